@@ -1,0 +1,1 @@
+"""Bridges between tunekit and other tools; each module needs its own extra."""

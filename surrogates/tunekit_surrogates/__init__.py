@@ -1,0 +1,1 @@
+"""Models on plain arrays: they know nothing of studies, trials or spaces."""

@@ -1,0 +1,95 @@
+"""The executor contract: where trials run. The orchestrator is its only user.
+
+An executor runs tasks and answers with messages. It knows nothing of storages and samplers.
+A task always ends in exactly one `Ended`, whatever its objective does: raising, exiting,
+crashing, hanging beyond its time and growing beyond its memory cost this one trial only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+from tunekit.spaces import Params
+from tunekit.stoppers.base import Decision
+from tunekit.trial import Objective, Outcome, Report
+
+ReportHandler: TypeAlias = Callable[[int, Report], Decision]
+"""Given a trial's number and its report, stores it and returns whether the trial goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One trial to run.
+
+    Attributes:
+        params: the point; for a program that discovers its space, a guess of it.
+        is_open: the program may ask for parameters that `params` does not have.
+        seed: of the study; with the number it keys whatever the trial draws itself.
+    """
+
+    study: str
+    number: int
+    epoch: int
+    params: Params
+    objectives: tuple[Objective, ...]
+    seed: int = 0
+    is_open: bool = False
+    user_attrs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A task is over."""
+
+    number: int
+    epoch: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one trial may use.
+
+    Attributes:
+        resources: units of each resource a trial holds, such as `{"gpu": 0.5}`.
+        timeout_s: after this a trial is killed and FAILED.
+        memory_mib: resident memory above which it is killed and FAILED.
+    """
+
+    resources: Mapping[str, float] = field(default_factory=dict)
+    timeout_s: float | None = None
+    memory_mib: float | None = None
+
+
+class Executor(Protocol):
+    """Runs tasks, up to `slots` at a time."""
+
+    slots: int
+
+    def open(self, objective: Callable[..., Any], on_report: ReportHandler) -> None:
+        """Prepare to run tasks of one objective.
+
+        `on_report` is called on the thread that calls `start` or `poll`.
+
+        Raises:
+            InvalidArgument: the objective cannot be shipped, or no slot can ever be filled.
+        """
+        ...
+
+    def start(self, task: Task) -> None:
+        """Start a task; the caller never starts more than `slots` at a time."""
+        ...
+
+    def poll(self, timeout_s: float) -> list[Ended]:
+        """Serve reports until a task ends or the time is over; return the ended ones."""
+        ...
+
+    def stop(self, number: int, outcome: Outcome) -> None:
+        """End a running task now, with this outcome (its process may be killed)."""
+        ...
+
+    def close(self) -> None:
+        """End whatever runs and free everything."""
+        ...

@@ -1,0 +1,131 @@
+"""The trials of a study as a reader sees them: folded from changes, with columnar access."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tunekit.trial import MetricConstraint, Objective, TrialRecord, TrialState
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class History:
+    """All trials of a study, kept up to date by `update`; cost of an update is what changed.
+
+    Attributes:
+        cursor: the event number up to which it is complete.
+        revision: grows with every change; the key for whatever a sampler caches.
+    """
+
+    def __init__(
+        self, objectives: Sequence[Objective], constraints: Sequence[MetricConstraint] = ()
+    ) -> None:
+        self.objectives = tuple(objectives)
+        self.constraints = tuple(constraints)
+        self.cursor = 0
+        self.revision = 0
+        self._trials: dict[int, TrialRecord] = {}
+        self._open: dict[int, TrialRecord] = {}
+        self._best: TrialRecord | None = None
+
+    def __len__(self) -> int:
+        return len(self._trials)
+
+    def __iter__(self) -> Iterator[TrialRecord]:
+        return (self._trials[k] for k in sorted(self._trials))
+
+    def get(self, number: int) -> TrialRecord | None:
+        """Return one trial, if it exists."""
+        return self._trials.get(number)
+
+    def update(self, trials: Iterable[TrialRecord], cursor: int) -> list[TrialRecord]:
+        """Take over changed trials; return those that have finished with this update."""
+        finished = []
+        for t in trials:
+            before = self._trials.get(t.number)
+            if before is not None and before.seq >= t.seq:
+                continue
+            self._trials[t.number] = t
+            self.revision += 1
+            if not t.state.is_finished:
+                self._open[t.number] = t
+                continue
+            self._open.pop(t.number, None)
+            if before is None or not before.state.is_finished:
+                finished.append(t)
+                self._keep_best(t)
+        self.cursor = max(self.cursor, cursor)
+        return finished
+
+    @property
+    def n_finished(self) -> int:
+        """Return how many trials have ended, for whatever reason."""
+        return len(self._trials) - len(self._open)
+
+    def finished(self) -> list[TrialRecord]:
+        """Return the ended trials by number."""
+        return [t for t in self if t.state.is_finished]
+
+    def complete(self) -> list[TrialRecord]:
+        """Return the trials with a finite result, by number."""
+        return [t for t in self if t.state is TrialState.COMPLETE]
+
+    def pending(self) -> list[TrialRecord]:
+        """Return the running trials whose params are known, by number."""
+        running = (t for t in self._open.values() if t.state is TrialState.RUNNING)
+        return sorted((t for t in running if t.params is not None), key=lambda t: t.number)
+
+    def unfinished(self) -> list[TrialRecord]:
+        """Return all trials that have not ended, by number."""
+        return sorted(self._open.values(), key=lambda t: t.number)
+
+    def counts(self) -> dict[TrialState, int]:
+        """Return how many trials there are in each state that occurs."""
+        out: dict[TrialState, int] = {}
+        for t in self._trials.values():
+            out[t.state] = out.get(t.state, 0) + 1
+        return out
+
+    def violation(self, trial: TrialRecord) -> float:
+        """Return the summed violation of the metric constraints; 0 means feasible."""
+        return sum((c.violation(trial.metrics) for c in self.constraints), 0.0)
+
+    def losses(self, trials: Sequence[TrialRecord]) -> NDArray[np.float64]:
+        """Return `(n, m)` objective values, signed such that less is better, NaN if missing."""
+        rows = [
+            [o.loss(t.metrics.get(o.metric, math.nan)) for o in self.objectives] for t in trials
+        ]
+        return np.asarray(rows, dtype=np.float64).reshape(len(trials), len(self.objectives))
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """Return the best feasible complete trial of a study with one objective."""
+        return self._best if len(self.objectives) == 1 else None
+
+    def pareto(self) -> list[TrialRecord]:
+        """Return the feasible complete trials that no other dominates, by number."""
+        trials = [t for t in self.complete() if self.violation(t) == 0.0]
+        losses = self.losses(trials)
+        keep = []
+        for i, row in enumerate(losses):
+            better = np.all(losses <= row, axis=1) & np.any(losses < row, axis=1)
+            if not better.any():
+                keep.append(trials[i])
+        return keep
+
+    def _keep_best(self, t: TrialRecord) -> None:
+        if t.state is not TrialState.COMPLETE or self.violation(t) > 0.0:
+            return
+        objective = self.objectives[0]
+        new = objective.loss(t.metrics[objective.metric])
+        old = math.inf
+        if self._best is not None:
+            old = objective.loss(self._best.metrics[objective.metric])
+        # Ties go to the lower number, so that the answer does not depend on the order of arrival.
+        if new < old or (new == old and self._best is not None and t.number < self._best.number):
+            self._best = t

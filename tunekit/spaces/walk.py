@@ -1,0 +1,30 @@
+"""The one traversal: visit the decisions of a space in order and ask a picker at each.
+
+A random sampler, replayed params, tree search and an Optuna trial are all pickers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from tunekit.spaces.domains import Constant, Scalar
+from tunekit.spaces.tree import Parameter, Params, Space
+
+Picker: TypeAlias = Callable[[Parameter, Mapping[str, Scalar]], Scalar]
+"""Answers one decision: (the active parameter, what was chosen above it) -> its value."""
+
+
+def walk(space: Space, picker: Picker) -> Params:
+    """Return the point that a picker's answers lead to; constants are not asked.
+
+    The picker must answer values of the parameter's domain; they are not checked again.
+    """
+    chosen = Params()
+    for parameter in space.parameters:
+        if parameter.is_active(chosen):
+            domain = parameter.domain
+            chosen[parameter.path] = (
+                domain.value if isinstance(domain, Constant) else picker(parameter, chosen)
+            )
+    return chosen

@@ -1,0 +1,1 @@
+"""Stoppers end hopeless trials early and say why."""

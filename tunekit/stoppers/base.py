@@ -1,0 +1,46 @@
+"""The stopper contract: decides, with a reason and evidence, whether a running trial goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from tunekit.history import History
+from tunekit.trial import Objective, Report
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of a trial, in one sentence, with the numbers behind it (plain JSON)."""
+
+    action: Literal["continue", "stop"] = "continue"
+    reason: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+CONTINUE = Decision()
+
+
+@dataclass(frozen=True, slots=True)
+class CurveView:
+    """What a stopper may know: the study's trials and the reports of all of them so far.
+
+    Attributes:
+        history: finished and running trials.
+        reports: trial number -> its reports in order of step.
+    """
+
+    objectives: tuple[Objective, ...]
+    history: History
+    reports: Mapping[int, Sequence[Report]]
+
+
+class Stopper(Protocol):
+    """Decides on running trials; a pure function of what it is shown."""
+
+    name: str
+
+    def decide(self, number: int, view: CurveView) -> Decision:
+        """Return what becomes of trial `number` after its latest report."""
+        ...

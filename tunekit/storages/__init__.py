@@ -1,0 +1,1 @@
+"""Storages keep studies and trials; the only place that knows SQL."""

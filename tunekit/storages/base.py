@@ -1,0 +1,270 @@
+"""The storage contract: exactly-once trials over leases, and incremental reads.
+
+All of a worker's writes go through `exchange`, which applies a batch of operations and claims
+new trials in *one* transaction. A trial costs two: {tell the last one, claim the next}, then
+{start it with its params}, because a sampler must not run inside a transaction.
+
+Rules that every implementation keeps, and `tunekit.testing.storages` checks:
+
+- A lease is `(number, epoch)`. Claiming a trial adds 1 to its epoch. Every write of a worker
+  names its lease; a write with a stale epoch, or to a trial that is not RUNNING, changes
+  nothing and comes back as "lost", never as an exception, and the rest of the batch is applied.
+- A tell is final. The same tell again (same key) answers "ok" and changes nothing; a tell with
+  another key answers "conflict".
+- `claim` hands out, in this order: WAITING trials by number; RUNNING trials whose lease has
+  run out (those claimed more than `max_retries + 1` times become LOST instead); new numbers,
+  as long as fewer than `max_trials` trials exist and the study is ACTIVE. Two workers never
+  get the same trial. A claim repeated with the same key returns the same leases.
+- Each change of a trial takes the next number of the study's event sequence, appends an event,
+  and sets the trial's `seq`, all in the same transaction. The sequence has no gaps that fill
+  later: a reader that has read up to n has missed nothing below n.
+- Time for leases is the storage's own clock (the database's, for a server).
+- Implementations are safe to use from several threads; SQL ones also from several processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+from tunekit.spaces import Params, Space
+from tunekit.trial import (
+    Outcome,
+    Proposal,
+    Report,
+    StudyRecord,
+    StudySpec,
+    StudyState,
+    TrialRecord,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to run one trial, until it runs out or the trial is told.
+
+    Attributes:
+        params: set for an enqueued trial and for one that is run again; `None` where the
+            holder has to propose and `Start` it.
+        partial: the params are an enqueued, incomplete point: the sampler fills the rest.
+    """
+
+    number: int
+    epoch: int
+    params: Params | None = None
+    partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Note the params with which a claimed trial runs. Needed before anybody sees them."""
+
+    number: int
+    epoch: int
+    proposal: Proposal
+    seen: int = 0
+    batch: tuple[int, ...] = ()
+    space_version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """Append reports of a running trial and extend its lease; the same step again replaces."""
+
+    number: int
+    epoch: int
+    reports: tuple[Report, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """Extend the lease of a running trial."""
+
+    number: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Give a running trial back: it becomes WAITING with its params and runs again later."""
+
+    number: int
+    epoch: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """End a trial. `key` makes a repeated tell harmless; it is unique to this result."""
+
+    number: int
+    epoch: int
+    outcome: Outcome
+    key: str
+
+
+Operation: TypeAlias = Start | Reports | Renew | Release | Tell
+Status: TypeAlias = Literal["ok", "lost", "conflict"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Ask for up to `n` trials to run.
+
+    Attributes:
+        key: unique to this request; repeating it returns the same leases.
+        max_trials: no new number is handed out once the study has this many trials.
+    """
+
+    n: int
+    key: str
+    max_trials: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """The answer of `exchange`: one status an operation, the leases, the study's wish."""
+
+    statuses: tuple[Status, ...]
+    leases: tuple[Lease, ...]
+    study_state: StudyState
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """All trials that changed after a cursor, each once in its latest form, by `seq`."""
+
+    trials: tuple[TrialRecord, ...]
+    cursor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry of a study's append-only log."""
+
+    seq: int
+    kind: Literal[
+        "enqueued", "claimed", "started", "released", "told", "lost", "study", "space", "attrs"
+    ]
+    number: int | None
+    at: float
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Storage(Protocol):
+    """Where studies live. See the module for the rules."""
+
+    url: str
+    """The URL that opens it again, with any password replaced by `***`."""
+
+    def create_study(self, spec: StudySpec) -> StudyRecord:
+        """Create a study.
+
+        Raises:
+            StudyExists: the name is taken.
+        """
+        ...
+
+    def get_study(self, name: str) -> StudyRecord:
+        """Return the study as it stands now.
+
+        Raises:
+            UnknownStudy: no such name; the message has the closest one.
+        """
+        ...
+
+    def list_studies(self) -> list[StudyRecord]:
+        """Return all studies by name."""
+        ...
+
+    def delete_study(self, name: str) -> None:
+        """Delete a study with its trials.
+
+        Raises:
+            UnknownStudy: no such name.
+        """
+        ...
+
+    def set_state(self, study_id: int, state: StudyState) -> None:
+        """Ask the workers of the study to go on, pause, stop or cancel."""
+        ...
+
+    def set_attrs(self, study_id: int, attrs: Mapping[str, Any]) -> None:
+        """Merge plain JSON into the study's attributes."""
+        ...
+
+    def set_space(self, study_id: int, space: Space, *, expected_version: int) -> int:
+        """Store the next version of the space and return its number.
+
+        Raises:
+            TrialConflict: another process made a new version meanwhile.
+        """
+        ...
+
+    def spaces(self, study_id: int) -> dict[int, Space]:
+        """Return all versions of the space by number; empty before one is known."""
+        ...
+
+    def enqueue(
+        self, study_id: int, points: Sequence[Mapping[str, Any]], *, user_attrs: Mapping[str, Any]
+    ) -> list[int]:
+        """Append WAITING trials with the given (maybe partial) params; return their numbers."""
+        ...
+
+    def set_trial_attrs(self, study_id: int, number: int, attrs: Mapping[str, Any]) -> None:
+        """Merge plain JSON into a trial's user attributes, in any state.
+
+        Raises:
+            UnknownTrial: no such number.
+        """
+        ...
+
+    def cancel_trial(self, study_id: int, number: int, reason: str) -> bool:
+        """End an unfinished trial as CANCELLED; its worker learns it with its next write.
+
+        Returns:
+            Whether it was unfinished.
+
+        Raises:
+            UnknownTrial: no such number.
+        """
+        ...
+
+    def exchange(
+        self,
+        study_id: int,
+        worker: str,
+        operations: Sequence[Operation] = (),
+        *,
+        claim: Claim | None = None,
+        lease_s: float = 60.0,
+    ) -> Exchange:
+        """Apply operations in order, then claim, all in one transaction.
+
+        Raises:
+            StorageUnreachable: the database did not answer, also after retries.
+        """
+        ...
+
+    def expire(self, study_id: int, leases: Sequence[tuple[int, int]]) -> None:
+        """End the leases `(number, epoch)` now; for workers that are known to be dead."""
+        ...
+
+    def changes(self, study_id: int, after: int = 0) -> Changes:
+        """Return every trial that changed after the cursor. Cost: what changed, not history."""
+        ...
+
+    def reports(
+        self, study_id: int, numbers: Sequence[int] | None = None
+    ) -> dict[int, tuple[Report, ...]]:
+        """Return reports by trial number, in order of step; of all trials if none are named."""
+        ...
+
+    def events(self, study_id: int, after: int = 0, limit: int = 1000) -> list[Event]:
+        """Return the study's log after the cursor, in order, at most `limit` entries."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...

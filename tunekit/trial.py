@@ -1,0 +1,267 @@
+"""The records of a study: what is stored, as frozen values that know their plain-dict form."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal, TypeAlias
+
+from tunekit.errors import InvalidArgument, InvalidResult
+from tunekit.spaces import Params, Scalar, Space
+from tunekit.spaces.domains import plain
+
+Metrics: TypeAlias = Mapping[str, float]
+
+
+class TrialState(StrEnum):
+    """Where a trial stands; the finished ones say why it ended."""
+
+    WAITING = "waiting"  # enqueued, or given back: the next free worker takes it
+    RUNNING = "running"  # a worker holds its lease
+    PAUSED = "paused"  # stands at a checkpoint until it is promoted
+    COMPLETE = "complete"  # ran to its end, with a finite result
+    STOPPED = "stopped"  # ended early by a stopper
+    DIVERGED = "diverged"  # its result is NaN or infinite
+    FAILED = "failed"  # its objective raised, crashed, timed out or ran out of memory
+    LOST = "lost"  # its workers vanished more often than it may be retried
+    CANCELLED = "cancelled"  # ended by a person
+
+    @property
+    def is_finished(self) -> bool:
+        """Return whether the trial has ended for good."""
+        return self not in (TrialState.WAITING, TrialState.RUNNING, TrialState.PAUSED)
+
+
+class StudyState(StrEnum):
+    """What the workers of a study are asked to do."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"  # start no new trials and wait
+    STOPPED = "stopped"  # start no new trials, finish the running ones, leave
+    CANCELLED = "cancelled"  # end the running trials at once, leave
+
+
+Direction: TypeAlias = Literal["minimize", "maximize"]
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """A metric and the direction in which it gets better."""
+
+    metric: str
+    direction: Direction = "minimize"
+
+    def __post_init__(self) -> None:
+        if self.direction not in ("minimize", "maximize"):
+            raise InvalidArgument(
+                f'objective "{self.metric}": direction {self.direction!r}, expected "minimize" '
+                'or "maximize".'
+            )
+
+    def loss(self, value: float) -> float:
+        """Return the value with its sign such that less is better."""
+        return value if self.direction == "minimize" else -value
+
+
+@dataclass(frozen=True, slots=True)
+class MetricConstraint:
+    """A bound on a measured metric, such as `latency_ms <= 8`; a trial above it is infeasible."""
+
+    metric: str
+    op: Literal["<=", ">="]
+    bound: float
+
+    @classmethod
+    def parse(cls, text: str) -> MetricConstraint:
+        """Return the constraint that a text such as `"latency_ms <= 8"` says.
+
+        Raises:
+            InvalidArgument: the text has another form.
+        """
+        for op in ("<=", ">="):
+            metric, found, bound = text.partition(op)
+            try:
+                if found and metric.strip() and math.isfinite(float(bound)):
+                    return cls(metric.strip(), op, float(bound))  # type: ignore[arg-type]
+            except ValueError:
+                break
+        raise InvalidArgument(f'constraint {text!r}: expected a form like "latency_ms <= 8".')
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.op} {self.bound:g}"
+
+    def violation(self, metrics: Metrics) -> float:
+        """Return by how much it is violated, 0 if it holds, `inf` if the metric is missing."""
+        value = metrics.get(self.metric, math.nan)
+        if math.isnan(value):
+            return math.inf
+        return max(0.0, value - self.bound if self.op == "<=" else self.bound - value)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A point together with who proposed it and why.
+
+    Attributes:
+        params: every active parameter; in a study whose space is being discovered, a guess.
+        sampler: the short name of the sampler, or `"user"` for an enqueued point.
+        reason: one sentence for a person.
+        evidence: plain JSON that the sampler wants back with the finished trial.
+    """
+
+    params: Params
+    sampler: str
+    reason: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Named metrics at one step of a running trial."""
+
+    step: int
+    metrics: Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a trial ended.
+
+    Attributes:
+        state: a finished state.
+        metrics: the result; empty where there is none.
+        reason: one sentence; the traceback of a failure is in `error`.
+        params: the params that were really used, when the program chose some itself.
+        domains: path -> domain (as `domain_to_dict` gives it) of parameters that a
+            define-by-run program asked for and the study did not know yet.
+        user_attrs: what the objective noted with `trial.set_user_attr`.
+        evidence: what a stopper based its decision on.
+    """
+
+    state: TrialState
+    metrics: Metrics = field(default_factory=dict)
+    reason: str = ""
+    error: str = ""
+    params: Mapping[str, Scalar] | None = None
+    domains: Mapping[str, Any] = field(default_factory=dict)
+    user_attrs: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """One trial as it is stored.
+
+    Attributes:
+        number: counts from 0 in the order of asking; it keys the trial's random stream.
+        seq: the study's event number of its last change: the cursor of incremental readers.
+        epoch: how often a worker has taken it; the fencing token of its lease.
+        params: `None` between the taking of a number and the proposal.
+        seen: the cursor up to which the sampler knew the study when it proposed.
+        batch: the numbers that were proposed in the same call.
+        created, started, finished: seconds since 1970 on the clock of the storage.
+    """
+
+    number: int
+    state: TrialState
+    seq: int = 0
+    epoch: int = 0
+    params: Params | None = None
+    sampler: str = ""
+    reason: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    seen: int = 0
+    batch: tuple[int, ...] = ()
+    metrics: Metrics = field(default_factory=dict)
+    end_reason: str = ""
+    error: str = ""
+    stop_evidence: Mapping[str, Any] = field(default_factory=dict)
+    user_attrs: Mapping[str, Any] = field(default_factory=dict)
+    domains: Mapping[str, Any] = field(default_factory=dict)
+    worker: str = ""
+    space_version: int = 1
+    created: float = 0.0
+    started: float | None = None
+    finished: float | None = None
+    lease_until: float | None = None
+
+    @property
+    def duration_s(self) -> float | None:
+        """Return the seconds from start to end, if it has both."""
+        if self.started is None or self.finished is None:
+            return None
+        return self.finished - self.started
+
+
+@dataclass(frozen=True, slots=True)
+class StudySpec:
+    """What a study is made with; all but the space is fixed for its life.
+
+    Attributes:
+        name: unique in its storage.
+        objectives: one or more.
+        constraints: bounds on measured metrics.
+        space: `None` where a define-by-run program discovers it.
+        seed: keys every random stream of the study.
+        sampler: short name; `sampler_options` are its keyword arguments.
+        max_retries: how often a trial whose worker vanished is run again before it is LOST.
+        attrs: plain JSON of the user or the command line (how to run the study again).
+    """
+
+    name: str
+    objectives: tuple[Objective, ...]
+    constraints: tuple[MetricConstraint, ...] = ()
+    space: Space | None = None
+    seed: int = 0
+    sampler: str = "auto"
+    sampler_options: Mapping[str, Any] = field(default_factory=dict)
+    max_retries: int = 2
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRecord:
+    """A stored study: its spec and where it stands."""
+
+    id: int
+    spec: StudySpec
+    state: StudyState
+    seq: int
+    n_trials: int
+    space_version: int
+    created: float
+
+
+def checked_metrics(result: object, objectives: tuple[Objective, ...]) -> dict[str, float]:
+    """Return named metrics for what an objective returned or reported.
+
+    A number stands for the first objective, a sequence for all objectives in order, a mapping
+    for itself. NaN and infinities pass: they make a trial DIVERGED.
+
+    Raises:
+        InvalidResult: anything else, or an objective's metric is missing.
+    """
+    names = [o.metric for o in objectives]
+    expected = f"a number or a mapping with {', '.join(map(repr, names))}"
+    if isinstance(result, Mapping):
+        pairs = list(result.items())
+    elif isinstance(result, list | tuple):
+        if len(result) != len(names):
+            raise InvalidResult(f"got {len(result)} values for {len(names)} objectives {names}.")
+        pairs = list(zip(names, result, strict=True))
+    else:
+        if len(names) > 1:
+            raise InvalidResult(f"got {result!r} for {len(names)} objectives; return {expected}.")
+        pairs = [(names[0], result)]
+    metrics: dict[str, float] = {}
+    for name, value in pairs:
+        try:
+            number = plain(value)
+        except TypeError:
+            number = None
+        if not isinstance(name, str) or isinstance(number, str) or number is None:
+            raise InvalidResult(f"the metric {name!r} is {value!r}; return {expected}.")
+        metrics[name] = float(number)
+    return metrics
