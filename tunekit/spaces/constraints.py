@@ -84,10 +84,10 @@ class Constraint:
 
     @classmethod
     def parse(cls, text: str, *, prefix: str, paths: Iterable[str]) -> Constraint:
-        """Return the constraint whose names resolve under `prefix`, else anywhere if unique.
+        """Return the constraint whose names are paths, or unique short names, under `prefix`.
 
-        A name is looked up on the level of the constraint, then on the levels above it up to
-        the root, and last as the unique short name of any parameter.
+        So a space means the same alone and as a branch of another one. A constraint between
+        two branches belongs to the space that holds both.
 
         Raises:
             InvalidSpace: no Python expression, a construct outside the whitelist, or a name
@@ -130,8 +130,8 @@ class _Scope:
     ) -> None:
         self.text = text
         self.prefix = prefix
-        self.paths = paths
-        self.known = set(paths)
+        self.paths = tuple(p for p in paths if p.startswith(prefix))
+        self.known = set(self.paths)
         self.names: dict[str, str] = names or {}
 
     def fault(self, what: str, advice: str) -> InvalidSpace:
@@ -250,13 +250,8 @@ class _Scope:
         raise self.unknown(node)
 
     def find(self, name: str) -> str | None:
-        level = self.prefix.rstrip(".")
-        while level:
-            if f"{level}.{name}" in self.known:
-                return f"{level}.{name}"
-            level = level.rpartition(".")[0]
-        if name in self.known:
-            return name
+        if self.prefix + name in self.known:
+            return self.prefix + name
         found = self.ending(name)
         return found[0] if len(found) == 1 else None
 
@@ -265,7 +260,7 @@ class _Scope:
 
     def not_found(self, name: str) -> InvalidSpace:
         several = self.ending(name)
-        if several:
+        if len(several) > 1:
             return self.fault(
                 f'"{name}" is short for several parameters ({", ".join(several[:5])})',
                 "give a full path",
@@ -273,7 +268,8 @@ class _Scope:
         short = (p.rsplit(".", 1)[-1] for p in self.paths)
         hint = did_you_mean(name, [*self.paths, *short])
         return self.fault(
-            f'it names an unknown parameter "{name}"{hint}', "name one that the space has"
+            f'it names an unknown parameter "{name}"{hint}',
+            "name one of the space that the constraint stands in, or move it to an outer space",
         )
 
 
