@@ -7,17 +7,23 @@ new trials in *one* transaction. A trial costs two: {tell the last one, claim th
 Rules that every implementation keeps, and `tunekit.testing.storages` checks:
 
 - A lease is `(number, epoch)`. Claiming a trial adds 1 to its epoch. Every write of a worker
-  names its lease; a write with a stale epoch, or to a trial that is not RUNNING, changes
-  nothing and comes back as "lost", never as an exception, and the rest of the batch is applied.
-- A tell is final. The same tell again (same key) answers "ok" and changes nothing; a tell with
-  another key answers "conflict".
-- `claim` hands out, in this order: WAITING trials by number; RUNNING trials whose lease has
-  run out (those claimed more than `max_retries + 1` times become LOST instead); new numbers,
-  as long as fewer than `max_trials` trials exist and the study is ACTIVE. Two workers never
-  get the same trial. A claim repeated with the same key returns the same leases.
+  names its lease; a write with a stale epoch, or to a trial that is not RUNNING (or does not
+  exist), changes nothing and comes back as "lost", never as an exception, and the rest of the
+  batch is applied. A lease that has run out but that nobody took over is still good.
+- A tell is final. The same tell again (same key) answers "ok" and changes nothing; a tell of
+  the same lease with another key answers "conflict".
+- An exchange may be sent again when its answer was lost: a repeated `Start`, `Reports`, `Renew`,
+  `Release` or `Tell` of a lease answers "ok" and changes nothing more, unless another worker
+  has taken the trial meanwhile.
+- `claim` hands out trials only while the study is ACTIVE, in this order: WAITING trials by
+  number; RUNNING trials whose lease has run out, by number (one whose leases have run out more
+  than `max_retries` times becomes LOST instead; a `Release` does not count); new numbers, as
+  long as fewer than `max_trials` trials exist. Two workers never get the same trial. A claim
+  repeated with the same key returns the same leases, whatever the study's state.
 - Each change of a trial takes the next number of the study's event sequence, appends an event,
-  and sets the trial's `seq`, all in the same transaction. The sequence has no gaps that fill
-  later: a reader that has read up to n has missed nothing below n.
+  and sets the trial's `seq`, all in the same transaction. The sequence counts from 1 and has no
+  gaps: a reader that has read up to n has missed nothing below n. `Reports` and `Renew` are no
+  changes: they appear in `reports` only.
 - Time for leases is the storage's own clock (the database's, for a server).
 - Implementations are safe to use from several threads; SQL ones also from several processes.
 """
@@ -124,19 +130,28 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """The answer of `exchange`: one status an operation, the leases, the study's wish."""
+    """The answer of `exchange`: one status an operation, the leases, where the study stands."""
 
     statuses: tuple[Status, ...]
     leases: tuple[Lease, ...]
     study_state: StudyState
+    space_version: int
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """All trials that changed after a cursor, each once in its latest form, by `seq`."""
+    """All trials that changed after a cursor, each once in its latest form, by `seq`.
+
+    `cursor` is the `seq` of the last of them, or what was asked for if there are none.
+    """
 
     trials: tuple[TrialRecord, ...]
     cursor: int
+
+
+EventKind: TypeAlias = Literal[
+    "enqueued", "claimed", "started", "released", "told", "lost", "study", "space", "attrs"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +159,7 @@ class Event:
     """One entry of a study's append-only log."""
 
     seq: int
-    kind: Literal[
-        "enqueued", "claimed", "started", "released", "told", "lost", "study", "space", "attrs"
-    ]
+    kind: EventKind
     number: int | None
     at: float
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -209,7 +222,11 @@ class Storage(Protocol):
     def enqueue(
         self, study_id: int, points: Sequence[Mapping[str, Any]], *, user_attrs: Mapping[str, Any]
     ) -> list[int]:
-        """Append WAITING trials with the given (maybe partial) params; return their numbers."""
+        """Append WAITING trials with the given (maybe partial) params; return their numbers.
+
+        Until one is claimed and started, it shows these params while it waits and `None` while
+        it runs, because an incomplete point is nothing to learn from.
+        """
         ...
 
     def set_trial_attrs(self, study_id: int, number: int, attrs: Mapping[str, Any]) -> None:
@@ -258,7 +275,10 @@ class Storage(Protocol):
     def reports(
         self, study_id: int, numbers: Sequence[int] | None = None
     ) -> dict[int, tuple[Report, ...]]:
-        """Return reports by trial number, in order of step; of all trials if none are named."""
+        """Return reports by trial number, in order of step; of all trials if none are named.
+
+        A trial without reports has no entry.
+        """
         ...
 
     def events(self, study_id: int, after: int = 0, limit: int = 1000) -> list[Event]:

@@ -1,0 +1,165 @@
+"""Checks at the door of every storage: bad input ends here, before anything is written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tunekit.errors import (
+    InvalidArgument,
+    StudyExists,
+    TrialConflict,
+    UnknownStudy,
+    UnknownTrial,
+    did_you_mean,
+)
+from tunekit.storages.base import Claim, Operation, Release, Renew, Reports, Start, Tell
+from tunekit.trial import StudySpec
+
+MAX_NAME = 200
+STEPS = range(-(2**63), 2**63)
+"""Steps that a database can hold."""
+
+
+def check_text(what: str, text: object) -> None:
+    """Refuse what is no text, is empty or too long, or holds characters no database keeps.
+
+    Raises:
+        InvalidArgument: as said.
+    """
+    expected = f"expected a text of 1 to {MAX_NAME} printable characters"
+    if not isinstance(text, str) or not 0 < len(text) <= MAX_NAME:
+        raise InvalidArgument(f"{what}: got {_short(text)}, {expected}; choose another.")
+    if not text.isprintable():
+        raise InvalidArgument(
+            f"{what}: {_short(text)} holds control characters, {expected}; remove them."
+        )
+
+
+def check_spec(spec: StudySpec) -> None:
+    """Refuse a spec that cannot be stored.
+
+    Raises:
+        InvalidArgument: its name, objectives or number of retries.
+    """
+    check_text("study name", spec.name)
+    if not spec.objectives:
+        raise InvalidArgument(
+            f'study "{spec.name}": no objective, expected one or more; add {{"loss": "minimize"}}.'
+        )
+    if spec.max_retries < 0:
+        raise InvalidArgument(
+            f'study "{spec.name}": max_retries={spec.max_retries!r}, expected 0 or more.'
+        )
+
+
+def check_exchange(
+    worker: str, operations: Sequence[Operation], claim: Claim | None, lease_s: float
+) -> None:
+    """Refuse an exchange that makes no sense, before any part of it is applied.
+
+    Raises:
+        InvalidArgument: as said.
+    """
+    check_text("worker", worker)
+    if not 0 < lease_s < math.inf:
+        raise InvalidArgument(f"lease_s={lease_s!r}, expected seconds above 0; such as 60.")
+    for op in operations:
+        if isinstance(op, Tell):
+            _check_tell(op)
+        elif isinstance(op, Reports):
+            _check_steps(op)
+        elif not isinstance(op, Start | Renew | Release):
+            raise InvalidArgument(
+                f"operation {op!r}: expected a Start, Reports, Renew, Release or Tell."
+            )
+    if claim is not None:
+        check_text("claim key", claim.key)
+        if claim.n < 0:
+            raise InvalidArgument(f"claim of {claim.n!r} trials, expected 0 or more.")
+
+
+def _check_tell(op: Tell) -> None:
+    check_text("tell key", op.key)
+    if not op.outcome.state.is_finished:
+        raise InvalidArgument(
+            f'trial {op.number}: told with state "{op.outcome.state}", expected one that ends a '
+            "trial; use Release to give it back."
+        )
+
+
+def _check_steps(op: Reports) -> None:
+    for report in op.reports:
+        if isinstance(report.step, bool) or not isinstance(report.step, int):
+            raise InvalidArgument(
+                f"trial {op.number}: report with step {report.step!r}, expected a whole number."
+            )
+        if report.step not in STEPS:
+            raise InvalidArgument(
+                f"trial {op.number}: report with step {report.step!r}, expected a number of at "
+                "most 63 bits."
+            )
+
+
+def check_points(points: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse points that are no mappings of name to value.
+
+    Raises:
+        InvalidArgument: as said.
+    """
+    for point in points:
+        if not isinstance(point, Mapping) or not all(isinstance(k, str) for k in point):
+            raise InvalidArgument(
+                f"enqueued point {_short(point)}, expected a mapping of parameter name to value."
+            )
+
+
+def study_exists(name: str) -> StudyExists:
+    """Return the error for a name that is taken."""
+    return StudyExists(
+        f'a study named "{name}" exists in this storage, expected a new name; load it, delete it '
+        "or choose another."
+    )
+
+
+def unknown_study(name: str, known: Sequence[str]) -> UnknownStudy:
+    """Return the error for a study that does not exist, with the closest name."""
+    hint = did_you_mean(name, known)
+    there = f"there are {len(known)} studies" if len(known) != 1 else "there is 1 study"
+    return UnknownStudy(
+        f'no study named "{name}"{hint}: {there} in this storage; see "tunekit studies".'
+    )
+
+
+def deleted_study(study_id: int) -> UnknownStudy:
+    """Return the error for a study that was deleted while somebody works on it."""
+    return UnknownStudy(
+        f"the study with id {study_id} does not exist (any more): somebody deleted it; stop its "
+        "workers or create it again."
+    )
+
+
+def unknown_trial(number: int, n_trials: int) -> UnknownTrial:
+    """Return the error for a trial number that was never given out."""
+    span = f"numbers from 0 to {n_trials - 1}" if n_trials else "no trials yet"
+    return UnknownTrial(f"no trial {number} in this study, which has {span}.")
+
+
+def space_conflict(expected: int, current: int) -> TrialConflict:
+    """Return the error for a change of a space that is not the current one any more."""
+    return TrialConflict(
+        f"the space has version {current} by now, expected version {expected}: another process "
+        "changed it meanwhile; read it again and repeat the change."
+    )
+
+
+def lost_reason(lapses: int) -> str:
+    """Return the sentence that a LOST trial ends with."""
+    times = "once" if lapses == 1 else f"{lapses} times"
+    return f"its worker vanished {times}, which is more often than max_retries allows"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,324 @@
+"""One study in memory: the rules of `tunekit.storages.base` on plain Python values."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tunekit.spaces import Params, Space
+from tunekit.storages.base import (
+    Changes,
+    Claim,
+    Event,
+    EventKind,
+    Lease,
+    Operation,
+    Release,
+    Reports,
+    Start,
+    Status,
+    Tell,
+)
+from tunekit.storages.checks import lost_reason, space_conflict, unknown_trial
+from tunekit.storages.rows import normal
+from tunekit.trial import Report, StudyRecord, StudySpec, StudyState, TrialRecord, TrialState
+
+
+@dataclass(slots=True)
+class _Trial:
+    record: TrialRecord
+    is_partial: bool = False
+    claim_key: str = ""
+    tell_key: str = ""
+    lapses: int = 0
+    started_epoch: int = 0
+    reports: dict[int, Report] = field(default_factory=dict)
+
+
+class MemoryStudy:
+    """The trials, spaces and events of one study; `MemoryStorage` holds its lock."""
+
+    def __init__(self, study_id: int, spec: StudySpec) -> None:
+        self.id = study_id
+        self.spec = replace(
+            spec,
+            sampler_options=normal(spec.sampler_options),
+            attrs=normal(spec.attrs),
+        )
+        self.state = StudyState.ACTIVE
+        self.created = time.time()
+        self.spaces: dict[int, Space] = {1: spec.space} if spec.space is not None else {}
+        self.log: list[Event] = []
+        self.trials: list[_Trial] = []
+        self._waiting: list[int] = []  # a heap; may hold numbers that wait no longer
+        self._running: set[int] = set()
+        self._claims: dict[str, list[int]] = {}
+
+    def record(self) -> StudyRecord:
+        """Return the study as it stands now."""
+        return StudyRecord(
+            self.id,
+            self.spec,
+            self.state,
+            len(self.log),
+            len(self.trials),
+            len(self.spaces),
+            self.created,
+        )
+
+    def trial(self, number: int) -> _Trial:
+        """Return a trial, or raise `UnknownTrial`."""
+        if not 0 <= number < len(self.trials):
+            raise unknown_trial(number, len(self.trials))
+        return self.trials[number]
+
+    def set_state(self, state: StudyState) -> None:
+        """Note what the workers are asked to do."""
+        if state is not self.state:
+            self.state = state
+            self._append("study", None, state=str(state))
+
+    def set_attrs(self, attrs: Mapping[str, Any]) -> None:
+        """Merge plain JSON into the attributes."""
+        self.spec = replace(self.spec, attrs={**self.spec.attrs, **normal(attrs)})
+        self._append("attrs", None)
+
+    def set_space(self, space: Space, expected_version: int) -> int:
+        """Append a version of the space, or raise `TrialConflict`."""
+        if expected_version != len(self.spaces):
+            raise space_conflict(expected_version, len(self.spaces))
+        version = expected_version + 1
+        self.spaces[version] = space
+        self.spec = replace(self.spec, space=space)
+        self._append("space", None, version=version)
+        return version
+
+    def enqueue(
+        self, points: Sequence[Mapping[str, Any]], user_attrs: Mapping[str, Any]
+    ) -> list[int]:
+        """Append WAITING trials; return their numbers."""
+        # Normalised first: a point that is no JSON must not leave the ones before it behind.
+        params = [Params(normal(dict(p), "enqueued point")) for p in points]
+        attrs = normal(user_attrs)
+        numbers = []
+        for point in params:
+            number = len(self.trials)
+            record = TrialRecord(
+                number, TrialState.WAITING, params=point, user_attrs=attrs, created=time.time()
+            )
+            self.trials.append(_Trial(record, is_partial=True))
+            heapq.heappush(self._waiting, number)
+            self._change(number, "enqueued")
+            numbers.append(number)
+        return numbers
+
+    def set_trial_attrs(self, number: int, attrs: Mapping[str, Any]) -> None:
+        """Merge plain JSON into a trial's user attributes."""
+        record = self.trial(number).record
+        self._change(number, "attrs", user_attrs={**record.user_attrs, **normal(attrs)})
+
+    def cancel(self, number: int, reason: str) -> bool:
+        """End an unfinished trial; return whether it was one."""
+        if self.trial(number).record.state.is_finished:
+            return False
+        self._finish(number, TrialState.CANCELLED, "told", end_reason=reason)
+        return True
+
+    def expire(self, leases: Sequence[tuple[int, int]]) -> None:
+        """End leases now."""
+        for number, epoch in leases:
+            if self._holds(number, epoch):
+                t = self.trials[number]
+                t.record = replace(t.record, lease_until=0.0)
+
+    def apply(self, op: Operation, lease_s: float) -> Status:
+        """Apply one operation of a worker."""
+        if not 0 <= op.number < len(self.trials):
+            return "lost"
+        if not self._holds(op.number, op.epoch):
+            return self._refusal(op)
+        if isinstance(op, Tell):
+            self._tell(op)
+        elif isinstance(op, Start):
+            self._start(op)
+        elif isinstance(op, Release):
+            self._release(op)
+        else:
+            t = self.trials[op.number]
+            t.record = replace(t.record, lease_until=time.time() + lease_s)
+            if isinstance(op, Reports):
+                t.reports.update({r.step: r for r in op.reports})
+        return "ok"
+
+    def claim(self, request: Claim, worker: str, lease_s: float) -> list[Lease]:
+        """Hand out trials in the order of the contract."""
+        numbers = [
+            n for n in self._claims.get(request.key, ()) if self.trials[n].claim_key == request.key
+        ]
+        if not numbers and self.state is StudyState.ACTIVE:
+            numbers = self._free_numbers(request)
+            for number in numbers:
+                self._take(number, request.key, worker, lease_s)
+            if numbers:
+                self._claims[request.key] = numbers
+        return [self._lease(n) for n in numbers]
+
+    def changes(self, after: int) -> Changes:
+        """Return the trials that changed after the cursor."""
+        # Event number s stands at position s - 1, so the log is the index of changes.
+        found = []
+        for event in self.log[after:]:
+            if event.number is not None:
+                t = self.trials[event.number]
+                if t.record.seq == event.seq:
+                    found.append(self._shown(t))
+        return Changes(tuple(found), found[-1].seq if found else after)
+
+    def _shown(self, t: _Trial) -> TrialRecord:
+        # An enqueued point that is being completed is no point yet: nobody may learn from it.
+        if t.is_partial and t.record.state is TrialState.RUNNING:
+            return replace(t.record, params=None)
+        return t.record
+
+    def _holds(self, number: int, epoch: int) -> bool:
+        if not 0 <= number < len(self.trials):
+            return False
+        record = self.trials[number].record
+        return record.state is TrialState.RUNNING and record.epoch == epoch
+
+    def _refusal(self, op: Operation) -> Status:
+        t = self.trials[op.number]
+        same_epoch = t.record.epoch == op.epoch
+        if isinstance(op, Release) and same_epoch and t.record.state is TrialState.WAITING:
+            return "ok"
+        if isinstance(op, Tell) and t.tell_key:
+            if t.tell_key == op.key:
+                return "ok"
+            return "conflict" if same_epoch else "lost"
+        return "lost"
+
+    def _start(self, op: Start) -> None:
+        t = self.trials[op.number]
+        if t.started_epoch == op.epoch:
+            return  # the same Start again
+        p = op.proposal
+        t.started_epoch = op.epoch
+        t.is_partial = False
+        self._change(
+            op.number,
+            "started",
+            params=Params(p.params),
+            sampler=p.sampler,
+            reason=p.reason,
+            evidence=normal(p.evidence),
+            seen=op.seen,
+            batch=tuple(op.batch),
+            space_version=op.space_version,
+            started=time.time(),
+        )
+
+    def _release(self, op: Release) -> None:
+        t = self.trials[op.number]
+        t.claim_key = ""
+        self._running.discard(op.number)
+        heapq.heappush(self._waiting, op.number)
+        self._change(
+            op.number,
+            "released",
+            {"reason": op.reason},
+            state=TrialState.WAITING,
+            lease_until=None,
+        )
+
+    def _tell(self, op: Tell) -> None:
+        t, outcome = self.trials[op.number], op.outcome
+        t.tell_key = op.key
+        params = t.record.params
+        if outcome.params is not None:
+            params, t.is_partial = Params(outcome.params), False
+        self._finish(
+            op.number,
+            outcome.state,
+            "told",
+            params=params,
+            metrics={k: float(v) for k, v in outcome.metrics.items()},
+            end_reason=outcome.reason,
+            error=outcome.error,
+            stop_evidence=normal(outcome.evidence),
+            domains=normal(outcome.domains),
+            user_attrs={**t.record.user_attrs, **normal(outcome.user_attrs)},
+        )
+
+    def _finish(self, number: int, state: TrialState, kind: EventKind, **fields: Any) -> None:
+        self._running.discard(number)
+        self._change(
+            number,
+            kind,
+            {"state": str(state)},
+            state=state,
+            finished=time.time(),
+            lease_until=None,
+            **fields,
+        )
+
+    def _free_numbers(self, request: Claim) -> list[int]:
+        numbers: list[int] = []
+        while self._waiting and len(numbers) < request.n:
+            number = heapq.heappop(self._waiting)
+            if self.trials[number].record.state is TrialState.WAITING and number not in numbers:
+                numbers.append(number)
+        now = time.time()
+        for number in sorted(self._running):
+            t = self.trials[number]
+            if len(numbers) == request.n:
+                break
+            if (t.record.lease_until or 0.0) > now:
+                continue
+            t.lapses += 1
+            if t.lapses > self.spec.max_retries:
+                self._finish(number, TrialState.LOST, "lost", end_reason=lost_reason(t.lapses))
+            else:
+                numbers.append(number)
+        limit = len(self.trials) + request.n if request.max_trials is None else request.max_trials
+        while len(numbers) < request.n and len(self.trials) < limit:
+            number = len(self.trials)
+            record = TrialRecord(number, TrialState.WAITING, created=time.time())
+            self.trials.append(_Trial(record))
+            numbers.append(number)
+        return numbers
+
+    def _take(self, number: int, key: str, worker: str, lease_s: float) -> None:
+        t = self.trials[number]
+        t.claim_key = key
+        self._running.add(number)
+        now = time.time()
+        runs_again = t.record.params is not None and not t.is_partial
+        self._change(
+            number,
+            "claimed",
+            {"worker": worker},
+            state=TrialState.RUNNING,
+            epoch=t.record.epoch + 1,
+            worker=worker,
+            lease_until=now + lease_s,
+            started=now if runs_again else None,
+        )
+
+    def _lease(self, number: int) -> Lease:
+        t = self.trials[number]
+        return Lease(number, t.record.epoch, t.record.params, t.is_partial)
+
+    def _append(self, kind: EventKind, number: int | None, **data: Any) -> int:
+        seq = len(self.log) + 1
+        self.log.append(Event(seq, kind, number, time.time(), data))
+        return seq
+
+    def _change(
+        self, number: int, kind: EventKind, data: Mapping[str, Any] | None = None, **fields: Any
+    ) -> None:
+        seq = self._append(kind, number, **(data or {}))
+        t = self.trials[number]
+        t.record = replace(t.record, seq=seq, **fields)

@@ -1,0 +1,1 @@
+"""Alembic's environment for the schema; `tunekit.storages.revision` runs it."""

@@ -1,0 +1,14 @@
+"""Runs migrations in the transaction of the caller, who holds the lock of the schema."""
+
+from alembic import context
+
+from tunekit.storages.schema import metadata, revision
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    version_table=revision.name,
+    render_as_batch=True,  # SQLite alters a table only by copying it
+    transactional_ddl=False,  # the caller commits
+)
+context.run_migrations()

@@ -1,0 +1,233 @@
+"""Rows and records: how a trial is written as JSON texts, and read back fast.
+
+A trial's open-ended parts are JSON texts in plain TEXT columns. They are Python's own dialect:
+NaN and infinities are kept (a database's JSON type refuses them), and everything that is not
+ASCII is escaped, so that a NUL or half a surrogate in an error text is no problem either.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from sys import intern
+from typing import Any
+
+from tunekit.errors import InvalidArgument, StorageError
+from tunekit.spaces import Params
+from tunekit.spaces.domains import plain
+from tunekit.storages.base import Operation, Release, Reports, Start, Tell
+from tunekit.trial import (
+    MetricConstraint,
+    Metrics,
+    Objective,
+    Outcome,
+    Report,
+    StudySpec,
+    TrialRecord,
+    TrialState,
+)
+
+STATES = {str(s): s for s in TrialState}
+RUNNING = TrialState.RUNNING
+
+_encoder = json.JSONEncoder(separators=(",", ":"), default=plain)
+
+
+def encode(value: Any, what: str = "attributes") -> str:
+    """Return a JSON text of builtin and NumPy scalars, lists and mappings.
+
+    Raises:
+        InvalidArgument: it holds anything else.
+    """
+    try:
+        return _encoder.encode(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArgument(
+            f"{what}: {error}, expected plain JSON (numbers, texts, booleans, None, lists, "
+            "mappings with text keys); convert it first."
+        ) from None
+
+
+def normal(value: Any, what: str = "attributes") -> Any:
+    """Return a copy as it would come back from a database."""
+    return json.loads(encode(value, what)) if value else value
+
+
+def decode(text: str) -> Any:
+    """Return the value of one stored text.
+
+    Raises:
+        StorageError: somebody damaged it.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, TypeError) as error:
+        raise StorageError(
+            f"a stored value is no JSON ({error}): the database was changed by another program; "
+            "restore it from a backup."
+        ) from None
+
+
+def decode_all(texts: Iterable[str | None]) -> list[Any]:
+    """Return the values of many stored texts; one parse is faster than many."""
+    return list(decode(f"[{','.join([t or 'null' for t in texts])}]"))
+
+
+def written(op: Operation) -> dict[str, Any]:
+    """Return what an operation writes, as texts, so that a transaction need not wait for it.
+
+    Raises:
+        InvalidArgument: a part of it cannot be written as JSON.
+    """
+    what = f"trial {op.number}"
+    if isinstance(op, Tell):
+        outcome = op.outcome
+        return {
+            "params": None if outcome.params is None else encode(outcome.params, what),
+            "outcome": _outcome_text(outcome, what),
+            "user_attrs": encode(outcome.user_attrs, what) if outcome.user_attrs else None,
+        }
+    if isinstance(op, Start):
+        return {
+            "params": encode(op.proposal.params, what),
+            "proposal": _proposal_text(op, what),
+        }
+    if isinstance(op, Reports):
+        # By step: the last report of a step counts, and no database takes it twice in one go.
+        return {"reports": {r.step: _metrics_text(r.metrics, what) for r in op.reports}}
+    if isinstance(op, Release):
+        return {"data": encode({"reason": op.reason}, what)}
+    return {}
+
+
+def _proposal_text(op: Start, what: str) -> str:
+    p = op.proposal
+    doc: dict[str, Any] = {"sampler": p.sampler}
+    if p.reason:
+        doc["reason"] = p.reason
+    if p.evidence:
+        doc["evidence"] = p.evidence
+    if op.seen:
+        doc["seen"] = op.seen
+    if op.batch:
+        doc["batch"] = op.batch
+    if op.space_version != 1:
+        doc["space_version"] = op.space_version
+    return encode(doc, what)
+
+
+def _outcome_text(outcome: Outcome, what: str) -> str:
+    doc: dict[str, Any] = {}
+    if outcome.metrics:
+        doc["metrics"] = _floats(outcome.metrics, what)
+    if outcome.reason:
+        doc["reason"] = outcome.reason
+    if outcome.error:
+        doc["error"] = outcome.error
+    if outcome.domains:
+        doc["domains"] = outcome.domains
+    if outcome.evidence:
+        doc["evidence"] = outcome.evidence
+    return encode(doc, what)
+
+
+def _metrics_text(metrics: Metrics, what: str) -> str:
+    return encode(_floats(metrics, what), what)
+
+
+def _floats(metrics: Metrics, what: str) -> dict[str, float]:
+    try:
+        return {k: float(v) for k, v in metrics.items()}
+    except (TypeError, ValueError, AttributeError):
+        raise InvalidArgument(
+            f"{what}: metrics {metrics!r}, expected a mapping of name to number."
+        ) from None
+
+
+def shared_keys(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy whose keys are shared with all other trials in memory."""
+    return {intern(k): v for k, v in values.items()}
+
+
+def trial_records(rows: Sequence[Sequence[Any]]) -> list[TrialRecord]:
+    """Return the records of rows with the columns `schema.TRIAL_COLUMNS`."""
+    if not rows:
+        return []
+    columns = list(zip(*rows, strict=True))
+    params, proposals, outcomes, attrs = (decode_all(c) for c in columns[-4:])
+    return [
+        _trial_record(row, params[i], proposals[i] or {}, outcomes[i] or {}, attrs[i] or {})
+        for i, row in enumerate(rows)
+    ]
+
+
+def _trial_record(
+    row: Sequence[Any],
+    params: dict[str, Any] | None,
+    proposal: dict[str, Any],
+    outcome: dict[str, Any],
+    user_attrs: dict[str, Any],
+) -> TrialRecord:
+    number, seq, state_text, epoch, worker, partial, created, started, finished, lease, *_ = row
+    state = STATES[state_text]
+    # An enqueued point that is being completed is no point yet: nobody may learn from it.
+    hidden = params is None or (partial and state is RUNNING)
+    metrics = outcome.get("metrics")
+    return TrialRecord(
+        number,
+        state,
+        seq,
+        epoch,
+        None if hidden or params is None else Params(shared_keys(params)),
+        intern(proposal.get("sampler", "")),
+        proposal.get("reason", ""),
+        proposal.get("evidence", {}),
+        proposal.get("seen", 0),
+        tuple(proposal.get("batch", ())),
+        shared_keys(metrics) if metrics else {},
+        outcome.get("reason", ""),
+        outcome.get("error", ""),
+        outcome.get("evidence", {}),
+        user_attrs,
+        outcome.get("domains", {}),
+        intern(worker),
+        proposal.get("space_version", 1),
+        created,
+        started,
+        finished,
+        lease,
+    )
+
+
+def reports_by_number(
+    rows: Sequence[tuple[int, int, str]],
+) -> dict[int, tuple[Report, ...]]:
+    """Return reports by trial for rows `(number, step, metrics)` in this order."""
+    metrics = decode_all(text for _, _, text in rows)
+    out: dict[int, list[Report]] = {}
+    for (number, step, _), values in zip(rows, metrics, strict=True):
+        out.setdefault(number, []).append(Report(step, shared_keys(values)))
+    return {number: tuple(reports) for number, reports in out.items()}
+
+
+def spec_text(spec: StudySpec) -> str:
+    """Return the stored form of the parts of a spec that never change."""
+    return encode(
+        {
+            "objectives": [[o.metric, o.direction] for o in spec.objectives],
+            "constraints": [[c.metric, c.op, c.bound] for c in spec.constraints],
+            "seed": spec.seed,
+            "sampler": spec.sampler,
+            "sampler_options": spec.sampler_options,
+            "max_retries": spec.max_retries,
+        },
+        f'study "{spec.name}"',
+    )
+
+
+def spec_fields(text: str) -> dict[str, Any]:
+    """Return the arguments of `StudySpec` that `spec_text` has written."""
+    doc = dict(decode(text))
+    doc["objectives"] = tuple(Objective(*o) for o in doc["objectives"])
+    doc["constraints"] = tuple(MetricConstraint(*c) for c in doc["constraints"])
+    return doc

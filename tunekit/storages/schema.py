@@ -1,0 +1,141 @@
+"""The tables, the same in SQLite and PostgreSQL.
+
+All names start with `tk_`, so that a database can be shared with other programs. `HEAD` is the
+revision of the migrations that makes these tables; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    literal_column,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+HEAD = "0001"
+
+metadata = MetaData()
+
+revision = Table("tk_revision", metadata, Column("version_num", String(32), primary_key=True))
+
+studies = Table(
+    "tk_studies",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("spec", Text, nullable=False),
+    Column("attrs", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("n_trials", BigInteger, nullable=False),
+    Column("space_version", Integer, nullable=False),
+    Column("max_retries", Integer, nullable=False),
+    Column("created", Double, nullable=False),
+    sqlite_autoincrement=True,  # the id of a deleted study is never given to another one
+)
+
+spaces = Table(
+    "tk_spaces",
+    metadata,
+    Column("study_id", Integer, primary_key=True, autoincrement=False),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("space", Text, nullable=False),
+)
+
+trials = Table(
+    "tk_trials",
+    metadata,
+    Column("study_id", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("started_epoch", Integer, nullable=False),  # of the last Start: a repeated one is told
+    Column("lapses", Integer, nullable=False),  # how many of its leases ran out
+    Column("worker", Text, nullable=False),
+    Column("is_partial", Boolean, nullable=False),
+    Column("lease_until", Double),
+    Column("created", Double, nullable=False),
+    Column("started", Double),
+    Column("finished", Double),
+    Column("claim_key", Text),
+    Column("tell_key", Text),
+    Column("params", Text),
+    Column("proposal", Text),
+    Column("outcome", Text),
+    Column("user_attrs", Text),
+)
+
+reports = Table(
+    "tk_reports",
+    metadata,
+    Column("study_id", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("step", BigInteger, primary_key=True, autoincrement=False),
+    Column("metrics", Text, nullable=False),
+)
+
+events = Table(
+    "tk_events",
+    metadata,
+    Column("study_id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", String(16), nullable=False),
+    Column("number", BigInteger),
+    Column("at", Double, nullable=False),
+    Column("data", Text),
+)
+
+# Literals, not parameters: SQLite takes a partial index only where the text of the query says so.
+IS_WAITING = trials.c.state == literal_column("'waiting'")
+IS_RUNNING = trials.c.state == literal_column("'running'")
+
+Index("tk_trials_seq", trials.c.study_id, trials.c.seq, unique=True)
+Index("tk_trials_claim", trials.c.study_id, trials.c.claim_key)
+for _name, _state in (("waiting", IS_WAITING), ("running", IS_RUNNING)):
+    Index(
+        f"tk_trials_{_name}",
+        trials.c.study_id,
+        trials.c.number,
+        sqlite_where=_state,
+        postgresql_where=_state,
+    )
+
+TRIAL_COLUMNS = tuple(
+    trials.c[name]
+    for name in (
+        "number", "seq", "state", "epoch", "worker", "is_partial", "created", "started",
+        "finished", "lease_until", "params", "proposal", "outcome", "user_attrs",
+    )
+)  # fmt: skip
+"""What `rows.trial_records` reads, in its order."""
+
+
+class clock(FunctionElement[float]):
+    """The time on the clock of the database, in seconds since 1970."""
+
+    type = Double()
+    inherit_cache = True
+
+
+@compiles(clock, "sqlite")
+def _clock_sqlite(element: clock, compiler: Any, **options: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(clock, "postgresql")
+def _clock_postgresql(element: clock, compiler: Any, **options: Any) -> str:
+    # Not now(): that is when the transaction began, which may be long before it got its lock.
+    return "CAST(extract(epoch FROM clock_timestamp()) AS double precision)"

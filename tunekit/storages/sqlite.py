@@ -1,0 +1,141 @@
+"""SQLite: one file on a local disk, many readers, one writer at a time."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import QueuePool
+
+from tunekit.errors import StorageError
+from tunekit.storages.database import Database
+
+BUSY_S = 30.0
+NETWORK_FILE_SYSTEMS = frozenset(
+    "nfs nfs4 cifs smb3 smbfs afs ceph lustre gpfs beegfs glusterfs fuse.sshfs fuse.glusterfs "
+    "fuse.ceph fuse.s3fs fuse.rclone fuse.gcsfuse fuse.juicefs fuse.davfs davfs".split()
+)
+_ADVICE = {
+    "SQLITE_READONLY": "is read-only; make the file and its folder writable",
+    "SQLITE_PERM": "may not be opened; change its permissions",
+    "SQLITE_CANTOPEN": "cannot be opened; see that its folder exists and is writable",
+    "SQLITE_NOTADB": "is no SQLite database; give another path, or move the file away",
+    "SQLITE_CORRUPT": "is damaged; restore it from a backup, or save what is left with "
+    "\"sqlite3 FILE '.recover'\"",
+    "SQLITE_FULL": "cannot grow because the disk is full; free some space and run again: "
+    "nothing that was stored is lost",
+    "SQLITE_IOERR": "cannot be read or written (full disk, quota or broken device); see to the "
+    "disk and run again",
+    "SQLITE_TOOBIG": "takes no single value of that size; store it in a file instead",
+}
+
+
+class SQLiteDatabase(Database):
+    """A database file in WAL mode; writers of this process take turns, others wait for it."""
+
+    dialect = "sqlite"
+
+    def __init__(self, path: str | os.PathLike[str], *, outage_s: float = 60.0) -> None:
+        self.path = Path(path).expanduser().absolute()
+        check_file(self.path)
+        engine = create_engine(
+            URL.create("sqlite", database=str(self.path)),
+            poolclass=QueuePool,
+            pool_size=8,
+            max_overflow=-1,
+            connect_args={"timeout": BUSY_S, "check_same_thread": False, "isolation_level": None},
+        )
+        event.listen(engine, "connect", _on_connect)
+        super().__init__(engine, f"sqlite:///{self.path}", outage_s)
+        self._turn = threading.Lock()
+
+    def begin_write(self, connection: Connection) -> None:
+        """Take the write lock at once: a reader that turns writer cannot wait for its turn."""
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def lock_schema(self, connection: Connection) -> None:
+        """Do nothing: the writing transaction has the lock."""
+
+    def turn(self) -> AbstractContextManager[object]:
+        """Return the lock of this process, which is fairer and faster than SQLite's polling."""
+        return self._turn
+
+    def is_transient(self, error: BaseException) -> bool:
+        """Return whether another connection had the file locked."""
+        return _code(error).startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL"))
+
+    def explained(self, error: BaseException) -> StorageError:
+        """Return what a person can do about an error of SQLite."""
+        code = _code(error)
+        for prefix, advice in _ADVICE.items():
+            if code.startswith(prefix):
+                return StorageError(f'the database file "{self.path}" {advice} ({code}).')
+        return StorageError(f'the database file "{self.path}" gave an error ({code}: {error}).')
+
+    def _after_fork(self) -> None:
+        super()._after_fork()
+        self._turn = threading.Lock()
+
+
+def check_file(path: Path) -> None:
+    """Refuse a path where no database can be, before a connection makes a file of it.
+
+    Raises:
+        StorageError: no folder, a folder itself, or a network file system.
+    """
+    if not path.parent.is_dir():
+        raise StorageError(
+            f'the folder "{path.parent}" of the database "{path.name}" does not exist; '
+            "create it first."
+        )
+    if path.is_dir():
+        raise StorageError(f'"{path}" is a folder, expected the path of a database file.')
+    kind = file_system(path, _mounts())
+    if kind in NETWORK_FILE_SYSTEMS:
+        raise StorageError(
+            f'the database "{path}" lies on a network file system ({kind}), where SQLite loses '
+            "data because file locks do not hold; use a local disk, or PostgreSQL for several "
+            "machines."
+        )
+
+
+def file_system(path: Path, mounts: Iterable[str]) -> str:
+    """Return the type of the file system of a path, given the lines of `/proc/mounts`."""
+    real = os.path.realpath(path)
+    best, kind = "", ""
+    for line in mounts:
+        fields = line.split()
+        if len(fields) < 3:
+            continue
+        point = fields[1].encode().decode("unicode_escape")  # a space is written \040
+        inside = point == "/" or real == point or real.startswith(f"{point}/")
+        if inside and len(point) >= len(best):
+            best, kind = point, fields[2]
+    return kind
+
+
+def _mounts() -> list[str]:
+    try:
+        return Path("/proc/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # not Linux: nothing is known about the file system
+        return []
+
+
+def _on_connect(connection: Any, record: object) -> None:
+    # NORMAL in WAL mode: a power cut may cost the last moments, never the file's consistency.
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _code(error: BaseException) -> str:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorname", "") or type(cause).__name__
+    return type(cause).__name__

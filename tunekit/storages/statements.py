@@ -1,0 +1,127 @@
+"""The SQL statements of an exchange, built once; SQLAlchemy caches their compiled form."""
+
+from __future__ import annotations
+
+from sqlalchemy import bindparam, case, func, null, or_, select, union_all, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tunekit.storages.schema import IS_RUNNING, IS_WAITING, clock, events, reports, studies, trials
+
+_t = trials.c
+_THIS_STUDY = studies.c.id == bindparam("study")
+_THIS_TRIAL = (_t.study_id == bindparam("study")) & (_t.number == bindparam("n"))
+_HELD = _THIS_TRIAL & (_t.epoch == bindparam("e")) & IS_RUNNING
+
+TAKE = (
+    update(studies)
+    .where(_THIS_STUDY)
+    .values(
+        seq=studies.c.seq + bindparam("n_events"), n_trials=studies.c.n_trials + bindparam("n_new")
+    )
+    .returning(
+        studies.c.seq,
+        studies.c.n_trials,
+        studies.c.state,
+        studies.c.space_version,
+        studies.c.max_retries,
+        clock(),
+    )
+)
+LOOK = select(studies.c.state, studies.c.space_version, clock()).where(_THIS_STUDY)
+GIVE_BACK = (
+    update(studies)
+    .where(_THIS_STUDY)
+    .values(seq=bindparam("to_seq"), n_trials=bindparam("to_n_trials"))
+)
+START = (
+    update(trials)
+    .where(_HELD, _t.started_epoch < bindparam("e"))
+    .values(
+        seq=bindparam("to_seq"),
+        started_epoch=bindparam("e"),
+        is_partial=False,
+        started=bindparam("now"),
+        params=bindparam("to_params"),
+        proposal=bindparam("to_proposal"),
+    )
+)
+TELL = (
+    update(trials)
+    .where(_HELD)
+    .values(
+        seq=bindparam("to_seq"),
+        state=bindparam("to_state"),
+        finished=bindparam("now"),
+        lease_until=null(),
+        tell_key=bindparam("key"),
+        outcome=bindparam("to_outcome"),
+        params=func.coalesce(bindparam("to_params"), _t.params),
+        is_partial=case((bindparam("to_params").is_(None), _t.is_partial), else_=False),
+    )
+)
+RELEASE = (
+    update(trials)
+    .where(_HELD)
+    .values(seq=bindparam("to_seq"), state="waiting", lease_until=null(), claim_key=null())
+)
+LOSE = (
+    update(trials)
+    .where(_HELD, _t.lease_until <= bindparam("now"))
+    .values(
+        seq=bindparam("to_seq"),
+        state="lost",
+        finished=bindparam("now"),
+        lease_until=null(),
+        lapses=_t.lapses + 1,
+        outcome=bindparam("to_outcome"),
+    )
+)
+RENEW = update(trials).where(_HELD).values(lease_until=bindparam("until"))
+AGAIN = (
+    update(trials)
+    .where(
+        _THIS_TRIAL,
+        _t.epoch == bindparam("e"),
+        or_(IS_WAITING, IS_RUNNING & (_t.lease_until <= bindparam("now"))),
+    )
+    .values(
+        seq=bindparam("to_seq"),
+        state="running",
+        epoch=_t.epoch + 1,
+        lapses=_t.lapses + case((IS_RUNNING, 1), else_=0),
+        lease_until=bindparam("until"),
+        worker=bindparam("to_worker"),
+        claim_key=bindparam("key"),
+        # A trial that runs again with its params has begun; another begins with its Start.
+        started=case((_t.params.is_not(None) & ~_t.is_partial, bindparam("now")), else_=null()),
+    )
+)
+REFUSED = select(_t.state, _t.epoch, _t.started_epoch, _t.tell_key).where(_THIS_TRIAL)
+ATTRS = select(_t.user_attrs).where(_THIS_TRIAL)
+SET_ATTRS = update(trials).where(_THIS_TRIAL).values(user_attrs=bindparam("to_attrs"))
+
+_SEEN = (_t.number, _t.state, _t.epoch, _t.claim_key, _t.params, _t.is_partial, _t.lapses)
+_first = (
+    select(*_SEEN)
+    .where(_t.study_id == bindparam("study"), IS_WAITING)
+    .order_by(_t.number)
+    .limit(bindparam("n_wanted"))
+    .subquery()
+)
+FREE = union_all(
+    select(*_SEEN).where(_t.study_id == bindparam("study"), _t.claim_key == bindparam("key")),
+    select(_first),
+    select(*_SEEN).where(
+        _t.study_id == bindparam("study"), IS_RUNNING, _t.lease_until <= bindparam("now")
+    ),
+)
+
+ADD_TRIAL = trials.insert()
+ADD_EVENT = events.insert()
+UPSERTS = {
+    name: insert(reports).on_conflict_do_update(
+        index_elements=["study_id", "number", "step"],
+        set_={"metrics": insert(reports).excluded.metrics},
+    )
+    for name, insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}

@@ -1,0 +1,81 @@
+"""Which storage a URL stands for."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from tunekit.errors import InvalidArgument, did_you_mean
+from tunekit.storages.base import Storage
+from tunekit.storages.memory import MemoryStorage
+
+if TYPE_CHECKING:
+    from tunekit.storages.sql import SQLStorage
+
+ENDINGS = (".db", ".sqlite", ".sqlite3")
+SCHEMES = ("memory", "sqlite", "postgresql", "postgres")
+_EXPECTED = (
+    'expected "memory://", "sqlite:///file.db", a path ending in .db, or '
+    '"postgresql://user:password@host/database"'
+)
+
+
+def open_storage(url: str | os.PathLike[str] | Storage | None = None) -> Storage:
+    """Return the storage that a URL stands for; a storage is returned as it is.
+
+    Args:
+        url: `None` or `memory://` for this process only; `sqlite:///relative.db`,
+            `sqlite:////absolute.db` or just a path that ends in `.db`, `.sqlite` or `.sqlite3`;
+            `postgresql://user:password@host:port/database` (also `postgres://`).
+
+    Raises:
+        InvalidArgument: a URL of another form.
+        MissingExtra: the driver of the database is not installed.
+        StorageError: the database cannot be opened.
+        StorageUnreachable: the server does not answer.
+        SchemaMismatch: a newer tunekit has written the database.
+    """
+    if url is None:
+        return MemoryStorage()
+    if not isinstance(url, str | os.PathLike):
+        return url
+    text = os.fspath(url)
+    scheme, found, rest = text.partition("://")
+    if not found:
+        if text.endswith(ENDINGS):
+            return _sqlite(text)
+        raise InvalidArgument(f"storage {text!r}: {_EXPECTED}; or drop it to keep none.")
+    scheme = scheme.partition("+")[0] if scheme.endswith(("+psycopg2", "+pysqlite")) else scheme
+    if scheme == "memory":
+        return MemoryStorage()
+    if scheme == "sqlite":
+        return _sqlite(_sqlite_path(rest))
+    if scheme in ("postgresql", "postgres"):
+        return _postgresql(rest)
+    # Only the scheme is shown: the rest may hold a password.
+    hint = did_you_mean(scheme, SCHEMES)
+    raise InvalidArgument(f'storage URL with scheme "{scheme}"{hint}: {_EXPECTED}.')
+
+
+def _sqlite_path(rest: str) -> str:
+    path = rest.removeprefix("/").partition("?")[0]
+    if not rest.startswith("/") or not path or path == ":memory:":
+        raise InvalidArgument(
+            f'storage "sqlite://{rest}" names no file; write "sqlite:///file.db" for a file in '
+            'this folder, "sqlite:////folder/file.db" for one elsewhere, "memory://" for none.'
+        )
+    return path
+
+
+def _sqlite(path: str) -> SQLStorage:
+    from tunekit.storages.sql import SQLStorage
+    from tunekit.storages.sqlite import SQLiteDatabase
+
+    return SQLStorage(SQLiteDatabase(path))
+
+
+def _postgresql(rest: str) -> SQLStorage:
+    from tunekit.storages.postgresql import PostgreSQLDatabase
+    from tunekit.storages.sql import SQLStorage
+
+    return SQLStorage(PostgreSQLDatabase(f"postgresql://{rest}"))
