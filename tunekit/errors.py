@@ -78,6 +78,18 @@ class UnknownTrial(TunekitError, KeyError):
     exit_status = 3
 
 
+class SpaceExhausted(TunekitError):
+    """A sampler has proposed every point that it has (a grid at its end)."""
+
+    code = "TK205"
+
+
+class ObjectiveFailed(TunekitError, RuntimeError):
+    """The objective raised an exception that `catch` does not cover; it is the cause."""
+
+    code = "TK206"
+
+
 class UnknownStudy(TunekitError, KeyError):
     """No study with that name in the storage."""
 
@@ -127,7 +139,7 @@ class MissingExtra(TunekitError, ImportError):
         super().__init__(f"{purpose} needs the {extra} extra: pip install 'tunekit[{extra}]'")
 
 
-class TrialStopped(Exception):  # noqa: N818 - it is no error: it ends an objective early
+class TrialStopped(Exception):
     """Raised by `Trial.report` when the stopper ends the trial; let it pass, or clean up first."""
 
 

@@ -234,11 +234,14 @@ class StudyRecord:
     created: float
 
 
-def checked_metrics(result: object, objectives: tuple[Objective, ...]) -> dict[str, float]:
+def checked_metrics(
+    result: object, objectives: tuple[Objective, ...], *, is_partial: bool = False
+) -> dict[str, float]:
     """Return named metrics for what an objective returned or reported.
 
-    A number stands for the first objective, a sequence for all objectives in order, a mapping
-    for itself. NaN and infinities pass: they make a trial DIVERGED.
+    A number stands for the only objective, a sequence for all objectives in order, a mapping
+    for itself. NaN and infinities pass: they make a trial DIVERGED. Where `is_partial` (in a
+    report), a number stands for the first of several, and a mapping may leave objectives out.
 
     Raises:
         InvalidResult: anything else, or an objective's metric is missing.
@@ -252,7 +255,7 @@ def checked_metrics(result: object, objectives: tuple[Objective, ...]) -> dict[s
             raise InvalidResult(f"got {len(result)} values for {len(names)} objectives {names}.")
         pairs = list(zip(names, result, strict=True))
     else:
-        if len(names) > 1:
+        if len(names) > 1 and not is_partial:
             raise InvalidResult(f"got {result!r} for {len(names)} objectives; return {expected}.")
         pairs = [(names[0], result)]
     metrics: dict[str, float] = {}
@@ -264,4 +267,15 @@ def checked_metrics(result: object, objectives: tuple[Objective, ...]) -> dict[s
         if not isinstance(name, str) or isinstance(number, str) or number is None:
             raise InvalidResult(f"the metric {name!r} is {value!r}; return {expected}.")
         metrics[name] = float(number)
+    missing = [name for name in names if name not in metrics]
+    if missing and not is_partial:
+        raise InvalidResult(f"the result {metrics} misses {missing}; return {expected}.")
     return metrics
+
+
+def diverged_reason(metrics: Metrics, objectives: tuple[Objective, ...]) -> str:
+    """Return why a result counts as DIVERGED, or an empty string if it is finite."""
+    for o in objectives:
+        if not math.isfinite(metrics[o.metric]):
+            return f"its result diverged ({o.metric} = {metrics[o.metric]})"
+    return ""

@@ -1,0 +1,73 @@
+"""tunekit: tuning over tree-structured search spaces, from a laptop to a cluster.
+
+The public names, and nothing else; each is imported when it is first used, so that
+`import tunekit` costs little and loads no engine.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from tunekit.api import Study, load_study, study
+    from tunekit.errors import TrialStopped, TunekitError
+    from tunekit.executors.handle import Trial
+    from tunekit.samplers.base import Sampler
+    from tunekit.spaces import Categorical, Float, Int, Repeat, Space, When
+    from tunekit.spaces.catalogue import load_space
+    from tunekit.stoppers.base import Stopper
+    from tunekit.trial import Proposal
+
+_HOMES = {
+    "study": "tunekit.api",
+    "load_study": "tunekit.api",
+    "Study": "tunekit.api",
+    "Trial": "tunekit.executors.handle",
+    "Space": "tunekit.spaces",
+    "Float": "tunekit.spaces",
+    "Int": "tunekit.spaces",
+    "Categorical": "tunekit.spaces",
+    "Repeat": "tunekit.spaces",
+    "When": "tunekit.spaces",
+    "load_space": "tunekit.spaces.catalogue",
+    "Sampler": "tunekit.samplers.base",
+    "Stopper": "tunekit.stoppers.base",
+    "TrialStopped": "tunekit.errors",
+    "Proposal": "tunekit.trial",
+    "TunekitError": "tunekit.errors",
+}
+
+__all__ = [
+    "Categorical",
+    "Float",
+    "Int",
+    "Proposal",
+    "Repeat",
+    "Sampler",
+    "Space",
+    "Stopper",
+    "Study",
+    "Trial",
+    "TrialStopped",
+    "TunekitError",
+    "When",
+    "__version__",
+    "load_space",
+    "load_study",
+    "study",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tunekit' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

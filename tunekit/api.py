@@ -1,0 +1,228 @@
+"""The door: `study` and `load_study`."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+from uuid import uuid4
+
+from tunekit import registry
+from tunekit.errors import InvalidArgument, StudyExists, UnknownStudy
+from tunekit.samplers.base import Sampler
+from tunekit.spaces import Space
+from tunekit.stoppers.base import Stopper
+from tunekit.storages.base import Storage
+from tunekit.storages.urls import open_storage
+from tunekit.studies import Study
+from tunekit.trial import Direction, MetricConstraint, Objective, StudyRecord, StudySpec
+
+Objectives = str | Sequence[str] | Mapping[str, Direction]
+
+
+def study(
+    name: str | None = None,
+    *,
+    space: Space | Mapping[str, object] | None = None,
+    objectives: Objectives | None = None,
+    direction: Direction | None = None,
+    directions: Sequence[Direction] | None = None,
+    constraints: Sequence[str] = (),
+    storage: str | Path | Storage | None = None,
+    sampler: str | Sampler = "auto",
+    sampler_options: Mapping[str, Any] | None = None,
+    stopper: str | Stopper | None = None,
+    seed: int | None = None,
+    max_retries: int = 2,
+    attrs: Mapping[str, Any] | None = None,
+) -> Study:
+    """Open the study of that name, or create it.
+
+    Args:
+        name: unique in the storage; a new unique name where none is given.
+        space: the declared space; without one, the objective's `suggest_*` calls discover it.
+        objectives: `{"error": "minimize", ...}`; a name or a list of names is minimised.
+        direction: short for one objective called "value".
+        directions: short for objectives called "value_0", "value_1", ...
+        constraints: bounds on measured metrics, such as `"latency_ms <= 8"`.
+        storage: URL or path; `None` is the environment's `TUNEKIT_URL`, else in memory.
+        sampler: a short name or an instance; with `sampler_options` for a short name.
+        stopper: a short name or an instance; none where it is not given.
+        seed: keys every random draw; a random one, kept in the study, where it is not given.
+        max_retries: how often a trial whose worker vanished runs again before it is LOST.
+        attrs: plain JSON kept with the study.
+
+    Raises:
+        InvalidArgument: an argument that cannot be right.
+        StudyExists: the study exists with another space, or other objectives or constraints.
+        StorageError: the storage cannot be opened.
+    """
+    if space is not None and not isinstance(space, Space):
+        space = Space(space)
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
+        raise InvalidArgument(f"seed={seed!r}, expected a whole number or None.")
+    if isinstance(max_retries, bool) or not isinstance(max_retries, int) or max_retries < 0:
+        raise InvalidArgument(f"max_retries={max_retries!r}, expected a whole number from 0.")
+    spec = StudySpec(
+        name=_checked_name(name),
+        objectives=_objectives(objectives, direction, directions),
+        constraints=tuple(MetricConstraint.parse(c) for c in _texts(constraints)),
+        space=space,
+        seed=secrets.randbits(31) if seed is None else seed,
+        sampler=sampler if isinstance(sampler, str) else type(sampler).__name__,
+        sampler_options=dict(sampler_options or {}),
+        max_retries=max_retries,
+        attrs=dict(attrs or {}),
+    )
+    decider = _sampler(sampler, spec.sampler_options)
+    rule = _stopper(stopper)
+    opened = open_storage(storage)
+    try:
+        record = opened.get_study(spec.name)
+    except UnknownStudy:
+        try:
+            record = opened.create_study(spec)
+        except StudyExists:  # another process was quicker
+            record = opened.get_study(spec.name)
+    has_objectives = any(x is not None for x in (objectives, direction, directions))
+    _check_same(opened, record, spec, has_objectives=has_objectives, seed=seed)
+    return Study(opened, record, decider, rule)
+
+
+def load_study(
+    name: str,
+    *,
+    storage: str | Path | Storage | None = None,
+    sampler: str | Sampler | None = None,
+    stopper: str | Stopper | None = None,
+) -> Study:
+    """Open an existing study with the settings that it was made with.
+
+    Args:
+        name: of the study.
+        storage: URL or path; `None` is the environment's `TUNEKIT_URL`.
+        sampler: another sampler than the study's own.
+        stopper: a short name or an instance.
+
+    Raises:
+        UnknownStudy: no study of that name; the message has the closest one.
+        StorageError: the storage cannot be opened.
+    """
+    opened = open_storage(storage)
+    record = opened.get_study(name)
+    spec = record.spec
+    if sampler is None and spec.sampler not in registry.names("sampler"):
+        raise InvalidArgument(
+            f'study "{name}" was made with the sampler object {spec.sampler}, which has no short '
+            "name; give sampler=... ."
+        )
+    decider = _sampler(sampler or spec.sampler, {} if sampler else spec.sampler_options)
+    rule = _stopper(stopper)
+    return Study(opened, record, decider, rule)
+
+
+def _checked_name(name: str | None) -> str:
+    if name is None:
+        return f"study-{uuid4().hex[:12]}"
+    if not isinstance(name, str) or not name.strip() or len(name) > 200 or not name.isprintable():
+        raise InvalidArgument(
+            f"the study name is {name!r}; expected 1 to 200 printable characters."
+        )
+    return name
+
+
+def _objectives(
+    objectives: Objectives | None,
+    direction: Direction | None,
+    directions: Sequence[Direction] | None,
+) -> tuple[Objective, ...]:
+    if sum(x is not None for x in (objectives, direction, directions)) > 1:
+        raise InvalidArgument("give one of objectives=, direction= and directions=, not several.")
+    if isinstance(objectives, str):
+        found = [Objective(objectives)]
+    elif isinstance(objectives, Mapping):
+        found = [Objective(metric, way) for metric, way in objectives.items()]
+    elif objectives is not None:
+        found = [Objective(metric) for metric in objectives]
+    elif directions is not None:
+        ways = _texts(directions)
+        one = len(ways) == 1
+        found = [
+            Objective("value" if one else f"value_{i}", cast(Direction, way))
+            for i, way in enumerate(ways)
+        ]
+    else:
+        found = [Objective("value", direction or "minimize")]
+    metrics = [o.metric for o in found]
+    if not found or len(set(metrics)) < len(metrics):
+        raise InvalidArgument(
+            f"objectives={objectives!r}, expected one or more different metrics."
+        )
+    for metric in metrics:
+        if not isinstance(metric, str) or not metric:
+            raise InvalidArgument(f"the objective {metric!r} must be the name of a metric.")
+    return tuple(found)
+
+
+def _texts(value: Sequence[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _sampler(sampler: str | Sampler, options: Mapping[str, Any]) -> Sampler:
+    if isinstance(sampler, str):
+        made: Sampler = registry.make("sampler", sampler, options)
+        return made
+    if options:
+        raise InvalidArgument(
+            "sampler_options go with a sampler's short name; give them to the object itself."
+        )
+    if not callable(getattr(sampler, "suggest", None)):
+        raise InvalidArgument(f"sampler={sampler!r}, expected a short name or a Sampler.")
+    return sampler
+
+
+def _stopper(stopper: str | Stopper | None) -> Stopper | None:
+    if isinstance(stopper, str):
+        made: Stopper = registry.make("stopper", stopper)
+        return made
+    if stopper is not None and not callable(getattr(stopper, "decide", None)):
+        raise InvalidArgument(f"stopper={stopper!r}, expected a short name or a Stopper.")
+    return stopper
+
+
+def _check_same(
+    storage: Storage,
+    record: StudyRecord,
+    spec: StudySpec,
+    *,
+    has_objectives: bool,
+    seed: int | None,
+) -> None:
+    """Refuse to open a study under settings that contradict those it was made with."""
+    found = record.spec
+    if has_objectives and found.objectives != spec.objectives:
+        was = {o.metric: o.direction for o in found.objectives}
+        raise StudyExists(
+            f'study "{spec.name}" exists with the objectives {was}; use another name.'
+        )
+    if spec.constraints and found.constraints != spec.constraints:
+        was_text = [str(c) for c in found.constraints]
+        raise StudyExists(
+            f'study "{spec.name}" exists with the constraints {was_text}; use another name.'
+        )
+    if seed is not None and found.seed != seed:
+        raise StudyExists(f'study "{spec.name}" exists with seed {found.seed}, not {seed}.')
+    if spec.space is None:
+        return
+    if found.space is None:
+        raise StudyExists(
+            f'study "{spec.name}" exists without a declared space (a program discovers it); '
+            "leave space= out, or use another name."
+        )
+    versions = storage.spaces(record.id)
+    if spec.space != versions.get(record.space_version, found.space):
+        raise StudyExists(
+            f'study "{spec.name}" exists with another space; change it with '
+            "load_study(...).edit_space(new_space), or use another name."
+        )

@@ -1,0 +1,135 @@
+"""Trials that a person or another program evaluates by hand: ask, report, tell."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import partial
+from hashlib import blake2b
+
+from tunekit.errors import (
+    InvalidArgument,
+    InvalidResult,
+    LeaseLost,
+    TrialConflict,
+    UnknownTrial,
+    did_you_mean,
+)
+from tunekit.executors.base import Task
+from tunekit.executors.handle import Trial
+from tunekit.ledger import Ledger
+from tunekit.stoppers.base import CONTINUE, CurveView, Decision, Stopper
+from tunekit.storages.base import Reports, Tell
+from tunekit.trial import (
+    Objective,
+    Outcome,
+    Report,
+    TrialRecord,
+    TrialState,
+    checked_metrics,
+    diverged_reason,
+)
+
+ASK_LEASE_S = 24 * 3600.0
+"""A trial that was asked for by hand is told within a day, or goes to the next one who asks."""
+
+
+def ask(ledger: Ledger, stopper: Stopper | None) -> Trial:
+    """Return the next trial of the study, held by this process; see `Study.ask`."""
+    ledger.refresh()
+    answer = ledger.exchange((), claim=1, lease_s=ASK_LEASE_S)
+    if not answer.leases:
+        raise InvalidArgument(
+            f"study {ledger.record.spec.name!r} is {answer.study_state} and gives out no trials; "
+            "call study.resume() first."
+        )
+    ledger.refresh()
+    assigned = ledger.assign(answer.leases, lease_s=ASK_LEASE_S)
+    if not assigned:
+        raise LeaseLost(f"trial {answer.leases[0].number} was cancelled while it was asked for.")
+    task = ledger.task(assigned[0])
+    return Trial(task, partial(_store_report, ledger, stopper, task))
+
+
+def tell(
+    ledger: Ledger,
+    trial: Trial | int,
+    result: object,
+    *,
+    state: TrialState | str | None,
+    reason: str,
+) -> TrialRecord:
+    """End a trial that was asked for; see `Study.tell`."""
+    ledger.refresh()
+    number = trial if isinstance(trial, int) else trial.number
+    known = ledger.history.get(number)
+    if known is None:
+        raise UnknownTrial(
+            f"study {ledger.record.spec.name!r} has no trial {number!r}; see study.trials."
+        )
+    epoch = known.epoch if isinstance(trial, int) else trial.epoch
+    outcome = outcome_of(result, state, reason, ledger.record.spec.objectives)
+    if not isinstance(trial, int):
+        outcome = replace(outcome, user_attrs=dict(trial.user_attrs))
+        if ledger.is_open:
+            outcome = replace(outcome, params=trial.params, domains=trial.domains)
+    outcome = ledger.known_domains_dropped(outcome)
+    # The key is made of the result, so that only the same result may be told twice.
+    content = [number, epoch, outcome.state, sorted(outcome.metrics.items())]
+    key = blake2b(json.dumps(content).encode(), digest_size=16).hexdigest()
+    status = ledger.exchange([Tell(number, epoch, outcome, key)], lease_s=ASK_LEASE_S).statuses[0]
+    ledger.refresh()
+    told = ledger.history.get(number)
+    assert told is not None
+    if status == "conflict":
+        raise TrialConflict(
+            f"trial {number} has ended as {told.state} with {dict(told.metrics)}; a result is "
+            "final, so this one was not taken."
+        )
+    if status == "lost":
+        raise LeaseLost(
+            f"trial {number} is not ours any more (it is {told.state}); the result was not taken. "
+            "Ask for a new trial."
+        )
+    return told
+
+
+def outcome_of(
+    result: object,
+    state: TrialState | str | None,
+    reason: str,
+    objectives: tuple[Objective, ...],
+) -> Outcome:
+    """Return how a trial ends for what was told of it.
+
+    Raises:
+        InvalidResult: no result where one is needed, or one that is no metric.
+        InvalidArgument: a state in which no trial ends.
+    """
+    ends = {s.value: s for s in TrialState if s.is_finished}
+    if state is not None and str(state) not in ends:
+        raise InvalidArgument(
+            f"state={state!r}{did_you_mean(str(state), ends)}, expected one of {list(ends)}."
+        )
+    if result is None:
+        if state is None or ends[str(state)] is TrialState.COMPLETE:
+            raise InvalidResult(
+                'got no result; tell a number, a mapping of metrics, or a state such as "failed".'
+            )
+        return Outcome(ends[str(state)], reason=reason)
+    metrics = checked_metrics(result, objectives)
+    diverged = diverged_reason(metrics, objectives)
+    if diverged and (state is None or ends[str(state)] is TrialState.COMPLETE):
+        return Outcome(TrialState.DIVERGED, metrics, reason or diverged)
+    return Outcome(ends[str(state or TrialState.COMPLETE)], metrics, reason)
+
+
+def _store_report(ledger: Ledger, stopper: Stopper | None, task: Task, report: Report) -> Decision:
+    write = Reports(task.number, task.epoch, (report,))
+    if ledger.exchange([write], lease_s=ASK_LEASE_S).statuses[0] != "ok":
+        return Decision("stop", "the trial belongs to another worker now, or has ended")
+    if stopper is None:
+        return CONTINUE
+    ledger.refresh()
+    objectives = ledger.record.spec.objectives
+    return stopper.decide(task.number, CurveView(objectives, ledger.history, ledger.curves()))

@@ -1,0 +1,146 @@
+"""Trials as flat rows, a DataFrame, or a file of JSON, CSV or Parquet."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from tunekit.errors import InvalidArgument, MissingExtra, StorageError
+from tunekit.trial import Report, StudyRecord, TrialRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+VERSION = 1
+"""Version of the exported forms; it grows when a key is renamed or removed."""
+
+
+def rows(trials: Sequence[TrialRecord]) -> list[dict[str, Any]]:
+    """Return one flat mapping a trial; all have the same keys, `None` where there is no value."""
+    metrics = sorted({name for t in trials for name in t.metrics})
+    paths = dict.fromkeys(path for t in trials for path in t.params or {})
+    attrs = sorted({name for t in trials for name in t.user_attrs})
+    return [
+        {
+            "number": t.number,
+            "state": str(t.state),
+            **{name: t.metrics.get(name) for name in metrics},
+            **{f"params.{path}": (t.params or {}).get(path) for path in paths},
+            **{f"attrs.{name}": t.user_attrs.get(name) for name in attrs},
+            "sampler": t.sampler,
+            "reason": t.reason,
+            "end_reason": t.end_reason,
+            "duration_s": t.duration_s,
+            "created": t.created,
+            "started": t.started,
+            "finished": t.finished,
+        }
+        for t in trials
+    ]
+
+
+def dataframe(trials: Sequence[TrialRecord]) -> pd.DataFrame:
+    """Return the rows as a pandas DataFrame.
+
+    Raises:
+        MissingExtra: pandas is not installed.
+    """
+    try:
+        import pandas as pd
+    except ImportError:
+        raise MissingExtra("export", "A DataFrame") from None
+    return pd.DataFrame(rows(trials))
+
+
+def write(
+    path: Path,
+    study: StudyRecord,
+    trials: Sequence[TrialRecord],
+    reports: Mapping[int, Sequence[Report]],
+) -> Path:
+    """Write all trials to a file, whole or not at all; JSON holds the reports as well.
+
+    Raises:
+        InvalidArgument: the ending is none of json, csv and parquet.
+        MissingExtra: Parquet without pyarrow.
+        StorageError: the file cannot be written.
+    """
+    writers = {".json": _write_json, ".csv": _write_csv, ".parquet": _write_parquet}
+    if path.suffix not in writers:
+        raise InvalidArgument(
+            f"cannot export to {str(path)!r}: expected a name ending in {', '.join(writers)}."
+        )
+    partial = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
+    try:
+        writers[path.suffix](partial, study, trials, reports)
+        os.replace(partial, path)
+    except OSError as error:
+        raise StorageError(f"cannot write {str(path)!r}: {error.strerror or error}.") from None
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def _write_json(
+    path: Path,
+    study: StudyRecord,
+    trials: Sequence[TrialRecord],
+    reports: Mapping[int, Sequence[Report]],
+) -> None:
+    document = {
+        "version": VERSION,
+        "study": study.spec.name,
+        "objectives": {o.metric: o.direction for o in study.spec.objectives},
+        "constraints": [str(c) for c in study.spec.constraints],
+        "seed": study.spec.seed,
+        "trials": [
+            {
+                **_plain(row),
+                "reports": [
+                    {"step": r.step, **_plain(r.metrics)} for r in reports.get(row["number"], ())
+                ],
+            }
+            for row in rows(trials)
+        ],
+    }
+    path.write_text(json.dumps(document, indent=1, allow_nan=False), encoding="utf-8")
+
+
+def _write_csv(path: Path, study: StudyRecord, trials: Sequence[TrialRecord], _: object) -> None:
+    table = rows(trials)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(table[0]) if table else ["number", "state"])
+        writer.writeheader()
+        writer.writerows(table)
+
+
+def _write_parquet(
+    path: Path, study: StudyRecord, trials: Sequence[TrialRecord], _: object
+) -> None:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise MissingExtra("export", "Parquet") from None
+    table = rows(trials)
+    columns = {}
+    for key in table[0] if table else ():
+        values = [row[key] for row in table]
+        kinds = {type(v) for v in values if v is not None}
+        if not (len(kinds) <= 1 or kinds == {int, float}):
+            values = [None if v is None else json.dumps(v) for v in values]
+        columns[key] = pa.array(values)
+    pq.write_table(pa.table(columns, metadata={"tunekit.study": study.spec.name}), path)
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row with NaN and infinities as text, for which JSON has no number."""
+    return {
+        k: str(v) if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()
+    }

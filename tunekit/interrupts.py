@@ -1,0 +1,47 @@
+"""Ctrl-C in three steps: the first drains, the second stops the trials, the third exits."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+WORDS = {
+    1: "interrupted: finishing the running trials; Ctrl-C again stops them",
+    2: "interrupted again: stopping the running trials, they will run again on resume",
+}
+
+
+class Interrupts:
+    """Counts SIGINT while it is entered; SIGTERM counts as two (stop the trials, save, leave).
+
+    Attributes:
+        count: how often it was interrupted.
+        breakable: set while the objective runs in this very thread: the second interrupt then
+            raises `KeyboardInterrupt` inside of it, since nothing else could end it.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.count = 0
+        self.breakable = False
+        self._say = say
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.count = max(2, self.count + 1) if number == signal.SIGTERM else self.count + 1
+        if self.count > 2:
+            raise KeyboardInterrupt
+        self._say(WORDS[self.count])
+        if self.count == 2 and self.breakable:
+            raise KeyboardInterrupt

@@ -1,0 +1,245 @@
+"""A study as one process sees it: reads what changed, claims trials, proposes, tells.
+
+The orchestrator and `Study.ask` / `Study.tell` both work through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import uuid4
+
+from tunekit.errors import SpaceExhausted, TunekitError
+from tunekit.executors.base import Task
+from tunekit.history import History
+from tunekit.liveness import is_known_dead, worker_name
+from tunekit.samplers.base import Sampler, StudyView
+from tunekit.spaces import Params, Space
+from tunekit.spaces.discover import Discovery
+from tunekit.spaces.versions import fitted
+from tunekit.storages.base import (
+    Claim,
+    Exchange,
+    Lease,
+    Operation,
+    Release,
+    Start,
+    Storage,
+    Tell,
+)
+from tunekit.trial import Outcome, Proposal, Report, StudyRecord, TrialRecord, TrialState
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A trial that this process holds and may run."""
+
+    number: int
+    epoch: int
+    params: Params
+    user_attrs: Mapping[str, Any]
+
+
+class Ledger:
+    """The view and the pen of one worker in one study.
+
+    Attributes:
+        history: all trials up to the last `refresh`.
+        worker: the name under which leases are held.
+    """
+
+    def __init__(self, storage: Storage, record: StudyRecord, sampler: Sampler) -> None:
+        self.storage = storage
+        self.record = record
+        self.sampler = sampler
+        self.worker = worker_name()
+        self.history = History(record.spec.objectives, record.spec.constraints)
+        self.space_version = 1
+        self._space = record.spec.space
+        self._discovery = Discovery() if self._space is None else None
+        self._fitting = self.history
+        if record.space_version != 1:
+            self._use_space(record.space_version)
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether the space is being discovered by a define-by-run program."""
+        return self._discovery is not None
+
+    @property
+    def space(self) -> Space:
+        """Return the space as it is now; of an open program, as far as it is discovered."""
+        if self._discovery is not None:
+            return self._discovery.space
+        assert self._space is not None
+        return self._space
+
+    def refresh(self) -> list[TrialRecord]:
+        """Read what changed; return the trials that were found to have finished."""
+        changes = self.storage.changes(self.record.id, self.history.cursor)
+        finished = self.history.update(changes.trials, changes.cursor)
+        if self._fitting is not self.history:
+            self._fitting.update(self._adapted(changes.trials), changes.cursor)
+        if self._discovery is not None:
+            for trial in sorted(finished, key=lambda t: t.number):
+                self._discovery.observe(trial.params or {}, trial.domains)
+        return finished
+
+    def exchange(
+        self,
+        operations: Sequence[Operation],
+        *,
+        claim: int = 0,
+        max_trials: int | None = None,
+        lease_s: float = 60.0,
+    ) -> Exchange:
+        """Write operations and claim up to `claim` trials in one transaction."""
+        request = Claim(claim, uuid4().hex, max_trials) if claim > 0 else None
+        answer = self.storage.exchange(
+            self.record.id, self.worker, operations, claim=request, lease_s=lease_s
+        )
+        if answer.space_version != self.space_version and self._discovery is None:
+            self._use_space(answer.space_version)
+        return answer
+
+    def assign(self, leases: Sequence[Lease], *, lease_s: float) -> list[Assignment]:
+        """Find params for claimed trials and note that they start.
+
+        Returns:
+            The trials that are really ours; one whose lease was lost meanwhile is left out.
+
+        Raises:
+            Whatever the sampler raises; the leases are given back before.
+        """
+        fresh = [lease for lease in leases if lease.params is None or lease.partial]
+        try:
+            starts = self._propose(fresh)
+        except BaseException as error:
+            self._give_back(leases, error, lease_s=lease_s)
+            raise
+        statuses = self.exchange(starts, lease_s=lease_s).statuses if starts else ()
+        params = {
+            s.number: s.proposal.params
+            for s, status in zip(starts, statuses, strict=True)
+            if status == "ok"
+        }
+        params |= {x.number: x.params for x in leases if x.params is not None and not x.partial}
+        assigned = []
+        for lease in leases:
+            if lease.number in params:
+                known = self.history.get(lease.number)
+                attrs = known.user_attrs if known is not None else {}
+                assigned.append(Assignment(lease.number, lease.epoch, params[lease.number], attrs))
+        return assigned
+
+    def _propose(self, leases: Sequence[Lease]) -> list[Start]:
+        if not leases:
+            return []
+        fixed = {x.number: x.params for x in leases if x.params}
+        numbers = [x.number for x in leases]
+        if self.is_open:
+            # A name that is not discovered yet cannot be walked to; it is kept as it was given.
+            known = self.space.by_path
+            kept = {
+                n: Params({k: v for k, v in p.items() if k in known}) for n, p in fixed.items()
+            }
+            proposals = self.sampler.suggest(self.view(kept), numbers)
+            proposals = [
+                replace(p, params=Params({**p.params, **fixed.get(n, {})}))
+                for n, p in zip(numbers, proposals, strict=True)
+            ]
+        else:
+            proposals = self.sampler.suggest(self.view(fixed), numbers)
+        batch = tuple(numbers) if len(numbers) > 1 else ()
+        return [
+            Start(
+                lease.number,
+                lease.epoch,
+                _credited(proposal, fixed.get(lease.number)),
+                self.history.cursor,
+                batch,
+                self.space_version,
+            )
+            for lease, proposal in zip(leases, proposals, strict=True)
+        ]
+
+    def view(self, fixed: dict[int, Params]) -> StudyView:
+        """Return what a sampler is shown now."""
+        spec = self.record.spec
+        return StudyView(
+            self.space, spec.objectives, spec.constraints, spec.seed, self._fitting, fixed
+        )
+
+    def _use_space(self, version: int) -> None:
+        """Take over another version of the space; samplers see the trials that lie in it."""
+        self._space = self.storage.spaces(self.record.id)[version]
+        self.space_version = version
+        self._fitting = History(self.history.objectives, self.history.constraints)
+        self._fitting.update(self._adapted(self.history), self.history.cursor)
+
+    def _adapted(self, trials: Iterable[TrialRecord]) -> Iterator[TrialRecord]:
+        for trial in trials:
+            if trial.params is None or trial.space_version == self.space_version:
+                yield trial
+            elif (params := fitted(trial.params, self.space)) is not None:
+                yield replace(trial, params=params)
+
+    def _give_back(self, leases: Sequence[Lease], error: BaseException, *, lease_s: float) -> None:
+        """Free the leases of trials that will not start.
+
+        A finished search (a grid at its end) leaves numbers that no proposal exists for: these
+        are CANCELLED. After any other error the trials wait for a sampler that works.
+        """
+        reason = error.message if isinstance(error, TunekitError) else type(error).__name__
+        operations: list[Operation] = []
+        for x in leases:
+            if isinstance(error, SpaceExhausted) and x.params is None:
+                outcome = Outcome(TrialState.CANCELLED, reason=reason)
+                operations.append(Tell(x.number, x.epoch, outcome, uuid4().hex))
+            else:
+                operations.append(Release(x.number, x.epoch, f"not started: {reason}"))
+        self.exchange(operations, lease_s=lease_s)
+
+    def task(self, assignment: Assignment) -> Task:
+        """Return what an executor needs to run a trial of ours."""
+        spec = self.record.spec
+        return Task(
+            study=spec.name,
+            number=assignment.number,
+            epoch=assignment.epoch,
+            params=assignment.params,
+            objectives=spec.objectives,
+            seed=spec.seed,
+            is_open=self.is_open,
+            user_attrs=assignment.user_attrs,
+        )
+
+    def known_domains_dropped(self, outcome: Outcome) -> Outcome:
+        """Return the outcome without the domains that the study knows already."""
+        if self._discovery is None or not outcome.domains:
+            return outcome
+        return replace(outcome, domains=self._discovery.news(outcome.domains))
+
+    def expire_dead(self) -> list[int]:
+        """End the leases of workers of this host that are gone; return the trials' numbers."""
+        running = [t for t in self.history.unfinished() if t.state is TrialState.RUNNING]
+        gone = [(t.number, t.epoch) for t in running if is_known_dead(t.worker)]
+        if gone:
+            self.storage.expire(self.record.id, gone)
+        return [number for number, _ in gone]
+
+    def curves(self, numbers: Sequence[int] | None = None) -> dict[int, list[Report]]:
+        """Return the reports so far of some trials, or of all, by trial number."""
+        if numbers is not None and not numbers:
+            return {}
+        return {n: list(r) for n, r in self.storage.reports(self.record.id, numbers).items()}
+
+
+def _credited(proposal: Proposal, fixed: Params | None) -> Proposal:
+    """Name the user as the author of an enqueued point."""
+    if not fixed:
+        return proposal
+    filled = len(proposal.params) - len(fixed)
+    rest = f"; {filled} further values by {proposal.sampler}" if filled > 0 else ""
+    return replace(proposal, sampler="user", reason=f"enqueued by the user{rest}")

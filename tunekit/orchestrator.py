@@ -1,0 +1,402 @@
+"""The only loop: claim trials, propose, start, collect, decide, tell. Kill it at any instant.
+
+All that must survive is in the storage: a trial that was claimed and not told runs again when
+its lease ends, or at once where the claimant is seen to be dead.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias
+from uuid import uuid4
+
+from tunekit.errors import ObjectiveFailed, SpaceExhausted, StorageUnreachable
+from tunekit.executors.base import Ended, Executor
+from tunekit.history import History
+from tunekit.interrupts import Interrupts
+from tunekit.ledger import Assignment, Ledger
+from tunekit.stoppers.base import CONTINUE, CurveView, Decision, Stopper
+from tunekit.storages.base import Lease, Operation, Release, Renew, Reports, Tell
+from tunekit.trial import Outcome, Report, StudyState, TrialRecord, TrialState
+
+log = logging.getLogger("tunekit")
+
+REPORT_BATCH = 20
+FLUSH_S = 0.5
+POLL_S = 0.5
+WAIT_S = 0.2
+INTERRUPTED = "interrupted; runs again on resume"
+CANCELLED = Outcome(TrialState.CANCELLED, reason="the study was cancelled")
+
+Ending: TypeAlias = Literal["done", "timeout", "stopped", "cancelled", "exhausted", "interrupted"]
+
+
+class Progress(Protocol):
+    """Shows how a run is going; called on the loop's thread, so it must be quick."""
+
+    def start(self, name: str, history: History, goal: int | None) -> None:
+        """Begin: `goal` is the number of trials the study will have, if that is known."""
+        ...
+
+    def update(self, history: History, running: int) -> None:
+        """Show the state after a turn of the loop."""
+        ...
+
+    def event(self, text: str) -> None:
+        """Show one noteworthy sentence."""
+        ...
+
+    def close(self) -> None:
+        """End the display."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """When a run is over; the first that is reached ends it.
+
+    Attributes:
+        n_trials: so many trials started by this call.
+        total_trials: so many trials in the study, all of them finished.
+        timeout_s: no trial starts after so many seconds.
+    """
+
+    n_trials: int | None = None
+    total_trials: int | None = None
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a run behaves.
+
+    Attributes:
+        catch: exceptions of the objective that make a FAILED trial; others also end the run.
+        lease_s: after this long without a sign of life a trial is given to somebody else.
+    """
+
+    catch: tuple[type[BaseException], ...] = (Exception,)
+    lease_s: float = 60.0
+
+
+Callback: TypeAlias = Callable[[TrialRecord], None]
+
+
+class Orchestrator:
+    """Runs trials of one study on one executor until a goal is reached."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        executor: Executor,
+        *,
+        goal: Goal,
+        settings: Settings,
+        stopper: Stopper | None = None,
+        callbacks: Sequence[Callback] = (),
+        progress: Progress | None = None,
+    ) -> None:
+        self.ledger = ledger
+        self.executor = executor
+        self.goal = goal
+        self.settings = settings
+        self.stopper = stopper
+        self.callbacks = callbacks
+        self.progress = progress
+        self._running: dict[int, Assignment] = {}
+        self._forced: dict[int, Outcome] = {}
+        self._outbox: list[Operation] = []
+        self._buffered: dict[int, list[Report]] = {}
+        self._epochs: dict[int, int] = {}
+        self._strays: list[int] = []
+        self._curves: dict[int, list[Report]] = {}
+        self._last_flush = time.monotonic()
+        self._started = 0
+        self._wish = StudyState.ACTIVE
+        self._failure: BaseException | None = None
+        self._exhausted = False
+        self._interrupts = Interrupts(self._say)
+
+    def run(self, objective: Callable[..., Any]) -> Ending:
+        """Run until a goal is reached, the study is stopped, or somebody interrupts.
+
+        Raises:
+            ObjectiveFailed: the objective raised what `settings.catch` does not cover.
+            StorageUnreachable: the storage stayed away; unfinished trials run again later.
+        """
+        ledger = self.ledger
+        ledger.refresh()
+        ledger.expire_dead()
+        if self.stopper is not None:
+            self._curves = ledger.curves()
+        if self.progress is not None:
+            self.progress.start(ledger.record.spec.name, ledger.history, self._goal_count())
+        self.executor.open(objective, self._on_report)
+        try:
+            with self._interrupts, _Heart(self._renew, self.settings.lease_s / 3):
+                return self._loop(time.monotonic())
+        finally:
+            self.executor.close()
+            if self.progress is not None:
+                self.progress.close()
+
+    # The loop
+
+    def _loop(self, begin: float) -> Ending:
+        timeout_s = self.goal.timeout_s
+        while True:
+            late = timeout_s is not None and time.monotonic() - begin >= timeout_s
+            claimed = self._turn(may_claim=not late)
+            for number in self._stray():
+                self._lost(number)
+            if self._interrupts.count >= 2 or self._wish is StudyState.CANCELLED:
+                self._end_running()
+            if self.progress is not None:
+                self.progress.update(self.ledger.history, len(self._running))
+            self._collect()
+            if self._running or self._outbox:
+                continue
+            if (ending := self._ending(late)) is not None:
+                if self._failure is not None:
+                    raise self._failure
+                return ending
+            if not claimed:
+                self._wait_for_others()
+
+    def _turn(self, *, may_claim: bool) -> bool:
+        """Write what there is to write and claim for the free slots; return if any was given."""
+        want = self._want() if may_claim else 0
+        if self._is_flush_due():
+            self._gather_reports()
+        if not want and not self._outbox:
+            return False
+        leases = self._exchange(want)
+        if not leases:
+            return False
+        try:
+            assigned = self.ledger.assign(leases, lease_s=self.settings.lease_s)
+        except SpaceExhausted as error:
+            self._exhausted = True
+            self._say(error.message)
+            return False
+        for assignment in assigned:
+            self._start(assignment)
+        return True
+
+    def _exchange(self, want: int = 0) -> tuple[Lease, ...]:
+        outbox, self._outbox = self._outbox, []
+        answer = self.ledger.exchange(
+            outbox,
+            claim=want,
+            max_trials=self.goal.total_trials,
+            lease_s=self.settings.lease_s,
+        )
+        self._wish = answer.study_state
+        self._digest(outbox, answer.statuses)
+        return answer.leases
+
+    def _want(self) -> int:
+        stopping = self._interrupts.count or self._failure is not None or self._exhausted
+        if stopping or self._wish is not StudyState.ACTIVE:
+            return 0
+        free = self.executor.slots - len(self._running)
+        if self.goal.n_trials is not None:
+            free = min(free, self.goal.n_trials - self._started)
+        return max(free, 0)
+
+    def _start(self, assignment: Assignment) -> None:
+        self._running[assignment.number] = assignment
+        self._epochs[assignment.number] = assignment.epoch
+        self._started += 1
+        task = self.ledger.task(assignment)
+        self._interrupts.breakable = self.executor.runs_in_caller
+        try:
+            self.executor.start(task)
+        except KeyboardInterrupt:
+            del self._running[task.number]
+            self._outbox.append(Release(task.number, task.epoch, INTERRUPTED))
+            self._interrupts.count = max(2, self._interrupts.count)
+        finally:
+            self._interrupts.breakable = False
+
+    def _collect(self) -> None:
+        """Take ended trials from the executor and put their tells into the outbox."""
+        for ended in self.executor.poll(POLL_S if self._running else 0.0):
+            if self._running.pop(ended.number, None) is not None:
+                self._end(ended)
+
+    def _end(self, ended: Ended) -> None:
+        number, epoch = ended.number, ended.epoch
+        self._gather_reports(number)
+        self._epochs.pop(number, None)
+        forced = self._forced.pop(number, None)
+        if forced is not None and forced.state is TrialState.WAITING:
+            self._outbox.append(Release(number, epoch, forced.reason))
+            return
+        outcome = self.ledger.known_domains_dropped(forced or ended.outcome)
+        raised = ended.exception
+        if outcome.state is TrialState.FAILED and raised is not None:
+            if not isinstance(raised, self.settings.catch) and self._failure is None:
+                self._failure = ObjectiveFailed(f"trial {number}: {outcome.reason}")
+                self._failure.__cause__ = raised
+        self._outbox.append(Tell(number, epoch, outcome, uuid4().hex))
+        if outcome.state in (TrialState.FAILED, TrialState.DIVERGED, TrialState.STOPPED):
+            self._say(f"trial {number} {outcome.state}: {outcome.reason}")
+
+    def _digest(self, outbox: Sequence[Operation], statuses: Sequence[str]) -> None:
+        """Look at the answers to our writes and take over what changed in the study."""
+        told = []
+        for operation, status in zip(outbox, statuses, strict=True):
+            if status != "ok":
+                self._lost(operation.number)
+            elif isinstance(operation, Tell):
+                told.append(operation.number)
+        history = self.ledger.history
+        before = history.best
+        finished = self.ledger.refresh()
+        if self.stopper is not None:
+            foreign = [t.number for t in finished if t.number not in self._curves]
+            self._curves |= self.ledger.curves(foreign)
+        best = history.best
+        if best is not None and best is not before:
+            objective = self.ledger.record.spec.objectives[0]
+            value = best.metrics[objective.metric]
+            self._say(f"trial {best.number} is the best so far: {objective.metric} = {value:.6g}")
+        for number in told if self.callbacks else ():
+            trial = history.get(number)
+            for callback in self.callbacks:
+                assert trial is not None
+                callback(trial)
+
+    def _ending(self, late: bool) -> Ending | None:
+        """Return how the run ends if nothing runs and nothing more is to come."""
+        goal, history = self.goal, self.ledger.history
+        if self._interrupts.count:
+            return "interrupted"
+        if self._exhausted:
+            return "exhausted"
+        if self._wish in (StudyState.STOPPED, StudyState.CANCELLED):
+            return "stopped" if self._wish is StudyState.STOPPED else "cancelled"
+        if late:
+            return "timeout"
+        if self._failure is not None:
+            return "done"
+        if goal.n_trials is not None and self._started >= goal.n_trials:
+            return "done"
+        if goal.total_trials is not None and len(history) >= goal.total_trials:
+            return "done" if history.n_finished == len(history) else None
+        return None
+
+    def _wait_for_others(self) -> None:
+        """Nothing to do now: the study is paused, or other workers hold the last trials."""
+        time.sleep(WAIT_S)
+        self.ledger.refresh()
+        self.ledger.expire_dead()
+        self._wish = self.ledger.storage.get_study(self.ledger.record.spec.name).state
+
+    # Reports, stops and leases
+
+    def _on_report(self, number: int, report: Report) -> Decision:
+        self._buffered.setdefault(number, []).append(report)
+        if len(self._buffered[number]) >= REPORT_BATCH or self._is_flush_due():
+            self._gather_reports()
+            self._exchange()
+        if number not in self._forced and self._wish is StudyState.CANCELLED:
+            self._forced[number] = CANCELLED
+        if number in self._forced:
+            return Decision("stop", self._forced[number].reason)
+        if self.stopper is None:
+            return CONTINUE
+        self._curves.setdefault(number, []).append(report)
+        spec = self.ledger.record.spec
+        return self.stopper.decide(
+            number, CurveView(spec.objectives, self.ledger.history, self._curves)
+        )
+
+    def _is_flush_due(self) -> bool:
+        return bool(self._buffered) and time.monotonic() - self._last_flush >= FLUSH_S
+
+    def _gather_reports(self, number: int | None = None) -> None:
+        """Move buffered reports, of one trial or of all, into the outbox."""
+        for n in list(self._buffered) if number is None else [number]:
+            points = self._buffered.pop(n, None)
+            if points:
+                self._outbox.append(Reports(n, self._epochs[n], tuple(points)))
+        self._last_flush = time.monotonic()
+
+    def _end_running(self) -> None:
+        cancelled = self._wish is StudyState.CANCELLED
+        forced = CANCELLED if cancelled else Outcome(TrialState.WAITING, reason=INTERRUPTED)
+        for number in list(self._running):
+            self._force(number, forced)
+
+    def _lost(self, number: int) -> None:
+        """Another worker has the trial, or a person ended it: stop it, its result is not taken."""
+        if number in self._running:
+            self._force(number, Outcome(TrialState.LOST, reason="its lease was lost"))
+        else:
+            self._say(f"trial {number} was taken over or ended elsewhere; its result is dropped")
+
+    def _force(self, number: int, outcome: Outcome) -> None:
+        """End a running trial with an outcome of ours, whatever its objective makes of it."""
+        if number not in self._forced:
+            self._forced[number] = outcome
+            self.executor.stop(number, outcome)
+
+    def _stray(self) -> list[int]:
+        """Return the trials whose lease the heart found to be lost."""
+        stray, self._strays = self._strays, []
+        return [n for n in stray if n in self._running]
+
+    def _renew(self) -> None:
+        """Renew all leases and note the lost ones; runs on the heart's thread."""
+        held = list(self._running.values())
+        if held:
+            answer = self.ledger.storage.exchange(
+                self.ledger.record.id,
+                self.ledger.worker,
+                [Renew(a.number, a.epoch) for a in held],
+                lease_s=self.settings.lease_s,
+            )
+            lost = [a.number for a, s in zip(held, answer.statuses, strict=True) if s != "ok"]
+            self._strays += lost
+
+    def _goal_count(self) -> int | None:
+        if self.goal.total_trials is not None:
+            return self.goal.total_trials
+        if self.goal.n_trials is not None:
+            return len(self.ledger.history) + self.goal.n_trials
+        return None
+
+    def _say(self, text: str) -> None:
+        log.info(text)
+        if self.progress is not None:
+            self.progress.event(text)
+
+
+class _Heart:
+    """Calls a function every so many seconds on a thread of its own while it is entered."""
+
+    def __init__(self, beat: Callable[[], None], every_s: float) -> None:
+        self._beat = beat
+        self._every_s = every_s
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="tunekit-heart", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *exc: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._done.wait(self._every_s):
+            try:
+                self._beat()
+            except StorageUnreachable as error:  # the next beat tries again
+                log.warning("leases were not renewed: %s", error)

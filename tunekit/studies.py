@@ -1,0 +1,378 @@
+"""The study: what a person or a program holds in the hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunekit import ask_tell, export
+from tunekit.arguments import count, make_executor, seconds
+from tunekit.errors import InvalidArgument, NoCompleteTrial
+from tunekit.executors.base import Executor, Limits
+from tunekit.executors.handle import Trial
+from tunekit.history import History
+from tunekit.ledger import Ledger
+from tunekit.orchestrator import Ending, Goal, Orchestrator, Progress, Settings
+from tunekit.samplers.base import Sampler
+from tunekit.spaces import Params, Space
+from tunekit.spaces.versions import diff, fitted
+from tunekit.stoppers.base import Stopper
+from tunekit.storages.base import Storage
+from tunekit.trial import Objective, Report, StudyRecord, StudyState, TrialRecord, TrialState
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceEdit:
+    """What a new version of a space changes.
+
+    Attributes:
+        version: of the space, from now on.
+        changes: one sentence each.
+        n_valid: trials whose params are a point of the new space, with defaults for what is new.
+        n_outside: trials that are not; they stay in the study and no sampler sees them.
+    """
+
+    version: int
+    changes: tuple[str, ...]
+    n_valid: int
+    n_outside: int
+
+
+class Study:
+    """A stored set of trials over one space; made by `tunekit.study` or `tunekit.load_study`.
+
+    Attributes:
+        name: its name in the storage.
+        storage: where it lives.
+        sampler: what proposes the params of new trials.
+        stopper: what ends hopeless trials early, if anything does.
+    """
+
+    def __init__(
+        self, storage: Storage, record: StudyRecord, sampler: Sampler, stopper: Stopper | None
+    ) -> None:
+        self.name = record.spec.name
+        self.storage = storage
+        self.sampler = sampler
+        self.stopper = stopper
+        self._ledger = Ledger(storage, record, sampler)
+
+    def __repr__(self) -> str:
+        return f"Study({self.name!r}, storage={self.storage.url!r})"
+
+    # What it is and where it stands
+
+    @property
+    def id(self) -> int:
+        """Return its key in the storage."""
+        return self._ledger.record.id
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """Return the metrics that are optimised, with their directions."""
+        return self._ledger.record.spec.objectives
+
+    @property
+    def space(self) -> Space:
+        """Return the space as it is now; of a define-by-run study, as far as it is discovered."""
+        self.refresh()
+        return self._ledger.space
+
+    @property
+    def history(self) -> History:
+        """Return all trials up to the last `refresh`, with columnar access."""
+        return self._ledger.history
+
+    def refresh(self) -> History:
+        """Read what changed since, by this process or another, and return the history."""
+        self._ledger.refresh()
+        return self._ledger.history
+
+    def record(self) -> StudyRecord:
+        """Return the stored study as it stands now."""
+        return self.storage.get_study(self.name)
+
+    @property
+    def trials(self) -> list[TrialRecord]:
+        """Return all trials by number."""
+        return list(self.refresh())
+
+    def reports(self, numbers: Sequence[int] | None = None) -> dict[int, tuple[Report, ...]]:
+        """Return the reports by trial number, in order of step; of all trials if none is named."""
+        return self.storage.reports(self.id, numbers)
+
+    @property
+    def best_trial(self) -> TrialRecord:
+        """Return the best complete trial that keeps all constraints; ties go to the older one.
+
+        Raises:
+            NoCompleteTrial: there is none yet.
+            InvalidArgument: the study has several objectives; `best_trials` is their front.
+        """
+        if len(self.objectives) > 1:
+            raise InvalidArgument(
+                f"study {self.name!r} has {len(self.objectives)} objectives and so no single "
+                "best trial; use best_trials, the Pareto front."
+            )
+        best = self.refresh().best
+        if best is None:
+            raise NoCompleteTrial(self._nothing_best())
+        return best
+
+    @property
+    def best_trials(self) -> list[TrialRecord]:
+        """Return the Pareto front: feasible complete trials that no other one dominates."""
+        return self.refresh().pareto()
+
+    @property
+    def best_params(self) -> Params:
+        """Return the params of the best trial."""
+        params = self.best_trial.params
+        assert params is not None
+        return params
+
+    @property
+    def best_value(self) -> float:
+        """Return the objective of the best trial."""
+        return self.best_trial.metrics[self.objectives[0].metric]
+
+    # Running it
+
+    def optimize(
+        self,
+        objective: Callable[[Trial], Any],
+        n_trials: int | None = None,
+        timeout: float | str | None = None,
+        workers: int = 1,
+        *,
+        resources: Mapping[str, float] | None = None,
+        callbacks: Sequence[Callable[[Study, TrialRecord], None]] = (),
+        catch: Sequence[type[BaseException]] | type[BaseException] = (Exception,),
+        executor: str | Executor | None = None,
+        total_trials: int | None = None,
+        trial_timeout_s: float | None = None,
+        memory_mib: float | None = None,
+        devices: Sequence[str | int] | None = None,
+        progress: Progress | None = None,
+        lease_s: float = 60.0,
+    ) -> Ending:
+        """Run trials until a goal is reached; nothing is lost however it ends.
+
+        The first Ctrl-C finishes the running trials, the second stops them (they run again on
+        resume), the third exits; `KeyboardInterrupt` is raised when the state is saved.
+
+        Args:
+            objective: called with a `Trial`; returns a number, or a mapping of metrics.
+            n_trials: start so many further trials.
+            timeout: start none after so many seconds, or a text such as "90s", "15m", "2h".
+            workers: how many trials run at once; above 1 in processes of their own.
+            resources: what one trial holds, such as `{"gpu": 1}`; sets the visible devices.
+            callbacks: called as `callback(study, trial)` after each told trial of this call.
+            catch: exceptions that make a FAILED trial; others end the run as ObjectiveFailed.
+            executor: "inline" or "process", or an instance; chosen from the rest if not given.
+            total_trials: run until the study has so many trials and all have ended, whoever
+                runs them; a killed run that is started again just goes on.
+            trial_timeout_s: kill and fail a trial after so many seconds.
+            memory_mib: kill and fail a trial whose resident memory grows beyond this.
+            devices: the devices that "gpu" units stand for; see `ProcessExecutor`.
+            progress: shows how it goes.
+            lease_s: how long a worker may be silent before its trial is given to another.
+
+        Returns:
+            Why it ended: "done", "timeout", "stopped", "cancelled" or "exhausted".
+
+        Raises:
+            InvalidArgument: an argument that cannot be right.
+            ObjectiveFailed: the objective raised what `catch` does not cover.
+            KeyboardInterrupt: it was interrupted; the state is saved.
+        """
+        if not callable(objective):
+            raise InvalidArgument(f"objective: got {objective!r}, expected a function of a trial.")
+        if lease_s <= 0:
+            raise InvalidArgument(f"lease_s={lease_s!r}, expected seconds above 0.")
+        goal = Goal(
+            count(n_trials, "n_trials"), count(total_trials, "total_trials"), seconds(timeout)
+        )
+        limits = Limits(dict(resources or {}), trial_timeout_s, memory_mib)
+        catching = (catch,) if isinstance(catch, type) else tuple(catch)
+        runner = Orchestrator(
+            self._ledger,
+            make_executor(executor, workers, limits, devices),
+            goal=goal,
+            settings=Settings(catching, lease_s),
+            stopper=self.stopper,
+            callbacks=[partial(c, self) for c in callbacks],
+            progress=progress,
+        )
+        if self.record().state in (StudyState.STOPPED, StudyState.CANCELLED):
+            self.resume()
+        ending = runner.run(objective)
+        if ending == "interrupted":
+            raise KeyboardInterrupt(f"study {self.name!r} was interrupted; its state is saved")
+        return ending
+
+    def ask(self) -> Trial:
+        """Return a new trial to evaluate by hand; give its result to `tell`.
+
+        Waiting trials (enqueued, or given back by a worker) come first.
+
+        Raises:
+            InvalidArgument: the study is paused, stopped or cancelled.
+            SpaceExhausted: the sampler has no further point.
+        """
+        return ask_tell.ask(self._ledger, self.stopper)
+
+    def tell(
+        self,
+        trial: Trial | int,
+        result: object = None,
+        *,
+        state: TrialState | str | None = None,
+        reason: str = "",
+    ) -> TrialRecord:
+        """End a trial that was asked for; telling the same again is harmless.
+
+        Args:
+            trial: what `ask` gave, or its number.
+            result: a number, or a mapping of metrics; NaN or infinite makes it DIVERGED.
+            state: another end than by the result, such as "failed"; then no result is needed.
+            reason: one sentence kept with the trial.
+
+        Returns:
+            The trial as it is stored now.
+
+        Raises:
+            InvalidResult: the result is no metric, or misses an objective.
+            TrialConflict: the trial was told another result before.
+            LeaseLost: the trial was given to another worker, or cancelled.
+            UnknownTrial: no trial of that number.
+        """
+        return ask_tell.tell(self._ledger, trial, result, state=state, reason=reason)
+
+    # Changing it
+
+    def enqueue_trial(
+        self, params: Mapping[str, object], *, user_attrs: Mapping[str, Any] | None = None
+    ) -> int:
+        """Put a point in front of the queue; what it leaves open is proposed. Return its number.
+
+        Raises:
+            UnknownParameter: a name that the space does not have (a typo).
+            InvalidParams: a value outside its domain, or points that cannot be completed.
+        """
+        space = self.space
+        if self._ledger.is_open:
+            given: Mapping[str, object] = dict(params)
+        else:
+            full = space.complete(params)  # checks names, values and activity
+            named = {space.resolve(name) for name in params}
+            given = {path: value for path, value in full.items() if path in named}
+        return self.storage.enqueue(self.id, [given], user_attrs=dict(user_attrs or {}))[0]
+
+    def edit_space(
+        self, space: Space | Mapping[str, object], *, dry_run: bool = False
+    ) -> SpaceEdit:
+        """Give the study the next version of its space; old trials stay valid where they fit.
+
+        Args:
+            space: the new space as a whole; `tunekit.spaces.versions` has `widen` and `narrow`.
+            dry_run: change nothing, only say what would change.
+
+        Returns:
+            What changes, and how many trials are points of the new space.
+
+        Raises:
+            InvalidArgument: the study's space is discovered by a program, which declares it.
+            TrialConflict: another process edited the space meanwhile.
+        """
+        if self._ledger.is_open:
+            raise InvalidArgument(
+                f"study {self.name!r} discovers its space from the program; edit the program."
+            )
+        new = space if isinstance(space, Space) else Space(space)
+        old = self.space
+        changes = tuple(str(change) for change in diff(old, new))
+        params = [t.params for t in self.history if t.params is not None]
+        n_valid = sum(fitted(p, new) is not None for p in params)
+        version = self._ledger.space_version
+        if changes and not dry_run:
+            version = self.storage.set_space(self.id, new, expected_version=version)
+            self._ledger.exchange(())  # takes over the new version
+        return SpaceEdit(version, changes, n_valid, len(params) - n_valid)
+
+    def set_user_attr(self, key: str, value: Any) -> None:
+        """Keep plain JSON with the study.
+
+        Raises:
+            InvalidArgument: the value is no plain JSON.
+        """
+        try:
+            json.dumps({key: value}, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise InvalidArgument(f"attribute {key!r}: {error}; give plain JSON.") from None
+        self.storage.set_attrs(self.id, {key: value})
+
+    @property
+    def user_attrs(self) -> Mapping[str, Any]:
+        """Return what was kept with the study."""
+        return self.record().spec.attrs
+
+    def pause(self) -> None:
+        """Start no new trials, in any process, until `resume`; the running ones go on."""
+        self.storage.set_state(self.id, StudyState.PAUSED)
+
+    def resume(self) -> None:
+        """Let workers start trials again."""
+        self.storage.set_state(self.id, StudyState.ACTIVE)
+
+    def stop(self) -> None:
+        """Finish the running trials, in all processes, and end their `optimize`."""
+        self.storage.set_state(self.id, StudyState.STOPPED)
+
+    def cancel(self) -> None:
+        """End the running trials now, as CANCELLED, in all processes, and their `optimize`."""
+        self.storage.set_state(self.id, StudyState.CANCELLED)
+
+    def cancel_trial(self, number: int, reason: str = "cancelled by the user") -> bool:
+        """End one unfinished trial as CANCELLED; return whether it was unfinished."""
+        return self.storage.cancel_trial(self.id, number, reason)
+
+    # Taking it elsewhere
+
+    def trials_rows(self) -> list[dict[str, Any]]:
+        """Return one flat mapping a trial: number, state, metrics, `params.*`, who and why."""
+        return export.rows(self.trials)
+
+    def trials_dataframe(self) -> pd.DataFrame:
+        """Return the trials as a pandas DataFrame, one column for each key of `trials_rows`.
+
+        Raises:
+            MissingExtra: pandas is not installed.
+        """
+        return export.dataframe(self.trials)
+
+    def export(self, path: str | Path) -> Path:
+        """Write all trials to a file of the kind that its ending names: json, csv or parquet.
+
+        Raises:
+            InvalidArgument: another ending.
+            MissingExtra: Parquet without pyarrow.
+            StorageError: the file cannot be written.
+        """
+        return export.write(Path(path), self.record(), self.trials, self.reports())
+
+    def _nothing_best(self) -> str:
+        counts = {str(s): n for s, n in self.history.counts().items()}
+        if not counts:
+            return f"study {self.name!r} has no trials yet; run study.optimize(...)."
+        if self.history.complete():
+            limits = ", ".join(str(c) for c in self.history.constraints)
+            return f"study {self.name!r} has no trial that keeps {limits}; trials: {counts}."
+        return f"study {self.name!r} has no complete trial; trials: {counts}."
