@@ -1,7 +1,9 @@
 """Search spaces: a frozen tree of parameters, one traversal over it, one encoding of it."""
 
 from tunekit.spaces.domains import Constant, Domain, Float, Int, Scalar
-from tunekit.spaces.tree import Categorical, Condition, Parameter, Params, Repeat, Space, When
+from tunekit.spaces.parameters import Condition, Parameter
+from tunekit.spaces.point import Params
+from tunekit.spaces.tree import Categorical, Repeat, Space, When
 from tunekit.spaces.walk import Picker, walk
 
 __all__ = [

@@ -8,16 +8,25 @@ range where linear, of the value where logarithmic): `validate` and `from_unit` 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from tunekit.errors import InvalidParams, InvalidSpace
 
 Scalar: TypeAlias = str | int | float | bool | None
+Opening: TypeAlias = tuple[str, tuple[Scalar, ...], Any]
+"""What a value of a node opens: (label in paths, the values, the child space)."""
 
 DIGITS = 12
 SPECIAL_SHARE = 0.2
-"""Share of the unit interval (and so of a uniform sample) that all special values have together."""
+"""Share of the unit interval (and of a uniform sample) that all special values have together."""
+
+# Limits within which a place in [0, 1], a float of 53 bits, leads back to exactly one value.
+MAX_ABS = 1e300
+MAX_CELLS = 2**48
+MAX_LOG_INT = 2**40
+MAX_FLOAT_CELLS = 10**9
 
 
 class Domain(Protocol):
@@ -52,8 +61,11 @@ def plain(value: object) -> Scalar:
     item = getattr(value, "item", None)
     if item is not None and getattr(value, "shape", None) == ():
         value = item()
-    if value is None or isinstance(value, str | int | float | bool):
+    if value is None or isinstance(value, bool):
         return value
+    for kind in (str, int, float):  # members of a StrEnum or IntEnum become plain too
+        if isinstance(value, kind):
+            return kind.__str__(value) if kind is str else kind(value)
     raise TypeError(f"{value!r} is a {type(value).__name__}")
 
 
@@ -63,9 +75,15 @@ def number(value: object, path: str) -> float | int:
         got = plain(value)
     except TypeError:
         got = None
-    if isinstance(got, bool) or not isinstance(got, int | float) or not math.isfinite(got):
+    is_number = isinstance(got, int | float) and not isinstance(got, bool)
+    if not is_number or not -MAX_ABS <= got <= MAX_ABS:  # type: ignore[operator]
         raise InvalidParams(f'parameter "{path}": got {value!r}, expected a finite number.')
-    return got
+    return got  # type: ignore[return-value]
+
+
+def typed(*values: Scalar) -> tuple[tuple[str, Scalar], ...]:
+    """Return the values with their types, so that True, 1 and 1.0 differ when compared."""
+    return tuple((type(v).__name__, v) for v in values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +97,23 @@ class _Numeric:
     default: float | None = field(default=None, kw_only=True)
     special: tuple[float, ...] = field(default=(), kw_only=True)
 
+    @property
+    def domain(self) -> Domain:
+        """Return itself: the values of its parameter."""
+        return self  # type: ignore[return-value]
+
+    def openings(self) -> Iterable[Opening]:
+        """Return nothing: no value of a number opens a child space on its own."""
+        return ()
+
     def _check(self) -> None:
-        kind = type(self).__name__
         for name in ("lo", "hi", "step", "default"):
             v = getattr(self, name)
-            if v is None and name in ("step", "default"):
-                continue
-            self._set(name, self._typed(v, name))
-        shape = f"{kind}({self.lo!r}, {self.hi!r})"
+            if v is not None or name in ("lo", "hi"):
+                self._set(name, self._typed(v, name))
+        shape = f"{type(self).__name__}({self.lo!r}, {self.hi!r})"
+        if not isinstance(self.log, bool):
+            raise InvalidSpace(f"{shape}: log={self.log!r}, expected True or False.")
         if not self.lo <= self.hi:
             raise InvalidSpace(f"{shape}: the lower bound is above the upper; swap them.")
         if self.log and self.lo <= 0:
@@ -95,17 +122,25 @@ class _Numeric:
             raise InvalidSpace(f"{shape}: step={self.step!r}, expected a number above 0.")
         if self.log and self.step is not None:
             raise InvalidSpace(f"{shape}: log=True and step= exclude each other; drop one.")
-        if isinstance(self.special, int | float) and not isinstance(self.special, bool):
-            self._set("special", (self.special,))
-        special = tuple(self._typed(v, "special") for v in self.special)
-        if len(set(special)) != len(special):
-            raise InvalidSpace(f"{shape}: special={self.special!r} names a value twice.")
-        self._set("special", special)
+        self._check_special(shape)
+        self._check_cells(shape)
         if self.default is not None:
             try:
                 self._set("default", self.validate(self.default, "default"))
             except InvalidParams as error:
                 raise InvalidSpace(f"{shape}: {error.message}") from None
+
+    def _check_special(self, shape: str) -> None:
+        given: Any = self.special
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            given = (given,)
+        special = tuple(self._typed(v, "special") for v in given)
+        if len(set(special)) != len(special):
+            raise InvalidSpace(f"{shape}: special={special!r} names a value twice.")
+        self._set("special", special)
+
+    def _check_cells(self, shape: str) -> None:
+        raise NotImplementedError
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -121,9 +156,9 @@ class _Numeric:
     def validate(self, value: object, path: str) -> Any:
         raise NotImplementedError
 
-    def _inner(self) -> float:
-        """Return the share of the unit interval that the range itself has."""
-        return 1.0 - SPECIAL_SHARE if self.special else 1.0
+    def _outer(self, inner: float) -> float:
+        """Return the place in `[0, 1]` of a place in the range, which lies after the special."""
+        return SPECIAL_SHARE + inner * (1.0 - SPECIAL_SHARE) if self.special else inner
 
     def _special_to_unit(self, value: float) -> float:
         n = len(self.special)
@@ -142,6 +177,12 @@ class _Numeric:
         )
 
 
+def _log_ratio(a: float, b: float) -> float:
+    """Return log(a / b), also where the ratio overflows."""
+    ratio = a / b
+    return math.log(ratio) if ratio < MAX_ABS else math.log(a) - math.log(b)
+
+
 @dataclass(frozen=True, slots=True)
 class Float(_Numeric):
     """A real number in `[lo, hi]`, on a log scale or a grid of `step` if asked.
@@ -156,9 +197,16 @@ class Float(_Numeric):
     _digits: int = field(default=0, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        # Decimal places that give 12 significant digits of the larger of range and bounds.
         for name in ("lo", "hi"):
             self._set(name, float(self._typed(getattr(self, name), name)))
+        if self.log is True and self.lo > 0:
+            # One digit less for each factor of ten in decades: a place in [0, 1] has 53 bits.
+            decades = math.log10(max(self.hi, self.lo)) - math.log10(self.lo)
+            self._set("_digits", DIGITS - math.ceil(max(0.0, math.log10(max(decades, 1) / 25))))
+            self._check()
+            self._set("special", tuple(float(v) for v in self.special))
+            return
+        # Decimal places that give 12 significant digits of the larger of range and bounds.
         scale = max(self.hi - self.lo, abs(self.lo) * 1e-3, abs(self.hi) * 1e-3, 1e-300)
         self._set("_digits", DIGITS - math.ceil(math.log10(scale)))
         self._check()
@@ -169,26 +217,43 @@ class Float(_Numeric):
         """Return how many different values there are."""
         if self.lo == self.hi:
             return 1 + len(self.special)
-        return math.inf if self.step is None else self._cells() + len(self.special)
+        if self.step is None:
+            return math.inf
+        inside = sum(self.lo <= v <= self.hi and self._on_grid(v) for v in self.special)
+        return self._cells() + len(self.special) - inside
+
+    def _on_grid(self, value: float) -> bool:
+        near = self._at(min(round((value - self.lo) / (self.step or 1.0)), self._cells() - 1))
+        return math.isclose(near, value, rel_tol=1e-9, abs_tol=1e-9 * (self.step or 1.0))
+
+    def _check_cells(self, shape: str) -> None:
+        if self.step is not None and (self.hi - self.lo) / self.step > MAX_FLOAT_CELLS:
+            raise InvalidSpace(
+                f"{shape}: step={self.step!r} gives more than {MAX_FLOAT_CELLS} values; raise or "
+                "drop it."
+            )
+        if self.step is not None and self.step < 10.0 ** (1 - self._digits):
+            raise InvalidSpace(
+                f"{shape}: step={self.step!r} is too small beside the bounds; raise or drop it."
+            )
 
     def _cells(self) -> int:
-        assert self.step is not None
-        return int(math.floor((self.hi - self.lo) / self.step * (1 + 1e-12) + 1e-9)) + 1
+        step = self.step or 1.0
+        return math.floor((self.hi - self.lo) / step * (1 + 1e-12) + 1e-9) + 1
 
     def _rounded(self, value: float) -> float:
         if self.log:
-            return min(max(float(f"{value:.{DIGITS}g}"), self.lo), self.hi)
+            return min(max(float(f"{value:.{self._digits}g}"), self.lo), self.hi)
         return min(max(round(value, self._digits), self.lo), self.hi)
 
     def _at(self, k: int) -> float:
-        assert self.step is not None
-        return self._rounded(self.lo + k * self.step)
+        return self._rounded(self.lo + k * (self.step or 1.0))
 
     def default_value(self) -> float:
         """Return the declared default, or else the middle of the (log) range."""
         if self.default is not None:
             return self.default
-        return self.from_unit(1.0 - self._inner() / 2)
+        return self.from_unit(self._outer(0.5))
 
     def validate(self, value: object, path: str) -> float:
         """Return `value` as a float at the domain's resolution, or raise `InvalidParams`."""
@@ -199,10 +264,9 @@ class Float(_Numeric):
             raise self._outside(value, path)
         if self.step is None:
             return self._rounded(got)
-        near = self._at(min(round((got - self.lo) / self.step), self._cells() - 1))
-        if not math.isclose(near, got, rel_tol=1e-9, abs_tol=1e-9 * self.step):
+        if not self._on_grid(got):
             raise self._outside(value, path)
-        return near
+        return self._at(min(round((got - self.lo) / self.step), self._cells() - 1))
 
     def to_unit(self, value: float) -> float:
         """Return the place in `[0, 1]` of a valid value."""
@@ -213,10 +277,10 @@ class Float(_Numeric):
         elif self.step is not None:
             inner = (round((value - self.lo) / self.step) + 0.5) / self._cells()
         elif self.log:
-            inner = math.log(value / self.lo) / math.log(self.hi / self.lo)
+            inner = _log_ratio(value, self.lo) / _log_ratio(self.hi, self.lo)
         else:
             inner = (value - self.lo) / (self.hi - self.lo)
-        return 1.0 - self._inner() * (1.0 - min(max(inner, 0.0), 1.0))
+        return self._outer(min(max(inner, 0.0), 1.0))
 
     def from_unit(self, u: float) -> float:
         """Return the value at place `u`; uniform `u` give a (log-)uniform value."""
@@ -228,7 +292,9 @@ class Float(_Numeric):
             n = self._cells()
             return self._at(min(int(u * n), n - 1))
         if self.log:
-            return self._rounded(self.lo * math.exp(u * math.log(self.hi / self.lo)))
+            # In two halves: the ratio of the bounds may be larger than the largest float.
+            root = math.exp(u * _log_ratio(self.hi, self.lo) / 2)
+            return self._rounded(self.lo * root * root)
         return self._rounded(self.lo + u * (self.hi - self.lo))
 
 
@@ -245,6 +311,13 @@ class Int(_Numeric):
         if self.log and self.lo < 1:
             raise InvalidSpace(f"Int({self.lo}, {self.hi}): log=True needs a lower bound of 1.")
 
+    def _check_cells(self, shape: str) -> None:
+        if (self.log and self.hi > MAX_LOG_INT) or self._grid()[2] > MAX_CELLS:
+            raise InvalidSpace(
+                f"{shape}: too many values to give each its place in [0, 1]; use a step, a "
+                f"tighter range (up to {MAX_LOG_INT if self.log else MAX_CELLS}) or Float."
+            )
+
     def _typed(self, value: object, name: str) -> int:
         got = _Numeric._typed(self, value, name)
         if got != int(got):
@@ -260,13 +333,13 @@ class Int(_Numeric):
     def size(self) -> float:
         """Return how many different values there are."""
         lo, step, n = self._grid()
-        return n + sum(not (v in range(lo, int(self.hi) + 1, step)) for v in self.special)
+        return n + sum(v not in range(lo, int(self.hi) + 1, step) for v in self.special)
 
     def default_value(self) -> int:
         """Return the declared default, or else the middle of the (log) range."""
         if self.default is not None:
             return int(self.default)
-        return self.from_unit(1.0 - self._inner() / 2)
+        return self.from_unit(self._outer(0.5))
 
     def validate(self, value: object, path: str) -> int:
         """Return `value` as an int, or raise `InvalidParams`."""
@@ -288,7 +361,7 @@ class Int(_Numeric):
             inner = math.log(value / (lo - 0.5)) / math.log((self.hi + 0.5) / (lo - 0.5))
         else:
             inner = ((value - lo) / step + 0.5) / n
-        return 1.0 - self._inner() * (1.0 - inner)
+        return self._outer(inner)
 
     def from_unit(self, u: float) -> int:
         """Return the value at place `u`; uniform `u` give a (log-)uniform integer."""
@@ -303,11 +376,26 @@ class Int(_Numeric):
         return lo + step * min(int(u * n), n - 1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Constant:
     """One fixed value, carried along in every point."""
 
     value: Scalar
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Constant) and typed(self.value) == typed(other.value)
+
+    def __hash__(self) -> int:
+        return hash(typed(self.value))
+
+    @property
+    def domain(self) -> Constant:
+        """Return itself: the value of its parameter."""
+        return self
+
+    def openings(self) -> Iterable[Opening]:
+        """Return nothing: a constant opens no child space."""
+        return ()
 
     @property
     def size(self) -> float:
@@ -320,8 +408,14 @@ class Constant:
 
     def validate(self, value: object, path: str) -> Scalar:
         """Return the value, or raise `InvalidParams` if another was given."""
-        if value != self.value:
-            raise InvalidParams(f'parameter "{path}": got {value!r}, it is fixed at {self.value!r}.')
+        try:
+            same = typed(plain(value)) == typed(self.value)
+        except TypeError:
+            same = False
+        if not same:
+            raise InvalidParams(
+                f'parameter "{path}": got {value!r}, it is fixed at {self.value!r}; leave it out.'
+            )
         return self.value
 
     def to_unit(self, value: Scalar) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,14 +10,14 @@ from typing import Any, TypeAlias
 
 from tunekit.errors import InvalidParams, InvalidSpace, UnknownParameter, did_you_mean
 from tunekit.spaces.constraints import Constraint
-from tunekit.spaces.domains import Constant, Domain, Float, Int, Scalar, plain
+from tunekit.spaces.domains import Constant, Float, Int, Opening, Scalar, plain, typed
+from tunekit.spaces.parameters import Parameter, collect_constraints, collect_parameters
+from tunekit.spaces.point import Params
+
+MAX_REPEAT = 1000
 
 
-def _same(a: object, b: object) -> bool:
-    return a == b and isinstance(a, bool) == isinstance(b, bool)
-
-
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, init=False, eq=False)
 class Categorical:
     """One of several values, each of which may open a child space.
 
@@ -42,27 +43,8 @@ class Categorical:
         ordered: bool = False,
         default: object = ...,
     ) -> None:
-        if isinstance(choices, str) or not isinstance(choices, Mapping | Sequence):
-            raise InvalidSpace(f"Categorical: got {choices!r}, expected a list or a mapping.")
-        flat: list[Scalar] = []
-        branches: list[tuple[tuple[Scalar, ...], Space]] = []
-        for key in choices:
-            group = tuple(_choice(k) for k in (key if isinstance(key, tuple) else (key,)))
-            flat.extend(group)
-            child = choices[key] if isinstance(choices, Mapping) else None
-            if child is not None:
-                branches.append((group, child if isinstance(child, Space) else Space(child)))
-        if not flat:
-            raise InvalidSpace("Categorical: no choices; give at least one.")
-        for i, c in enumerate(flat):
-            if any(_same(c, d) for d in flat[:i]):
-                raise InvalidSpace(f"Categorical: the choice {c!r} appears twice.")
-        for group, _ in branches:
-            if any("." in str(v) for v in group):
-                raise InvalidSpace(
-                    f'Categorical: the choice {group[0]!r} has a child space and a "." in its '
-                    "name, which would break dotted paths; rename it."
-                )
+        flat, branches = _branches(choices)
+        _check_choices(flat)
         object.__setattr__(self, "choices", tuple(flat))
         object.__setattr__(self, "branches", tuple(branches))
         object.__setattr__(self, "ordered", bool(ordered))
@@ -72,6 +54,26 @@ class Categorical:
                 object.__setattr__(self, "default", self.validate(default, "default"))
             except InvalidParams as error:
                 raise InvalidSpace(f"Categorical: {error.message}") from None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Categorical) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[object, ...]:
+        # The branches hold no values that are not among the choices, so `==` will do for them.
+        return (typed(*self.choices), self.branches, self.ordered, typed(self.default))
+
+    @property
+    def domain(self) -> Categorical:
+        """Return itself: the values of its parameter."""
+        return self
+
+    def openings(self) -> Iterator[Opening]:
+        """Yield (label in paths, values, child space) of each branch."""
+        for group, child in self.branches:
+            yield "|".join(str(v) for v in group), group, child
 
     @property
     def size(self) -> float:
@@ -85,7 +87,7 @@ class Categorical:
     def index(self, value: object) -> int:
         """Return the position of a choice, or -1."""
         for i, c in enumerate(self.choices):
-            if _same(c, value):
+            if c == value and isinstance(c, bool) == isinstance(value, bool):
                 return i
         return -1
 
@@ -130,9 +132,23 @@ class Repeat:
             object.__setattr__(self, "block", Space(self.block))
         if not isinstance(self.block, Space):
             raise InvalidSpace(f"Repeat: the block is {self.block!r}, expected a Space.")
+        if count.hi > MAX_REPEAT:
+            raise InvalidSpace(f"Repeat: {self.hi} copies, expected at most {MAX_REPEAT}.")
+        object.__setattr__(self, "lo", int(count.lo))
+        object.__setattr__(self, "hi", int(count.hi))
+
+    @property
+    def domain(self) -> Int:
+        """Return the counts."""
+        return Int(self.lo, self.hi)
+
+    def openings(self) -> Iterator[Opening]:
+        """Yield (label in paths, counts with which it is there, block) of each copy."""
+        for i in range(self.hi):
+            yield str(i), tuple(range(max(self.lo, i + 1), self.hi + 1)), self.block
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, init=False, eq=False)
 class When:
     """A child space that is active when a parent of the same level has one of some values.
 
@@ -145,92 +161,33 @@ class When:
     space: Space
 
     def __init__(self, parent: str, values: object, space: Space | Mapping[str, Any]) -> None:
-        several = isinstance(values, Iterable) and not isinstance(values, str)
-        group = tuple(_choice(v) for v in (values if several else (values,)))  # type: ignore[attr-defined]
+        if not isinstance(parent, str):
+            raise InvalidSpace(f"When: the parent is {parent!r}, expected its name.")
+        several = (
+            list(values)
+            if isinstance(values, Iterable) and not isinstance(values, str)
+            else [values]
+        )
+        if isinstance(values, set | frozenset):  # has no order of its own that lasts
+            several.sort(key=lambda v: (type(v).__name__, str(v)))
+        group = tuple(dict.fromkeys(_choice(v) for v in several))
         if not group:
             raise InvalidSpace(f'When("{parent}"): no values; give at least one.')
         object.__setattr__(self, "parent", parent)
         object.__setattr__(self, "values", group)
         object.__setattr__(self, "space", space if isinstance(space, Space) else Space(space))
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, When) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[object, ...]:
+        return (self.parent, typed(*self.values), self.space)
+
 
 Node: TypeAlias = Float | Int | Categorical | Constant | Repeat
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """Holds when the parameter at `parent` is active and has one of `values`."""
-
-    parent: str
-    values: frozenset[Scalar]
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One dimension of the space, with everything that a sampler needs to know of it.
-
-    Attributes:
-        path: the dotted path, unique in the space.
-        domain: its values.
-        conditions: all must hold for the parameter to be active; the last is its tree parent.
-        depth: how many switches lie above it.
-    """
-
-    path: str
-    domain: Domain
-    conditions: tuple[Condition, ...] = ()
-    depth: int = 0
-
-    @property
-    def parent(self) -> str | None:
-        """Return the path of the parameter whose value opens this one, if there is one."""
-        return self.conditions[-1].parent if self.conditions else None
-
-    def is_active(self, chosen: Mapping[str, Scalar]) -> bool:
-        """Return whether it has a value in a point, given the values of its parents."""
-        # `in` first: Params resolves short names on a missing key, which is not wanted here.
-        return all(c.parent in chosen and chosen[c.parent] in c.values for c in self.conditions)
-
-
-class Params(dict[str, Scalar]):
-    """A point of a space: dotted path -> value of every active parameter.
-
-    A short name resolves when it is unique: `params["C"]` is `params["model.svm.C"]`.
-    """
-
-    __slots__ = ()
-
-    def __missing__(self, key: str) -> Scalar:
-        tail = f".{key}"
-        paths = [p for p in self if p.endswith(tail)]
-        if len(paths) == 1:
-            return self[paths[0]]
-        if paths:
-            raise UnknownParameter(f'"{key}" is short for several parameters: {", ".join(paths)}.')
-        hint = did_you_mean(str(key), [*self, *(p.rsplit(".", 1)[-1] for p in self)])
-        raise UnknownParameter(
-            f'no active parameter "{key}"{hint}; active: {", ".join(self) or "none"}.'
-        )
-
-    def nested(self) -> dict[str, Any]:
-        """Return the point as nested dicts: `{"model": {"svm": {"C": 1.0}}, "layers": [{...}]}`."""
-        return _nest(list(self.items()))
-
-
-def _nest(items: list[tuple[str, Scalar]]) -> dict[str, Any]:
-    groups: dict[str, list[tuple[str, Scalar]]] = {}
-    out: dict[str, Any] = {}
-    for path, value in items:
-        head, _, rest = path.partition(".")
-        if rest:
-            groups.setdefault(head, []).append((rest, value))
-        else:
-            out[head] = value
-    for head, children in groups.items():
-        inner = _nest(children)
-        is_stack = all(k.isdigit() for k in inner) and isinstance(out.get(head), int)
-        out[head] = list(inner.values()) if is_stack else inner
-    return out
 
 
 @dataclass(frozen=True, init=False)
@@ -267,9 +224,14 @@ class Space:
         merged = {**(parameters or {}), **named}
         if isinstance(constraints, str):
             constraints = (constraints,)
+        if not isinstance(constraints, Sequence):
+            raise InvalidSpace(f"Space: constraints={constraints!r}, expected a list of strings.")
+        children = (when,) if isinstance(when, When) else tuple(when)
+        if not all(isinstance(w, When) for w in children):
+            raise InvalidSpace(f"Space: when={when!r}, expected When(parent, values, space).")
         nodes = tuple((_name(name), _node(name, node)) for name, node in merged.items())
         object.__setattr__(self, "nodes", nodes)
-        object.__setattr__(self, "when", (when,) if isinstance(when, When) else tuple(when))
+        object.__setattr__(self, "when", children)
         object.__setattr__(self, "constraints", tuple(constraints))
         self.compiled_constraints  # noqa: B018 - fails here, at the door
 
@@ -282,9 +244,7 @@ class Space:
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
         """All parameters in traversal order: a parent stands before its children."""
-        found: dict[str, Parameter] = {}
-        _collect(self, "", (), found)
-        return tuple(found.values())
+        return tuple(collect_parameters(self).values())
 
     @cached_property
     def by_path(self) -> dict[str, Parameter]:
@@ -294,9 +254,11 @@ class Space:
     @cached_property
     def compiled_constraints(self) -> tuple[Constraint, ...]:
         """The constraints of this space and of all child spaces, with resolved names."""
-        found: list[Constraint] = []
-        _collect_constraints(self, "", self.by_path, found)
-        return tuple(found)
+        return collect_constraints(self, self.by_path)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Without what is cached: hashes of strings differ from process to process.
+        return {"nodes": self.nodes, "when": self.when, "constraints": self.constraints}
 
     def __hash__(self) -> int:
         return self._hash
@@ -346,7 +308,7 @@ class Space:
             elif not active:
                 raise InvalidParams(
                     f'parameter "{p.path}" has a value but is inactive: it needs '
-                    f"{_requirement(p)}; leave it out."
+                    f"{p.requirement()}; leave it out."
                 )
             else:
                 point[p.path] = p.domain.validate(given[p.path], p.path)
@@ -365,7 +327,8 @@ class Space:
         point = Params()
         for p in self.parameters:
             if p.is_active(point):
-                point[p.path] = given.get(p.path, p.domain.default_value())  # type: ignore[assignment]
+                default = p.domain.default_value()
+                point[p.path] = p.domain.validate(given.get(p.path, default), p.path)
         return self.validate({**point, **given})
 
     def default(self) -> Params:
@@ -392,15 +355,14 @@ class Space:
         return out
 
 
-def _requirement(p: Parameter) -> str:
-    return " and ".join(
-        f"{c.parent} in {{{', '.join(sorted(map(repr, c.values)))}}}" for c in p.conditions
-    )
-
-
 def _choice(value: object) -> Scalar:
     try:
-        return plain(value)
+        choice = plain(value)
+        if isinstance(choice, float) and not math.isfinite(choice):
+            raise InvalidSpace(
+                f"the choice {choice!r} is not finite; use None or a string for it."
+            )
+        return choice
     except TypeError:
         raise InvalidSpace(
             f"the choice {value!r} is a {type(value).__name__}; choices are strings, numbers, "
@@ -408,9 +370,55 @@ def _choice(value: object) -> Scalar:
         ) from None
 
 
+def _branches(
+    choices: object,
+) -> tuple[list[Scalar], list[tuple[tuple[Scalar, ...], Space]]]:
+    """Return all choices, and the groups of them that open a child space."""
+    if isinstance(choices, str) or not isinstance(choices, Mapping | Sequence):
+        raise InvalidSpace(f"Categorical: got {choices!r}, expected a list or a mapping.")
+    flat: list[Scalar] = []
+    branches: list[tuple[tuple[Scalar, ...], Space]] = []
+    for key in choices:
+        is_group = isinstance(choices, Mapping) and isinstance(key, tuple)
+        group = tuple(_choice(k) for k in (key if is_group else (key,)))
+        flat.extend(group)
+        child = choices[key] if isinstance(choices, Mapping) else None
+        if child is None:
+            continue
+        if not isinstance(child, Mapping | Space):
+            raise InvalidSpace(
+                f"Categorical: the choice {key!r} opens {child!r}, expected a Space or None."
+            )
+        branches.append((group, child if isinstance(child, Space) else Space(child)))
+    for group, _ in branches:
+        if any("." in str(v) for v in group):
+            raise InvalidSpace(
+                f'Categorical: the choice {group[0]!r} has a child space and a "." in its '
+                "name, which would break dotted paths; rename it."
+            )
+    return flat, branches
+
+
+def _check_choices(choices: list[Scalar]) -> None:
+    if not choices:
+        raise InvalidSpace("Categorical: no choices; give at least one.")
+    seen: dict[Scalar, Scalar] = {}
+    for c in choices:
+        if c in seen and type(c) is type(seen[c]):
+            raise InvalidSpace(f"Categorical: the choice {c!r} appears twice.")
+        if c in seen:  # True == 1 == 1.0: no mapping could tell them apart
+            raise InvalidSpace(
+                f"Categorical: the choices {seen[c]!r} and {c!r} are equal in Python; keep one "
+                "or use strings."
+            )
+        seen[c] = c
+
+
 def _name(name: object) -> str:
-    if not isinstance(name, str) or not name or "." in name or name != name.strip():
-        raise InvalidSpace(f'the parameter name {name!r} must be a string without ".".')
+    if not isinstance(name, str) or not name.isprintable() or name != name.strip():
+        raise InvalidSpace(f"the parameter name {name!r} must be a printable string.")
+    if not all(name.split(".")):
+        raise InvalidSpace(f'the parameter name {name!r} is empty before or after a ".".')
     return name
 
 
@@ -427,82 +435,10 @@ def _node(name: str, node: object) -> Node:
             "Space(...)}), Repeat or when=."
         )
     try:
-        return Constant(plain(node))
+        plain(node)
+        return Constant(_choice(node))
     except TypeError:
         raise InvalidSpace(
             f'parameter "{name}": got {node!r}, expected Float, Int, Categorical, Repeat, bool, '
             "a list of choices or a constant."
         ) from None
-
-
-def _add(
-    found: dict[str, Parameter], path: str, domain: Domain, conditions: tuple[Condition, ...]
-) -> None:
-    if path in found:
-        raise InvalidSpace(
-            f'two parameters have the path "{path}"; rename one, or hang both on branches of a '
-            "Categorical, which have paths of their own."
-        )
-    depth = 1 + found[conditions[-1].parent].depth if conditions else 0
-    found[path] = Parameter(path, domain, conditions, depth)
-
-
-def _collect(
-    space: Space, prefix: str, conditions: tuple[Condition, ...], found: dict[str, Parameter]
-) -> None:
-    for name, node in space.nodes:
-        path = prefix + name
-        if isinstance(node, Repeat):
-            lo, hi = node.lo, node.hi
-            _add(found, path, Int(lo, hi), conditions)
-            for i in range(hi):
-                counts = frozenset(range(max(lo, i + 1), hi + 1))
-                _collect(node.block, f"{path}.{i}.", (Condition(path, counts),), found)
-            continue
-        _add(found, path, node, conditions)
-        if isinstance(node, Categorical):
-            for group, child in node.branches:
-                label = "|".join(str(v) for v in group)
-                condition = Condition(path, frozenset(group))
-                _collect(child, f"{path}.{label}.", (condition,), found)
-    for when in space.when:
-        _collect_when(when, prefix, conditions, found)
-
-
-def _collect_when(
-    when: When, prefix: str, conditions: tuple[Condition, ...], found: dict[str, Parameter]
-) -> None:
-    path = prefix + when.parent
-    if path not in found:
-        level = [p.removeprefix(prefix) for p in found if p.startswith(prefix)]
-        raise InvalidSpace(
-            f'when: no parameter "{when.parent}" on this level{did_you_mean(when.parent, level)}; '
-            "declare it before the children that need it."
-        )
-    domain = found[path].domain
-    if not isinstance(domain, Categorical | Int):
-        raise InvalidSpace(f'when: the parent "{path}" must be a Categorical, a bool or an Int.')
-    values = []
-    for v in when.values:
-        try:
-            values.append(domain.validate(v, path))
-        except InvalidParams as error:
-            raise InvalidSpace(f"when: {error.message}") from None
-    own = Condition(path, frozenset(values))
-    _collect(when.space, prefix, (*conditions, own), found)
-
-
-def _collect_constraints(
-    space: Space, prefix: str, known: Mapping[str, Parameter], found: list[Constraint]
-) -> None:
-    found.extend(Constraint.parse(text, prefix=prefix, paths=known) for text in space.constraints)
-    for name, node in space.nodes:
-        if isinstance(node, Repeat):
-            for i in range(node.hi):
-                _collect_constraints(node.block, f"{prefix}{name}.{i}.", known, found)
-        elif isinstance(node, Categorical):
-            for group, child in node.branches:
-                label = "|".join(str(v) for v in group)
-                _collect_constraints(child, f"{prefix}{name}.{label}.", known, found)
-    for when in space.when:
-        _collect_constraints(when.space, prefix, known, found)

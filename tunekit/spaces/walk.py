@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from tunekit.spaces.domains import Constant, Scalar
-from tunekit.spaces.tree import Parameter, Params, Space
+from tunekit.spaces.parameters import Parameter
+from tunekit.spaces.point import Params
+from tunekit.spaces.tree import Space
 
 Picker: TypeAlias = Callable[[Parameter, Mapping[str, Scalar]], Scalar]
 """Answers one decision: (the active parameter, what was chosen above it) -> its value."""

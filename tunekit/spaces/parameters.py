@@ -1,0 +1,132 @@
+"""The flat side of a space: its tree compiled into parameters with paths and conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tunekit.errors import InvalidParams, InvalidSpace, did_you_mean
+from tunekit.spaces.constraints import Constraint
+from tunekit.spaces.domains import Domain, Int, Scalar
+
+if TYPE_CHECKING:
+    from tunekit.spaces.tree import Space, When
+
+MAX_PARAMETERS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Holds when the parameter at `parent` is active and has one of `values`."""
+
+    parent: str
+    values: frozenset[Scalar]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One dimension of the space, with everything that a sampler needs to know of it.
+
+    Attributes:
+        path: the dotted path, unique in the space.
+        domain: its values.
+        conditions: all must hold for the parameter to be active; the last is its tree parent.
+        depth: how many switches lie above it.
+    """
+
+    path: str
+    domain: Domain
+    conditions: tuple[Condition, ...] = ()
+    depth: int = 0
+
+    @property
+    def parent(self) -> str | None:
+        """Return the path of the parameter whose value opens this one, if there is one."""
+        return self.conditions[-1].parent if self.conditions else None
+
+    def is_active(self, chosen: Mapping[str, Scalar]) -> bool:
+        """Return whether it has a value in a point, given the values of its parents."""
+        # `in` first: Params resolves short names on a missing key, which is not wanted here.
+        return all(c.parent in chosen and chosen[c.parent] in c.values for c in self.conditions)
+
+    def requirement(self) -> str:
+        """Return in words when it is active."""
+        return " and ".join(
+            f"{c.parent} in {{{', '.join(sorted(map(repr, c.values)))}}}" for c in self.conditions
+        )
+
+
+def collect_parameters(space: Space) -> dict[str, Parameter]:
+    """Return all parameters by path, a parent before its children.
+
+    Raises:
+        InvalidSpace: a path twice, an impossible `when`, or more than `MAX_PARAMETERS`.
+    """
+    found: dict[str, Parameter] = {}
+    _collect(space, "", (), found)
+    return found
+
+
+def collect_constraints(space: Space, known: Mapping[str, Parameter]) -> tuple[Constraint, ...]:
+    """Return the constraints of a space and of all child spaces, with resolved names."""
+    found: list[Constraint] = []
+    _collect_constraints(space, "", known, found)
+    return tuple(found)
+
+
+def _collect(
+    space: Space, prefix: str, conditions: tuple[Condition, ...], found: dict[str, Parameter]
+) -> None:
+    for name, node in space.nodes:
+        path = prefix + name
+        _add(found, path, node.domain, conditions)
+        for label, values, child in node.openings():
+            _collect(child, f"{path}.{label}.", (Condition(path, frozenset(values)),), found)
+    for when in space.when:
+        own = _condition(when, prefix, found)
+        _collect(when.space, prefix, (*conditions, own), found)
+
+
+def _add(
+    found: dict[str, Parameter], path: str, domain: Domain, conditions: tuple[Condition, ...]
+) -> None:
+    if path in found:
+        raise InvalidSpace(
+            f'two parameters have the path "{path}"; rename one, or hang both on branches of a '
+            "Categorical, which have paths of their own."
+        )
+    if len(found) >= MAX_PARAMETERS:
+        raise InvalidSpace(
+            f"the space has more than {MAX_PARAMETERS} parameters; lower the counts of its Repeat."
+        )
+    depth = 1 + found[conditions[-1].parent].depth if conditions else 0
+    found[path] = Parameter(path, domain, conditions, depth)
+
+
+def _condition(when: When, prefix: str, found: Mapping[str, Parameter]) -> Condition:
+    path = prefix + when.parent
+    if path not in found:
+        level = [p.removeprefix(prefix) for p in found if p.startswith(prefix)]
+        raise InvalidSpace(
+            f'when: no parameter "{when.parent}" on this level{did_you_mean(when.parent, level)}; '
+            "declare it before the children that need it."
+        )
+    domain = found[path].domain
+    if not isinstance(domain, Int) and not hasattr(domain, "choices"):
+        raise InvalidSpace(f'when: the parent "{path}" must be a Categorical, a bool or an Int.')
+    try:
+        return Condition(path, frozenset(domain.validate(v, path) for v in when.values))
+    except InvalidParams as error:
+        raise InvalidSpace(f"when: {error.message}") from None
+
+
+def _collect_constraints(
+    space: Space, prefix: str, known: Mapping[str, Parameter], found: list[Constraint]
+) -> None:
+    found.extend(Constraint.parse(text, prefix=prefix, paths=known) for text in space.constraints)
+    for name, node in space.nodes:
+        for label, _, child in node.openings():
+            _collect_constraints(child, f"{prefix}{name}.{label}.", known, found)
+    for when in space.when:
+        _collect_constraints(when.space, prefix, known, found)
