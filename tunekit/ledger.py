@@ -59,7 +59,7 @@ class Ledger:
         self._space = record.spec.space
         self._discovery = Discovery() if self._space is None else None
         self._fitting = self.history
-        if record.space_version != 1:
+        if self._discovery is None and record.space_version != 1:
             self._use_space(record.space_version)
 
     @property
