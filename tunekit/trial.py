@@ -266,7 +266,10 @@ def checked_metrics(
             number = None
         if not isinstance(name, str) or isinstance(number, str) or number is None:
             raise InvalidResult(f"the metric {name!r} is {value!r}; return {expected}.")
-        metrics[name] = float(number)
+        try:
+            metrics[name] = float(number)
+        except OverflowError:  # an int beyond the range of floats
+            metrics[name] = math.inf if number > 0 else -math.inf
     missing = [name for name in names if name not in metrics]
     if missing and not is_partial:
         raise InvalidResult(f"the result {metrics} misses {missing}; return {expected}.")

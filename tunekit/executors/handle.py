@@ -1,0 +1,212 @@
+"""The trial as the objective sees it: its params, its reports, and what it notes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from tunekit.errors import InvalidArgument, InvalidParams, TrialStopped
+from tunekit.executors.base import Task
+from tunekit.samplers.base import stream
+from tunekit.spaces import Parameter, Params, Scalar
+from tunekit.spaces.domains import plain
+from tunekit.stoppers.base import CONTINUE, Decision
+from tunekit.trial import Report, checked_metrics
+
+if TYPE_CHECKING:
+    from tunekit.spaces.program import Chooser
+
+Sender: TypeAlias = Callable[[Report], Decision]
+"""Hands a report to whoever decides, and returns whether the trial goes on."""
+
+
+class Trial:
+    """One trial, as its objective gets it.
+
+    An objective reads `params` (or asks with `suggest_*` where no space is declared), may
+    `report` on the way, and returns a number or named metrics.
+
+    Attributes:
+        number: counts from 0 within the study.
+        epoch: how often a worker has taken it; part of its lease.
+        study_name: the study it belongs to.
+        params: path -> value; a unique short name works as well. Where the program discovers
+            its space, it grows with each `suggest_*`.
+        devices: the accelerators it holds, as the driver names them; empty where it asked none.
+        objectives: the metrics to return, with their directions.
+        last_report, last_decision: the latest exchange with the stopper.
+        diverged_at: metric -> the first of the steps since when it was NaN or infinite.
+    """
+
+    def __init__(self, task: Task, send: Sender, *, devices: Sequence[str] = ()) -> None:
+        self.number = task.number
+        self.epoch = task.epoch
+        self.study_name = task.study
+        self.devices = tuple(devices)
+        self._task = task
+        self._send = send
+        self._lock = threading.Lock()  # callbacks of a training library may report from threads
+        self._attrs: dict[str, Any] = dict(task.user_attrs)
+        self._chooser = self._open() if task.is_open else None
+        self._params = Params(task.params)
+        self.objectives = task.objectives
+        self.last_report: Report | None = None
+        self.last_decision: Decision = CONTINUE
+        self.diverged_at: dict[str, int] = {}
+
+    def __repr__(self) -> str:
+        return f"Trial({self.study_name!r}, number={self.number}, params={dict(self.params)})"
+
+    @property
+    def params(self) -> Params:
+        """Return the point: what was proposed, or what was asked so far."""
+        return self._params if self._chooser is None else self._chooser.params
+
+    @property
+    def domains(self) -> Mapping[str, Any]:
+        """Return what a define-by-run program asked for: path -> domain."""
+        return {} if self._chooser is None else self._chooser.domains
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether the program may ask for parameters that nobody declared."""
+        return self._chooser is not None
+
+    @property
+    def user_attrs(self) -> dict[str, Any]:
+        """Return a copy of what was noted with `set_user_attr`."""
+        return dict(self._attrs)
+
+    @property
+    def seed(self) -> int:
+        """Return a seed in `[0, 2**32)` for your own generators.
+
+        The same trial of the same study gets the same one in every run and process.
+        """
+        return int(_keyed(self._task, "trial.seed").integers(2**32))
+
+    def set_user_attr(self, key: str, value: Any) -> None:
+        """Note a fact about the trial; it is stored with the result.
+
+        Args:
+            key: any text.
+            value: plain JSON (NumPy scalars are taken too); NaN and infinities are not JSON.
+
+        Raises:
+            InvalidArgument: the key is no text, or the value is not JSON.
+        """
+        if not isinstance(key, str) or not key:
+            raise InvalidArgument(f"user attribute key {key!r}: expected a non-empty text.")
+        try:
+            self._attrs[key] = json.loads(json.dumps(value, default=plain, allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise InvalidArgument(
+                f'user attribute "{key}": {error}; expected plain JSON. '
+                "Store text or numbers, and the path of anything larger."
+            ) from None
+
+    def report(self, metrics: object, step: int, *, raise_on_stop: bool = True) -> Decision:
+        """Report metrics at a step and learn whether the trial goes on.
+
+        Args:
+            metrics: a number (the first objective) or a mapping of metric to number, which
+                need not hold every objective.
+            step: 0 or more; epochs, batches or seconds, the same unit in all trials. The same
+                step again replaces what was reported there.
+            raise_on_stop: with `False` the decision is only returned (and `should_prune()` is
+                true): clean up, then return or raise `TrialStopped`.
+
+        Returns:
+            The decision, with its reason.
+
+        Raises:
+            TrialStopped: the stopper ends the trial.
+            InvalidArgument: the step is no whole number from 0 upwards.
+            InvalidResult: the metrics are no numbers.
+        """
+        report = Report(_step(step), checked_metrics(metrics, self.objectives, is_partial=True))
+        with self._lock:
+            self.last_report = report
+            for name, value in report.metrics.items():
+                if math.isfinite(value):
+                    self.diverged_at.pop(name, None)
+                else:
+                    self.diverged_at.setdefault(name, report.step)
+            self.last_decision = self._send(report)
+        if raise_on_stop and self.should_prune():
+            raise TrialStopped(self.last_decision.reason)
+        return self.last_decision
+
+    def should_prune(self) -> bool:
+        """Return whether the decision on the last report was to stop (Optuna's word)."""
+        return self.last_decision.action == "stop"
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        """Return the value of a real parameter; see `suggest_categorical`."""
+        if self._chooser is None:
+            return self._params[name]  # type: ignore[return-value]
+        return self._chooser.suggest_float(name, low, high, step=step, log=log)
+
+    def suggest_int(
+        self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
+    ) -> int:
+        """Return the value of an integer parameter; see `suggest_categorical`."""
+        if self._chooser is None:
+            return self._params[name]  # type: ignore[return-value]
+        return self._chooser.suggest_int(name, low, high, step=step, log=log)
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """Return the value of a parameter that is one of several choices.
+
+        In a study with a declared space, the declared parameter answers and the range that is
+        given here does not matter. Without one, the program itself declares the parameter.
+
+        Raises:
+            UnknownParameter: the declared space has no such active parameter.
+            InvalidSpace: the range contradicts itself, or the name was asked otherwise before.
+        """
+        if self._chooser is None:
+            return self._params[name]
+        return self._chooser.suggest_categorical(name, choices)
+
+    def _open(self) -> Chooser:
+        from tunekit.spaces.program import Chooser
+
+        return Chooser(self._pick)
+
+    def _pick(self, parameter: Parameter, chosen: Mapping[str, Scalar]) -> Scalar:
+        """Answer what was proposed where it is still valid, and draw the rest."""
+        path = parameter.path
+        if path in self._task.params:  # `in` first: a short name must not answer for a path
+            try:
+                return parameter.domain.validate(self._task.params[path], path)
+            except InvalidParams:
+                pass  # the program asks for another range than the one it was guessed from
+        return parameter.domain.from_unit(_keyed(self._task, path).random())
+
+
+def _keyed(task: Task, name: str) -> np.random.Generator:
+    """Return a generator for one name of a trial, so that the order of asking is no matter."""
+    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    return stream(task.seed ^ int.from_bytes(digest, "big"), task.number)
+
+
+def _step(step: object) -> int:
+    try:
+        value = plain(step)
+    except TypeError:
+        value = None
+    if type(value) is not int or value < 0:
+        raise InvalidArgument(
+            f"report at step {step!r}: expected a whole number from 0 upwards, as in "
+            "trial.report(value, step)."
+        )
+    return value

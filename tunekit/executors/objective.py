@@ -1,0 +1,120 @@
+"""Run an objective and turn whatever comes of it into an `Outcome`."""
+
+from __future__ import annotations
+
+import math
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tunekit.errors import InvalidResult
+from tunekit.executors.handle import Trial
+from tunekit.trial import Outcome, TrialState, checked_metrics
+
+MAX_REASON = 300
+MAX_ERROR = 32 * 1024
+_OWN_FRAMES = str(Path(__file__).parent)
+
+
+def run_objective(
+    objective: Callable[..., Any], trial: Trial
+) -> tuple[Outcome, BaseException | None]:
+    """Return how the trial ended, and what a FAILED objective raised.
+
+    Only `KeyboardInterrupt` is let through.
+
+    - A finite result is COMPLETE; NaN or infinite in an objective's metric is DIVERGED.
+    - `TrialStopped` (or Optuna's `TrialPruned`), and a value returned right after the decision
+      to stop, is STOPPED, with the metrics of the last report as its result.
+    - Running out of memory, any other exception, `sys.exit` and a result that is no metric are
+      FAILED, with one sentence as the reason and the traceback as the error.
+    """
+    try:
+        result = objective(trial)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        if _is_called(error, "TrialStopped", "TrialPruned"):
+            return _stopped(trial, str(error)), None
+        return failure(trial, error), error
+    try:
+        metrics = checked_metrics(result, trial.objectives)
+    except InvalidResult as error:
+        reason = f"the objective returned no metrics: {error}"
+        return _outcome(trial, TrialState.FAILED, reason=reason), error
+    if trial.should_prune():
+        return _stopped(trial, "", metrics), None
+    return _judged(trial, TrialState.COMPLETE, metrics), None
+
+
+def failure(trial: Trial, error: BaseException) -> Outcome:
+    """Return the FAILED outcome of an objective that raised."""
+    summary = traceback.TracebackException.from_exception(error)
+    _drop_own_frames(summary, set())
+    text = "".join(summary.format())
+    if len(text) > MAX_ERROR:
+        text = f"{text[: MAX_ERROR // 2]}\n...\n{text[-MAX_ERROR // 2 :]}"
+    return _outcome(trial, TrialState.FAILED, reason=_one_line(error, summary), error=text)
+
+
+def _is_called(error: BaseException, *names: str) -> bool:
+    # By name: neither optuna nor torch is imported to recognise their exceptions.
+    return any(c.__name__ in names for c in type(error).__mro__)
+
+
+def _one_line(error: BaseException, summary: traceback.TracebackException) -> str:
+    if isinstance(error, SystemExit):
+        return f"the objective called sys.exit({error.code!r})"[:MAX_REASON]
+    last = "".join(list(summary.format_exception_only())[-1:]).strip()
+    line = (last.splitlines() or [type(error).__name__])[0]
+    # XLA and older PyTorch say it only in the text of a RuntimeError.
+    said = isinstance(error, RuntimeError) and "out of memory" in line.lower()
+    if said or _is_called(error, "MemoryError", "OutOfMemoryError", "ResourceExhaustedError"):
+        return "out of memory"
+    return line[:MAX_REASON]
+
+
+def _drop_own_frames(summary: traceback.TracebackException, seen: set[int]) -> None:
+    if id(summary) in seen:
+        return
+    seen.add(id(summary))
+    summary.stack = traceback.StackSummary.from_list(
+        [f for f in summary.stack if not f.filename.startswith(_OWN_FRAMES)]
+    )
+    for linked in (summary.__cause__, summary.__context__, *(summary.exceptions or ())):
+        if linked is not None:
+            _drop_own_frames(linked, seen)
+
+
+def _stopped(trial: Trial, said: str, result: Mapping[str, float] | None = None) -> Outcome:
+    decision = trial.last_decision if trial.should_prune() else None
+    reason = decision.reason if decision else said or "the objective stopped itself"
+    reported = trial.last_report.metrics if trial.last_report else {}
+    metrics = reported if result is None else result
+    evidence = decision.evidence if decision else {}
+    return _judged(trial, TrialState.STOPPED, metrics, reason=reason, evidence=evidence)
+
+
+def _judged(
+    trial: Trial, state: TrialState, metrics: Mapping[str, float], **fields: Any
+) -> Outcome:
+    """Return the outcome with these metrics, which is DIVERGED if an objective is not finite."""
+    for objective in trial.objectives:
+        value = metrics.get(objective.metric, 0.0)
+        if not math.isfinite(value):
+            step = trial.diverged_at.get(objective.metric)
+            since = "" if step is None else f" since step {step}"
+            reason = f'the metric "{objective.metric}" is {value}{since}'
+            return _outcome(trial, TrialState.DIVERGED, metrics=metrics, reason=reason)
+    return _outcome(trial, state, metrics=metrics, **fields)
+
+
+def _outcome(trial: Trial, state: TrialState, **fields: Any) -> Outcome:
+    return Outcome(
+        state,
+        params=dict(trial.params) if trial.is_open else None,
+        domains=trial.domains,
+        user_attrs=trial.user_attrs,
+        **fields,
+    )
