@@ -65,6 +65,28 @@ def keeping(fixed: Params | None, picker: Picker) -> Picker:
     return lambda p, chosen: fixed[p.path] if p.path in fixed else picker(p, chosen)
 
 
+def held(view: StudyView, number: int) -> Params | None:
+    """Return what the user fixed for a trial, together with the switches that this needs.
+
+    Who fixes only `model.svm.C` wants `model` to be `svm`. Where several values of a switch
+    would do, its default is taken if it is one of them, else the first.
+    """
+    given = view.fixed.get(number)
+    if not given:
+        return None
+    fixed = Params(given)
+    wanted = [path for path in given if path in view.space.by_path]  # an open space may grow
+    while wanted:
+        for condition in view.space.by_path[wanted.pop()].conditions:
+            if condition.parent in fixed:
+                continue
+            default = view.space.by_path[condition.parent].domain.default_value()
+            first = min(condition.values, key=repr)
+            fixed[condition.parent] = default if default in condition.values else first
+            wanted.append(condition.parent)
+    return fixed
+
+
 def sample(space: Space, rng: np.random.Generator, fixed: Params | None = None) -> Params:
     """Return a uniform point of the space (uniform in each domain's unit interval).
 

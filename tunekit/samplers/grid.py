@@ -1,0 +1,283 @@
+"""The grid over a tree: every active combination once, found by its rank and never listed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import shake_256
+
+from tunekit.errors import InvalidArgument, InvalidSpace, SpaceExhausted
+from tunekit.samplers.base import MAX_TRIES, StudyView, held, keeping, sample, stream
+from tunekit.spaces import (
+    Categorical,
+    Float,
+    Int,
+    Parameter,
+    Params,
+    Scalar,
+    Space,
+    walk,
+)
+from tunekit.spaces.domains import SPECIAL_SHARE
+from tunekit.trial import Proposal
+
+ROUNDS = 6
+
+
+class GridSampler:
+    """Proposes every combination of values once.
+
+    Only active combinations are counted: a parameter on a branch multiplies the points of that
+    branch alone. Combinations that break a constraint of the space are passed over, and so is
+    no combination lost to a trial that the user enqueued.
+
+    Args:
+        n_points: values per continuous parameter, evenly spaced on its (log) scale, both
+            bounds included; integers, steps and choices take all their values.
+        shuffle: visit the points in an order keyed by the study's seed instead of plainly, so
+            that a grid which is cut short has been everywhere.
+
+    Raises:
+        InvalidArgument: `n_points` is no whole number of 1 or more.
+    """
+
+    name = "grid"
+
+    def __init__(self, *, n_points: int = 5, shuffle: bool = True) -> None:
+        if isinstance(n_points, bool) or not isinstance(n_points, int) or n_points < 1:
+            raise InvalidArgument(
+                f"grid: n_points={n_points!r}, expected a whole number of 1 or more."
+            )
+        self.n_points = n_points
+        self.shuffle = shuffle
+        self._valid = _Valid()
+
+    def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
+        """Return one proposal for each trial number: the next combination of the grid.
+
+        Raises:
+            SpaceExhausted: one of the numbers lies beyond the last combination.
+            InvalidSpace: next to no combination satisfies the constraints of the space.
+        """
+        grid = Grid(view.space, self.n_points)
+        not_ours = {t.number for t in view.history if t.sampler == "user" or "fixed" in t.evidence}
+        not_ours |= set(view.fixed)
+        return [self._propose(view, grid, k, k - sum(j < k for j in not_ours)) for k in numbers]
+
+    def _propose(self, view: StudyView, grid: Grid, number: int, index: int) -> Proposal:
+        fixed = held(view, number)
+        if fixed:
+            point = _filled(view, number, fixed)
+            return Proposal(point, self.name, "the user's values, with defaults", {"fixed": True})
+        rank = self._rank(view, grid, index)
+        point = grid.point(rank)
+        return Proposal(point, self.name, f"grid point {rank + 1} of {grid.size}", {"rank": rank})
+
+    def _rank(self, view: StudyView, grid: Grid, index: int) -> int:
+        """Return the rank of the `index`-th combination that satisfies the constraints."""
+
+        def place(i: int) -> int:
+            return shuffled(i, grid.size, view.seed) if self.shuffle else i
+
+        if not view.space.compiled_constraints:
+            if index >= grid.size:
+                raise _exhausted(grid.size, grid.size)
+            return place(index)
+        key = (view.space, view.seed)
+        if self._valid.key != key:
+            self._valid = _Valid(key)
+        return self._valid.find(index, grid, place)
+
+
+class _Valid:
+    """The combinations of one grid that satisfy the constraints, in order, as far as scanned."""
+
+    def __init__(self, key: tuple[Space, int] | None = None) -> None:
+        self.key = key
+        self.ranks: list[int] = []
+        self.scanned = 0
+
+    def find(self, index: int, grid: Grid, place: Callable[[int], int]) -> int:
+        misses = 0
+        while len(self.ranks) <= index:
+            if self.scanned >= grid.size:
+                raise _exhausted(len(self.ranks), grid.size)
+            rank = place(self.scanned)
+            broken = grid.space.violated(grid.point(rank))
+            if broken:
+                misses += 1
+            else:
+                self.ranks.append(rank)
+                misses = 0
+            if misses > 100 * MAX_TRIES:
+                raise InvalidSpace(
+                    f"{misses} grid points in a row violate a constraint (such as "
+                    f'"{broken[0]}"); loosen it, or use the sampler "random".'
+                )
+            self.scanned += 1
+        return self.ranks[index]
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """The values of one parameter with the number of combinations that each one opens.
+
+    Attributes:
+        runs: (first place, number of places, combinations per place); neighbours that open the
+            same children form one run, so that a range of 1e9 integers is a single run.
+    """
+
+    value: Callable[[int], Scalar]
+    runs: tuple[tuple[int, int, int], ...]
+    children: tuple[Parameter, ...]
+    total: int
+
+    def find(self, rank: int) -> tuple[int, int]:
+        """Return the place of a value and the rank among the combinations below it."""
+        runs = iter(self.runs)
+        start, count, each = next(runs)
+        while rank >= count * each:
+            rank -= count * each
+            start, count, each = next(runs)
+        step, below = divmod(rank, each)
+        return start + step, below
+
+
+class Grid:
+    """All active combinations of a space, numbered from 0.
+
+    Activity depends on a parameter's nearest switch alone, because that one is active only where
+    all switches above it hold. So the combinations of a subtree are a sum over the switch's
+    values of products over what each value opens, and a rank is read off by mixed radix.
+    """
+
+    def __init__(self, space: Space, n_points: int) -> None:
+        self.space = space
+        self._children: dict[str | None, list[Parameter]] = {}
+        for p in space.parameters:
+            self._children.setdefault(p.parent, []).append(p)
+        self._axes: dict[str, _Axis] = {}
+        for p in reversed(space.parameters):  # children before their parents
+            self._axes[p.path] = self._axis(p, n_points)
+        self.size = self._product(self._children.get(None, []))
+
+    def point(self, rank: int) -> Params:
+        """Return the combination with a rank from 0 to `size` - 1."""
+        values: dict[str, Scalar] = {}
+        self._read(rank, self._children.get(None, []), values)
+        return walk(self.space, lambda p, _: values[p.path])
+
+    def _product(self, parameters: Sequence[Parameter]) -> int:
+        total = 1
+        for p in parameters:
+            total *= self._axes[p.path].total
+        return total
+
+    def _axis(self, p: Parameter, n_points: int) -> _Axis:
+        n, value = _values(p, n_points)
+        children = tuple(self._children.get(p.path, ()))
+        runs = []
+        start = 0
+        for i in [*_switching(p, n, value, children), n]:
+            if i > start:
+                runs.append((start, i - start, 1))
+            if i < n:
+                runs.append((i, 1, self._product(_opened(children, value(i)))))
+            start = i + 1
+        return _Axis(value, tuple(runs), children, sum(count * each for _, count, each in runs))
+
+    def _read(self, rank: int, parameters: Sequence[Parameter], values: dict[str, Scalar]) -> None:
+        for p in parameters:
+            axis = self._axes[p.path]
+            rank, rest = divmod(rank, axis.total)
+            place, rest = axis.find(rest)
+            values[p.path] = axis.value(place)
+            self._read(rest, _opened(axis.children, values[p.path]), values)
+
+
+def _switching(
+    p: Parameter, n: int, value: Callable[[int], Scalar], children: Sequence[Parameter]
+) -> list[int]:
+    """Return the places of the values that open a child, in order."""
+    wanted = {v for c in children for v in c.conditions[-1].values}
+    if not isinstance(p.domain, Int):
+        return [i for i in range(n) if value(i) in wanted] if wanted else []
+    # Special values outside the range stand first, then the range in steps; it may be huge.
+    lo, step = int(p.domain.lo), int(p.domain.step or 1)
+    n_extra = n - ((int(p.domain.hi) - lo) // step + 1)
+    places = {n_extra + (int(v) - lo) // step for v in wanted if isinstance(v, int)}
+    places |= set(range(n_extra))
+    return sorted(i for i in places if 0 <= i < n and value(i) in wanted)
+
+
+def _opened(children: Sequence[Parameter], value: Scalar) -> list[Parameter]:
+    return [c for c in children if value in c.conditions[-1].values]
+
+
+def _values(p: Parameter, n_points: int) -> tuple[int, Callable[[int], Scalar]]:
+    """Return how many values a parameter has and which one stands at a place."""
+    domain = p.domain
+    if isinstance(domain, Categorical):
+        return len(domain.choices), domain.choices.__getitem__
+    if not isinstance(domain, Float | Int):
+        return 1, lambda _: domain.default_value()
+    if domain.size == math.inf:
+        share = SPECIAL_SHARE if domain.special else 0.0
+        places = [i / (n_points - 1) for i in range(n_points)] if n_points > 1 else [0.5]
+        inner = [domain.from_unit(share + (1.0 - share) * u) for u in places]
+        every = list(dict.fromkeys([*domain.special, *inner]))
+        return len(every), every.__getitem__
+    step = domain.step or 1
+    n = int((domain.hi - domain.lo) // step) + 1
+    if isinstance(domain, Float):  # with the tolerance of Float, for steps such as 0.1
+        n = int((domain.hi - domain.lo) / step * (1 + 1e-12) + 1e-9) + 1
+
+    def ranged(i: int) -> Scalar:
+        value: Scalar = domain.validate(min(domain.lo + i * step, domain.hi), p.path)
+        return value
+
+    extra = [v for v in domain.special if not _on_range(v, domain, n, ranged)]
+    return n + len(extra), lambda i: extra[i] if i < len(extra) else ranged(i - len(extra))
+
+
+def _on_range(value: float, domain: Float | Int, n: int, ranged: Callable[[int], Scalar]) -> bool:
+    near = round((value - domain.lo) / (domain.step or 1))
+    return 0 <= near < n and ranged(near) == value
+
+
+def shuffled(index: int, size: int, seed: int) -> int:
+    """Return where a keyed permutation of `range(size)` sends `index`, in constant memory.
+
+    A Feistel network permutes the next power of four; what falls outside is sent on until it
+    falls inside (cycle walking).
+
+    Reference: Black and Rogaway, 2002, "Ciphers with arbitrary finite domains", section 5.
+    """
+    half = max(1, ((size - 1).bit_length() + 1) // 2)
+    mask = (1 << half) - 1
+    n_bytes = (half + 7) // 8
+    while True:
+        left, right = index >> half, index & mask
+        for turn in range(ROUNDS):
+            digest = shake_256(f"{seed}:{turn}:{right}".encode()).digest(n_bytes)
+            left, right = right, left ^ (int.from_bytes(digest, "big") & mask)
+        index = (left << half) | right
+        if index < size:
+            return index
+
+
+def _filled(view: StudyView, number: int, fixed: Params) -> Params:
+    """Return the default point with the fixed values, or a random one if that breaks a rule."""
+    point = walk(view.space, keeping(fixed, lambda p, _: p.domain.default_value()))
+    if view.space.violated(point):
+        return sample(view.space, stream(view.seed, number), fixed)
+    return point
+
+
+def _exhausted(n_valid: int, size: int) -> SpaceExhausted:
+    passed = f" ({size - n_valid} more violate a constraint)" if n_valid < size else ""
+    return SpaceExhausted(
+        f"the grid has {n_valid} points{passed} and all have been proposed; the study is "
+        "complete, or raise n_points for a finer grid."
+    )

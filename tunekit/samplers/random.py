@@ -1,0 +1,29 @@
+"""Uniform random search over the tree: the floor that every other sampler has to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tunekit.samplers.base import StudyView, held, sample, stream
+from tunekit.trial import Proposal
+
+
+class RandomSampler:
+    """Proposes independent points, uniform in each domain's unit interval."""
+
+    name = "random"
+
+    def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
+        """Return one proposal for each trial number; none depends on another trial.
+
+        Raises:
+            InvalidSpace: no point was found that satisfies the constraints of the space.
+        """
+        return [
+            Proposal(
+                sample(view.space, stream(view.seed, number), held(view, number)),
+                self.name,
+                "a uniform random draw",
+            )
+            for number in numbers
+        ]

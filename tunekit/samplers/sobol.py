@@ -1,0 +1,82 @@
+"""Scrambled Sobol points: random search that leaves no holes.
+
+Reference: Owen, 1998, "Scrambling Sobol' and Niederreiter-Xing points"; the points are SciPy's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import qmc
+
+from tunekit.samplers.base import StudyView, held, keeping, sample, stream
+from tunekit.spaces import Constant, Params, Space, walk
+from tunekit.trial import Proposal
+
+SCRAMBLE = (1 << 64) - 1
+"""The place of a trial number in the key of the stream that scrambles; no trial has it."""
+
+MAX_POINTS = 1 << 30
+"""How many points SciPy's sequence has with its 30 bits."""
+
+
+class SobolSampler:
+    """Proposes point k of one scrambled Sobol sequence to trial k.
+
+    Every parameter of the tree but the constants has a dimension of its own, so that each branch
+    is covered evenly, too. The scrambling is keyed by the study's seed.
+    """
+
+    name = "sobol"
+
+    def __init__(self) -> None:
+        self._key: tuple[int, int] | None = None
+        self._sequence: qmc.Sobol | None = None
+
+    def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
+        """Return one proposal for each trial number; none depends on another trial.
+
+        A point that breaks a constraint of the space is replaced by a random one.
+
+        Raises:
+            InvalidSpace: no point was found that satisfies the constraints of the space.
+        """
+        dimensions = [p.path for p in view.space if not isinstance(p.domain, Constant)]
+        return [self._propose(view, number, dimensions) for number in numbers]
+
+    def _propose(self, view: StudyView, number: int, dimensions: list[str]) -> Proposal:
+        fixed = held(view, number)
+        if not dimensions:
+            return Proposal(sample(view.space, stream(view.seed, number)), self.name, "no choice")
+        if len(dimensions) > qmc.Sobol.MAXDIM or number >= MAX_POINTS:
+            why = (
+                f"a random draw: Sobol's sequence has {qmc.Sobol.MAXDIM} dimensions and "
+                f"{MAX_POINTS} points, asked were dimension {len(dimensions)}, point {number}"
+            )
+            point = sample(view.space, stream(view.seed, number), fixed)
+            return Proposal(point, self.name, why)
+        unit = self._point(view.seed, len(dimensions), number)
+        point = _placed(view.space, dict(zip(dimensions, unit.tolist(), strict=True)), fixed)
+        broken = view.space.violated(point)
+        if not broken:
+            return Proposal(point, self.name, f"point {number} of a scrambled Sobol sequence")
+        point = sample(view.space, stream(view.seed, number), fixed)
+        why = f'a random draw: Sobol point {number} violates "{broken[0]}"'
+        return Proposal(point, self.name, why)
+
+    def _point(self, seed: int, n_dimensions: int, number: int) -> NDArray[np.float64]:
+        """Return point `number`; to go on from the last one is cheap, to go back is not dear."""
+        if self._sequence is None or self._key != (seed, n_dimensions):
+            self._key = (seed, n_dimensions)
+            self._sequence = qmc.Sobol(n_dimensions, scramble=True, seed=stream(seed, SCRAMBLE))
+        if self._sequence.num_generated > number:
+            self._sequence.reset()
+        if self._sequence.num_generated < number:
+            self._sequence.fast_forward(number - self._sequence.num_generated)
+        return np.asarray(self._sequence.random(1)[0], dtype=np.float64)
+
+
+def _placed(space: Space, unit: dict[str, float], fixed: Params | None) -> Params:
+    return walk(space, keeping(fixed, lambda p, _: p.domain.from_unit(unit[p.path])))
