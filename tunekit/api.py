@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -47,7 +48,8 @@ def study(
         directions: short for objectives called "value_0", "value_1", ...
         constraints: bounds on measured metrics, such as `"latency_ms <= 8"`.
         storage: URL or path; `None` is the environment's `TUNEKIT_URL`, else in memory.
-        sampler: a short name or an instance; with `sampler_options` for a short name.
+        sampler: a short name or an instance.
+        sampler_options: keyword arguments of a sampler that is given by its short name.
         stopper: a short name or an instance; none where it is not given.
         seed: keys every random draw; a random one, kept in the study, where it is not given.
         max_retries: how often a trial whose worker vanished runs again before it is LOST.
@@ -77,7 +79,7 @@ def study(
     )
     decider = _sampler(sampler, spec.sampler_options)
     rule = _stopper(stopper)
-    opened = open_storage(storage)
+    opened = _open(storage)
     try:
         record = opened.get_study(spec.name)
     except UnknownStudy:
@@ -109,7 +111,7 @@ def load_study(
         UnknownStudy: no study of that name; the message has the closest one.
         StorageError: the storage cannot be opened.
     """
-    opened = open_storage(storage)
+    opened = _open(storage)
     record = opened.get_study(name)
     spec = record.spec
     if sampler is None and spec.sampler not in registry.names("sampler"):
@@ -120,6 +122,10 @@ def load_study(
     decider = _sampler(sampler or spec.sampler, {} if sampler else spec.sampler_options)
     rule = _stopper(stopper)
     return Study(opened, record, decider, rule)
+
+
+def _open(storage: str | Path | Storage | None) -> Storage:
+    return open_storage(os.environ.get("TUNEKIT_URL") if storage is None else storage)
 
 
 def _checked_name(name: str | None) -> str:

@@ -55,7 +55,7 @@ class Ledger:
         self.sampler = sampler
         self.worker = worker_name()
         self.history = History(record.spec.objectives, record.spec.constraints)
-        self.space_version = 1
+        self.space_version = min(record.space_version, 1)  # 0 where the space is discovered
         self._space = record.spec.space
         self._discovery = Discovery() if self._space is None else None
         self._fitting = self.history

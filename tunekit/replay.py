@@ -7,7 +7,7 @@ once can be checked, proposal by proposal, in one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,24 +36,43 @@ def replay(storage: Storage, study: StudyRecord, sampler: Sampler) -> list[Diffe
     if study.spec.space is None or study.space_version != 1:
         return []
     trials = {t.number: t for t in storage.changes(study.id).trials}
-    started, ended = _moments(_all_events(storage, study.id))
+    events = iter(_all_events(storage, study.id))
+    history = History(study.spec.objectives, study.spec.constraints)
+    pending_event = next(events, None)
     differences = []
-    for trial in sorted(trials.values(), key=lambda t: t.number):
+    for trial in sorted(trials.values(), key=lambda t: (t.seen, t.number)):
         if trial.params is None or trial.sampler in ("", "user"):
             continue
+        while pending_event is not None and pending_event.seq <= trial.seen:
+            history.update(_as_of(pending_event, trials), pending_event.seq)
+            pending_event = next(events, None)
         numbers = trial.batch or (trial.number,)
         view = StudyView(
             study.spec.space,
             study.spec.objectives,
             study.spec.constraints,
             study.spec.seed,
-            _history_at(study, trials, started, ended, trial.seen),
+            history,
             {n: p for n in numbers if (p := _fixed(trials.get(n)))},
         )
         proposal = sampler.suggest(view, numbers)[numbers.index(trial.number)]
         if proposal.params != trial.params:
             differences.append(Difference(trial.number, trial.params, proposal.params))
     return differences
+
+
+def _as_of(event: Event, trials: Mapping[int, TrialRecord]) -> list[TrialRecord]:
+    """Return the trial that an event changed as it was after the event, if a sampler sees it."""
+    trial = trials.get(-1 if event.number is None else event.number)
+    if trial is None:
+        return []
+    if event.kind in ("told", "lost"):
+        return [replace(trial, seq=event.seq)]
+    if event.kind == "started" or (event.kind == "claimed" and trial.epoch > 1):
+        return [replace(trial, seq=event.seq, state=TrialState.RUNNING, metrics={})]
+    if event.kind == "released":
+        return [replace(trial, seq=event.seq, state=TrialState.WAITING, metrics={})]
+    return []
 
 
 def _fixed(trial: TrialRecord | None) -> Params | None:
@@ -65,38 +84,3 @@ def _all_events(storage: Storage, study_id: int) -> list[Event]:
     while page := storage.events(study_id, events[-1].seq if events else 0):
         events += page
     return events
-
-
-def _moments(events: Sequence[Event]) -> tuple[dict[int, int], dict[int, int]]:
-    """Return when each trial (last) started and ended, as event numbers."""
-    started: dict[int, int] = {}
-    ended: dict[int, int] = {}
-    for event in events:
-        if event.number is None:
-            continue
-        if event.kind == "started":
-            started.setdefault(event.number, event.seq)
-        elif event.kind in ("told", "lost"):
-            ended[event.number] = event.seq
-    return started, ended
-
-
-def _history_at(
-    study: StudyRecord,
-    trials: Mapping[int, TrialRecord],
-    started: Mapping[int, int],
-    ended: Mapping[int, int],
-    cursor: int,
-) -> History:
-    """Return the history as a reader saw it that had read the log up to `cursor`."""
-    history = History(study.spec.objectives, study.spec.constraints)
-    known = []
-    for number, trial in trials.items():
-        if ended.get(number, cursor + 1) <= cursor:
-            known.append(replace(trial, seq=ended[number]))
-        elif started.get(number, cursor + 1) <= cursor:
-            known.append(
-                replace(trial, seq=started[number], state=TrialState.RUNNING, metrics={})
-            )
-    history.update(sorted(known, key=lambda t: t.seq), cursor)
-    return history

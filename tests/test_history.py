@@ -1,0 +1,76 @@
+"""The folded trials of a study: best, front, counts."""
+
+import math
+
+import numpy as np
+
+from tunekit.history import History
+from tunekit.spaces import Params
+from tunekit.trial import MetricConstraint, Objective, TrialRecord, TrialState
+
+ERROR = (Objective("error"),)
+
+
+def record(number, state=TrialState.COMPLETE, seq=None, **metrics):
+    return TrialRecord(
+        number, state, seq=number + 1 if seq is None else seq, params=Params(), metrics=metrics
+    )
+
+
+def test_the_best_does_not_depend_on_the_order_of_arrival():
+    trials = [record(0, error=2.0), record(1, error=1.0), record(2, error=1.0)]
+    for order in (trials, trials[::-1], [trials[2], trials[0], trials[1]]):
+        history = History(ERROR)
+        history.update(order, 3)
+        assert history.best is not None
+        assert history.best.number == 1
+
+
+def test_a_maximised_metric_has_its_largest_value_as_the_best():
+    history = History((Objective("accuracy", "maximize"),))
+    history.update([record(0, accuracy=0.5), record(1, accuracy=0.9)], 2)
+    assert history.best.number == 1
+    assert history.losses(history.complete()).tolist() == [[-0.5], [-0.9]]
+
+
+def test_an_infeasible_trial_is_never_the_best():
+    history = History(ERROR, (MetricConstraint.parse("ms <= 8"),))
+    history.update(
+        [record(0, error=0.1, ms=9.0), record(1, error=0.5, ms=8.0), record(2, error=0.2)], 3
+    )
+    assert history.best.number == 1
+    assert history.violation(history.get(0)) == 1.0
+    assert history.violation(history.get(2)) == math.inf
+    assert [t.number for t in history.pareto()] == [1]
+
+
+def test_an_old_form_of_a_trial_does_not_replace_a_newer_one():
+    history = History(ERROR)
+    history.update([record(0, seq=5, error=1.0)], 5)
+    history.update([record(0, TrialState.RUNNING, seq=2)], 2)
+    assert history.get(0).state is TrialState.COMPLETE
+    assert history.cursor == 5
+    assert history.unfinished() == []
+
+
+def test_the_front_holds_what_no_other_trial_dominates():
+    rng = np.random.default_rng(0)
+    values = rng.random((60, 2)).round(1)
+    history = History((Objective("a"), Objective("b", "maximize")))
+    history.update([record(i, a=x, b=y) for i, (x, y) in enumerate(values)], 60)
+    front = {t.number for t in history.pareto()}
+    for i, (a, b) in enumerate(values):
+        dominated = any(
+            (x <= a and y >= b) and (x < a or y > b) for j, (x, y) in enumerate(values) if j != i
+        )
+        assert (i in front) is not dominated
+
+
+def test_finishing_is_reported_once():
+    history = History(ERROR)
+    assert history.update([record(0, TrialState.RUNNING, seq=1)], 1) == []
+    done = record(0, seq=2, error=1.0)
+    assert history.update([done], 2) == [done]
+    assert history.update([record(0, seq=3, error=1.0)], 3) == []
+    assert history.counts() == {TrialState.COMPLETE: 1}
+    assert history.n_finished == 1
