@@ -291,6 +291,8 @@ class Float(_Numeric):
         if self.step is not None:
             n = self._cells()
             return self._at(min(int(u * n), n - 1))
+        if u <= 0.0 or u >= 1.0:  # a bound may have more digits than the resolution
+            return self._rounded(self.lo if u <= 0.0 else self.hi)
         if self.log:
             # In two halves: the ratio of the bounds may be larger than the largest float.
             root = math.exp(u * _log_ratio(self.hi, self.lo) / 2)

@@ -1,0 +1,139 @@
+"""Ready-made spaces, and the user's own, read from YAML or JSON files."""
+
+from __future__ import annotations
+
+import json
+import os
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tunekit.errors import InvalidSpace, did_you_mean
+from tunekit.spaces.serialize import space_from_dict
+from tunekit.spaces.tree import Space
+
+MAX_BYTES = 10_000_000
+
+
+def catalogue_root() -> Traversable:
+    """Return the folder of bundled spaces: in the wheel, or beside the package in a checkout."""
+    package = files("tunekit")
+    bundled = package / "search_spaces"
+    return bundled if bundled.is_dir() else package / ".." / "search_spaces"
+
+
+def bundled_spaces() -> list[str]:
+    """Return the names that `load_space` knows without a file."""
+    root = catalogue_root()
+    if not root.is_dir():
+        return []
+    return sorted(f.name.removesuffix(".yaml") for f in root.iterdir() if f.name.endswith(".yaml"))
+
+
+def load_space(path_or_name: str | os.PathLike[str]) -> Space:
+    """Return a space from a `.yaml`, `.yml` or `.json` file, or a bundled one by its name.
+
+    Raises:
+        InvalidSpace: no such file or name, a file that cannot be read, or an invalid space;
+            the message names the file and the place in it.
+    """
+    given = os.fspath(path_or_name)
+    if not isinstance(given, str) or not given:
+        raise InvalidSpace(f"load_space: got {path_or_name!r}, expected a file or a name.")
+    file: Traversable = Path(given)
+    if not file.name.endswith((".yaml", ".yml", ".json")):
+        if file.is_file() or given not in bundled_spaces():
+            names = bundled_spaces()
+            raise InvalidSpace(
+                f'no bundled space "{given}"{did_you_mean(given, names)}; give a .yaml or .json '
+                f"file or one of {', '.join(names)}."
+            )
+        file = catalogue_root() / f"{given}.yaml"
+    text = _text(file, given)
+    try:
+        return space_from_dict(_parsed(text, is_json=file.name.endswith(".json")))
+    except RecursionError:
+        raise InvalidSpace(f"{given}: it is nested too deeply; flatten it.") from None
+    except InvalidSpace as error:
+        raise InvalidSpace(f"{given}: {error.message}") from None
+
+
+def _text(file: Traversable, given: str) -> str:
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise InvalidSpace(
+            f'cannot read "{given}": {error.strerror}; check the path and its permissions.'
+        ) from None
+    if len(data) > MAX_BYTES:
+        raise InvalidSpace(f"{given}: it is larger than {MAX_BYTES} bytes, which is no space.")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidSpace(f"{given}: it is no UTF-8 text; save it as UTF-8.") from None
+
+
+def _parsed(text: str, *, is_json: bool) -> Any:
+    if is_json:
+        try:
+            return json.loads(text, object_pairs_hook=_without_duplicates)
+        except ValueError as error:
+            if isinstance(error, InvalidSpace):
+                raise
+            raise InvalidSpace(f"it is no JSON: {error}.") from None
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        raise InvalidSpace(f"it is no YAML: {error}.") from None
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in out:
+            raise InvalidSpace(f'the key "{key}" appears twice in one mapping; rename one.')
+        out[key] = value
+    return out
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe loader with the scalars of YAML 1.2: `on` is a string, `1e-3` a number.
+
+    YAML 1.1 would read the choices `[on, off]` as booleans and `1e-3` as a string.
+    """
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - as the base declares it
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: list[Any] = []
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            if key in seen:
+                line = key_node.start_mark.line + 1
+                raise InvalidSpace(f'line {line}: the key "{key}" appears twice; rename one.')
+            seen.append(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+def _add_resolver(kind: str, pattern: str, first: str) -> None:
+    import re
+
+    _Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
+        f"tag:yaml.org,2002:{kind}", re.compile(pattern), list(first)
+    )
+
+
+_add_resolver("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF")
+_add_resolver("int", r"^[-+]?(?:0|[1-9][0-9]*)$", "-+0123456789")
+_add_resolver(
+    "float",
+    r"^(?:[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?"
+    r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$",
+    "-+0123456789.",
+)
+_add_resolver("null", r"^(?:~|null|Null|NULL|)$", "~nN")
+_Loader.yaml_implicit_resolvers.setdefault("", []).append(_Loader.yaml_implicit_resolvers["~"][0])
