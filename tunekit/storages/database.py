@@ -37,6 +37,9 @@ class Database(ABC):
         self.outage_s = outage_s
         self._pid = os.getpid()
 
+    def opened(self) -> None:
+        """Note that the database was reached once: its URL is right."""
+
     @abstractmethod
     def begin_write(self, connection: Connection) -> None:
         """Open a transaction that may write."""
@@ -113,8 +116,8 @@ class Database(ABC):
     def _give_up(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome is not None else None
         raise StorageUnreachable(
-            f"{self.url} did not answer for {self.outage_s:g} s ({_first_line(error)}); see that it runs and that this machine "
-            "reaches it, then run the same command again: nothing that was stored is lost."
+            f"{self.url} did not answer for {self.outage_s:g} s ({_first_line(error)}); "
+            "see that it runs and that this machine reaches it, then run the same command again: nothing that was stored is lost."
         ) from error
 
     def _after_fork(self) -> None:

@@ -103,6 +103,7 @@ class SQLStorage:
         except BaseException:
             database.close()
             raise
+        database.opened()
 
     def create_study(self, spec: StudySpec) -> StudyRecord:
         """Create a study, or raise `StudyExists`."""

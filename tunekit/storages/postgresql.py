@@ -1,0 +1,147 @@
+"""PostgreSQL through psycopg2: many workers on many machines, and a server that may restart."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from sqlalchemy import Connection, create_engine, func, make_url, select
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from tunekit.errors import InvalidArgument, MissingExtra, StorageError, StorageUnreachable
+from tunekit.storages.database import Database, Work
+
+T = TypeVar("T")
+
+OPENING_S = 5.0
+"""For how long a server that does not answer is tried when a storage is opened."""
+
+SCHEMA_LOCK = 0x74756E656B6974  # "tunekit": any number that no other program takes
+
+# 40001 and 40P01: serialization and deadlock; 53300: too many connections; 55P03: lock timeout;
+# 57P01 to 57P03: shut down, crashed, starting up; 25P03: our transaction stood idle for too long.
+_TRANSIENT = frozenset("40001 40P01 53300 55P03 57P01 57P02 57P03 25P03".split())
+# A failed connection has no code, so that these have to be told by their words.
+_PERMANENT = (
+    "authentication failed",
+    "no password supplied",
+    "does not exist",
+    "could not translate host name",
+    "no pg_hba.conf entry",
+    "invalid connection option",
+    "invalid port",
+    "does not support SSL",
+)
+
+
+class PostgreSQLDatabase(Database):
+    """A database on a PostgreSQL server; a study's writers queue for the row of the study."""
+
+    dialect = "postgresql"
+
+    def __init__(self, url: str, *, outage_s: float = 60.0) -> None:
+        try:
+            import psycopg2  # noqa: F401 - the driver that the engine loads
+        except ImportError:
+            raise MissingExtra("postgres", "A PostgreSQL storage") from None
+        try:
+            parsed = make_url(url).set(drivername="postgresql+psycopg2")
+            shown = parsed.set(drivername="postgresql").render_as_string(hide_password=True)
+        except (ValueError, DBAPIError):
+            raise InvalidArgument(
+                "the PostgreSQL URL cannot be read, expected "
+                '"postgresql://user:password@host:port/database"; escape special characters of '
+                "the password as %XX."
+            ) from None
+        engine = create_engine(
+            parsed,
+            pool_size=5,
+            max_overflow=20,
+            connect_args={
+                "connect_timeout": 10,
+                "application_name": "tunekit",
+                # A frozen worker must not keep the row of the study from all others.
+                "options": "-c idle_in_transaction_session_timeout=30000",
+            },
+        )
+        super().__init__(engine, shown, min(outage_s, OPENING_S))
+        # A single statement needs no BEGIN and COMMIT, which are round trips.
+        self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._full_outage_s = outage_s
+
+    def opened(self) -> None:
+        """Wait for the whole `outage_s` from now on: the URL has proven right."""
+        self.outage_s = self._full_outage_s
+
+    def begin_write(self, connection: Connection) -> None:
+        """Do nothing: the first statement begins the transaction."""
+
+    def lock_schema(self, connection: Connection) -> None:
+        """Wait for an advisory lock that ends with the transaction."""
+        connection.execute(select(func.pg_advisory_xact_lock(SCHEMA_LOCK)))
+
+    def read(self, work: Work[T]) -> T:
+        """Return `work(connection)`; each statement of it sees one state of the database."""
+
+        def attempt() -> T:
+            with self._reader.connect() as connection:
+                return work(connection)
+
+        return self._persist(attempt)
+
+    def write_once(self, work: Work[T]) -> T:
+        """Like `write`, but looks up what became of a commit whose answer was lost."""
+        before: list[tuple[int, T]] = []
+
+        def attempt() -> T:
+            with self.engine.connect() as connection:
+                if before:
+                    transaction, result = before.pop()
+                    if _is_committed(connection, transaction):
+                        return result
+                number = connection.execute(select(func.txid_current())).scalar_one()
+                result = work(connection)
+                before.append((number, result))
+                connection.commit()
+                return result
+
+        return self._persist(attempt)
+
+    def is_transient(self, error: BaseException) -> bool:
+        """Return whether the server went away, is busy or asks to try again."""
+        if isinstance(error, PoolTimeout):
+            return True
+        if not isinstance(error, DBAPIError):
+            return False
+        code = getattr(error.orig, "pgcode", None)
+        if code is not None:
+            return code in _TRANSIENT or code.startswith("08")
+        if error.connection_invalidated:
+            return True
+        return isinstance(error, OperationalError) and not any(
+            words in str(error.orig) for words in _PERMANENT
+        )
+
+    def explained(self, error: BaseException) -> StorageError:
+        """Return what a person can do about an error of PostgreSQL."""
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        line = str(cause).strip().partition("\n")[0]
+        code = getattr(cause, "pgcode", None)
+        if code in ("53100", "53200"):
+            return StorageError(
+                f"{self.url}: the server has no disk or memory left ({line}); free some and run "
+                "again: nothing that was stored is lost."
+            )
+        if code is None:
+            return StorageUnreachable(
+                f"{self.url} cannot be opened ({line}); check host, port, database, user and "
+                "password."
+            )
+        return StorageError(f"{self.url} gave an error ({code}: {line}).")
+
+
+def _is_committed(connection: Connection, transaction: int) -> bool:
+    status = connection.execute(select(func.txid_status(transaction))).scalar()
+    if status == "in progress":  # the server has not noticed yet that its client is gone
+        raise OperationalError("txid_status", None, Exception("a commit is still in progress"))
+    return status == "committed"
