@@ -1,0 +1,131 @@
+"""A throw-away PostgreSQL server, for tests and benchmarks that need a real one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+
+class PostgresServer:
+    """A server on loopback and a free port, in a folder of its own.
+
+    As root it runs as the user `postgres`, because PostgreSQL refuses to run as root.
+
+    Args:
+        binaries: the folder with `initdb` and `pg_ctl`, as `find_binaries` gives it.
+        folder: an empty folder, which the server owns from now on.
+    """
+
+    def __init__(self, binaries: Path, folder: Path) -> None:
+        self._binaries = binaries
+        self._data = folder / "data"
+        self._log = folder / "server.log"
+        self._names = (f"test_{i}" for i in count())
+        if os.getuid() == 0:
+            shutil.chown(folder, "postgres", "postgres")
+        self._run("initdb", "-D", self._data, "-U", "tunekit", "-A", "trust", "-E", "UTF8", "-N")
+        self.port = free_port()
+
+    @property
+    def pid(self) -> int:
+        """The process id of the postmaster."""
+        return int((self._data / "postmaster.pid").read_text().splitlines()[0])
+
+    def start(self) -> None:
+        """Start the server and wait until it takes connections."""
+        settings = (
+            f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' "
+            # What a crash of the server (not of the machine) may cost does not depend on fsync.
+            "-c fsync=off -c max_connections=100"
+        )
+        self._run(
+            "pg_ctl", "-D", self._data, "-l", self._log, "-o", settings, "-w", "-t", "60", "start"
+        )
+
+    def stop(self, mode: str = "immediate") -> None:
+        """Stop the server; `immediate` is what a crash looks like."""
+        self._run("pg_ctl", "-D", self._data, "-m", mode, "-w", "-t", "60", "stop")
+
+    def restart(self) -> None:
+        """Crash the server and start it again."""
+        self.stop()
+        self.start()
+
+    def url(self, database: str) -> str:
+        """Return the URL of a database."""
+        return f"postgresql://tunekit@127.0.0.1:{self.port}/{database}"
+
+    def new_database(self) -> str:
+        """Create an empty database and return its URL."""
+        name = next(self._names)
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "tunekit", name)
+        return self.url(name)
+
+    def drop_database(self, url: str) -> None:
+        """Drop a database, also one that somebody still uses."""
+        name = url.rsplit("/", 1)[1]
+        self._run("dropdb", "-f", "-h", "127.0.0.1", "-p", str(self.port), "-U", "tunekit", name)
+
+    def _run(self, program: str, *arguments: object) -> None:
+        command = [str(self._binaries / program), *map(str, arguments)]
+        if os.getuid() == 0:
+            command = ["runuser", "-u", "postgres", "--", *command]
+        # Output goes to a file: the server inherits it, and a pipe would never reach its end.
+        with tempfile.TemporaryFile() as output:
+            done = subprocess.run(  # noqa: S603 - our own arguments, no shell
+                command, stdout=output, stderr=output, cwd="/", timeout=120, check=False
+            )
+            if done.returncode:
+                output.seek(0)
+                raise RuntimeError(f"{command}: {output.read().decode(errors='replace')}")
+
+
+def find_binaries() -> Path | None:
+    """Return the folder of the newest installed server's programs, if there is one."""
+    candidates = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    initdb = shutil.which("initdb")
+    if initdb:
+        candidates.insert(0, Path(initdb).resolve().parent)  # it may be a link
+    for folder in candidates:
+        if (folder / "initdb").exists() and (folder / "pg_ctl").exists():
+            return folder
+    return None
+
+
+def free_port() -> int:
+    """Return a port that nobody listened on a moment ago."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+@contextmanager
+def running_server(binaries: Path) -> Iterator[PostgresServer]:
+    """Start a server in a temporary folder; stop it and delete the folder at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="tunekit-postgres-"))
+    server = PostgresServer(binaries, folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        _end(server)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end(server: PostgresServer) -> None:
+    try:
+        pid = server.pid
+    except FileNotFoundError:
+        return  # it does not run
+    try:
+        server.stop()
+    except RuntimeError:
+        os.kill(pid, signal.SIGKILL)
