@@ -1,0 +1,124 @@
+"""What importing costs and what it shows: light, lazy, and a fixed set of public names."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tunekit
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("tunekit", "tunekit_surrogates", "tunekit_integrations", "tunekit_dashboard")
+SOURCES = ("tunekit", "surrogates", "integrations", "dashboard", "examples", "tests")
+
+HEAVY = {
+    "alembic",
+    "litellm",
+    "optuna",
+    "pandas",
+    "ray",
+    "rich",
+    "scipy",
+    "sklearn",
+    "sqlalchemy",
+    "streamlit",
+    "torch",
+    "typer",
+}
+
+PUBLIC = {
+    "Categorical",
+    "Float",
+    "Int",
+    "Proposal",
+    "Repeat",
+    "Sampler",
+    "Space",
+    "Stopper",
+    "Study",
+    "Trial",
+    "TrialStopped",
+    "TunekitError",
+    "When",
+    "__version__",
+    "load_space",
+    "load_study",
+    "study",
+}
+
+
+def loaded_by(code: str) -> set[str]:
+    """Return the top-level packages that a fresh interpreter has loaded after some code."""
+    probe = f"{code}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return {name.partition(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
+
+
+def test_importing_tunekit_loads_no_heavy_package() -> None:
+    loaded = loaded_by("import tunekit")
+    assert "tunekit" in loaded
+    assert not loaded & HEAVY
+
+
+def test_every_public_name_can_be_used_without_an_engine() -> None:
+    loaded = loaded_by("from tunekit import *")
+    assert not loaded & {"torch", "ray", "streamlit", "litellm", "sklearn", "optuna", "pandas"}
+
+
+def test_a_study_in_memory_with_the_random_sampler_needs_no_database_and_no_engine() -> None:
+    loaded = loaded_by(
+        "import tunekit\n"
+        "study = tunekit.study(space={'x': tunekit.Float(0, 1)}, sampler='random', seed=1)\n"
+        "study.optimize(lambda trial: trial.params['x'], n_trials=2)"
+    )
+    assert not loaded & HEAVY - {"scipy"}
+
+
+def test_help_of_the_command_line_does_not_import_numpy() -> None:
+    loaded = loaded_by(
+        "import contextlib, io, runpy, sys\n"
+        "sys.argv = ['tunekit', '--help']\n"
+        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
+        "    runpy.run_module('tunekit', run_name='__main__')"
+    )
+    assert "tunekit" in loaded
+    assert not loaded & ((HEAVY | {"numpy", "pydantic", "yaml"}) - {"rich", "typer"})
+
+
+def test_the_public_names_are_these_and_no_others() -> None:
+    assert set(tunekit.__all__) == PUBLIC
+    assert set(dir(tunekit)) == PUBLIC
+    for name in PUBLIC:
+        assert getattr(tunekit, name) is not None
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'sudy'"):
+        tunekit.sudy  # noqa: B018
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_module_imports(package: str) -> None:
+    def fail(name: str) -> None:
+        raise AssertionError(f"cannot import {name}")
+
+    root = importlib.import_module(package)
+    for module in pkgutil.walk_packages(root.__path__, f"{package}.", onerror=fail):
+        # Alembic runs its environment file itself; __main__ starts the program.
+        if module.name.rpartition(".")[2] not in ("__main__", "env"):
+            importlib.import_module(module.name)
+
+
+def test_no_file_is_longer_than_400_lines() -> None:
+    files = [path for folder in SOURCES for path in (ROOT / folder).rglob("*.py")]
+    assert files
+    lengths = {str(p.relative_to(ROOT)): len(p.read_text().splitlines()) for p in files}
+    assert {path: n for path, n in lengths.items() if n > 400} == {}
