@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from tunekit.api import Study, load_study, study
+    from tunekit.api import load_study, study
     from tunekit.errors import TrialStopped, TunekitError
     from tunekit.executors.handle import Trial
     from tunekit.samplers.base import Sampler
     from tunekit.spaces import Categorical, Float, Int, Repeat, Space, When
     from tunekit.spaces.catalogue import load_space
     from tunekit.stoppers.base import Stopper
+    from tunekit.studies import Study
     from tunekit.trial import Proposal
 
 _HOMES = {
     "study": "tunekit.api",
     "load_study": "tunekit.api",
-    "Study": "tunekit.api",
+    "Study": "tunekit.studies",
     "Trial": "tunekit.executors.handle",
     "Space": "tunekit.spaces",
     "Float": "tunekit.spaces",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from tunekit.errors import InvalidArgument, MissingExtra, StorageError
+from tunekit.spaces import Scalar
 from tunekit.trial import Report, StudyRecord, TrialRecord
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def rows(trials: Sequence[TrialRecord]) -> list[dict[str, Any]]:
             "number": t.number,
             "state": str(t.state),
             **{name: t.metrics.get(name) for name in metrics},
-            **{f"params.{path}": (t.params or {}).get(path) for path in paths},
+            **{f"params.{path}": _value(t, path) for path in paths},
             **{f"attrs.{name}": t.user_attrs.get(name) for name in attrs},
             "sampler": t.sampler,
             "reason": t.reason,
@@ -43,6 +44,10 @@ def rows(trials: Sequence[TrialRecord]) -> list[dict[str, Any]]:
         }
         for t in trials
     ]
+
+
+def _value(trial: TrialRecord, path: str) -> Scalar:
+    return None if trial.params is None else trial.params.get(path)
 
 
 def dataframe(trials: Sequence[TrialRecord]) -> pd.DataFrame:

@@ -46,17 +46,18 @@ def make(kind: Kind, name: str, options: Mapping[str, Any] | None = None) -> Any
         InvalidArgument: no such name, or options that the part does not take.
         MissingExtra: the part needs a package that is not installed.
     """
-    known = names(kind)
-    if name not in known:
-        raise InvalidArgument(
-            f'unknown {kind} "{name}"{did_you_mean(name, known)}; there are {", ".join(known)}.'
-        )
     if name in _BUILT_IN[kind]:
         target, preset = _BUILT_IN[kind][name]
         module, _, attribute = target.partition(":")
         factory = partial(getattr(import_module(module), attribute), **preset)
     else:
-        factory = next(e for e in _foreign(kind) if e.name == name).load()
+        entry = next((e for e in _foreign(kind) if e.name == name), None)
+        if entry is None:
+            known = names(kind)
+            raise InvalidArgument(
+                f'unknown {kind} "{name}"{did_you_mean(name, known)}; there are {", ".join(known)}.'
+            )
+        factory = entry.load()
     try:
         return factory(**(options or {}))
     except TypeError as error:

@@ -84,7 +84,7 @@ class MetricConstraint:
             metric, found, bound = text.partition(op)
             try:
                 if found and metric.strip() and math.isfinite(float(bound)):
-                    return cls(metric.strip(), op, float(bound))  # type: ignore[arg-type]
+                    return cls(metric.strip(), op, float(bound))
             except ValueError:
                 break
         raise InvalidArgument(f'constraint {text!r}: expected a form like "latency_ms <= 8".')
