@@ -55,7 +55,8 @@ def make(kind: Kind, name: str, options: Mapping[str, Any] | None = None) -> Any
         if entry is None:
             known = names(kind)
             raise InvalidArgument(
-                f'unknown {kind} "{name}"{did_you_mean(name, known)}; there are {", ".join(known)}.'
+                f'unknown {kind} "{name}"{did_you_mean(name, known)}; '
+                f"there are {', '.join(known)}."
             )
         factory = entry.load()
     try:
