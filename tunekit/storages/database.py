@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -30,15 +31,15 @@ class Database(ABC):
     """
 
     dialect: ClassVar[str]
+    opening_s: ClassVar[float] = math.inf
+    """For how long to try (if shorter than `outage_s`) as long as nothing was ever reached."""
 
     def __init__(self, engine: Engine, url: str, outage_s: float) -> None:
         self.engine = engine
         self.url = url
         self.outage_s = outage_s
         self._pid = os.getpid()
-
-    def opened(self) -> None:
-        """Note that the database was reached once: its URL is right."""
+        self._reached = False
 
     @abstractmethod
     def begin_write(self, connection: Connection) -> None:
@@ -96,14 +97,17 @@ class Database(ABC):
         if self._pid != os.getpid():
             self._after_fork()
         try:
-            return attempt()  # the common case costs no retry machinery
+            result = attempt()  # the common case costs no retry machinery
+            self._reached = True
+            return result
         except (DBAPIError, PoolTimeout, OSError) as error:
             if isinstance(error, StorageError):
                 raise
             if not self.is_transient(error):
                 raise self.explained(error) from error
+        patience_s = self.outage_s if self._reached else min(self.outage_s, self.opening_s)
         retrying = Retrying(
-            stop=stop_after_delay(self.outage_s),
+            stop=stop_after_delay(patience_s),
             wait=wait_random_exponential(multiplier=0.05, max=2.0),
             retry=retry_if_exception(self.is_transient),
             retry_error_callback=self._give_up,
@@ -116,8 +120,9 @@ class Database(ABC):
     def _give_up(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome is not None else None
         raise StorageUnreachable(
-            f"{self.url} did not answer for {self.outage_s:g} s ({_first_line(error)}); "
-            "see that it runs and that this machine reaches it, then run the same command again: nothing that was stored is lost."
+            f"{self.url} does not answer ({_first_line(error)}); "
+            "see that it runs and that this machine reaches it, then run the same command "
+            "again: nothing that was stored is lost."
         ) from error
 
     def _after_fork(self) -> None:

@@ -13,9 +13,6 @@ from tunekit.storages.database import Database, Work
 
 T = TypeVar("T")
 
-OPENING_S = 5.0
-"""For how long a server that does not answer is tried when a storage is opened."""
-
 SCHEMA_LOCK = 0x74756E656B6974  # "tunekit": any number that no other program takes
 
 # 40001 and 40P01: serialization and deadlock; 53300: too many connections; 55P03: lock timeout;
@@ -38,6 +35,7 @@ class PostgreSQLDatabase(Database):
     """A database on a PostgreSQL server; a study's writers queue for the row of the study."""
 
     dialect = "postgresql"
+    opening_s = 5.0  # a wrong host or port should not cost a minute
 
     def __init__(self, url: str, *, outage_s: float = 60.0) -> None:
         try:
@@ -64,14 +62,9 @@ class PostgreSQLDatabase(Database):
                 "options": "-c idle_in_transaction_session_timeout=30000",
             },
         )
-        super().__init__(engine, shown, min(outage_s, OPENING_S))
+        super().__init__(engine, shown, outage_s)
         # A single statement needs no BEGIN and COMMIT, which are round trips.
         self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._full_outage_s = outage_s
-
-    def opened(self) -> None:
-        """Wait for the whole `outage_s` from now on: the URL has proven right."""
-        self.outage_s = self._full_outage_s
 
     def begin_write(self, connection: Connection) -> None:
         """Do nothing: the first statement begins the transaction."""

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, null, select
 from sqlalchemy.exc import IntegrityError
 
 from tunekit.spaces import Space
+from tunekit.spaces.serialize import space_from_dict, space_to_dict
 from tunekit.storages.base import Changes, Claim, Event, EventKind, Exchange, Operation
 from tunekit.storages.checks import (
     check_exchange,
@@ -103,7 +104,6 @@ class SQLStorage:
         except BaseException:
             database.close()
             raise
-        database.opened()
 
     def create_study(self, spec: StudySpec) -> StudyRecord:
         """Create a study, or raise `StudyExists`."""
@@ -118,7 +118,7 @@ class SQLStorage:
             "space_version": 0 if spec.space is None else 1,
             "max_retries": spec.max_retries,
         }
-        space = None if spec.space is None else encode(_space_dict(spec.space))
+        space = None if spec.space is None else encode(space_to_dict(spec.space))
 
         def work(c: Connection) -> None:
             if c.execute(_STUDY, {"name": spec.name}).first() is not None:
@@ -190,7 +190,7 @@ class SQLStorage:
     def set_space(self, study_id: int, space: Space, *, expected_version: int) -> int:
         """Store the next version of the space, or raise `TrialConflict`; return its number."""
         version = expected_version + 1
-        row = {"study_id": study_id, "version": version, "space": encode(_space_dict(space))}
+        row = {"study_id": study_id, "version": version, "space": encode(space_to_dict(space))}
 
         def work(c: Connection) -> int:
             seq, _, now, _ = self._take(c, study_id)
@@ -383,8 +383,6 @@ class SQLStorage:
     def _space(self, text: str) -> Space:
         space = self._spaces.get(text)
         if space is None:
-            from tunekit.spaces.serialize import space_from_dict
-
             space = self._spaces[text] = space_from_dict(decode(text))
         return space
 
@@ -401,9 +399,3 @@ class SQLStorage:
 
 def _this(study_id: int, number: int) -> tuple[Any, Any]:
     return trials.c.study_id == study_id, trials.c.number == number
-
-
-def _space_dict(space: Space) -> dict[str, Any]:
-    from tunekit.spaces.serialize import space_to_dict
-
-    return space_to_dict(space)

@@ -1,0 +1,32 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tunekit.storages.base import Storage
+from tunekit.storages.memory import MemoryStorage
+from tunekit.storages.urls import open_storage
+from tunekit.testing.storages import StorageConformance
+
+
+class TestMemoryStorage(StorageConformance):
+    @pytest.fixture
+    def storage(self) -> Storage:
+        return MemoryStorage()
+
+
+class TestSQLiteStorage(StorageConformance):
+    @pytest.fixture
+    def storage(self, tmp_path: Path) -> Iterator[Storage]:
+        storage = open_storage(tmp_path / "study.db")
+        yield storage
+        storage.close()
+
+
+@pytest.mark.postgres
+class TestPostgreSQLStorage(StorageConformance):
+    @pytest.fixture
+    def storage(self, postgres_url: str) -> Iterator[Storage]:
+        storage = open_storage(postgres_url)
+        yield storage
+        storage.close()

@@ -1,0 +1,23 @@
+"""The conformance suite of storages: every rule of `tunekit.storages.base` as a test.
+
+Subclass it and override the `storage` fixture with a fresh, empty storage:
+
+    class TestMyStorage(StorageConformance):
+        @pytest.fixture
+        def storage(self):
+            storage = MyStorage()
+            yield storage
+            storage.close()
+"""
+
+from tunekit.testing.storages.claims import ClaimRules
+from tunekit.testing.storages.reads import ReadRules
+from tunekit.testing.storages.studies import StudyRules
+from tunekit.testing.storages.tells import TellRules
+from tunekit.testing.storages.threads import ThreadRules
+
+__all__ = ["StorageConformance"]
+
+
+class StorageConformance(StudyRules, ClaimRules, TellRules, ReadRules, ThreadRules):
+    """All rules, in five parts so that a failure names the family of the rule."""

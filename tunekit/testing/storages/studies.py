@@ -1,0 +1,135 @@
+"""Rules of studies: names, states, attributes, spaces."""
+
+# ruff: noqa: D102 - the name of a test is its sentence
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from tunekit.errors import InvalidArgument, StudyExists, TrialConflict, UnknownStudy
+from tunekit.spaces import Float, Space
+from tunekit.storages.base import Storage
+from tunekit.testing.storages.desk import Desk, Rules, spec
+from tunekit.trial import MetricConstraint, Objective, StudySpec, StudyState
+
+
+class StudyRules(Rules):
+    """A study is created once, found by name, changed by few calls, deleted as a whole."""
+
+    def test_a_study_comes_back_as_it_was_created(self, storage: Storage) -> None:
+        made = storage.create_study(
+            StudySpec(
+                "digits",
+                (Objective("error"), Objective("speed", "maximize")),
+                (MetricConstraint("latency", "<=", 8.0),),
+                seed=2**62 + 1,
+                sampler="tpe",
+                sampler_options={"n_startup": 10},
+                max_retries=5,
+                attrs={"command": ["tunekit", "run"]},
+            )
+        )
+        got = storage.get_study("digits")
+        assert got == made
+        assert got.state is StudyState.ACTIVE
+        assert (got.seq, got.n_trials, got.space_version) == (0, 0, 0)
+        assert got.spec.objectives[1] == Objective("speed", "maximize")
+        assert got.spec.constraints == (MetricConstraint("latency", "<=", 8.0),)
+        assert got.spec.seed == 2**62 + 1
+        assert got.spec.sampler_options == {"n_startup": 10}
+        assert got.spec.attrs == {"command": ["tunekit", "run"]}
+
+    def test_a_taken_name_is_refused_and_changes_nothing(self, storage: Storage) -> None:
+        storage.create_study(spec("a", seed=1))
+        with pytest.raises(StudyExists, match='"a" exists'):
+            storage.create_study(spec("a", seed=2))
+        assert [s.spec.seed for s in storage.list_studies()] == [1]
+
+    def test_an_unknown_name_is_answered_with_the_closest_one(self, storage: Storage) -> None:
+        storage.create_study(spec("digits"))
+        with pytest.raises(UnknownStudy, match='did you mean "digits"'):
+            storage.get_study("digit")
+        with pytest.raises(UnknownStudy):
+            storage.delete_study("digit")
+
+    def test_studies_are_listed_by_name(self, storage: Storage) -> None:
+        for name in ("b", "c", "a"):
+            storage.create_study(spec(name))
+        assert [s.spec.name for s in storage.list_studies()] == ["a", "b", "c"]
+
+    @pytest.mark.parametrize("name", ["", "a\0b", "line\nbreak", "x" * 201])
+    def test_a_name_that_cannot_be_shown_is_refused(self, storage: Storage, name: str) -> None:
+        with pytest.raises(InvalidArgument, match="study name"):
+            storage.create_study(spec(name))
+        assert storage.list_studies() == []
+
+    def test_a_unicode_name_is_kept(self, storage: Storage) -> None:
+        storage.create_study(spec("größe 粒度 🎛"))
+        assert storage.get_study("größe 粒度 🎛").spec.name == "größe 粒度 🎛"
+
+    def test_a_deleted_study_takes_its_trials_along(self, storage: Storage) -> None:
+        desk, other = Desk(storage, name="gone"), Desk(storage, name="stays")
+        desk.take()
+        other.take()
+        storage.delete_study("gone")
+        assert [s.spec.name for s in storage.list_studies()] == ["stays"]
+        assert len(other.trials()) == 1
+        again = Desk(storage, name="gone")
+        assert again.trials() == {}
+        assert again.id != desk.id
+
+    def test_a_worker_of_a_deleted_study_is_told_so(self, desk: Desk) -> None:
+        desk.storage.delete_study("study")
+        for use in (desk.claim, desk.trials, desk.send):
+            with pytest.raises(UnknownStudy, match="deleted"):
+                use()
+
+    @pytest.mark.parametrize("state", list(StudyState))
+    def test_a_state_is_kept_and_told_with_every_exchange(
+        self, desk: Desk, state: StudyState
+    ) -> None:
+        desk.storage.set_state(desk.id, state)
+        assert desk.storage.get_study("study").state is state
+        assert desk.send().study_state is state
+
+    def test_setting_the_same_state_again_is_no_event(self, desk: Desk) -> None:
+        desk.storage.set_state(desk.id, StudyState.PAUSED)
+        desk.storage.set_state(desk.id, StudyState.PAUSED)
+        assert desk.kinds() == ["study"]
+
+    def test_attributes_are_merged(self, desk: Desk) -> None:
+        desk.storage.set_attrs(desk.id, {"a": 1, "b": [1, {"c": None}]})
+        desk.storage.set_attrs(desk.id, {"a": "ü\0", "d": math.inf})
+        attrs = desk.storage.get_study("study").spec.attrs
+        assert attrs == {"a": "ü\0", "b": [1, {"c": None}], "d": math.inf}
+
+    def test_attributes_that_are_no_json_are_refused(self, desk: Desk) -> None:
+        with pytest.raises(InvalidArgument, match="plain JSON"):
+            desk.storage.set_attrs(desk.id, {"a": object()})
+        assert desk.storage.get_study("study").spec.attrs == {}
+
+    def test_spaces_have_versions(self, storage: Storage) -> None:
+        first, second = Space(x=Float(0.0, 1.0)), Space(x=Float(0.0, 2.0))
+        desk = Desk(storage, space=first)
+        assert storage.spaces(desk.id) == {1: first}
+        assert storage.set_space(desk.id, second, expected_version=1) == 2
+        assert storage.spaces(desk.id) == {1: first, 2: second}
+        record = storage.get_study("study")
+        assert (record.space_version, record.spec.space) == (2, second)
+        assert desk.send().space_version == 2
+
+    def test_a_study_without_a_space_has_version_0_of_it(self, desk: Desk) -> None:
+        assert desk.storage.spaces(desk.id) == {}
+        space = Space(x=Float(0.0, 1.0))
+        assert desk.storage.set_space(desk.id, space, expected_version=0) == 1
+        assert desk.storage.spaces(desk.id) == {1: space}
+
+    def test_a_space_that_another_process_changed_is_a_conflict(self, storage: Storage) -> None:
+        space = Space(x=Float(0.0, 1.0))
+        desk = Desk(storage, space=space)
+        storage.set_space(desk.id, Space(x=Float(0.0, 2.0)), expected_version=1)
+        with pytest.raises(TrialConflict, match="version 2"):
+            storage.set_space(desk.id, Space(x=Float(0.0, 3.0)), expected_version=1)
+        assert len(storage.spaces(desk.id)) == 2

@@ -1,0 +1,97 @@
+"""Rules that only show with several threads at work."""
+
+# ruff: noqa: D102 - the name of a test is its sentence
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from tunekit.history import History
+from tunekit.storages.base import Lease
+from tunekit.testing.storages.desk import Desk, Rules, start, tell
+from tunekit.trial import Objective, TrialState
+
+THREADS = 8
+
+
+def _together(work: Callable[[int], list[Lease]]) -> list[Lease]:
+    """Run the work in all threads at once; return all leases they got."""
+    barrier = threading.Barrier(THREADS)
+
+    def run(i: int) -> list[Lease]:
+        barrier.wait()
+        return work(i)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return [lease for got in pool.map(run, range(THREADS)) for lease in got]
+
+
+class ThreadRules(Rules):
+    """Two workers never get the same trial, and no reader misses a change."""
+
+    def test_no_trial_goes_to_two_workers_and_max_trials_is_exact(self, desk: Desk) -> None:
+        desk.enqueue(*[{"x": 1}] * 10)
+
+        def work(i: int) -> list[Lease]:
+            got: list[Lease] = []
+            while new := desk.claim(1 + i % 3, max_trials=60, worker=f"w{i}"):
+                got += new
+            return got
+
+        leases = _together(work)
+        assert sorted(lease.number for lease in leases) == list(range(60))
+        assert all(lease.epoch == 1 for lease in leases)
+        assert len(desk.trials()) == 60
+
+    def test_a_lease_that_ran_out_goes_to_one_worker(self, desk: Desk) -> None:
+        desk.expire(*desk.claim(5))
+        leases = _together(lambda i: desk.claim(max_trials=5))
+        assert sorted(leases, key=lambda lease: lease.number) == [Lease(n, 2) for n in range(5)]
+
+    def test_one_of_many_tells_counts(self, desk: Desk) -> None:
+        lease = desk.take()
+        statuses: list[str] = []
+
+        def work(i: int) -> list[Lease]:
+            statuses.extend(desk.send(tell(lease, float(i))).statuses)
+            return []
+
+        _together(work)
+        assert sorted(statuses) == ["conflict"] * (THREADS - 1) + ["ok"]
+        assert desk.kinds(0).count("told") == 1
+
+    def test_a_reader_beside_writers_misses_nothing(self, desk: Desk) -> None:
+        history = History((Objective("loss"),))
+        written = threading.Semaphore(0)
+        done = threading.Event()
+
+        def read() -> None:
+            last = False
+            while not last:
+                written.acquire()
+                last = done.is_set()  # this time it reads after the last write
+                changes = desk.storage.changes(desk.id, history.cursor)
+                assert all(t.seq > history.cursor for t in changes.trials)
+                history.update(changes.trials, changes.cursor)
+
+        def write(i: int) -> list[Lease]:
+            while leases := desk.claim(max_trials=80, worker=f"w{i}"):
+                desk.send(start(leases[0]))
+                written.release()
+                desk.send(tell(leases[0]))
+            return []
+
+        with ThreadPoolExecutor(1) as reader:
+            reading = reader.submit(read)
+            try:
+                _together(write)
+            finally:
+                done.set()
+                written.release()
+            reading.result()
+        assert {t.number: t for t in history} == desk.trials()
+        assert len(history.complete()) == 80
+        assert [e.seq for e in desk.storage.events(desk.id)] == list(range(1, 241))
+        assert all(t.state is TrialState.COMPLETE for t in history)
