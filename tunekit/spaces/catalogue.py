@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -111,7 +112,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: list[Any] = []
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if key in seen:
                 line = key_node.start_mark.line + 1
                 raise InvalidSpace(f'line {line}: the key "{key}" appears twice; rename one.')
@@ -120,11 +121,8 @@ class _Loader(yaml.SafeLoader):
 
 
 def _add_resolver(kind: str, pattern: str, first: str) -> None:
-    import re
 
-    _Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
-        f"tag:yaml.org,2002:{kind}", re.compile(pattern), list(first)
-    )
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(pattern), list(first))
 
 
 _add_resolver("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF")

@@ -102,20 +102,17 @@ def _node_to_dict(node: Node) -> dict[str, Any]:
 
 
 def _categorical_to_dict(node: Categorical) -> dict[str, Any]:
-    opens = {group[0]: (group, child) for group, child in node.branches}
-    shared = {v for group, _ in node.branches for v in group[1:]}
     choices: list[Any] = []
-    for c in node.choices:
-        if c in opens:
-            group, child = opens[c]
-            head = {"value": c} if len(group) == 1 else {"values": list(group)}
+    for group, child in node.mapping().items():
+        if child is None:
+            choices.append(group[0])
+        else:
+            head = {"value": group[0]} if len(group) == 1 else {"values": list(group)}
             choices.append({**head, "space": _body(child)})
-        elif c not in shared:
-            choices.append(c)
     out: dict[str, Any] = {"type": "categorical", "choices": choices}
     if node.ordered:
         out["ordered"] = True
-    if node.default is not node.choices[0]:
+    if node.index(node.default) != 0:
         out["default"] = node.default
     return out
 

@@ -75,6 +75,13 @@ class Categorical:
         for group, child in self.branches:
             yield "|".join(str(v) for v in group), group, child
 
+    def mapping(self) -> dict[tuple[Scalar, ...], Space | None]:
+        """Return the choices as the mapping that would declare them."""
+        groups = {group[0]: (group, child) for group, child in self.branches}
+        shared = {v for group, _ in self.branches for v in group[1:]}
+        pairs = (groups.get(c, ((c,), None)) for c in self.choices if c not in shared)
+        return dict(pairs)
+
     @property
     def size(self) -> float:
         """Return the number of choices."""
@@ -229,7 +236,7 @@ class Space:
         children = (when,) if isinstance(when, When) else tuple(when)
         if not all(isinstance(w, When) for w in children):
             raise InvalidSpace(f"Space: when={when!r}, expected When(parent, values, space).")
-        nodes = tuple((_name(name), _node(name, node)) for name, node in merged.items())
+        nodes = tuple((checked_name(name), _node(name, node)) for name, node in merged.items())
         object.__setattr__(self, "nodes", nodes)
         object.__setattr__(self, "when", children)
         object.__setattr__(self, "constraints", tuple(constraints))
@@ -414,7 +421,8 @@ def _check_choices(choices: list[Scalar]) -> None:
         seen[c] = c
 
 
-def _name(name: object) -> str:
+def checked_name(name: object) -> str:
+    """Return the name of a parameter, or raise `InvalidSpace`."""
     if not isinstance(name, str) or not name.isprintable() or name != name.strip():
         raise InvalidSpace(f"the parameter name {name!r} must be a printable string.")
     if not all(name.split(".")):

@@ -1,0 +1,177 @@
+"""Define-by-run: a program that asks for its parameters while it runs.
+
+The same `Picker` that answers a declared space answers a program, through a `Chooser`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tunekit.errors import InvalidArgument, InvalidSpace
+from tunekit.spaces.discover import Discovery, is_switch
+from tunekit.spaces.domains import Domain, Float, Int, Scalar
+from tunekit.spaces.parameters import Parameter
+from tunekit.spaces.point import Params
+from tunekit.spaces.serialize import domain_to_dict
+from tunekit.spaces.tree import Categorical, Space, checked_name
+from tunekit.spaces.walk import Picker
+
+MAX_ASKED = 10_000
+
+
+class Chooser:
+    """Answers a program's questions, each name once, and keeps what was asked.
+
+    Attributes:
+        params: name -> value, in the order of asking.
+        domains: name -> domain in its plain form, in the order of asking.
+    """
+
+    def __init__(self, picker: Picker) -> None:
+        self.params = Params()
+        self.domains: dict[str, dict[str, Any]] = {}
+        self.parameters: dict[str, Parameter] = {}
+        self._picker = picker
+        self._repeats = 0
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        """Return a real number in `[low, high]`.
+
+        Raises:
+            InvalidSpace: the range contradicts itself, or the name was asked otherwise before.
+        """
+        return self._answer(name, Float(low, high, step=step, log=log))  # type: ignore[return-value]
+
+    def suggest_int(
+        self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
+    ) -> int:
+        """Return an integer in `[low, high]`, both inclusive.
+
+        Raises:
+            InvalidSpace: the range contradicts itself, or the name was asked otherwise before.
+        """
+        domain = Int(low, high, step=None if step == 1 else step, log=log)
+        return self._answer(name, domain)  # type: ignore[return-value]
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """Return one of the choices (strings, numbers, bools or None).
+
+        Raises:
+            InvalidSpace: an impossible choice, or the name was asked otherwise before.
+        """
+        return self._answer(name, Categorical(list(choices)))
+
+    def _answer(self, name: str, domain: Domain) -> Scalar:
+        known = self.parameters.get(name)
+        if known is None:
+            return self._decide(Parameter(checked_name(name), domain))
+        if known.domain != domain:
+            raise InvalidSpace(
+                f'the parameter "{name}" was asked as {known.domain!r} before and as {domain!r} '
+                "now; use one range for one name."
+            )
+        self._repeats += 1
+        if self._repeats > 100 * MAX_ASKED:
+            raise _endless(f'it asks for "{name}" again and again')
+        return self.params[name]
+
+    def _decide(self, parameter: Parameter) -> Scalar:
+        path = parameter.path
+        if len(self.parameters) >= MAX_ASKED:
+            raise _endless(f"it has asked for {MAX_ASKED} different names")
+        value = parameter.domain.validate(self._picker(parameter, self.params), path)
+        self.parameters[path] = parameter
+        self.params[path] = value
+        self.domains[path] = domain_to_dict(parameter.domain)
+        return value
+
+
+def _endless(what: str) -> InvalidSpace:
+    return InvalidSpace(f"the program does not end: {what}; bound its loops.")
+
+
+def space_from_program(program: Callable[[Chooser], object], *, max_paths: int = 1000) -> Space:
+    """Return the space of a program, found by running it along its branches.
+
+    The program may only ask (`suggest_...`) and branch on the answers; it is run once for each
+    combination of its choices, bools and small ints, or, where these are more than `max_paths`,
+    once for each single change to every distinct sequence of questions. A parameter that
+    depends on two others at once is unconditional in the space that is found.
+
+    Raises:
+        InvalidSpace: more than `max_paths` distinct sequences of questions, or no end.
+    """
+    if isinstance(max_paths, bool) or not isinstance(max_paths, int) or max_paths < 1:
+        raise InvalidArgument(f"max_paths={max_paths!r}, expected a whole number above 0.")
+    runs = _exhaustive(program, max_paths)
+    if runs is None:
+        runs = _guided(program, max_paths)
+    discovery = Discovery()
+    for run in runs:
+        discovery.observe(run.params, run.domains)
+    return discovery.space
+
+
+def _run(program: Callable[[Chooser], object], script: Mapping[str, Scalar]) -> Chooser:
+    def picker(p: Parameter, chosen: Mapping[str, Scalar]) -> Scalar:
+        return script[p.path] if p.path in script else _values(p.domain)[0]
+
+    chooser = Chooser(picker)
+    program(chooser)
+    return chooser
+
+
+def _values(domain: Domain) -> list[Scalar]:
+    """Return the values to try; one for a domain that is not branched on."""
+    if isinstance(domain, Categorical):
+        return list(domain.choices)
+    if isinstance(domain, Int) and is_switch(domain):
+        lo, hi, step = int(domain.lo), int(domain.hi), int(domain.step or 1)
+        return list(range(lo, hi + 1, step))
+    return [domain.default_value()]
+
+
+def _exhaustive(program: Callable[[Chooser], object], max_paths: int) -> list[Chooser] | None:
+    """Return one run for each combination of decisions; `None` if these are too many."""
+    runs: list[Chooser] = []
+    scripts: list[dict[str, Scalar]] = [{}]
+    while scripts:
+        if len(runs) + len(scripts) > max_paths:
+            return None
+        script = scripts.pop()
+        run = _run(program, script)
+        runs.append(run)
+        # The run took the first value at each decision after its script; branch there.
+        before = dict(script)
+        for path, p in run.parameters.items():
+            if path not in script:
+                scripts.extend({**before, path: v} for v in _values(p.domain)[1:])
+                before[path] = run.params[path]
+    return runs
+
+
+def _guided(program: Callable[[Chooser], object], max_paths: int) -> list[Chooser]:
+    """Return runs that cover each single change to each distinct sequence of questions."""
+    runs: list[Chooser] = []
+    seen: set[tuple[tuple[str, Domain], ...]] = set()
+    scripts: list[dict[str, Scalar]] = [{}]
+    while scripts:
+        run = _run(program, scripts.pop(0))
+        runs.append(run)
+        asked = tuple((path, p.domain) for path, p in run.parameters.items())
+        if asked in seen:
+            continue
+        seen.add(asked)
+        if len(seen) > max_paths:
+            raise InvalidSpace(
+                f"the program has more than {max_paths} distinct sequences of questions; raise "
+                "max_paths, or leave the study without a space and let the trials discover it."
+            )
+        for path, p in run.parameters.items():
+            for value in _values(p.domain):
+                if value != run.params[path]:
+                    scripts.append({**run.params, path: value})
+    return runs
