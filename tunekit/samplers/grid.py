@@ -229,9 +229,7 @@ def _values(p: Parameter, n_points: int) -> tuple[int, Callable[[int], Scalar]]:
         every = list(dict.fromkeys([*domain.special, *inner]))
         return len(every), every.__getitem__
     step = domain.step or 1
-    n = int((domain.hi - domain.lo) // step) + 1
-    if isinstance(domain, Float):  # with the tolerance of Float, for steps such as 0.1
-        n = int((domain.hi - domain.lo) / step * (1 + 1e-12) + 1e-9) + 1
+    n = n_steps(domain)
 
     def ranged(i: int) -> Scalar:
         value: Scalar = domain.validate(min(domain.lo + i * step, domain.hi), p.path)
@@ -239,6 +237,15 @@ def _values(p: Parameter, n_points: int) -> tuple[int, Callable[[int], Scalar]]:
 
     extra = [v for v in domain.special if not _on_range(v, domain, n, ranged)]
     return n + len(extra), lambda i: extra[i] if i < len(extra) else ranged(i - len(extra))
+
+
+def n_steps(domain: Float | Int) -> int:
+    """Return how many values the range of a discrete domain has, special values apart."""
+    step = domain.step or 1
+    if isinstance(domain, Int):
+        return int((domain.hi - domain.lo) // step) + 1
+    # With the tolerance of Float, for steps such as 0.1.
+    return int((domain.hi - domain.lo) / step * (1 + 1e-12) + 1e-9) + 1
 
 
 def _on_range(value: float, domain: Float | Int, n: int, ranged: Callable[[int], Scalar]) -> bool:

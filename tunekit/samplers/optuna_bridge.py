@@ -1,0 +1,262 @@
+"""Optuna's samplers on the tree: each is asked through `walk` and told all that is known.
+
+Optuna's samplers hold state (random streams, search spaces seen, optimisers). Here every proposal
+comes from a fresh one: its randomness from (study seed, trial number), its knowledge from the
+history, and what it notes on trials and study travels in the evidence of the proposals.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
+from tunekit.samplers.base import StudyView, held, keeping, sample, stream
+from tunekit.spaces import Params, Space, walk
+from tunekit.trial import Proposal, TrialRecord, TrialState
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+    from optuna.trial import FrozenTrial
+
+    from tunekit.samplers.optuna_codec import Codec
+
+SHORT = {
+    "tpe": "TPESampler",
+    "gp": "GPSampler",
+    "cmaes": "CmaEsSampler",
+    "nsgaii": "NSGAIISampler",
+    "nsgaiii": "NSGAIIISampler",
+    "qmc": "QMCSampler",
+    "random": "RandomSampler",
+}
+
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "TPESampler": {"multivariate": True, "group": True, "constant_liar": True},
+}
+
+TRIES = 8
+"""How often Optuna is asked for a point that keeps the constraints of the space."""
+
+_SHARED = ("tpe:relative_params", "gp:relative_params")
+"""Notes for other processes about a running trial; here its params are told in full."""
+
+
+class OptunaSampler:
+    """Proposes what a sampler of Optuna does.
+
+    The first trial is the default configuration. Pending trials are told as running ones.
+
+    Args:
+        name: `"tpe"` (multivariate, grouped by branch, with a constant liar), `"gp"`, `"cmaes"`,
+            `"nsgaii"`, `"nsgaiii"`, `"qmc"`, `"random"`; the name of any class in
+            `optuna.samplers`; or `"package.module:Class"` for another `BaseSampler`.
+        options: keyword arguments of that class; the seed comes from the study.
+
+    Raises:
+        MissingExtra: Optuna (or what the sampler needs besides) is not installed.
+        InvalidArgument: no such sampler, or options that it does not take.
+    """
+
+    def __init__(self, name: str = "tpe", **options: Any) -> None:
+        self.name = name
+        with _quiet():
+            self._class = _sampler_class(name)
+        self._known = set(inspect.signature(self._class.__init__).parameters)
+        self._options = {**_DEFAULTS.get(self._class.__name__, {}), **options}
+        if self._options.get("multivariate") is False and "group" not in options:
+            del self._options["group"]  # grouping is a form of the multivariate estimator
+        if "seed" in options or "seed" not in self._known:
+            raise InvalidArgument(
+                f'sampler "{name}": the study\'s seed keys it, so it must take a seed and none '
+                "may be given; set the seed of the study."
+            )
+        try:
+            self._fresh(0, np.random.default_rng(0))
+        except (TypeError, ValueError) as error:
+            unknown = [k for k in options if k not in self._known]
+            hint = did_you_mean(unknown[0], self._known) if unknown else ""
+            raise InvalidArgument(f'sampler "{name}": {error}{hint}.') from None
+        self._codec: Codec | None = None
+        self._told: dict[int, tuple[TrialRecord, FrozenTrial | None]] = {}
+
+    def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
+        """Return one proposal for each trial number; each knows of those before it.
+
+        Raises:
+            InvalidSpace: no point was found that satisfies the constraints of the space.
+            InvalidArgument: the sampler handles one objective and the study has several.
+        """
+        if len(view.objectives) > 1 and self._class.__name__ == "CmaEsSampler":
+            raise InvalidArgument(
+                f'sampler "{self.name}" handles one objective, the study has '
+                f'{len(view.objectives)}; use "nsgaii" or "tpe".'
+            )
+        told, attrs = self._tell(view, numbers)
+        proposals = []
+        for number in numbers:
+            proposal = self._propose(view, number, told, attrs)
+            proposals.append(proposal)
+            self._tell_sibling(view, number, proposal, told, attrs)
+        return proposals
+
+    def _propose(
+        self, view: StudyView, number: int, told: list[FrozenTrial], attrs: Mapping[str, Any]
+    ) -> Proposal:
+        fixed = held(view, number)
+        if number == 0 and not fixed:
+            point = view.space.default()
+            if not view.space.violated(point):
+                return Proposal(point, self.name, "the default configuration")
+        rng = stream(view.seed, number)
+        for _ in range(TRIES):
+            point, evidence = self._ask(view, number, told, attrs, fixed, rng)
+            broken = view.space.violated(point)
+            if not broken:
+                n_pending = sum(not t.state.is_finished() for t in told)
+                n_told = len(told) - n_pending
+                why = f"Optuna's {self._class.__name__}, told {n_told} ended trials"
+                return Proposal(point, self.name, f"{why} and {n_pending} pending", evidence)
+        why = f'a random draw: {TRIES} proposals of Optuna violate "{broken[0]}"'
+        return Proposal(sample(view.space, rng, fixed), self.name, why)
+
+    def _ask(
+        self,
+        view: StudyView,
+        number: int,
+        told: list[FrozenTrial],
+        attrs: Mapping[str, Any],
+        fixed: Params | None,
+        rng: np.random.Generator,
+    ) -> tuple[Params, dict[str, Any]]:
+        from tunekit.samplers.optuna_storage import told_study
+
+        codec = self._codec_of(view.space)
+        with _quiet(), _needs(self.name):
+            sampler = self._fresh(view.seed, rng)
+            study, storage = told_study(
+                told, view.objectives, sampler=sampler, attrs=attrs, number=number
+            )
+            trial = study.ask()
+            point = walk(view.space, keeping(fixed, lambda p, _: codec.ask(trial, p)))
+        assert storage.asked is not None
+        notes = storage.asked.system_attrs.items()
+        noted = {k: v for k, v in notes if not k.startswith(_SHARED)}
+        if not noted and not storage.noted:
+            return point, {}
+        return point, {"space": codec.fingerprint, "trial": noted, "study": storage.noted}
+
+    def _fresh(self, study_seed: int, rng: np.random.Generator) -> BaseSampler:
+        """Return a new sampler whose randomness comes from one trial's stream."""
+        options = dict(self._options)
+        seed = int(rng.integers(2**32))
+        if self._class.__name__ == "QMCSampler":
+            # One sequence for the whole study; what it cannot place is drawn per trial.
+            from optuna.samplers import RandomSampler
+
+            options.setdefault("independent_sampler", RandomSampler(seed=seed))
+            seed = study_seed & 0xFFFFFFFF
+        options["seed"] = seed
+        with _quiet(), _needs(self.name):
+            return self._class(**options)
+
+    def _codec_of(self, space: Space) -> Codec:
+        from tunekit.samplers.optuna_codec import Codec
+
+        if self._codec is None or self._codec.space != space:
+            self._codec = Codec(space)
+            self._told.clear()
+        return self._codec
+
+    def _tell(
+        self, view: StudyView, numbers: Sequence[int]
+    ) -> tuple[list[FrozenTrial], dict[str, Any]]:
+        """Return the history as Optuna's trials, and the study's notes; only changes cost."""
+        from tunekit.samplers.optuna_codec import kept_attrs, told_trial
+
+        codec = self._codec_of(view.space)
+        attrs: dict[str, Any] = {}
+        trials = []
+        for record in view.history:
+            if record.number in numbers:
+                continue
+            cached = self._told.get(record.number)
+            if cached is None or cached[0] is not record:
+                cached = (record, told_trial(record, view.history, codec))
+                self._told[record.number] = cached
+            if cached[1] is not None:
+                trials.append(cached[1])
+            if record.evidence:  # of two trials that noted the same, the later counts
+                attrs.update(kept_attrs(record, codec, "study"))
+        return trials, attrs
+
+    def _tell_sibling(
+        self,
+        view: StudyView,
+        number: int,
+        proposal: Proposal,
+        told: list[FrozenTrial],
+        attrs: dict[str, Any],
+    ) -> None:
+        from tunekit.samplers.optuna_codec import kept_attrs, told_trial
+
+        codec = self._codec_of(view.space)
+        record = TrialRecord(
+            number, TrialState.RUNNING, params=proposal.params, evidence=proposal.evidence
+        )
+        trial = told_trial(record, view.history, codec)
+        assert trial is not None
+        told.append(trial)
+        told.sort(key=lambda t: t.number)
+        attrs.update(kept_attrs(record, codec, "study"))
+
+
+def _sampler_class(name: str) -> type[BaseSampler]:
+    try:
+        from optuna import samplers
+    except ImportError:
+        raise MissingExtra("optuna", f'the sampler "{name}"') from None
+    module, found, attribute = str(name).partition(":")
+    try:
+        owner = import_module(module) if found else samplers
+    except ImportError as error:
+        raise InvalidArgument(
+            f'sampler "{name}": {error}; install what holds it, or correct the name.'
+        ) from None
+    chosen = getattr(owner, attribute if found else SHORT.get(name, name), None)
+    if not inspect.isclass(chosen) or not issubclass(chosen, samplers.BaseSampler):
+        hint = did_you_mean(str(name), [*SHORT, *samplers.__all__])
+        raise InvalidArgument(
+            f'"{name}" is no sampler of Optuna{hint}; '
+            f'expected {", ".join(SHORT)}, a class of optuna.samplers or "module:Class".'
+        )
+    return chosen
+
+
+@contextmanager
+def _needs(name: str) -> Iterator[None]:
+    try:
+        yield
+    except ImportError:
+        raise MissingExtra("optuna", f'the sampler "{name}"') from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence what Optuna says of its own experimental parts, here and nowhere else."""
+    import optuna
+
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)

@@ -1,0 +1,239 @@
+"""The parameters and the trials of a study as Optuna's.
+
+Importing this module imports Optuna.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import pickle
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import FrozenTrial
+from optuna.trial import TrialState as OptunaState
+
+from tunekit.errors import InvalidParams, InvalidSpace
+from tunekit.history import History
+from tunekit.samplers.grid import n_steps
+from tunekit.spaces import Categorical, Constant, Float, Int, Parameter, Scalar, Space
+from tunekit.trial import MetricConstraint, TrialRecord, TrialState
+
+SPECIAL = "#special"
+"""Added to a path: the switch between special values and the range of a parameter."""
+
+_RUNNING = (TrialState.WAITING, TrialState.RUNNING, TrialState.PAUSED)
+
+# All that the optimisers of the package cmaes are made of; it holds data only.
+_HARMLESS = {
+    ("cmaes._cma", "CMA"),
+    ("cmaes._sepcma", "SepCMA"),
+    ("cmaes._cmawm", "CMAwM"),
+    ("numpy", "dtype"),
+    ("numpy", "ndarray"),
+    *(
+        (f"numpy.{core}.multiarray", f)
+        for core in ("core", "_core")
+        for f in ("scalar", "_reconstruct")
+    ),
+}
+
+
+class Codec:
+    """The parameters of a space as Optuna's, in both directions.
+
+    A choice goes by its position: Optuna compares choices with `==`, which takes `True` for 1.
+    An ordered categorical is an integer. A parameter with special values is asked in two steps:
+    first which special value, or the range; then, if so, the number.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self.asked: dict[str, dict[str, BaseDistribution]] = {
+            p.path: _distributions(p) for p in space if not isinstance(p.domain, Constant)
+        }
+        text = repr(sorted(self.asked.items()))
+        self.fingerprint = hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def told(self, params: Mapping[str, Scalar]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return a point as Optuna's params and distributions.
+
+        Values that are no longer in the space are left out, the rest of the point stays told.
+        """
+        out: dict[str, Any] = {}
+        for path, value in params.items():
+            if path in self.asked:
+                try:
+                    out.update(_internal(self.space.by_path[path], value))
+                except InvalidParams:
+                    continue
+        found = {k: d for per in self.asked.values() for k, d in per.items() if k in out}
+        return out, found
+
+    def ask(self, trial: optuna.Trial, parameter: Parameter) -> Scalar:
+        """Return a value of the parameter's domain that Optuna suggests."""
+        path, domain = parameter.path, parameter.domain
+        if isinstance(domain, Categorical):
+            return domain.choices[int(_suggest(trial, path, self.asked[path][path]))]
+        assert isinstance(domain, Float | Int)
+        if domain.special:
+            k = _suggest(trial, path + SPECIAL, self.asked[path][path + SPECIAL])
+            if k < len(domain.special):
+                return domain.special[int(k)]
+        value = _suggest(trial, path, self.asked[path][path])
+        # The ends of Optuna's ranges may lie a rounding error outside of ours.
+        found: Scalar = domain.validate(min(max(value, domain.lo), domain.hi), path)
+        return found
+
+
+def _distributions(p: Parameter) -> dict[str, BaseDistribution]:
+    domain = p.domain
+    if isinstance(domain, Categorical):
+        n = len(domain.choices)
+        if domain.ordered:
+            return {p.path: IntDistribution(0, n - 1)}
+        return {p.path: CategoricalDistribution(range(n))}
+    if not isinstance(domain, Float | Int):
+        raise InvalidSpace(
+            f'parameter "{p.path}": a {type(domain).__name__} is nothing that Optuna knows; use '
+            'Float, Int or Categorical, or the sampler "random".'
+        )
+    found: dict[str, BaseDistribution] = {}
+    if domain.special:
+        found[p.path + SPECIAL] = CategoricalDistribution(range(len(domain.special) + 1))
+    step = domain.step
+    hi = domain.hi if step is None else domain.lo + (n_steps(domain) - 1) * step
+    if isinstance(domain, Int):
+        found[p.path] = IntDistribution(
+            int(domain.lo), int(hi), log=domain.log, step=int(step or 1)
+        )
+    else:
+        found[p.path] = FloatDistribution(domain.lo, hi, log=domain.log, step=step)
+    return found
+
+
+def _internal(p: Parameter, value: Scalar) -> dict[str, Any]:
+    value = p.domain.validate(value, p.path)
+    if isinstance(p.domain, Categorical):
+        return {p.path: p.domain.index(value)}
+    special = getattr(p.domain, "special", ())
+    if not special:
+        return {p.path: value}
+    if value in special:
+        return {p.path + SPECIAL: special.index(value)}
+    return {p.path + SPECIAL: len(special), p.path: value}
+
+
+def _suggest(trial: optuna.Trial, name: str, d: BaseDistribution) -> Any:
+    if isinstance(d, CategoricalDistribution):
+        return trial.suggest_categorical(name, d.choices)
+    if isinstance(d, IntDistribution):
+        return trial.suggest_int(name, d.low, d.high, log=d.log, step=d.step)
+    assert isinstance(d, FloatDistribution)
+    return trial.suggest_float(name, d.low, d.high, log=d.log, step=d.step)
+
+
+def told_trial(record: TrialRecord, history: History, codec: Codec) -> FrozenTrial | None:
+    """Return a trial as Optuna's, or `None` while its params are not known.
+
+    Finite results are COMPLETE, stopped trials PRUNED with what they measured last, those that
+    have not ended RUNNING, all others FAIL (which Optuna's samplers pass over).
+    """
+    if record.params is None:
+        return None
+    params, distributions = codec.told(record.params)
+    trial = FrozenTrial(
+        number=record.number,
+        trial_id=record.number,
+        state=OptunaState.FAIL,
+        value=None,
+        datetime_start=None,
+        datetime_complete=None,
+        params=params,
+        distributions=distributions,
+        user_attrs={},
+        system_attrs=kept_attrs(record, codec),
+        intermediate_values={},
+    )
+    if record.state in _RUNNING:
+        trial.state = OptunaState.RUNNING
+        return trial
+    values = [record.metrics.get(o.metric, math.nan) for o in history.objectives]
+    slacks = {str(c): _slack(c, record) for c in history.constraints}
+    finite = all(map(math.isfinite, values))
+    bounded = all(map(math.isfinite, slacks.values()))
+    if record.state is TrialState.COMPLETE and finite and bounded:
+        trial.state = OptunaState.COMPLETE
+        trial.values = values
+    elif record.state is TrialState.STOPPED:
+        trial.state = OptunaState.PRUNED
+        if finite and len(values) == 1:  # Optuna compares pruned trials by a single value
+            step = record.stop_evidence.get("step", 0)
+            trial.intermediate_values = {step if isinstance(step, int) else 0: values[0]}
+    if trial.state is not OptunaState.FAIL and bounded:
+        for name, slack in slacks.items():
+            trial.set_constraint(name, slack)
+    return trial
+
+
+def _slack(constraint: MetricConstraint, record: TrialRecord) -> float:
+    """Return the signed distance to the bound, above 0 where it is violated."""
+    value = record.metrics.get(constraint.metric, math.nan)
+    return value - constraint.bound if constraint.op == "<=" else constraint.bound - value
+
+
+def kept_attrs(record: TrialRecord, codec: Codec, kind: str = "trial") -> dict[str, Any]:
+    """Return what an Optuna sampler noted on a trial, unless the space has changed since."""
+    evidence = record.evidence
+    if evidence.get("space") != codec.fingerprint or not isinstance(evidence.get(kind), Mapping):
+        return {}
+    attrs = dict(evidence[kind])
+    if not _is_harmless(attrs):
+        return {}
+    return attrs
+
+
+def _is_harmless(attrs: Mapping[str, Any]) -> bool:
+    """Return whether a pickled CMA-ES optimiser, which Optuna would load, is no more than that.
+
+    What comes out of a database is not trusted: the same bytes are read first by a loader that
+    knows a handful of classes.
+    """
+    parts: dict[str, list[tuple[int, str]]] = {}
+    for key, value in attrs.items():
+        prefix, found, index = key.partition("optimizer:")
+        if found:
+            if not isinstance(value, str) or not index.isdigit():
+                return False
+            parts.setdefault(prefix, []).append((int(index), value))
+    for chunks in parts.values():
+        text = "".join(value for _, value in sorted(chunks))
+        try:
+            _CmaLoader(io.BytesIO(bytes.fromhex(text))).load()
+        except Exception:  # a damaged pickle raises nearly anything
+            return False
+    return True
+
+
+class _CmaLoader(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _HARMLESS:
+            raise pickle.UnpicklingError(f"{module}.{name} is no part of a CMA-ES optimiser")
+        return super().find_class(module, name)
+
+
+def told_trials(
+    records: Iterable[TrialRecord], history: History, codec: Codec
+) -> list[FrozenTrial]:
+    """Return those trials whose params are known as Optuna's."""
+    trials = (told_trial(r, history, codec) for r in records)
+    return [t for t in trials if t is not None]

@@ -1,0 +1,192 @@
+"""Optuna's storage contract over told trials and the one that is being asked.
+
+Importing this module imports Optuna.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Container, Mapping, Sequence
+from typing import Any, NoReturn
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
+from optuna.trial import TrialState as OptunaState
+
+from tunekit.trial import Objective
+
+
+class ToldStorage(optuna.storages.BaseStorage):
+    """A study of which nothing can change but the trial that is being asked.
+
+    Told trials are shared and never changed, so that a suggestion costs no copy of the history.
+
+    Args:
+        told: by number.
+        attrs: what the sampler noted on the study so far.
+        number: the number of the trial to ask for.
+    """
+
+    def __init__(
+        self,
+        directions: Sequence[StudyDirection],
+        told: Sequence[FrozenTrial],
+        attrs: Mapping[str, Any],
+        number: int,
+    ) -> None:
+        self._directions = list(directions)
+        self._told = told
+        self._by_id = {t.number: t for t in told}
+        self._number = number
+        self.study_attrs = dict(attrs)
+        self.noted: dict[str, Any] = {}
+        self.asked: FrozenTrial | None = None
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        """Return the number of the trial to ask for."""
+        self.asked = FrozenTrial(
+            number=self._number,
+            trial_id=self._number,
+            state=OptunaState.RUNNING,
+            value=None,
+            datetime_start=None,
+            datetime_complete=None,
+            params={},
+            distributions={},
+            user_attrs={},
+            system_attrs={},
+            intermediate_values={},
+        )
+        return self._number
+
+    def set_trial_param(
+        self,
+        trial_id: int,
+        param_name: str,
+        param_value_internal: float,
+        distribution: BaseDistribution,
+    ) -> None:
+        """Keep a value of the asked trial."""
+        trial = self._asked(trial_id)
+        value = distribution.to_external_repr(param_value_internal)
+        trial.params = {**trial.params, param_name: value}
+        trial.distributions = {**trial.distributions, param_name: distribution}
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Keep a note of the sampler on the asked trial."""
+        trial = self._asked(trial_id)
+        trial.system_attrs = {**trial.system_attrs, key: value}
+
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        """Keep a note of the sampler on the study."""
+        self.study_attrs = {**self.study_attrs, key: value}
+        self.noted[key] = value
+
+    def _asked(self, trial_id: int) -> FrozenTrial:
+        if self.asked is None or trial_id != self._number:
+            raise RuntimeError(f"trial {trial_id} is told and cannot be changed")
+        return self.asked
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        """Return a told trial or the asked one."""
+        return self._by_id[trial_id] if trial_id in self._by_id else self._asked(trial_id)
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[OptunaState] | None = None,
+    ) -> list[FrozenTrial]:
+        """Return the told trials by number, then the asked one."""
+        asked = [] if self.asked is None else [self.asked]
+        trials = [t for t in (*self._told, *asked) if states is None or t.state in states]
+        return copy.deepcopy(trials) if deepcopy else trials
+
+    def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:
+        """Return the number: it is the id."""
+        return self.get_trial(trial_number).number
+
+    def get_trial_number_from_id(self, trial_id: int) -> int:
+        """Return the id: it is the number."""
+        return trial_id
+
+    def get_study_id_from_name(self, study_name: str) -> int:
+        """Return the id of the only study."""
+        return 0
+
+    def get_study_name_from_id(self, study_id: int) -> str:
+        """Return the name of the only study."""
+        return "told"
+
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
+        """Return one direction for each objective."""
+        return self._directions
+
+    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
+        """Return nothing: samplers keep none."""
+        return {}
+
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+        """Return what samplers noted on the study."""
+        return self.study_attrs
+
+    def get_all_studies(self) -> NoReturn:
+        """Raise, as all that follow: no sampler needs it."""
+        raise _unused()
+
+    def create_new_study(
+        self, directions: Sequence[StudyDirection], study_name: str | None = None
+    ) -> NoReturn:
+        """Raise."""
+        raise _unused()
+
+    def delete_study(self, study_id: int) -> NoReturn:
+        """Raise."""
+        raise _unused()
+
+    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> NoReturn:
+        """Raise."""
+        raise _unused()
+
+    def set_trial_state_values(
+        self, trial_id: int, state: OptunaState, values: Sequence[float] | None = None
+    ) -> NoReturn:
+        """Raise."""
+        raise _unused()
+
+    def set_trial_intermediate_value(
+        self, trial_id: int, step: int, intermediate_value: float
+    ) -> NoReturn:
+        """Raise."""
+        raise _unused()
+
+    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> NoReturn:
+        """Raise."""
+        raise _unused()
+
+
+def _unused() -> NotImplementedError:
+    return NotImplementedError("a sampler asks for trials; it manages no studies")
+
+
+def told_study(
+    told: Sequence[FrozenTrial],
+    objectives: Sequence[Objective],
+    *,
+    sampler: optuna.samplers.BaseSampler | None = None,
+    attrs: Mapping[str, Any] | None = None,
+    number: int = -1,
+) -> tuple[optuna.Study, ToldStorage]:
+    """Return an Optuna study over told trials that can be asked for trial `number`."""
+    directions = [StudyDirection[o.direction.upper()] for o in objectives]
+    storage = ToldStorage(directions, told, attrs or {}, number)
+    # A pruner and a sampler are always given: Optuna would make its own, at a cost.
+    study = optuna.load_study(
+        study_name="told",
+        storage=storage,
+        sampler=sampler or optuna.samplers.RandomSampler(seed=0),
+        pruner=optuna.pruners.NopPruner(),
+    )
+    return study, storage
