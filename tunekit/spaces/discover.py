@@ -210,7 +210,7 @@ def union(a: _Leaf, b: _Leaf, path: str) -> _Leaf:
         new = [c for c, key in zip(b.choices, typed(*b.choices), strict=True) if key not in known]
         return Categorical([*a.choices, *new], ordered=a.ordered and b.ordered) if new else a
     if isinstance(a, Float | Int) and type(a) is type(b):
-        return _union_of_ranges(a, b)  # type: ignore[arg-type]
+        return _union_of_ranges(a, b)
     raise InvalidSpace(
         f'the parameter "{path}" was asked as {a!r} by one trial and as {b!r} by another; use '
         "one kind for one name."

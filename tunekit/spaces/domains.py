@@ -190,11 +190,14 @@ class Float(_Numeric):
     `special` values (a knob's `-1` for "off") belong to the domain too, inside or outside the
     range; together they take a fifth of a uniform sample.
 
+    Attributes:
+        digits: decimal places (on a log scale: significant digits) that values are rounded to.
+
     Raises:
         InvalidSpace: bounds, step, default or special values contradict each other.
     """
 
-    _digits: int = field(default=0, init=False, repr=False, compare=False)
+    digits: int = field(default=0, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("lo", "hi"):
@@ -202,13 +205,13 @@ class Float(_Numeric):
         if self.log is True and self.lo > 0:
             # One digit less for each factor of ten in decades: a place in [0, 1] has 53 bits.
             decades = math.log10(max(self.hi, self.lo)) - math.log10(self.lo)
-            self._set("_digits", DIGITS - math.ceil(max(0.0, math.log10(max(decades, 1) / 25))))
+            self._set("digits", DIGITS - math.ceil(max(0.0, math.log10(max(decades, 1) / 25))))
             self._check()
             self._set("special", tuple(float(v) for v in self.special))
             return
         # Decimal places that give 12 significant digits of the larger of range and bounds.
         scale = max(self.hi - self.lo, abs(self.lo) * 1e-3, abs(self.hi) * 1e-3, 1e-300)
-        self._set("_digits", DIGITS - math.ceil(math.log10(scale)))
+        self._set("digits", DIGITS - math.ceil(math.log10(scale)))
         self._check()
         self._set("special", tuple(float(v) for v in self.special))
 
@@ -220,10 +223,10 @@ class Float(_Numeric):
         if self.step is None:
             return math.inf
         inside = sum(self.lo <= v <= self.hi and self._on_grid(v) for v in self.special)
-        return self._cells() + len(self.special) - inside
+        return self.n_cells() + len(self.special) - inside
 
     def _on_grid(self, value: float) -> bool:
-        near = self._at(min(round((value - self.lo) / (self.step or 1.0)), self._cells() - 1))
+        near = self._at(min(round((value - self.lo) / (self.step or 1.0)), self.n_cells() - 1))
         return math.isclose(near, value, rel_tol=1e-9, abs_tol=1e-9 * (self.step or 1.0))
 
     def _check_cells(self, shape: str) -> None:
@@ -232,19 +235,20 @@ class Float(_Numeric):
                 f"{shape}: step={self.step!r} gives more than {MAX_FLOAT_CELLS} values; raise or "
                 "drop it."
             )
-        if self.step is not None and self.step < 10.0 ** (1 - self._digits):
+        if self.step is not None and self.step < 10.0 ** (1 - self.digits):
             raise InvalidSpace(
                 f"{shape}: step={self.step!r} is too small beside the bounds; raise or drop it."
             )
 
-    def _cells(self) -> int:
+    def n_cells(self) -> int:
+        """Return how many values the grid has."""
         step = self.step or 1.0
         return math.floor((self.hi - self.lo) / step * (1 + 1e-12) + 1e-9) + 1
 
     def _rounded(self, value: float) -> float:
         if self.log:
-            return min(max(float(f"{value:.{self._digits}g}"), self.lo), self.hi)
-        return min(max(round(value, self._digits), self.lo), self.hi)
+            return min(max(float(f"{value:.{self.digits}g}"), self.lo), self.hi)
+        return min(max(round(value, self.digits), self.lo), self.hi)
 
     def _at(self, k: int) -> float:
         return self._rounded(self.lo + k * (self.step or 1.0))
@@ -266,7 +270,7 @@ class Float(_Numeric):
             return self._rounded(got)
         if not self._on_grid(got):
             raise self._outside(value, path)
-        return self._at(min(round((got - self.lo) / self.step), self._cells() - 1))
+        return self._at(min(round((got - self.lo) / self.step), self.n_cells() - 1))
 
     def to_unit(self, value: float) -> float:
         """Return the place in `[0, 1]` of a valid value."""
@@ -275,7 +279,7 @@ class Float(_Numeric):
         if self.lo == self.hi:
             inner = 0.5
         elif self.step is not None:
-            inner = (round((value - self.lo) / self.step) + 0.5) / self._cells()
+            inner = (round((value - self.lo) / self.step) + 0.5) / self.n_cells()
         elif self.log:
             inner = _log_ratio(value, self.lo) / _log_ratio(self.hi, self.lo)
         else:
@@ -289,7 +293,7 @@ class Float(_Numeric):
                 return self._special_from_unit(u)
             u = (u - SPECIAL_SHARE) / (1.0 - SPECIAL_SHARE)
         if self.step is not None:
-            n = self._cells()
+            n = self.n_cells()
             return self._at(min(int(u * n), n - 1))
         if u <= 0.0 or u >= 1.0:  # a bound may have more digits than the resolution
             return self._rounded(self.lo if u <= 0.0 else self.hi)
@@ -314,7 +318,7 @@ class Int(_Numeric):
             raise InvalidSpace(f"Int({self.lo}, {self.hi}): log=True needs a lower bound of 1.")
 
     def _check_cells(self, shape: str) -> None:
-        if (self.log and self.hi > MAX_LOG_INT) or self._grid()[2] > MAX_CELLS:
+        if (self.log and self.hi > MAX_LOG_INT) or self.grid()[2] > MAX_CELLS:
             raise InvalidSpace(
                 f"{shape}: too many values to give each its place in [0, 1]; use a step, a "
                 f"tighter range (up to {MAX_LOG_INT if self.log else MAX_CELLS}) or Float."
@@ -326,7 +330,7 @@ class Int(_Numeric):
             raise InvalidSpace(f"Int: {name}={value!r}, expected a whole number.")
         return int(got)
 
-    def _grid(self) -> tuple[int, int, int]:
+    def grid(self) -> tuple[int, int, int]:
         """Return (first value, step, number of values) of the range as integers."""
         lo, step = int(self.lo), int(self.step or 1)
         return lo, step, (int(self.hi) - lo) // step + 1
@@ -334,7 +338,7 @@ class Int(_Numeric):
     @property
     def size(self) -> float:
         """Return how many different values there are."""
-        lo, step, n = self._grid()
+        lo, step, n = self.grid()
         return n + sum(v not in range(lo, int(self.hi) + 1, step) for v in self.special)
 
     def default_value(self) -> int:
@@ -349,7 +353,7 @@ class Int(_Numeric):
         if got != int(got):
             raise InvalidParams(f'parameter "{path}": got {value!r}, expected a whole number.')
         got = int(got)
-        lo, step, n = self._grid()
+        lo, step, n = self.grid()
         if got not in self.special and got not in range(lo, lo + n * step, step):
             raise self._outside(value, path)
         return got
@@ -358,7 +362,7 @@ class Int(_Numeric):
         """Return the place in `[0, 1]` of a valid value: the middle of its cell."""
         if self.special and value in self.special:
             return self._special_to_unit(value)
-        lo, step, n = self._grid()
+        lo, step, n = self.grid()
         if self.log:  # cells of value +- 1/2 on the log scale
             inner = math.log(value / (lo - 0.5)) / math.log((self.hi + 0.5) / (lo - 0.5))
         else:
@@ -371,7 +375,7 @@ class Int(_Numeric):
             if u < SPECIAL_SHARE:
                 return int(self._special_from_unit(u))
             u = (u - SPECIAL_SHARE) / (1.0 - SPECIAL_SHARE)
-        lo, step, n = self._grid()
+        lo, step, n = self.grid()
         if self.log:
             value = (lo - 0.5) * math.exp(u * math.log((self.hi + 0.5) / (lo - 0.5)))
             return min(max(round(value), lo), int(self.hi))

@@ -50,8 +50,12 @@ def diff(old: Space, new: Space) -> list[Change]:
             changes.append(Change(path, f"added, old trials take {default!r}", "widening"))
     before = {(c.text, *c.names.values()): c.text for c in old.compiled_constraints}
     after = {(c.text, *c.names.values()): c.text for c in new.compiled_constraints}
-    changes += [Change(before[k], "constraint removed", "widening") for k in before.keys() - after]
-    changes += [Change(after[k], "constraint added", "narrowing") for k in after.keys() - before]
+    changes += [
+        Change(before[k], "constraint removed", "widening") for k in before if k not in after
+    ]
+    changes += [
+        Change(after[k], "constraint added", "narrowing") for k in after if k not in before
+    ]
     return changes
 
 
@@ -148,7 +152,8 @@ def _with_bounds(
 ) -> Node:
     if has_choices or not isinstance(node, Float | Int | Repeat):
         raise InvalidSpace(
-            f'"{path}" is {type(node).__name__}: a range takes lo= and hi=, a Categorical choices=.'
+            f'"{path}" is {type(node).__name__}: '
+            "give lo= and hi= for a range, choices= for a Categorical."
         )
     bounds = {"lo": node.lo if lo is None else lo, "hi": node.hi if hi is None else hi}
     if isinstance(node, Repeat):
