@@ -7,7 +7,7 @@ import json
 import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
@@ -152,7 +152,7 @@ class Trial:
     ) -> float:
         """Return the value of a real parameter; see `suggest_categorical`."""
         if self._chooser is None:
-            return self._params[name]  # type: ignore[return-value]
+            return cast(float, self._params[name])
         return self._chooser.suggest_float(name, low, high, step=step, log=log)
 
     def suggest_int(
@@ -160,7 +160,7 @@ class Trial:
     ) -> int:
         """Return the value of an integer parameter; see `suggest_categorical`."""
         if self._chooser is None:
-            return self._params[name]  # type: ignore[return-value]
+            return cast(int, self._params[name])
         return self._chooser.suggest_int(name, low, high, step=step, log=log)
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:

@@ -1,0 +1,245 @@
+"""A worker process as its driver sees it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import psutil
+
+from tunekit.executors.base import Task
+
+TAIL_BYTES = 8 * 1024
+SETTLE_S = 2.0
+KILL_S = 10.0
+_BOOT = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[3]); "
+    "from tunekit.executors.process_worker import main; main(int(sys.argv[1]), int(sys.argv[2]))"
+)
+
+
+class Child:
+    """One worker process, in a session of its own so that Ctrl-C reaches only the driver.
+
+    Args:
+        env: what its environment has beside the driver's.
+        guard: is told of its process group.
+
+    Attributes:
+        phase: `"starting"` until it has the objective, then `"idle"` or `"running"`.
+        task: what it runs, or will run once it has started.
+        deadline: `time.monotonic()` at which it has to be done.
+        descriptors: those that become readable when it speaks or dies.
+    """
+
+    def __init__(self, env: Mapping[str, str], guard: Guard) -> None:
+        ours, theirs = socket.socketpair()
+        argv = [str(theirs.fileno()), str(os.getpid()), json.dumps(sys.path)]
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
+                [sys.executable, "-c", _BOOT, *argv],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+                env={**os.environ, **env},
+            )
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        self.connection = Connection(ours.detach())
+        self._guard = guard
+        guard.watch(self._process.pid)
+        assert self._process.stdout is not None
+        self._output = _Output(self._process.stdout)
+        # A fork of the worker may hold its end of the connection open: only a pidfd tells then.
+        self._pidfd = os.pidfd_open(self._process.pid) if hasattr(os, "pidfd_open") else None
+        self.phase: Literal["starting", "idle", "running"] = "starting"
+        self.task: Task | None = None
+        self.deadline = float("inf")
+
+    @property
+    def descriptors(self) -> list[int]:
+        """Return the file descriptors to wait for."""
+        return [d for d in (self.connection.fileno(), self._pidfd) if d is not None]
+
+    def run(self, task: Task, devices: tuple[str, ...], timeout_s: float | None) -> None:
+        """Hand over a task.
+
+        Raises:
+            OSError: the process is gone.
+        """
+        self.phase, self.task = "running", task
+        self._output.forget()
+        self.deadline = float("inf") if timeout_s is None else time.monotonic() + timeout_s
+        self.connection.send((task, devices))
+
+    def rest(self) -> None:
+        """Note that its task is over."""
+        self.phase, self.task, self.deadline = "idle", None, float("inf")
+
+    def messages(self) -> list[tuple[Any, ...]] | None:
+        """Return the next message, if one is there; `None` once the process is gone."""
+        try:
+            if self.connection.poll(0):
+                return [self.connection.recv()]
+        except Exception:  # closed, or not ours: an objective may write to any descriptor
+            return None
+        return None if self._has_died() else []
+
+    def memory_mib(self) -> float:
+        """Return the resident memory of the process and of all that it has started."""
+        total = 0
+        for process in self._family():
+            with contextlib.suppress(psutil.Error):
+                total += process.memory_info().rss
+        return total / 2**20
+
+    def last_words(self) -> tuple[str, str]:
+        """End it, if it still lives, and return how it died and the tail of its output."""
+        if self._pidfd is not None:
+            wait([self._pidfd], SETTLE_S)
+        else:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(SETTLE_S)
+        is_ours = not self._has_died()
+        self.kill()
+        return _death(self._process.returncode, is_ours), self.output_tail()
+
+    def output_tail(self) -> str:
+        """Return the end of what its task has printed."""
+        return self._output.tail()
+
+    def kill(self) -> None:
+        """End the process and all that it has started, and free what belongs to it."""
+        family = self._family()
+        # The group first: the unreaped leader keeps its number from being used again.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        for process in family:  # those in a session of their own
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        # Bounded: one that hangs in a driver or a network file system dies only when that answers.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(KILL_S)
+        self._guard.forget(self._process.pid)
+        self._output.close()
+        self.connection.close()
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+            self._pidfd = None
+
+    def _has_died(self) -> bool:
+        if self._pidfd is None:
+            return self._process.poll() is not None
+        return bool(wait([self._pidfd], 0))
+
+    def _family(self) -> list[psutil.Process]:
+        try:
+            process = psutil.Process(self._process.pid)
+            return [process, *process.children(recursive=True)]
+        except psutil.Error:
+            return []
+
+
+class Guard:
+    """The driver's end of `process_guard`, which is started with the first worker."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def watch(self, group: int) -> None:
+        """Have a process group killed when this process dies."""
+        if self._process is None:
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
+                [sys.executable, "-I", "-S", str(Path(__file__).with_name("process_guard.py"))],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self._tell(f"+{group}\n")
+
+    def forget(self, group: int) -> None:
+        """Take back a `watch`: the group is gone and its number may be used again."""
+        self._tell(f"-{group}\n")
+
+    def close(self) -> None:
+        """End the guard."""
+        if self._process is not None:
+            self._process.communicate()
+            self._process = None
+
+    def _tell(self, line: str) -> None:
+        assert self._process is not None and self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # somebody killed it; trials go on
+            self._process.stdin.write(line.encode())
+            self._process.stdin.flush()
+
+
+class _Output:
+    """Forwards what a process prints to our stderr, and keeps the end of it."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._pipe = pipe
+        self._chunks: deque[bytes] = deque()
+        self._size = 0
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._drain, name="tunekit-output", daemon=True)
+        self._thread.start()
+
+    def forget(self) -> None:
+        """Begin anew, with the output of another trial."""
+        with self._lock:
+            self._chunks.clear()
+            self._size = 0
+
+    def tail(self) -> str:
+        """Return the last lines."""
+        with self._lock:
+            kept = b"".join(self._chunks)[-TAIL_BYTES:]
+        return kept.decode(errors="replace").strip()
+
+    def close(self) -> None:
+        """Take what is left and stop; a process that escaped us may hold the pipe open."""
+        self._thread.join(SETTLE_S)
+
+    def _drain(self) -> None:
+        with self._pipe:
+            while chunk := os.read(self._pipe.fileno(), 1 << 16):
+                with self._lock:
+                    self._chunks.append(chunk)
+                    self._size += len(chunk)
+                    while self._size - len(self._chunks[0]) >= TAIL_BYTES:
+                        self._size -= len(self._chunks.popleft())
+                with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or none
+                    sys.stderr.write(chunk.decode(errors="replace"))
+                    sys.stderr.flush()
+
+
+def _death(status: int, is_ours: bool) -> str:
+    if is_ours:
+        return "worker process lost the connection to its driver"
+    if status >= 0:
+        return f"worker process exited with status {status}"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = f"signal {-status}"
+    hint = " (the system may have run out of memory)" if -status == signal.SIGKILL else ""
+    return f"worker process died with {name}{hint}"

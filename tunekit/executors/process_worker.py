@@ -1,0 +1,103 @@
+"""What runs in a worker process: takes tasks from its driver, one after the other.
+
+It trusts the connection because its own parent made it: a socket pair that no other process has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import faulthandler
+import io
+import os
+import pickle
+import signal
+import sys
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+import cloudpickle
+
+from tunekit.errors import InvalidArgument
+from tunekit.executors.base import Task
+from tunekit.executors.handle import Trial
+from tunekit.executors.objective import failure, run_objective
+from tunekit.stoppers.base import Decision
+from tunekit.trial import Outcome, Report
+
+PR_SET_PDEATHSIG = 1
+
+
+def main(descriptor: int, driver: int) -> None:
+    """Serve a driver until it closes the connection.
+
+    Args:
+        descriptor: our end of the socket pair.
+        driver: process id of the driver, whose death ends this process at once.
+    """
+    os.set_inheritable(descriptor, False)  # not for the programs that an objective starts
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != driver:
+        return  # it died before the line above
+    faulthandler.enable()  # a segfault leaves its Python stack in the trial's error
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
+    connection = Connection(descriptor)
+    with contextlib.suppress(EOFError, ConnectionError):
+        connection.send(("ready",))
+        objective = _load(connection)
+        if objective is not None:
+            while True:
+                task, devices = connection.recv()
+                connection.send(
+                    ("ended", task.number, *_run(connection, objective, task, devices))
+                )
+
+
+def _load(connection: Connection) -> Callable[..., Any] | None:
+    shipped = connection.recv_bytes()
+    try:
+        objective: Callable[..., Any] = pickle.loads(shipped)  # noqa: S301 - from our parent
+    except BaseException as error:  # also sys.exit() at the top of the objective's module
+        connection.send(("unusable", f"{type(error).__name__}: {error}"))
+        return None
+    connection.send(("usable",))
+    return objective
+
+
+def _run(
+    connection: Connection, objective: Callable[..., Any], task: Task, devices: tuple[str, ...]
+) -> tuple[Outcome, bytes]:
+    """Return the outcome, and the pickled exception if there is one that can be pickled."""
+    me = os.getpid()
+
+    def send(report: Report) -> Decision:
+        if os.getpid() != me:
+            raise InvalidArgument(
+                f"trial.report in process {os.getpid()}, a fork of the trial's process {me}: "
+                "report from the process that the objective was called in."
+            )
+        connection.send(("report", task.number, report))
+        decision: Decision = connection.recv()
+        return decision
+
+    trial = Trial(task, send, devices=devices)
+    try:
+        outcome, raised = run_objective(objective, trial)
+    except KeyboardInterrupt as error:  # the driver's terminal does not reach us: it is its own
+        outcome, raised = failure(trial, error), error
+    if os.getpid() != me:
+        os._exit(0)  # the objective forked and came back twice; the trial is the first one's
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+    return outcome, b"" if raised is None else _pickled(raised)
+
+
+def _pickled(error: BaseException) -> bytes:
+    error.__traceback__ = None
+    try:
+        return bytes(cloudpickle.dumps(error))
+    except Exception:  # its fields may be anything; the text of it is in the outcome
+        return b""
