@@ -125,7 +125,7 @@ def load_study(
 
 
 def _open(storage: str | Path | Storage | None) -> Storage:
-    return open_storage(os.environ.get("TUNEKIT_URL") if storage is None else storage)
+    return open_storage((os.environ.get("TUNEKIT_URL") or None) if storage is None else storage)
 
 
 def _checked_name(name: str | None) -> str:

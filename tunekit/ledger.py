@@ -5,12 +5,13 @@ The orchestrator and `Study.ask` / `Study.tell` both work through it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
-from tunekit.errors import SpaceExhausted, TunekitError
+from tunekit.errors import InvalidSpace, SpaceExhausted, TunekitError
 from tunekit.executors.base import Task
 from tunekit.history import History
 from tunekit.liveness import is_known_dead, worker_name
@@ -29,6 +30,8 @@ from tunekit.storages.base import (
     Tell,
 )
 from tunekit.trial import Outcome, Proposal, Report, StudyRecord, TrialRecord, TrialState
+
+log = logging.getLogger("tunekit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +86,15 @@ class Ledger:
             self._fitting.update(self._adapted(changes.trials), changes.cursor)
         if self._discovery is not None:
             for trial in sorted(finished, key=lambda t: t.number):
-                self._discovery.observe(trial.params or {}, trial.domains)
+                self._observe(self._discovery, trial)
         return finished
+
+    def _observe(self, discovery: Discovery, trial: TrialRecord) -> None:
+        is_whole = trial.state in (TrialState.COMPLETE, TrialState.DIVERGED)
+        try:
+            discovery.observe(trial.params or {}, trial.domains, is_whole=is_whole)
+        except InvalidSpace as error:  # the program changed: the trial counts, its shape does not
+            log.warning("trial %d: %s", trial.number, error.message)
 
     def exchange(
         self,
