@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from itertools import count
 from typing import Any
@@ -16,8 +17,8 @@ _keys = count()
 
 
 def new_key() -> str:
-    """Return a key that no other request of this process has."""
-    return f"key-{next(_keys)}"
+    """Return a key that no other request has."""
+    return f"key-{os.getpid()}-{next(_keys)}"
 
 
 def spec(name: str = "study", **fields: Any) -> StudySpec:

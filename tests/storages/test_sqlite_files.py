@@ -1,0 +1,261 @@
+"""What a file can do to a storage: read-only, damaged, full, far away, forked."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+
+from tunekit.errors import StorageError
+from tunekit.storages.sql import SQLStorage
+from tunekit.storages.sqlite import SQLiteDatabase, check_file, file_system
+from tunekit.storages.urls import open_storage
+from tunekit.testing.storages.desk import Desk, spec
+from tunekit.trial import TrialState
+
+
+def test_a_file_is_in_wal_mode_with_foreign_keys(tmp_path: Path) -> None:
+    database = SQLiteDatabase(tmp_path / "s.db")
+    storage = SQLStorage(database)
+
+    def pragma(name: str) -> object:
+        return database.read(lambda c: c.exec_driver_sql(f"PRAGMA {name}").scalar())
+
+    assert [
+        pragma(p) for p in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+    ] == [
+        "wal",
+        1,
+        1,
+        30_000,
+    ]
+    storage.close()
+
+
+def test_a_missing_folder_and_a_folder_are_named(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r'folder ".*missing".*create it'):
+        open_storage(tmp_path / "missing" / "s.db")
+    (tmp_path / "folder.db").mkdir()
+    with pytest.raises(StorageError, match="is a folder"):
+        open_storage(tmp_path / "folder.db")
+
+
+@pytest.mark.parametrize(
+    "content", [b"no database at all, but text " * 100, b"SQLite format 3\0" * 99]
+)
+def test_a_file_that_is_no_database_is_refused_and_left_alone(
+    tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "s.db"
+    path.write_bytes(content)
+    with pytest.raises(StorageError, match=r"no SQLite database|damaged"):
+        open_storage(path)
+    assert path.read_bytes() == content
+
+
+def test_a_damaged_file_says_how_to_save_what_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    storage = open_storage(path)
+    desk = Desk(storage)
+    desk.claim(200)
+    storage.close()
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(os.urandom(16) * ((size - 4096) // 16))
+    with pytest.raises(StorageError, match=r"damaged.*\.recover"):
+        Desk(open_storage(path), name="other").trials()
+
+
+def test_values_that_another_program_changed_are_named(tmp_path: Path) -> None:
+    storage = open_storage(tmp_path / "s.db")
+    desk = Desk(storage)
+    desk.take()
+    with sqlite3.connect(tmp_path / "s.db") as other:
+        other.execute("update tk_trials set params = '{'")
+    other.close()
+    with pytest.raises(StorageError, match="no JSON"):
+        desk.trials()
+    storage.close()
+
+
+_OPEN = """
+import os, sys
+from tunekit.errors import StorageError
+from tunekit.storages.urls import open_storage
+from tunekit.trial import Objective, StudySpec
+open_storage(sys.argv[2])  # imports all that it needs while it still may
+if os.getuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+try:
+    storage = open_storage(sys.argv[1])
+    print([s.spec.name for s in storage.list_studies()])
+    storage.create_study(StudySpec("new", (Objective("loss"),)))
+except StorageError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_read_only_file_or_folder_is_named(tmp_path: Path, exists: bool) -> None:
+    # pytest's own temporary folder is closed to other users.
+    folder = Path(f"/tmp/tunekit-read-only-{os.getpid()}")
+    folder.mkdir()
+    try:
+        if exists:
+            storage = open_storage(folder / "s.db")
+            storage.create_study(spec("kept"))
+            storage.close()
+            (folder / "s.db").chmod(0o444)
+        folder.chmod(0o555)
+        done = subprocess.run(
+            [sys.executable, "-c", _OPEN, folder / "s.db", tmp_path / "other.db"],
+            capture_output=True,
+            text=True,
+        )
+        answer = done.stdout + done.stderr
+        assert "TK401" in answer, answer
+        assert "writable" in answer
+        assert "Traceback" not in answer
+    finally:
+        folder.chmod(0o755)
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
+
+
+def test_a_full_disk_is_named_and_nothing_stored_is_lost(tmp_path: Path) -> None:
+    database = SQLiteDatabase(tmp_path / "s.db")
+    storage = SQLStorage(database)
+    desk = Desk(storage)
+    desk.take()
+    pages: list[int] = []
+
+    @event.listens_for(database.engine, "connect")
+    def limit(connection: sqlite3.Connection, record: object) -> None:
+        (size,) = connection.execute("PRAGMA page_count").fetchone()
+        pages.append(size)
+        connection.execute(f"PRAGMA max_page_count = {size + 2}")
+
+    database.engine.dispose()
+    with pytest.raises(StorageError, match=r"disk is full.*nothing that was stored is lost"):
+        for _ in range(1000):
+            desk.take()
+    assert pages
+    before = desk.trials()
+    assert before[0].params == {"x": 0.5}
+    event.remove(database.engine, "connect", limit)
+    storage.close()
+
+    again = open_storage(tmp_path / "s.db")
+    assert {t.number: t for t in again.changes(desk.id).trials} == before
+    seqs = [e.seq for e in again.events(desk.id)]
+    assert seqs == list(range(1, len(seqs) + 1))
+    desk.storage = again
+    desk.take()  # it goes on
+    again.close()
+
+
+_FILL = """
+import resource, sys
+from tunekit.errors import StorageError
+from tunekit.storages.urls import open_storage
+from tunekit.testing.storages.desk import Desk
+storage = open_storage(sys.argv[1])
+desk = Desk(storage)
+desk.take()
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+try:
+    while True:
+        desk.take()
+except StorageError as error:
+    print(len(desk.trials()), error)
+"""
+
+
+def test_a_quota_on_the_size_of_files_is_named_and_nothing_stored_is_lost(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _FILL, tmp_path / "s.db"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    number, _, message = done.stdout.partition(" ")
+    assert "TK401" in message
+    assert "disk" in message
+    storage = open_storage(tmp_path / "s.db")
+    trials = storage.changes(storage.get_study("study").id).trials
+    assert len(trials) == int(number) > 1
+    assert all(t.state is TrialState.RUNNING for t in trials)
+    storage.close()
+
+
+MOUNTS = [
+    "/dev/sda1 / ext4 rw 0 0",
+    "server:/home /home nfs4 rw 0 0",
+    "host:/x /mnt/far\\040away fuse.sshfs rw 0 0",
+    "tmpfs /home/me/fast tmpfs rw 0 0",
+    "broken",
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/data/s.db", "ext4"),
+        ("/home/me/s.db", "nfs4"),
+        ("/homely/s.db", "ext4"),
+        ("/mnt/far away/deep/s.db", "fuse.sshfs"),
+        ("/home/me/fast/s.db", "tmpfs"),
+    ],
+)
+def test_the_file_system_of_a_path_is_that_of_the_innermost_mount(path: str, kind: str) -> None:
+    assert file_system(Path(path), MOUNTS) == kind
+
+
+def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mounts = [f"server:/x {os.path.realpath(tmp_path)} nfs4 rw 0 0"]
+    monkeypatch.setattr("tunekit.storages.sqlite._mounts", lambda: mounts)
+    with pytest.raises(StorageError, match=r"network file system \(nfs4\).*PostgreSQL"):
+        check_file(tmp_path / "s.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_writer_that_keeps_the_file_too_long_is_named(tmp_path: Path) -> None:
+    database = SQLiteDatabase(tmp_path / "s.db", outage_s=0.05)
+    desk = Desk(SQLStorage(database))
+    database.read(lambda c: c.exec_driver_sql("PRAGMA busy_timeout = 1"))
+    other = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StorageError, match=r"does not answer.*locked"):
+        desk.take()
+    assert desk.trials() == {}, "readers do not wait for writers"
+    other.execute("ROLLBACK")
+    other.close()
+    desk.take()
+    database.close()
+
+
+def test_a_forked_child_uses_connections_of_its_own(tmp_path: Path) -> None:
+    code = """
+import os, sys, warnings
+from tunekit.storages.urls import open_storage
+from tunekit.testing.storages.desk import Desk
+desk = Desk(open_storage(sys.argv[1]))
+desk.take()
+child = os.fork()
+for _ in range(50):
+    desk.take()
+if child == 0:
+    os._exit(0)
+_, status = os.waitpid(child, 0)
+assert status == 0
+print(len(desk.trials()), desk.storage.get_study("study").seq)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "s.db"], capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("101 202\n", "")
