@@ -38,7 +38,7 @@ def neighbours(
         rng: draws the parameters that a changed choice opens; their defaults without it.
         step: in the unit interval of the parameter.
     """
-    found: dict[Params | tuple[tuple[str, Scalar], ...], Params] = {}
+    found: dict[tuple[tuple[str, Scalar], ...], Params] = {}
     for p in space:
         if p.path not in params:
             continue
@@ -138,7 +138,7 @@ def _alternatives(domain: Domain, value: Scalar, step: float) -> list[Scalar]:
             return [c for c in domain.choices if c != value]
         i = domain.index(value)
         return [domain.choices[k] for k in (i - 1, i + 1) if 0 <= k < len(domain.choices)]
-    if not isinstance(domain, Float | Int):
+    if not isinstance(domain, Float | Int) or not isinstance(value, int | float):
         return []
     near: list[Scalar] = list(domain.special)
     u = domain.to_unit(value)
@@ -148,9 +148,9 @@ def _alternatives(domain: Domain, value: Scalar, step: float) -> list[Scalar]:
     return [v for v in dict.fromkeys(near) if v != value]
 
 
-def _next_on_grid(domain: Float | Int, value: Scalar) -> list[Scalar]:
+def _next_on_grid(domain: Float | Int, value: float) -> list[Scalar]:
     if value in domain.special:
         return []
     gap = domain.step or 1
-    values = [value - gap, value + gap]  # type: ignore[operator]
+    values = [value - gap, value + gap]
     return [domain.validate(v, "") for v in values if domain.lo <= v <= domain.hi]

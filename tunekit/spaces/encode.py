@@ -149,10 +149,10 @@ class _Codec:
         if isinstance(domain, Float) and domain.step is None and not domain.log:
             x, digits = (domain.lo + u * (domain.hi - domain.lo)).tolist(), domain.digits
             rounded = np.clip([round(v, digits) for v in x], domain.lo, domain.hi)
-            return _at_bounds(domain, u, rounded).tolist()
+            return list(_at_bounds(domain, u, rounded).tolist())
         if _fits_float(domain) and not domain.log:
             lo, step, n = domain.grid()
-            return (lo + step * np.minimum((u * n).astype(int), n - 1)).tolist()
+            return list((lo + step * np.minimum((u * n).astype(int), n - 1)).tolist())
         return [domain.from_unit(x) for x in u.tolist()]
 
 

@@ -11,7 +11,7 @@ from tunekit.spaces.constraints import Constraint
 from tunekit.spaces.domains import Domain, Int, Scalar
 
 if TYPE_CHECKING:
-    from tunekit.spaces.tree import Space, When
+    from tunekit.spaces.tree import Space
 
 MAX_PARAMETERS = 20_000
 
@@ -84,8 +84,8 @@ def _collect(
         for label, values, child in node.openings():
             _collect(child, f"{path}.{label}.", (Condition(path, frozenset(values)),), found)
     for when in space.when:
-        own = _condition(when, prefix, found)
-        _collect(when.space, prefix, (*conditions, own), found)
+        own = [_condition(name, values, prefix, found) for name, values in when.conditions]
+        _collect(when.space, prefix, (*conditions, *own), found)
 
 
 def _add(
@@ -104,19 +104,21 @@ def _add(
     found[path] = Parameter(path, domain, conditions, depth)
 
 
-def _condition(when: When, prefix: str, found: Mapping[str, Parameter]) -> Condition:
-    path = prefix + when.parent
+def _condition(
+    parent: str, values: tuple[Scalar, ...], prefix: str, found: Mapping[str, Parameter]
+) -> Condition:
+    path = prefix + parent
     if path not in found:
         level = [p.removeprefix(prefix) for p in found if p.startswith(prefix)]
         raise InvalidSpace(
-            f'when: no parameter "{when.parent}" on this level{did_you_mean(when.parent, level)}; '
+            f'when: no parameter "{parent}" on this level{did_you_mean(parent, level)}; '
             "declare it before the children that need it."
         )
     domain = found[path].domain
     if not isinstance(domain, Int) and not hasattr(domain, "choices"):
         raise InvalidSpace(f'when: the parent "{path}" must be a Categorical, a bool or an Int.')
     try:
-        return Condition(path, frozenset(domain.validate(v, path) for v in when.values))
+        return Condition(path, frozenset(domain.validate(v, path) for v in values))
     except InvalidParams as error:
         raise InvalidSpace(f"when: {error.message}") from None
 

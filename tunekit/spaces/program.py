@@ -14,8 +14,9 @@ from tunekit.spaces.domains import Domain, Float, Int, Scalar
 from tunekit.spaces.parameters import Parameter
 from tunekit.spaces.point import Params
 from tunekit.spaces.serialize import domain_to_dict
-from tunekit.spaces.tree import Categorical, Space, checked_name
+from tunekit.spaces.tree import Categorical, Space
 from tunekit.spaces.walk import Picker
+from tunekit.spaces.words import checked_name
 
 MAX_ASKED = 10_000
 

@@ -74,12 +74,17 @@ def domain_from_dict(data: object) -> Float | Int | Categorical | Constant:
 def _body(space: Space) -> dict[str, Any]:
     out: dict[str, Any] = {"parameters": {name: _node_to_dict(node) for name, node in space.nodes}}
     if space.when:
-        out["when"] = [
-            {"parent": w.parent, "values": list(w.values), **_body(w.space)} for w in space.when
-        ]
+        out["when"] = [_when_to_dict(w) for w in space.when]
     if space.constraints:
         out["constraints"] = list(space.constraints)
     return out
+
+
+def _when_to_dict(when: When) -> dict[str, Any]:
+    out: dict[str, Any] = {"parent": when.parent, "values": list(when.values)}
+    if when.also:
+        out["also"] = {parent: list(values) for parent, values in when.also}
+    return {**out, **_body(when.space)}
 
 
 def _node_to_dict(node: Node) -> dict[str, Any]:
@@ -136,12 +141,16 @@ def _space(data: object, place: str) -> Space:
 
 def _when(data: object, place: str) -> When:
     mapping = _mapping(data, place)
-    _known(mapping, ("parent", "values", "parameters", "when", "constraints"), place)
-    if "parent" not in mapping or "values" not in mapping:
-        raise InvalidSpace(f"{place}: expected parent: and values:; add them.")
-    child = _space({k: v for k, v in mapping.items() if k not in ("parent", "values")}, place)
+    own = ("parent", "values", "also")
+    _known(mapping, (*own, "parameters", "when", "constraints"), place)
+    _needed(mapping, ("parent", "values"), place)
+    child = _space({k: v for k, v in mapping.items() if k not in own}, place)
+    also = {
+        parent: _list(values, f"{place}.also.{parent}")
+        for parent, values in _mapping(mapping.get("also") or {}, f"{place}.also").items()
+    }
     values = _list(mapping["values"], f"{place}.values")
-    return _made(lambda: When(mapping["parent"], values, child), place)
+    return _made(lambda: When(mapping["parent"], values, child, also=also), place)
 
 
 def _node(data: object, place: str) -> Node:

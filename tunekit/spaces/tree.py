@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +12,7 @@ from tunekit.spaces.constraints import Constraint
 from tunekit.spaces.domains import Constant, Float, Int, Opening, Scalar, plain, typed
 from tunekit.spaces.parameters import Parameter, collect_constraints, collect_parameters
 from tunekit.spaces.point import Params
+from tunekit.spaces.words import check_choices, checked_choice, checked_name
 
 MAX_REPEAT = 1000
 
@@ -44,7 +44,7 @@ class Categorical:
         default: object = ...,
     ) -> None:
         flat, branches = _branches(choices)
-        _check_choices(flat)
+        check_choices(flat)
         object.__setattr__(self, "choices", tuple(flat))
         object.__setattr__(self, "branches", tuple(branches))
         object.__setattr__(self, "ordered", bool(ordered))
@@ -161,28 +161,42 @@ class When:
 
     Its parameters live on the level of the parent (no prefix of their own). The parent may be
     a categorical, a bool or an int; several of its values may share the child.
+
+    Args:
+        parent: the name of a parameter that is declared before.
+        values: one value, or several.
+        space: the child space.
+        also: parent -> values of further conditions, all of which must hold too.
     """
 
     parent: str
     values: tuple[Scalar, ...]
     space: Space
+    also: tuple[tuple[str, tuple[Scalar, ...]], ...]
 
-    def __init__(self, parent: str, values: object, space: Space | Mapping[str, Any]) -> None:
-        if not isinstance(parent, str):
-            raise InvalidSpace(f"When: the parent is {parent!r}, expected its name.")
-        several = (
-            list(values)
-            if isinstance(values, Iterable) and not isinstance(values, str)
-            else [values]
-        )
-        if isinstance(values, set | frozenset):  # has no order of its own that lasts
-            several.sort(key=lambda v: (type(v).__name__, str(v)))
-        group = tuple(dict.fromkeys(_choice(v) for v in several))
-        if not group:
-            raise InvalidSpace(f'When("{parent}"): no values; give at least one.')
+    def __init__(
+        self,
+        parent: str,
+        values: object,
+        space: Space | Mapping[str, Any],
+        *,
+        also: Mapping[str, object] | None = None,
+    ) -> None:
+        conditions = {parent: values, **(also or {})}
+        if parent in (also or {}) or not all(isinstance(name, str) for name in conditions):
+            raise InvalidSpace(
+                f"When: the parents are {[parent, *(also or {})]!r}, expected different names."
+            )
+        checked = tuple((name, _values(name, v)) for name, v in conditions.items())
         object.__setattr__(self, "parent", parent)
-        object.__setattr__(self, "values", group)
+        object.__setattr__(self, "values", checked[0][1])
         object.__setattr__(self, "space", space if isinstance(space, Space) else Space(space))
+        object.__setattr__(self, "also", checked[1:])
+
+    @property
+    def conditions(self) -> tuple[tuple[str, tuple[Scalar, ...]], ...]:
+        """Return (parent, values) of all conditions; that of `parent` is the last."""
+        return (*self.also, (self.parent, self.values))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, When) and self._key() == other._key()
@@ -191,7 +205,18 @@ class When:
         return hash(self._key())
 
     def _key(self) -> tuple[object, ...]:
-        return (self.parent, typed(*self.values), self.space)
+        return (tuple((name, typed(*values)) for name, values in self.conditions), self.space)
+
+
+def _values(parent: str, values: object) -> tuple[Scalar, ...]:
+    is_group = isinstance(values, Iterable) and not isinstance(values, str)
+    several: list[object] = list(values) if is_group else [values]  # type: ignore[call-overload]
+    if isinstance(values, set | frozenset):  # has no order of its own that lasts
+        several.sort(key=lambda v: (type(v).__name__, str(v)))
+    group = tuple(dict.fromkeys(checked_choice(v) for v in several))
+    if not group:
+        raise InvalidSpace(f'When("{parent}"): no values; give at least one.')
+    return group
 
 
 Node: TypeAlias = Float | Int | Categorical | Constant | Repeat
@@ -362,21 +387,6 @@ class Space:
         return out
 
 
-def _choice(value: object) -> Scalar:
-    try:
-        choice = plain(value)
-        if isinstance(choice, float) and not math.isfinite(choice):
-            raise InvalidSpace(
-                f"the choice {choice!r} is not finite; use None or a string for it."
-            )
-        return choice
-    except TypeError:
-        raise InvalidSpace(
-            f"the choice {value!r} is a {type(value).__name__}; choices are strings, numbers, "
-            "bools or None. Map a name to the object in your objective."
-        ) from None
-
-
 def _branches(
     choices: object,
 ) -> tuple[list[Scalar], list[tuple[tuple[Scalar, ...], Space]]]:
@@ -387,7 +397,7 @@ def _branches(
     branches: list[tuple[tuple[Scalar, ...], Space]] = []
     for key in choices:
         is_group = isinstance(choices, Mapping) and isinstance(key, tuple)
-        group = tuple(_choice(k) for k in (key if is_group else (key,)))
+        group = tuple(checked_choice(k) for k in (key if is_group else (key,)))
         flat.extend(group)
         child = choices[key] if isinstance(choices, Mapping) else None
         if child is None:
@@ -406,30 +416,6 @@ def _branches(
     return flat, branches
 
 
-def _check_choices(choices: list[Scalar]) -> None:
-    if not choices:
-        raise InvalidSpace("Categorical: no choices; give at least one.")
-    seen: dict[Scalar, Scalar] = {}
-    for c in choices:
-        if c in seen and type(c) is type(seen[c]):
-            raise InvalidSpace(f"Categorical: the choice {c!r} appears twice.")
-        if c in seen:  # True == 1 == 1.0: no mapping could tell them apart
-            raise InvalidSpace(
-                f"Categorical: the choices {seen[c]!r} and {c!r} are equal in Python; keep one "
-                "or use strings."
-            )
-        seen[c] = c
-
-
-def checked_name(name: object) -> str:
-    """Return the name of a parameter, or raise `InvalidSpace`."""
-    if not isinstance(name, str) or not name.isprintable() or name != name.strip():
-        raise InvalidSpace(f"the parameter name {name!r} must be a printable string.")
-    if not all(name.split(".")):
-        raise InvalidSpace(f'the parameter name {name!r} is empty before or after a ".".')
-    return name
-
-
 def _node(name: str, node: object) -> Node:
     if isinstance(node, Float | Int | Categorical | Constant | Repeat):
         return node
@@ -444,7 +430,7 @@ def _node(name: str, node: object) -> Node:
         )
     try:
         plain(node)
-        return Constant(_choice(node))
+        return Constant(checked_choice(node))
     except TypeError:
         raise InvalidSpace(
             f'parameter "{name}": got {node!r}, expected Float, Int, Categorical, Repeat, bool, '

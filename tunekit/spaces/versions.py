@@ -176,7 +176,10 @@ def _replaced(space: Space, prefix: str, path: str, change: Callable[[Node], Nod
             when = [w for w in (_kept(w, name, nodes[name]) for w in when) if w is not None]
         elif path.startswith(f"{here}."):
             nodes[name] = _in_child(node, here, path, change)
-    when = [When(w.parent, w.values, _replaced(w.space, prefix, path, change)) for w in when]
+    when = [
+        When(w.parent, w.values, _replaced(w.space, prefix, path, change), also=dict(w.also))
+        for w in when
+    ]
     return Space(nodes, when=when, constraints=space.constraints)
 
 
@@ -196,15 +199,19 @@ def _in_child(node: Node, here: str, path: str, change: Callable[[Node], Node]) 
 
 def _kept(when: When, name: str, node: Node) -> When | None:
     """Return the child space with the values of its parent that are left, if any are."""
-    if when.parent != name or not isinstance(node, Categorical | Int):
+    conditions = dict(when.conditions)
+    if name not in conditions or not isinstance(node, Categorical | Int):
         return when
-    values = []
-    for v in when.values:
+    left = []
+    for v in conditions[name]:
         try:
-            values.append(node.validate(v, name))
+            left.append(node.validate(v, name))
         except InvalidParams:
             continue
-    return When(name, values, when.space) if values else None
+    if not left:
+        return None
+    conditions[name] = tuple(left)
+    return When(when.parent, conditions.pop(when.parent), when.space, also=conditions)
 
 
 def _domain_changes(old: Parameter, new: Parameter) -> list[Change]:

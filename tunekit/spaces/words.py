@@ -1,0 +1,50 @@
+"""What may stand in a space: names of parameters and values of choices."""
+
+from __future__ import annotations
+
+import math
+
+from tunekit.errors import InvalidSpace
+from tunekit.spaces.domains import Scalar, plain
+
+
+def checked_choice(value: object) -> Scalar:
+    """Return a choice or constant as a plain scalar, or raise `InvalidSpace`."""
+    try:
+        choice = plain(value)
+    except TypeError:
+        raise InvalidSpace(
+            f"the choice {value!r} is a {type(value).__name__}; choices are strings, numbers, "
+            "bools or None. Map a name to the object in your objective."
+        ) from None
+    if isinstance(choice, float) and not math.isfinite(choice):
+        raise InvalidSpace(f"the choice {choice!r} is not finite; use None or a string for it.")
+    return choice
+
+
+def check_choices(choices: list[Scalar]) -> None:
+    """Raise `InvalidSpace` where there are no choices, or two that a mapping cannot tell apart."""
+    if not choices:
+        raise InvalidSpace("Categorical: no choices; give at least one.")
+    seen: dict[Scalar, Scalar] = {}
+    for c in choices:
+        if c in seen and type(c) is type(seen[c]):
+            raise InvalidSpace(f"Categorical: the choice {c!r} appears twice.")
+        if c in seen:  # True == 1 == 1.0
+            raise InvalidSpace(
+                f"Categorical: the choices {seen[c]!r} and {c!r} are equal in Python; keep one "
+                "or use strings."
+            )
+        seen[c] = c
+
+
+def checked_name(name: object) -> str:
+    """Return the name of a parameter, or raise `InvalidSpace`.
+
+    It may contain dots, as names from elsewhere do; a path is never taken apart at its dots.
+    """
+    if not isinstance(name, str) or not name.isprintable() or name != name.strip():
+        raise InvalidSpace(f"the parameter name {name!r} must be a printable string.")
+    if not all(name.split(".")):
+        raise InvalidSpace(f'the parameter name {name!r} is empty before or after a ".".')
+    return name
