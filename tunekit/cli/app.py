@@ -1,0 +1,45 @@
+"""The tree of commands. Modules imported here import only Typer and light parts of tunekit."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tunekit.cli import completion, control, demo, doctor, init, run, studies, trials
+from tunekit.cli.command import command
+
+app = typer.Typer(
+    help="Tune hyperparameters and configurations over tree-structured search spaces.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from tunekit import __version__
+
+        typer.echo(f"tunekit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Tune hyperparameters and configurations over tree-structured search spaces."""
+
+
+command(app, "demo", rich_help_panel="Start here")(demo.demo)
+command(app, "init", rich_help_panel="Start here")(init.init)
+command(app, "run", rich_help_panel="Start here")(run.run)
+app.add_typer(studies.app, name="studies", rich_help_panel="Results")
+app.add_typer(trials.app, name="trials", rich_help_panel="Results")
+command(app, "resume", rich_help_panel=control.PANEL)(run.resume)
+control.add_to(app)
+command(app, "doctor", rich_help_panel="This installation")(doctor.doctor)
+app.add_typer(completion.app, name="completion", rich_help_panel="This installation")

@@ -1,0 +1,58 @@
+"""`tunekit pause`, `stop` and `cancel`: what the workers of a study are asked to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tunekit.cli.command import command, terminal
+from tunekit.cli.options import Name, Storage
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    command(app, "pause", rich_help_panel=PANEL)(pause)
+    command(app, "stop", rich_help_panel=PANEL)(stop)
+    command(app, "cancel", rich_help_panel=PANEL)(cancel)
+    command(app, "export", rich_help_panel="Results")(export)
+
+
+PANEL = "A running study"
+
+
+def pause(name: Name, storage: Storage = None) -> None:
+    """Start no new trials, in any process, until `tunekit resume`; the running ones go on."""
+    _ask(name, storage, "paused", "no new trials start; running ones go on.")
+
+
+def stop(name: Name, storage: Storage = None) -> None:
+    """Let the running trials finish, then end every process that works on the study."""
+    _ask(name, storage, "stopped", "its workers leave when their running trials have finished.")
+
+
+def cancel(name: Name, storage: Storage = None) -> None:
+    """End the running trials now, as CANCELLED, and every process that works on the study."""
+    _ask(name, storage, "cancelled", "running trials end now, and its workers leave.")
+
+
+def export(
+    name: Name,
+    path: Annotated[Path, typer.Argument(help="File ending in .json, .csv or .parquet.")],
+    storage: Storage = None,
+) -> None:
+    """Write all trials of a study to a file; short for `tunekit studies export`."""
+    from tunekit.cli.studies import export_study
+
+    export_study(name, path, storage)
+
+
+def _ask(name: str, flag: str | None, state: str, promise: str) -> None:
+    from tunekit.cli.stores import open_existing
+    from tunekit.trial import StudyState
+
+    opened = open_existing(flag)
+    record = opened.get_study(name)
+    opened.set_state(record.id, StudyState(state))
+    terminal.say(f"{name} is {state}: {promise} `tunekit resume {name}` goes on.")

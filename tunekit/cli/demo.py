@@ -1,0 +1,166 @@
+"""`tunekit demo`: tunes a real pipeline at once, without a file, a network or an account."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tunekit.cli.command import terminal
+from tunekit.cli.options import Format, Json, OneFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tunekit.spaces import Params
+    from tunekit.studies import Study
+
+NAME = "demo"
+URL = "sqlite:///tunekit-demo.db"
+SEED = 1
+N_SHARES = 6
+
+
+def demo(
+    trials: Annotated[
+        int, typer.Option("-n", "--trials", min=1, help="Trials that it shall have in the end.")
+    ] = 60,
+    workers: Annotated[int, typer.Option("--workers", "-w", min=1, help="Trials at once.")] = 2,
+    storage: Annotated[
+        str, typer.Option("--storage", metavar="URL", help="Where the study is kept.")
+    ] = URL,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Delete the demo of an earlier run first.")
+    ] = False,
+    form: OneFormat = Format.TABLE,
+    json: Json = False,
+) -> None:
+    """Tune a scikit-learn pipeline: choice of preprocessing, of a model, and of their parameters.
+
+    Interrupt it or kill it, and start it again: it goes on where it was.
+    """
+    import os
+
+    # Two workers that each use all cores wait for each other; read when numpy is imported there.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from tunekit.cli.demo_pipeline import objective
+    from tunekit.cli.demo_table import make_demo_progress
+
+    study = _opened(storage, fresh=fresh)
+    ending = study.optimize(
+        objective,
+        total_trials=trials,
+        workers=workers,
+        executor="process",
+        progress=make_demo_progress(quiet=terminal.quiet),
+    )
+    raise typer.Exit(_conclude(study, ending, storage, Format.JSON if json else form))
+
+
+def _opened(storage: str, *, fresh: bool) -> Study:
+    """Return the study, with the default configuration as its first trial."""
+    from importlib.util import find_spec
+
+    from tunekit.api import study as open_study
+    from tunekit.cli.demo_pipeline import METRIC, SPACE
+    from tunekit.errors import MissingExtra, UnknownStudy
+    from tunekit.storages.urls import open_storage
+
+    if find_spec("sklearn") is None:
+        raise MissingExtra("sklearn", "The demo")
+    opened = open_storage(storage)
+    if fresh:
+        try:
+            opened.delete_study(NAME)
+        except UnknownStudy:
+            pass  # nothing to delete is as good
+    study = open_study(
+        NAME, space=SPACE, objectives={METRIC: "minimize"}, storage=opened, seed=SEED
+    )
+    n_before = len(study.refresh())
+    if n_before:
+        terminal.say(f"{NAME}: goes on after {study.history.n_finished} finished trials.")
+    else:
+        terminal.say(
+            f"{NAME}: which preprocessing and which model read handwritten digits best? The first "
+            "trial is the default configuration."
+        )
+        study.enqueue_trial(SPACE.default())
+    return study
+
+
+def _conclude(study: Study, ending: str, storage: str, form: Format) -> int:
+    """Print what was found; return the exit status."""
+    from tunekit.cli.output import emit_one
+    from tunekit.cli.studies import best_rows
+
+    best = best_rows(study.record(), study.refresh())[0]
+    shares = _importance(study)
+    if form is not Format.TABLE:
+        default = study.history.get(0)
+        result = {
+            "ending": ending,
+            "best": best,
+            "default": dict(default.metrics) if default is not None else {},
+            "importance": shares,
+            "storage": storage,
+        }
+        emit_one("demo", result, form)
+        return 0
+    typer.echo(f"\nbest configuration (trial {best['number']}):")
+    for line in [f"  {line}" for line in nested_lines(study.best_params)]:
+        typer.echo(line)
+    for line in improvement_lines(study):
+        typer.echo(f"\n{line}")
+    if shares:
+        typer.echo("\nwhat mattered:")
+    for path, share in list(shares.items())[:N_SHARES]:
+        typer.echo(f"  {share:4.0%}  {'#' * round(30 * share):30}  {path}")
+    typer.echo(f"\nopen it again:  tunekit studies show {NAME} --storage {storage}")
+    return 0
+
+
+def _importance(study: Study) -> dict[str, float]:
+    """Return each parameter's share of what mattered, the largest first; empty if unknown."""
+    from tunekit.errors import TunekitError
+
+    try:
+        from tunekit.importance import importance
+
+        shares = importance(study.refresh(), study.space)
+    except TunekitError as error:  # too few trials, or the extra is not installed
+        terminal.say(f"importance: {error.message}")
+        return {}
+    return dict(sorted(shares.items(), key=lambda item: -item[1]))
+
+
+def improvement_lines(study: Study) -> Sequence[str]:
+    """Return by how much the best beats the default configuration, which is trial 0."""
+    default, best = study.history.get(0), study.history.best
+    metric = study.objectives[0].metric
+    if default is None or best is None or metric not in default.metrics:
+        return ()
+    was, now = default.metrics[metric], best.metrics[metric]
+    gain = f"{(was - now) / was:.0%} less" if was > 0 else "no less"
+    return (f"error: {was:.4f} with the defaults, {now:.4f} with the best: {gain}",)
+
+
+def nested_lines(params: Params) -> list[str]:
+    """Return a point as an indented tree, one line a parameter."""
+    return _tree(params.nested())
+
+
+def _tree(node: object, indent: int = 0) -> list[str]:
+    from tunekit.cli.output import text
+
+    pad = "  " * indent
+    pairs = node.items() if isinstance(node, dict) else enumerate(node)  # type: ignore[arg-type]
+    lines = []
+    for name, value in pairs:
+        if isinstance(value, dict | list):
+            lines.append(f"{pad}{name}")
+            lines += _tree(value, indent + 1)
+        else:
+            lines.append(f"{pad}{name} = {text(value)}")
+    return lines

@@ -1,0 +1,119 @@
+"""The demo's display: the latest trials with the branch each one took, and the best so far."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import typer
+
+from tunekit.cli.progress import LiveProgress, LogProgress
+from tunekit.trial import TrialRecord, TrialState
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from tunekit.history import History
+    from tunekit.orchestrator import Progress
+
+N_RECENT = 8
+
+
+def make_demo_progress(*, quiet: bool) -> Progress | None:
+    """Return a live table on a terminal, and a line for each trial elsewhere."""
+    if quiet:
+        return None
+    if sys.stderr.isatty():
+        return LiveTable()
+    return None if os.environ.get("CI") else TrialLines()
+
+
+def branch_text(trial: TrialRecord) -> str:
+    """Return which way a trial took through the space: `standard > pca > svm rbf`."""
+    params: Mapping[str, object] = trial.params or {}
+    kernel = params.get("model.svm.kernel")
+    n_layers = params.get("model.network.layers")
+    detail = f" {kernel}" if kernel else f" {n_layers} layers" if n_layers else ""
+    return " > ".join(str(params.get(p, "?")) for p in ("scaler", "reduce", "model")) + detail
+
+
+class Recent:
+    """The trials that finished last, found without reading the whole history each time."""
+
+    def __init__(self) -> None:
+        self.trials: deque[TrialRecord] = deque(maxlen=N_RECENT)
+        self._open: set[int] = set()
+        self._next = 0
+
+    def news(self, history: History) -> list[TrialRecord]:
+        """Return the trials that have finished since the last call."""
+        self._open.update(range(self._next, len(history)))
+        self._next = len(history)
+        found = [history.get(n) for n in sorted(self._open)]
+        ended = [t for t in found if t is not None and t.state.is_finished]
+        self._open.difference_update(t.number for t in ended)
+        self.trials.extend(ended)
+        return ended
+
+
+class LiveTable(LiveProgress):
+    """The block of every run, under a table of the latest trials."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._recent = Recent()
+
+    def block(self, history: History, running: int) -> RenderableType:
+        """Return what is drawn."""
+        from rich import box
+        from rich.console import Group
+        from rich.table import Table
+
+        self._recent.news(history)
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for name in ("trial", "scaler > reduce > model", "error", "seconds", "proposed by"):
+            table.add_column(name)
+        best = history.best
+        for trial in self._recent.trials:
+            is_best = best is not None and trial.number == best.number
+            table.add_row(*_cells(trial), style="bold green" if is_best else "")
+        return Group(table, super().block(history, running))
+
+
+class TrialLines(LogProgress):
+    """A line for each trial that ends, for a log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._recent = Recent()
+
+    def start(self, name: str, history: History, goal: int | None) -> None:
+        """Pass over the trials of earlier runs."""
+        self._recent.news(history)
+        super().start(name, history, goal)
+
+    def update(self, history: History, running: int) -> None:
+        """Print the trials that have ended since the last turn."""
+        for trial in self._recent.news(history):
+            number, branch, error, seconds, sampler = _cells(trial)
+            mark = " *" if history.best is not None and history.best.number == trial.number else ""
+            typer.echo(
+                f"trial {number:>3}  {branch:34} error {error}  {seconds:>5} s  {sampler}{mark}",
+                err=True,
+            )
+        super().update(history, running)
+
+    def event(self, text: str) -> None:
+        """Say what is not said by the lines of the trials."""
+        if "best so far" not in text:
+            super().event(text)
+
+
+def _cells(trial: TrialRecord) -> tuple[str, str, str, str, str]:
+    error = next(iter(trial.metrics.values()), None)
+    shown = f"{error:.4f}" if error is not None and trial.state is TrialState.COMPLETE else "-"
+    seconds = "-" if trial.duration_s is None else f"{trial.duration_s:.1f}"
+    return str(trial.number), branch_text(trial), shown, seconds, trial.sampler

@@ -1,0 +1,195 @@
+"""`tunekit doctor`: is everything there, is the storage well, and are the studies?"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from uuid import uuid4
+
+import typer
+
+from tunekit.cli.command import FAILED, terminal
+from tunekit.cli.options import Json, ListFormat, ManyFormat, Storage
+
+if TYPE_CHECKING:
+    from tunekit.history import History
+    from tunekit.storages.base import Storage as Store
+    from tunekit.trial import StudyRecord
+
+EXTRAS = {
+    "sklearn": ("sklearn",),
+    "optuna": ("optuna", "cmaes"),
+    "postgres": ("psycopg2",),
+    "export": ("pandas", "pyarrow"),
+}
+N_WRITES = 50
+MAX_SKEW_S = 5.0
+MIN_FREE_MIB = 500
+MAX_FAILED_SHARE = 0.5
+MIN_FINISHED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was looked at, how it is, and what is to be known or done about it."""
+
+    check: str
+    status: Literal["ok", "warn", "fail"]
+    detail: str
+
+
+def doctor(
+    storage: Storage = None,
+    form: ManyFormat = ListFormat.TABLE,
+    json: Json = False,
+) -> None:
+    """Check versions, extras, GPUs, the storage and the health of its studies.
+
+    The exit status is 7 where the storage cannot be reached and 1 where another check fails;
+    warnings do not change it.
+    """
+    from tunekit.cli.output import emit_list
+    from tunekit.errors import TunekitError
+
+    checks = list(_installation())
+    status = 0
+    try:
+        checks += _storage(storage)
+    except TunekitError as error:
+        checks.append(Check("storage", "fail", str(error)))
+        status = error.exit_status
+    if status == 0 and any(c.status == "fail" for c in checks):
+        status = FAILED
+    emit_list(
+        "checks",
+        [asdict(c) for c in checks],
+        ListFormat.JSON if json else form,
+        columns=("check", "status", "detail"),
+    )
+    n_warnings = sum(c.status == "warn" for c in checks)
+    terminal.say("all is well." if not n_warnings and not status else f"{n_warnings} warnings.")
+    raise typer.Exit(status)
+
+
+def _installation() -> Iterator[Check]:
+    from importlib.metadata import version
+
+    from tunekit import __version__
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    yield Check("tunekit", "ok", f"{__version__} on Python {python}, {sys.platform}")
+    packages = ("numpy", "scipy", "SQLAlchemy", "pydantic", "typer", "rich")
+    yield Check("packages", "ok", ", ".join(f"{p} {version(p)}" for p in packages))
+    for extra, modules in EXTRAS.items():
+        missing = [m for m in modules if find_spec(m) is None]
+        if missing:
+            yield Check(f"extra {extra}", "warn", f"not installed: pip install 'tunekit[{extra}]'")
+        else:
+            yield Check(f"extra {extra}", "ok", "installed")
+    yield _gpus()
+    free = shutil.disk_usage(Path.cwd()).free / 2**20
+    enough = free >= MIN_FREE_MIB
+    yield Check("disk", "ok" if enough else "warn", f"{free / 1024:.1f} GiB free in this folder")
+
+
+def _gpus() -> Check:
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return Check("gpus", "ok", "none visible (no nvidia-smi)")
+    try:
+        answer = subprocess.run(  # noqa: S603 - a fixed argument list
+            [program, "--query-gpu=name", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return Check("gpus", "warn", f"nvidia-smi does not answer: {error}")
+    names = [line.strip() for line in answer.stdout.splitlines() if line.strip()]
+    mask = os.environ.get("CUDA_VISIBLE_DEVICES")
+    limited = "" if mask is None else f"; CUDA_VISIBLE_DEVICES={mask}"
+    return Check("gpus", "ok", f"{len(names)}: {', '.join(sorted(set(names)))}{limited}")
+
+
+def _storage(flag: str | None) -> list[Check]:
+    """Return the checks of the storage and of its studies; none of them changes a study.
+
+    Raises:
+        TunekitError: it cannot be used at all.
+    """
+    from tunekit.cli.stores import history_of, open_existing, sqlite_file, url_of
+
+    path = sqlite_file(url_of(flag))
+    if path is not None and not path.exists():
+        writable = os.access(path.absolute().parent, os.W_OK)
+        detail = f"no database yet at {path}; `tunekit run` makes it"
+        return [Check("storage", "ok" if writable else "fail", detail)]
+    opened = open_existing(flag)
+    records = opened.list_studies()
+    checks = [Check("storage", "ok", f"{opened.url}, {len(records)} studies")]
+    checks += _writes(opened)
+    for record in records:
+        checks += _health(record, history_of(opened, record))
+    return checks
+
+
+def _writes(opened: Store) -> list[Check]:
+    """Measure writes with a study of its own, which is deleted again; compare the clocks."""
+    from tunekit.trial import Objective, StudySpec
+
+    name = f"tunekit-doctor-{uuid4().hex}"
+    record = opened.create_study(StudySpec(name, (Objective("value"),)))
+    try:
+        skew = record.created - time.time()
+        begin = time.perf_counter()
+        for i in range(N_WRITES):
+            opened.set_attrs(record.id, {"write": i})
+        rate = N_WRITES / (time.perf_counter() - begin)
+    finally:
+        opened.delete_study(name)
+    far = abs(skew) > MAX_SKEW_S
+    advice = "; leases are safe, but dates will puzzle you: set the clock" if far else ""
+    return [
+        Check("write rate", "ok", f"{rate:.0f} transactions/s"),
+        Check("clock", "warn" if far else "ok", f"storage is {skew:+.1f} s ahead{advice}"),
+    ]
+
+
+def _health(record: StudyRecord, history: History) -> Iterator[Check]:
+    """Yield what is wrong with a study; nothing where it is well."""
+    from tunekit.liveness import is_known_dead
+    from tunekit.trial import TrialState
+
+    name = record.spec.name
+    now = time.time()
+    running = [t for t in history.unfinished() if t.state is TrialState.RUNNING]
+    stale = [t.number for t in running if is_known_dead(t.worker) or (t.lease_until or now) < now]
+    if stale:
+        yield Check(
+            f"study {name}",
+            "warn",
+            f"trials {stale} are RUNNING but their worker is gone; `tunekit resume {name}` runs "
+            "them again",
+        )
+    counts = history.counts()
+    failed = counts.get(TrialState.FAILED, 0)
+    if history.n_finished >= MIN_FINISHED and failed > MAX_FAILED_SHARE * history.n_finished:
+        last = [t for t in history.finished() if t.state is TrialState.FAILED][-1]
+        yield Check(
+            f"study {name}",
+            "warn",
+            f"{failed} of {history.n_finished} trials failed; the last, {last.number}: "
+            f"{last.end_reason}",
+        )
+    lost = counts.get(TrialState.LOST, 0)
+    if lost:
+        yield Check(f"study {name}", "warn", f"{lost} trials are LOST: their workers died often")

@@ -1,0 +1,72 @@
+"""`tunekit init`: a study file and an objective to start from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tunekit.cli.command import terminal
+
+STUDY = """\
+# What `tunekit run` reads in this folder. Every key is also a flag: see `tunekit run --help`.
+name: {name}
+objective: train.py:objective
+space: train.py:space
+objectives:
+  error: minimize
+trials: 50
+workers: 2
+enqueue_default: true
+storage: sqlite:///tunekit.db
+"""
+
+TRAIN = '''\
+"""Start here: say what may vary (space) and how good a choice is (objective)."""
+
+import tunekit as tk
+
+space = tk.Space(
+    lr=tk.Float(1e-4, 1.0, log=True, default=0.01),
+    model=tk.Categorical(
+        {
+            "linear": None,
+            "tree": tk.Space(depth=tk.Int(1, 12)),
+        }
+    ),
+)
+
+
+def objective(trial: tk.Trial) -> dict[str, float]:
+    """Train with `trial.params` and return what you measured."""
+    params = trial.params
+    depth = params["depth"] if params["model"] == "tree" else 4  # replace this by your training
+    error = abs(params["lr"] - 0.1) + 0.01 * abs(depth - 7)
+    return {"error": error}
+'''
+
+
+def init(
+    folder: Annotated[
+        Path, typer.Argument(help="Where to write; the folder may be new.")
+    ] = Path(),
+    force: Annotated[bool, typer.Option("--force", help="Write over files that exist.")] = False,
+) -> None:
+    """Write tunekit.yaml and train.py, ready for `tunekit run`; asks nothing."""
+    from tunekit.cli.settings import FILE
+    from tunekit.errors import InvalidArgument
+
+    name = folder.resolve().name or "study"
+    files = {folder / FILE: STUDY.format(name=json.dumps(name)), folder / "train.py": TRAIN}
+    for path in files:
+        if path.exists() and not force:
+            raise InvalidArgument(
+                f"{path} exists and is not written over; move it away, or give --force."
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, content in files.items():
+        path.write_text(content, encoding="utf-8")
+        typer.echo(str(path))
+    terminal.say("now: tunekit run")

@@ -1,0 +1,50 @@
+"""Flags that several commands have."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from tunekit.cli.completion import complete_study
+
+DEFAULT_URL = "sqlite:///tunekit.db"
+
+
+class Format(StrEnum):
+    """The form of a single result."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
+class ListFormat(StrEnum):
+    """The form of a list."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+    CSV = "csv"
+
+
+Name = Annotated[str, typer.Argument(help="Name of the study.", autocompletion=complete_study)]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        metavar="URL",
+        help=f"Where studies live. Default: $TUNEKIT_URL, else {DEFAULT_URL}.",
+    ),
+]
+OneFormat = Annotated[Format, typer.Option("--format", help="Form of the result.")]
+ManyFormat = Annotated[ListFormat, typer.Option("--format", help="Form of the list.")]
+Json = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
+Fields = Annotated[
+    str | None,
+    typer.Option("--fields", metavar="A,B", help='Show only these, such as "number,params.lr".'),
+]
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=0, help="Show at most so many (0: no limit).")
+]

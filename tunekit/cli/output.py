@@ -1,0 +1,176 @@
+"""Results on stdout, as a table for people or as JSON, YAML and CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from tunekit.cli.options import Format, ListFormat
+from tunekit.errors import InvalidArgument, did_you_mean
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+VERSION = 1
+"""Of the JSON and YAML forms; it grows when a key is renamed or removed."""
+
+Record = Mapping[str, Any]
+
+
+def emit_list(
+    key: str,
+    records: Sequence[Record],
+    form: ListFormat,
+    *,
+    columns: Sequence[str],
+    fields: str | None = None,
+) -> None:
+    """Print records; a table has the given columns, the other forms have all keys.
+
+    Args:
+        key: under which JSON and YAML hold the list.
+        records: nested mappings, all of the same shape.
+        form: how they are printed.
+        columns: of the table, where no `fields` are asked for.
+        fields: comma-separated dotted names, or names of whole groups such as `params`.
+
+    Raises:
+        InvalidArgument: a field that no record has.
+    """
+    flat = [flatten(r) for r in records]
+    if form in (ListFormat.JSON, ListFormat.YAML) and fields is None:
+        _document({key: [plain(r) for r in records]}, form)
+        return
+    known = list(dict.fromkeys(name for row in flat for name in row))
+    if fields is not None:
+        chosen = _chosen(fields, known) if flat else []
+    else:
+        chosen = list(columns) if form is ListFormat.TABLE else known
+    rows = [{name: row.get(name) for name in chosen} for row in flat]
+    if form is ListFormat.TABLE:
+        print_table(chosen, [[text(row[name]) for name in chosen] for row in rows])
+    elif form is ListFormat.CSV:
+        typer.echo(_csv(chosen, rows), nl=False)
+    else:
+        _document({key: rows}, form)
+
+
+def emit_one(key: str, record: Record, form: Format) -> None:
+    """Print one record; as a table of names and values, or whole under `key`."""
+    if form is Format.TABLE:
+        print_table((), [[name, text(value)] for name, value in flatten(record).items()])
+    else:
+        _document({key: plain(record)}, form)
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows on stdout: fitted to a terminal, whole and without a frame elsewhere."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    console = stdout_console()
+    table = Table(
+        box=box.SIMPLE_HEAD if console.is_terminal else None,
+        show_header=bool(header),
+        pad_edge=False,
+    )
+    for i in range(max(len(header), *(len(r) for r in rows)) if rows else len(header)):
+        table.add_column(header[i] if header else "", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))  # Text: a "[" in a name is no markup
+    console.print(table)
+
+
+def stdout_console() -> Console:
+    """Return a Rich console on stdout, without a limit of width where it is no terminal."""
+    from rich.console import Console
+
+    console = Console(file=sys.stdout, highlight=False)
+    if not console.is_terminal:
+        console.width = 100_000
+    return console
+
+
+def flatten(record: Record, prefix: str = "") -> dict[str, Any]:
+    """Return the record with dotted keys instead of nested mappings."""
+    out: dict[str, Any] = {}
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            out |= flatten(value, f"{prefix}{name}.")
+        else:
+            out[f"{prefix}{name}"] = value
+    return out
+
+
+def plain(value: Any) -> Any:
+    """Return the value as JSON has it: NaN and infinities, for which it has no number, as text."""
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def text(value: Any) -> str:
+    """Return a value as a table shows it."""
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(text(v) for v in value)
+    return " ".join(str(value).split())
+
+
+def params_text(params: Mapping[str, Any] | None) -> str:
+    """Return a point in one line, with the last word of each path."""
+    return " ".join(f"{k.rsplit('.', 1)[-1]}={text(v)}" for k, v in (params or {}).items())
+
+
+def moment(seconds: float | None) -> str | None:
+    """Return a time since 1970 as ISO 8601 in UTC."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _chosen(fields: str, known: Sequence[str]) -> list[str]:
+    names: list[str] = []
+    for field in (f.strip() for f in fields.split(",")):
+        found = [n for n in known if n == field or n.startswith(f"{field}.")]
+        if not found:
+            raise InvalidArgument(
+                f'--fields: unknown field "{field}"{did_you_mean(field, known)}; there are '
+                f"{', '.join(known)}."
+            )
+        names.extend(found)
+    return list(dict.fromkeys(names))
+
+
+def _document(content: Mapping[str, Any], form: Format | ListFormat) -> None:
+    document = {"version": VERSION, **{k: plain(v) for k, v in content.items()}}
+    if form.value == "json":
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+        return
+    import yaml
+
+    typer.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False)
+
+
+def _csv(names: Sequence[str], rows: Sequence[Record]) -> str:
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, fieldnames=list(names), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()

@@ -1,0 +1,219 @@
+"""How a run is going: a live block on a terminal, a line every 30 seconds in a log."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import typer
+
+from tunekit.trial import TrialState
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from tunekit.history import History
+    from tunekit.orchestrator import Progress
+
+EVERY_S = 30.0
+REFRESH_S = 0.25
+MAX_EVENTS = 4
+
+
+def make_progress(*, quiet: bool) -> Progress | None:
+    """Return what shows a run on stderr; nothing when it is to be quiet, or in a CI log."""
+    if quiet:
+        return None
+    if sys.stderr.isatty():
+        return LiveProgress()
+    return None if os.environ.get("CI") else LogProgress()
+
+
+class Pace:
+    """Counts what ends during this run: trials per second and the time that is left.
+
+    Args:
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._begin = clock()
+        self._before = 0
+        self.goal: int | None = None
+
+    def start(self, history: History, goal: int | None) -> None:
+        """Begin to count from here."""
+        self._begin = self._clock()
+        self._before = history.n_finished
+        self.goal = goal
+
+    def rate(self, history: History) -> float:
+        """Return ended trials per second of this run; 0 before the first."""
+        elapsed = self._clock() - self._begin
+        return (history.n_finished - self._before) / elapsed if elapsed > 0 else 0.0
+
+    def left_s(self, history: History) -> float | None:
+        """Return the seconds to the goal at this rate, if there are both."""
+        rate = self.rate(history)
+        if self.goal is None or rate == 0:
+            return None
+        return max(0, self.goal - history.n_finished) / rate
+
+    def words(self, history: History) -> str:
+        """Return rate and time left."""
+        rate, left = self.rate(history), self.left_s(history)
+        if rate == 0:
+            return ""
+        speed = f"{rate:.1f} trials/s" if rate >= 1 else f"{60 * rate:.1f} trials/min"
+        return speed if left is None else f"{speed}, {clock_text(left)} left"
+
+
+class LogProgress:
+    """One line every 30 seconds, and one for each event.
+
+    Args:
+        say: takes a line.
+        clock: seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        say: Callable[[str], None] = lambda text: typer.echo(text, err=True),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._say = say
+        self._clock = clock
+        self._pace = Pace(clock)
+        self._name = ""
+        self._last = clock()
+
+    def start(self, name: str, history: History, goal: int | None) -> None:
+        """Say where the run begins."""
+        self._name = name
+        self._pace.start(history, goal)
+        self._last = self._clock()
+        self._say(f"{name}: {_finished(history, goal)}")
+
+    def update(self, history: History, running: int) -> None:
+        """Say how it is going, if 30 seconds have passed."""
+        now = self._clock()
+        if now - self._last >= EVERY_S:
+            self._last = now
+            parts = [
+                _finished(history, self._pace.goal),
+                best_text(history),
+                states_text(history, running),
+                self._pace.words(history),
+            ]
+            self._say(f"{self._name}: {' | '.join(p for p in parts if p)}")
+
+    def event(self, text: str) -> None:
+        """Say it."""
+        self._say(f"{self._name}: {text}")
+
+    def close(self) -> None:
+        """Leave nothing to do."""
+
+
+class LiveProgress:
+    """A block on the terminal that is drawn anew: progress, best so far, states, last events."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        # Drawn by the loop itself, without a thread of its own, and left as it is at the end.
+        self._live = Live(console=Console(stderr=True, highlight=False), auto_refresh=False)
+        self._pace = Pace()
+        self._name = ""
+        self._events: deque[str] = deque(maxlen=MAX_EVENTS)
+        self._drawn = float("-inf")
+        self._seen: tuple[History, int] | None = None
+
+    def start(self, name: str, history: History, goal: int | None) -> None:
+        """Begin to draw."""
+        self._name = name
+        self._pace.start(history, goal)
+        self._live.start()
+        self._draw(history, 0)
+
+    def update(self, history: History, running: int) -> None:
+        """Draw anew, four times a second at most."""
+        self._seen = (history, running)
+        if time.monotonic() - self._drawn >= REFRESH_S:
+            self._draw(history, running)
+
+    def event(self, text: str) -> None:
+        """Show a sentence under the block until newer ones push it out."""
+        self._events.append(text)
+
+    def close(self) -> None:
+        """Draw a last time and leave the block on the screen."""
+        if self._seen is not None:
+            self._draw(self._seen[0], 0)
+        self._live.stop()
+
+    def _draw(self, history: History, running: int) -> None:
+        self._drawn = time.monotonic()
+        self._live.update(self.block(history, running), refresh=True)
+
+    def block(self, history: History, running: int) -> RenderableType:
+        """Return what is drawn."""
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        head = Table.grid(padding=(0, 1))
+        done, goal = history.n_finished, self._pace.goal
+        bar = ProgressBar(total=goal, completed=done, width=28) if goal else Text("")
+        head.add_row(
+            Text(self._name, style="bold"),
+            bar,
+            Text(_finished(history, goal)),
+            Text(self._pace.words(history), style="dim"),
+        )
+        lines: list[RenderableType] = [head, Text(best_text(history), style="green")]
+        lines.append(Text(states_text(history, running), style="dim"))
+        lines += [Text(f"  {event}", overflow="ellipsis", no_wrap=True) for event in self._events]
+        return Group(*lines)
+
+
+def best_text(history: History) -> str:
+    """Return the best so far in a few words."""
+    if len(history.objectives) > 1:
+        n = len(history.pareto())
+        return f"{n} on the Pareto front"
+    best = history.best
+    if best is None:
+        return "no best yet"
+    metric = history.objectives[0].metric
+    return f"best {metric} {best.metrics[metric]:.6g} (trial {best.number})"
+
+
+def states_text(history: History, running: int) -> str:
+    """Return how many trials stand where; `running` counts those of this process."""
+    counts = history.counts()
+    shown = [f"{running} running here"] if running else []
+    shown += [
+        f"{counts[state]} {state}"
+        for state in TrialState
+        if state in counts and not (state is TrialState.RUNNING and running)
+    ]
+    return ", ".join(shown)
+
+
+def clock_text(seconds: float) -> str:
+    """Return a time span as h:mm:ss."""
+    minutes, s = divmod(round(seconds), 60)
+    hours, m = divmod(minutes, 60)
+    return f"{hours}:{m:02}:{s:02}"
+
+
+def _finished(history: History, goal: int | None) -> str:
+    return f"{history.n_finished}/{goal} trials" if goal else f"{history.n_finished} trials"

@@ -1,0 +1,221 @@
+"""`tunekit run` and `tunekit resume`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tunekit.cli.command import terminal
+from tunekit.cli.options import Format, Json, Name, OneFormat, Storage
+
+SPACE_HELP = "A .yaml or .json file, a bundled name, or file.py:attribute."
+COMMAND_HELP = (
+    "file.py:function or module:function; or, after --, a program with {placeholders}. "
+    "Without any, tunekit.yaml says what to run."
+)
+
+
+def run(
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[OBJECTIVE | -- PROGRAM...]", help=COMMAND_HELP)
+    ] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option("-n", "--trials", help="Trials that the study shall have in the end."),
+    ] = None,
+    space: Annotated[str | None, typer.Option("--space", help=SPACE_HELP)] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Of the study; one that exists goes on.")
+    ] = None,
+    minimize: Annotated[
+        list[str] | None, typer.Option("--minimize", metavar="METRIC", help="Repeatable.")
+    ] = None,
+    maximize: Annotated[
+        list[str] | None, typer.Option("--maximize", metavar="METRIC", help="Repeatable.")
+    ] = None,
+    objective: Annotated[
+        list[str] | None,
+        typer.Option("--objective", metavar="METRIC=minimize|maximize", help="Repeatable."),
+    ] = None,
+    constraint: Annotated[
+        list[str] | None,
+        typer.Option("--constraint", metavar="'METRIC <= BOUND'", help="Repeatable."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", "-w", help="Trials that run at once.")
+    ] = None,
+    sampler: Annotated[
+        str | None, typer.Option("--sampler", help="auto, random, sobol, grid, tpe, gp, ...")
+    ] = None,
+    stopper: Annotated[
+        str | None, typer.Option("--stopper", help="Ends hopeless trials early: median.")
+    ] = None,
+    timeout: Annotated[
+        str | None, typer.Option("--timeout", help="No trial starts after: 90s, 15m, 2h.")
+    ] = None,
+    trial_timeout: Annotated[
+        str | None, typer.Option("--trial-timeout", help="A trial is killed after: 90s, 15m.")
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option("--memory", help="A trial is killed above: 512 (MiB), 4G.")
+    ] = None,
+    resources: Annotated[
+        list[str] | None,
+        typer.Option("--resources", metavar="NAME=AMOUNT", help="Of each trial: gpu=1."),
+    ] = None,
+    devices: Annotated[
+        str | None, typer.Option("--devices", help="GPUs to use: 0,1. Default: all visible.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Same seed, same proposals.")] = None,
+    enqueue_default: Annotated[
+        bool, typer.Option("--enqueue-default", help="Try the space's default point first.")
+    ] = False,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="Study file. Default: tunekit.yaml.")
+    ] = None,
+    storage: Storage = None,
+    form: OneFormat = Format.TABLE,
+    json: Json = False,
+) -> None:
+    """Tune a function or a program. A run that was ended in any way goes on when repeated.
+
+    Ctrl-C once finishes the running trials, twice stops them, three times exits; the state is
+    saved each time. The exit status is 5 where the time was over before all trials were run, and
+    6 where no trial is complete and feasible.
+    """
+    from tunekit.cli.settings import FILE, checked, read_file
+
+    flags: dict[str, Any] = {
+        "name": name,
+        "space": space,
+        "objectives": _objectives(objective, minimize, maximize),
+        "constraints": constraint,
+        "trials": trials,
+        "timeout": timeout,
+        "workers": workers,
+        "sampler": sampler,
+        "stopper": stopper,
+        "seed": seed,
+        "storage": storage,
+        "resources": _amounts(resources),
+        "devices": devices.split(",") if devices else None,
+        "trial_timeout": trial_timeout,
+        "memory": memory,
+        "enqueue_default": enqueue_default or None,
+        **_what(words or []),
+    }
+    given = {key: value for key, value in flags.items() if value not in (None, [], {})}
+    source = "tunekit run"
+    if not words or file is not None:
+        path = file or Path(FILE)
+        from_file = read_file(path)
+        if words:  # the flags name another thing to run
+            from_file = {k: v for k, v in from_file.items() if k not in ("objective", "command")}
+        given, source = {**from_file, **given}, str(path)
+    _carry_out(checked(given, source=source), Format.JSON if json else form)
+
+
+def resume(
+    name: Name,
+    trials: Annotated[
+        int | None, typer.Option("-n", "--trials", help="Another number of trials in the end.")
+    ] = None,
+    timeout: Annotated[str | None, typer.Option("--timeout", help="Another time limit.")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", "-w", help="Another number of trials at once.")
+    ] = None,
+    no_run: Annotated[
+        bool, typer.Option("--no-run", help="Only let the workers that wait go on.")
+    ] = False,
+    here: Annotated[
+        bool, typer.Option("--here", help="Run in this folder, also if it is another one.")
+    ] = False,
+    storage: Storage = None,
+    form: OneFormat = Format.TABLE,
+    json: Json = False,
+) -> None:
+    """Let a study go on: its waiting workers do, and its run is started again as it was given."""
+    from tunekit.cli.settings import checked
+    from tunekit.cli.stores import open_existing, url_of
+    from tunekit.errors import InvalidArgument
+    from tunekit.trial import StudyState
+
+    opened = open_existing(storage)
+    record = opened.get_study(name)
+    recipe = record.spec.attrs.get("run")
+    if recipe is not None and not no_run and not here and recipe["folder"] != str(Path.cwd()):
+        raise InvalidArgument(
+            f"study {name!r} was run in {recipe['folder']}, not here; go there first, or give "
+            "--here if the same files are in this folder."
+        )
+    opened.set_state(record.id, StudyState.ACTIVE)
+    opened.close()
+    if recipe is None or no_run:
+        why = "" if no_run else " It was not made by `tunekit run`: start its program again."
+        terminal.say(f"{name} is active; workers that wait go on.{why}")
+        return
+    flags = {"trials": trials, "timeout": timeout, "workers": workers}
+    again = {key: value for key, value in flags.items() if value is not None}
+    settings = {**recipe["settings"], **again, "name": name, "storage": url_of(storage)}
+    _carry_out(
+        checked(settings, source=f"the recipe of study {name!r}"), Format.JSON if json else form
+    )
+
+
+def _carry_out(settings: Any, form: Format) -> None:
+    from tunekit.cli.runner import carry_out
+
+    raise typer.Exit(carry_out(settings, form))
+
+
+def _what(words: list[str]) -> dict[str, Any]:
+    """Return what is to be run: one word with a colon is a function, anything else a program."""
+    import shutil
+
+    from tunekit.errors import InvalidArgument
+
+    if not words:
+        return {}
+    if len(words) > 1 or (":" not in words[0] and shutil.which(words[0])):
+        return {"command": words}
+    if ":" not in words[0]:
+        raise InvalidArgument(
+            f'"{words[0]}" is neither a function nor a program: write {words[0]}:function, or a '
+            "program after --, as in `tunekit run -- python train.py --lr {lr}`."
+        )
+    return {"objective": words[0]}
+
+
+def _objectives(
+    named: list[str] | None, minimize: list[str] | None, maximize: list[str] | None
+) -> dict[str, str]:
+    from tunekit.errors import InvalidArgument
+
+    pairs: list[tuple[str, str]] = []
+    for text in named or ():
+        metric, _, direction = text.partition("=")
+        pairs.append((metric, direction))
+    pairs += [(metric, "minimize") for metric in minimize or ()]
+    pairs += [(metric, "maximize") for metric in maximize or ()]
+    for metric, direction in pairs:
+        if not metric or direction not in ("minimize", "maximize"):
+            raise InvalidArgument(
+                f'--objective "{metric}={direction}": expected METRIC=minimize or METRIC=maximize.'
+            )
+    if len(dict(pairs)) < len(pairs):
+        raise InvalidArgument(f"a metric is named twice among {[m for m, _ in pairs]}; drop one.")
+    return dict(pairs)
+
+
+def _amounts(texts: list[str] | None) -> dict[str, str]:
+    from tunekit.errors import InvalidArgument
+
+    amounts = {}
+    for text in (part for given in texts or () for part in given.split(",")):
+        name, found, amount = text.partition("=")
+        if not found or not name.strip():
+            raise InvalidArgument(f'--resources "{text}": expected NAME=AMOUNT, such as gpu=1.')
+        amounts[name.strip()] = amount.strip()
+    return amounts

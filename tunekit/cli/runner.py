@@ -1,0 +1,146 @@
+"""Carry out a run: open the study, run its trials with progress, and say how it ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunekit.api import study as open_study
+from tunekit.cli.command import NOTHING_BEST, TIME_OVER, terminal
+from tunekit.cli.options import Format
+from tunekit.cli.output import emit_list, emit_one, params_text
+from tunekit.cli.progress import make_progress
+from tunekit.cli.settings import RunSettings
+from tunekit.cli.shell import make_program
+from tunekit.cli.stores import url_of
+from tunekit.cli.studies import best_rows
+from tunekit.cli.targets import load, load_function
+from tunekit.errors import InvalidArgument, NoCompleteTrial
+from tunekit.spaces import Space
+from tunekit.trial import StudyState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tunekit.studies import Study
+
+
+def carry_out(settings: RunSettings, form: Format) -> int:
+    """Run a study as the settings say and print its best trial.
+
+    Returns:
+        The exit status: 0, or 5 where the time was over first, or 6 without a best trial.
+
+    Raises:
+        TunekitError: anything in the settings that cannot be right; nothing is started then.
+        KeyboardInterrupt: it was interrupted; the state is saved.
+    """
+    folder = Path.cwd()
+    space = make_space(settings.space, folder)
+    objective = _objective(settings, space, folder)
+    url = url_of(None, settings.storage)
+    study = open_study(
+        settings.name or default_name(settings),
+        space=space,
+        objectives=settings.objectives,
+        constraints=settings.constraints,
+        storage=url,
+        sampler=settings.sampler,
+        sampler_options=settings.sampler_options,
+        stopper=settings.stopper,
+        seed=settings.seed,
+    )
+    study.set_user_attr("run", _recipe(settings, folder))
+    if settings.enqueue_default and space is not None and not len(study.refresh()):
+        study.enqueue_trial(space.default())
+    if study.record().state is StudyState.PAUSED:
+        terminal.say(f"{study.name} is paused; `tunekit resume {study.name} --no-run` goes on.")
+    ending = study.optimize(
+        objective,
+        total_trials=settings.trials,
+        timeout=settings.timeout,
+        workers=settings.workers,
+        resources=settings.resources,
+        executor="process",  # a crash or a hang costs one trial, not the run
+        catch=(Exception, SystemExit),
+        trial_timeout_s=settings.trial_timeout,
+        memory_mib=settings.memory,
+        devices=settings.devices,
+        progress=make_progress(quiet=terminal.quiet),
+    )
+    return conclude(study, ending, form, url)
+
+
+def conclude(study: Study, ending: str, form: Format, url: str) -> int:
+    """Print the best trial of a study whose run has ended; return the exit status."""
+    history = study.refresh()
+    counts = ", ".join(f"{n} {state}" for state, n in sorted(history.counts().items()))
+    terminal.say(f"{study.name}: {ending}; {counts or 'no trials'}.")
+    try:
+        best = best_rows(study.record(), history)
+    except NoCompleteTrial as error:
+        terminal.fail(error)
+        return NOTHING_BEST
+    result = {"study": study.name, "ending": ending, "best": best}
+    if form is not Format.TABLE:
+        emit_one("run", result, form)
+    elif len(best) == 1:
+        emit_one("best", best[0], form)
+    else:
+        from tunekit.cli.options import ListFormat
+
+        rows = [
+            {"number": t["number"], **t["metrics"], "params": params_text(t["params"])}
+            for t in best
+        ]
+        emit_list("best", rows, ListFormat.TABLE, columns=list(rows[0]))
+    terminal.say(f"open it again: tunekit studies show {study.name} --storage {url}")
+    return TIME_OVER if ending == "timeout" else 0
+
+
+def make_space(given: str | dict[str, Any] | None, folder: Path) -> Space | None:
+    """Return the space that a flag or a study file names.
+
+    Raises:
+        InvalidArgument, InvalidSpace: it names none.
+    """
+    from tunekit.spaces.catalogue import load_space
+    from tunekit.spaces.serialize import FORMAT, space_from_dict
+
+    if given is None:
+        return None
+    if isinstance(given, dict):
+        return space_from_dict({"format": FORMAT, **given})
+    if ":" not in given or given.endswith((".yaml", ".yml", ".json")):
+        return load_space(given)
+    found = load(given, str(folder))
+    if not isinstance(found, Space):
+        raise InvalidArgument(f"--space {given}: it is {found!r}, expected a tunekit.Space.")
+    return found
+
+
+def default_name(settings: RunSettings) -> str:
+    """Return the name of a study that was given none: that of the script or program."""
+    if settings.objective is not None:
+        return Path(settings.objective.rpartition(":")[0].rpartition(".py")[0] or "study").stem
+    words = settings.command or []
+    scripts = [Path(w) for w in words if Path(w).suffix and Path(w).is_file()]
+    return (scripts[0] if scripts else Path(words[0])).stem
+
+
+def _objective(settings: RunSettings, space: Space | None, folder: Path) -> Callable[..., Any]:
+    if settings.objective is not None:
+        return load_function(settings.objective, folder)
+    assert settings.command is not None
+    if space is None:
+        raise InvalidArgument(
+            "a program needs a declared space, since it cannot ask for parameters; give --space "
+            "file.yaml or a bundled name."
+        )
+    return make_program(settings.command, space, folder)
+
+
+def _recipe(settings: RunSettings, folder: Path) -> dict[str, Any]:
+    """Return what `tunekit resume` needs; the storage is left out, since its URL may be secret."""
+    given = settings.model_dump(mode="json", exclude_defaults=True, exclude={"name", "storage"})
+    return {"folder": str(folder), "settings": given}

@@ -1,0 +1,147 @@
+"""How a study is run, in one model.
+
+It is what `tunekit.yaml` holds, what the flags of `tunekit run` say, and the recipe that is kept
+with the study so that `tunekit resume` can go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from tunekit.arguments import seconds
+from tunekit.errors import InvalidArgument, did_you_mean
+
+FILE = "tunekit.yaml"
+
+_UNITS = {"": 1.0, "m": 1.0, "mib": 1.0, "mb": 1.0, "g": 1024.0, "gib": 1024.0, "gb": 1024.0}
+
+
+def _duration(value: object) -> object:
+    return seconds(value) if isinstance(value, str) else value
+
+
+def _memory(value: object) -> object:
+    """Return MiB for a number of MiB or a text such as "512", "4G", "1.5GiB"."""
+    if not isinstance(value, str):
+        return value
+    number = value.strip().rstrip("MmIiGgBb").strip()
+    unit = value.strip()[len(number) :].strip().lower()
+    try:
+        return float(number) * _UNITS[unit]
+    except (KeyError, ValueError):
+        raise ValueError(
+            f'{value!r} is no size of memory; write MiB or a text like "4G"'
+        ) from None
+
+
+Seconds = Annotated[float, BeforeValidator(_duration), Field(gt=0, allow_inf_nan=False)]
+Mebibytes = Annotated[float, BeforeValidator(_memory), Field(gt=0, allow_inf_nan=False)]
+
+
+class RunSettings(BaseModel):
+    """What to run, how often and with what.
+
+    Attributes:
+        objective: `file.py:function` or `module:function`.
+        command: a program with its arguments; `{name}` stands for a parameter.
+        space: a file, a bundled name, `file.py:attribute`, or the space itself.
+        trials: that the study shall have in the end.
+        timeout: seconds after which no trial starts.
+        trial_timeout: seconds after which a trial is killed and FAILED.
+        memory: MiB of resident memory above which a trial is killed and FAILED.
+        enqueue_default: try the space's default point first.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=False)
+
+    name: str | None = None
+    objective: str | None = None
+    command: list[str] | None = None
+    space: str | dict[str, Any] | None = None
+    objectives: dict[str, Literal["minimize", "maximize"]] | None = None
+    constraints: list[str] = []
+    trials: int | None = Field(default=None, ge=1)
+    timeout: Seconds | None = None
+    workers: int = Field(default=1, ge=1)
+    sampler: str = "auto"
+    sampler_options: dict[str, Any] = {}
+    stopper: str | None = None
+    seed: int | None = None
+    storage: str | None = None
+    resources: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = {}
+    devices: list[str | int] | None = None
+    trial_timeout: Seconds | None = None
+    memory: Mebibytes | None = None
+    enqueue_default: bool = False
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """Return the content of a study file, unchecked but for its shape.
+
+    Raises:
+        InvalidArgument: it is missing, cannot be read, or is no YAML mapping.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InvalidArgument(
+            f"nothing to run: no objective was given and there is no {path}; write `tunekit run "
+            "train.py:objective`, `tunekit run -- program {parameter}`, or start with "
+            "`tunekit init`."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidArgument(f"{path}: cannot be read: {error}; check the file.") from None
+    except yaml.YAMLError as error:
+        raise InvalidArgument(f"{path}: no valid YAML: {' '.join(str(error).split())}.") from None
+    if not isinstance(content, dict) or not all(isinstance(k, str) for k in content):
+        raise InvalidArgument(
+            f"{path}: expected a mapping with lines such as `objective: train.py:objective`; see "
+            "`tunekit init`."
+        )
+    return content
+
+
+def checked(values: Mapping[str, Any], *, source: str) -> RunSettings:
+    """Return the settings that the values say.
+
+    Args:
+        values: unchecked, by the names of the model.
+        source: the file or the flags, named in errors.
+
+    Raises:
+        InvalidArgument: an unknown key, a value that cannot be right, or nothing to run.
+    """
+    try:
+        settings = RunSettings.model_validate(dict(values))
+    except ValidationError as error:
+        said = "; ".join(_sentence(dict(e)) for e in error.errors())
+        raise InvalidArgument(f"{source}: {said}.") from None
+    if (settings.objective is None) == (settings.command is None):
+        raise InvalidArgument(
+            f"{source}: expected one of objective and command, not "
+            f"{'none' if settings.objective is None else 'both'}; see `tunekit run --help`."
+        )
+    if settings.command is not None and not settings.command:
+        raise InvalidArgument(f"{source}: the command is empty; name a program.")
+    if settings.trials is None and settings.timeout is None:
+        raise InvalidArgument(
+            f"{source}: neither a number of trials nor a timeout, so it would never end; give -n "
+            "100 or --timeout 2h."
+        )
+    return settings
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
+    place = ".".join(str(x) for x in error["loc"])
+    if error["type"] == "extra_forbidden":
+        known = list(RunSettings.model_fields)
+        hint = did_you_mean(place, known)
+        return f'unknown key "{place}"{hint}; there are {", ".join(known)}'
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f'"{place}" is {error["input"]!r}: {message[:1].lower()}{message[1:]}'

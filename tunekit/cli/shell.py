@@ -1,0 +1,231 @@
+"""An objective that is a program in any language: `tunekit run -- python train.py --lr {lr}`.
+
+The protocol, all of it:
+
+- `{name}` in an argument stands for a parameter (its path, or a unique short name); texts go in
+  as they are, all else as JSON (`0.1`, `true`, `null`). `{number}`, `{seed}` and `{params_file}`
+  are there too, unless a parameter has that name. `{{name}}` gives `{name}`. An argument whose
+  parameter is inactive in this trial is left out, together with the flag in front of it.
+- `$TUNEKIT_PARAMS` holds all params as one JSON object; `{params_file}` is a file with the same.
+- A line `tunekit report step=3 {"error": 0.2}` on stdout is a report.
+- The last other line that is not empty is the result: a number, or a JSON object of metrics.
+- An exit status other than 0 makes the trial FAILED, with the end of stderr as its error.
+
+No shell is between: the words are handed to the program as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from tunekit.errors import InvalidArgument, did_you_mean
+from tunekit.executors.child import Guard
+
+if TYPE_CHECKING:
+    from tunekit.executors.handle import Trial
+    from tunekit.spaces import Space
+
+BUILT_IN = ("number", "seed", "params_file")
+GRACE_S = 5.0
+"""A program that is stopped gets SIGTERM, and SIGKILL after so many seconds."""
+TAIL = 8 * 1024
+"""Bytes at the end of stderr that are kept of a failed trial."""
+
+_PLACEHOLDER = re.compile(r"\{\{([^\s{}]+)\}\}|\{([^\s{}\"':,]+)\}")
+_REPORT = re.compile(r"tunekit report step=(\d+) (.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """An objective that runs a program.
+
+    Attributes:
+        words: the program and its arguments, with placeholders.
+        paths: placeholder -> path of the parameter that it stands for.
+        folder: that it runs in.
+    """
+
+    words: tuple[str, ...]
+    paths: Mapping[str, str]
+    folder: str
+
+    def __call__(self, trial: Trial) -> float | dict[str, Any]:
+        """Run the program for a trial and return what its last line says.
+
+        Raises:
+            RuntimeError: it cannot be started, fails, or prints no result.
+            TrialStopped: the stopper ends the trial after a report.
+        """
+        params = json.dumps(dict(trial.params))
+        with ExitStack() as stack:
+            values: dict[str, Any] = {"number": trial.number, "seed": trial.seed}
+            if any("{params_file}" in word for word in self.words):
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tunekit-"))
+                file = Path(folder, "params.json")
+                file.write_text(params, encoding="utf-8")
+                values["params_file"] = str(file)
+            for name, path in self.paths.items():
+                values[name] = trial.params[path] if path in trial.params else _INACTIVE
+            errors = stack.enter_context(tempfile.TemporaryFile())
+            environment = {
+                **os.environ,
+                "TUNEKIT_PARAMS": params,
+                "TUNEKIT_NUMBER": str(trial.number),
+                "TUNEKIT_SEED": str(trial.seed),
+                "TUNEKIT_STUDY": trial.study_name,
+            }
+            process = _started(filled(self.words, values), self.folder, environment, errors)
+            _guard().watch(process.pid)
+            stack.callback(_end_group, process)
+            return _followed(process, trial, errors)
+
+
+_INACTIVE = object()
+
+
+def make_program(words: Sequence[str], space: Space, folder: Path) -> Program:
+    """Return the objective that runs these words.
+
+    Raises:
+        InvalidArgument: a placeholder that is no parameter of the space.
+    """
+    paths: dict[str, str] = {}
+    for name in (m[2] for word in words for m in _PLACEHOLDER.finditer(word) if m[2]):
+        found = [p for p in space.by_path if p == name] or [
+            p for p in space.by_path if p.endswith(f".{name}")
+        ]
+        if len(found) > 1:
+            raise InvalidArgument(
+                f'placeholder "{{{name}}}" is short for several parameters: {", ".join(found)}; '
+                "give a full path."
+            )
+        if found:
+            paths[name] = found[0]
+        elif name not in BUILT_IN:
+            short = [p.rsplit(".", 1)[-1] for p in space.by_path]
+            hint = did_you_mean(name, [*space.by_path, *short, *BUILT_IN])
+            raise InvalidArgument(
+                f'placeholder "{{{name}}}" is no parameter of the space{hint}; it has '
+                f"{', '.join(space.by_path)}. Write {{{{{name}}}}} for the braces themselves."
+            )
+    return Program(tuple(words), paths, str(folder))
+
+
+def filled(words: Sequence[str], values: Mapping[str, Any]) -> list[str]:
+    """Return the words with values for placeholders, without those of inactive parameters."""
+    out: list[str] = []
+    for word in words:
+        names = [m[2] for m in _PLACEHOLDER.finditer(word) if m[2]]
+        if any(values.get(name) is _INACTIVE for name in names):
+            # `--gamma {gamma}` goes as a whole; in `--gamma={gamma}` it is one word anyway.
+            if len(names) == 1 and word == f"{{{names[0]}}}" and out and out[-1].startswith("-"):
+                out.pop()
+            continue
+        out.append(_PLACEHOLDER.sub(lambda m: _word(m, values), word))
+    return out
+
+
+def _word(match: re.Match[str], values: Mapping[str, Any]) -> str:
+    if match[1]:
+        return f"{{{match[1]}}}"
+    value = values[match[2]]
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _started(
+    words: Sequence[str], folder: str, environment: Mapping[str, str], errors: IO[bytes]
+) -> subprocess.Popen[str]:
+    try:
+        # A group of its own: killing it takes what it has started with it.
+        return subprocess.Popen(  # noqa: S603 - the user's own words, and no shell reads them
+            words,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            process_group=0,
+        )
+    except (OSError, ValueError) as error:
+        raise RuntimeError(f"cannot start {words[0]!r}: {error}") from None
+
+
+def _followed(
+    process: subprocess.Popen[str], trial: Trial, errors: IO[bytes]
+) -> float | dict[str, Any]:
+    """Read the program's lines to its end; return its result."""
+    last = ""
+    assert process.stdout is not None
+    for line in process.stdout:
+        report = _REPORT.fullmatch(line.strip())
+        if report:
+            trial.report(_metrics(report[2], "report"), int(report[1]))
+        elif line.strip():
+            last = line.strip()
+    status = process.wait()
+    if status != 0:
+        raise RuntimeError(_failure(status, errors))
+    if not last:
+        raise RuntimeError(
+            "it printed no result, expected a number or a JSON object of metrics as the last line"
+        )
+    return _metrics(last, "result")
+
+
+def _metrics(text: str, what: str) -> float | dict[str, Any]:
+    with suppress(ValueError):
+        return float(text)
+    with suppress(ValueError):
+        found = json.loads(text)
+        if isinstance(found, dict):
+            return found
+    raise RuntimeError(
+        f"its {what} is {text[:200]!r}, expected a number or a JSON object of metrics"
+    )
+
+
+def _failure(status: int, errors: IO[bytes]) -> str:
+    how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+    size = errors.seek(0, os.SEEK_END)
+    errors.seek(max(0, size - TAIL))
+    tail = errors.read().decode("utf-8", "replace").strip()
+    if not tail:
+        return how
+    return f"{how}: {tail.splitlines()[-1].strip()}\n\n{tail}"
+
+
+@cache
+def _guard() -> Guard:
+    """Return what kills programs whose worker was killed, one for each worker process."""
+    return Guard()
+
+
+def _end_group(process: subprocess.Popen[str]) -> None:
+    """End the program and everything that it has started; harmless if all have ended."""
+    assert process.stdout is not None
+    steps: tuple[Callable[[], None], ...] = (
+        lambda: os.killpg(process.pid, signal.SIGTERM),
+        lambda: os.killpg(process.pid, signal.SIGKILL),
+    )
+    running = process.poll() is None
+    for step in steps if running else steps[1:]:
+        with suppress(ProcessLookupError, PermissionError):
+            step()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_S)
+    process.stdout.close()
+    _guard().forget(process.pid)

@@ -1,0 +1,210 @@
+"""`tunekit studies`: list, show, export and remove studies; the best of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tunekit.cli.command import command, terminal
+from tunekit.cli.options import (
+    Fields,
+    Format,
+    Json,
+    Limit,
+    ListFormat,
+    ManyFormat,
+    Name,
+    OneFormat,
+    Storage,
+)
+
+if TYPE_CHECKING:
+    from tunekit.history import History
+    from tunekit.trial import StudyRecord
+
+app = typer.Typer(help="Studies: ls, show, best, export, rm.", no_args_is_help=True)
+
+COLUMNS = ("name", "state", "trials", "complete", "running", "failed", "best", "created")
+
+
+@command(app, "ls")
+def ls(
+    storage: Storage = None,
+    form: ManyFormat = ListFormat.TABLE,
+    json: Json = False,
+    fields: Fields = None,
+    limit: Limit = None,
+) -> None:
+    """List the studies of a storage, by name."""
+    from tunekit.cli.output import emit_list
+    from tunekit.cli.stores import history_of, open_existing
+
+    opened = open_existing(storage)
+    found = opened.list_studies()
+    records = [study_row(r, history_of(opened, r)) for r in found[: limit or None]]
+    form = ListFormat.JSON if json else form
+    emit_list("studies", records, form, columns=COLUMNS, fields=fields)
+
+
+@command(app, "show")
+def show(
+    name: Name,
+    storage: Storage = None,
+    form: OneFormat = Format.TABLE,
+    json: Json = False,
+) -> None:
+    """Show what a study is made of, where it stands, its best trial and what mattered."""
+    from tunekit.cli.output import emit_one
+    from tunekit.cli.stores import open_existing, read_study
+
+    record, history = read_study(open_existing(storage), name)
+    emit_one("study", study_details(record, history), Format.JSON if json else form)
+
+
+@command(app, "best")
+def best(
+    name: Name,
+    storage: Storage = None,
+    form: OneFormat = Format.TABLE,
+    json: Json = False,
+) -> None:
+    """Print the best trial's result and params; of several objectives, the Pareto front."""
+    from tunekit.cli.output import emit_list, emit_one, params_text
+    from tunekit.cli.stores import open_existing, read_study
+
+    record, history = read_study(open_existing(storage), name)
+    front = best_rows(record, history)
+    form = Format.JSON if json else form
+    if len(record.spec.objectives) == 1:
+        emit_one("best", front[0], form)
+        return
+    if form is Format.TABLE:
+        front = [
+            {"number": t["number"], **t["metrics"], "params": params_text(t["params"])}
+            for t in front
+        ]
+    emit_list("best", front, ListFormat(form.value), columns=list(front[0]))
+
+
+@command(app, "export")
+def export(
+    name: Name,
+    path: Annotated[Path, typer.Argument(help="File ending in .json, .csv or .parquet.")],
+    storage: Storage = None,
+) -> None:
+    """Write all trials of a study to a file; its ending says in which form."""
+    export_study(name, path, storage)
+
+
+def export_study(name: str, path: Path, storage: str | None) -> None:
+    """Write all trials of a study to a file and print its name."""
+    from tunekit import export as files
+    from tunekit.cli.stores import open_existing, read_study
+
+    opened = open_existing(storage)
+    record, history = read_study(opened, name)
+    written = files.write(path, record, list(history), opened.reports(record.id))
+    terminal.say(f"{len(history)} trials of {name} are in:")
+    typer.echo(str(written))
+
+
+@command(app, "rm")
+def rm(
+    name: Name,
+    storage: Storage = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete a study with all of its trials, for good."""
+    from tunekit.cli.stores import open_existing
+
+    opened = open_existing(storage)
+    record = opened.get_study(name)
+    if not yes:
+        typer.confirm(
+            f"Delete the study {name} with {record.n_trials} trials?", abort=True, err=True
+        )
+    opened.delete_study(name)
+    terminal.say(f"deleted {name} with {record.n_trials} trials.")
+
+
+def study_row(record: StudyRecord, history: History) -> dict[str, Any]:
+    """Return where a study stands, as one line of a list."""
+    from tunekit.cli.output import moment
+
+    spec = record.spec
+    counts = {str(state): n for state, n in history.counts().items()}
+    front = history.pareto() if len(spec.objectives) > 1 else []
+    first = spec.objectives[0].metric
+    return {
+        "name": spec.name,
+        "state": str(record.state),
+        "trials": len(history),
+        **{state: counts.get(state, 0) for state in ("complete", "running", "failed")},
+        "best": history.best.metrics[first] if history.best else None,
+        "best_trial": history.best.number if history.best else None,
+        "pareto": [t.number for t in front],
+        "objectives": {o.metric: o.direction for o in spec.objectives},
+        "created": moment(record.created),
+    }
+
+
+def study_details(record: StudyRecord, history: History) -> dict[str, Any]:
+    """Return all that a person wants to know of one study."""
+    from tunekit.cli.output import moment
+    from tunekit.trial import TrialState
+
+    spec = record.spec
+    failed = [t for t in history.finished() if t.state is TrialState.FAILED]
+    found = history.best
+    return {
+        "name": spec.name,
+        "state": str(record.state),
+        "objectives": {o.metric: o.direction for o in spec.objectives},
+        "constraints": [str(c) for c in spec.constraints],
+        "sampler": spec.sampler,
+        "seed": spec.seed,
+        "space_version": record.space_version,
+        "created": moment(record.created),
+        "trials": {
+            "total": len(history),
+            **{str(state): n for state, n in sorted(history.counts().items())},
+        },
+        "best": trial_row(found) if found is not None else None,
+        "pareto": [t.number for t in history.pareto()] if len(spec.objectives) > 1 else [],
+        "last_failure": f"trial {failed[-1].number}: {failed[-1].end_reason}" if failed else None,
+        "run": dict(spec.attrs.get("run") or {}),
+    }
+
+
+def trial_row(trial: Any) -> dict[str, Any]:
+    """Return what the best trial of a study is known by."""
+    return {
+        "number": trial.number,
+        "metrics": dict(trial.metrics),
+        "params": dict(trial.params or {}),
+        "sampler": trial.sampler,
+        "reason": trial.reason,
+    }
+
+
+def best_rows(record: StudyRecord, history: History) -> list[dict[str, Any]]:
+    """Return the best trial, or the Pareto front of several objectives.
+
+    Raises:
+        NoCompleteTrial: no trial is complete and keeps the constraints.
+    """
+    from tunekit.errors import NoCompleteTrial
+
+    single = len(record.spec.objectives) == 1
+    trials = ([history.best] if history.best else []) if single else history.pareto()
+    if trials:
+        return [trial_row(t) for t in trials]
+    counts = ", ".join(f"{n} {state}" for state, n in sorted(history.counts().items()))
+    limits = ", ".join(str(c) for c in record.spec.constraints)
+    kept = f" that keeps {limits}" if limits else ""
+    raise NoCompleteTrial(
+        f"study {record.spec.name!r} has no complete trial{kept} ({counts or 'no trials'}); "
+        f"look at `tunekit trials ls {record.spec.name}`."
+    )

@@ -1,0 +1,116 @@
+"""Python objects named on the command line: `train.py:objective` or `package.module:objective`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from tunekit.errors import InvalidArgument, TunekitError, did_you_mean
+
+if TYPE_CHECKING:
+    from tunekit.executors.handle import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """An objective that travels to workers by its name: each one imports it by itself.
+
+    Attributes:
+        target: `file.py:function` or `module:function`.
+        folder: that file and module are looked up in.
+    """
+
+    target: str
+    folder: str
+
+    def __call__(self, trial: Trial) -> Any:
+        """Run the function on a trial."""
+        return load(self.target, self.folder)(trial)
+
+
+def load_function(target: str, folder: Path) -> Function:
+    """Return the objective of that name, after a look that it is there.
+
+    Raises:
+        InvalidArgument: no such file, module or function, or its import fails.
+    """
+    found = load(target, str(folder))
+    if not callable(found):
+        raise InvalidArgument(f"{target}: it is {found!r}, expected a function of a trial.")
+    return Function(target, str(folder))
+
+
+@lru_cache
+def load(target: str, folder: str) -> Any:
+    """Return what a target names.
+
+    Raises:
+        InvalidArgument: no such file, module or name, or its import fails.
+    """
+    place, _, name = target.rpartition(":")
+    if not place or not name:
+        raise InvalidArgument(
+            f'"{target}" names no function: expected file.py:function or module:function; a '
+            "program is given after --, as in `tunekit run -- python train.py --lr {lr}`."
+        )
+    try:
+        module = (
+            _from_file(Path(folder, place)) if place.endswith(".py") else _named(place, folder)
+        )
+    except (TunekitError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # a script may also call sys.exit
+        raise InvalidArgument(f"{place}: its import failed: {_said(error)}.") from error
+    found: Any = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            hint = did_you_mean(part, [n for n in dir(found) if not n.startswith("_")])
+            raise InvalidArgument(f'{place} has no "{part}"{hint}; expected {target} to be there.')
+        found = getattr(found, part)
+    return found
+
+
+def _from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        near = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
+        raise InvalidArgument(f"no file {path}{did_you_mean(path.name, near)}; check the path.")
+    # As `python train.py` does: the file's folder is where its own imports are looked up.
+    _search_first(str(path.parent.resolve()))
+    name = path.stem if path.stem not in sys.modules else f"{path.stem}_of_tunekit_run"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickles of the file need to find it
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _named(name: str, folder: str) -> ModuleType:
+    _search_first(folder)
+    return importlib.import_module(name)
+
+
+def _search_first(folder: str) -> None:
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+
+
+def _said(error: BaseException) -> str:
+    place = ""
+    if error.__traceback__ is not None:
+        last = error.__traceback__
+        while last.tb_next is not None:
+            last = last.tb_next
+        place = f" ({Path(last.tb_frame.f_code.co_filename).name}, line {last.tb_lineno})"
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"

@@ -1,0 +1,202 @@
+"""`tunekit trials`: list and show trials, put one into the queue, stop one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tunekit.cli.command import command, terminal
+from tunekit.cli.options import (
+    Fields,
+    Format,
+    Json,
+    Limit,
+    ListFormat,
+    ManyFormat,
+    Name,
+    OneFormat,
+    Storage,
+)
+
+if TYPE_CHECKING:
+    from tunekit.trial import Report, TrialRecord
+
+app = typer.Typer(help="Trials: ls, show, enqueue, stop.", no_args_is_help=True)
+
+TABLE_ROWS = 50
+"""A table shows so many of the latest trials, unless --limit says otherwise."""
+
+Number = Annotated[int, typer.Argument(min=0, help="Number of the trial.")]
+
+
+@command(app, "ls")
+def ls(
+    name: Name,
+    storage: Storage = None,
+    state: Annotated[
+        list[str] | None, typer.Option("--state", help="Only these, such as failed.")
+    ] = None,
+    form: ManyFormat = ListFormat.TABLE,
+    json: Json = False,
+    fields: Fields = None,
+    limit: Limit = None,
+) -> None:
+    """List the trials of a study by number; with --limit, the latest."""
+    from tunekit.cli.output import emit_list, params_text
+    from tunekit.cli.stores import open_existing, read_study
+
+    form = ListFormat.JSON if json else form
+    record, history = read_study(open_existing(storage), name)
+    wanted = _states(state)
+    trials = [t for t in history if not wanted or t.state in wanted]
+    if limit is None and form is ListFormat.TABLE:
+        limit = TABLE_ROWS
+    shown = trials[-limit:] if limit else trials
+    rows = [trial_record(t) for t in shown]
+    metrics = [o.metric for o in record.spec.objectives]
+    columns = ["number", "state", *metrics, "params", "duration_s", "end_reason"]
+    if form is ListFormat.TABLE and fields is None:
+        rows = [{**row, **row["metrics"], "params": params_text(row["params"])} for row in rows]
+    emit_list("trials", rows, form, columns=columns, fields=fields)
+    if len(shown) < len(trials):
+        terminal.say(f"the latest {len(shown)} of {len(trials)} trials; --limit 0 shows all.")
+
+
+@command(app, "show")
+def show(
+    name: Name,
+    number: Number,
+    storage: Storage = None,
+    form: OneFormat = Format.TABLE,
+    json: Json = False,
+) -> None:
+    """Show all that is known of one trial: who proposed it and why, its reports, its end."""
+    from tunekit.cli.output import emit_one
+    from tunekit.cli.stores import open_existing, read_study
+    from tunekit.errors import UnknownTrial
+
+    form = Format.JSON if json else form
+    opened = open_existing(storage)
+    record, history = read_study(opened, name)
+    trial = history.get(number)
+    if trial is None:
+        raise UnknownTrial(
+            f"no trial {number} in study {name!r}, which has {len(history)} trials numbered from "
+            f"0; list them with `tunekit trials ls {name}`."
+        )
+    reports = opened.reports(record.id, [number]).get(number, ())
+    details = {
+        **trial_record(trial),
+        "worker": trial.worker,
+        "evidence": dict(trial.evidence),
+        "stop_evidence": dict(trial.stop_evidence),
+        "reports": [_report(r, form) for r in reports],
+    }
+    emit_one("trial", details if form is not Format.TABLE else {**details, "error": None}, form)
+    if form is Format.TABLE and trial.error:
+        typer.echo(trial.error.rstrip())
+
+
+@command(app, "enqueue")
+def enqueue(
+    name: Name,
+    params: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PARAM=VALUE...", help="Such as model=svm C=10; the rest is proposed."
+        ),
+    ] = None,
+    default: Annotated[
+        bool, typer.Option("--default", help="The default of every parameter that is not given.")
+    ] = False,
+    storage: Storage = None,
+) -> None:
+    """Put a point in front of the queue; prints the number of its trial."""
+    from tunekit.api import load_study
+    from tunekit.cli.stores import open_existing
+    from tunekit.errors import InvalidArgument
+
+    point = dict(_assignment(text) for text in params or ())
+    if not point and not default:
+        raise InvalidArgument("enqueue: no values; give PARAM=VALUE, or --default.")
+    study = load_study(name, storage=open_existing(storage))
+    if default:
+        point = dict(study.space.complete(point))
+    typer.echo(study.enqueue_trial(point))
+
+
+@command(app, "stop")
+def stop(
+    name: Name,
+    number: Number,
+    storage: Storage = None,
+    reason: Annotated[str, typer.Option("--reason", help="Kept with the trial.")] = "",
+) -> None:
+    """End one unfinished trial as CANCELLED; its worker learns it within seconds."""
+    from tunekit.cli.stores import open_existing
+
+    opened = open_existing(storage)
+    record = opened.get_study(name)
+    said = reason or "stopped by the user"
+    if opened.cancel_trial(record.id, number, said):
+        terminal.say(f"trial {number} is cancelled.")
+    else:
+        terminal.say(f"trial {number} had ended already; nothing is changed.")
+
+
+def trial_record(trial: TrialRecord) -> dict[str, Any]:
+    """Return a trial with the keys that the JSON form promises."""
+    from tunekit.cli.output import moment
+
+    return {
+        "number": trial.number,
+        "state": str(trial.state),
+        "metrics": dict(trial.metrics),
+        "params": dict(trial.params or {}),
+        "sampler": trial.sampler,
+        "reason": trial.reason,
+        "end_reason": trial.end_reason,
+        "error": trial.error,
+        "user_attrs": dict(trial.user_attrs),
+        "duration_s": trial.duration_s,
+        "created": moment(trial.created),
+        "started": moment(trial.started),
+        "finished": moment(trial.finished),
+    }
+
+
+def _report(report: Report, form: Format) -> Any:
+    if form is Format.TABLE:
+        values = " ".join(f"{k}={v:.6g}" for k, v in report.metrics.items())
+        return f"step {report.step}: {values}"
+    return {"step": report.step, "metrics": dict(report.metrics)}
+
+
+def _states(given: list[str] | None) -> set[str]:
+    from tunekit.errors import InvalidArgument, did_you_mean
+    from tunekit.trial import TrialState
+
+    known = [s.value for s in TrialState]
+    for state in given or ():
+        if state.lower() not in known:
+            raise InvalidArgument(
+                f'--state: unknown state "{state}"{did_you_mean(state.lower(), known)}; there are '
+                f"{', '.join(known)}."
+            )
+    return {state.lower() for state in given or ()}
+
+
+def _assignment(text: str) -> tuple[str, object]:
+    """Return name and value of `name=value`; the value is read as JSON where it is JSON."""
+    import json
+
+    from tunekit.errors import InvalidArgument
+
+    name, found, value = text.partition("=")
+    if not found or not name:
+        raise InvalidArgument(f'enqueue: "{text}", expected PARAM=VALUE, such as lr=0.01.')
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
