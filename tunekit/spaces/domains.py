@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from tunekit.errors import InvalidParams, InvalidSpace
+from tunekit.spaces.scalars import MAX_ABS, Scalar, number, plain, typed
 
-Scalar: TypeAlias = str | int | float | bool | None
+__all__ = ["Constant", "Domain", "Float", "Int", "Opening", "Scalar", "number", "plain", "typed"]
+
 Opening: TypeAlias = tuple[str, tuple[Scalar, ...], Any]
 """What a value of a node opens: (label in paths, the values, the child space)."""
 
@@ -23,7 +25,6 @@ SPECIAL_SHARE = 0.2
 """Share of the unit interval (and of a uniform sample) that all special values have together."""
 
 # Limits within which a place in [0, 1], a float of 53 bits, leads back to exactly one value.
-MAX_ABS = 1e300
 MAX_CELLS = 2**48
 MAX_LOG_INT = 2**40
 MAX_FLOAT_CELLS = 10**9
@@ -52,38 +53,6 @@ class Domain(Protocol):
     def from_unit(self, u: float) -> Scalar:
         """Return the value at place `u` in `[0, 1]`; uniform `u` give the domain's prior."""
         ...
-
-
-def plain(value: object) -> Scalar:
-    """Return a builtin scalar for a builtin or NumPy scalar; raise `TypeError` for the rest."""
-    if value is None or type(value) in (str, int, float, bool):
-        return value  # type: ignore[return-value]
-    item = getattr(value, "item", None)
-    if item is not None and getattr(value, "shape", None) == ():
-        value = item()
-    if value is None or isinstance(value, bool):
-        return value
-    for kind in (str, int, float):  # members of a StrEnum or IntEnum become plain too
-        if isinstance(value, kind):
-            return kind.__str__(value) if kind is str else kind(value)
-    raise TypeError(f"{value!r} is a {type(value).__name__}")
-
-
-def number(value: object, path: str) -> float | int:
-    """Return a finite number or raise `InvalidParams`."""
-    try:
-        got = plain(value)
-    except TypeError:
-        got = None
-    is_number = isinstance(got, int | float) and not isinstance(got, bool)
-    if not is_number or not -MAX_ABS <= got <= MAX_ABS:  # type: ignore[operator]
-        raise InvalidParams(f'parameter "{path}": got {value!r}, expected a finite number.')
-    return got  # type: ignore[return-value]
-
-
-def typed(*values: Scalar) -> tuple[tuple[str, Scalar], ...]:
-    """Return the values with their types, so that True, 1 and 1.0 differ when compared."""
-    return tuple((type(v).__name__, v) for v in values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,21 +78,23 @@ def _assembled(
 ) -> Space:
     """Return the space with each child after all of its parents."""
     free = {name: leaf for name, leaf in leaves.items() if not conditions.get(name)}
-    placed = set(free)
+    placed = dict.fromkeys(free)
     waiting = [name for name in leaves if name not in placed]
     when: list[When] = []
     while waiting:
-        ready = [n for n in waiting if placed.issuperset(conditions[n])]
+        ready = [n for n in waiting if conditions[n].keys() <= placed.keys()]
         if not ready:
             raise InvalidSpace(
                 f"ConfigSpace: the conditions of {', '.join(waiting)} form a circle or name no "
                 "parameter; mend the file."
             )
         for name in ready:
-            # The nearest parent is the one that was placed last.
-            *also, (parent, values) = conditions[name].items()
+            # The tree parent is the nearest one: that which was placed last.
+            *also, (parent, values) = (
+                (p, conditions[name][p]) for p in placed if p in conditions[name]
+            )
             when.append(When(parent, values, Space({name: leaves[name]}), also=dict(also)))
-        placed.update(ready)
+        placed |= dict.fromkeys(ready)
         waiting = [n for n in waiting if n not in placed]
     return Space(free, when=when, constraints=constraints)
 

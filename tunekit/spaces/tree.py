@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from tunekit.errors import InvalidParams, InvalidSpace, UnknownParameter, did_you_mean
+from tunekit.errors import InvalidParams, InvalidSpace
 from tunekit.spaces.constraints import Constraint
 from tunekit.spaces.domains import Constant, Float, Int, Opening, Scalar, plain, typed
 from tunekit.spaces.parameters import Parameter, collect_constraints, collect_parameters
 from tunekit.spaces.point import Params
+from tunekit.spaces.validate import resolved, resolved_name, validated, with_defaults
 from tunekit.spaces.words import check_choices, checked_choice, checked_name
 
 MAX_REPEAT = 1000
@@ -305,6 +306,215 @@ class Space:
         Raises:
             UnknownParameter: none or several parameters have that name.
         """
+        return resolved_name(name, self.by_path)
+
+    def validate(self, value: object, path: str) -> Scalar:
+        """Return the choice that equals `value`, or raise `InvalidParams`."""
+        try:
+            i = self.index(plain(value))
+        except TypeError:
+            i = -1
+        if i < 0:
+            hint = did_you_mean(str(value), [str(c) for c in self.choices])
+            raise InvalidParams(
+                f'parameter "{path}": got {value!r}, expected one of {list(self.choices)}{hint}.'
+            )
+        return self.choices[i]
+
+    def to_unit(self, value: Scalar) -> float:
+        """Return the middle of the choice's cell in `[0, 1]`."""
+        return (self.index(value) + 0.5) / len(self.choices)
+
+    def from_unit(self, u: float) -> Scalar:
+        """Return the choice whose cell holds `u`."""
+        return self.choices[min(int(u * len(self.choices)), len(self.choices) - 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A stack of `lo` to `hi` copies of a block, each with its own values.
+
+    The count is a parameter itself (`layers`); block i has the paths `layers.i.<name>`.
+    """
+
+    lo: int
+    hi: int
+    block: Space
+
+    def __post_init__(self) -> None:
+        count = Int(self.lo, self.hi)  # checks the bounds
+        if count.lo < 0:
+            raise InvalidSpace(f"Repeat({self.lo}, {self.hi}): expected counts from 0 upwards.")
+        if isinstance(self.block, Mapping):
+            object.__setattr__(self, "block", Space(self.block))
+        if not isinstance(self.block, Space):
+            raise InvalidSpace(f"Repeat: the block is {self.block!r}, expected a Space.")
+        if count.hi > MAX_REPEAT:
+            raise InvalidSpace(f"Repeat: {self.hi} copies, expected at most {MAX_REPEAT}.")
+        object.__setattr__(self, "lo", int(count.lo))
+        object.__setattr__(self, "hi", int(count.hi))
+
+    @property
+    def domain(self) -> Int:
+        """Return the counts."""
+        return Int(self.lo, self.hi)
+
+    def openings(self) -> Iterator[Opening]:
+        """Yield (label in paths, counts with which it is there, block) of each copy."""
+        for i in range(self.hi):
+            yield str(i), tuple(range(max(self.lo, i + 1), self.hi + 1)), self.block
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class When:
+    """A child space that is active when a parent of the same level has one of some values.
+
+    Its parameters live on the level of the parent (no prefix of their own). The parent may be
+    a categorical, a bool or an int; several of its values may share the child.
+
+    Args:
+        parent: the name of a parameter that is declared before.
+        values: one value, or several.
+        space: the child space.
+        also: parent -> values of further conditions, all of which must hold too.
+    """
+
+    parent: str
+    values: tuple[Scalar, ...]
+    space: Space
+    also: tuple[tuple[str, tuple[Scalar, ...]], ...]
+
+    def __init__(
+        self,
+        parent: str,
+        values: object,
+        space: Space | Mapping[str, Any],
+        *,
+        also: Mapping[str, object] | None = None,
+    ) -> None:
+        conditions = {parent: values, **(also or {})}
+        if parent in (also or {}) or not all(isinstance(name, str) for name in conditions):
+            raise InvalidSpace(
+                f"When: the parents are {[parent, *(also or {})]!r}, expected different names."
+            )
+        checked = tuple((name, _values(name, v)) for name, v in conditions.items())
+        object.__setattr__(self, "parent", parent)
+        object.__setattr__(self, "values", checked[0][1])
+        object.__setattr__(self, "space", space if isinstance(space, Space) else Space(space))
+        object.__setattr__(self, "also", checked[1:])
+
+    @property
+    def conditions(self) -> tuple[tuple[str, tuple[Scalar, ...]], ...]:
+        """Return (parent, values) of all conditions; that of `parent` is the last."""
+        return (*self.also, (self.parent, self.values))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, When) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[object, ...]:
+        return (tuple((name, typed(*values)) for name, values in self.conditions), self.space)
+
+
+def _values(parent: str, values: object) -> tuple[Scalar, ...]:
+    is_group = isinstance(values, Iterable) and not isinstance(values, str)
+    several: list[object] = list(values) if is_group else [values]  # type: ignore[call-overload]
+    if isinstance(values, set | frozenset):  # has no order of its own that lasts
+        several.sort(key=lambda v: (type(v).__name__, str(v)))
+    group = tuple(dict.fromkeys(checked_choice(v) for v in several))
+    if not group:
+        raise InvalidSpace(f'When("{parent}"): no values; give at least one.')
+    return group
+
+
+Node: TypeAlias = Float | Int | Categorical | Constant | Repeat
+
+
+@dataclass(frozen=True, init=False)
+class Space:
+    """A frozen, hashable tree of parameters.
+
+    Args:
+        parameters: name -> node, for names that are no Python identifiers or are taken.
+        constraints: expressions that every point must satisfy, such as
+            `"batch * steps <= 4096"`; one that names an inactive parameter holds.
+        when: child spaces that are active for some values of a parent of this level.
+        named: name -> node. A node is `Float`, `Int`, `Categorical`, `Repeat`; `bool` and a
+            list are short for a `Categorical`, any other scalar is a constant.
+
+    Raises:
+        InvalidSpace: a name, node, condition or constraint that cannot be right.
+    """
+
+    nodes: tuple[tuple[str, Node], ...]
+    when: tuple[When, ...]
+    constraints: tuple[str, ...]
+
+    def __init__(
+        self,
+        parameters: Mapping[str, object] | None = None,
+        /,
+        *,
+        constraints: Sequence[str] = (),
+        when: Sequence[When] | When = (),
+        **named: object,
+    ) -> None:
+        if parameters is not None and not isinstance(parameters, Mapping):
+            raise InvalidSpace(f"Space: got {parameters!r}, expected a mapping of name to node.")
+        merged = {**(parameters or {}), **named}
+        if isinstance(constraints, str):
+            constraints = (constraints,)
+        if not isinstance(constraints, Sequence):
+            raise InvalidSpace(f"Space: constraints={constraints!r}, expected a list of strings.")
+        children = (when,) if isinstance(when, When) else tuple(when)
+        if not all(isinstance(w, When) for w in children):
+            raise InvalidSpace(f"Space: when={when!r}, expected When(parent, values, space).")
+        nodes = tuple((checked_name(name), _node(name, node)) for name, node in merged.items())
+        object.__setattr__(self, "nodes", nodes)
+        object.__setattr__(self, "when", children)
+        object.__setattr__(self, "constraints", tuple(constraints))
+        self.compiled_constraints  # noqa: B018 - fails here, at the door
+
+    def __iter__(self) -> Iterator[Parameter]:
+        return iter(self.parameters)
+
+    def __len__(self) -> int:
+        return len(self.parameters)
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """All parameters in traversal order: a parent stands before its children."""
+        return tuple(collect_parameters(self).values())
+
+    @cached_property
+    def by_path(self) -> dict[str, Parameter]:
+        """The parameters by their dotted path."""
+        return {p.path: p for p in self.parameters}
+
+    @cached_property
+    def compiled_constraints(self) -> tuple[Constraint, ...]:
+        """The constraints of this space and of all child spaces, with resolved names."""
+        return collect_constraints(self, self.by_path)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Without what is cached: hashes of strings differ from process to process.
+        return {"nodes": self.nodes, "when": self.when, "constraints": self.constraints}
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.nodes, self.when, self.constraints))
+
+    def resolve(self, name: str) -> str:
+        """Return the dotted path for a path or a unique short name.
+
+        Raises:
+            UnknownParameter: none or several parameters have that name.
+        """
         if name in self.by_path:
             return name
         tail = f".{name}"
@@ -328,24 +538,8 @@ class Space:
             InvalidParams: a value outside its domain, an active parameter without a value,
                 a value for an inactive parameter, or a constraint that does not hold.
         """
-        given = self._resolved(params)
-        point = Params()
-        for p in self.parameters:
-            active = p.is_active(point)
-            if p.path not in given:
-                if active and not isinstance(p.domain, Constant):
-                    raise InvalidParams(f'no value for the active parameter "{p.path}".')
-                if active:
-                    point[p.path] = p.domain.default_value()
-            elif not active:
-                raise InvalidParams(
-                    f'parameter "{p.path}" has a value but is inactive: it needs '
-                    f"{p.requirement()}; leave it out."
-                )
-            else:
-                point[p.path] = p.domain.validate(given[p.path], p.path)
-        broken = self.violated(point)
-        if broken:
+        point = validated(resolved(params, self.by_path), self.parameters)
+        if broken := self.violated(point):
             raise InvalidParams(f'the constraint "{broken[0]}" does not hold for {dict(point)}.')
         return point
 
@@ -355,36 +549,16 @@ class Space:
         Raises:
             UnknownParameter, InvalidParams: as `validate`.
         """
-        given = self._resolved(params)
-        point = Params()
-        for p in self.parameters:
-            if p.is_active(point):
-                default = p.domain.default_value()
-                point[p.path] = p.domain.validate(given.get(p.path, default), p.path)
-        return self.validate({**point, **given})
+        given = resolved(params, self.by_path)
+        return self.validate({**with_defaults(given, self.parameters), **given})
 
     def default(self) -> Params:
         """Return the point of all defaults, which may violate a constraint."""
-        point = Params()
-        for p in self.parameters:
-            if p.is_active(point):
-                point[p.path] = p.domain.default_value()
-        return point
+        return with_defaults({}, self.parameters)
 
     def violated(self, params: Mapping[str, Scalar]) -> list[str]:
         """Return the constraints that do not hold in a point."""
         return [c.text for c in self.compiled_constraints if not c.holds(params)]
-
-    def _resolved(self, params: Mapping[str, object]) -> dict[str, object]:
-        if not isinstance(params, Mapping):
-            raise InvalidParams(f"got {params!r}, expected a mapping of parameter to value.")
-        out: dict[str, object] = {}
-        for name, value in params.items():
-            path = self.resolve(name)
-            if path in out:
-                raise InvalidParams(f'parameter "{path}" is given twice.')
-            out[path] = value
-        return out
 
 
 def _branches(

@@ -1,0 +1,44 @@
+"""Scalars: the values that a parameter can have."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from tunekit.errors import InvalidParams
+
+Scalar: TypeAlias = str | int | float | bool | None
+
+MAX_ABS = 1e300
+"""The largest number that a range may hold, so that the width of a range is finite too."""
+
+
+def plain(value: object) -> Scalar:
+    """Return a builtin scalar for a builtin or NumPy scalar; raise `TypeError` for the rest."""
+    if value is None or type(value) in (str, int, float, bool):
+        return value  # type: ignore[return-value]
+    item = getattr(value, "item", None)
+    if item is not None and getattr(value, "shape", None) == ():
+        value = item()
+    if value is None or isinstance(value, bool):
+        return value
+    for kind in (str, int, float):  # members of a StrEnum or IntEnum become plain too
+        if isinstance(value, kind):
+            return kind.__str__(value) if kind is str else kind(value)
+    raise TypeError(f"{value!r} is a {type(value).__name__}")
+
+
+def number(value: object, path: str) -> float | int:
+    """Return a finite number or raise `InvalidParams`."""
+    try:
+        got = plain(value)
+    except TypeError:
+        got = None
+    is_number = isinstance(got, int | float) and not isinstance(got, bool)
+    if not is_number or not -MAX_ABS <= got <= MAX_ABS:  # type: ignore[operator]
+        raise InvalidParams(f'parameter "{path}": got {value!r}, expected a finite number.')
+    return got  # type: ignore[return-value]
+
+
+def typed(*values: Scalar) -> tuple[tuple[str, Scalar], ...]:
+    """Return the values with their types, so that True, 1 and 1.0 differ when compared."""
+    return tuple((type(v).__name__, v) for v in values)
