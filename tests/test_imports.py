@@ -79,7 +79,7 @@ def test_a_study_in_memory_with_the_random_sampler_needs_no_database_and_no_engi
         "study = tunekit.study(space={'x': tunekit.Float(0, 1)}, sampler='random', seed=1)\n"
         "study.optimize(lambda trial: trial.params['x'], n_trials=2)"
     )
-    assert not loaded & HEAVY - {"scipy"}
+    assert not loaded & HEAVY
 
 
 def test_help_of_the_command_line_does_not_import_numpy() -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import tunekit
+
 ROOT = Path(__file__).parent.parent
 
 # Both tests need the wheel, so one worker runs both and builds it once.
@@ -54,14 +56,15 @@ def test_the_wheel_works_beside_packages_of_the_user_with_similar_names(
     venv.create(home, with_pip=False)
     python = home / "bin" / "python"
     site = home / "lib" / f"python{sysconfig.get_python_version()}" / "site-packages"
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(site)  # what pip does with a wheel that has no data files
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "--quiet", "--no-deps", "--no-index", wheel], check=True)
     # The dependencies come from this environment, after the new one's own packages; without its
     # .pth files, so that an editable tunekit stays out of sight.
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     for name in ("dashboard", "integrations", "surrogates"):
         (project / name).mkdir(parents=True)
         (project / name / "__init__.py").write_text(f"OWNER = 'user of {name}'\n")
+    bundled = min(path.stem for path in (ROOT / "search_spaces").glob("*.yaml"))
     (project / "check.py").write_text(
         "import dashboard, integrations, surrogates, tunekit as tk\n"
         "import tunekit_dashboard, tunekit_integrations, tunekit_surrogates\n"
@@ -71,11 +74,16 @@ def test_the_wheel_works_beside_packages_of_the_user_with_similar_names(
         "                 storage='sqlite:///wheel.db', seed=1)\n"
         "study.optimize(lambda trial: trial.params['x'], n_trials=3)\n"
         "assert len(study.trials) == 3\n"
+        f"assert len(tk.load_space({bundled!r}).parameters) > 0\n"
         "print(tk.__file__)\n"
-        "print(sorted(tk.load_space('sklearn_classification').paths())[0])\n"
     )
-    done = subprocess.run(
-        [str(python), "check.py"], cwd=project, capture_output=True, text=True, check=False
-    )
+    assert output([python, "check.py"], project) == str(site / "tunekit" / "__init__.py")
+    version = f"tunekit {tunekit.__version__}"
+    assert output([home / "bin" / "tunekit", "--version"], project) == version
+
+
+def output(command: list[str | Path], folder: Path) -> str:
+    """Return what a command prints that has to succeed."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0] == str(site / "tunekit" / "__init__.py")
+    return done.stdout.strip()
