@@ -241,3 +241,47 @@ def test_an_interrupt_leaves_the_inline_executor_usable():
     assert executor.poll(0) == []
     executor.start(task(1))
     assert [e.number for e in executor.poll(0)] == [1]
+
+
+def asking(t):
+    """Ask in an order that depends on the trial."""
+    names = ["lr", "n", "kind"]
+    for name in names if t.number % 2 else reversed(names):
+        if name == "lr":
+            t.suggest_float("lr", 1e-4, 1.0, log=True)
+        elif name == "n":
+            t.suggest_int("n", 1, 100)
+        else:
+            t.suggest_categorical("kind", ["a", "b"])
+    return 1.0
+
+
+def test_an_open_program_gets_what_was_proposed_where_it_is_valid():
+    proposed = Params({"lr": 0.01, "n": 1000, "gone": 3})
+    out = outcome(asking, is_open=True, params=proposed)
+    assert out.params["lr"] == 0.01
+    assert 1 <= out.params["n"] <= 100, "the proposed value is outside of the range asked for"
+    assert set(out.params) == set(out.domains) == {"lr", "n", "kind"}
+
+
+@given(st.integers(0, 2**32))
+def test_an_open_program_draws_the_same_in_any_order_of_asking(seed):
+    def backwards(t):
+        t.suggest_categorical("kind", ["a", "b"])
+        t.suggest_int("n", 1, 100)
+        t.suggest_float("lr", 1e-4, 1.0, log=True)
+        return 1.0
+
+    options = {"is_open": True, "params": Params(), "seed": seed, "number": 1}
+    assert outcome(asking, **options).params == outcome(backwards, **options).params
+    other = outcome(asking, **{**options, "seed": seed + 1}).params
+    assert outcome(asking, **options).params["lr"] != other["lr"]
+
+
+def test_a_failed_open_program_keeps_what_it_asked():
+    def objective(t):
+        t.suggest_float("lr", 0, 1)
+        raise ValueError
+
+    out = outcome(objective, is_open=True, params=Params())
+    assert set(out.params) == set(out.domains) == {"lr"}

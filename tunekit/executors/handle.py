@@ -7,7 +7,7 @@ import json
 import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
@@ -16,11 +16,9 @@ from tunekit.executors.base import Task
 from tunekit.samplers.base import stream
 from tunekit.spaces import Parameter, Params, Scalar
 from tunekit.spaces.domains import plain
+from tunekit.spaces.program import Chooser
 from tunekit.stoppers.base import CONTINUE, Decision
 from tunekit.trial import Report, checked_metrics
-
-if TYPE_CHECKING:
-    from tunekit.spaces.program import Chooser
 
 Sender: TypeAlias = Callable[[Report], Decision]
 """Hands a report to whoever decides, and returns whether the trial goes on."""
@@ -53,7 +51,7 @@ class Trial:
         self._send = send
         self._lock = threading.Lock()  # callbacks of a training library may report from threads
         self._attrs: dict[str, Any] = dict(task.user_attrs)
-        self._chooser = self._open() if task.is_open else None
+        self._chooser = Chooser(self._pick) if task.is_open else None
         self._params = Params(task.params)
         self.objectives = task.objectives
         self.last_report: Report | None = None
@@ -176,11 +174,6 @@ class Trial:
         if self._chooser is None:
             return self._params[name]
         return self._chooser.suggest_categorical(name, choices)
-
-    def _open(self) -> Chooser:
-        from tunekit.spaces.program import Chooser
-
-        return Chooser(self._pick)
 
     def _pick(self, parameter: Parameter, chosen: Mapping[str, Scalar]) -> Scalar:
         """Answer what was proposed where it is still valid, and draw the rest."""

@@ -1,0 +1,204 @@
+"""The simulated executor: trials take virtual seconds, so that 1000 GPU hours pass in one."""
+
+from __future__ import annotations
+
+import heapq
+import inspect
+import math
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from tunekit.errors import InvalidArgument
+from tunekit.executors.base import Ended, ReportHandler, Task
+from tunekit.executors.handle import Trial
+from tunekit.executors.objective import run_objective
+from tunekit.spaces import Params
+from tunekit.stoppers.base import Decision
+from tunekit.trial import Metrics, Outcome, Report
+
+Curve: TypeAlias = Iterable[tuple[float, Metrics]]
+"""For each step of a recorded run, the seconds that it took and the metrics after it."""
+
+Steps: TypeAlias = Generator[tuple[float, Any], None, Any]
+
+
+class Replay:
+    """An objective that replays recorded curves.
+
+    Args:
+        curves: given a trial's params, returns its steps as `(seconds, metrics)`, where the
+            seconds are those of this step alone. The last metrics are the result.
+    """
+
+    def __init__(self, curves: Callable[[Params], Curve]) -> None:
+        self._curves = curves
+
+    def __call__(self, trial: Trial) -> Steps:
+        """Return the steps of the trial, for the simulated executor to take."""
+        yield from self._curves(trial.params)
+
+
+@dataclass(slots=True)
+class _Run:
+    task: Task
+    trial: Trial
+    steps: Steps
+    due: object = None  # what it reports when its time has come
+    step: int = 0
+    ordered: Outcome | None = None
+
+
+class SimulatedExecutor:
+    """Runs trials on a clock of its own that jumps from event to event.
+
+    An objective is a generator function (or `Replay`): it yields `(seconds, metrics)` for each
+    of its steps and may return a result; the last metrics are the result otherwise. `None` for
+    the metrics lets time pass without a report. A plain function works as well where
+    `duration` says how long it takes; its own reports are all served at its start.
+
+    Events at the same time come in the order of trial numbers, so a run is deterministic.
+
+    Args:
+        slots: trials at a time.
+        duration: params -> the seconds that a plain function takes.
+
+    Attributes:
+        clock: virtual seconds since the executor was made.
+        runs_in_caller: `True`.
+
+    Raises:
+        InvalidArgument: `slots` is no whole number from 1.
+    """
+
+    def __init__(
+        self, slots: int = 1, *, duration: Callable[[Params], float] | None = None
+    ) -> None:
+        if isinstance(slots, bool) or not isinstance(slots, int) or slots < 1:
+            raise InvalidArgument(f"slots={slots!r}, expected a whole number from 1.")
+        self.slots = slots
+        self.runs_in_caller = True
+        self.clock = 0.0
+        self._duration = duration
+        self._objective: Callable[..., Any] | None = None
+        self._on_report: ReportHandler | None = None
+        self._runs: dict[int, _Run] = {}
+        self._events: list[tuple[float, int]] = []
+        self._ended: list[Ended] = []
+        self._active: int | None = None
+
+    def open(self, objective: Callable[..., Any], on_report: ReportHandler) -> None:
+        """Prepare to run tasks of one objective.
+
+        Raises:
+            InvalidArgument: a plain function, and no `duration` was given.
+        """
+        call = inspect.getattr_static(type(objective), "__call__", None)  # of a Replay
+        is_steps = inspect.isgeneratorfunction(objective) or inspect.isgeneratorfunction(call)
+        if self._duration is None and not is_steps:
+            raise InvalidArgument(
+                f"the objective {objective!r} is no generator function, so nothing says how long "
+                "it takes; yield (seconds, metrics), or give SimulatedExecutor(duration=...)."
+            )
+        self._objective, self._on_report = objective, on_report
+
+    def start(self, task: Task) -> None:
+        """Start a task now, on the virtual clock."""
+
+        def send(report: Report) -> Decision:
+            assert self._on_report is not None, "open() comes first"
+            decision = self._on_report(task.number, report)
+            return Decision("stop", run.ordered.reason) if run.ordered else decision
+
+        trial = Trial(task, send)
+        run = _Run(task, trial, self._steps(trial))
+        self._runs[task.number] = run
+        try:
+            self._resume(run)
+        except BaseException:
+            del self._runs[task.number]
+            raise
+
+    def poll(self, timeout_s: float) -> list[Ended]:
+        """Advance the clock until a task ends and return all that end at that time.
+
+        Never waits: `timeout_s` is of the real clock, which this executor does not look at.
+        """
+        while self._events and (not self._ended or self._events[0][0] <= self.clock):
+            self.clock, number = heapq.heappop(self._events)
+            self._resume(self._runs[number])
+        ended, self._ended = self._ended, []
+        return sorted(ended, key=lambda e: e.number)
+
+    def stop(self, number: int, outcome: Outcome) -> None:
+        """End a running task now, with this outcome."""
+        run = self._runs.get(number)
+        if run is None:
+            return
+        run.ordered = outcome
+        if number != self._active:
+            self._events = [e for e in self._events if e[1] != number]
+            heapq.heapify(self._events)
+            self._end(run, outcome)
+
+    def close(self) -> None:
+        """End whatever runs."""
+        for run in self._runs.values():
+            run.steps.close()
+        self._runs.clear()
+        self._events.clear()
+        self._ended.clear()
+
+    def _steps(self, trial: Trial) -> Steps:
+        assert self._objective is not None, "open() comes first"
+        result = self._objective(trial)
+        if inspect.isgenerator(result):
+            result = yield from result
+        elif self._duration is not None:
+            yield self._duration(trial.params), None
+        return result
+
+    def _resume(self, run: _Run) -> None:
+        """Report what is due, and run to the next yield or to the end."""
+        pause: float | None = None
+
+        def until_next_yield(trial: Trial) -> Any:
+            nonlocal pause
+            if run.due is not None:
+                trial.report(run.due, run.step)
+                run.step += 1
+            try:
+                step = next(run.steps)
+            except StopIteration as end:
+                reported: Mapping[str, float] | None = None
+                if trial.last_report is not None:
+                    reported = trial.last_report.metrics
+                return reported if end.value is None else end.value
+            pause, run.due = _checked(step)
+            return None
+
+        self._active = run.task.number
+        try:
+            outcome, raised = run_objective(until_next_yield, run.trial)
+        finally:
+            self._active = None
+        if run.ordered is not None:
+            self._end(run, run.ordered)
+        elif pause is None:
+            self._end(run, outcome, raised)
+        else:
+            heapq.heappush(self._events, (self.clock + pause, run.task.number))
+
+    def _end(self, run: _Run, outcome: Outcome, exception: BaseException | None = None) -> None:
+        run.steps.close()
+        del self._runs[run.task.number]
+        self._ended.append(Ended(run.task.number, run.task.epoch, outcome, exception))
+
+
+def _checked(step: object) -> tuple[float, object]:
+    if isinstance(step, tuple) and len(step) == 2:
+        seconds, metrics = step
+        is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        if is_number and math.isfinite(seconds) and seconds >= 0:
+            return float(seconds), metrics
+    raise InvalidArgument(f"the objective yielded {step!r}, expected (seconds from 0, metrics).")
