@@ -61,15 +61,14 @@ class GridSampler:
             InvalidSpace: next to no combination satisfies the constraints of the space.
         """
         grid = Grid(view.space, self.n_points)
-        not_ours = {t.number for t in view.history if t.sampler == "user" or "fixed" in t.evidence}
-        not_ours |= set(view.fixed)
+        not_ours = {t.number for t in view.history if t.sampler == "user"} | set(view.fixed)
         return [self._propose(view, grid, k, k - sum(j < k for j in not_ours)) for k in numbers]
 
     def _propose(self, view: StudyView, grid: Grid, number: int, index: int) -> Proposal:
         fixed = held(view, number)
         if fixed:
             point = _filled(view, number, fixed)
-            return Proposal(point, self.name, "the user's values, with defaults", {"fixed": True})
+            return Proposal(point, self.name, "the user's values, with defaults")
         rank = self._rank(view, grid, index)
         point = grid.point(rank)
         return Proposal(point, self.name, f"grid point {rank + 1} of {grid.size}", {"rank": rank})

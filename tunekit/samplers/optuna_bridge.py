@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from tunekit.samplers.optuna_codec import Codec
+    from tunekit.samplers.optuna_storage import ToldStorage
 
 SHORT = {
     "tpe": "TPESampler",
@@ -39,6 +40,7 @@ SHORT = {
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "TPESampler": {"multivariate": True, "group": True, "constant_liar": True},
+    "QMCSampler": {"scramble": True},  # else every study has the same points
 }
 
 TRIES = 8
@@ -135,6 +137,30 @@ class OptunaSampler:
         fixed: Params | None,
         rng: np.random.Generator,
     ) -> tuple[Params, dict[str, Any]]:
+        codec = self._codec_of(view.space)
+        point, storage = self._ask_once(view, number, told, attrs, fixed, rng)
+        if self._class.__name__ == "QMCSampler":
+            # It counts its points in a note on the study, which two processes would read alike.
+            # Under the same name as the note, the number of the trial takes the counter's place.
+            counted = {key: number - 1 for key in storage.noted}
+            point, _ = self._ask_once(view, number, told, counted, fixed, rng)
+            return point, {}
+        assert storage.asked is not None
+        notes = storage.asked.system_attrs.items()
+        noted = {k: v for k, v in notes if not k.startswith(_SHARED)}
+        if not noted and not storage.noted:
+            return point, {}
+        return point, {"space": codec.fingerprint, "trial": noted, "study": storage.noted}
+
+    def _ask_once(
+        self,
+        view: StudyView,
+        number: int,
+        told: list[FrozenTrial],
+        attrs: Mapping[str, Any],
+        fixed: Params | None,
+        rng: np.random.Generator,
+    ) -> tuple[Params, ToldStorage]:
         from tunekit.samplers.optuna_storage import told_study
 
         codec = self._codec_of(view.space)
@@ -144,13 +170,7 @@ class OptunaSampler:
                 told, view.objectives, sampler=sampler, attrs=attrs, number=number
             )
             trial = study.ask()
-            point = walk(view.space, keeping(fixed, lambda p, _: codec.ask(trial, p)))
-        assert storage.asked is not None
-        notes = storage.asked.system_attrs.items()
-        noted = {k: v for k, v in notes if not k.startswith(_SHARED)}
-        if not noted and not storage.noted:
-            return point, {}
-        return point, {"space": codec.fingerprint, "trial": noted, "study": storage.noted}
+            return walk(view.space, keeping(fixed, lambda p, _: codec.ask(trial, p))), storage
 
     def _fresh(self, study_seed: int, rng: np.random.Generator) -> BaseSampler:
         """Return a new sampler whose randomness comes from one trial's stream."""

@@ -31,7 +31,7 @@ from tunekit.trial import MetricConstraint, TrialRecord, TrialState
 SPECIAL = "#special"
 """Added to a path: the switch between special values and the range of a parameter."""
 
-_RUNNING = (TrialState.WAITING, TrialState.RUNNING, TrialState.PAUSED)
+_RUNNING = (TrialState.RUNNING, TrialState.PAUSED)
 
 # All that the optimisers of the package cmaes are made of; it holds data only.
 _HARMLESS = {
@@ -51,9 +51,9 @@ _HARMLESS = {
 class Codec:
     """The parameters of a space as Optuna's, in both directions.
 
-    A choice goes by its position: Optuna compares choices with `==`, which takes `True` for 1.
-    An ordered categorical is an integer. A parameter with special values is asked in two steps:
-    first which special value, or the range; then, if so, the number.
+    A choice goes by its position, whatever its value; an ordered categorical is an integer. A
+    parameter with special values is asked in two steps: first which special value, or the
+    range; then, if so, the number.
     """
 
     def __init__(self, space: Space) -> None:
@@ -143,12 +143,12 @@ def _suggest(trial: optuna.Trial, name: str, d: BaseDistribution) -> Any:
 
 
 def told_trial(record: TrialRecord, history: History, codec: Codec) -> FrozenTrial | None:
-    """Return a trial as Optuna's, or `None` while its params are not known.
+    """Return a trial as Optuna's, or `None` while its params are not known or it only waits.
 
-    Finite results are COMPLETE, stopped trials PRUNED with what they measured last, those that
-    have not ended RUNNING, all others FAIL (which Optuna's samplers pass over).
+    Finite results are COMPLETE, stopped trials PRUNED with what they measured last, running and
+    paused ones RUNNING, all others FAIL (which Optuna's samplers pass over).
     """
-    if record.params is None:
+    if record.params is None or record.state is TrialState.WAITING:
         return None
     params, distributions = codec.told(record.params)
     trial = FrozenTrial(

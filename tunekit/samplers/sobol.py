@@ -70,7 +70,8 @@ class SobolSampler:
         """Return point `number`; to go on from the last one is cheap, to go back is not dear."""
         if self._sequence is None or self._key != (seed, n_dimensions):
             self._key = (seed, n_dimensions)
-            self._sequence = qmc.Sobol(n_dimensions, scramble=True, seed=stream(seed, SCRAMBLE))
+            key = int(stream(seed, SCRAMBLE).integers(2**63))
+            self._sequence = qmc.Sobol(n_dimensions, scramble=True, seed=key)
         if self._sequence.num_generated > number:
             self._sequence.reset()
         if self._sequence.num_generated < number:

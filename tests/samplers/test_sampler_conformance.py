@@ -1,0 +1,90 @@
+"""Every sampler under the conformance suite that ships with tunekit."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from tunekit.samplers.grid import GridSampler
+from tunekit.samplers.optuna_bridge import OptunaSampler
+from tunekit.samplers.random import RandomSampler
+from tunekit.samplers.sobol import SobolSampler
+from tunekit.testing.samplers import SamplerConformance
+
+
+class TestRandom(SamplerConformance):
+    learns = False
+
+    @pytest.fixture
+    def make_sampler(self):
+        return RandomSampler
+
+
+class TestSobol(SamplerConformance):
+    learns = False
+
+    @pytest.fixture
+    def make_sampler(self):
+        return SobolSampler
+
+
+class TestGrid(SamplerConformance):
+    learns = False
+
+    @pytest.fixture
+    def make_sampler(self):
+        return GridSampler
+
+
+class TestOptunaTpe(SamplerConformance):
+    @pytest.fixture
+    def make_sampler(self):
+        return OptunaSampler
+
+
+class TestOptunaUnivariateTpe(SamplerConformance):
+    @pytest.fixture
+    def make_sampler(self):
+        return partial(OptunaSampler, "TPESampler", multivariate=False, n_startup_trials=5)
+
+
+class TestOptunaCmaEs(SamplerConformance):
+    several_objectives = False
+
+    @pytest.fixture
+    def make_sampler(self):
+        return partial(OptunaSampler, "cmaes", n_startup_trials=3)
+
+
+class TestOptunaNsga2(SamplerConformance):
+    @pytest.fixture
+    def make_sampler(self):
+        return partial(OptunaSampler, "nsgaii", population_size=4)
+
+
+class TestOptunaNsga3(SamplerConformance):
+    @pytest.fixture
+    def make_sampler(self):
+        return partial(OptunaSampler, "nsgaiii", population_size=4)
+
+
+class TestOptunaQmc(SamplerConformance):
+    @pytest.fixture
+    def make_sampler(self):
+        return partial(OptunaSampler, "qmc")
+
+
+class TestOptunaRandom(SamplerConformance):
+    @pytest.fixture
+    def make_sampler(self):
+        return partial(OptunaSampler, "random")
+
+
+@pytest.mark.slow
+class TestOptunaGp(SamplerConformance):
+    n_trials = 11
+
+    @pytest.fixture
+    def make_sampler(self):
+        return partial(OptunaSampler, "gp")
