@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 
+from tunekit.samplers.auto import AutoSampler
 from tunekit.samplers.grid import GridSampler
 from tunekit.samplers.optuna_bridge import OptunaSampler
 from tunekit.samplers.random import RandomSampler
@@ -88,3 +89,15 @@ class TestOptunaGp(SamplerConformance):
     @pytest.fixture
     def make_sampler(self):
         return partial(OptunaSampler, "gp")
+
+
+class TestAuto(SamplerConformance):
+    @pytest.fixture
+    def make_sampler(self):
+        return AutoSampler
+
+
+class TestAutoWithLargeBudget(SamplerConformance):
+    @pytest.fixture
+    def make_sampler(self):
+        return partial(AutoSampler, budget=2000)
