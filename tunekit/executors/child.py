@@ -46,7 +46,7 @@ class Child:
 
     def __init__(self, env: Mapping[str, str], guard: Guard) -> None:
         ours, theirs = socket.socketpair()
-        argv = [str(theirs.fileno()), str(os.getpid()), json.dumps(sys.path)]
+        argv = [str(theirs.fileno()), str(os.getpid()), json.dumps([str(p) for p in sys.path])]
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
                 [sys.executable, "-c", _BOOT, *argv],

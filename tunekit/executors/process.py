@@ -298,4 +298,5 @@ def _is_importable(name: str) -> bool:
     top = name.partition(".")[0]
     if top == "__main__" or top in sys.builtin_module_names:
         return True  # cloudpickle ships __main__ by value on its own
-    return any(f.find_spec(top, None) is not None for f in sys.meta_path)
+    finders = (getattr(f, "find_spec", None) for f in sys.meta_path)
+    return any(find is not None and find(top, None) is not None for find in finders)
