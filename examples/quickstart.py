@@ -1,26 +1,17 @@
-"""The ten lines of the README: a space with a branch, a study in a file, the best params."""
-
-import math
+"""The ten lines of README.md: a choice that opens parameters, a study in a file, its best."""
 
 import tunekit as tk
 
-space = tk.Space(
-    shape=tk.Categorical(
-        {
-            "bowl": tk.Space(x=tk.Float(-5, 5), y=tk.Float(-5, 5)),
-            "wave": tk.Space(frequency=tk.Float(0.1, 10, log=True)),
-        }
-    )
-)
+svm = tk.Space(C=tk.Float(1e-3, 1e3, log=True), gamma=tk.Float(1e-4, 1e1, log=True))
+forest = tk.Space(trees=tk.Int(10, 500, log=True), depth=tk.Int(2, 32))
+space = tk.Space(model=tk.Categorical({"svm": svm, "forest": forest}))
 
 
-def objective(trial: tk.Trial) -> float:
+def error(trial):  # stands for a training: a forest of depth 12 is best
     p = trial.params
-    if p["shape"] == "bowl":
-        return (p["x"] - 1) ** 2 + (p["y"] + 2) ** 2
-    return 2 + math.sin(p["frequency"])
+    return 0.2 + 1 / (5 + p["C"]) if p["model"] == "svm" else 0.1 + abs(p["depth"] - 12) / 100
 
 
-study = tk.study("quickstart", space=space, storage="sqlite:///quickstart.db", seed=1)
-study.optimize(objective, n_trials=50)
-print(f"best: {study.best_value:.3f} with {study.best_params}")
+study = tk.study("first", space=space, objectives="error", storage="sqlite:///first.db", seed=1)
+study.optimize(error, n_trials=40)
+print(study.best_params["model"], round(study.best_value, 2))

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+import tunekit
+from tunekit.storages.urls import open_storage
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
@@ -32,7 +35,9 @@ def test_the_example_runs_and_prints_a_result(script: str, tmp_path: Path) -> No
 def test_the_quickstart_goes_on_with_the_study_that_it_finds(tmp_path: Path) -> None:
     first = run([sys.executable, str(EXAMPLES / "quickstart.py")], tmp_path)
     second = run([sys.executable, str(EXAMPLES / "quickstart.py")], tmp_path)
-    assert value_of(second) <= value_of(first) < 1.0
+    assert first == second == "forest 0.1\n"
+    (study,) = open_storage(f"sqlite:///{tmp_path / 'first.db'}").list_studies()
+    assert study.n_trials == 80
 
 
 def test_the_ported_script_differs_in_its_import_and_its_constructor_only() -> None:
@@ -53,17 +58,6 @@ def test_a_program_in_another_language_is_tuned_through_the_shell(tmp_path: Path
     url = f"sqlite:///{tmp_path / 'shell.db'}"
     script = EXAMPLES / "shell_command" / "run.sh"
     run(["sh", str(script)], tmp_path, TRIALS="6", TUNEKIT_URL=url)
-    probe = (
-        "import tunekit as tk, os\n"
-        "from tunekit.storages.urls import open_storage\n"
-        "(record,) = open_storage(os.environ['TUNEKIT_URL']).list_studies()\n"
-        "study = tk.load_study(record.spec.name)\n"
-        "print(len(study.trials), sorted(study.best_trial.metrics))"
-    )
-    out = run([sys.executable, "-c", probe], tmp_path, TUNEKIT_URL=url)
-    assert out.strip() == "6 ['cost', 'loss']"
-
-
-def value_of(output: str) -> float:
-    """Return the best value that the quickstart printed."""
-    return float(output.split()[1])
+    study = tunekit.load_study("shell", storage=url)
+    assert len(study.trials) == 6
+    assert set(study.best_trial.metrics) == {"loss", "cost"}

@@ -36,6 +36,11 @@ def test_the_python_blocks_run_in_order_and_print_what_is_shown(tmp_path: Path) 
     assert done.stdout == "".join(outputs)
 
 
+def test_the_quickstart_is_the_code_of_the_readme() -> None:
+    (code,) = [text for language, text in blocks() if language == "python"]
+    assert (README.parent / "examples" / "quickstart.py").read_text().endswith(f'"""\n\n{code}')
+
+
 def test_the_commands_shown_exist() -> None:
     makefile = (README.parent / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
