@@ -49,7 +49,7 @@ def emit_list(
     if form in (ListFormat.JSON, ListFormat.YAML) and fields is None:
         _document({key: [plain(r) for r in records]}, form)
         return
-    known = list(dict.fromkeys(name for row in flat for name in row))
+    known = _columns(flat)
     if fields is not None:
         chosen = _chosen(fields, known) if flat else []
     else:
@@ -87,7 +87,13 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         table.add_column(header[i] if header else "", overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))  # Text: a "[" in a name is no markup
-    console.print(table)
+    if console.is_terminal:
+        console.print(table)
+        return
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        typer.echo(line.rstrip())
 
 
 def stdout_console() -> Console:
@@ -143,6 +149,13 @@ def moment(seconds: float | None) -> str | None:
     if seconds is None:
         return None
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _columns(rows: Sequence[Record]) -> list[str]:
+    """Return all names that rows have, those of one group (`params.*`) side by side."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    groups = list(dict.fromkeys(name.partition(".")[0] for name in names))
+    return sorted(names, key=lambda name: groups.index(name.partition(".")[0]))
 
 
 def _chosen(fields: str, known: Sequence[str]) -> list[str]:
