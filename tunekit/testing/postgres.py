@@ -66,13 +66,22 @@ class PostgresServer:
     def new_database(self) -> str:
         """Create an empty database and return its URL."""
         name = next(self._names)
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "tunekit", name)
+        self._execute(f"CREATE DATABASE {name}")
         return self.url(name)
 
     def drop_database(self, url: str) -> None:
         """Drop a database, also one that somebody still uses."""
-        name = url.rsplit("/", 1)[1]
-        self._run("dropdb", "-f", "-h", "127.0.0.1", "-p", str(self.port), "-U", "tunekit", name)
+        self._execute(f"DROP DATABASE {url.rsplit('/', 1)[1]} WITH (FORCE)")
+
+    def _execute(self, statement: str) -> None:
+        import psycopg2
+
+        connection = psycopg2.connect(self.url("postgres"))
+        try:
+            connection.autocommit = True  # neither statement may run in a transaction
+            connection.cursor().execute(statement)
+        finally:
+            connection.close()
 
     def _run(self, program: str, *arguments: object) -> None:
         command = [str(self._binaries / program), *map(str, arguments)]
