@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, null, select, update
+from sqlalchemy import Connection, delete, func, insert, null, select, update
 from sqlalchemy.exc import IntegrityError
 
 from tunekit.spaces import Space
@@ -35,8 +35,6 @@ from tunekit.storages.rows import (
     written,
 )
 from tunekit.storages.schema import (
-    IS_RUNNING,
-    TRIAL_COLUMNS,
     clock,
     events,
     reports,
@@ -44,47 +42,21 @@ from tunekit.storages.schema import (
     trials,
 )
 from tunekit.storages.schema import spaces as space_versions
-from tunekit.storages.statements import ADD_EVENT, ADD_TRIAL, TAKE
+from tunekit.storages.statements import (
+    ADD_EVENT,
+    ADD_TRIAL,
+    CHANGES,
+    EVENTS,
+    EXPIRE,
+    REPORTS,
+    SOME_REPORTS,
+    STUDIES,
+    STUDY,
+    TAKE,
+)
 from tunekit.trial import Report, StudyRecord, StudySpec, StudyState, TrialState
 
 CHUNK = 500
-_CHANGES = (
-    select(*TRIAL_COLUMNS)
-    .where(trials.c.study_id == bindparam("study"), trials.c.seq > bindparam("after"))
-    .order_by(trials.c.seq)
-)
-_EVENTS = (
-    select(events.c.seq, events.c.kind, events.c.number, events.c.at, events.c.data)
-    .where(events.c.study_id == bindparam("study"), events.c.seq > bindparam("after"))
-    .order_by(events.c.seq)
-    .limit(bindparam("n"))
-)
-_REPORTS = (
-    select(reports.c.number, reports.c.step, reports.c.metrics)
-    .where(reports.c.study_id == bindparam("study"))
-    .order_by(reports.c.number, reports.c.step)
-)
-_SOME_REPORTS = _REPORTS.where(reports.c.number.in_(bindparam("numbers", expanding=True)))
-_STUDIES = (
-    select(studies, space_versions.c.space)
-    .outerjoin(
-        space_versions,
-        (space_versions.c.study_id == studies.c.id)
-        & (space_versions.c.version == studies.c.space_version),
-    )
-    .order_by(studies.c.name)
-)
-_STUDY = _STUDIES.where(studies.c.name == bindparam("name"))
-_EXPIRE = (
-    update(trials)
-    .where(
-        trials.c.study_id == bindparam("study"),
-        trials.c.number == bindparam("n"),
-        trials.c.epoch == bindparam("e"),
-        IS_RUNNING,
-    )
-    .values(lease_until=0.0)
-)
 
 
 class SQLStorage:
@@ -121,7 +93,7 @@ class SQLStorage:
         space = None if spec.space is None else encode(space_to_dict(spec.space))
 
         def work(c: Connection) -> None:
-            if c.execute(_STUDY, {"name": spec.name}).first() is not None:
+            if c.execute(STUDY, {"name": spec.name}).first() is not None:
                 raise study_exists(spec.name)
             made = insert(studies).values(created=clock()).returning(studies.c.id)
             study_id = c.execute(made, row).scalar_one()
@@ -137,14 +109,14 @@ class SQLStorage:
 
     def get_study(self, name: str) -> StudyRecord:
         """Return the study as it stands now, or raise `UnknownStudy`."""
-        row = self._db.read(lambda c: c.execute(_STUDY, {"name": name}).first())
+        row = self._db.read(lambda c: c.execute(STUDY, {"name": name}).first())
         if row is None:
             raise self._unknown(name)
         return self._study_record(row)
 
     def list_studies(self) -> list[StudyRecord]:
         """Return all studies by name."""
-        rows = self._db.read(lambda c: c.execute(_STUDIES).all())
+        rows = self._db.read(lambda c: c.execute(STUDIES).all())
         return sorted((self._study_record(r) for r in rows), key=lambda r: r.spec.name)
 
     def delete_study(self, name: str) -> None:
@@ -309,12 +281,12 @@ class SQLStorage:
         """End the leases `(number, epoch)` now; for workers that are known to be dead."""
         rows = [{"study": study_id, "n": number, "e": epoch} for number, epoch in leases]
         if rows:
-            self._db.write(lambda c: c.execute(_EXPIRE, rows) and None)
+            self._db.write(lambda c: c.execute(EXPIRE, rows) and None)
 
     def changes(self, study_id: int, after: int = 0) -> Changes:
         """Return every trial that changed after the cursor."""
         bound = {"study": study_id, "after": after}
-        records = trial_records(self._db.read(lambda c: c.execute(_CHANGES, bound).all()))
+        records = trial_records(self._db.read(lambda c: c.execute(CHANGES, bound).all()))
         if not records and after == 0:
             self._check_study(study_id)
         return Changes(tuple(records), records[-1].seq if records else after)
@@ -326,13 +298,13 @@ class SQLStorage:
 
         def work(c: Connection) -> dict[int, tuple[Report, ...]]:
             if numbers is None:
-                rows = c.execute(_REPORTS, {"study": study_id}).all()
+                rows = c.execute(REPORTS, {"study": study_id}).all()
                 return reports_by_number([tuple(r) for r in rows])
             out: dict[int, tuple[Report, ...]] = {}
             asked = sorted(set(numbers))
             for i in range(0, len(asked), CHUNK):
                 bound = {"study": study_id, "numbers": asked[i : i + CHUNK]}
-                rows = c.execute(_SOME_REPORTS, bound).all()
+                rows = c.execute(SOME_REPORTS, bound).all()
                 out |= reports_by_number([tuple(r) for r in rows])
             return out
 
@@ -341,7 +313,7 @@ class SQLStorage:
     def events(self, study_id: int, after: int = 0, limit: int = 1000) -> list[Event]:
         """Return the study's log after the cursor, in order, at most `limit` entries."""
         bound = {"study": study_id, "after": after, "n": limit}
-        rows = self._db.read(lambda c: c.execute(_EVENTS, bound).all())
+        rows = self._db.read(lambda c: c.execute(EVENTS, bound).all())
         data = decode_all(r.data for r in rows)
         return [Event(*r[:4], d or {}) for r, d in zip(rows, data, strict=True)]
 

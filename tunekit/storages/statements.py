@@ -1,11 +1,21 @@
-"""The SQL statements of an exchange, built once; SQLAlchemy caches their compiled form."""
+"""The SQL statements, built once; SQLAlchemy caches their compiled form."""
 
 from __future__ import annotations
 
 from sqlalchemy import bindparam, case, func, null, or_, select, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from tunekit.storages.schema import IS_RUNNING, IS_WAITING, clock, events, reports, studies, trials
+from tunekit.storages.schema import (
+    IS_RUNNING,
+    IS_WAITING,
+    TRIAL_COLUMNS,
+    clock,
+    events,
+    reports,
+    spaces,
+    studies,
+    trials,
+)
 
 _t = trials.c
 _THIS_STUDY = studies.c.id == bindparam("study")
@@ -125,3 +135,40 @@ UPSERTS = {
     )
     for name, insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
 }
+
+CHANGES = (
+    select(*TRIAL_COLUMNS)
+    .where(trials.c.study_id == bindparam("study"), trials.c.seq > bindparam("after"))
+    .order_by(trials.c.seq)
+)
+EVENTS = (
+    select(events.c.seq, events.c.kind, events.c.number, events.c.at, events.c.data)
+    .where(events.c.study_id == bindparam("study"), events.c.seq > bindparam("after"))
+    .order_by(events.c.seq)
+    .limit(bindparam("n"))
+)
+REPORTS = (
+    select(reports.c.number, reports.c.step, reports.c.metrics)
+    .where(reports.c.study_id == bindparam("study"))
+    .order_by(reports.c.number, reports.c.step)
+)
+SOME_REPORTS = REPORTS.where(reports.c.number.in_(bindparam("numbers", expanding=True)))
+STUDIES = (
+    select(studies, spaces.c.space)
+    .outerjoin(
+        spaces,
+        (spaces.c.study_id == studies.c.id) & (spaces.c.version == studies.c.space_version),
+    )
+    .order_by(studies.c.name)
+)
+STUDY = STUDIES.where(studies.c.name == bindparam("name"))
+EXPIRE = (
+    update(trials)
+    .where(
+        trials.c.study_id == bindparam("study"),
+        trials.c.number == bindparam("n"),
+        trials.c.epoch == bindparam("e"),
+        IS_RUNNING,
+    )
+    .values(lease_until=0.0)
+)
