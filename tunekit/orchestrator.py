@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, Protocol, TypeAlias
 from uuid import uuid4
 
@@ -29,6 +30,7 @@ REPORT_BATCH = 20
 FLUSH_S = 0.5
 POLL_S = 0.5
 WAIT_S = 0.2
+LOOK_S = 1.0
 INTERRUPTED = "interrupted; runs again on resume"
 CANCELLED = Outcome(TrialState.CANCELLED, reason="the study was cancelled")
 
@@ -114,12 +116,12 @@ class Orchestrator:
         self._epochs: dict[int, int] = {}
         self._strays: list[int] = []
         self._curves: dict[int, list[Report]] = {}
-        self._last_flush = time.monotonic()
+        self._last_flush = self._last_look = time.monotonic()
         self._started = 0
         self._wish = StudyState.ACTIVE
         self._failure: BaseException | None = None
         self._exhausted = False
-        self._interrupts = Interrupts(self._say)
+        self._interrupts = Interrupts(partial(self._say, level=logging.WARNING))
 
     def run(self, objective: Callable[..., Any]) -> Ending:
         """Run until a goal is reached, the study is stopped, or somebody interrupts.
@@ -173,6 +175,8 @@ class Orchestrator:
         if self._is_flush_due():
             self._gather_reports()
         if not want and not self._outbox:
+            if time.monotonic() - self._last_look >= LOOK_S:
+                self._look()
             return False
         leases = self._exchange(want)
         if not leases:
@@ -196,6 +200,7 @@ class Orchestrator:
             lease_s=self.settings.lease_s,
         )
         self._wish = answer.study_state
+        self._last_look = time.monotonic()
         self._digest(outbox, answer.statuses)
         return answer.leases
 
@@ -245,7 +250,11 @@ class Orchestrator:
                 self._failure.__cause__ = raised
         self._outbox.append(Tell(number, epoch, outcome, uuid4().hex))
         if outcome.state in (TrialState.FAILED, TrialState.DIVERGED, TrialState.STOPPED):
-            self._say(f"trial {number} {outcome.state}: {outcome.reason}")
+            is_loud = outcome.state is TrialState.FAILED
+            self._say(
+                f"trial {number} {outcome.state}: {outcome.reason}",
+                logging.WARNING if is_loud else logging.INFO,
+            )
 
     def _digest(self, outbox: Sequence[Operation], statuses: Sequence[str]) -> None:
         """Look at the answers to our writes and take over what changed in the study."""
@@ -294,9 +303,18 @@ class Orchestrator:
     def _wait_for_others(self) -> None:
         """Nothing to do now: the study is paused, or other workers hold the last trials."""
         time.sleep(WAIT_S)
-        self.ledger.refresh()
+        self._look()
         self.ledger.expire_dead()
+
+    def _look(self) -> None:
+        """See, without writing, what others want of the study and have done to our trials."""
+        self._last_look = time.monotonic()
         self._wish = self.ledger.storage.get_study(self.ledger.record.spec.name).state
+        self.ledger.refresh()
+        for number, ours in list(self._running.items()):
+            known = self.ledger.history.get(number)
+            if known is not None and (known.state.is_finished or known.epoch > ours.epoch):
+                self._lost(number)
 
     # Reports, stops and leases
 
@@ -339,7 +357,8 @@ class Orchestrator:
         if number in self._running:
             self._force(number, Outcome(TrialState.LOST, reason="its lease was lost"))
         else:
-            self._say(f"trial {number} was taken over or ended elsewhere; its result is dropped")
+            text = f"trial {number} was taken over or ended elsewhere; its result is dropped"
+            self._say(text, logging.WARNING)
 
     def _force(self, number: int, outcome: Outcome) -> None:
         """End a running trial with an outcome of ours, whatever its objective makes of it."""
@@ -372,10 +391,12 @@ class Orchestrator:
             return len(self.ledger.history) + self.goal.n_trials
         return None
 
-    def _say(self, text: str) -> None:
-        log.info(text)
+    def _say(self, text: str, level: int = logging.INFO) -> None:
+        """Tell the person: by the display where there is one, else by the log."""
         if self.progress is not None:
             self.progress.event(text)
+        else:
+            log.log(level, text)
 
 
 class _Heart:

@@ -41,11 +41,12 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A task is over."""
+    """A task is over; `exception` is what its objective raised, if that could be brought over."""
 
     number: int
     epoch: int
     outcome: Outcome
+    exception: BaseException | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,14 @@ class Limits:
 
 
 class Executor(Protocol):
-    """Runs tasks, up to `slots` at a time."""
+    """Runs tasks, up to `slots` at a time.
+
+    Attributes:
+        runs_in_caller: `start` runs the objective to its end on the calling thread.
+    """
 
     slots: int
+    runs_in_caller: bool
 
     def open(self, objective: Callable[..., Any], on_report: ReportHandler) -> None:
         """Prepare to run tasks of one objective.
