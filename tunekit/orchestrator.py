@@ -7,7 +7,6 @@ its lease ends, or at once where the claimant is seen to be dead.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,9 @@ from functools import partial
 from typing import Any, Literal, Protocol, TypeAlias
 from uuid import uuid4
 
-from tunekit.errors import ObjectiveFailed, SpaceExhausted, StorageUnreachable
+from tunekit.errors import ObjectiveFailed, SpaceExhausted
 from tunekit.executors.base import Ended, Executor
+from tunekit.heart import Heart
 from tunekit.history import History
 from tunekit.interrupts import Interrupts
 from tunekit.ledger import Assignment, Ledger
@@ -139,7 +139,7 @@ class Orchestrator:
             self.progress.start(ledger.record.spec.name, ledger.history, self._goal_count())
         self.executor.open(objective, self._on_report)
         try:
-            with self._interrupts, _Heart(self._renew, self.settings.lease_s / 3):
+            with self._interrupts, Heart(self._renew, self.settings.lease_s / 3):
                 return self._loop(time.monotonic())
         finally:
             self.executor.close()
@@ -397,27 +397,3 @@ class Orchestrator:
             self.progress.event(text)
         else:
             log.log(level, text)
-
-
-class _Heart:
-    """Calls a function every so many seconds on a thread of its own while it is entered."""
-
-    def __init__(self, beat: Callable[[], None], every_s: float) -> None:
-        self._beat = beat
-        self._every_s = every_s
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="tunekit-heart", daemon=True)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *exc: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._done.wait(self._every_s):
-            try:
-                self._beat()
-            except StorageUnreachable as error:  # the next beat tries again
-                log.warning("leases were not renewed: %s", error)

@@ -17,6 +17,7 @@ from tunekit.executors.handle import Trial
 from tunekit.history import History
 from tunekit.ledger import Ledger
 from tunekit.orchestrator import Ending, Goal, Orchestrator, Progress, Settings
+from tunekit.replay import Difference, replay
 from tunekit.samplers.base import Sampler
 from tunekit.spaces import Params, Space
 from tunekit.spaces.versions import diff, fitted
@@ -343,6 +344,14 @@ class Study:
     def cancel_trial(self, number: int, reason: str = "cancelled by the user") -> bool:
         """End one unfinished trial as CANCELLED; return whether it was unfinished."""
         return self.storage.cancel_trial(self.id, number, reason)
+
+    def replay(self) -> list[Difference]:
+        """Ask the sampler again for every proposal; return those that come out otherwise.
+
+        Empty, however many processes ran the study and were killed, as long as the sampler is
+        what its contract says: a pure function of the seed and of what it saw.
+        """
+        return replay(self.storage, self.record(), self.sampler)
 
     # Taking it elsewhere
 
