@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
 
 from tunekit.errors import InvalidArgument, MissingExtra, SpaceExhausted
 from tunekit.samplers.base import Sampler, StudyView
@@ -18,7 +17,10 @@ SMALL = 32
 """Combinations up to which a discrete space is searched completely without a known budget."""
 
 N_START = 10
-"""Ended trials that a model needs; until then Sobol points cover the space."""
+"""Trials with a result that a model needs; until then Sobol points cover the space."""
+
+N_START_TREE = 16
+"""The same for a space with branches: seen once or twice, a good branch is dropped too early."""
 
 LARGE_BUDGET = 1000
 """Trials from which a genetic algorithm is worth its generations on several objectives."""
@@ -87,10 +89,11 @@ class AutoSampler:
     def _explore(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
         useful = (TrialState.COMPLETE, TrialState.STOPPED)
         n_ended = sum(t.state in useful for t in view.history)
-        if n_ended < N_START:
-            why = f"Sobol points until {N_START} trials have a result ({n_ended} have)"
+        n_start = N_START_TREE if any(p.conditions for p in view.space) else N_START
+        if n_ended < n_start:
+            why = f"Sobol points until {n_start} trials have a result ({n_ended} have)"
             return [_because(p, why) for p in self._sobol.suggest(view, numbers)]
-        name: Literal["tpe", "nsgaii"] = "tpe"
+        name = "tpe"
         why = f"a model learns from {n_ended} results"
         if len(view.objectives) > 1 and (self.budget or 0) >= LARGE_BUDGET:
             name = "nsgaii"
@@ -103,6 +106,7 @@ class AutoSampler:
 
     def _learner(self, name: str) -> Sampler:
         if name not in self._learners:
+            # The start is over when a learner is asked; it shall not draw at random once more.
             options = {"n_startup_trials": N_START} if name == "tpe" else {}
             self._learners[name] = OptunaSampler(name, **options)
         return self._learners[name]

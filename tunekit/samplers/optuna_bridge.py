@@ -68,8 +68,7 @@ class OptunaSampler:
 
     def __init__(self, name: str = "tpe", **options: Any) -> None:
         self.name = name
-        with _quiet():
-            self._class = _sampler_class(name)
+        self._class = _sampler_class(name)
         self._known = set(inspect.signature(self._class.__init__).parameters)
         self._options = {**_DEFAULTS.get(self._class.__name__, {}), **options}
         if self._options.get("multivariate") is False and "group" not in options:
@@ -164,7 +163,8 @@ class OptunaSampler:
         from tunekit.samplers.optuna_storage import told_study
 
         codec = self._codec_of(view.space)
-        with _quiet(), _needs(self.name):
+        # A deprecated option was told of when this sampler was made, not again in every trial.
+        with _quiet(FutureWarning), _needs(self.name):
             sampler = self._fresh(view.seed, rng)
             study, storage = told_study(
                 told, view.objectives, sampler=sampler, attrs=attrs, number=number
@@ -268,7 +268,7 @@ def _needs(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet(*more: type[Warning]) -> Iterator[None]:
     """Silence what Optuna says of its own experimental parts, here and nowhere else."""
     import optuna
 
@@ -277,6 +277,8 @@ def _quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            for category in more:
+                warnings.simplefilter("ignore", category)
             yield
     finally:
         optuna.logging.set_verbosity(verbosity)

@@ -167,7 +167,7 @@ def told_trial(record: TrialRecord, history: History, codec: Codec) -> FrozenTri
     if record.state in _RUNNING:
         trial.state = OptunaState.RUNNING
         return trial
-    values = [record.metrics.get(o.metric, math.nan) for o in history.objectives]
+    values = [float(record.metrics.get(o.metric, math.nan)) for o in history.objectives]
     slacks = {str(c): _slack(c, record) for c in history.constraints}
     finite = all(map(math.isfinite, values))
     bounded = all(map(math.isfinite, slacks.values()))

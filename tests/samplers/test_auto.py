@@ -1,0 +1,99 @@
+"""`auto` picks by rules that its reasons tell, and beats random search."""
+
+from __future__ import annotations
+
+import sys
+from statistics import median
+
+import pytest
+
+from tunekit.errors import InvalidArgument
+from tunekit.samplers.auto import AutoSampler
+from tunekit.samplers.random import RandomSampler
+from tunekit.spaces import Float, Int, Params, Space
+from tunekit.testing.samplers import TREE, TWO, random_trials, run, view_of
+from tunekit.trial import TrialState
+
+FLAT = Space(x=Float(-5, 5), y=Float(1e-4, 1, log=True), n=Int(1, 100))
+
+
+def reasons(space, n, **study):
+    return [t.sampler for t in run(AutoSampler(), space, n, **study)]
+
+
+def test_the_default_comes_first_then_sobol_then_a_model():
+    assert reasons(FLAT, 12) == ["auto"] + 9 * ["sobol"] + 2 * ["tpe"]
+    assert reasons(TREE, 18) == ["auto"] + 15 * ["sobol"] + 2 * ["tpe"]
+
+
+def test_every_proposal_says_who_and_why_in_one_line():
+    for view in (view_of(FLAT), view_of(FLAT, random_trials(FLAT, 20))):
+        for proposal in AutoSampler().suggest(view, [0, 20]):
+            assert proposal.reason.startswith("auto: ")
+            assert "\n" not in proposal.reason
+
+
+def test_pending_and_failed_trials_do_not_end_the_start():
+    for state in (TrialState.RUNNING, TrialState.FAILED):
+        view = view_of(FLAT, random_trials(FLAT, 30, state))
+        assert AutoSampler().suggest(view, [30])[0].sampler == "sobol"
+
+
+def test_a_small_discrete_space_is_searched_completely_then_goes_on():
+    space = Space(a=[1, 2, 3], b=bool, constraints=["a < 3 or b"])
+    trials = run(AutoSampler(), space, 7)
+    assert len({tuple((t.params or {}).items()) for t in trials[:5]}) == 5
+    assert [t.sampler for t in trials[:5]] == 5 * ["grid"]
+    assert trials[5].sampler != "grid"
+
+
+def test_a_budget_that_holds_the_grid_makes_it_complete():
+    space = Space(a=Int(1, 10), b=Int(1, 10))
+    view = view_of(space)
+    assert AutoSampler(budget=100).suggest(view, [5])[0].sampler == "grid"
+    assert AutoSampler(budget=99).suggest(view, [5])[0].sampler == "sobol"
+    assert AutoSampler().suggest(view, [5])[0].sampler == "sobol"
+
+
+def test_several_objectives_and_a_large_budget_are_bred():
+    view = view_of(TREE, random_trials(TREE, 20), objectives=TWO)
+    assert AutoSampler().suggest(view, [20])[0].sampler == "tpe"
+    assert AutoSampler(budget=2000).suggest(view, [20])[0].sampler == "nsgaii"
+
+
+def test_without_optuna_it_goes_on_and_says_how_to_get_better(monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    view = view_of(FLAT, random_trials(FLAT, 20))
+    proposal = AutoSampler().suggest(view, [20])[0]
+    assert proposal.sampler == "sobol"
+    assert "pip install 'tunekit[optuna]'" in proposal.reason
+
+
+@pytest.mark.parametrize("budget", [0, -3, 1.5, True, "many"])
+def test_a_budget_is_a_whole_number(budget):
+    with pytest.raises(InvalidArgument, match="budget"):
+        AutoSampler(budget=budget)
+
+
+def test_a_default_that_breaks_a_constraint_is_not_proposed():
+    space = Space(x=Float(0, 1, default=0.1), y=Float(0, 1), constraints=["x > 0.5"])
+    assert AutoSampler().suggest(view_of(space), [0])[0].sampler == "sobol"
+
+
+def test_auto_beats_random_search_clearly(monkeypatch):
+    """Medians of 5 seeds and 40 trials, of a smooth function in 4 dimensions."""
+    space = Space({f"x{i}": Float(-5, 5, default=4) for i in range(4)})
+
+    def sphere(params: Params) -> dict[str, float]:
+        return {"loss": sum((float(v) - 1 - i) ** 2 for i, v in enumerate(params.values()))}
+
+    monkeypatch.setattr("tunekit.testing.samplers.measured", sphere)
+
+    def best(make):
+        ends = []
+        for seed in range(5):
+            trials = run(make(), space, 40, seed=seed)
+            ends.append(min(t.metrics["loss"] for t in trials))
+        return median(ends)
+
+    assert best(AutoSampler) < 0.5 * best(RandomSampler)
