@@ -210,13 +210,15 @@ class Storage(Protocol):
     def set_space(self, study_id: int, space: Space, *, expected_version: int) -> int:
         """Store the next version of the space and return its number.
 
+        `expected_version` is the current one, 0 in a study that has none yet.
+
         Raises:
             TrialConflict: another process made a new version meanwhile.
         """
         ...
 
     def spaces(self, study_id: int) -> dict[int, Space]:
-        """Return all versions of the space by number; empty before one is known."""
+        """Return all versions of the space, numbered from 1; empty before one is known."""
         ...
 
     def enqueue(

@@ -1,0 +1,118 @@
+"""Whatever is done to a study, SQLite and memory answer the same and end in the same state."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from tunekit.spaces import Params
+from tunekit.storages.base import Claim, Operation, Release, Renew, Reports, Start, Tell
+from tunekit.storages.memory import MemoryStorage
+from tunekit.storages.urls import open_storage
+from tunekit.testing.storages.desk import Desk
+from tunekit.trial import Outcome, Proposal, Report, StudyState, TrialRecord, TrialState
+
+numbers = st.integers(0, 5)
+epochs = st.integers(1, 3)
+keys = st.sampled_from(["a", "b", "c"])
+finite_ends = st.sampled_from([s for s in TrialState if s.is_finished])
+attrs = st.dictionaries(st.sampled_from("xyz"), st.integers(0, 9), max_size=2)
+
+
+@st.composite
+def operations(draw: st.DrawFn) -> Operation:
+    held = draw(numbers), draw(epochs)
+    kind = draw(st.sampled_from([Start, Tell, Tell, Reports, Renew, Release]))
+    if kind is Start:
+        proposal = Proposal(Params(draw(attrs)), "random", evidence=draw(attrs))
+        return Start(*held, proposal, seen=draw(numbers), space_version=draw(epochs))
+    if kind is Tell:
+        outcome = Outcome(
+            draw(finite_ends),
+            {"loss": float(draw(numbers))},
+            "because",
+            params=draw(st.none() | attrs),
+            user_attrs=draw(attrs),
+        )
+        return Tell(*held, outcome, draw(keys))
+    if kind is Reports:
+        steps = draw(st.lists(numbers, max_size=4))
+        return Reports(*held, tuple(Report(s, {"loss": float(i)}) for i, s in enumerate(steps)))
+    return Renew(*held) if kind is Renew else Release(*held, "drained")
+
+
+class Twins(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.sqlite = open_storage(Path(self.folder.name) / "s.db")
+        self.desks = [Desk(s, max_retries=1) for s in (self.sqlite, MemoryStorage())]
+
+    def both(self, use: Callable[[Desk], Any]) -> None:
+        one, two = [use(desk) for desk in self.desks]
+        assert one == two
+
+    @rule(batch=st.lists(operations(), max_size=4), n=st.none() | st.integers(0, 3), key=keys)
+    def exchange(self, batch: list[Operation], n: int | None, key: str) -> None:
+        claim = None if n is None else Claim(n, key, max_trials=5)
+        self.both(lambda d: d.storage.exchange(d.id, "w", batch, claim=claim))
+
+    @rule(leases=st.lists(st.tuples(numbers, epochs), max_size=6))
+    def expire(self, leases: list[tuple[int, int]]) -> None:
+        self.both(lambda d: d.storage.expire(d.id, leases))
+
+    @rule(points=st.lists(attrs, max_size=2), noted=attrs)
+    def enqueue(self, points: list[dict[str, int]], noted: dict[str, int]) -> None:
+        self.both(lambda d: d.enqueue(*points, **noted))
+
+    @rule(number=numbers)
+    def cancel(self, number: int) -> None:
+        if number < len(self.desks[0].trials()):
+            self.both(lambda d: d.storage.cancel_trial(d.id, number, "by hand"))
+
+    @rule(number=numbers, noted=attrs)
+    def note(self, number: int, noted: dict[str, int]) -> None:
+        if number < len(self.desks[0].trials()):
+            self.both(lambda d: d.storage.set_trial_attrs(d.id, number, noted))
+
+    @rule(state=st.sampled_from(StudyState))
+    def set_state(self, state: StudyState) -> None:
+        self.both(lambda d: d.storage.set_state(d.id, state))
+
+    @invariant()
+    def they_show_the_same(self) -> None:
+        self.both(lambda d: [_timeless(t) for t in d.storage.changes(d.id).trials])
+        self.both(lambda d: d.storage.reports(d.id))
+        self.both(lambda d: [(e.seq, e.kind, e.number, e.data) for e in d.storage.events(d.id)])
+
+    def teardown(self) -> None:
+        self.sqlite.close()
+        self.folder.cleanup()
+
+
+def _timeless(t: TrialRecord) -> TrialRecord:
+    def known(moment: float | None) -> float | None:
+        return None if moment is None else 1.0
+
+    return replace(
+        t,
+        created=1.0,
+        started=known(t.started),
+        finished=known(t.finished),
+        lease_until=known(t.lease_until),
+    )
+
+
+TestTwins = Twins.TestCase
+TestTwins.settings = settings(
+    max_examples=12,
+    stateful_step_count=20,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
