@@ -94,7 +94,9 @@ def test_the_best_of_several_objectives_is_the_front(answer, cli):
     for a, b in ((1, 3), (2, 2), (3, 3)):
         study.tell(study.ask(), {"a": a, "b": b})
     assert [t["number"] for t in answer("studies", "best", "two")["best"]] == [0, 1]
-    assert cli("studies", "best", "two").stdout.startswith("number  a  b  params\n0       1  3  x=")
+    assert cli("studies", "best", "two").stdout.startswith(
+        "number  a  b  params\n0       1  3  x="
+    )
 
 
 def test_a_trial_is_shown_with_its_reports(answer, cli):
@@ -106,7 +108,8 @@ def test_a_trial_is_shown_with_its_reports(answer, cli):
 
 def test_a_state_filters_and_a_limit_takes_the_latest(answer):
     numbers = [
-        t["number"] for t in answer("trials", "ls", "s", "--state", "complete", "--limit", "1")["trials"]
+        t["number"]
+        for t in answer("trials", "ls", "s", "--state", "complete", "--limit", "1")["trials"]
     ]
     assert numbers == [1]
 
@@ -146,7 +149,10 @@ def test_a_study_is_removed_after_a_yes(cli, answer):
 def test_a_point_is_put_into_the_queue(cli, answer):
     result = cli("trials", "enqueue", "s", "model=b", "depth=7")
     assert result.stdout == "4\n"
-    assert answer("trials", "show", "s", "4")["trial"]["params"] == {"model": "b", "model.b.depth": 7}
+    assert answer("trials", "show", "s", "4")["trial"]["params"] == {
+        "model": "b",
+        "model.b.depth": 7,
+    }
 
 
 def test_a_waiting_trial_is_stopped_once(cli, answer):

@@ -169,7 +169,11 @@ def test_a_program_is_tuned_from_the_command_line(cli, answer):
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr
     (study,) = answer("studies", "ls")["studies"]
-    assert (study["name"], study["complete"], study["objectives"]) == ("any", 4, {"value": "minimize"})
+    assert (study["name"], study["complete"], study["objectives"]) == (
+        "any",
+        4,
+        {"value": "minimize"},
+    )
 
 
 def test_a_trial_beyond_its_time_is_killed_with_its_program(cli, answer):
@@ -178,7 +182,9 @@ def test_a_trial_beyond_its_time_is_killed_with_its_program(cli, answer):
         "--trial-timeout", "2s", "--", "sh", "-c", "echo $$ > pid; sleep 1000",
     )  # fmt: skip
     assert result.exit_code == 6
-    assert "exceeded its time limit" in answer("trials", "show", "hang", "0")["trial"]["end_reason"]
+    assert (
+        "exceeded its time limit" in answer("trials", "show", "hang", "0")["trial"]["end_reason"]
+    )
     assert not alive(int(Path("pid").read_text()))
 
 

@@ -40,6 +40,7 @@ def demo(
     Interrupt it or kill it, and start it again: it goes on where it was.
     """
     import os
+    from pathlib import Path
 
     # Two workers that each use all cores wait for each other; read when numpy is imported there.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -48,6 +49,13 @@ def demo(
     from tunekit.cli.demo_table import make_demo_progress
 
     study = _opened(storage, fresh=fresh)
+    recipe = {
+        "objective": "tunekit.cli.demo_pipeline:objective",
+        "space": "tunekit.cli.demo_pipeline:SPACE",
+        "trials": trials,
+        "workers": workers,
+    }
+    study.set_user_attr("run", {"folder": str(Path.cwd()), "settings": recipe})
     ending = study.optimize(
         objective,
         total_trials=trials,

@@ -42,8 +42,8 @@ SPACE = Space(
     model=Categorical(
         {
             "forest": Space(
-                n_estimators=Int(10, 150, log=True, default=50),
-                max_features=Float(0.05, 1.0, default=0.3),
+                n_estimators=Int(10, 100, log=True, default=50),
+                max_features=Float(0.05, 0.5, default=0.2),
                 max_depth=Int(2, 24, default=8),
             ),
             "svm": Space(

@@ -36,7 +36,7 @@ def branch_text(trial: TrialRecord) -> str:
     params: Mapping[str, object] = trial.params or {}
     kernel = params.get("model.svm.kernel")
     n_layers = params.get("model.network.layers")
-    detail = f" {kernel}" if kernel else f" {n_layers} layers" if n_layers else ""
+    detail = f" {kernel}" if kernel else f" x{n_layers}" if n_layers else ""
     return " > ".join(str(params.get(p, "?")) for p in ("scaler", "reduce", "model")) + detail
 
 

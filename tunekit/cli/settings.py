@@ -33,9 +33,7 @@ def _memory(value: object) -> object:
     try:
         return float(number) * _UNITS[unit]
     except (KeyError, ValueError):
-        raise ValueError(
-            f'{value!r} is no size of memory; write MiB or a text like "4G"'
-        ) from None
+        raise ValueError('expected a number of MiB or a text like "4G"') from None
 
 
 Seconds = Annotated[float, BeforeValidator(_duration), Field(gt=0, allow_inf_nan=False)]

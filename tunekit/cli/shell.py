@@ -16,6 +16,7 @@ No shell is between: the words are handed to the program as they are.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import re
@@ -211,7 +212,9 @@ def _failure(status: int, errors: IO[bytes]) -> str:
 @cache
 def _guard() -> Guard:
     """Return what kills programs whose worker was killed, one for each worker process."""
-    return Guard()
+    guard = Guard()
+    atexit.register(guard.close)
+    return guard
 
 
 def _end_group(process: subprocess.Popen[str]) -> None:

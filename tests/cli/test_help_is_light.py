@@ -1,0 +1,75 @@
+"""`--help` and completion load nothing heavy; proven by what a process has imported."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = (
+    "numpy",
+    "scipy",
+    "sqlalchemy",
+    "pydantic",
+    "sklearn",
+    "optuna",
+    "torch",
+    "pandas",
+    "yaml",
+)
+
+PROBE = """
+import sys
+sys.argv = ["tunekit", *{words!r}]
+try:
+    from tunekit.cli import main
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+print([m for m in {heavy!r} if m in sys.modules], file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "env"),
+    [
+        (["--help"], {}),
+        (["run", "--help"], {}),
+        (["--version"], {}),
+        (["completion", "show", "--shell", "zsh"], {}),
+        ([], {"_TUNEKIT_COMPLETE": "complete_bash", "COMP_WORDS": "tunekit stu", "COMP_CWORD": "1"}),
+        (
+            [],
+            {
+                "_TUNEKIT_COMPLETE": "complete_bash",
+                "COMP_WORDS": "tunekit pause ",  # a study name, where there is no database
+                "COMP_CWORD": "2",
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_nothing_heavy_is_imported(words, env):
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE.format(words=words, heavy=HEAVY)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **env},
+    )
+    assert done.stderr == "[]\n", done.stderr
+    if "COMP_CWORD" in env:
+        assert "studies" in done.stdout or env["COMP_CWORD"] == "2"
+    else:
+        assert done.stdout
+
+
+def test_a_command_that_needs_numpy_would_be_noticed(folder):
+    """The probe itself can fail: listing studies loads the storage."""
+    (folder / "tunekit.db").touch()
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE.format(words=["studies", "ls"], heavy=HEAVY)],
+        capture_output=True,
+        text=True,
+    )
+    assert "sqlalchemy" in done.stderr
