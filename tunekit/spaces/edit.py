@@ -125,8 +125,10 @@ def _mutated(domain: Domain, value: Scalar, rng: np.random.Generator, scale: flo
         return others[int(rng.integers(len(others)))]
     u = domain.to_unit(value) + rng.normal(0.0, scale)
     new = domain.from_unit(min(max(u, 0.0), 1.0))
-    if new == value:  # a step too small for the grid, or against a bound
-        return domain.from_unit(rng.random())
+    for _ in range(MAX_TRIES):
+        if new != value:
+            break
+        new = domain.from_unit(rng.random())  # the step was too small for the grid
     return new
 
 

@@ -63,6 +63,8 @@ def from_configspace(data: Mapping[str, Any]) -> Space:
         conditions: dict[str, dict[str, tuple[Scalar, ...]]] = {}
         for c in data.get("conditions") or ():
             _add_condition(c, leaves, conditions.setdefault(str(c["child"]), {}))
+        if unknown := [name for name in conditions if name not in leaves]:
+            raise InvalidSpace(f"ConfigSpace: a condition on {unknown[0]!r}, which is missing.")
         constraints = [f"not ({_clause(c)})" for c in data.get("forbiddens") or ()]
     except (KeyError, TypeError) as error:
         raise InvalidSpace(

@@ -18,7 +18,7 @@ from tunekit.spaces.tree import Categorical, Space
 from tunekit.spaces.walk import Picker
 from tunekit.spaces.words import checked_name
 
-MAX_ASKED = 10_000
+MAX_ASKED = 2_000
 
 
 class Chooser:

@@ -126,8 +126,12 @@ def narrow(
         if not isinstance(node, Categorical) or lo is not None or hi is not None:
             return _with_bounds(node, path, lo, hi, bool(choices))
         kept = {node.validate(v, path) for v in choices}
-        left = {tuple(v for v in g if v in kept): child for g, child in node.mapping().items()}
-        left.pop((), None)
+        left = {g: child for g, child in node.mapping().items() if kept.issuperset(g)}
+        if kept.difference(*left):
+            raise InvalidSpace(
+                f'narrow "{path}": choices that share a child space have it in their common '
+                "paths; keep or drop them together."
+            )
         default = node.default if node.default in kept else ...
         return Categorical(left, ordered=node.ordered, default=default)
 
