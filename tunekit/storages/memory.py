@@ -111,7 +111,7 @@ class MemoryStorage:
         with self._lock:
             study = self._study(study_id)
             statuses = tuple([study.apply(op, lease_s) for op in operations])
-            leases = study.claim(claim, worker, lease_s) if claim is not None else ()
+            leases = study.claim(claim, worker, lease_s) if claim and claim.n else ()
             return Exchange(statuses, tuple(leases), study.state, len(study.spaces))
 
     def expire(self, study_id: int, leases: Sequence[tuple[int, int]]) -> None:
