@@ -11,14 +11,16 @@ import inspect
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
+from tunekit.history import History
 from tunekit.samplers.base import StudyView, held, keeping, sample, stream
-from tunekit.spaces import Params, Space, walk
+from tunekit.spaces import Params, walk
 from tunekit.trial import Proposal, TrialRecord, TrialState
 
 if TYPE_CHECKING:
@@ -85,7 +87,7 @@ class OptunaSampler:
             hint = did_you_mean(unknown[0], self._known) if unknown else ""
             raise InvalidArgument(f'sampler "{name}": {error}{hint}.') from None
         self._codec: Codec | None = None
-        self._told: dict[int, tuple[TrialRecord, FrozenTrial | None]] = {}
+        self._told: dict[int, tuple[TrialRecord, FrozenTrial | None, dict[str, Any]]] = {}
 
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
         """Return one proposal for each trial number; each knows of those before it.
@@ -99,17 +101,18 @@ class OptunaSampler:
                 f'sampler "{self.name}" handles one objective, the study has '
                 f'{len(view.objectives)}; use "nsgaii" or "tpe".'
             )
-        told, attrs = self._tell(view, numbers)
+        known = self._tell(view, numbers)
         proposals = []
         for number in numbers:
-            proposal = self._propose(view, number, told, attrs)
+            proposal = self._propose(view, number, known)
             proposals.append(proposal)
-            self._tell_sibling(view, number, proposal, told, attrs)
+            sibling = TrialRecord(
+                number, TrialState.RUNNING, params=proposal.params, evidence=proposal.evidence
+            )
+            known.add(sibling, view.history)
         return proposals
 
-    def _propose(
-        self, view: StudyView, number: int, told: list[FrozenTrial], attrs: Mapping[str, Any]
-    ) -> Proposal:
+    def _propose(self, view: StudyView, number: int, known: _Known) -> Proposal:
         fixed = held(view, number)
         if number == 0 and not fixed:
             point = view.space.default()
@@ -117,12 +120,12 @@ class OptunaSampler:
                 return Proposal(point, self.name, "the default configuration")
         rng = stream(view.seed, number)
         for _ in range(TRIES):
-            point, evidence = self._ask(view, number, told, attrs, fixed, rng)
+            point, evidence = self._ask(view, number, known, fixed, rng)
             broken = view.space.violated(point)
             if not broken:
-                n_pending = sum(not t.state.is_finished() for t in told)
-                n_told = len(told) - n_pending
-                why = f"Optuna's {self._class.__name__}, told {n_told} ended trials"
+                n_pending = sum(not t.state.is_finished() for t in known.told)
+                n_ended = len(known.told) - n_pending
+                why = f"Optuna's {self._class.__name__}, told {n_ended} ended trials"
                 return Proposal(point, self.name, f"{why} and {n_pending} pending", evidence)
         why = f'a random draw: {TRIES} proposals of Optuna violate "{broken[0]}"'
         return Proposal(sample(view.space, rng, fixed), self.name, why)
@@ -131,46 +134,43 @@ class OptunaSampler:
         self,
         view: StudyView,
         number: int,
-        told: list[FrozenTrial],
-        attrs: Mapping[str, Any],
+        known: _Known,
         fixed: Params | None,
         rng: np.random.Generator,
     ) -> tuple[Params, dict[str, Any]]:
-        codec = self._codec_of(view.space)
-        point, storage = self._ask_once(view, number, told, attrs, fixed, rng)
+        """Return Optuna's point and what its sampler noted."""
+        point, storage = self._ask_once(view, number, known, fixed, rng)
         if self._class.__name__ == "QMCSampler":
             # It counts its points in a note on the study, which two processes would read alike.
             # Under the same name as the note, the number of the trial takes the counter's place.
-            counted = {key: number - 1 for key in storage.noted}
-            point, _ = self._ask_once(view, number, told, counted, fixed, rng)
-            return point, {}
+            counted = replace(known, attrs={key: number - 1 for key in storage.noted})
+            return self._ask_once(view, number, counted, fixed, rng)[0], {}
         assert storage.asked is not None
         notes = storage.asked.system_attrs.items()
         noted = {k: v for k, v in notes if not k.startswith(_SHARED)}
         if not noted and not storage.noted:
             return point, {}
-        return point, {"space": codec.fingerprint, "trial": noted, "study": storage.noted}
+        return point, {"space": known.codec.fingerprint, "trial": noted, "study": storage.noted}
 
     def _ask_once(
         self,
         view: StudyView,
         number: int,
-        told: list[FrozenTrial],
-        attrs: Mapping[str, Any],
+        known: _Known,
         fixed: Params | None,
         rng: np.random.Generator,
     ) -> tuple[Params, ToldStorage]:
         from tunekit.samplers.optuna_storage import told_study
 
-        codec = self._codec_of(view.space)
         # A deprecated option was told of when this sampler was made, not again in every trial.
         with _quiet(FutureWarning), _needs(self.name):
             sampler = self._fresh(view.seed, rng)
             study, storage = told_study(
-                told, view.objectives, sampler=sampler, attrs=attrs, number=number
+                known.told, view.objectives, sampler=sampler, attrs=known.attrs, number=number
             )
             trial = study.ask()
-            return walk(view.space, keeping(fixed, lambda p, _: codec.ask(trial, p))), storage
+            point = walk(view.space, keeping(fixed, lambda p, _: known.codec.ask(trial, p)))
+        return point, storage
 
     def _fresh(self, study_seed: int, rng: np.random.Generator) -> BaseSampler:
         """Return a new sampler whose randomness comes from one trial's stream."""
@@ -186,55 +186,49 @@ class OptunaSampler:
         with _quiet(), _needs(self.name):
             return self._class(**options)
 
-    def _codec_of(self, space: Space) -> Codec:
+    def _tell(self, view: StudyView, numbers: Sequence[int]) -> _Known:
+        """Return the history as Optuna's trials and notes; only what has changed costs."""
         from tunekit.samplers.optuna_codec import Codec
 
-        if self._codec is None or self._codec.space != space:
-            self._codec = Codec(space)
+        if self._codec is None or self._codec.space != view.space:
+            self._codec = Codec(view.space)
             self._told.clear()
-        return self._codec
-
-    def _tell(
-        self, view: StudyView, numbers: Sequence[int]
-    ) -> tuple[list[FrozenTrial], dict[str, Any]]:
-        """Return the history as Optuna's trials, and the study's notes; only changes cost."""
-        from tunekit.samplers.optuna_codec import kept_attrs, told_trial
-
-        codec = self._codec_of(view.space)
-        attrs: dict[str, Any] = {}
-        trials = []
+        known = _Known(self._codec)
+        asked = set(numbers)
         for record in view.history:
-            if record.number in numbers:
+            if record.number in asked:
                 continue
             cached = self._told.get(record.number)
             if cached is None or cached[0] is not record:
-                cached = (record, told_trial(record, view.history, codec))
+                cached = (record, *known.read(record, view.history))
                 self._told[record.number] = cached
-            if cached[1] is not None:
-                trials.append(cached[1])
-            if record.evidence:  # of two trials that noted the same, the later counts
-                attrs.update(kept_attrs(record, codec, "study"))
-        return trials, attrs
+            known.take(cached[1], cached[2])
+        return known
 
-    def _tell_sibling(
-        self,
-        view: StudyView,
-        number: int,
-        proposal: Proposal,
-        told: list[FrozenTrial],
-        attrs: dict[str, Any],
-    ) -> None:
+
+@dataclass
+class _Known:
+    """What Optuna is told: trials by number, and the notes of its samplers on the study."""
+
+    codec: Codec
+    told: list[FrozenTrial] = field(default_factory=list)
+    attrs: dict[str, Any] = field(default_factory=dict)
+
+    def read(
+        self, record: TrialRecord, history: History
+    ) -> tuple[FrozenTrial | None, dict[str, Any]]:
         from tunekit.samplers.optuna_codec import kept_attrs, told_trial
 
-        codec = self._codec_of(view.space)
-        record = TrialRecord(
-            number, TrialState.RUNNING, params=proposal.params, evidence=proposal.evidence
-        )
-        trial = told_trial(record, view.history, codec)
-        assert trial is not None
-        told.append(trial)
-        told.sort(key=lambda t: t.number)
-        attrs.update(kept_attrs(record, codec, "study"))
+        return told_trial(record, history, self.codec), kept_attrs(record, self.codec, "study")
+
+    def take(self, trial: FrozenTrial | None, attrs: Mapping[str, Any]) -> None:
+        if trial is not None:
+            self.told.append(trial)
+        self.attrs.update(attrs)  # of two trials that noted the same, the later counts
+
+    def add(self, record: TrialRecord, history: History) -> None:
+        self.take(*self.read(record, history))
+        self.told.sort(key=lambda t: t.number)
 
 
 def _sampler_class(name: str) -> type[BaseSampler]:

@@ -151,26 +151,40 @@ def told_trial(record: TrialRecord, history: History, codec: Codec) -> FrozenTri
     if record.params is None or record.state is TrialState.WAITING:
         return None
     params, distributions = codec.told(record.params)
-    trial = FrozenTrial(
-        number=record.number,
-        trial_id=record.number,
-        state=OptunaState.FAIL,
+    trial = running_trial(record.number, params, distributions, kept_attrs(record, codec))
+    if record.state not in _RUNNING:
+        _finish(trial, record, history)
+    return trial
+
+
+def running_trial(
+    number: int,
+    params: dict[str, Any],
+    distributions: dict[str, BaseDistribution],
+    system_attrs: dict[str, Any],
+) -> FrozenTrial:
+    """Return a running trial of Optuna whose id is its number."""
+    return FrozenTrial(
+        number=number,
+        trial_id=number,
+        state=OptunaState.RUNNING,
         value=None,
         datetime_start=None,
         datetime_complete=None,
         params=params,
         distributions=distributions,
         user_attrs={},
-        system_attrs=kept_attrs(record, codec),
+        system_attrs=system_attrs,
         intermediate_values={},
     )
-    if record.state in _RUNNING:
-        trial.state = OptunaState.RUNNING
-        return trial
+
+
+def _finish(trial: FrozenTrial, record: TrialRecord, history: History) -> None:
     values = [float(record.metrics.get(o.metric, math.nan)) for o in history.objectives]
     slacks = {str(c): _slack(c, record) for c in history.constraints}
     finite = all(map(math.isfinite, values))
     bounded = all(map(math.isfinite, slacks.values()))
+    trial.state = OptunaState.FAIL
     if record.state is TrialState.COMPLETE and finite and bounded:
         trial.state = OptunaState.COMPLETE
         trial.values = values
@@ -182,7 +196,6 @@ def told_trial(record: TrialRecord, history: History, codec: Codec) -> FrozenTri
     if trial.state is not OptunaState.FAIL and bounded:
         for name, slack in slacks.items():
             trial.set_constraint(name, slack)
-    return trial
 
 
 def _slack(constraint: MetricConstraint, record: TrialRecord) -> float:

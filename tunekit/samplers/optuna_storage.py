@@ -15,6 +15,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
+from tunekit.samplers.optuna_codec import running_trial
 from tunekit.trial import Objective
 
 
@@ -46,19 +47,7 @@ class ToldStorage(optuna.storages.BaseStorage):
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Return the number of the trial to ask for."""
-        self.asked = FrozenTrial(
-            number=self._number,
-            trial_id=self._number,
-            state=OptunaState.RUNNING,
-            value=None,
-            datetime_start=None,
-            datetime_complete=None,
-            params={},
-            distributions={},
-            user_attrs={},
-            system_attrs={},
-            intermediate_values={},
-        )
+        self.asked = running_trial(self._number, {}, {}, {})
         return self._number
 
     def set_trial_param(
