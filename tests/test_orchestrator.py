@@ -1,0 +1,115 @@
+"""The loop with stoppers, limits, several workers and lost leases."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+import tunekit as tk
+from tunekit.executors.simulated import Replay, SimulatedExecutor
+from tunekit.ledger import Ledger
+from tunekit.orchestrator import Goal, Orchestrator, Settings
+from tunekit.registry import make
+from tunekit.storages.base import Tell
+from tunekit.storages.memory import MemoryStorage
+from tunekit.trial import Objective, Outcome, StudySpec, TrialState
+
+SPACE = tk.Space(x=tk.Float(0, 1))
+
+
+def curve(trial):
+    for step in range(20):
+        trial.report(trial.params["x"] + 1 / (step + 1), step)
+    return trial.params["x"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_median_rule_stops_bad_trials_and_says_why(workers):
+    study = tk.study(space=SPACE, sampler="random", stopper="median", seed=4)
+    study.optimize(curve, n_trials=30, workers=workers)
+    stopped = [t for t in study.trials if t.state is TrialState.STOPPED]
+    complete = [t for t in study.trials if t.state is TrialState.COMPLETE]
+    assert stopped and complete
+    reports = study.reports()
+    assert sum(len(reports[t.number]) for t in stopped) < 20 * len(stopped)
+    for trial in stopped:
+        assert "median" in trial.end_reason
+        assert trial.stop_evidence
+    assert study.best_value == min(t.params["x"] for t in study.trials)
+    assert all(len(reports[t.number]) == 20 for t in complete)
+
+
+def test_a_trial_that_crashes_hangs_or_grows_costs_one_trial():
+    def objective(trial):
+        match trial.number:
+            case 1:
+                os.kill(os.getpid(), signal.SIGSEGV)
+            case 3:
+                threading.Event().wait()
+            case 5:
+                hog = bytearray(700 * 2**20)
+                threading.Event().wait(60)
+                del hog
+        return trial.params["x"]
+
+    study = tk.study(space=SPACE, sampler="random", seed=4)
+    study.optimize(objective, n_trials=8, workers=2, trial_timeout_s=5, memory_mib=500)
+    ends = {t.number: t.end_reason for t in study.trials if t.state is TrialState.FAILED}
+    assert set(ends) == {1, 3, 5}
+    assert "SIGSEGV" in ends[1]
+    assert "5 s" in ends[3]
+    assert "500" in ends[5]
+    assert len(study.history.complete()) == 5
+
+
+def test_two_halves_of_a_gpu_share_one_device_and_a_third_trial_waits():
+    def objective(trial):
+        return {"value": 1.0, "device": float(os.environ["CUDA_VISIBLE_DEVICES"])}
+
+    study = tk.study(space=SPACE, sampler="random", seed=4)
+    study.optimize(objective, n_trials=6, workers=4, resources={"gpu": 0.5}, devices=["3", "7"])
+    assert {t.metrics["device"] for t in study.trials} <= {3.0, 7.0}
+    with pytest.raises(tk.TunekitError, match="3"):
+        study.optimize(objective, n_trials=1, workers=1, resources={"gpu": 3}, devices=["3", "7"])
+
+
+def simulated(n_slots, n_trials, curves):
+    spec = StudySpec("s", (Objective("loss"),), space=SPACE, seed=1)
+    storage = MemoryStorage()
+    ledger = Ledger(storage, storage.create_study(spec), make("sampler", "random"))
+    executor = SimulatedExecutor(n_slots)
+    runner = Orchestrator(ledger, executor, goal=Goal(n_trials), settings=Settings())
+    assert runner.run(Replay(curves)) == "done"
+    return ledger, executor
+
+
+def test_a_thousand_hours_on_many_slots_are_simulated():
+    def hours(params):
+        return [(3600.0, {"loss": params["x"] + 1 / (i + 1)}) for i in range(10)]
+
+    ledger, executor = simulated(100, 100, hours)
+    assert len(ledger.history.complete()) == 100
+    assert executor.clock == pytest.approx(10 * 3600.0)
+    ledger, executor = simulated(10, 100, hours)
+    assert executor.clock == pytest.approx(100 * 3600.0)
+
+
+def test_a_result_is_dropped_when_another_worker_has_the_trial(tmp_path):
+    url = f"sqlite:///{tmp_path}/l.db"
+    study = tk.study("l", space=SPACE, storage=url, sampler="random", seed=1)
+    thief = tk.load_study("l", storage=url)
+
+    def objective(trial):
+        if trial.number == 1:
+            # Another worker takes the trial over (as after a long freeze) and finishes it.
+            thief.storage.expire(thief.id, [(1, 1)])
+            ledger = thief._ledger
+            lease = ledger.exchange((), claim=1).leases[0]
+            told = Outcome(TrialState.COMPLETE, {"value": -1.0})
+            ledger.exchange([Tell(lease.number, lease.epoch, told, "theirs")])
+        return trial.params["x"]
+
+    study.optimize(objective, n_trials=3)
+    assert study.trials[1].metrics == {"value": -1.0}
+    assert [t.state for t in study.trials] == ["complete"] * 3
