@@ -161,13 +161,16 @@ class ExchangeRun:
     def _claim(self, claim: Claim, is_active: bool, max_retries: int) -> list[Lease]:
         asked = {"study": self.study_id, "key": claim.key, "n_wanted": claim.n, "now": self.now}
         rows = self.connection.execute(FREE, asked).all()
-        again = [r for r in rows if r.claim_key == claim.key]
+        rows = sorted(rows, key=lambda r: (r.state == TrialState.RUNNING, r.number))
+        # By number: a trial of this key whose lease has run out is found twice.
+        again = {r.number: r for r in rows if r.claim_key == claim.key}
         if again:
-            return [Lease(r.number, r.epoch, _params(r), r.is_partial) for r in again]
+            same = [again[number] for number in sorted(again)]
+            return [Lease(r.number, r.epoch, _params(r), r.is_partial) for r in same]
         if not is_active:
             return []
         leases: list[Lease] = []
-        for row in sorted(rows, key=lambda r: (r.state == TrialState.RUNNING, r.number)):
+        for row in rows:
             if len(leases) == claim.n:
                 break
             if row.state == TrialState.RUNNING and row.lapses >= max_retries:

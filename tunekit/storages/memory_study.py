@@ -156,7 +156,9 @@ class MemoryStudy:
     def claim(self, request: Claim, worker: str, lease_s: float) -> list[Lease]:
         """Hand out trials in the order of the contract."""
         numbers = [
-            n for n in self._claims.get(request.key, ()) if self.trials[n].claim_key == request.key
+            n
+            for n in sorted(self._claims.get(request.key, ()))
+            if self.trials[n].claim_key == request.key
         ]
         if not numbers and self.state is StudyState.ACTIVE:
             numbers = self._free_numbers(request)

@@ -109,6 +109,12 @@ class ClaimRules(Rules):
         desk.claim(worker="other")
         assert desk.claim(2, key=key) == [b]
 
+    def test_a_repeated_claim_returns_a_lease_that_ran_out_once(self, desk: Desk) -> None:
+        key = new_key()
+        leases = desk.claim(2, key=key)
+        desk.expire(*leases)
+        assert desk.claim(2, key=key) == leases
+
     def test_a_trial_whose_workers_vanish_too_often_is_lost(self, storage: Storage) -> None:
         desk = Desk(storage, max_retries=2)
         desk.take()
