@@ -27,6 +27,7 @@ _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
         "gp": ("tunekit.samplers.optuna_bridge:OptunaSampler", {"name": "gp"}),
         "cmaes": ("tunekit.samplers.optuna_bridge:OptunaSampler", {"name": "cmaes"}),
         "nsgaii": ("tunekit.samplers.optuna_bridge:OptunaSampler", {"name": "nsgaii"}),
+        "nsgaiii": ("tunekit.samplers.optuna_bridge:OptunaSampler", {"name": "nsgaiii"}),
     },
     "stopper": {
         "median": ("tunekit.stoppers.median:MedianStopper", {}),
