@@ -37,7 +37,7 @@ def slow(trial):
     import pathlib, time
 
     pathlib.Path(f"ran-{trial.number}-{time.time_ns()}").touch()
-    time.sleep(0.2)
+    time.sleep(0.1)
     return {"error": trial.params["lr"]}
 """
 

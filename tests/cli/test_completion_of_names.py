@@ -10,8 +10,13 @@ from tunekit.cli import completion
 
 
 @pytest.mark.parametrize(
-    ("name", "word"), [("bash", "complete -o default"), ("zsh", "#compdef tunekit"), ("fish", "complete --command tunekit")]
-)  # fmt: skip
+    ("name", "word"),
+    [
+        ("bash", "complete -o default"),
+        ("zsh", "#compdef tunekit"),
+        ("fish", "complete --command tunekit"),
+    ],
+)
 def test_the_script_of_each_shell_is_printed(cli, name, word):
     result = cli("completion", "show", "--shell", name)
     assert (result.exit_code, word in result.stdout) == (0, True)
@@ -46,4 +51,5 @@ def test_a_broken_storage_gives_no_names(folder):
 
 
 class Context:
-    params: dict[str, str] = {}
+    def __init__(self):
+        self.params = {}

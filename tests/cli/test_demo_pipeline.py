@@ -43,7 +43,8 @@ def test_every_sampled_point_is_a_pipeline():
 
 
 def test_a_point_is_printed_as_a_tree():
-    assert nested_lines(SPACE.complete({"model": "svm", "kernel": "rbf", "C": 2.0, "model.svm.kernel.rbf.gamma": 0.5})) == [
+    svm = {"model": "svm", "kernel": "rbf", "model.svm.C": 2.0, "model.svm.kernel.rbf.gamma": 0.5}
+    assert nested_lines(SPACE.complete(svm)) == [
         "scaler = standard",
         "reduce = none",
         "model",
@@ -52,19 +53,19 @@ def test_a_point_is_printed_as_a_tree():
         "    kernel",
         "      rbf",
         "        gamma = 0.5",
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.slow
 def test_the_demo_runs_and_goes_on_where_it_was(shell, answer):
     url = "sqlite:///tunekit-demo.db"
-    first = shell("demo", "-n", "3")
+    first = shell("demo", "-n", "2")
     assert first.returncode == 0, first.stderr
     assert "trial   0  standard > none > forest" in first.stderr
     assert f"tunekit studies show demo --storage {url}" in first.stdout
     second = shell("demo", "-n", "11")
     assert second.returncode == 0, second.stderr
-    assert "goes on after 3 finished trials" in second.stderr
+    assert "goes on after 2 finished trials" in second.stderr
     assert "best configuration" in second.stdout
     assert "with the defaults" in second.stdout
     assert "what mattered:" in second.stdout

