@@ -162,10 +162,10 @@ class ExchangeRun:
         asked = {"study": self.study_id, "key": claim.key, "n_wanted": claim.n, "now": self.now}
         rows = self.connection.execute(FREE, asked).all()
         rows = sorted(rows, key=lambda r: (r.state == TrialState.RUNNING, r.number))
-        # By number: a trial of this key whose lease has run out is found twice.
+        # By number, because a trial of this key whose lease has run out is found twice.
         again = {r.number: r for r in rows if r.claim_key == claim.key}
         if again:
-            same = [again[number] for number in sorted(again)]
+            same = sorted(again.values(), key=lambda r: r.seq)  # in the order of the first time
             return [Lease(r.number, r.epoch, _params(r), r.is_partial) for r in same]
         if not is_active:
             return []

@@ -156,9 +156,7 @@ class MemoryStudy:
     def claim(self, request: Claim, worker: str, lease_s: float) -> list[Lease]:
         """Hand out trials in the order of the contract."""
         numbers = [
-            n
-            for n in sorted(self._claims.get(request.key, ()))
-            if self.trials[n].claim_key == request.key
+            n for n in self._claims.get(request.key, ()) if self.trials[n].claim_key == request.key
         ]
         if not numbers and self.state is StudyState.ACTIVE:
             numbers = self._free_numbers(request)
@@ -166,6 +164,7 @@ class MemoryStudy:
                 self._take(number, request.key, worker, lease_s)
             if numbers:
                 self._claims[request.key] = numbers
+        numbers = sorted(numbers, key=lambda n: self.trials[n].record.seq)
         return [self._lease(n) for n in numbers]
 
     def changes(self, after: int) -> Changes:

@@ -110,7 +110,7 @@ REFUSED = select(_t.state, _t.epoch, _t.started_epoch, _t.tell_key).where(_THIS_
 ATTRS = select(_t.user_attrs).where(_THIS_TRIAL)
 SET_ATTRS = update(trials).where(_THIS_TRIAL).values(user_attrs=bindparam("to_attrs"))
 
-_SEEN = (_t.number, _t.state, _t.epoch, _t.claim_key, _t.params, _t.is_partial, _t.lapses)
+_SEEN = (_t.number, _t.seq, _t.state, _t.epoch, _t.claim_key, _t.params, _t.is_partial, _t.lapses)
 _first = (
     select(*_SEEN)
     .where(_t.study_id == bindparam("study"), IS_WAITING)
