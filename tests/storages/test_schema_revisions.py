@@ -13,7 +13,8 @@ from sqlalchemy import Connection, create_engine, inspect, text
 
 from tunekit.errors import SchemaMismatch
 from tunekit.storages.revision import migrations
-from tunekit.storages.schema import HEAD, metadata, revision
+from tunekit.storages.schema import HEAD, metadata, revision, trials
+from tunekit.storages.statements import FREE
 from tunekit.storages.urls import open_storage
 from tunekit.testing.storages.desk import Desk
 
@@ -118,3 +119,27 @@ def test_opening_a_current_database_imports_no_alembic(tmp_path: Path) -> None:
         "open_storage(sys.argv[1]); assert 'alembic' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "s.db")], check=True)
+
+
+@pytest.mark.parametrize("is_reversed", [False, True])
+def test_a_claim_looks_at_no_trial_that_has_ended(tmp_path: Path, is_reversed: bool) -> None:
+    # Indexes are made in no fixed order, and SQLite takes the first of equally good ones.
+    engine = create_engine(f"sqlite:///{tmp_path}/s.db")
+    indexes = sorted(trials.indexes, key=lambda i: str(i.name), reverse=is_reversed)
+    with engine.begin() as connection:
+        metadata.create_all(connection)
+        for index in indexes:
+            index.drop(connection)
+        for index in indexes:
+            index.create(connection)
+        claim = str(
+            FREE.compile(dialect=engine.dialect, compile_kwargs={"render_postcompile": True})
+        )
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {claim}", (1,) * claim.count("?"))
+        used = [row[3] for row in plan if "USING INDEX" in row[3]]
+    engine.dispose()
+    assert used == [
+        "SEARCH tk_trials USING INDEX tk_trials_claim (study_id=? AND claim_key=?)",
+        "SEARCH tk_trials USING INDEX tk_trials_waiting (study_id=? AND state=?)",
+        "SEARCH tk_trials USING INDEX tk_trials_running (study_id=? AND state=? AND lease_until<?)",
+    ]

@@ -119,7 +119,7 @@ def test_a_read_only_file_or_folder_is_named(tmp_path: Path, exists: bool) -> No
             text=True,
         )
         answer = done.stdout + done.stderr
-        assert "TK401" in answer, answer
+        assert "TK404" in answer, answer
         assert "writable" in answer
         assert "Traceback" not in answer
     finally:

@@ -14,7 +14,7 @@ from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from tunekit.errors import StorageError
+from tunekit.errors import StorageDenied, StorageError
 from tunekit.storages.database import Database
 
 BUSY_S = 30.0
@@ -35,6 +35,8 @@ _ADVICE = {
     "disk and run again",
     "SQLITE_TOOBIG": "takes no single value of that size; store it in a file instead",
 }
+
+_DENIED = ("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_CANTOPEN")
 
 
 class SQLiteDatabase(Database):
@@ -76,7 +78,8 @@ class SQLiteDatabase(Database):
         code = _code(error)
         for prefix, advice in _ADVICE.items():
             if code.startswith(prefix):
-                return StorageError(f'the database file "{self.path}" {advice} ({code}).')
+                kind = StorageDenied if prefix in _DENIED else StorageError
+                return kind(f'the database file "{self.path}" {advice} ({code}).')
         return StorageError(f'the database file "{self.path}" gave an error ({code}: {error}).')
 
     def _after_fork(self) -> None:

@@ -73,12 +73,12 @@ def _create_trials() -> None:
     )
     op.create_index("tk_trials_seq", "tk_trials", ["study_id", "seq"], unique=True)
     op.create_index("tk_trials_claim", "tk_trials", ["study_id", "claim_key"])
-    for state in ("waiting", "running"):
+    for state, last in (("waiting", "number"), ("running", "lease_until")):
         where = sa.text(f"state = '{state}'")
         op.create_index(
             f"tk_trials_{state}",
             "tk_trials",
-            ["study_id", "number"],
+            ["study_id", "state", last],
             sqlite_where=where,
             postgresql_where=where,
         )
