@@ -130,6 +130,13 @@ class SchemaMismatch(StorageError):
     code = "TK403"
 
 
+class StorageDenied(StorageError, PermissionError):
+    """The database may not be opened or written by this user."""
+
+    code = "TK404"
+    exit_status = 4
+
+
 class MissingExtra(TunekitError, ImportError):
     """A part needs a package that is not installed."""
 

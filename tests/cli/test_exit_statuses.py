@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
 import tunekit as tk
 from tunekit.cli.command import exit_status
-from tunekit.errors import StorageError, StorageUnreachable
+from tunekit.errors import StorageDenied, StorageError, StorageUnreachable
 
 RANDOM = ("--sampler", "random", "--space", "train.py:space", "--minimize", "error")
 
@@ -112,7 +115,7 @@ def test_4_no_permission():
             raise StorageError("cannot write") from error
     except StorageError as error:
         assert exit_status(error) == 4
-    assert exit_status(PermissionError()) == 4
+    assert exit_status(PermissionError()) == exit_status(StorageDenied("read-only")) == 4
     assert exit_status(StorageError("full disk")) == 1
 
 
@@ -158,3 +161,38 @@ def test_130_an_interrupt_saves_the_state(folder):
     study = tk.load_study("train", storage="sqlite:///tunekit.db")
     assert not [t for t in study.trials if t.state == "running"]
     assert study.best_trial.state == "complete"
+
+
+AS_NOBODY = """
+import os, sys
+from typer.testing import CliRunner
+from tunekit.cli.app import app
+
+def pause(path):
+    return CliRunner().invoke(app, ["pause", "s", "--storage", path])
+
+assert pause(sys.argv[2]).exit_code == 0  # imports all that it needs while it still may
+if os.getuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+result = pause(sys.argv[1])
+print(result.exit_code, result.stderr, result.exception)
+"""
+
+
+@pytest.mark.usefixtures("finished")
+def test_4_a_database_that_is_read_only(folder):
+    # pytest's own temporary folder is closed to other users.
+    with tempfile.TemporaryDirectory(prefix="tunekit-read-only-") as name:
+        closed = Path(name)
+        for path in folder.glob("tunekit.db*"):
+            shutil.copy(path, closed / path.name).chmod(0o444)
+        closed.chmod(0o555)
+        done = subprocess.run(
+            [sys.executable, "-c", AS_NOBODY, closed / "tunekit.db", folder / "tunekit.db"],
+            capture_output=True,
+            text=True,
+        )
+        closed.chmod(0o755)
+    assert done.stdout.startswith("4 tunekit: TK404"), done.stdout + done.stderr

@@ -67,6 +67,7 @@ def test_studies_are_listed_with_their_counts_and_best(answer):
         "state": "active",
         "trials": 4,
         "complete": 2,
+        "stopped": 0,
         "running": 0,
         "failed": 1,
         "best": 0.25,

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Studies: ls, show, best, export, rm.", no_args_is_help=True)
 
-COLUMNS = ("name", "state", "trials", "complete", "running", "failed", "best", "created")
+STATES = ("complete", "stopped", "running", "failed")
+COLUMNS = ("name", "state", "trials", *STATES, "best", "created")
 
 
 @command(app, "ls")
@@ -141,7 +142,7 @@ def study_row(record: StudyRecord, history: History) -> dict[str, Any]:
         "name": spec.name,
         "state": str(record.state),
         "trials": len(history),
-        **{state: counts.get(state, 0) for state in ("complete", "running", "failed")},
+        **{state: counts.get(state, 0) for state in STATES},
         "best": history.best.metrics[first] if history.best else None,
         "best_trial": history.best.number if history.best else None,
         "pareto": [t.number for t in front],
