@@ -132,9 +132,7 @@ def test_a_claim_looks_at_no_trial_that_has_ended(tmp_path: Path, is_reversed: b
             index.drop(connection)
         for index in indexes:
             index.create(connection)
-        claim = str(
-            FREE.compile(dialect=engine.dialect, compile_kwargs={"render_postcompile": True})
-        )
+        claim = str(FREE.compile(engine, compile_kwargs={"render_postcompile": True}))
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {claim}", (1,) * claim.count("?"))
         used = [row[3] for row in plan if "USING INDEX" in row[3]]
     engine.dispose()
