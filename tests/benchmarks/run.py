@@ -11,6 +11,7 @@ import argparse
 import importlib.metadata
 import os
 import platform
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -29,6 +30,8 @@ def main() -> None:
     parser.add_argument("--no-postgres", action="store_true", help="SQLite only")
     parser.add_argument("--only", choices=list(TABLES), action="append", help="these tables only")
     arguments = parser.parse_args()
+    # Ended from outside, it still stops its server.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sizes = tables.QUICK if arguments.quick else tables.FULL
     versions = ", ".join(
         f"{name} {importlib.metadata.version(name)}"
