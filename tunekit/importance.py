@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 
 from tunekit.errors import InvalidArgument, MissingExtra, NoCompleteTrial
 from tunekit.history import History
 from tunekit.spaces import Space
 
 MIN_TRIALS = 10
-"""Complete trials below which shares would be noise."""
+"""Complete trials, in all or with a parameter active, below which a share would be noise."""
 
 
 def importance(history: History, space: Space, *, quantile: float = 0.25) -> dict[str, float]:
@@ -17,8 +18,9 @@ def importance(history: History, space: Space, *, quantile: float = 0.25) -> dic
 
     A share says how much a parameter's values among the best trials differ from its values
     among all trials. A parameter on a branch is judged among the trials where it is active and
-    weighs by how often that is. With several objectives, the best are those that the fewest
-    others dominate. Infeasible trials are never among the best, so they are left out.
+    weighs by how often that is; one that was active in fewer than 10 of them has no share. With
+    several objectives, the best are those that the fewest others dominate. Infeasible trials
+    are never among the best, so they are left out.
 
     Args:
         history: the trials; those that are not complete are passed over.
@@ -55,8 +57,11 @@ def importance(history: History, space: Space, *, quantile: float = 0.25) -> dic
         warnings.simplefilter("ignore", UserWarning)
         raw = PedAnovaImportanceEvaluator(target_quantile=quantile).evaluate(study)
     shares = dict.fromkeys(codec.asked, 0.0)
+    active = Counter(path for t in feasible for path in t.params or ())
     for name, value in raw.items():
-        shares[name.removesuffix(SPECIAL)] += value
+        path = name.removesuffix(SPECIAL)
+        if active[path] >= MIN_TRIALS:
+            shares[path] += value
     total = sum(shares.values())
     if total > 0.0:
         shares = {path: value / total for path, value in shares.items()}

@@ -1,6 +1,7 @@
 """Search spaces: a frozen tree of parameters, one traversal over it, one encoding of it."""
 
-from tunekit.spaces.domains import Constant, Domain, Float, Int, Scalar
+from tunekit.spaces.constant import Constant
+from tunekit.spaces.domains import Domain, Float, Int, Scalar
 from tunekit.spaces.parameters import Condition, Parameter
 from tunekit.spaces.point import Params
 from tunekit.spaces.tree import Categorical, Repeat, Space, When

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from tunekit.errors import InvalidSpace
-from tunekit.spaces.domains import Constant, Domain, Float, Int, Scalar, typed
+from tunekit.spaces.constant import Constant
+from tunekit.spaces.domains import Domain, Float, Int, Scalar, typed
 from tunekit.spaces.serialize import domain_from_dict
 from tunekit.spaces.tree import Categorical, Space, When
 

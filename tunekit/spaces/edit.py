@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from tunekit.spaces.domains import Constant, Domain, Float, Int, Scalar
+from tunekit.spaces.constant import Constant
+from tunekit.spaces.domains import Domain, Float, Int, Scalar
 from tunekit.spaces.parameters import Parameter
 from tunekit.spaces.point import Params
 from tunekit.spaces.tree import Categorical, Space

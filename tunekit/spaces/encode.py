@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
 import numpy as np
 
 from tunekit.errors import InvalidArgument
-from tunekit.spaces.domains import SPECIAL_SHARE, Constant, Domain, Float, Int, Scalar
+from tunekit.spaces.constant import Constant
+from tunekit.spaces.domains import SPECIAL_SHARE, Domain, Float, Int, Scalar
 from tunekit.spaces.parameters import Condition, Parameter
 from tunekit.spaces.point import Params
 from tunekit.spaces.tree import Categorical, Space

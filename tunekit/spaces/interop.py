@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tunekit.errors import InvalidSpace
-from tunekit.spaces.domains import Constant, Float, Int, Scalar
+from tunekit.spaces.constant import Constant
+from tunekit.spaces.domains import Float, Int, Scalar
 from tunekit.spaces.tree import Categorical, Space, When
 
 MAX_VALUES = 1000

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from tunekit.errors import InvalidSpace, did_you_mean
-from tunekit.spaces.domains import Constant, Domain, Float, Int, Scalar
+from tunekit.spaces.constant import Constant
+from tunekit.spaces.domains import Domain, Float, Int, Scalar
 from tunekit.spaces.tree import Categorical, Node, Repeat, Space, When
 
 FORMAT = "tunekit.space/1"

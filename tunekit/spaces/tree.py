@@ -8,8 +8,9 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from tunekit.errors import InvalidParams, InvalidSpace, did_you_mean
+from tunekit.spaces.constant import Constant
 from tunekit.spaces.constraints import Constraint
-from tunekit.spaces.domains import Constant, Float, Int, Opening, Scalar, plain, typed
+from tunekit.spaces.domains import Float, Int, Opening, Scalar, plain, typed
 from tunekit.spaces.parameters import Parameter, collect_constraints, collect_parameters
 from tunekit.spaces.point import Params
 from tunekit.spaces.validate import resolved, resolved_name, validated, with_defaults

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from tunekit.errors import InvalidParams, UnknownParameter, did_you_mean
-from tunekit.spaces.domains import Constant
+from tunekit.spaces.constant import Constant
 from tunekit.spaces.parameters import Parameter
 from tunekit.spaces.point import Params
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from tunekit.spaces.domains import Constant, Scalar
+from tunekit.spaces.constant import Constant
+from tunekit.spaces.domains import Scalar
 from tunekit.spaces.parameters import Parameter
 from tunekit.spaces.point import Params
 from tunekit.spaces.tree import Space
