@@ -6,8 +6,15 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tunekit.testing.postgres import PostgresServer, find_binaries, running_server
+
+# The same examples in every run: a failure is one of the change, not of the draw.
+settings.register_profile(
+    "tunekit", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("tunekit")
 
 
 @pytest.fixture(scope="session")

@@ -146,7 +146,7 @@ class _Numeric:
         )
 
 
-def _log_ratio(a: float, b: float) -> float:
+def log_ratio(a: float, b: float) -> float:
     """Return log(a / b), also where the ratio overflows."""
     ratio = a / b
     return math.log(ratio) if ratio < MAX_ABS else math.log(a) - math.log(b)
@@ -250,7 +250,7 @@ class Float(_Numeric):
         elif self.step is not None:
             inner = (round((value - self.lo) / self.step) + 0.5) / self.n_cells()
         elif self.log:
-            inner = _log_ratio(value, self.lo) / _log_ratio(self.hi, self.lo)
+            inner = log_ratio(value, self.lo) / log_ratio(self.hi, self.lo)
         else:
             inner = (value - self.lo) / (self.hi - self.lo)
         return self._outer(min(max(inner, 0.0), 1.0))
@@ -268,7 +268,7 @@ class Float(_Numeric):
             return self._rounded(self.lo if u <= 0.0 else self.hi)
         if self.log:
             # In two halves: the ratio of the bounds may be larger than the largest float.
-            root = math.exp(u * _log_ratio(self.hi, self.lo) / 2)
+            root = math.exp(u * log_ratio(self.hi, self.lo) / 2)
             return self._rounded(self.lo * root * root)
         return self._rounded(self.lo + u * (self.hi - self.lo))
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from tunekit.errors import InvalidArgument
 from tunekit.spaces.constant import Constant
-from tunekit.spaces.domains import SPECIAL_SHARE, Domain, Float, Int, Scalar
+from tunekit.spaces.domains import SPECIAL_SHARE, Domain, Float, Int, Scalar, log_ratio
 from tunekit.spaces.parameters import Condition, Parameter
 from tunekit.spaces.point import Params
+from tunekit.spaces.scalars import MAX_ABS
 from tunekit.spaces.tree import Categorical, Space
 
 if TYPE_CHECKING:
@@ -194,8 +195,11 @@ def _range_places(domain: Float | Int, v: NDArray[np.float64]) -> NDArray[np.flo
     if not domain.log:
         return np.clip((v - domain.lo) / (domain.hi - domain.lo), 0.0, 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        low, high = math.log(domain.lo), math.log(domain.hi)
-        inner = np.clip((np.log(v) - low) / (high - low), 0.0, 1.0)
+        if domain.hi / domain.lo < MAX_ABS:
+            above = np.log(v / domain.lo)  # a difference of logs would cancel on a narrow range
+        else:
+            above = np.log(v) - math.log(domain.lo)
+        inner = np.clip(above / log_ratio(domain.hi, domain.lo), 0.0, 1.0)
     # The bounds may have more digits than the resolution: they need their exact places.
     inner[v == domain.lo] = 0.0
     inner[v == domain.hi] = 1.0
