@@ -7,13 +7,14 @@ import threading
 import pytest
 
 import tunekit as tk
+from tunekit.errors import InvalidArgument
 from tunekit.executors.simulated import Replay, SimulatedExecutor
 from tunekit.ledger import Ledger
 from tunekit.orchestrator import Goal, Orchestrator, Settings
 from tunekit.registry import make
 from tunekit.storages.base import Tell
 from tunekit.storages.memory import MemoryStorage
-from tunekit.trial import Objective, Outcome, StudySpec, TrialState
+from tunekit.trial import Objective, Outcome, Proposal, StudySpec, TrialState
 
 SPACE = tk.Space(x=tk.Float(0, 1))
 
@@ -113,3 +114,32 @@ def test_a_result_is_dropped_when_another_worker_has_the_trial(tmp_path):
     study.optimize(objective, n_trials=3)
     assert study.trials[1].metrics == {"value": -1.0}
     assert [t.state for t in study.trials] == ["complete"] * 3
+
+
+def test_a_space_that_another_process_edited_is_read_before_the_next_edit(tmp_path):
+    url = f"sqlite:///{tmp_path}/s.db"
+    study = tk.study("s", space=tk.Space(x=tk.Float(0, 1)), storage=url, sampler="random")
+    tk.load_study("s", storage=url).edit_space(tk.Space(x=tk.Float(0, 2)))
+    assert study.space == tk.Space(x=tk.Float(0, 2))
+    assert study.enqueue_trial({"x": 1.5}) == 0
+    assert study.edit_space(tk.Space(x=tk.Float(0, 3))).version == 3
+
+
+def test_a_proposal_that_cannot_be_stored_gives_its_lease_back():
+    class Careless:
+        name = "careless"
+
+        def suggest(self, view, numbers):
+            params = view.space.complete({"x": 0.5})
+            return [Proposal(params, "careless", evidence={"a": object()}) for _ in numbers]
+
+    study = tk.study(space=tk.Space(x=tk.Float(0, 1)), sampler=Careless())
+    with pytest.raises(InvalidArgument, match="JSON"):
+        study.ask()
+    assert [t.state for t in study.trials] == [TrialState.WAITING]
+
+
+@pytest.mark.parametrize("text", ["10ms", "1hd", "5 minutes"])
+def test_a_timeout_in_an_unknown_unit_is_an_error(text):
+    with pytest.raises(InvalidArgument, match="timeout"):
+        tk.study(space=SPACE).optimize(curve, timeout=text)

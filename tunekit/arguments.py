@@ -33,7 +33,7 @@ def seconds(value: float | str | None) -> float | None:
         text = value.strip()
         factor = units.get(text[-1:], 1.0)
         try:
-            number = float(text.rstrip("smhd"))
+            number = float(text[:-1] if text[-1:] in units else text)
         except ValueError:
             number = None
             value = value or "''"

@@ -70,6 +70,12 @@ class Ledger:
         """Return whether the space is being discovered by a define-by-run program."""
         return self._discovery is not None
 
+    def refresh_space(self) -> None:
+        """Take over the version of the space that the study has now."""
+        version = self.storage.get_study(self.record.spec.name).space_version
+        if self._discovery is None and version != self.space_version:
+            self._use_space(version)
+
     @property
     def space(self) -> Space:
         """Return the space as it is now; of an open program, as far as it is discovered."""
@@ -120,15 +126,16 @@ class Ledger:
             The trials that are really ours; one whose lease was lost meanwhile is left out.
 
         Raises:
-            Whatever the sampler raises; the leases are given back before.
+            Whatever the sampler raises, or the storage makes of its proposals; the leases are
+            given back before.
         """
         fresh = [lease for lease in leases if lease.params is None or lease.partial]
         try:
             starts = self._propose(fresh)
+            statuses = self.exchange(starts, lease_s=lease_s).statuses if starts else ()
         except BaseException as error:
             self._give_back(leases, error, lease_s=lease_s)
             raise
-        statuses = self.exchange(starts, lease_s=lease_s).statuses if starts else ()
         params = {
             s.number: s.proposal.params
             for s, status in zip(starts, statuses, strict=True)

@@ -84,6 +84,7 @@ class Study:
     def space(self) -> Space:
         """Return the space as it is now; of a define-by-run study, as far as it is discovered."""
         self.refresh()
+        self._ledger.refresh_space()
         return self._ledger.space
 
     @property
