@@ -50,7 +50,7 @@ def test_a_point_that_breaks_a_constraint_is_drawn_again_and_says_so():
 
 
 def test_more_dimensions_than_the_sequence_has_fall_back_to_random_draws(monkeypatch):
-    monkeypatch.setattr(sobol.qmc.Sobol, "MAXDIM", 2)
+    monkeypatch.setattr(sobol, "MAX_DIMENSIONS", 2)
     space = Space(x=Float(0, 1), y=Float(0, 1), z=Float(0, 1))
     proposal = SobolSampler().suggest(view_of(space), [4])[0]
     assert "a random draw: Sobol's sequence has 2 dimensions" in proposal.reason
@@ -59,3 +59,7 @@ def test_more_dimensions_than_the_sequence_has_fall_back_to_random_draws(monkeyp
 def test_points_beyond_the_sequence_fall_back_to_random_draws():
     proposal = SobolSampler().suggest(view_of(Space(x=Float(0, 1))), [1 << 30])[0]
     assert "a random draw" in proposal.reason
+
+
+def test_the_limit_is_scipys():
+    assert sobol.MAX_DIMENSIONS == qmc.Sobol.MAXDIM

@@ -6,20 +6,26 @@ Reference: Owen, 1998, "Scrambling Sobol' and Niederreiter-Xing points"; the poi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import qmc
 
 from tunekit.samplers.base import StudyView, held, keeping, sample, stream
 from tunekit.spaces import Constant, Params, Space, walk
 from tunekit.trial import Proposal
+
+if TYPE_CHECKING:
+    from scipy.stats import qmc
 
 SCRAMBLE = (1 << 64) - 1
 """The place of a trial number in the key of the stream that scrambles; no trial has it."""
 
 MAX_POINTS = 1 << 30
 """How many points SciPy's sequence has with its 30 bits."""
+
+MAX_DIMENSIONS = 21201
+"""How many dimensions SciPy's direction numbers are for (`qmc.Sobol.MAXDIM`)."""
 
 
 class SobolSampler:
@@ -50,9 +56,9 @@ class SobolSampler:
         fixed = held(view, number)
         if not dimensions:
             return Proposal(sample(view.space, stream(view.seed, number)), self.name, "no choice")
-        if len(dimensions) > qmc.Sobol.MAXDIM or number >= MAX_POINTS:
+        if len(dimensions) > MAX_DIMENSIONS or number >= MAX_POINTS:
             why = (
-                f"a random draw: Sobol's sequence has {qmc.Sobol.MAXDIM} dimensions and "
+                f"a random draw: Sobol's sequence has {MAX_DIMENSIONS} dimensions and "
                 f"{MAX_POINTS} points, asked were dimension {len(dimensions)}, point {number}"
             )
             point = sample(view.space, stream(view.seed, number), fixed)
@@ -69,6 +75,8 @@ class SobolSampler:
     def _point(self, seed: int, n_dimensions: int, number: int) -> NDArray[np.float64]:
         """Return point `number`; to go on from the last one is cheap, to go back is not dear."""
         if self._sequence is None or self._key != (seed, n_dimensions):
+            from scipy.stats import qmc  # most of a second: only when a point is asked for
+
             self._key = (seed, n_dimensions)
             key = int(stream(seed, SCRAMBLE).integers(2**63))
             self._sequence = qmc.Sobol(n_dimensions, scramble=True, seed=key)
