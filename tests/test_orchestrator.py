@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 
 import pytest
 
@@ -10,8 +11,9 @@ import tunekit as tk
 from tunekit.errors import InvalidArgument
 from tunekit.executors.simulated import Replay, SimulatedExecutor
 from tunekit.ledger import Ledger
-from tunekit.orchestrator import Goal, Orchestrator, Settings
+from tunekit.orchestrator import Orchestrator
 from tunekit.registry import make
+from tunekit.runs import Goal, Settings
 from tunekit.storages.base import Tell
 from tunekit.storages.memory import MemoryStorage
 from tunekit.trial import Objective, Outcome, Proposal, StudySpec, TrialState
@@ -143,3 +145,45 @@ def test_a_proposal_that_cannot_be_stored_gives_its_lease_back():
 def test_a_timeout_in_an_unknown_unit_is_an_error(text):
     with pytest.raises(InvalidArgument, match="timeout"):
         tk.study(space=SPACE).optimize(curve, timeout=text)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_callback_that_raises_leaves_no_trial_running(workers):
+    def broken(study, trial):
+        raise KeyError("callback")
+
+    study = tk.study(space=SPACE, sampler="random", seed=1)
+    with pytest.raises(KeyError):
+        study.optimize(lambda t: t.params["x"], n_trials=9, workers=workers, callbacks=[broken])
+    assert TrialState.RUNNING not in study.refresh().counts()
+    study.optimize(lambda t: t.params["x"], total_trials=9, workers=workers)
+    assert study.refresh().counts() == {TrialState.COMPLETE: 9}
+
+
+def test_a_sampler_that_raises_leaves_no_trial_running():
+    class Broken:
+        name = "broken"
+
+        def suggest(self, view, numbers):
+            raise ZeroDivisionError("sampler")
+
+    study = tk.study(space=SPACE, sampler=Broken(), seed=1)
+    with pytest.raises(ZeroDivisionError):
+        study.optimize(lambda t: 0.0, n_trials=3)
+    assert set(study.refresh().counts()) == {TrialState.WAITING}
+
+
+def test_a_run_whose_heart_slept_does_not_claim_from_itself(monkeypatch):
+    study = tk.study(space=SPACE, sampler="random", seed=1)
+    now = time.time
+
+    def objective(trial):
+        return trial.params["x"]
+
+    def sleep_an_hour(study, trial):
+        if trial.number == 0:
+            monkeypatch.setattr(time, "time", lambda: now() + 3600)
+
+    study.optimize(objective, n_trials=6, workers=2, callbacks=[sleep_an_hour])
+    assert [t.epoch for t in study.trials] == [1] * 6
+    assert study.history.counts() == {TrialState.COMPLETE: 6}

@@ -6,8 +6,6 @@ import logging
 import threading
 from collections.abc import Callable
 
-from tunekit.errors import StorageUnreachable
-
 log = logging.getLogger("tunekit")
 
 
@@ -31,5 +29,5 @@ class Heart:
         while not self._done.wait(self._every_s):
             try:
                 self._beat()
-            except StorageUnreachable as error:  # the next beat tries again
+            except Exception as error:  # whatever it was, the next beat tries again
                 log.warning("leases were not renewed: %s", error)

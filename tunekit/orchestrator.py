@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any
 from uuid import uuid4
 
-from tunekit.errors import ObjectiveFailed, SpaceExhausted
+from tunekit.errors import ObjectiveFailed, SpaceExhausted, StorageUnreachable, TunekitError
 from tunekit.executors.base import Ended, Executor
 from tunekit.heart import Heart
-from tunekit.history import History
 from tunekit.interrupts import Interrupts
 from tunekit.ledger import Assignment, Ledger
+from tunekit.runs import Callback, Ending, Goal, Progress, Settings
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision, Stopper
 from tunekit.storages.base import Lease, Operation, Release, Renew, Reports, Tell
-from tunekit.trial import Outcome, Report, StudyState, TrialRecord, TrialState
+from tunekit.trial import Outcome, Report, StudyState, TrialState
 
 log = logging.getLogger("tunekit")
 
@@ -33,59 +33,6 @@ WAIT_S = 0.2
 LOOK_S = 1.0
 INTERRUPTED = "interrupted; runs again on resume"
 CANCELLED = Outcome(TrialState.CANCELLED, reason="the study was cancelled")
-
-Ending: TypeAlias = Literal["done", "timeout", "stopped", "cancelled", "exhausted", "interrupted"]
-
-
-class Progress(Protocol):
-    """Shows how a run is going; called on the loop's thread, so it must be quick."""
-
-    def start(self, name: str, history: History, goal: int | None) -> None:
-        """Begin: `goal` is the number of trials the study will have, if that is known."""
-        ...
-
-    def update(self, history: History, running: int) -> None:
-        """Show the state after a turn of the loop."""
-        ...
-
-    def event(self, text: str) -> None:
-        """Show one noteworthy sentence."""
-        ...
-
-    def close(self) -> None:
-        """End the display."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """When a run is over; the first that is reached ends it.
-
-    Attributes:
-        n_trials: so many trials started by this call.
-        total_trials: so many trials in the study, all of them finished.
-        timeout_s: no trial starts after so many seconds.
-    """
-
-    n_trials: int | None = None
-    total_trials: int | None = None
-    timeout_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How a run behaves.
-
-    Attributes:
-        catch: exceptions of the objective that make a FAILED trial; others also end the run.
-        lease_s: after this long without a sign of life a trial is given to somebody else.
-    """
-
-    catch: tuple[type[BaseException], ...] = (Exception,)
-    lease_s: float = 60.0
-
-
-Callback: TypeAlias = Callable[[TrialRecord], None]
 
 
 class Orchestrator:
@@ -114,9 +61,12 @@ class Orchestrator:
         self._outbox: list[Operation] = []
         self._buffered: dict[int, list[Report]] = {}
         self._epochs: dict[int, int] = {}
-        self._strays: list[int] = []
+        self._claimed: tuple[Lease, ...] = ()
+        self._strays: deque[tuple[int, int]] = deque()
         self._curves: dict[int, list[Report]] = {}
         self._last_flush = self._last_look = time.monotonic()
+        self._last_renewal = time.time()  # the wall clock: it goes on while a laptop sleeps
+        self._is_told_paused = False
         self._started = 0
         self._wish = StudyState.ACTIVE
         self._failure: BaseException | None = None
@@ -137,10 +87,13 @@ class Orchestrator:
             self._curves = ledger.curves()
         if self.progress is not None:
             self.progress.start(ledger.record.spec.name, ledger.history, self._goal_count())
-        self.executor.open(objective, self._on_report)
         try:
+            self.executor.open(objective, self._on_report)
             with self._interrupts, Heart(self._renew, self.settings.lease_s / 3):
                 return self._loop(time.monotonic())
+        except BaseException as error:
+            self._abandon(error)
+            raise
         finally:
             self.executor.close()
             if self.progress is not None:
@@ -153,8 +106,7 @@ class Orchestrator:
         while True:
             late = timeout_s is not None and time.monotonic() - begin >= timeout_s
             claimed = self._turn(may_claim=not late)
-            for number in self._stray():
-                self._lost(number)
+            self._stop_strays()
             if self._interrupts.count >= 2 or self._wish is StudyState.CANCELLED:
                 self._end_running()
             if self.progress is not None:
@@ -179,6 +131,10 @@ class Orchestrator:
                 self._look()
             return False
         leases = self._exchange(want)
+        for lease in leases:
+            if lease.number in self._running:  # taken back from another while ours still runs
+                self._outbox.append(Release(lease.number, lease.epoch, "still runs elsewhere"))
+        leases = tuple(x for x in leases if x.number not in self._running)
         if not leases:
             return False
         try:
@@ -189,16 +145,22 @@ class Orchestrator:
             return False
         for assignment in assigned:
             self._start(assignment)
+        self._claimed = ()
         return True
 
     def _exchange(self, want: int = 0) -> tuple[Lease, ...]:
-        outbox, self._outbox = self._outbox, []
+        if want and time.time() - self._last_renewal > self.settings.lease_s / 2:
+            # The heart has slept (so did the machine): without this we would claim from ourselves.
+            self._outbox = [*self._renewals(), *self._outbox]
+            self._last_renewal = time.time()
         answer = self.ledger.exchange(
-            outbox,
+            self._outbox,
             claim=want,
             max_trials=self.goal.total_trials,
             lease_s=self.settings.lease_s,
         )
+        outbox, self._outbox = self._outbox, []
+        self._claimed = answer.leases
         self._wish = answer.study_state
         self._last_look = time.monotonic()
         self._digest(outbox, answer.statuses)
@@ -215,6 +177,7 @@ class Orchestrator:
 
     def _start(self, assignment: Assignment) -> None:
         self._running[assignment.number] = assignment
+        self._curves.pop(assignment.number, None)  # of an earlier try, which starts over
         self._epochs[assignment.number] = assignment.epoch
         self._started += 1
         task = self.ledger.task(assignment)
@@ -223,6 +186,8 @@ class Orchestrator:
             self.executor.start(task)
         except KeyboardInterrupt:
             del self._running[task.number]
+            self._buffered.pop(task.number, None)
+            self._epochs.pop(task.number, None)
             self._outbox.append(Release(task.number, task.epoch, INTERRUPTED))
             self._interrupts.count = max(2, self._interrupts.count)
         finally:
@@ -231,7 +196,9 @@ class Orchestrator:
     def _collect(self) -> None:
         """Take ended trials from the executor and put their tells into the outbox."""
         for ended in self.executor.poll(POLL_S if self._running else 0.0):
-            if self._running.pop(ended.number, None) is not None:
+            held = self._running.get(ended.number)
+            if held is not None and held.epoch == ended.epoch:
+                del self._running[ended.number]
                 self._end(ended)
 
     def _end(self, ended: Ended) -> None:
@@ -302,6 +269,9 @@ class Orchestrator:
 
     def _wait_for_others(self) -> None:
         """Nothing to do now: the study is paused, or other workers hold the last trials."""
+        if self._wish is StudyState.PAUSED and not self._is_told_paused:
+            self._is_told_paused = True
+            self._say("the study is paused: waiting until it is resumed", logging.WARNING)
         time.sleep(WAIT_S)
         self._look()
         self.ledger.expire_dead()
@@ -366,23 +336,48 @@ class Orchestrator:
             self._forced[number] = outcome
             self.executor.stop(number, outcome)
 
-    def _stray(self) -> list[int]:
-        """Return the trials whose lease the heart found to be lost."""
-        stray, self._strays = self._strays, []
-        return [n for n in stray if n in self._running]
+    def _stop_strays(self) -> None:
+        """Stop the trials whose lease the heart found to be lost."""
+        while self._strays:
+            number, epoch = self._strays.popleft()
+            held = self._running.get(number)
+            if held is not None and held.epoch == epoch:
+                self._lost(number)
+
+    def _renewals(self) -> list[Renew]:
+        return [Renew(a.number, a.epoch) for a in list(self._running.values())]
 
     def _renew(self) -> None:
         """Renew all leases and note the lost ones; runs on the heart's thread."""
-        held = list(self._running.values())
-        if held:
+        renewals = self._renewals()
+        if renewals:
             answer = self.ledger.storage.exchange(
                 self.ledger.record.id,
                 self.ledger.worker,
-                [Renew(a.number, a.epoch) for a in held],
+                renewals,
                 lease_s=self.settings.lease_s,
             )
-            lost = [a.number for a, s in zip(held, answer.statuses, strict=True) if s != "ok"]
-            self._strays += lost
+            pairs = zip(renewals, answer.statuses, strict=True)
+            self._strays.extend((r.number, r.epoch) for r, status in pairs if status != "ok")
+        self._last_renewal = time.time()
+
+    def _abandon(self, error: BaseException) -> None:
+        """The run breaks off: store what has ended, give back the rest, let no trial hang."""
+        try:
+            self._collect()
+            for number, held in self._running.items():
+                self._gather_reports(number)
+                self._outbox.append(Release(number, held.epoch, f"the run broke off: {error!r}"))
+            held_too = [x for x in self._claimed if x.number not in self._running]
+            self._outbox += [Release(x.number, x.epoch, "not started") for x in held_too]
+            if not isinstance(error, StorageUnreachable):
+                self.ledger.exchange(self._outbox, lease_s=self.settings.lease_s)
+                self._outbox = []
+        except TunekitError as further:
+            log.warning("while the run broke off: %s", further)
+        unsaved = [x.number for x in self._outbox if isinstance(x, Tell)]
+        if unsaved:
+            log.error("the results of trials %s were not stored; they run again", unsaved)
 
     def _goal_count(self) -> int | None:
         if self.goal.total_trials is not None:

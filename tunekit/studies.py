@@ -16,8 +16,9 @@ from tunekit.executors.base import Executor, Limits
 from tunekit.executors.handle import Trial
 from tunekit.history import History
 from tunekit.ledger import Ledger
-from tunekit.orchestrator import Ending, Goal, Orchestrator, Progress, Settings
+from tunekit.orchestrator import Orchestrator
 from tunekit.replay import Difference, replay
+from tunekit.runs import Ending, Goal, Progress, Settings
 from tunekit.samplers.base import Sampler
 from tunekit.spaces import Params, Space
 from tunekit.spaces.versions import diff, fitted

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from tunekit.history import History
-    from tunekit.orchestrator import Progress
+    from tunekit.runs import Progress
 
 N_RECENT = 8
 
