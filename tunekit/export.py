@@ -22,8 +22,18 @@ VERSION = 1
 """Version of the exported forms; it grows when a key is renamed or removed."""
 
 
+# `reports` and `step` are keys of the JSON form, which is made of the same rows.
+_FIXED = frozenset(
+    "number state sampler reason end_reason duration_s created started finished reports step".split()
+)
+_GROUPS = ("params.", "attrs.", "metrics.")
+
+
 def rows(trials: Sequence[TrialRecord]) -> list[dict[str, Any]]:
-    """Return one flat mapping a trial; all have the same keys, `None` where there is no value."""
+    """Return one flat mapping a trial; all have the same keys, `None` where there is no value.
+
+    A metric has its own name, or `metrics.<name>` where another key has that name.
+    """
     metrics = sorted({name for t in trials for name in t.metrics})
     paths = dict.fromkeys(path for t in trials for path in t.params or {})
     attrs = sorted({name for t in trials for name in t.user_attrs})
@@ -31,7 +41,7 @@ def rows(trials: Sequence[TrialRecord]) -> list[dict[str, Any]]:
         {
             "number": t.number,
             "state": str(t.state),
-            **{name: t.metrics.get(name) for name in metrics},
+            **{_metric_key(name): t.metrics.get(name) for name in metrics},
             **{f"params.{path}": _value(t, path) for path in paths},
             **{f"attrs.{name}": t.user_attrs.get(name) for name in attrs},
             "sampler": t.sampler,
@@ -44,6 +54,11 @@ def rows(trials: Sequence[TrialRecord]) -> list[dict[str, Any]]:
         }
         for t in trials
     ]
+
+
+def _metric_key(name: str) -> str:
+    """Return the key of a metric, such that no metric can take the place of another column."""
+    return f"metrics.{name}" if name in _FIXED or name.startswith(_GROUPS) else name
 
 
 def _value(trial: TrialRecord, path: str) -> Scalar:
@@ -108,10 +123,11 @@ def _write_json(
             {
                 **_plain(row),
                 "reports": [
-                    {"step": r.step, **_plain(r.metrics)} for r in reports.get(row["number"], ())
+                    {"step": r.step, **_plain({_metric_key(k): v for k, v in r.metrics.items()})}
+                    for r in reports.get(trial.number, ())
                 ],
             }
-            for row in rows(trials)
+            for trial, row in zip(trials, rows(trials), strict=True)
         ],
     }
     path.write_text(json.dumps(document, indent=1, allow_nan=False), encoding="utf-8")
@@ -137,11 +153,21 @@ def _write_parquet(
     columns = {}
     for key in table[0] if table else ():
         values = [row[key] for row in table]
-        kinds = {type(v) for v in values if v is not None}
-        if not (len(kinds) <= 1 or kinds == {int, float}):
-            values = [None if v is None else json.dumps(v) for v in values]
-        columns[key] = pa.array(values)
+        try:
+            columns[key] = pa.array(_as_json(values) if _is_mixed(values) else values)
+        except (ValueError, TypeError, OverflowError):  # an int of 65 bits, a lone surrogate
+            columns[key] = pa.array(_as_json(values))
     pq.write_table(pa.table(columns, metadata={"tunekit.study": study.spec.name}), path)
+
+
+def _is_mixed(values: Sequence[object]) -> bool:
+    """Return whether values have no common plain type, which a column of a table needs."""
+    kinds = {type(v) for v in values if v is not None}
+    return bool(kinds & {list, tuple, dict}) or not (len(kinds) <= 1 or kinds == {int, float})
+
+
+def _as_json(values: Sequence[object]) -> list[str | None]:
+    return [None if v is None else json.dumps(v) for v in values]
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
