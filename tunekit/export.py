@@ -24,8 +24,8 @@ VERSION = 1
 
 # `reports` and `step` are keys of the JSON form, which is made of the same rows.
 _FIXED = frozenset(
-    "number state sampler reason end_reason duration_s created started finished reports step".split()
-)
+    "number state sampler reason end_reason duration_s created started finished".split()
+) | {"reports", "step"}
 _GROUPS = ("params.", "attrs.", "metrics.")
 
 
