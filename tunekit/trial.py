@@ -82,6 +82,8 @@ class MetricConstraint:
         """
         for op in ("<=", ">="):
             metric, found, bound = text.partition(op)
+            if any(sign in metric for sign in ("<", ">", "==")):  # a chain of two bounds
+                continue
             try:
                 if found and metric.strip() and math.isfinite(float(bound)):
                     return cls(metric.strip(), op, float(bound))
