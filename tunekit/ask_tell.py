@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
+from numbers import Integral
 
 from tunekit.errors import (
     InvalidArgument,
@@ -61,15 +62,15 @@ def tell(
 ) -> TrialRecord:
     """End a trial that was asked for; see `Study.tell`."""
     ledger.refresh()
-    number = trial if isinstance(trial, int) else trial.number
+    number = _number(trial)
     known = ledger.history.get(number)
     if known is None:
         raise UnknownTrial(
             f"study {ledger.record.spec.name!r} has no trial {number!r}; see study.trials."
         )
-    epoch = known.epoch if isinstance(trial, int) else trial.epoch
+    epoch = trial.epoch if isinstance(trial, Trial) else known.epoch
     outcome = outcome_of(result, state, reason, ledger.record.spec.objectives)
-    if not isinstance(trial, int):
+    if isinstance(trial, Trial):
         outcome = replace(outcome, user_attrs=dict(trial.user_attrs))
         if ledger.is_open:
             outcome = replace(outcome, params=trial.params, domains=trial.domains)
@@ -92,6 +93,16 @@ def tell(
             "Ask for a new trial."
         )
     return told
+
+
+def _number(trial: object) -> int:
+    if isinstance(trial, Trial):
+        return trial.number
+    if isinstance(trial, Integral) and not isinstance(trial, bool):  # NumPy's integers as well
+        return int(trial)
+    raise InvalidArgument(
+        f"trial={trial!r}, expected what ask() gave or its number; give the number as an int."
+    )
 
 
 def outcome_of(
