@@ -10,6 +10,7 @@ from typing import Any, cast
 from uuid import uuid4
 
 from tunekit import registry
+from tunekit.arguments import count, json_mapping, texts
 from tunekit.errors import InvalidArgument, StudyExists, UnknownStudy
 from tunekit.samplers.base import Sampler
 from tunekit.spaces import Space
@@ -29,16 +30,22 @@ def study(
     objectives: Objectives | None = None,
     direction: Direction | None = None,
     directions: Sequence[Direction] | None = None,
-    constraints: Sequence[str] = (),
+    constraints: Sequence[str] | None = None,
     storage: str | Path | Storage | None = None,
     sampler: str | Sampler = "auto",
     sampler_options: Mapping[str, Any] | None = None,
     stopper: str | Stopper | None = None,
     seed: int | None = None,
-    max_retries: int = 2,
+    max_retries: int | None = None,
     attrs: Mapping[str, Any] | None = None,
 ) -> Study:
     """Open the study of that name, or create it.
+
+    An existing study stays as it was made. What is given again must be the same: its space,
+    objectives, constraints, seed and max_retries. The attrs of a study that exists are kept and
+    those given are not used; `Study.set_user_attr` changes them. Its stored sampler stays too:
+    the sampler given here ("auto" if none is) proposes for this object only, where `load_study`
+    takes the study's own. A stopper is never stored.
 
     Args:
         name: unique in the storage; a new unique name where none is given.
@@ -52,30 +59,31 @@ def study(
         sampler_options: keyword arguments of a sampler that is given by its short name.
         stopper: a short name or an instance; none where it is not given.
         seed: keys every random draw; a random one, kept in the study, where it is not given.
-        max_retries: how often a trial whose worker vanished runs again before it is LOST.
-        attrs: plain JSON kept with the study.
+        max_retries: how often a trial whose worker vanished runs again before it is LOST;
+            2 where it is not given.
+        attrs: plain JSON kept with a study that is new.
 
     Raises:
         InvalidArgument: an argument that cannot be right.
-        StudyExists: the study exists with another space, or other objectives or constraints.
+        StudyExists: the study exists with another space, seed or max_retries, or other
+            objectives or constraints.
         StorageError: the storage cannot be opened.
     """
     if space is not None and not isinstance(space, Space):
         space = Space(space)
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
         raise InvalidArgument(f"seed={seed!r}, expected a whole number or None.")
-    if isinstance(max_retries, bool) or not isinstance(max_retries, int) or max_retries < 0:
-        raise InvalidArgument(f"max_retries={max_retries!r}, expected a whole number from 0.")
+    retries = count(max_retries, "max_retries")
     spec = StudySpec(
         name=_checked_name(name),
         objectives=_objectives(objectives, direction, directions),
-        constraints=tuple(MetricConstraint.parse(c) for c in _texts(constraints)),
+        constraints=tuple(MetricConstraint.parse(c) for c in texts(constraints, "constraints")),
         space=space,
         seed=secrets.randbits(31) if seed is None else seed,
         sampler=sampler if isinstance(sampler, str) else type(sampler).__name__,
-        sampler_options=dict(sampler_options or {}),
-        max_retries=max_retries,
-        attrs=dict(attrs or {}),
+        sampler_options=json_mapping(sampler_options, "sampler_options"),
+        max_retries=2 if retries is None else retries,
+        attrs=json_mapping(attrs, "attrs"),
     )
     decider = _sampler(sampler, spec.sampler_options)
     rule = _stopper(stopper)
@@ -88,7 +96,9 @@ def study(
         except StudyExists:  # another process was quicker
             record = opened.get_study(spec.name)
     has_objectives = any(x is not None for x in (objectives, direction, directions))
-    _check_same(opened, record, spec, has_objectives=has_objectives, seed=seed)
+    _check_same(opened, record, spec, has_objectives=has_objectives)
+    _check_kept("seed", record.spec.seed, seed, spec.name)
+    _check_kept("max_retries", record.spec.max_retries, retries, spec.name)
     return Study(opened, record, decider, rule)
 
 
@@ -150,9 +160,9 @@ def _objectives(
     elif isinstance(objectives, Mapping):
         found = [Objective(metric, way) for metric, way in objectives.items()]
     elif objectives is not None:
-        found = [Objective(metric) for metric in objectives]
+        found = [Objective(metric) for metric in texts(objectives, "objectives")]
     elif directions is not None:
-        ways = _texts(directions)
+        ways = texts(directions, "directions")
         one = len(ways) == 1
         found = [
             Objective("value" if one else f"value_{i}", cast(Direction, way))
@@ -169,10 +179,6 @@ def _objectives(
         if not isinstance(metric, str) or not metric:
             raise InvalidArgument(f"the objective {metric!r} must be the name of a metric.")
     return tuple(found)
-
-
-def _texts(value: Sequence[str]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
 
 
 def _sampler(sampler: str | Sampler, options: Mapping[str, Any]) -> Sampler:
@@ -203,7 +209,6 @@ def _check_same(
     spec: StudySpec,
     *,
     has_objectives: bool,
-    seed: int | None,
 ) -> None:
     """Refuse to open a study under settings that contradict those it was made with."""
     found = record.spec
@@ -217,8 +222,6 @@ def _check_same(
         raise StudyExists(
             f'study "{spec.name}" exists with the constraints {was_text}; use another name.'
         )
-    if seed is not None and found.seed != seed:
-        raise StudyExists(f'study "{spec.name}" exists with seed {found.seed}, not {seed}.')
     if spec.space is None:
         return
     if found.space is None:
@@ -231,4 +234,13 @@ def _check_same(
         raise StudyExists(
             f'study "{spec.name}" exists with another space; change it with '
             "load_study(...).edit_space(new_space), or use another name."
+        )
+
+
+def _check_kept(what: str, kept: int, given: int | None, name: str) -> None:
+    """Refuse a number, where one is given, that is not the one the study was made with."""
+    if given is not None and given != kept:
+        raise StudyExists(
+            f'study "{name}" exists with {what} {kept}, not {given}; leave {what}= out, or use '
+            "another name."
         )

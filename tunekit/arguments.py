@@ -1,12 +1,19 @@
-"""Checks of what a caller gave to `Study.optimize`, before anything is started."""
+"""Checks of what a caller gave to a study or to a run of it, before anything is started."""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from numbers import Real
+from typing import Any, TypeVar
 
 from tunekit.errors import InvalidArgument, did_you_mean
 from tunekit.executors.base import Executor, Limits
+from tunekit.spaces.domains import plain
+
+Called = TypeVar("Called", bound=Callable[..., Any])
 
 
 def count(value: int | None, name: str) -> int | None:
@@ -44,6 +51,109 @@ def seconds(value: float | str | None) -> float | None:
     return number * factor if math.isfinite(number) else None
 
 
+def above_zero(value: object, name: str) -> float:
+    """Return a finite number above 0.
+
+    Raises:
+        InvalidArgument: it is none.
+    """
+    if isinstance(value, Real) and not isinstance(value, bool):
+        with suppress(OverflowError):  # an int beyond the range of floats
+            number = float(value)
+            if 0 < number < math.inf:
+                return number
+    raise InvalidArgument(f"{name}={value!r}, expected a finite number above 0; give such as 1.5.")
+
+
+def trial_limits(
+    resources: Mapping[str, float] | None, timeout_s: float | None, memory_mib: float | None
+) -> Limits:
+    """Return what one trial may use.
+
+    Raises:
+        InvalidArgument: a limit that is no finite number above 0, or resources without names.
+    """
+    if resources is not None and not isinstance(resources, Mapping):
+        raise InvalidArgument(
+            f'resources={resources!r}, expected amounts by name; give such as {{"gpu": 1}}.'
+        )
+    return Limits(
+        {k: above_zero(v, f"resource {k}") for k, v in (resources or {}).items()},
+        None if timeout_s is None else above_zero(timeout_s, "trial_timeout_s"),
+        None if memory_mib is None else above_zero(memory_mib, "memory_mib"),
+    )
+
+
+def exceptions(catch: object) -> tuple[type[BaseException], ...]:
+    """Return the classes of exceptions for one class or several.
+
+    Raises:
+        InvalidArgument: anything else.
+    """
+    found = _several(catch, is_one=isinstance(catch, type | str))
+    if all(isinstance(c, type) and issubclass(c, BaseException) for c in found):
+        return found
+    raise InvalidArgument(
+        f"catch={catch!r}, expected classes of exceptions; give such as (ValueError,), or () to "
+        "catch nothing."
+    )
+
+
+def functions(callbacks: Called | Sequence[Called]) -> tuple[Called, ...]:
+    """Return the callbacks for one function or several.
+
+    Raises:
+        InvalidArgument: one of them cannot be called.
+    """
+    found = _several(callbacks, is_one=callable(callbacks))
+    if all(map(callable, found)):
+        return found
+    raise InvalidArgument(
+        f"callbacks={callbacks!r}, expected functions; give such as [on_trial], each called as "
+        "callback(study, trial)."
+    )
+
+
+def json_mapping(value: object, name: str) -> dict[str, Any]:
+    """Return a mapping of texts to plain JSON; empty for `None`.
+
+    Raises:
+        InvalidArgument: it is none.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise InvalidArgument(
+            f'{name}={value!r}, expected values by name; give a mapping such as {{"a": 1}}.'
+        )
+    try:
+        json.dumps(dict(value), default=plain)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArgument(
+            f"{name}: {error}, expected plain JSON (numbers, texts, booleans, None, lists, "
+            "mappings); convert it first."
+        ) from None
+    return dict(value)
+
+
+def texts(value: object, name: str) -> tuple[str, ...]:
+    """Return one or more texts, none for `None`.
+
+    Raises:
+        InvalidArgument: something else is among them.
+    """
+    if value is None:
+        return ()
+    found = _several(value, is_one=isinstance(value, str))
+    if all(isinstance(text, str) for text in found):
+        return found
+    raise InvalidArgument(f"{name}={value!r}, expected texts; give a list of texts.")
+
+
+def _several(value: Any, *, is_one: bool) -> tuple[Any, ...]:
+    return (value,) if is_one or not isinstance(value, Iterable) else tuple(value)
+
+
 def make_executor(
     executor: str | Executor | None,
     workers: int,
@@ -53,12 +163,15 @@ def make_executor(
     """Return the executor of that name, or the simplest one that keeps the limits.
 
     Raises:
-        InvalidArgument: an unknown name, or limits that it cannot keep.
+        InvalidArgument: an unknown name, limits that it cannot keep, or limits beside an
+            executor that has its own.
     """
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
         raise InvalidArgument(f"workers={workers!r}, expected a whole number from 1.")
+    if devices is not None and not isinstance(devices, Iterable):
+        raise InvalidArgument(f"devices={devices!r}, expected a list of devices; such as [0, 1].")
     if executor is not None and not isinstance(executor, str):
-        return executor
+        return _given_executor(executor, workers, limits, devices)
     needs_process = workers > 1 or limits != Limits() or devices is not None
     kind = executor or ("process" if needs_process else "inline")
     if kind == "process":
@@ -73,8 +186,41 @@ def make_executor(
                 f"the inline executor runs one trial at a time, not {workers}; "
                 'use executor="process".'
             )
+        if devices is not None:
+            raise InvalidArgument(
+                f"devices={devices!r} was given to the inline executor, which runs trials in your "
+                'own process and deals no devices; use executor="process".'
+            )
         return InlineExecutor(limits)
     raise InvalidArgument(
         f'unknown executor "{kind}"{did_you_mean(kind, ["inline", "process"])}; there are inline '
         "and process, and any object of the Executor contract."
     )
+
+
+def _given_executor(
+    executor: Executor, workers: int, limits: Limits, devices: Sequence[str | int] | None
+) -> Executor:
+    """Return an executor's instance, which was made with limits of its own."""
+    methods = ("open", "start", "poll", "stop", "close")
+    if isinstance(executor, type) or not all(
+        callable(getattr(executor, name, None)) for name in methods
+    ):
+        raise InvalidArgument(
+            f'executor={executor!r}, expected "inline", "process" or an instance of the Executor '
+            f"contract, which has {', '.join(methods)}."
+        )
+    given = {
+        "workers": workers > 1,
+        "resources": bool(limits.resources),
+        "trial_timeout_s": limits.timeout_s is not None,
+        "memory_mib": limits.memory_mib is not None,
+        "devices": devices is not None,
+    }
+    beside = [name for name, is_given in given.items() if is_given]
+    if beside:
+        raise InvalidArgument(
+            f"{', '.join(beside)} given beside an executor that is made already and would ignore "
+            f"it; give it to the {type(executor).__name__} itself when you make it."
+        )
+    return executor

@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tunekit import ask_tell, export
-from tunekit.arguments import count, make_executor, seconds
+from tunekit import arguments, ask_tell, export
 from tunekit.errors import InvalidArgument, NoCompleteTrial
-from tunekit.executors.base import Executor, Limits
+from tunekit.executors.base import Executor
 from tunekit.executors.handle import Trial
 from tunekit.history import History
 from tunekit.ledger import Ledger
@@ -28,6 +27,8 @@ from tunekit.trial import Objective, Report, StudyRecord, StudyState, TrialRecor
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Callback: TypeAlias = "Callable[[Study, TrialRecord], None]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ class Study:
         workers: int = 1,
         *,
         resources: Mapping[str, float] | None = None,
-        callbacks: Sequence[Callable[[Study, TrialRecord], None]] = (),
+        callbacks: Callback | Sequence[Callback] = (),
         catch: Sequence[type[BaseException]] | type[BaseException] = (Exception,),
         executor: str | Executor | None = None,
         total_trials: int | None = None,
@@ -177,9 +178,11 @@ class Study:
             timeout: start none after so many seconds, or a text such as "90s", "15m", "2h".
             workers: how many trials run at once; above 1 in processes of their own.
             resources: what one trial holds, such as `{"gpu": 1}`; sets the visible devices.
-            callbacks: called as `callback(study, trial)` after each told trial of this call.
+            callbacks: one or several, called as `callback(study, trial)` after each told trial
+                of this call.
             catch: exceptions that make a FAILED trial; others end the run as ObjectiveFailed.
-            executor: "inline" or "process", or an instance; chosen from the rest if not given.
+            executor: "inline" or "process", chosen from the rest if not given; or an instance,
+                which is given its workers, limits and devices when it is made.
             total_trials: run until the study has so many trials and all have ended, whoever
                 runs them; a killed run that is started again just goes on.
             trial_timeout_s: kill and fail a trial after so many seconds.
@@ -198,20 +201,20 @@ class Study:
         """
         if not callable(objective):
             raise InvalidArgument(f"objective: got {objective!r}, expected a function of a trial.")
-        if lease_s <= 0:
-            raise InvalidArgument(f"lease_s={lease_s!r}, expected seconds above 0.")
+        settings = Settings(arguments.exceptions(catch), arguments.above_zero(lease_s, "lease_s"))
         goal = Goal(
-            count(n_trials, "n_trials"), count(total_trials, "total_trials"), seconds(timeout)
+            arguments.count(n_trials, "n_trials"),
+            arguments.count(total_trials, "total_trials"),
+            arguments.seconds(timeout),
         )
-        limits = Limits(dict(resources or {}), trial_timeout_s, memory_mib)
-        catching = (catch,) if isinstance(catch, type) else tuple(catch)
+        limits = arguments.trial_limits(resources, trial_timeout_s, memory_mib)
         runner = Orchestrator(
             self._ledger,
-            make_executor(executor, workers, limits, devices),
+            arguments.make_executor(executor, workers, limits, devices),
             goal=goal,
-            settings=Settings(catching, lease_s),
+            settings=settings,
             stopper=self.stopper,
-            callbacks=[partial(c, self) for c in callbacks],
+            callbacks=[partial(c, self) for c in arguments.functions(callbacks)],
             progress=progress,
         )
         if self.record().state in (StudyState.STOPPED, StudyState.CANCELLED):
@@ -256,6 +259,7 @@ class Study:
             TrialConflict: the trial was told another result before.
             LeaseLost: the trial was given to another worker, or cancelled.
             UnknownTrial: no trial of that number.
+            InvalidArgument: the trial or the state is none.
         """
         return ask_tell.tell(self._ledger, trial, result, state=state, reason=reason)
 
