@@ -89,9 +89,8 @@ def test_stop_from_another_process_finishes_the_running_trials(driver):
     assert len(study.trials) <= 2 * driver.workers
 
 
-def test_cancel_from_another_process_ends_the_running_trials(tmp_path):
-    driver = Driver(tmp_path, 2)
-    driver.wait_for("running", 2)
+@pytest.mark.parametrize("driver", [2], indirect=True)
+def test_cancel_from_another_process_ends_the_running_trials(driver):
     tk.load_study("s", storage=driver.url).cancel()
     status, study = driver.finish()
     assert status == 0

@@ -29,12 +29,27 @@ def url(request, tmp_path):
     return request.getfixturevalue("postgres_url")
 
 
+STARTED = []
+
+
 def start(url, name, workers=2):
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, str(DRIVER), url, name, str(N_TRIALS), str(workers)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
+    STARTED.append(process)
+    return process
+
+
+@pytest.fixture(autouse=True)
+def _no_driver_outlives_its_test():
+    yield
+    while STARTED:
+        process = STARTED.pop()
+        process.kill()
+        if not process.stderr.closed:
+            process.communicate()
 
 
 def wait_until(url, name, n_finished, process):

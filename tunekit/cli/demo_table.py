@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import deque
 from collections.abc import Mapping
@@ -28,7 +27,7 @@ def make_demo_progress(*, quiet: bool) -> Progress | None:
         return None
     if sys.stderr.isatty():
         return LiveTable()
-    return None if os.environ.get("CI") else TrialLines()
+    return TrialLines()
 
 
 def branch_text(trial: TrialRecord) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections import deque
@@ -25,12 +24,12 @@ MAX_EVENTS = 4
 
 
 def make_progress(*, quiet: bool) -> Progress | None:
-    """Return what shows a run on stderr; nothing when it is to be quiet, or in a CI log."""
+    """Return what shows a run on stderr; nothing when it is to be quiet."""
     if quiet:
         return None
     if sys.stderr.isatty():
         return LiveProgress()
-    return None if os.environ.get("CI") else LogProgress()
+    return LogProgress()
 
 
 class Pace:

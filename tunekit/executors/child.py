@@ -100,7 +100,7 @@ class Child:
                 return [self.connection.recv()]
         except Exception:  # closed, or not ours: an objective may write to any descriptor
             return None
-        return None if self._has_died() else []
+        return None if self.has_died() else []
 
     def memory_mib(self) -> float:
         """Return the resident memory of the process and of all that it has started."""
@@ -117,7 +117,7 @@ class Child:
         else:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(SETTLE_S)
-        is_ours = not self._has_died()
+        is_ours = not self.has_died()
         self.kill()
         return _death(self._process.returncode, is_ours), self.output_tail()
 
@@ -144,7 +144,8 @@ class Child:
             os.close(self._pidfd)
             self._pidfd = None
 
-    def _has_died(self) -> bool:
+    def has_died(self) -> bool:
+        """Return whether the process has ended, reaped or not."""
         if self._pidfd is None:
             return self._process.poll() is not None
         return bool(wait([self._pidfd], 0))

@@ -41,8 +41,7 @@ class InlineExecutor:
             if value:
                 raise InvalidArgument(
                     f"{name}={value!r} was given to the inline executor, which runs trials in "
-                    'your own process and can enforce no limit; use executor="process" (or '
-                    "workers=1 or more)."
+                    'your own process and can enforce no limit; use executor="process".'
                 )
         self.slots = 1
         self.runs_in_caller = True

@@ -91,6 +91,8 @@ class ProcessExecutor:
             self._launch(next(free), task)
             return
         try:
+            if self._children[seat].has_died():
+                raise BrokenPipeError  # a dead process can still hold its end of the pipe
             self._run(seat, task)
         except OSError:  # it died while it was idle
             self._discard(seat)

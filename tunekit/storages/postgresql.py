@@ -39,7 +39,7 @@ class PostgreSQLDatabase(Database):
 
     def __init__(self, url: str, *, outage_s: float = 60.0) -> None:
         try:
-            import psycopg2  # noqa: F401 - the driver that the engine loads
+            import psycopg2
         except ImportError:
             raise MissingExtra("postgres", "A PostgreSQL storage") from None
         try:
@@ -63,6 +63,7 @@ class PostgreSQLDatabase(Database):
             },
         )
         super().__init__(engine, shown, outage_s)
+        self._driver_error: type[Exception] = psycopg2.Error
         # A single statement needs no BEGIN and COMMIT, which are round trips.
         self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
 
@@ -77,8 +78,14 @@ class PostgreSQLDatabase(Database):
         """Return `work(connection)`; each statement of it sees one state of the database."""
 
         def attempt() -> T:
-            with self._reader.connect() as connection:
-                return work(connection)
+            try:
+                with self._reader.connect() as connection:
+                    return work(connection)
+            except self._driver_error as error:
+                # SQLAlchemy resets the isolation level of a connection outside of its own
+                # error handling; a connection lost just then also costs a place in the pool.
+                self.engine.dispose()
+                raise OperationalError("reset", None, error) from error
 
         return self._persist(attempt)
 
