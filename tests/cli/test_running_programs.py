@@ -129,14 +129,20 @@ def test_a_stopped_trial_takes_all_its_processes_with_it(folder):
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     _, trial = run(["sh", "train.sh"], LINEAR, stopper=StopAtOnce())
     assert (trial.state, trial.end_reason) == ("stopped", "hopeless")
-    assert not alive(int(Path("child").read_text()))
+    assert ends(int(Path("child").read_text()))
 
 
-def alive(pid):
+def ends(pid):
+    """Return whether a process that was killed is gone, or soon will be."""
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        process = psutil.Process(pid)
+        if process.status() != psutil.STATUS_ZOMBIE:
+            process.wait(30)
     except psutil.NoSuchProcess:
+        return True
+    except psutil.TimeoutExpired:
         return False
+    return True
 
 
 @pytest.mark.parametrize(
@@ -185,7 +191,7 @@ def test_a_trial_beyond_its_time_is_killed_with_its_program(cli, answer):
     assert (
         "exceeded its time limit" in answer("trials", "show", "hang", "0")["trial"]["end_reason"]
     )
-    assert not alive(int(Path("pid").read_text()))
+    assert ends(int(Path("pid").read_text()))
 
 
 def test_the_environment_is_passed_on(folder, monkeypatch):
