@@ -124,6 +124,8 @@ def _conclude(study: Study, ending: str, storage: str, form: Format) -> int:
     if shares:
         typer.echo("\nwhat mattered:")
     for path, share in list(shares.items())[:N_SHARES]:
+        if share < 0.005:  # too little, or active too seldom to be judged
+            break
         typer.echo(f"  {share:4.0%}  {'#' * round(30 * share):30}  {path}")
     typer.echo(f"\nopen it again:  tunekit studies show {NAME} --storage {storage}")
     return 0
