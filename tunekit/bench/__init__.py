@@ -1,0 +1,1 @@
+"""Which sampler for my problem: problems x samplers x seeds under equal budgets."""
