@@ -1,0 +1,1 @@
+"""Deep conditional trees whose optimum is known exactly, drawn fresh from every seed."""

@@ -1,0 +1,136 @@
+"""Landscapes and defaults drawn from a seed, for a space that a family declares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tunekit.bench.problem import Problem
+from tunekit.bench.trees.landscape import Choice, Landscape, Number, Pair, Shape, Term
+from tunekit.samplers.base import sample
+from tunekit.spaces import (
+    Categorical,
+    Constant,
+    Float,
+    Int,
+    Parameter,
+    Repeat,
+    Scalar,
+    Space,
+    When,
+)
+
+N_DEFAULTS = 8
+"""The defaults are the best of so many random points."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How strongly what matters in a family.
+
+    Attributes:
+        gap: range of the cost of a wrong choice at the root.
+        weight: the penalty that all numbers of one block have together at the root.
+        decay: what remains of both with each switch on the way down.
+        shapes: drawn from for each number.
+    """
+
+    gap: tuple[float, float] = (0.1, 0.4)
+    weight: float = 0.5
+    decay: float = 0.85
+    shapes: tuple[Shape, ...] = ("bowl", "kink", "cliff", "ripple")
+
+
+def draw_terms(space: Space, rng: np.random.Generator, recipe: Recipe) -> dict[str, Term]:
+    """Return a penalty for every parameter: targets, best choices and weights all drawn anew."""
+    numbers: dict[object, list[Parameter]] = {}
+    terms: dict[str, Term] = {}
+    for p in space:
+        if isinstance(p.domain, Categorical):
+            terms[p.path] = draw_choice(p.domain, rng, recipe, p.depth)
+        else:
+            numbers.setdefault(p.conditions, []).append(p)
+    for block in numbers.values():
+        shares = rng.dirichlet(np.full(len(block), 2.0))
+        for p, share in zip(block, shares, strict=True):
+            weight = recipe.weight * recipe.decay**p.depth * float(share)
+            shape = recipe.shapes[rng.integers(len(recipe.shapes))]
+            terms[p.path] = Number(p.domain, _target(p, rng), weight, shape)
+    return terms
+
+
+def draw_choice(
+    domain: Categorical, rng: np.random.Generator, recipe: Recipe, depth: int
+) -> Choice:
+    """Return costs of which a random choice has none."""
+    best = int(rng.integers(len(domain.choices)))
+    costs = rng.uniform(*recipe.gap, len(domain.choices)) * recipe.decay**depth
+    return Choice({c: 0.0 if i == best else float(costs[i]) for i, c in enumerate(domain.choices)})
+
+
+def draw_pairs(
+    landscape: Landscape, paths: Iterable[tuple[str, str]], rng: np.random.Generator, cost: float
+) -> Landscape:
+    """Return the landscape where half of the pairs of two choices cost up to `cost` more."""
+    pairs = []
+    for first, second in paths:
+        one, two = landscape.terms[first], landscape.terms[second]
+        assert isinstance(one, Choice) and isinstance(two, Choice)
+        costs: dict[tuple[Scalar, Scalar], float] = {
+            (a, b): float(rng.uniform(0.3, 1.0)) * cost
+            for a in one.costs
+            for b in two.costs
+            if rng.random() < 0.5
+        }
+        # `get`: what is inactive at the optimum has no part in it
+        costs.pop((landscape.optimum.get(first), landscape.optimum.get(second)), None)
+        pairs.append(Pair(first, second, costs))
+    return replace(landscape, pairs=landscape.pairs + tuple(pairs))
+
+
+def draw_problem(
+    name: str, space: Space, *, landscape: Landscape, rng: np.random.Generator
+) -> Problem:
+    """Return the problem, with defaults as a manual would have them: fair, but not the best.
+
+    They are the best of `N_DEFAULTS` random points, and random where that point is inactive.
+    The copies of a `Repeat` share the defaults of the first one.
+    """
+    points = [sample(space, rng) for _ in range(N_DEFAULTS)]
+    defaults = {p.path: p.domain.from_unit(rng.random()) for p in space} | min(
+        points, key=landscape
+    )
+    space = _with_defaults(space, "", defaults)
+    return Problem(f"trees/{name}", space, landscape, best_known=landscape.best)
+
+
+def _target(p: Parameter, rng: np.random.Generator) -> float:
+    """Return a place in `[0, 1]` that a value of the domain has exactly."""
+    return p.domain.to_unit(p.domain.from_unit(float(rng.uniform(0.1, 0.9))))
+
+
+def _with_defaults(space: Space, prefix: str, defaults: Mapping[str, Any]) -> Space:
+    nodes = {name: _node(node, prefix + name, defaults) for name, node in space.nodes}
+    when = [
+        When(w.parent, w.values, _with_defaults(w.space, prefix, defaults), also=dict(w.also))
+        for w in space.when
+    ]
+    return Space(nodes, when=when, constraints=space.constraints)
+
+
+def _node(node: Any, path: str, defaults: Mapping[str, Any]) -> Any:
+    if isinstance(node, Float | Int):
+        return replace(node, default=defaults[path])
+    if isinstance(node, Repeat):
+        return replace(node, block=_with_defaults(node.block, f"{path}.0.", defaults))
+    if isinstance(node, Constant):
+        return node
+    labels = {values: label for label, values, _ in node.openings()}
+    choices = {
+        group: child and _with_defaults(child, f"{path}.{labels[group]}.", defaults)
+        for group, child in node.mapping().items()
+    }
+    return Categorical(choices, ordered=node.ordered, default=defaults[path])

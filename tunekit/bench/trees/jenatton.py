@@ -1,0 +1,68 @@
+"""Jenatton's tree function, deeper: binary switches, shared parameters, shifted leaves."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tunekit.bench.problem import Problem
+from tunekit.bench.trees.draw import draw_problem
+from tunekit.bench.trees.landscape import Choice, Landscape, Number, Term, best_point
+from tunekit.spaces import Categorical, Float, Space
+
+STEP = 0.1
+"""The leaves reach STEP, 2 STEP, 3 STEP, ... in a random order."""
+
+
+def problem(rng: np.random.Generator, *, depth: int = 4) -> Problem:
+    """Return a binary tree of `depth` switches on each path; depth 2 is the published one.
+
+    Below each switch but the first lies a number `r` that its whole subtree shares, at each leaf
+    a number `x`; the loss is `STEP * rank of the leaf + sum |r - r*| + (x - x*)^2`. Published
+    are x* = 0, r* = 0 and sorted leaves; here they are drawn.
+
+    Reference: Jenatton, Archambeau, Gonzalez, Seeger (2017), Bayesian Optimization with
+    Tree-structured Dependencies, ICML, section 5.1.
+    """
+    space = _subtree(depth)
+    ranks = iter(rng.permutation(2**depth).tolist())
+    terms: dict[str, Term] = {}
+    for p in space:
+        if isinstance(p.domain, Categorical):
+            is_last = p.depth == depth - 1
+            terms[p.path] = Choice(
+                {c: STEP * next(ranks) if is_last else 0.0 for c in p.domain.choices}
+            )
+            continue
+        target = p.domain.to_unit(p.domain.from_unit(float(rng.uniform(0.1, 0.9))))
+        is_leaf = p.path.endswith("x")
+        # x in [-1, 1] is two units wide: (x - x*)^2 = (2 d)^2, r is one: |r - r*| = d
+        terms[p.path] = Number(
+            p.domain, target, 1.0 if is_leaf else 0.5, "bowl" if is_leaf else "kink"
+        )
+    landscape = Landscape(terms, best_point(space, _towards_best_leaf(terms)), STEP)
+    return draw_problem("jenatton", space, landscape=landscape, rng=rng)
+
+
+def _subtree(depth: int, *, is_root: bool = True) -> Space:
+    if depth == 0:
+        return Space(x=Float(-1.0, 1.0))
+    shared = {} if is_root else {"r": Float(0.0, 1.0)}
+    below = _subtree(depth - 1, is_root=False)
+    return Space(shared, go=Categorical({"left": below, "right": below}))
+
+
+def _towards_best_leaf(terms: dict[str, Term]) -> dict[str, Term]:
+    """Return the terms with a cost on every turn away from the leaf that costs nothing."""
+    best = next(
+        f"{path}.{choice}"
+        for path, term in terms.items()
+        if isinstance(term, Choice)
+        for choice, cost in term.costs.items()
+        if cost == 0.0 and f"{path}.{choice}.x" in terms
+    )
+    return {
+        path: Choice({c: float(not f"{best}.".startswith(f"{path}.{c}.")) for c in term.costs})
+        if isinstance(term, Choice)
+        else term
+        for path, term in terms.items()
+    }
