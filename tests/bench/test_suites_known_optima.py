@@ -103,7 +103,7 @@ def test_the_mean_of_the_deceptive_tree_misleads_at_the_root(seed):
 
 
 def test_the_tree_of_depth_two_is_jenattons_function_shifted():
-    problem = jenatton.problem(np.random.default_rng(0), depth=2)
+    problem = jenatton.instance(np.random.default_rng(0), depth=2)
     best = problem.evaluate.optimum
     assert len(problem.space) == 3 + 2 + 4  # switches, shared r, leaves
     r, x = (next(path for path in best if path.endswith(end)) for end in (".r", ".x"))
@@ -114,7 +114,7 @@ def test_the_tree_of_depth_two_is_jenattons_function_shifted():
 
 
 def test_the_leaves_of_jenattons_function_are_a_tenth_apart():
-    problem = jenatton.problem(np.random.default_rng(0), depth=2)
+    problem = jenatton.instance(np.random.default_rng(0), depth=2)
     leaves = set()
     terms = problem.evaluate.terms
     for point in points(problem, 100):

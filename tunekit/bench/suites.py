@@ -1,4 +1,4 @@
-"""The built-in suites by name; nothing is imported before it is asked for."""
+"""Every source of problems by name; nothing is imported before it is asked for."""
 
 from __future__ import annotations
 
@@ -14,31 +14,46 @@ SUITES: dict[str, str] = {
     "trees": "tunekit.bench.trees.suite",
     "bbob": "tunekit.bench.bbob",
     "yahpo": "tunekit.bench.yahpo",
+    "cash": "tunekit.bench.cash",
+    "replay": "tunekit.bench.replay",
+    "gym": "tunekit.bench.gym",
 }
 """Name -> the module whose function `suite` gives its problems."""
 
+OWN = "tunekit.bench.own"
+
 
 def suite(name: str, seed: int = 0, **options: Any) -> list[Problem]:
-    """Return the problems of a suite.
+    """Return the problems of a suite, or your own.
 
     Args:
-        name: one of `SUITES`.
-        seed: draws shifts, permutations, optima and instances anew where the suite has them.
+        name: one of `SUITES`, `gym:<id of an environment>`, an entry point of the group
+            `tunekit.problems`, or `module:function`.
+        seed: draws shifts, permutations, optima and instances anew where there are any.
         options: keyword arguments of that suite.
 
     Raises:
         InvalidArgument: no such suite, a seed below 0, or options that the suite does not take.
         MissingExtra: the suite needs a package that is not installed.
     """
-    if name not in SUITES:
-        raise InvalidArgument(
-            f'unknown suite "{name}"{did_you_mean(name, SUITES)}; there are {", ".join(SUITES)}.'
-        )
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise InvalidArgument(f"seed={seed!r}, expected a whole number from 0 upwards.")
-    make: Callable[..., list[Problem]] = import_module(SUITES[name]).suite
+    family, colon, rest = name.partition(":")
+    if family == "gym" and colon:
+        name, options = family, {"env": rest, **options}
+    own = import_module(OWN)
+    if name in SUITES:
+        make: Callable[..., list[Problem]] = import_module(SUITES[name]).suite
+    elif ":" in name or name in own.names():
+        make, options = own.problems, {"source": name, **options}
+    else:
+        known = [*SUITES, *own.names()]
+        raise InvalidArgument(
+            f'unknown suite "{name}"{did_you_mean(name, known)}; there are {", ".join(known)}, '
+            "and your own by module:function."
+        )
     _check_options(name, make, options)
-    return make(seed, **options)
+    return make(seed=seed, **options)
 
 
 def _check_options(name: str, make: Callable[..., Any], options: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ FADING = 0.85
 """What a block counts beside the block below it."""
 
 
-def problem(rng: np.random.Generator) -> Problem:
+def instance(rng: np.random.Generator) -> Problem:
     """Return a network of 3 to 6 blocks; 5 or 6 are best, with 10 to 14 switches active.
 
     Two operations in a row may not go together, the best learning rate depends on the number of

@@ -17,7 +17,7 @@ SENSITIVE = 0.9
 """The penalty of the numbers on the way to the best leaf; elsewhere they hardly matter."""
 
 
-def problem(rng: np.random.Generator) -> Problem:
+def instance(rng: np.random.Generator) -> Problem:
     """Return a tree of 40 three-way switches, 4 on each path, with a number at each step.
 
     A wrong turn costs at most .3 whatever comes after it; on the right way each number costs up

@@ -13,7 +13,7 @@ STEP = 0.1
 """The leaves reach STEP, 2 STEP, 3 STEP, ... in a random order."""
 
 
-def problem(rng: np.random.Generator, *, depth: int = 4) -> Problem:
+def instance(rng: np.random.Generator, *, depth: int = 4) -> Problem:
     """Return a binary tree of `depth` switches on each path; depth 2 is the published one.
 
     Below each switch but the first lies a number `r` that its whole subtree shares, at each leaf

@@ -12,7 +12,7 @@ from tunekit.spaces import Categorical, Float, Int, Space
 RECIPE = Recipe(gap=(0.08, 0.35), weight=0.6, decay=0.75)
 
 
-def problem(rng: np.random.Generator) -> Problem:
+def instance(rng: np.random.Generator) -> Problem:
     """Return six models with 2 to 7 parameters each, kernels and boosters nested in them.
 
     Half of all pairs of a model with a scaler or a selection of features cost extra.

@@ -15,7 +15,7 @@ STAGES = ("clean", "represent", "predict")
 RECIPE = Recipe(gap=(0.1, 0.35), weight=0.35, decay=0.8)
 
 
-def problem(rng: np.random.Generator) -> Problem:
+def instance(rng: np.random.Generator) -> Problem:
     """Return three stages of four choices; each opens two switches, one of which opens another.
 
     At every point 12 switches are active. The choices of neighbouring stages may clash.

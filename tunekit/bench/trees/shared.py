@@ -15,7 +15,7 @@ RECIPE = Recipe(gap=(0.1, 0.35), weight=0.5, decay=0.85)
 FOLLOWERS = {"warmup": "lr", "beta2": "lr", "decay": "lr", "lr": "batch"}
 
 
-def problem(rng: np.random.Generator) -> Problem:
+def instance(rng: np.random.Generator) -> Problem:
     """Return a training recipe: what one optimiser teaches of a momentum holds for another.
 
     The best learning rate moves with the batch size, and the best warm-up, decay and second

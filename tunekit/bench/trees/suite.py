@@ -32,6 +32,6 @@ def suite(seed: int = 0, *, jenatton_depth: int = 4) -> list[Problem]:
     for i, family in enumerate(FAMILIES):
         rng = np.random.default_rng([seed, i])
         options = {"depth": jenatton_depth} if family is jenatton else {}
-        problem = family.problem(rng, **options)
+        problem = family.instance(rng, **options)
         problems.append(replace(problem, name=f"{problem.name}-{seed}"))
     return problems

@@ -1,0 +1,131 @@
+"""A Gymnasium environment as a problem: one action is one trial.
+
+Simulators of hardware and of systems often come as environments whose action is a configuration
+and whose info holds the measured metrics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from tunekit.bench.gym_actions import action_of, space_of
+from tunekit.bench.problem import Problem
+from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
+from tunekit.spaces import Params
+from tunekit.trial import Direction, MetricConstraint, Objective
+
+Source: TypeAlias = str | Callable[[], Any]
+"""The id of a registered environment, or a function that makes one."""
+
+REWARD = Objective("reward", "maximize")
+
+
+@dataclass(frozen=True, slots=True)
+class OneStep:
+    """Resets an environment with a fixed seed and takes one action.
+
+    The environment is made once in a process and kept open.
+    """
+
+    source: Source
+    seed: int
+
+    def __call__(self, params: Params) -> Mapping[str, float]:
+        """Return `reward` and all numbers that the info of the step holds."""
+        env = _environment(self.source)
+        env.reset(seed=self.seed)
+        _, reward, _, _, info = env.step(action_of(env.action_space, params))
+        return {**_numbers(info), REWARD.metric: float(reward)}
+
+
+def suite(
+    seed: int = 0,
+    *,
+    env: Source | None = None,
+    objectives: Mapping[str, Direction] | str | None = None,
+    constraints: str | Sequence[str] = (),
+) -> list[Problem]:
+    """Return the environment as the only problem.
+
+    Args:
+        seed: every trial resets the environment with it.
+        env: the id of a registered environment, or a function without arguments that makes one.
+        objectives: metric -> direction, of the info of a step; one text means one that is
+            minimised. The reward is maximised where nothing is given.
+        constraints: bounds on metrics of the info, such as `"latency_ms <= 8"`, also as one
+            text with commas.
+
+    Raises:
+        InvalidArgument: no environment, no such one, one with unbounded actions, or a metric
+            that its step does not give.
+        MissingExtra: gymnasium is not installed.
+
+    Reference: Krishnan et al. (2023), ArchGym: An Open-Source Gymnasium for Machine Learning
+    Assisted Architecture Design, ISCA.
+    """
+    if env is None:
+        raise InvalidArgument("gym: no environment; give env= (the id of a registered one).")
+    bounds = constraints.split(",") if isinstance(constraints, str) else constraints
+    evaluate = OneStep(env, seed)
+    space = space_of(_environment(env).action_space)
+    problem = Problem(
+        f"gym/{env if isinstance(env, str) else getattr(env, '__name__', 'environment')}",
+        space,
+        evaluate,
+        objectives=_objectives(objectives),
+        constraints=tuple(MetricConstraint.parse(text) for text in bounds),
+    )
+    _check_metrics(problem)
+    return [problem]
+
+
+def _objectives(given: Mapping[str, Direction] | str | None) -> tuple[Objective, ...]:
+    if not given:
+        return (REWARD,)
+    if isinstance(given, str):
+        return (Objective(given),)
+    return tuple(Objective(metric, direction) for metric, direction in given.items())
+
+
+def _check_metrics(problem: Problem) -> None:
+    """Take the default action once, to see which metrics there are."""
+    given = problem.evaluate(problem.space.default())
+    assert isinstance(given, Mapping)
+    wanted = [o.metric for o in problem.objectives] + [c.metric for c in problem.constraints]
+    for metric in wanted:
+        if metric not in given:
+            raise InvalidArgument(
+                f'{problem.name}: a step gives no metric "{metric}"{did_you_mean(metric, given)}; '
+                f"there are {', '.join(given)}."
+            )
+
+
+def _numbers(info: Mapping[str, Any]) -> dict[str, float]:
+    found = {}
+    for name, value in info.items():
+        if isinstance(value, int | float | np.number | np.bool_) or np.shape(value) == (1,):
+            found[str(name)] = float(np.asarray(value).item())
+    return found
+
+
+@lru_cache(maxsize=8)
+def _environment(source: Source) -> Any:
+    try:
+        import gymnasium
+    except ImportError:
+        raise MissingExtra("bench", "A Gymnasium problem") from None
+    if not isinstance(source, str):
+        return source()
+    try:
+        return gymnasium.make(source, disable_env_checker=True)
+    except gymnasium.error.Error as error:
+        hint = did_you_mean(source, map(str, gymnasium.registry))
+        raise InvalidArgument(
+            f'gym: no environment "{source}"{hint}: {error}; import the package that registers '
+            'it with "module:id".'
+        ) from None
