@@ -55,7 +55,7 @@ def test_every_branch_of_the_space_builds_a_pipeline_that_can_be_fitted(is_regre
         seen |= new
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            pipeline = cash_pipeline.pipeline(point.nested(), is_regression=is_regression)
+            pipeline = cash_pipeline.make_pipeline(point.nested(), is_regression=is_regression)
             assert np.isfinite(pipeline.fit(x, y).score(x, y))
     assert seen == wanted
 

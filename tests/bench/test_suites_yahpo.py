@@ -137,6 +137,13 @@ def test_a_boosted_tree_has_its_own_parameters(conditional):
     assert {"max_depth", "rate_drop"} <= problem.space.complete({"booster": "dart"}).keys()
 
 
+def test_data_sets_that_the_model_does_not_know_are_left_out(conditional):
+    data, _ = conditional
+    known = CODES | {"task_id": {"#na#": 0, "12": 1, "40": 2}}
+    (data / "rbv2_xgboost" / "encoding.json").write_text(json.dumps(known))
+    assert {p.tags["instance"] for p in suite("yahpo", data=data)} == {"12", "40"}
+
+
 def test_what_is_missing_or_misspelt_is_said(conditional):
     data, _ = conditional
     with pytest.raises(InvalidArgument, match="no data; give the folder"):

@@ -43,7 +43,7 @@ class CrossValidated:
         x, y = _data(self.data, self.seed)
         is_regression = self.data == REGRESSION
         split = KFold if is_regression else StratifiedKFold
-        pipeline = cash_pipeline.pipeline(params.nested(), is_regression=is_regression)
+        pipeline = cash_pipeline.make_pipeline(params.nested(), is_regression=is_regression)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a network that has not converged is a result, too
             scores = cross_val_score(

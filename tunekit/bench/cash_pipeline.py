@@ -14,15 +14,6 @@ MAX_ITER = 20_000
 
 def space(n_features: int, *, is_regression: bool) -> Space:
     """Return scaling x selection of features x seven model families with their own parameters."""
-    gamma = Float(1e-4, 1e1, log=True)
-    kernel = Categorical(
-        {
-            "rbf": Space(gamma=gamma),
-            "poly": Space(gamma=gamma, degree=Int(2, 4), coef0=Float(0.0, 1.0)),
-            "linear": None,
-        }
-    )
-    margin = {"epsilon": Float(1e-3, 1.0, log=True)} if is_regression else {}
     return Space(
         scaler=Categorical(
             {"none": None, "standard": None, "quantile": Space(n=Int(10, 200, log=True))},
@@ -35,36 +26,47 @@ def space(n_features: int, *, is_regression: bool) -> Space:
                 "best": Space(k=Int(2, n_features, log=True)),
             }
         ),
-        model=Categorical(
-            {
-                "forest": _forest(),
-                "svm": Space({"C": Float(1e-2, 1e3, log=True), **margin}, kernel=kernel),
-                "linear": Space(
-                    strength=Float(1e-4, 1e1, log=True), l1_ratio=Float(0.0, 1.0, default=0.0)
-                ),
-                "boosting": Space(
-                    n_estimators=Int(10, 80, log=True),
-                    learning_rate=Float(0.01, 0.7, log=True),
-                    max_depth=Int(1, 4),
-                    subsample=Float(0.4, 1.0, default=1.0),
-                ),
-                "neighbours": Space(
-                    n_neighbors=Int(1, 40, log=True, default=5),
-                    weights=Categorical(["uniform", "distance"]),
-                    p=Float(1.0, 3.0, default=2.0),
-                ),
-                "network": Space(
-                    layers=Repeat(1, 2, Space(units=Int(8, 64, log=True))),
-                    activation=Categorical(["relu", "tanh"]),
-                    alpha=Float(1e-6, 1e0, log=True),
-                    learning_rate_init=Float(3e-4, 5e-2, log=True),
-                ),
-                "kernel" if is_regression else "discriminant": (
-                    _ridge(kernel) if is_regression else _discriminant()
-                ),
-            }
-        ),
+        model=Categorical(_models(is_regression=is_regression)),
     )
+
+
+def _models(*, is_regression: bool) -> dict[str, Space]:
+    gamma = Float(1e-4, 1e1, log=True)
+    kernel = Categorical(
+        {
+            "rbf": Space(gamma=gamma),
+            "poly": Space(gamma=gamma, degree=Int(2, 4), coef0=Float(0.0, 1.0)),
+            "linear": None,
+        }
+    )
+    margin = {"epsilon": Float(1e-3, 1.0, log=True)} if is_regression else {}
+    return {
+        "forest": _forest(),
+        "svm": Space({"C": Float(1e-2, 1e3, log=True), **margin}, kernel=kernel),
+        "linear": Space(
+            strength=Float(1e-4, 1e1, log=True), l1_ratio=Float(0.0, 1.0, default=0.0)
+        ),
+        "boosting": Space(
+            n_estimators=Int(10, 80, log=True),
+            learning_rate=Float(0.01, 0.7, log=True),
+            max_depth=Int(1, 4),
+            subsample=Float(0.4, 1.0, default=1.0),
+        ),
+        "neighbours": Space(
+            n_neighbors=Int(1, 40, log=True, default=5),
+            weights=Categorical(["uniform", "distance"]),
+            p=Float(1.0, 3.0, default=2.0),
+        ),
+        "network": Space(
+            layers=Repeat(1, 2, Space(units=Int(8, 64, log=True))),
+            activation=Categorical(["relu", "tanh"]),
+            alpha=Float(1e-6, 1e0, log=True),
+            learning_rate_init=Float(3e-4, 5e-2, log=True),
+        ),
+        "kernel" if is_regression else "discriminant": (
+            _ridge(kernel) if is_regression else _discriminant()
+        ),
+    }
 
 
 def _forest() -> Space:
@@ -91,16 +93,16 @@ def _discriminant() -> Space:
     return Space(kind=kind)
 
 
-def pipeline(point: Mapping[str, Any], *, is_regression: bool) -> Any:
+def make_pipeline(point: Mapping[str, Any], *, is_regression: bool) -> Any:
     """Return the unfitted pipeline of a nested point of the space."""
     from sklearn.pipeline import Pipeline
 
-    scaler, features = _scaler(*_branch(point["scaler"])), point["features"]
+    features, model = _branch(point["features"]), _branch(point["model"])
     return Pipeline(
         [
-            ("scaler", scaler),
-            ("features", _features(*_branch(features), is_regression=is_regression)),
-            ("model", _model(*_branch(point["model"]), is_regression=is_regression)),
+            ("scaler", _scaler(*_branch(point["scaler"]))),
+            ("features", _features(*features, is_regression=is_regression)),
+            ("model", _model(*model, is_regression=is_regression)),
         ]
     )
 

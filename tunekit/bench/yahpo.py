@@ -130,7 +130,8 @@ def _problems(folder: Path, seed: int, *, metric: str | None, n_instances: int) 
     space = from_configspace(declared)
     _check_codes(folder, space, codes)
     problems = []
-    for instance in _instances(parameters.get(layout.instance), seed, n_instances):
+    known = codes.get(layout.instance, {})
+    for instance in _instances(parameters.get(layout.instance), known, seed=seed, n=n_instances):
         fixed = {**top, layout.instance: instance} if layout.instance else top
         model = str(folder / "model.onnx")
         surrogate = Surrogate(model, layout, codes, fixed, objective.metric)
@@ -147,11 +148,13 @@ def _problems(folder: Path, seed: int, *, metric: str | None, n_instances: int) 
     return problems
 
 
-def _instances(declared: Mapping[str, Any] | None, seed: int, n: int) -> list[str]:
-    """Return up to `n` data sets in an order that the seed draws."""
+def _instances(
+    declared: Mapping[str, Any] | None, known: Mapping[str, int], *, seed: int, n: int
+) -> list[str]:
+    """Return up to `n` data sets that the model was fitted on, in an order that the seed draws."""
     if declared is None:
         return ["only"]
-    names = sorted(map(str, declared["choices"]))
+    names = sorted({str(c) for c in declared["choices"]} & known.keys())
     order = np.random.default_rng(seed).permutation(len(names))
     return [names[i] for i in order[:n]]
 
