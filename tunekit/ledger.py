@@ -15,6 +15,7 @@ from tunekit.errors import InvalidSpace, SpaceExhausted, TunekitError
 from tunekit.executors.base import Task
 from tunekit.history import History
 from tunekit.liveness import is_known_dead, worker_name
+from tunekit.replicates import block_of
 from tunekit.samplers.base import Sampler, StudyView
 from tunekit.spaces import Params, Space
 from tunekit.spaces.discover import Discovery
@@ -41,6 +42,7 @@ class Assignment:
     number: int
     epoch: int
     params: Params
+    block: int
     user_attrs: Mapping[str, Any]
 
 
@@ -136,18 +138,21 @@ class Ledger:
         except BaseException as error:
             self._give_back(leases, error, lease_s=lease_s)
             raise
-        params = {
-            s.number: s.proposal.params
+        points = {
+            s.number: (s.proposal.params, block_of(s.proposal.evidence))
             for s, status in zip(starts, statuses, strict=True)
             if status == "ok"
         }
-        params |= {x.number: x.params for x in leases if x.params is not None and not x.partial}
         assigned = []
         for lease in leases:
-            if lease.number in params:
-                known = self.history.get(lease.number)
+            known = self.history.get(lease.number)
+            if lease.params is not None and not lease.partial:  # another worker began it
+                block = block_of(known.evidence) if known is not None else 0
+                points[lease.number] = lease.params, block
+            if lease.number in points:
                 attrs = known.user_attrs if known is not None else {}
-                assigned.append(Assignment(lease.number, lease.epoch, params[lease.number], attrs))
+                point = points[lease.number]
+                assigned.append(Assignment(lease.number, lease.epoch, *point, attrs))
         return assigned
 
     def _propose(self, leases: Sequence[Lease]) -> list[Start]:
@@ -229,6 +234,7 @@ class Ledger:
             objectives=spec.objectives,
             seed=spec.seed,
             is_open=self.is_open,
+            block=assignment.block,
             user_attrs=assignment.user_attrs,
         )
 

@@ -3,9 +3,10 @@
 The protocol, all of it:
 
 - `{name}` in an argument stands for a parameter (its path, or a unique short name); texts go in
-  as they are, all else as JSON (`0.1`, `true`, `null`). `{number}`, `{seed}` and `{params_file}`
-  are there too, unless a parameter has that name. `{{name}}` gives `{name}`. An argument whose
-  parameter is inactive in this trial is left out, together with the flag in front of it.
+  as they are, all else as JSON (`0.1`, `true`, `null`). `{number}`, `{seed}`, `{block}` and
+  `{params_file}` are there too, unless a parameter has that name. `{{name}}` gives `{name}`. An
+  argument whose parameter is inactive in this trial is left out, together with the flag in
+  front of it.
 - `$TUNEKIT_PARAMS` holds all params as one JSON object; `{params_file}` is a file with the same.
 - A line `tunekit report step=3 {"error": 0.2}` on stdout is a report.
 - The last other line that is not empty is the result: a number, or a JSON object of metrics.
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from tunekit.executors.handle import Trial
     from tunekit.spaces import Space
 
-BUILT_IN = ("number", "seed", "params_file")
+BUILT_IN = ("number", "seed", "block", "params_file")
 GRACE_S = 5.0
 """A program that is stopped gets SIGTERM, and SIGKILL after so many seconds."""
 TAIL = 8 * 1024
@@ -70,7 +71,11 @@ class Program:
         """
         params = json.dumps(dict(trial.params))
         with ExitStack() as stack:
-            values: dict[str, Any] = {"number": trial.number, "seed": trial.seed}
+            values: dict[str, Any] = {
+                "number": trial.number,
+                "seed": trial.seed,
+                "block": trial.block,
+            }
             if any("{params_file}" in word for word in self.words):
                 folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tunekit-"))
                 file = Path(folder, "params.json")
@@ -84,6 +89,7 @@ class Program:
                 "TUNEKIT_PARAMS": params,
                 "TUNEKIT_NUMBER": str(trial.number),
                 "TUNEKIT_SEED": str(trial.seed),
+                "TUNEKIT_BLOCK": str(trial.block),
                 "TUNEKIT_STUDY": trial.study_name,
             }
             process = _started(filled(self.words, values), self.folder, environment, errors)

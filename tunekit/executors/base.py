@@ -27,6 +27,7 @@ class Task:
         params: the point; for a program that discovers its space, a guess of it.
         is_open: the program may ask for parameters that `params` does not have.
         seed: of the study; with the number it keys whatever the trial draws itself.
+        block: the fold, seed or instance to measure on; see `Trial.block`.
     """
 
     study: str
@@ -36,6 +37,7 @@ class Task:
     objectives: tuple[Objective, ...]
     seed: int = 0
     is_open: bool = False
+    block: int = 0
     user_attrs: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -36,6 +36,8 @@ class Trial:
         study_name: the study it belongs to.
         params: path -> value; a unique short name works as well. Where the program discovers
             its space, it grows with each `suggest_*`.
+        block: the fold, seed or instance to measure on, from 0. A sampler that races sends the
+            same params to several blocks and compares within them; without one it is 0.
         devices: the accelerators it holds, as the driver names them; empty where it asked none.
         objectives: the metrics to return, with their directions.
         last_report, last_decision: the latest exchange with the stopper.
@@ -46,6 +48,7 @@ class Trial:
         self.number = task.number
         self.epoch = task.epoch
         self.study_name = task.study
+        self.block = task.block
         self.devices = tuple(devices)
         self._task = task
         self._send = send

@@ -1,0 +1,70 @@
+"""Paired tests: is one configuration worse than another, measured on the same blocks?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Test: TypeAlias = Literal["t", "wilcoxon"]
+
+LEAST: dict[Test, int] = {"t": 3, "wilcoxon": 6}
+"""Blocks below which a test has next to no power (the smallest p of 5 ranks is 1/32)."""
+
+
+def p_worse(a: Sequence[float], b: Sequence[float], *, test: Test = "t") -> float:
+    """Return the one-sided p-value that losses `a` are larger than `b`, block by block.
+
+    Args:
+        a: losses on two or more blocks.
+        b: losses on the same blocks, in the same order.
+        test: the paired t-test, or Wilcoxon's signed-rank test (any noise that is symmetric).
+
+    Returns:
+        Small where `a` is worse beyond doubt; 1 where the two are equal everywhere.
+
+    Reference: Student, 1908, "The probable error of a mean"; Wilcoxon, 1945, "Individual
+    comparisons by ranking methods".
+    """
+    difference = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
+    if np.ptp(difference) == 0.0:  # no noise at all: neither test is defined
+        return 0.0 if difference[0] > 0.0 else 1.0
+    if test == "wilcoxon":
+        from scipy.stats import wilcoxon  # a second to import: only for who asks for it
+
+        return float(wilcoxon(difference, alternative="greater").pvalue)
+    from scipy.special import stdtr
+
+    n = len(difference)
+    t = np.mean(difference) / (np.std(difference, ddof=1) / np.sqrt(n))
+    return float(stdtr(n - 1, -t))
+
+
+def holm(p: Sequence[float]) -> NDArray[np.float64]:
+    """Return p-values corrected for the number of tests, in the order given.
+
+    Rejecting those below alpha rejects a true hypothesis with probability alpha at most,
+    however the tests depend on each other.
+
+    Reference: Holm, 1979, "A simple sequentially rejective multiple test procedure".
+    """
+    raw = np.asarray(p, dtype=np.float64)
+    order = np.argsort(raw, kind="stable")
+    factors = len(raw) - np.arange(len(raw))
+    out = np.empty_like(raw)
+    out[order] = np.minimum(1.0, np.maximum.accumulate(raw[order] * factors))
+    return out
+
+
+def spent(alpha: float, look: int) -> float:
+    """Return the level of one of many looks at growing data, counted from 1.
+
+    The levels of all looks, however many there are, sum to alpha.
+
+    Reference: Lan and DeMets, 1983, "Discrete sequential boundaries for clinical trials".
+    """
+    return alpha / (look * (look + 1))

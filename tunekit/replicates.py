@@ -1,0 +1,277 @@
+"""Trials with the same params, measured on several blocks: what a configuration is worth.
+
+A block is a fold, a seed or an instance (`Trial.block`). Two configurations that were measured
+on the same block share what is special about it, so they are compared block by block.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import numpy as np
+
+from tunekit.errors import InvalidArgument, NoCompleteTrial
+from tunekit.history import History
+from tunekit.paired import LEAST, Test, holm, p_worse
+from tunekit.spaces import Params, Scalar
+from tunekit.trial import Metrics, TrialRecord, TrialState
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Key: TypeAlias = frozenset[tuple[str, str, Scalar]]
+"""The active parameters of a point and their values: equal for equal points."""
+
+BAD = (TrialState.FAILED, TrialState.DIVERGED, TrialState.STOPPED)
+"""Ends after which a configuration is not measured again."""
+
+UNMEASURED = (TrialState.LOST, TrialState.CANCELLED)
+"""Ends that say nothing of a configuration."""
+
+CAUTION = 2.0
+"""Standard errors by which the winner's mean is taken for worse than it is."""
+
+SURE = 3
+"""Blocks beside the first from which their differences can be told from luck."""
+
+
+def key_of(params: Mapping[str, Scalar]) -> Key:
+    """Return what two points share exactly if they are the same, in whatever order."""
+    return frozenset((path, type(value).__name__, value) for path, value in params.items())
+
+
+def block_of(evidence: Mapping[str, Any]) -> int:
+    """Return the block that a proposal is for, 0 if it names none."""
+    return int(evidence.get("block", 0))
+
+
+def is_started(trial: TrialRecord) -> bool:
+    """Return whether a trial has its final params; one that is enqueued may have a few only."""
+    return trial.params is not None and (bool(trial.sampler) or trial.state.is_finished)
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A point with all its trials, by number.
+
+    Attributes:
+        trials: those that have params; also the running and the failed ones.
+        losses: block -> objective, less is better; complete trials only.
+        is_out: it cannot win: a trial of it has ended without a result, or its mean metrics
+            break a constraint.
+    """
+
+    params: Params
+    trials: tuple[TrialRecord, ...]
+    losses: Mapping[int, float]
+    metrics: Metrics
+    is_out: bool
+
+    @property
+    def number(self) -> int:
+        """Return the number of its first trial, which names it."""
+        return self.trials[0].number
+
+    @property
+    def blocks(self) -> set[int]:
+        """Return the blocks that it was or is being measured on."""
+        alive = (t for t in self.trials if t.state not in UNMEASURED)
+        return {block_of(t.evidence) for t in alive}
+
+
+def configurations(history: History) -> list[Configuration]:
+    """Return the configurations of a study with one objective, by their first trial's number."""
+    groups: dict[Key, list[TrialRecord]] = {}
+    for trial in history:
+        if trial.params is not None and is_started(trial):
+            groups.setdefault(key_of(trial.params), []).append(trial)
+    return [_configuration(history, trials) for trials in groups.values()]
+
+
+def _configuration(history: History, trials: Sequence[TrialRecord]) -> Configuration:
+    complete = [t for t in trials if t.state is TrialState.COMPLETE]
+    by_block: dict[int, list[float]] = {}
+    for trial, loss in zip(complete, history.losses(complete)[:, 0].tolist(), strict=True):
+        by_block.setdefault(block_of(trial.evidence), []).append(loss)
+    names = (
+        set(complete[0].metrics).intersection(*(t.metrics for t in complete)) if complete else ()
+    )
+    metrics = {name: float(np.mean([t.metrics[name] for t in complete])) for name in names}
+    is_out = any(t.state in BAD for t in trials) or (
+        bool(complete) and sum(c.violation(metrics) for c in history.constraints) > 0.0
+    )
+    params = trials[0].params
+    assert params is not None
+    losses = {block: float(np.mean(found)) for block, found in sorted(by_block.items())}
+    return Configuration(params, tuple(trials), losses, metrics, is_out)
+
+
+class Noise:
+    """How much results differ between blocks, and how much they scatter beyond that.
+
+    Losses are taken as configuration + block + noise and fitted by least squares. New
+    configurations start on block 0, and those that are repeated were lucky there: that shows
+    as if block 0 were an easy one. So the block effects are shrunk by how much the *other*
+    blocks differ among themselves, from `SURE` of these on.
+
+    Attributes:
+        effects: block -> what it adds to a loss; they sum to 0.
+        sd: standard deviation of the noise of one trial; NaN where nothing was repeated.
+        dof: degrees of freedom of that estimate; 0 where there is none.
+
+    Reference: Searle, Casella and McCulloch, 1992, "Variance components", section 4.
+    """
+
+    def __init__(self, found: Iterable[Configuration]) -> None:
+        several = [c.losses for c in found if len(c.losses) > 1]
+        self.blocks = sorted({block for losses in several for block in losses})
+        table = np.full((len(several), len(self.blocks)), np.nan)
+        for row, losses in zip(table, several, strict=True):
+            row[[self.blocks.index(b) for b in losses]] = list(losses.values())
+        raw, residuals = _two_way(table)
+        self.dof = max(0, residuals.size - len(several) - max(0, len(self.blocks) - 1))
+        self.sd = math.sqrt(float(residuals @ residuals) / self.dof) if self.dof else math.nan
+        counts = np.sum(~np.isnan(table), axis=0)
+        self.effects = dict(zip(self.blocks, self._shrunk(raw, counts).tolist(), strict=True))
+
+    def _shrunk(self, raw: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
+        if self.dof == 0 or len(raw) <= SURE:
+            return raw
+        # The luck of block 0 is about one sd of the noise, however many trials it has.
+        error = self.sd**2 / np.where(np.array(self.blocks) == 0, 1, counts)
+        rest = np.array(self.blocks) != 0
+        between = max(0.0, float(np.var(raw[rest], ddof=1) - np.mean(error[rest])))
+        if between == 0.0:
+            return np.zeros_like(raw)
+        out = (raw - np.mean(raw[rest])) * between / (between + error)
+        return np.asarray(out - np.mean(out))
+
+    def mean(self, found: Configuration) -> float:
+        """Return a configuration's mean loss over all blocks; `inf` if it has no result."""
+        if not found.losses:
+            return math.inf
+        return float(np.mean([y - self.effects.get(b, 0.0) for b, y in found.losses.items()]))
+
+    def half_width(self, n: int, *, level: float = 0.95) -> float:
+        """Return half the length of the interval of a mean of `n` trials; `inf` if unknown."""
+        if n == 0 or self.dof == 0:
+            return math.inf
+        from scipy.special import stdtrit
+
+        return float(stdtrit(self.dof, 0.5 + level / 2)) * self.sd / math.sqrt(n)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One line of a leaderboard; values are of the objective, in its own direction.
+
+    Attributes:
+        number: of its first trial.
+        mean: over its blocks, adjusted for blocks that it misses.
+        low, high: the interval of the mean; infinite where nothing was repeated.
+        n_blocks: on how many blocks it was measured.
+        p_worse: the p-value (Holm) that it is worse than the winner, on their common blocks;
+            NaN for the winner and where there are too few of them.
+    """
+
+    number: int
+    params: Params
+    mean: float
+    low: float
+    high: float
+    n_blocks: int
+    p_worse: float
+
+
+class _Study(Protocol):
+    def refresh(self) -> History: ...
+
+
+def leaderboard(study: _Study, *, level: float = 0.95, test: Test = "t") -> list[Standing]:
+    """Return the configurations that may have won a noisy study, the winner first.
+
+    In a noisy study `best_trial` is the luckiest trial. Here trials with equal params count as
+    one configuration, and the winner is the one whose value is good even at the bad end of its
+    interval: seldom one that was measured once. Configurations with a failed trial, or whose
+    mean metrics break a constraint, are left out.
+
+    Args:
+        study: a study with one objective, from `tunekit.study` or `load_study`.
+        level: of the intervals, above 0 and below 1. They rest on the pooled scatter of all
+            repeated configurations.
+        test: "t" for the paired t-test, "wilcoxon" for the signed-rank test.
+
+    Raises:
+        InvalidArgument: several objectives, or an argument outside its range.
+        NoCompleteTrial: no configuration has a result.
+    """
+    history = study.refresh()
+    if len(history.objectives) > 1:
+        raise InvalidArgument(
+            f"leaderboard: got a study with {len(history.objectives)} objectives, expected one; "
+            "use best_trials, the Pareto front."
+        )
+    if not 0.0 < level < 1.0:
+        raise InvalidArgument(f"leaderboard: level={level!r}, expected one in (0, 1).")
+    if test not in LEAST:
+        raise InvalidArgument(f'leaderboard: test={test!r}, expected "t" or "wilcoxon".')
+    found = configurations(history)
+    noise = Noise(found)
+    found = [c for c in found if c.losses and not c.is_out]
+    if not found:
+        raise NoCompleteTrial("leaderboard: no configuration has a complete, feasible trial yet.")
+    ranked = ranking(found, noise)
+    sign = history.objectives[0].loss(1.0)
+    p_values = _p_values(ranked, test)
+    return [_standing(c, noise, level, sign, p) for c, p in zip(ranked, p_values, strict=True)]
+
+
+def ranking(found: Iterable[Configuration], noise: Noise) -> list[Configuration]:
+    """Return configurations by mean loss plus `CAUTION` standard errors."""
+    sd = noise.sd if noise.dof else 0.0
+
+    def careful(c: Configuration) -> tuple[float, int]:
+        return noise.mean(c) + CAUTION * sd / math.sqrt(len(c.losses)), c.number
+
+    return sorted(found, key=careful)
+
+
+def _p_values(ranked: Sequence[Configuration], test: Test) -> list[float]:
+    winner = ranked[0]
+    out = [math.nan] * len(ranked)
+    tested = []
+    for i, c in enumerate(ranked[1:], start=1):
+        common = sorted(winner.losses.keys() & c.losses.keys())
+        if len(common) >= LEAST[test]:
+            theirs, ours = [c.losses[b] for b in common], [winner.losses[b] for b in common]
+            tested.append((i, p_worse(theirs, ours, test=test)))
+    corrected = holm([p for _, p in tested]).tolist()
+    for (i, _), p in zip(tested, corrected, strict=True):
+        out[i] = p
+    return out
+
+
+def _standing(c: Configuration, noise: Noise, level: float, sign: float, p: float) -> Standing:
+    mean = sign * noise.mean(c)
+    half = noise.half_width(len(c.losses), level=level)
+    return Standing(c.number, c.params, mean, mean - half, mean + half, len(c.losses), p)
+
+
+def _two_way(
+    table: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the column effects (sum 0) and the residuals of an additive fit; NaN is missing."""
+    known = ~np.isnan(table)
+    filled = np.where(known, table, 0.0)
+    n_row = known.sum(axis=1, keepdims=True)
+    centred = np.where(known, filled - filled.sum(axis=1, keepdims=True) / n_row, 0.0)
+    # Normal equations of the columns, the rows eliminated.
+    shares = known / n_row
+    normal = np.diag(known.sum(axis=0)) - known.T.astype(np.float64) @ shares
+    effects = np.linalg.lstsq(normal, centred.sum(axis=0), rcond=None)[0]
+    effects = effects - effects.mean() if effects.size else effects
+    centred_effects = effects[None, :] - (known * effects).sum(axis=1, keepdims=True) / n_row
+    return effects, (centred - centred_effects)[known]

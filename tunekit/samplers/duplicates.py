@@ -1,0 +1,100 @@
+"""No point twice: in a study without noise, a repeated trial is a wasted one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Iterator
+from itertools import chain
+
+import numpy as np
+
+from tunekit.errors import InvalidSpace
+from tunekit.history import History
+from tunekit.replicates import UNMEASURED, Key, key_of
+from tunekit.samplers.base import StudyView, held, sample, stream
+from tunekit.samplers.grid import Grid
+from tunekit.spaces import Params
+from tunekit.trial import TrialRecord
+
+DRAWS = 16
+"""Random points that are tried before combinations are counted through."""
+
+SCANNED = 4096
+"""Combinations of a discrete space among which a free one is looked for."""
+
+_OTHER_STREAM = 0x6475706C6963  # keeps these draws apart from those of the samplers
+
+
+def taken(trials: Iterable[TrialRecord]) -> set[Key]:
+    """Return the points that were measured or are about to be.
+
+    Trials that were lost or cancelled have measured nothing, so their points are free.
+    """
+    return {key_of(t.params) for t in trials if t.params is not None and t.state not in UNMEASURED}
+
+
+class Taken:
+    """The taken points of a study, kept between suggestions; a new one finds the same."""
+
+    def __init__(self) -> None:
+        self._known: tuple[History, int] | None = None
+        self._keys: set[Key] = set()
+
+    def __call__(self, view: StudyView) -> set[Key]:
+        """Return the points that were measured or are about to be; do not change the set."""
+        now = (view.history, view.history.revision)
+        if self._known is None or self._known[0] is not now[0] or self._known[1] != now[1]:
+            self._keys = taken(view.history)
+            self._known = now
+        return self._keys
+
+
+def distinct(
+    view: StudyView, number: int, *, wishes: Iterable[Params], not_these: Collection[Key]
+) -> Params | None:
+    """Return the first wish that is not taken yet, or else another free point.
+
+    After the wishes, random points are drawn; then a discrete space is counted through from a
+    random place. What the user fixed for the number is kept.
+
+    Args:
+        view: the study, of which the space, the seed and the fixed values are used.
+        number: of the trial; it keys the random draws.
+        wishes: valid points, the best first; they are drawn only as far as needed.
+        not_these: the keys of the points to stay away from: `taken(view.history)` and those
+            that were proposed in the same call.
+
+    Returns:
+        The point, or `None` where the space has no free one left (or none was found among
+        thousands of combinations).
+    """
+    rng = stream(view.seed ^ _OTHER_STREAM, number)
+    for point in chain(wishes, _draws(view, number, rng)):
+        if key_of(point) not in not_these:
+            return point
+    return _counted(view, number, int(rng.integers(2**62)), not_these)
+
+
+def _draws(view: StudyView, number: int, rng: np.random.Generator) -> Iterator[Params]:
+    fixed = held(view, number)
+    for _ in range(DRAWS):
+        try:
+            yield sample(view.space, rng, fixed)
+        except InvalidSpace:  # next to nothing keeps the constraints: counting may find it
+            return
+
+
+def _counted(
+    view: StudyView, number: int, start: int, not_these: Collection[Key]
+) -> Params | None:
+    """Return the first free combination of a discrete space from a random place on."""
+    if any(p.domain.size == math.inf for p in view.space):
+        return None
+    grid = Grid(view.space, 1)
+    fixed = held(view, number) or Params()
+    for i in range(min(grid.size, SCANNED)):
+        point = grid.point((start + i) % grid.size)
+        is_kept = all(path in point and point[path] == v for path, v in fixed.items())
+        if is_kept and key_of(point) not in not_these and not view.space.violated(point):
+            return point
+    return None
