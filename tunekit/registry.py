@@ -19,6 +19,7 @@ Kind: TypeAlias = Literal["sampler", "stopper"]
 _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
     "sampler": {
         "auto": ("tunekit.samplers.auto:AutoSampler", {}),
+        "bayesian": ("tunekit.samplers.bayesian:BayesianSampler", {}),
         "random": ("tunekit.samplers.random:RandomSampler", {}),
         "sobol": ("tunekit.samplers.sobol:SobolSampler", {}),
         "grid": ("tunekit.samplers.grid:GridSampler", {}),

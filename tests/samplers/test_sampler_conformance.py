@@ -7,11 +7,18 @@ from functools import partial
 import pytest
 
 from tunekit.samplers.auto import AutoSampler
+from tunekit.samplers.bayesian import BayesianSampler
 from tunekit.samplers.grid import GridSampler
 from tunekit.samplers.optuna_bridge import OptunaSampler
 from tunekit.samplers.random import RandomSampler
 from tunekit.samplers.sobol import SobolSampler
 from tunekit.testing.samplers import SamplerConformance
+
+
+class TestBayesian(SamplerConformance):
+    @pytest.fixture
+    def make_sampler(self):
+        return BayesianSampler
 
 
 class TestRandom(SamplerConformance):

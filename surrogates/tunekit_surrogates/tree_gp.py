@@ -1,0 +1,262 @@
+"""A Gaussian process over a tree-structured space, with parameters of largest posterior.
+
+Reference: Rasmussen and Williams, 2006, "Gaussian Processes for Machine Learning", algorithm 2.1
+(the fit), eq. 5.9 (its gradient), eqs. 5.10-5.12 (leave-one-out).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.linalg import LinAlgError, lapack, solve_triangular
+from scipy.optimize import minimize
+
+from tunekit_surrogates.block_kernel import BlockKernel, Parameters
+from tunekit_surrogates.blocks import Floats, Structure
+
+BOUND = 3.5
+"""How many standard deviations of its prior a parameter may be from the prior's mode."""
+
+JITTERS = (1e-10, 1e-8, 1e-6, 1e-4, 1e-2)
+
+
+@dataclass(frozen=True, slots=True)
+class Priors:
+    """Normal priors (mean, standard deviation) on the logarithms of the parameters.
+
+    Attributes:
+        length: of a column that stands alone; more columns in a block make it longer.
+        decay: logarithm by which the share of a block falls with each level of depth.
+    """
+
+    length: tuple[float, float] = (math.log(0.3), 0.5)
+    weight: float = 0.7
+    decay: float = math.log(0.8)
+    scale: tuple[float, float] = (0.0, 0.7)
+    coupling: tuple[float, float] = (0.0, 1.5)
+    noise: tuple[float, float] = (math.log(1e-3), 1.5)
+
+    def of(self, structure: Structure) -> tuple[Floats, Floats]:
+        """Return the means and the standard deviations of all parameters of a structure."""
+        lengths = np.zeros(len(structure.sizes))
+        for columns in structure.columns:
+            lengths[list(columns)] = self.length[0] + 0.5 * math.log(max(len(columns) / 3, 1))
+        mean = Parameters(
+            lengths,
+            self.decay * np.array(structure.depths, dtype=np.float64),
+            self.scale[0],
+            self.coupling[0],
+            self.noise[0],
+        )
+        sd = Parameters(
+            np.full(len(lengths), self.length[1]),
+            np.full(len(structure), self.weight),
+            self.scale[1],
+            self.coupling[1],
+            self.noise[1],
+        )
+        return mean.to_array(), sd.to_array()
+
+
+@dataclass(frozen=True)
+class TreeGP:
+    """A fitted process: what is known of a function from `n` noisy values of it.
+
+    Attributes:
+        parameters: of its kernel.
+        x: `(n, d)` rows in `[0, 1]`, NaN where inactive.
+        y: `(n,)` values, standardised by whoever fits; the prior mean is 0.
+        noise: `(n,)` variance of the noise of each value.
+    """
+
+    structure: Structure
+    parameters: Parameters
+    x: Floats
+    y: Floats
+    noise: Floats
+    kernel: BlockKernel = field(repr=False)
+    chol: Floats = field(repr=False)
+    alpha: Floats = field(repr=False)
+
+    @classmethod
+    def given(
+        cls, structure: Structure, parameters: Parameters, x: Floats, y: Floats, noise: Floats
+    ) -> TreeGP:
+        """Return the process that these parameters make of the data.
+
+        Raises:
+            LinAlgError: the covariance of the data is not positive definite.
+        """
+        kernel = BlockKernel(structure, x)
+        chol = cholesky(kernel.covariance(parameters), noise)
+        alpha = lapack.dpotrs(chol, y, lower=1)[0]
+        return cls(structure, parameters, x, y, noise, kernel, chol, alpha)
+
+    def predict(self, x: Floats) -> tuple[Floats, Floats]:
+        """Return `(m,)` means and `(m,)` variances of the function, without noise, at rows."""
+        mean, var, _ = self._predict(self.kernel.cross(self.parameters, x), x, self.alpha)
+        return mean, var
+
+    def predict_many(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        """Return `(k, m)` means for each of `(k, n)` values of the data, and `(m,)` variances."""
+        cross = self.kernel.cross(self.parameters, x)
+        mean, var, _ = self._predict(cross, x, lapack.dpotrs(self.chol, y.T, lower=1)[0])
+        return mean.T, var
+
+    def predict_with_gradient(
+        self, x: Floats, y: Floats
+    ) -> tuple[Floats, Floats, Callable[[Floats, Floats], Floats]]:
+        """Return the same, and what turns `dL/dmean`, `dL/dvar` into `(m, d)` `dL/dx`.
+
+        It takes `(k, m)` and `(m,)`.
+        """
+        cross, back = self.kernel.cross_and_gradient(self.parameters, x)
+        alphas = lapack.dpotrs(self.chol, y.T, lower=1)[0]
+        mean, var, v = self._predict(cross, x, alphas)
+
+        def gradient(to_mean: Floats, to_var: Floats) -> Floats:
+            inverse = solve_triangular(self.chol, v, lower=True, trans=1, check_finite=False)
+            return back(to_mean.T @ alphas.T - 2.0 * to_var[:, None] * inverse.T)
+
+        return mean.T, var, gradient
+
+    def _predict(self, cross: Floats, x: Floats, alpha: Floats) -> tuple[Floats, Floats, Floats]:
+        v = solve_triangular(self.chol, cross.T, lower=True, check_finite=False)
+        var = self.kernel.variance(self.parameters, x) - np.sum(v * v, axis=0)
+        return cross @ alpha, np.maximum(var, 1e-12), v
+
+    def joint(self, x: Floats) -> tuple[Floats, Floats]:
+        """Return `(m,)` means and `(m, m)` covariances of the function at rows."""
+        cross = self.kernel.cross(self.parameters, x)
+        v = solve_triangular(self.chol, cross.T, lower=True, check_finite=False)
+        prior = BlockKernel(self.structure, x).covariance(self.parameters)
+        return cross @ self.alpha, prior - v.T @ v
+
+    def with_data(self, x: Floats, y: Floats, noise: float) -> TreeGP:
+        """Return the process that also knows other values; its parameters stay."""
+        return TreeGP.given(
+            self.structure,
+            self.parameters,
+            np.concatenate([self.x, x]),
+            np.concatenate([self.y, y]),
+            np.concatenate([self.noise, np.full(len(y), noise)]),
+        )
+
+    def leave_one_out(self) -> tuple[Floats, Floats]:
+        """Return `(n,)` means and variances of each value, predicted from all others."""
+        inverse = np.diag(_inverse(self.chol))
+        return self.y - self.alpha / inverse, 1.0 / inverse
+
+    def leave_one_out_density(self) -> float:
+        """Return the summed logarithmic density of each value given all others."""
+        mean, var = self.leave_one_out()
+        return float(-0.5 * np.sum(np.log(2 * np.pi * var) + (self.y - mean) ** 2 / var))
+
+
+def fit(
+    structure: Structure,
+    x: Floats,
+    y: Floats,
+    *,
+    priors: Priors | None = None,
+    starts: Sequence[Floats] = (),
+    iterations: int = 40,
+) -> TreeGP:
+    """Return the process whose parameters are most likely given the data and the priors.
+
+    Args:
+        structure: of the space.
+        x: `(n, d)` rows in `[0, 1]`, NaN where inactive.
+        y: `(n,)` standardised values.
+        priors: of the parameters.
+        starts: vectors of parameters to begin from; the mode of the prior where none is given.
+        iterations: of L-BFGS, for each start.
+
+    Raises:
+        LinAlgError: no start leads to a covariance that is positive definite.
+    """
+    mean, sd = (priors or Priors()).of(structure)
+    kernel = BlockKernel(structure, x)
+    free = _free(structure, kernel)
+    target = _Target(kernel, y, mean, sd, free)
+    best: tuple[float, Floats] | None = None
+    for start in starts or [mean]:
+        z = np.clip((start - mean) / sd, -BOUND, BOUND)[free]
+        found = minimize(
+            target,
+            z,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(-BOUND, BOUND)] * len(z),
+            options={"maxiter": iterations},
+        )
+        if np.isfinite(found.fun) and (best is None or found.fun < best[0]):
+            best = (float(found.fun), found.x)
+    if best is None:
+        raise LinAlgError("no parameters make the covariance of the data positive definite")
+    theta = mean.copy()
+    theta[free] += sd[free] * best[1]
+    p = Parameters.from_array(theta, x.shape[1])
+    return TreeGP.given(structure, p, x, y, np.full(len(y), math.exp(p.noise)))
+
+
+def _free(structure: Structure, kernel: BlockKernel) -> np.ndarray:
+    """Return the indices of the parameters that the data say something about."""
+    observed = set(kernel.observed)
+    lengths = [j for b in observed for j in structure.columns[b]]
+    d, n_blocks = len(structure.sizes), len(structure)
+    # One block alone has the scale for its share, and nothing to be coupled with.
+    weights = [d + b for b in observed] if n_blocks > 1 else []
+    coupling = [d + n_blocks + 1] if n_blocks > 1 else []
+    rest = [d + n_blocks, *coupling, d + n_blocks + 2]
+    return np.array(sorted([*lengths, *weights, *rest]), dtype=np.int64)
+
+
+class _Target:
+    """The negative log posterior of the free parameters in units of their priors, and gradient."""
+
+    def __init__(
+        self, kernel: BlockKernel, y: Floats, mean: Floats, sd: Floats, free: np.ndarray
+    ) -> None:
+        self.kernel, self.y, self.mean, self.sd, self.free = kernel, y, mean, sd, free
+        self.n_columns = len(kernel.structure.sizes)
+
+    def __call__(self, z: Floats) -> tuple[float, Floats]:
+        theta = self.mean.copy()
+        theta[self.free] += self.sd[self.free] * z
+        p = Parameters.from_array(theta, self.n_columns)
+        k, gradient = self.kernel.covariance_and_gradient(p)
+        noise = math.exp(p.noise)
+        try:
+            chol = cholesky(k, np.full(len(k), noise))
+        except LinAlgError:
+            return 1e10, np.zeros_like(z)
+        alpha = lapack.dpotrs(chol, self.y, lower=1)[0]
+        value = 0.5 * self.y @ alpha + np.sum(np.log(np.diag(chol))) + 0.5 * z @ z
+        g = 0.5 * (np.outer(alpha, alpha) - _inverse(chol))  # eq. 5.9
+        slopes = gradient(g).to_array()
+        slopes[-1] = noise * np.trace(g)
+        return float(value), z - (self.sd * slopes)[self.free]
+
+
+def cholesky(k: Floats, noise: Floats) -> Floats:
+    """Return the lower factor of `k + diag(noise)`, with as little jitter as it needs.
+
+    Raises:
+        LinAlgError: no jitter makes it positive definite.
+    """
+    for jitter in JITTERS:
+        a = k.copy()
+        a[np.diag_indices_from(a)] += noise + jitter
+        chol, info = lapack.dpotrf(a, lower=1, clean=1, overwrite_a=1)
+        if info == 0 and np.all(np.isfinite(chol)):
+            return np.asarray(chol)
+    raise LinAlgError("the covariance is not positive definite")
+
+
+def _inverse(chol: Floats) -> Floats:
+    inverse = lapack.dpotri(chol, lower=1)[0]
+    return np.asarray(np.tril(inverse) + np.tril(inverse, -1).T)

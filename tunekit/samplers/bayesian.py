@@ -1,0 +1,205 @@
+"""`bayesian`: one Gaussian process over the whole tree, and the point that it promises most of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunekit.errors import InvalidArgument
+from tunekit.samplers.acquisition import ExpectedImprovement
+from tunekit.samplers.base import StudyView, held, stream
+from tunekit.samplers.candidates import Candidates
+from tunekit.samplers.feasibility import Feasible, conditions
+from tunekit.samplers.fitting import fitted, key_of, parameters_evidence, warm_start
+from tunekit.samplers.initial_design import default_point, n_initial, stratified_walk
+from tunekit.samplers.search import Search
+from tunekit.samplers.tree_model import Observed, TrialRows, observed, standardised, structure_of
+from tunekit.spaces import Params
+from tunekit.spaces.encode import Encoder
+from tunekit.trial import Proposal
+from tunekit_surrogates.blocks import Structure
+from tunekit_surrogates.tree_gp import TreeGP
+
+N_GOOD = 8
+"""Best trials that are mutated."""
+
+NOISY = 0.02
+"""Share of the variance from which the values of the best trials count as uncertain."""
+
+N_UNCERTAIN = 10
+"""How many of the best trials then have their values drawn."""
+
+
+class BayesianSampler:
+    """Proposes the point of the largest expected improvement under a model of the tree.
+
+    The default configuration comes first, then a few walks that cover the branches, then the
+    model: a Gaussian process over all parameters in which branches share what they have in
+    common. Trials that run are taken into account by draws of what they may give. Failures and
+    constraints on metrics are learnt as chances of being feasible, never as bad values.
+
+    Args:
+        n_start: trials before the model proposes; by default enough to see the root's branches.
+
+    Raises:
+        InvalidArgument: `n_start` is no whole number of 1 or more.
+    """
+
+    name = "bayesian"
+
+    def __init__(self, *, n_start: int | None = None) -> None:
+        if n_start is not None and (
+            isinstance(n_start, bool) or not isinstance(n_start, int) or n_start < 1
+        ):
+            raise InvalidArgument(
+                f"bayesian: n_start={n_start!r}, expected a whole number of trials of 1 or more."
+            )
+        self.n_start = n_start
+        self._rows: TrialRows | None = None
+
+    def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
+        """Return one proposal for each trial number; each knows the ones before it.
+
+        Raises:
+            InvalidSpace: no point was found that satisfies the constraints of the space.
+        """
+        if self._rows is None or self._rows.encoder.space != view.space:
+            self._rows = TrialRows(Encoder(view.space))
+        data = observed(view, self._rows)
+        pending = [t.params for t in view.history.pending() if t.params is not None]
+        model: _Model | None = None
+        found: list[Proposal] = []
+        for number in numbers:
+            busy = [*pending, *(p.params for p in found)]
+            proposal = self._start(view, number, data, busy)
+            if proposal is None:
+                model = model or _learnt(view, data, self._rows)
+                proposal = self._improve(view, number, model, busy)
+            found.append(proposal)
+        return found
+
+    def _start(
+        self, view: StudyView, number: int, data: Observed, busy: Sequence[Params]
+    ) -> Proposal | None:
+        """Return a point of the initial design while there is too little to learn from."""
+        fixed = held(view, number)
+        if number == 0:
+            point = default_point(view.space, fixed)
+            if point is not None:
+                return Proposal(point, self.name, "the default configuration comes first")
+        n_start = self.n_start or n_initial(view.space)
+        n_known = len(data.trials) + len(busy)
+        if len(data.trials) >= 2 and n_known >= n_start:
+            return None
+        ended = [t.params for t in view.history.finished() if t.params is not None]
+        point = stratified_walk(view.space, [*ended, *busy], stream(view.seed, number), fixed)
+        why = f"covers the branches until {n_start} trials have a result ({len(data.trials)} have)"
+        return Proposal(point, self.name, why)
+
+    def _improve(
+        self, view: StudyView, number: int, model: _Model, busy: Sequence[Params]
+    ) -> Proposal:
+        rng = stream(view.seed, number)
+        candidates = Candidates(model.encoder, held(view, number), rng)
+        score = model.score(model.encoder.encode(busy), rng)
+        good = model.data.x[model.order[:N_GOOD]]
+        rows, values = Search().ranked(score, candidates, good)
+        best = _first_new(rows, model.encoder.encode(busy), model.data.x)
+        point = model.encoder.decode(rows[best : best + 1])[0]
+        evidence, why = model.explained(rows[best], float(values[best]))
+        return Proposal(point, self.name, why, evidence)
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """What a study has taught so far.
+
+    Attributes:
+        order: the trials by their standardised losses, feasible ones first.
+        how: how the parameters of the process came about.
+    """
+
+    encoder: Encoder
+    structure: Structure
+    data: Observed
+    order: NDArray[np.int64]
+    gp: TreeGP
+    how: str
+    feasible: list[Feasible]
+    metric: str
+
+    def score(self, pending: NDArray[np.float64], rng: np.random.Generator) -> FeasibleImprovement:
+        noise = np.exp(self.gp.parameters.noise)
+        noisy = N_UNCERTAIN if noise > NOISY else 0
+        return FeasibleImprovement(
+            ExpectedImprovement(self.gp, pending, noisy=noisy, rng=rng), self.feasible
+        )
+
+    def explained(self, row: NDArray[np.float64], value: float) -> tuple[dict[str, Any], str]:
+        """Return the evidence for a row, and a sentence."""
+        mean, var = self.gp.predict(row[None])
+        losses = self.data.losses[:, 0]
+        evidence: dict[str, Any] = {
+            **parameters_evidence(self.gp, key_of(self.structure, "block")),
+            "log_improvement": round(value, 4),
+            "mean": round(float(mean[0]), 4),
+            "sd": round(float(np.sqrt(var[0])), 4),
+            "best": round(float(self.gp.y.min()), 4),
+        }
+        for f in self.feasible:
+            p = float(np.exp(f.log_probability(row[None])[0]))
+            evidence.setdefault("feasible", {})[f.name] = round(p, 4)
+        why = f"a model of {len(losses)} trials ({self.how}) expects most improvement here"
+        return evidence, why
+
+
+class FeasibleImprovement:
+    """The expected improvement times the chance of being feasible, in logarithms."""
+
+    def __init__(self, improvement: ExpectedImprovement, feasible: Sequence[Feasible]) -> None:
+        self.improvement, self.feasible = improvement, feasible
+
+    def __call__(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return `(m,)` scores of rows."""
+        terms = [f.log_probability(x) for f in self.feasible]
+        return self.improvement(x) + np.sum(terms, axis=0) if terms else self.improvement(x)
+
+    def with_gradient(
+        self, x: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the same and their `(m, d)` gradients."""
+        value, gradient = self.improvement.with_gradient(x)
+        for f in self.feasible:
+            more, slope = f.with_gradient(x)
+            value, gradient = value + more, gradient + slope
+        return value, gradient
+
+
+def _learnt(view: StudyView, data: Observed, rows: TrialRows) -> _Model:
+    structure = structure_of(rows.encoder)
+    usable = data.feasible if data.feasible.any() else np.ones(len(data.trials), dtype=bool)
+    y = standardised(data.losses[:, 0])
+    warm = warm_start(data.trials, structure, key_of(structure, "block"))
+    gp, how = fitted(structure, data.x, y, warm=warm)
+    return _Model(
+        rows.encoder,
+        structure,
+        data,
+        np.lexsort((y, ~usable)),
+        gp,
+        how,
+        conditions(view, structure, data, rows),
+        view.objectives[0].metric,
+    )
+
+
+def _first_new(
+    rows: NDArray[np.float64], busy: NDArray[np.float64], done: NDArray[np.float64]
+) -> int:
+    """Return the index of the first row that nobody has tried; 0 if all have been."""
+    known = {r.round(9).tobytes() for r in np.concatenate([busy, done])}
+    return next((i for i, r in enumerate(rows) if r.round(9).tobytes() not in known), 0)

@@ -1,0 +1,75 @@
+"""Searches a space for the row with the highest score, with a few thousand looks at it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunekit.samplers.candidates import Candidates, Climbable
+
+
+class Score(Climbable, Protocol):
+    """Says of rows how much they promise; more is better."""
+
+    def __call__(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return `(m,)` scores of `(m, d)` canonical rows."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How much is looked at.
+
+    Attributes:
+        n_random: uniform candidates.
+        n_mutated: mutations of the best known rows.
+        moves: for each round of local moves the standard deviation and the number a start.
+        n_starts: rows from which the local moves go out.
+        n_climbed: rows that L-BFGS moves uphill at the end.
+    """
+
+    n_random: int = 300
+    n_mutated: int = 300
+    moves: tuple[tuple[float, int], ...] = ((0.1, 20), (0.04, 20), (0.015, 20))
+    n_starts: int = 10
+    n_climbed: int = 5
+
+    def ranked(
+        self, score: Score, candidates: Candidates, good: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return rows and their scores, the best first.
+
+        Args:
+            score: what to maximise.
+            candidates: of the space.
+            good: `(k, d)` known rows to mutate, the best first.
+
+        Raises:
+            InvalidSpace: no row was found that satisfies the constraints of the space.
+        """
+        pool = np.concatenate(
+            [candidates.random(self.n_random), candidates.mutations(good, self.n_mutated)]
+        )
+        values = score(pool)
+        for step, n in self.moves:
+            top = pool[_best(values, self.n_starts)]
+            pool, values = _joined(pool, values, candidates.around(top, n, step), score)
+        top = pool[_best(values, self.n_climbed)]
+        pool, values = _joined(pool, values, candidates.climbed(top, score), score)
+        order = _best(values, len(values))
+        return pool[order], values[order]
+
+
+def _best(values: NDArray[np.float64], n: int) -> NDArray[np.int64]:
+    return np.argsort(-values, kind="stable")[:n]
+
+
+def _joined(
+    pool: NDArray[np.float64], values: NDArray[np.float64], more: NDArray[np.float64], score: Score
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    if not len(more):
+        return pool, values
+    return np.concatenate([pool, more]), np.concatenate([values, score(more)])

@@ -1,0 +1,121 @@
+"""The tree of a space and the trials of a study, as the arrays that a surrogate learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunekit.errors import TunekitError
+from tunekit.samplers.base import StudyView
+from tunekit.spaces import Params
+from tunekit.spaces.encode import Encoder
+from tunekit.trial import TrialRecord, TrialState
+from tunekit_surrogates.blocks import Structure
+
+CLIP = 4.0
+"""Losses are cut at `median + CLIP * (median - best)`: how bad a bad point is tells little."""
+
+
+def structure_of(encoder: Encoder) -> Structure:
+    """Return the blocks of a space: all parameters with the same conditions are one block."""
+    members: dict[tuple[object, ...], list[int]] = {}
+    for j, column in enumerate(encoder.columns):
+        members.setdefault(column.conditions, []).append(j)
+    index = {c.path: j for j, c in enumerate(encoder.columns)}
+    block_of = {j: b for b, columns in enumerate(members.values()) for j in columns}
+    parents = []
+    for b, columns in enumerate(members.values()):
+        above = [index.get(c.parent) for c in encoder.columns[columns[0]].conditions]
+        switches = [j for j in above if j is not None]  # a constant has no column
+        parent = block_of[switches[-1]] if switches else -1
+        parents.append(parent if parent < b else -1)
+    sizes = [int(c.size) if c.kind == "categorical" else 0 for c in encoder.columns]
+    return Structure(tuple(map(tuple, members.values())), tuple(parents), tuple(sizes))
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The trials that say something about the objectives, as arrays.
+
+    Attributes:
+        trials: by number.
+        x: `(n, d)` encoded params, NaN where inactive.
+        losses: `(n, m)` objective values, less is better; finite.
+        violation: `(n,)` by how much the constraints on metrics are violated.
+    """
+
+    trials: list[TrialRecord]
+    x: NDArray[np.float64]
+    losses: NDArray[np.float64]
+    violation: NDArray[np.float64]
+
+    @property
+    def feasible(self) -> NDArray[np.bool_]:
+        """Return `(n,)` whether all constraints on metrics hold."""
+        return np.asarray(self.violation == 0.0)
+
+
+class TrialRows:
+    """Encodes trials, each of them once.
+
+    Args:
+        encoder: of the space.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+        self._known: dict[int, tuple[Params, NDArray[np.float64] | None]] = {}
+
+    def of(self, trials: Sequence[TrialRecord]) -> list[NDArray[np.float64] | None]:
+        """Return the row of each trial, `None` where its params do not lie in the space."""
+        return [self._row(t) for t in trials]
+
+    def _row(self, trial: TrialRecord) -> NDArray[np.float64] | None:
+        params = trial.params
+        if params is None:
+            return None
+        known = self._known.get(trial.number)
+        if known is None or (known[0] is not params and known[0] != params):
+            known = (params, self._encoded(params))
+            self._known[trial.number] = known
+        return known[1]
+
+    def _encoded(self, params: Params) -> NDArray[np.float64] | None:
+        try:
+            point = self.encoder.space.validate(params)
+        except TunekitError:
+            return None
+        return np.asarray(self.encoder.encode([point])[0])
+
+
+def observed(view: StudyView, rows: TrialRows) -> Observed:
+    """Return what has ended with a finite result and still lies in the space.
+
+    A trial that a stopper ended counts with the last value that it reported.
+    """
+    useful = (TrialState.COMPLETE, TrialState.STOPPED)
+    ended = [t for t in view.history if t.state in useful]
+    losses = view.history.losses(ended)
+    found = rows.of(ended)
+    keep = [i for i, x in enumerate(found) if x is not None and np.isfinite(losses[i]).all()]
+    trials = [ended[i] for i in keep]
+    x = np.array([found[i] for i in keep], dtype=np.float64)
+    return Observed(
+        trials,
+        x.reshape(len(keep), len(rows.encoder)),
+        losses[keep],
+        np.array([view.history.violation(t) for t in trials]),
+    )
+
+
+def standardised(losses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return `(n,)` losses, cut where they are bad, with mean 0 and standard deviation 1."""
+    size = float(np.max(np.abs(losses), initial=0.0))
+    y = losses / size if size > 0 else losses  # keeps squares of huge values finite
+    middle, best = float(np.median(y)), float(np.min(y))
+    y = np.minimum(y, middle + CLIP * (middle - best))
+    spread = float(np.std(y))
+    return (y - y.mean()) / spread if spread > 1e-12 else np.zeros_like(y)
