@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tunekit.cli import completion, control, demo, doctor, init, run, studies, trials
+from tunekit.cli import bench, completion, control, demo, doctor, init, run, studies, trials
 from tunekit.cli.command import command
 
 app = typer.Typer(
@@ -39,6 +39,7 @@ command(app, "init", rich_help_panel="Start here")(init.init)
 command(app, "run", rich_help_panel="Start here")(run.run)
 app.add_typer(studies.app, name="studies", rich_help_panel="Results")
 app.add_typer(trials.app, name="trials", rich_help_panel="Results")
+app.add_typer(bench.app, name="bench", rich_help_panel="Results")
 command(app, "resume", rich_help_panel=control.PANEL)(run.resume)
 control.add_to(app)
 command(app, "doctor", rich_help_panel="This installation")(doctor.doctor)

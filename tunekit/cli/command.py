@@ -71,35 +71,41 @@ def command(app: typer.Typer, name: str, **settings: Any) -> Callable[..., Any]:
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def guarded(*, quiet: bool = False, verbose: bool = False, **arguments: Any) -> None:
-            terminal.quiet, terminal.verbose = quiet, verbose
-            try:
-                function(**arguments)
-            except (typer.Exit, typer.Abort, BrokenPipeError):
-                raise
-            except KeyboardInterrupt as error:
-                terminal.say(f"tunekit: {error or 'interrupted'}")
-                raise typer.Exit(INTERRUPTED) from None
-            except Exception as error:
-                raise typer.Exit(terminal.fail(error)) from None
-
-        # Typer reads the signature: the command's own parameters and the two shared ones.
-        own = inspect.signature(function, eval_str=True)
-        shared = [
-            inspect.Parameter(
-                name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation
-            )
-            for name, annotation in (("quiet", Quiet), ("verbose", Verbose))
-        ]
-        parameters = [*own.parameters.values(), *shared]
-        parameters.sort(key=lambda p: p.kind)
-        guarded.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
-        guarded.__annotations__ = {p.name: p.annotation for p in parameters}
-        app.command(name, **settings)(guarded)
+        app.command(name, **settings)(guarded(function))
         return function
 
     return register
+
+
+def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function with `--quiet` and `--verbose`, its errors as lines and statuses."""
+
+    @functools.wraps(function)
+    def call(*, quiet: bool = False, verbose: bool = False, **arguments: Any) -> None:
+        terminal.quiet, terminal.verbose = quiet, verbose
+        try:
+            function(**arguments)
+        except (typer.Exit, typer.Abort, BrokenPipeError):
+            raise
+        except KeyboardInterrupt as error:
+            terminal.say(f"tunekit: {error or 'interrupted'}")
+            raise typer.Exit(INTERRUPTED) from None
+        except Exception as error:
+            raise typer.Exit(terminal.fail(error)) from None
+
+    # Typer reads the signature: the function's own parameters and the two shared ones.
+    own = inspect.signature(function, eval_str=True)
+    shared = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation
+        )
+        for name, annotation in (("quiet", Quiet), ("verbose", Verbose))
+    ]
+    parameters = [*own.parameters.values(), *shared]
+    parameters.sort(key=lambda p: p.kind)
+    call.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {p.name: p.annotation for p in parameters}
+    return call
 
 
 def _one_line(error: BaseException) -> str:

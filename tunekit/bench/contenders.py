@@ -1,0 +1,89 @@
+"""Who takes part in a comparison: a sampler or a peer, with options, and grids of options."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from tunekit.errors import InvalidArgument
+
+Kind: TypeAlias = Literal["sampler", "peer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One sampler or peer with fixed options.
+
+    Attributes:
+        kind: `"sampler"` for one of tunekit, `"peer"` for one of another library.
+        name: its short name.
+        options: keyword arguments as (name, value), in the order they were given.
+    """
+
+    kind: Kind
+    name: str
+    options: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Return the text that names it in results, such as `bayesian:kernel=block`."""
+        pairs = ",".join(f"{key}={_text(value)}" for key, value in self.options)
+        return f"{self.name}:{pairs}" if pairs else self.name
+
+
+def parse_contenders(text: str, kind: Kind) -> list[Contender]:
+    """Return the contenders that a text such as `"bayesian:kernel=block|flat,n=4"` names.
+
+    Values are JSON where they can be, else text; `|` separates alternatives, and of several
+    options with alternatives every combination is a contender.
+
+    Raises:
+        InvalidArgument: the text has another form.
+    """
+    name, grid = _parsed(text, kind)
+    points = itertools.product(*grid.values())
+    return [Contender(kind, name, tuple(zip(grid, point, strict=True))) for point in points]
+
+
+def parse_options(text: str, what: str) -> tuple[str, dict[str, Any]]:
+    """Return the name and the options of a text such as `"trees:jenatton_depth=6"`.
+
+    Args:
+        text: without alternatives.
+        what: it names, for the message.
+
+    Raises:
+        InvalidArgument: the text has another form.
+    """
+    name, grid = _parsed(text, what)
+    if several := [key for key, values in grid.items() if len(values) > 1]:
+        raise InvalidArgument(f'{what} "{text}": {several[0]} has several values; give one.')
+    return name, {key: values[0] for key, values in grid.items()}
+
+
+def _parsed(text: str, what: str) -> tuple[str, dict[str, list[Any]]]:
+    name, colon, rest = text.partition(":")
+    grid: dict[str, list[Any]] = {}
+    for pair in rest.split(",") if colon else []:
+        key, equals, values = pair.partition("=")
+        if not key.isidentifier() or not equals or not values or key in grid:
+            raise InvalidArgument(
+                f'{what} "{text}": expected a form like "name:option=value,other=a|b".'
+            )
+        grid[key] = [_value(v) for v in values.split("|")]
+    if not name:
+        raise InvalidArgument(f'{what} "{text}": it has no name before the colon.')
+    return name, grid
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,253 @@
+"""One run of one contender on one problem, with simulated workers and without a storage."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Protocol
+
+from tunekit.bench.problem import Problem
+from tunekit.errors import InvalidArgument, InvalidResult, SpaceExhausted
+from tunekit.history import History
+from tunekit.samplers.base import Sampler, StudyView, stream
+from tunekit.spaces import Params
+from tunekit.trial import Proposal, TrialRecord, TrialState, checked_metrics, diverged_reason
+
+_JITTER_SEED = 0x5EC0_4D5
+"""Keeps the streams of simulated durations apart from those of the samplers."""
+
+
+class Proposer(Protocol):
+    """What is measured: it proposes trials, one at a time, and hears of their ends."""
+
+    def ask(self, view: StudyView, number: int) -> Proposal:
+        """Return what trial `number` shall try.
+
+        Raises:
+            SpaceExhausted: there is nothing left to try.
+        """
+        ...
+
+    def tell(self, record: TrialRecord, loss: float | None) -> None:
+        """Hear how a trial ended; the loss is `None` where it failed or broke a constraint."""
+        ...
+
+
+class SamplerProposer:
+    """Asks a sampler of tunekit, which reads all ends from the view."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._sampler = sampler
+
+    def ask(self, view: StudyView, number: int) -> Proposal:
+        """Return the sampler's proposal."""
+        return self._sampler.suggest(view, [number])[0]
+
+    def tell(self, record: TrialRecord, loss: float | None) -> None:
+        """Do nothing: the next view says it."""
+
+
+@dataclass(slots=True)
+class Episode:
+    """What happened, in the order in which the trials ended; all lists are equally long.
+
+    Attributes:
+        numbers: of the trials, in the order of asking.
+        losses: signed such that less is better; `None` where there is no feasible result.
+        exact: the same without noise.
+        states: how each trial ended.
+        cpu_ms: processor time of the suggestion of each trial.
+        ended_s: simulated seconds at the end of each trial.
+        pending: how many other trials were running when each was proposed.
+        evidence_bytes: size of the evidence of each proposal as JSON.
+        arms: the name that each proposal gives as its sampler.
+        reason: of the last proposal.
+        params: of each trial, if they were asked for.
+    """
+
+    numbers: list[int] = field(default_factory=list)
+    losses: list[float | None] = field(default_factory=list)
+    exact: list[float | None] = field(default_factory=list)
+    states: list[str] = field(default_factory=list)
+    cpu_ms: list[float] = field(default_factory=list)
+    ended_s: list[float] = field(default_factory=list)
+    pending: list[int] = field(default_factory=list)
+    evidence_bytes: list[int] = field(default_factory=list)
+    arms: list[str] = field(default_factory=list)
+    reason: str = ""
+    params: list[dict[str, Any]] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    record: TrialRecord
+    cpu_ms: float
+    n_pending: int
+
+
+def play(
+    problem: Problem,
+    proposer: Proposer,
+    *,
+    n_trials: int,
+    workers: int = 1,
+    seed: int = 0,
+    keep_params: bool = False,
+) -> Episode:
+    """Return what comes of `n_trials` trials.
+
+    `workers` trials run at a time on a simulated clock: whichever ends first is told, and only
+    then the next one is asked for. A trial takes `problem.seconds`, else about one second.
+
+    Raises:
+        InvalidArgument: no trials, no workers, or a problem with several objectives.
+        Exception: whatever the proposer raises.
+    """
+    if n_trials < 1 or workers < 1:
+        raise InvalidArgument(f"{n_trials} trials by {workers} workers: expected 1 or more.")
+    if len(problem.objectives) > 1:
+        raise InvalidArgument(
+            f"{problem.name} has {len(problem.objectives)} objectives; a comparison by regret "
+            "needs one."
+        )
+    return _Play(problem, proposer, n_trials=n_trials, workers=workers, seed=seed).run(
+        keep_params=keep_params
+    )
+
+
+class _Play:
+    def __init__(
+        self, problem: Problem, proposer: Proposer, *, n_trials: int, workers: int, seed: int
+    ) -> None:
+        self._problem = problem
+        self._proposer = proposer
+        self._n_trials = n_trials
+        self._workers = workers
+        self._history = History(problem.objectives, problem.constraints)
+        self._view = StudyView(
+            problem.space, problem.objectives, problem.constraints, seed, self._history, {}
+        )
+        self._seq = 0
+        self._clock = 0.0
+        self._n_asked = 0
+        self._running: list[tuple[float, int, _Running]] = []  # a heap: who ends first
+        self._episode = Episode()
+
+    def run(self, *, keep_params: bool) -> Episode:
+        exhausted = False
+        while self._running or (self._n_asked < self._n_trials and not exhausted):
+            free = len(self._running) < self._workers and self._n_asked < self._n_trials
+            if free and not exhausted:
+                exhausted = not self._start()
+            else:
+                self._end(keep_params=keep_params)
+        return self._episode
+
+    def _start(self) -> bool:
+        """Ask for one trial; return whether there was one left."""
+        number = self._n_asked
+        begin = time.process_time()
+        try:
+            proposal = self._proposer.ask(self._view, number)
+        except SpaceExhausted:
+            return False
+        cpu_ms = 1000 * (time.process_time() - begin)
+        record = TrialRecord(
+            number,
+            TrialState.RUNNING,
+            epoch=1,
+            params=Params(proposal.params),
+            sampler=proposal.sampler,
+            reason=proposal.reason,
+            evidence=json.loads(json.dumps(dict(proposal.evidence))),
+            seen=self._seq,
+            batch=(number,),
+            created=self._clock,
+            started=self._clock,
+        )
+        ends = self._clock + self._seconds(record)
+        heapq.heappush(self._running, (ends, number, _Running(record, cpu_ms, len(self._running))))
+        self._note(record)
+        self._n_asked += 1
+        self._episode.reason = proposal.reason
+        return True
+
+    def _end(self, *, keep_params: bool) -> None:
+        self._clock, number, running = heapq.heappop(self._running)
+        record = replace(measured(self._problem, running.record), finished=self._clock)
+        self._note(record)
+        loss = feasible_loss(self._problem, record)
+        self._proposer.tell(record, loss)
+        out = self._episode
+        out.numbers.append(number)
+        out.losses.append(loss)
+        out.exact.append(exact_loss(self._problem, record, loss))
+        out.states.append(str(record.state))
+        out.cpu_ms.append(round(running.cpu_ms, 4))
+        out.ended_s.append(self._clock)
+        out.pending.append(running.n_pending)
+        out.evidence_bytes.append(len(json.dumps(record.evidence)) if record.evidence else 0)
+        out.arms.append(record.sampler)
+        if keep_params:
+            out.params.append(dict(record.params or {}))
+
+    def _note(self, record: TrialRecord) -> None:
+        self._seq += 1
+        self._history.update([replace(record, seq=self._seq)], self._seq)
+
+    def _seconds(self, record: TrialRecord) -> float:
+        assert record.params is not None
+        if self._problem.seconds is not None:
+            return max(0.0, float(self._problem.seconds(record.params)))
+        if self._workers == 1:
+            return 1.0
+        return 0.5 + float(stream(self._view.seed ^ _JITTER_SEED, record.number).random())
+
+
+def measured(problem: Problem, record: TrialRecord) -> TrialRecord:
+    """Return the trial as it ends: complete, diverged (NaN, infinite) or failed (raised)."""
+    assert record.params is not None
+    if broken := problem.space.violated(record.params):
+        why = f'breaks the constraint "{broken[0]}"'
+        return replace(record, state=TrialState.FAILED, end_reason=why)
+    try:
+        metrics: Mapping[str, float] = checked_metrics(
+            problem.evaluate(record.params), problem.objectives
+        )
+    except InvalidResult:
+        raise  # the problem is wrong, not the trial
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        return replace(record, state=TrialState.FAILED, end_reason=why, error=why)
+    why = diverged_reason(metrics, problem.objectives)
+    state = TrialState.DIVERGED if why else TrialState.COMPLETE
+    return replace(record, state=state, metrics=metrics, end_reason=why)
+
+
+def feasible_loss(problem: Problem, record: TrialRecord) -> float | None:
+    """Return the loss of a complete trial that keeps the constraints, else `None`."""
+    if record.state is not TrialState.COMPLETE:
+        return None
+    if any(c.violation(record.metrics) > 0 for c in problem.constraints):
+        return None
+    objective = problem.objectives[0]
+    return objective.loss(record.metrics[objective.metric])
+
+
+def exact_loss(problem: Problem, record: TrialRecord, loss: float | None) -> float | None:
+    """Return the loss without the noise that the problem adds."""
+    if loss is None or problem.exact is None:
+        return loss
+    assert record.params is not None
+    objective = problem.objectives[0]
+    metrics = checked_metrics(problem.exact(record.params), problem.objectives)
+    exact = objective.loss(metrics[objective.metric])
+    return exact if math.isfinite(exact) else None

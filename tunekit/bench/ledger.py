@@ -1,0 +1,110 @@
+"""What has been run: one line of JSON for each finished cell, safe against a kill at any time."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from tunekit.errors import InvalidArgument
+
+FILE = "cells.jsonl"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cell:
+    """One run of one contender on one problem: what a rerun skips when it is done.
+
+    Attributes:
+        suite_seed: of the problem's instance.
+        contender: its label, options included.
+        seed: of the contender's random streams.
+    """
+
+    problem: str
+    suite_seed: int
+    contender: str
+    seed: int
+    n_trials: int
+    workers: int
+
+    @property
+    def family(self) -> str:
+        """Return the suite that the problem belongs to."""
+        return self.problem.partition("/")[0]
+
+
+class Ledger:
+    """The finished cells of one folder.
+
+    Attributes:
+        results: cell -> its result as plain JSON; of a cell that was run twice, the last.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE
+        self.results: dict[Cell, Mapping[str, Any]] = {}
+        for entry in _entries(self.path):
+            self.results[Cell(**entry["cell"])] = entry["result"]
+
+    @contextmanager
+    def writing(self) -> Iterator[Writer]:
+        """Open the file for new lines.
+
+        Raises:
+            InvalidArgument: another process writes to it now.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InvalidArgument(
+                    f"{self.path} is written by another `tunekit bench`; wait for it, or give "
+                    "another folder."
+                ) from None
+            _cut_partial_line(file)
+            yield Writer(self, file)
+
+
+class Writer:
+    """Appends results; each is on the disk when `add` returns."""
+
+    def __init__(self, ledger: Ledger, file: TextIO) -> None:
+        self._ledger = ledger
+        self._file = file
+
+    def add(self, cell: Cell, result: Mapping[str, Any]) -> None:
+        """Write the result of a cell."""
+        self._file.write(json.dumps({"cell": asdict(cell), "result": result}) + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._ledger.results[cell] = result
+
+
+def _entries(path: Path) -> Iterator[Mapping[str, Any]]:
+    if not path.exists():
+        return
+    lines = path.read_text(encoding="utf-8").split("\n")
+    for number, line in enumerate(lines[:-1], start=1):  # the last one is empty, or cut short
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError:
+            raise InvalidArgument(
+                f"{path}, line {number}: it is no JSON; remove that line or give another folder."
+            ) from None
+
+
+def _cut_partial_line(file: TextIO) -> None:
+    """Remove what a killed process has left of its last line."""
+    file.seek(0)
+    text = file.read()
+    whole = text.rfind("\n") + 1
+    if whole < len(text):
+        file.truncate(len(text[:whole].encode()))
+    file.seek(0, os.SEEK_END)

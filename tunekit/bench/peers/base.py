@@ -1,0 +1,150 @@
+"""The peer contract, and the names of the peers: nothing of theirs is imported here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Protocol
+
+from tunekit.bench.contenders import Contender
+from tunekit.bench.episode import Proposer
+from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
+from tunekit.samplers.base import StudyView
+from tunekit.spaces import Params, Scalar, Space
+from tunekit.trial import Proposal, TrialRecord
+
+DEFAULT = "+default"
+"""After a peer's name: its first trial is the default configuration."""
+
+
+class Peer(Protocol):
+    """An optimiser of another library on a tunekit space; it keeps its own state.
+
+    A peer is made with `(space, seed, *, first, **options)`; where `first` is given, it is the
+    first point that is asked for.
+    """
+
+    def ask(self) -> Params:
+        """Return what to try next; several may be asked for before one is told."""
+        ...
+
+    def tell(self, params: Params, loss: float | None) -> None:
+        """Hear the loss of a point that was asked for; `None` where it failed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a peer lives.
+
+    Attributes:
+        target: `module:class` of its adapter.
+        modules: what has to be installed, by import name.
+        install: what pip installs.
+        options: that make it this peer.
+    """
+
+    target: str
+    modules: tuple[str, ...]
+    install: str
+    options: Mapping[str, Any]
+
+    def missing(self) -> str:
+        """Return what is to be installed, or an empty text where nothing is."""
+        absent = [m for m in self.modules if find_spec(m) is None]
+        return f"pip install {self.install}" if absent else ""
+
+
+def _optuna(kind: str, *more: str) -> Entry:
+    install = " ".join(["optuna", *more])
+    return Entry(
+        "tunekit.bench.peers.optuna:OptunaPeer", ("optuna", *more), install, {"kind": kind}
+    )
+
+
+PEERS: dict[str, Entry] = {
+    "optuna-random": _optuna("random"),
+    "optuna-tpe": _optuna("tpe"),
+    "optuna-tpe-group": _optuna("tpe-group"),
+    "optuna-gp": _optuna("gp", "torch"),
+    "optuna-cmaes": _optuna("cmaes", "cmaes"),
+    "optuna-auto": _optuna("auto", "optunahub", "torch", "cmaes"),
+}
+
+
+def make_peer(contender: Contender, space: Space, *, seed: int) -> Proposer:
+    """Return the proposer of a peer.
+
+    Raises:
+        InvalidArgument: no such peer, or options that it does not take.
+        MissingPeer: its library is not installed.
+    """
+    name = contender.name.removesuffix(DEFAULT)
+    entry = known_peer(name)
+    if entry.missing():
+        raise MissingPeer(name, entry.missing())
+    module, _, attribute = entry.target.partition(":")
+    factory = getattr(import_module(module), attribute)
+    first = space.default() if contender.name.endswith(DEFAULT) else None
+    options = {**entry.options, **dict(contender.options)}
+    try:
+        peer = factory(space, seed, first=first, **options)
+    except TypeError as error:
+        raise InvalidArgument(f'peer "{name}": {error}; options: {options}.') from None
+    return PeerProposer(peer, contender.name)
+
+
+def known_peer(name: str) -> Entry:
+    """Return the entry of a peer.
+
+    Raises:
+        InvalidArgument: no such peer.
+    """
+    if name not in PEERS:
+        raise InvalidArgument(
+            f'unknown peer "{name}"{did_you_mean(name, PEERS)}; there are {", ".join(PEERS)}.'
+        )
+    return PEERS[name]
+
+
+class MissingPeer(MissingExtra):
+    """The library of a peer is not installed."""
+
+    def __init__(self, name: str, command: str) -> None:
+        super().__init__("bench", f'the peer "{name}"')
+        self.message = f'the peer "{name}" is not installed: {command}'
+
+
+class PeerProposer:
+    """Asks and tells a peer, which takes no views."""
+
+    def __init__(self, peer: Peer, name: str) -> None:
+        self._peer = peer
+        self._name = name
+
+    def ask(self, view: StudyView, number: int) -> Proposal:
+        """Return the peer's point, in canonical form."""
+        return Proposal(canonical(view.space, self._peer.ask()), self._name)
+
+    def tell(self, record: TrialRecord, loss: float | None) -> None:
+        """Tell the peer."""
+        assert record.params is not None
+        self._peer.tell(record.params, loss)
+
+
+def canonical(space: Space, params: Mapping[str, Scalar]) -> Params:
+    """Return the point with its values as the domains have them, also where it breaks a bound.
+
+    A constraint of the space that peers cannot know is no reason to end a run: such a point
+    comes back, and its trial fails.
+    """
+    return Params(
+        {p.path: p.domain.validate(params[p.path], p.path) for p in space if p.path in params}
+    )
+
+
+def point_key(params: Mapping[str, Scalar]) -> str:
+    """Return a text that two points share only if they are the same."""
+    return repr(sorted(params.items()))

@@ -1,0 +1,86 @@
+"""Optuna as its users run it: define-by-run on the tree, one study, its own state."""
+
+from __future__ import annotations
+
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import optuna
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
+
+from tunekit.bench.peers.base import point_key
+from tunekit.errors import InvalidArgument
+from tunekit.samplers.optuna_codec import Codec
+from tunekit.spaces import Params, Space, walk
+
+if TYPE_CHECKING:
+    from optuna.trial import Trial
+
+
+def _auto(**options: Any) -> BaseSampler:
+    import optunahub
+
+    found: BaseSampler = optunahub.load_module("samplers/auto_sampler").AutoSampler(**options)
+    return found
+
+
+KINDS: Mapping[str, tuple[Callable[..., BaseSampler], Mapping[str, Any]]] = {
+    "random": (RandomSampler, {}),
+    "tpe": (TPESampler, {}),
+    "tpe-group": (TPESampler, {"multivariate": True, "group": True}),
+    "gp": (GPSampler, {}),
+    "cmaes": (CmaEsSampler, {}),
+    "auto": (_auto, {}),
+}
+
+
+class OptunaPeer:
+    """One study of Optuna.
+
+    Args:
+        space: every decision of the tree is one `suggest` call.
+        seed: of the sampler.
+        first: the first point, enqueued.
+        kind: one of `KINDS`.
+        options: keyword arguments of the sampler.
+
+    Raises:
+        InvalidArgument: the sampler does not take these options.
+    """
+
+    def __init__(
+        self, space: Space, seed: int, *, first: Params | None = None, kind: str, **options: Any
+    ) -> None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        make, preset = KINDS[kind]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                sampler = make(seed=seed, **{**preset, **options})
+            except (TypeError, ValueError) as error:
+                raise InvalidArgument(f"optuna-{kind}: {error}.") from None
+        self._study = optuna.create_study(sampler=sampler)
+        self._space = space
+        self._codec = Codec(space)
+        self._running: dict[str, list[Trial]] = defaultdict(list)
+        if first is not None:
+            self._study.enqueue_trial(self._codec.told(first)[0])
+
+    def ask(self) -> Params:
+        """Return the point of a new trial."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            trial = self._study.ask()
+            point = walk(self._space, lambda p, _: self._codec.ask(trial, p))
+        self._running[point_key(point)].append(trial)
+        return point
+
+    def tell(self, params: Params, loss: float | None) -> None:
+        """End the oldest trial of a point."""
+        trial = self._running[point_key(params)].pop(0)
+        if loss is None:
+            self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        else:
+            self._study.tell(trial, loss)

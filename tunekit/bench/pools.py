@@ -1,0 +1,83 @@
+"""Random evaluations of a problem: the yardstick of its regret, kept in files."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tunekit.bench.episode import exact_loss, feasible_loss, measured
+from tunekit.bench.problem import N_REFERENCE, Problem
+from tunekit.bench.regret import Scale, scale_of
+from tunekit.bench.sources import Source, problems_of
+from tunekit.samplers.base import sample, stream
+from tunekit.trial import TrialRecord, TrialState
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+POOL_SEED = 1 << 40
+"""Far from the seeds of studies: the yardstick must not share its points with a contender."""
+
+N_CHECKED = 3
+"""Points of a kept pool that are evaluated again, to see that the problem is still the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolTask:
+    """Makes the scale of one problem, from a kept pool where there is one.
+
+    Attributes:
+        n_points: random points; `None` takes the problem's tag `pool`, else `N_REFERENCE`.
+        n_trials: the budget that the scale is needed for.
+        folder: where pools are kept.
+    """
+
+    source: Source
+    problem: str
+    n_points: int | None
+    n_trials: int
+    folder: Path
+
+    def run(self) -> Scale:
+        """Return the scale."""
+        problem = problems_of(self.source)[self.problem]
+        n = self.n_points or int(problem.tags.get("pool", N_REFERENCE))
+        losses = kept_pool(problem, n, path=self.folder / self._file(n))
+        best = problem.best_known
+        known = None if best is None else problem.objectives[0].loss(best)
+        return scale_of(losses, n_trials=self.n_trials, best_known=known)
+
+    def _file(self, n_points: int) -> str:
+        return f"{self.problem.replace('/', '--')}-{self.source.seed}-{n_points}.npy"
+
+
+def kept_pool(problem: Problem, n_points: int, *, path: Path) -> NDArray[np.float64]:
+    """Return the pool in a file, or make it and keep it there."""
+    if path.exists():
+        losses: NDArray[np.float64] = np.load(path, allow_pickle=False)
+        again = random_losses(problem, range(min(N_CHECKED, n_points)))
+        if np.allclose(losses[: len(again)], again, rtol=1e-6, equal_nan=True):
+            return losses
+    losses = random_losses(problem, range(n_points))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.npy")
+    np.save(partial, losses, allow_pickle=False)
+    partial.replace(path)
+    return losses
+
+
+def random_losses(problem: Problem, numbers: Sequence[int]) -> NDArray[np.float64]:
+    """Return the noise-free losses of random points, NaN where one failed or is infeasible."""
+    losses = np.empty(len(numbers))
+    for i, number in enumerate(numbers):
+        point = sample(problem.space, stream(POOL_SEED, number))
+        record = measured(problem, TrialRecord(number, TrialState.RUNNING, params=point))
+        exact = exact_loss(problem, record, feasible_loss(problem, record))
+        losses[i] = math.nan if exact is None else exact
+    return losses

@@ -1,0 +1,62 @@
+"""Where problems come from, as values that travel to worker processes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+
+from tunekit.bench.problem import Problem
+from tunekit.errors import InvalidArgument
+
+
+class Source(Protocol):
+    """A set of problems; hashable, and pickled to worker processes, which build it again."""
+
+    @property
+    def seed(self) -> int:
+        """Return the seed of the problems' shifts, permutations and optima."""
+        ...
+
+    def problems(self) -> Sequence[Problem]:
+        """Return all problems, the same in every process."""
+        ...
+
+    def __hash__(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteSource:
+    """A named suite with the seed of its instances.
+
+    Attributes:
+        options: keyword arguments of the suite, as (name, value).
+    """
+
+    name: str
+    seed: int = 0
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def problems(self) -> Sequence[Problem]:
+        """Return the problems of the suite."""
+        from tunekit.bench.suites import suite
+
+        return suite(self.name, seed=self.seed, **dict(self.options))
+
+
+@lru_cache
+def problems_of(source: Source) -> dict[str, Problem]:
+    """Return the problems of a source by name, built once a process.
+
+    Raises:
+        InvalidArgument: two problems with one name, or none at all.
+    """
+    found: dict[str, Problem] = {}
+    for problem in source.problems():
+        if problem.name in found:
+            raise InvalidArgument(f'two problems are named "{problem.name}"; rename one.')
+        found[problem.name] = problem
+    if not found:
+        raise InvalidArgument(f"{source} has no problems; expected one or more.")
+    return found

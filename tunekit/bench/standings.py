@@ -1,0 +1,196 @@
+"""Who did how well: regret, ranks and costs of a comparison, as rows of tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tunekit.bench.ledger import Cell
+from tunekit.bench.regret import interval, normalised, ranks
+from tunekit.bench.runner import Outcome
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ALL = "all"
+"""The family of the rows over all problems."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A contender with a number of parallel workers: one line of a table."""
+
+    contender: str
+    workers: int
+
+    def label(self, *, with_workers: bool) -> str:
+        """Return its name in tables."""
+        return f"{self.contender} x{self.workers}" if with_workers else self.contender
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One entry on one problem.
+
+    Attributes:
+        seeds: `(n_seeds,)` in the order of `curves`.
+        curves: `(n_seeds, n_trials)` normalised regret after each trial.
+        cpu_ms: processor time of every suggestion.
+    """
+
+    seeds: tuple[int, ...]
+    curves: NDArray[np.float64]
+    cpu_ms: NDArray[np.float64]
+
+    @property
+    def auc(self) -> NDArray[np.float64]:
+        """Return `(n_seeds,)` mean over the trials."""
+        mean: NDArray[np.float64] = self.curves.mean(axis=1)
+        return mean
+
+    @property
+    def final(self) -> NDArray[np.float64]:
+        """Return `(n_seeds,)` value after the last trial."""
+        return self.curves[:, -1]
+
+
+Problem = tuple[str, int]
+"""A problem's name and the seed of its instance."""
+
+
+class Standings:
+    """The scores of all entries on all problems that have a scale.
+
+    Attributes:
+        scores: entry -> problem -> score.
+    """
+
+    def __init__(self, outcome: Outcome) -> None:
+        runs: dict[Entry, dict[Problem, dict[int, Mapping[str, Any]]]] = {}
+        for cell, result in outcome.results.items():
+            problem = (cell.problem, cell.suite_seed)
+            if problem in outcome.scales:
+                of_entry = runs.setdefault(Entry(cell.contender, cell.workers), {})
+                of_entry.setdefault(problem, {})[cell.seed] = result
+        self.scores = {
+            entry: {p: _score(found, outcome, p) for p, found in problems.items()}
+            for entry, problems in runs.items()
+        }
+
+    @property
+    def problems(self) -> list[Problem]:
+        """Return all problems by name."""
+        return sorted({p for scores in self.scores.values() for p in scores})
+
+    def families(self) -> dict[str, list[Problem]]:
+        """Return the problems of each family, and all of them at the end if there are several."""
+        found: dict[str, list[Problem]] = {}
+        for problem in self.problems:
+            found.setdefault(family_of(problem), []).append(problem)
+        return {**found, ALL: self.problems} if len(found) > 1 else found
+
+    def label(self, entry: Entry) -> str:
+        """Return the name of an entry, which tells the workers where they differ."""
+        return entry.label(with_workers=len({e.workers for e in self.scores}) > 1)
+
+    def table(self) -> list[Row]:
+        """Return a row for each family and entry, the best by AUC first in each family.
+
+        `rank_auc` and `rank_final` are means over the problems that every entry has run on.
+        """
+        return [
+            row for name, problems in self.families().items() for row in self._rows(name, problems)
+        ]
+
+    def by_problem(self) -> list[Row]:
+        """Return a row for each problem and entry."""
+        rows = []
+        for problem in self.problems:
+            rows += self._rows(f"{problem[0]} ({problem[1]})", [problem])
+        return [{"problem": row.pop("family"), **row} for row in rows]
+
+    def _rows(self, family: str, problems: Sequence[Problem]) -> list[Row]:
+        ranked = self._ranks(problems)
+        rows = []
+        for entry, scores in self.scores.items():
+            own = [scores[p] for p in problems if p in scores]
+            if own:
+                rows.append(
+                    {
+                        "family": family,
+                        "contender": self.label(entry),
+                        "problems": len(own),
+                        "runs": sum(len(s.seeds) for s in own),
+                        **_measure("auc", [s.auc for s in own]),
+                        **_measure("final", [s.final for s in own]),
+                        **ranked.get(entry, {}),
+                        **costs(s.cpu_ms for s in own),
+                    }
+                )
+        return sorted(rows, key=lambda row: float(row["auc"]))
+
+    def _ranks(self, problems: Sequence[Problem]) -> dict[Entry, Row]:
+        entries = [e for e, scores in self.scores.items() if any(p in scores for p in problems)]
+        shared = [p for p in problems if all(p in self.scores[e] for e in entries)]
+        if not shared:
+            return {}
+        auc = ranks(np.array([[self.scores[e][p].auc.mean() for e in entries] for p in shared]))
+        end = ranks(np.array([[self.scores[e][p].final.mean() for e in entries] for p in shared]))
+        return {
+            e: {"rank_auc": float(auc[:, i].mean()), "rank_final": float(end[:, i].mean())}
+            for i, e in enumerate(entries)
+        }
+
+    def curve(self, entry: Entry, problems: Sequence[Problem]) -> list[Row]:
+        """Return the mean regret over problems with its interval, after each trial."""
+        own = [self.scores[entry][p].curves for p in problems if p in self.scores[entry]]
+        n_trials = own[0].shape[1]
+        return [
+            {"trial": t, **_measure("regret", [c[:, t] for c in own])} for t in range(n_trials)
+        ]
+
+
+def family_of(problem: Problem) -> str:
+    """Return the suite that a problem belongs to."""
+    return problem[0].partition("/")[0]
+
+
+def costs(samples: Iterable[NDArray[np.float64]]) -> Row:
+    """Return median, 95 % quantile and maximum of the milliseconds per suggestion."""
+    ms = np.concatenate(list(samples))
+    return {
+        "cpu_ms_median": float(np.median(ms)),
+        "cpu_ms_p95": float(np.quantile(ms, 0.95)),
+        "cpu_ms_max": float(ms.max()),
+    }
+
+
+def _score(found: Mapping[int, Mapping[str, Any]], outcome: Outcome, problem: Problem) -> Score:
+    scale = outcome.scales[problem]
+    seeds = tuple(sorted(found))
+    curves = np.array([normalised(found[s]["exact"], scale) for s in seeds])
+    cpu_ms = np.concatenate([np.asarray(found[s]["cpu_ms"], float) for s in seeds])
+    return Score(seeds, curves, cpu_ms if cpu_ms.size else np.array([math.nan]))
+
+
+def _measure(name: str, values: Sequence[NDArray[np.float64]]) -> Row:
+    low, high = interval(values)
+    mean = float(np.mean([v.mean() for v in values]))
+    return {name: mean, f"{name}_low": low, f"{name}_high": high}
+
+
+def failures(errors: Mapping[Cell, str]) -> list[Row]:
+    """Return a row for each contender and reason, with how many runs it cost."""
+    counted: dict[tuple[str, str], list[Cell]] = {}
+    for cell, why in errors.items():
+        counted.setdefault((cell.contender, why), []).append(cell)
+    return [
+        {"contender": name, "runs": len(cells), "first": cells[0].problem, "why": why}
+        for (name, why), cells in counted.items()
+    ]

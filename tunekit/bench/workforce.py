@@ -1,0 +1,152 @@
+"""Worker processes that run tasks, with one thread each, and that a Ctrl-C ends at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from typing import Any, Generic, Protocol, TypeVar
+
+ONE_THREAD = dict.fromkeys(
+    (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+        "NUMEXPR_NUM_THREADS",
+    ),
+    "1",
+)
+"""Read by NumPy and torch when they are imported, which is why workers start afresh."""
+
+
+class Task(Protocol):
+    """Work that travels to a process."""
+
+    def run(self) -> Any:
+        """Return a result that can be pickled."""
+        ...
+
+
+T = TypeVar("T", bound=Task)
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[T]):
+    """A task that has ended, with its result or with the text of its error."""
+
+    task: T
+    result: Any = None
+    error: str = ""
+    trace: str = ""
+
+
+def perform(tasks: Sequence[T], *, jobs: int) -> Iterator[Done[T]]:
+    """Yield tasks as they end, `jobs` at a time in processes; 0 runs them in this one.
+
+    A process that dies takes only its own task with it. When the caller stops to iterate, or is
+    interrupted, all processes are ended.
+    """
+    if jobs == 0:
+        yield from map(_done, tasks)
+        return
+    waiting = list(reversed(tasks))
+    crew: dict[Connection, _Worker[T]] = {}
+    try:
+        while waiting or crew:
+            while waiting and len(crew) < jobs:
+                _hire(crew, waiting.pop())
+            for pipe in wait(list(crew)):
+                assert isinstance(pipe, Connection)
+                worker = crew[pipe]
+                done, alive = worker.answer()
+                if alive and waiting:
+                    worker.give(waiting.pop())
+                else:
+                    del crew[pipe]
+                    worker.dismiss()
+                yield done
+    finally:
+        for worker in crew.values():
+            worker.kill()
+
+
+def _hire(crew: dict[Connection, _Worker[T]], task: T) -> None:
+    worker = _Worker(task)
+    crew[worker.pipe] = worker
+
+
+class _Worker(Generic[T]):
+    def __init__(self, task: T) -> None:
+        context = get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        with _environment(ONE_THREAD):
+            self._process.start()
+        theirs.close()
+        self.give(task)
+
+    def give(self, task: T) -> None:
+        self._task = task
+        self.pipe.send(task)
+
+    def answer(self) -> tuple[Done[T], bool]:
+        """Return the ended task, and whether the process still lives."""
+        try:
+            result, error, trace = self.pipe.recv()
+        except (EOFError, OSError):
+            self._process.join()
+            code = self._process.exitcode
+            return Done(self._task, error=f"its process died (exit code {code})"), False
+        return Done(self._task, result, error, trace), True
+
+    def dismiss(self) -> None:
+        self.pipe.close()
+        self._process.join()
+
+    def kill(self) -> None:
+        self._process.kill()
+        self.dismiss()
+
+
+def _serve(pipe: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt ends
+    os.dup2(2, 1)  # libraries chatter; stdout belongs to the results of the command
+    while True:
+        try:
+            task = pipe.recv()
+        except EOFError:
+            return
+        done = _done(task)
+        try:
+            pipe.send((done.result, done.error, done.trace))
+        except BrokenPipeError:  # the parent is gone
+            return
+
+
+def _done(task: T) -> Done[T]:
+    try:
+        return Done(task, task.run())
+    except Exception as error:
+        said = " ".join(str(error).split())
+        text = f"{type(error).__name__}: {said}" if said else type(error).__name__
+        return Done(task, error=text, trace=traceback.format_exc())
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = {key: os.environ.get(key) for key in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                del os.environ[key]
+            else:
+                os.environ[key] = value

@@ -1,0 +1,33 @@
+"""Two small problems, a tree and a flat one, for tests of comparisons."""
+
+from __future__ import annotations
+
+from tunekit.bench.problem import Problem
+from tunekit.spaces import Categorical, Float, Int, Params, Space
+
+TREE = Space(
+    model=Categorical(
+        {"a": Space(x=Float(0, 1)), "b": Space(y=Float(0, 1), depth=Int(1, 9, default=2))}
+    )
+)
+FLAT = Space(x=Float(-5, 5), y=Float(-5, 5))
+
+
+def branchy(params: Params) -> float:
+    """Return a loss on `TREE`: 0 at depth 4 of branch b, at least 0.1 in branch a."""
+    if params["model"] == "a":
+        return (float(params["x"]) - 0.3) ** 2 + 0.1
+    return (float(params["y"]) - 0.7) ** 2 + abs(int(params["depth"]) - 4) / 10
+
+
+def sphere(params: Params) -> float:
+    """Return a loss on `FLAT`: 0 in its middle."""
+    return float(params["x"]) ** 2 + float(params["y"]) ** 2
+
+
+def two() -> list[Problem]:
+    """Return a problem with a known best value, and one without."""
+    return [
+        Problem("toy/tree", TREE, branchy, best_known=0.0),
+        Problem("toy/flat", FLAT, sphere),
+    ]
