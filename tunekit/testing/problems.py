@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tunekit.bench.problem import Problem
-from tunekit.spaces import Categorical, Float, Int, Params, Space
+from tunekit.spaces import Categorical, Float, Int, Space
 
 TREE = Space(
     model=Categorical(
@@ -13,16 +15,16 @@ TREE = Space(
 FLAT = Space(x=Float(-5, 5), y=Float(-5, 5))
 
 
-def branchy(params: Params) -> float:
+def branchy(params: Any) -> float:
     """Return a loss on `TREE`: 0 at depth 4 of branch b, at least 0.1 in branch a."""
     if params["model"] == "a":
-        return (float(params["x"]) - 0.3) ** 2 + 0.1
-    return (float(params["y"]) - 0.7) ** 2 + abs(int(params["depth"]) - 4) / 10
+        return float((params["x"] - 0.3) ** 2 + 0.1)
+    return float((params["y"] - 0.7) ** 2 + abs(params["depth"] - 4) / 10)
 
 
-def sphere(params: Params) -> float:
+def sphere(params: Any) -> float:
     """Return a loss on `FLAT`: 0 in its middle."""
-    return float(params["x"]) ** 2 + float(params["y"]) ** 2
+    return float(params["x"] ** 2 + params["y"] ** 2)
 
 
 def two() -> list[Problem]:
