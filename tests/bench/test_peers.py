@@ -6,7 +6,7 @@ import pytest
 
 from tunekit.bench.contenders import Contender
 from tunekit.bench.episode import play
-from tunekit.bench.peers.base import PEERS, MissingPeer, make_peer, point_key
+from tunekit.bench.peers.base import PEERS, MissingPeer, Setting, make_peer, point_key
 from tunekit.bench.problem import Problem
 from tunekit.errors import InvalidArgument
 from tunekit.spaces import Categorical, Float, Int, Repeat, Space, When
@@ -27,11 +27,13 @@ HARD = Space(
     when=[When("level", ["mid", "high"], Space(extra=Float(-1, 1)))],
 )
 
+SETTING = Setting(0, 10)
 INSTALLED = [name for name, peer in PEERS.items() if not peer.missing()]
 
 
 def played(name, problem, **options):
-    proposer = make_peer(Contender("peer", name), problem.space, seed=3)
+    setting = Setting(3, options["n_trials"], options.get("workers", 1))
+    proposer = make_peer(Contender("peer", name), problem.space, setting)
     return play(problem, proposer, keep_params=True, **options)
 
 
@@ -70,14 +72,14 @@ def test_the_same_point_asked_twice_is_told_twice():
 def test_a_peer_that_is_not_installed_says_what_to_install(monkeypatch):
     monkeypatch.setattr("tunekit.bench.peers.base.find_spec", lambda name: None)
     with pytest.raises(MissingPeer, match="pip install optuna"):
-        make_peer(Contender("peer", "optuna-tpe"), TREE, seed=0)
+        make_peer(Contender("peer", "optuna-tpe"), TREE, SETTING)
 
 
 def test_an_unknown_peer_and_unknown_options_are_refused():
     with pytest.raises(InvalidArgument, match="did you mean"):
-        make_peer(Contender("peer", "optuna-tpee"), TREE, seed=0)
+        make_peer(Contender("peer", "optuna-tpee"), TREE, SETTING)
     with pytest.raises(InvalidArgument, match="wrong"):
-        make_peer(Contender("peer", "optuna-tpe", (("wrong", 1),)), TREE, seed=0)
+        make_peer(Contender("peer", "optuna-tpe", (("wrong", 1),)), TREE, SETTING)
 
 
 def test_points_are_told_apart_by_value_and_type():

@@ -83,7 +83,7 @@ class CellTask:
         problem = problems_of(self.source)[self.cell.problem]
         episode = play(
             problem,
-            proposer_of(self.contender, problem, seed=self.cell.seed),
+            proposer_of(self.contender, problem, self.cell),
             n_trials=self.cell.n_trials,
             workers=self.cell.workers,
             seed=self.cell.seed,
@@ -111,7 +111,7 @@ Listener = Callable[[str, int, int], None]
 """Hears (what has ended, how many are done, of how many)."""
 
 
-def proposer_of(contender: Contender, problem: Problem, *, seed: int) -> Proposer:
+def proposer_of(contender: Contender, problem: Problem, cell: Cell) -> Proposer:
     """Return what proposes for a contender on a problem.
 
     Raises:
@@ -122,9 +122,10 @@ def proposer_of(contender: Contender, problem: Problem, *, seed: int) -> Propose
         from tunekit.registry import make
 
         return SamplerProposer(make("sampler", contender.name, dict(contender.options)))
-    from tunekit.bench.peers.base import make_peer
+    from tunekit.bench.peers.base import Setting, make_peer
 
-    return make_peer(contender, problem.space, seed=seed)
+    setting = Setting(cell.seed, cell.n_trials, cell.workers)
+    return make_peer(contender, problem.space, setting)
 
 
 def run(

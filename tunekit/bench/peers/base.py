@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol
@@ -19,11 +19,27 @@ DEFAULT = "+default"
 """After a peer's name: its first trial is the default configuration."""
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a peer may know of the run when it is made.
+
+    Attributes:
+        seed: of all its randomness.
+        n_trials: the budget.
+        workers: how many trials run at once.
+        first: the point that it shall ask for first, if one is given.
+    """
+
+    seed: int
+    n_trials: int
+    workers: int = 1
+    first: Params | None = None
+
+
 class Peer(Protocol):
     """An optimiser of another library on a tunekit space; it keeps its own state.
 
-    A peer is made with `(space, seed, *, first, **options)`; where `first` is given, it is the
-    first point that is asked for.
+    A peer is made with `(space, setting, **options)`.
     """
 
     def ask(self) -> Params:
@@ -49,7 +65,7 @@ class Entry:
     target: str
     modules: tuple[str, ...]
     install: str
-    options: Mapping[str, Any]
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def missing(self) -> str:
         """Return what is to be installed, or an empty text where nothing is."""
@@ -71,10 +87,15 @@ PEERS: dict[str, Entry] = {
     "optuna-gp": _optuna("gp", "torch"),
     "optuna-cmaes": _optuna("cmaes", "cmaes"),
     "optuna-auto": _optuna("auto", "optunahub", "torch", "cmaes"),
+    "smac": Entry("tunekit.bench.peers.smac:SmacPeer", ("smac",), "smac"),
+    "ax": Entry("tunekit.bench.peers.ax:AxPeer", ("ax", "torch"), "ax-platform"),
+    "hebo": Entry("tunekit.bench.peers.hebo:HeboPeer", ("hebo", "torch", "pandas"), "HEBO"),
+    "nevergrad": Entry("tunekit.bench.peers.nevergrad:NevergradPeer", ("nevergrad",), "nevergrad"),
+    "hyperopt": Entry("tunekit.bench.peers.hyperopt:HyperoptPeer", ("hyperopt",), "hyperopt"),
 }
 
 
-def make_peer(contender: Contender, space: Space, *, seed: int) -> Proposer:
+def make_peer(contender: Contender, space: Space, setting: Setting) -> Proposer:
     """Return the proposer of a peer.
 
     Raises:
@@ -87,10 +108,11 @@ def make_peer(contender: Contender, space: Space, *, seed: int) -> Proposer:
         raise MissingPeer(name, entry.missing())
     module, _, attribute = entry.target.partition(":")
     factory = getattr(import_module(module), attribute)
-    first = space.default() if contender.name.endswith(DEFAULT) else None
+    if contender.name.endswith(DEFAULT):
+        setting = replace(setting, first=space.default())
     options = {**entry.options, **dict(contender.options)}
     try:
-        peer = factory(space, seed, first=first, **options)
+        peer = factory(space, setting, **options)
     except TypeError as error:
         raise InvalidArgument(f'peer "{name}": {error}; options: {options}.') from None
     return PeerProposer(peer, contender.name)

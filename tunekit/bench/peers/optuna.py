@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
 
-from tunekit.bench.peers.base import point_key
+from tunekit.bench.peers.base import Setting, point_key
 from tunekit.errors import InvalidArgument
 from tunekit.samplers.optuna_codec import Codec
 from tunekit.spaces import Params, Space, walk
@@ -41,8 +41,7 @@ class OptunaPeer:
 
     Args:
         space: every decision of the tree is one `suggest` call.
-        seed: of the sampler.
-        first: the first point, enqueued.
+        setting: what the run is.
         kind: one of `KINDS`.
         options: keyword arguments of the sampler.
 
@@ -50,23 +49,21 @@ class OptunaPeer:
         InvalidArgument: the sampler does not take these options.
     """
 
-    def __init__(
-        self, space: Space, seed: int, *, first: Params | None = None, kind: str, **options: Any
-    ) -> None:
+    def __init__(self, space: Space, setting: Setting, *, kind: str, **options: Any) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         make, preset = KINDS[kind]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                sampler = make(seed=seed, **{**preset, **options})
+                sampler = make(seed=setting.seed, **{**preset, **options})
             except (TypeError, ValueError) as error:
                 raise InvalidArgument(f"optuna-{kind}: {error}.") from None
         self._study = optuna.create_study(sampler=sampler)
         self._space = space
         self._codec = Codec(space)
         self._running: dict[str, list[Trial]] = defaultdict(list)
-        if first is not None:
-            self._study.enqueue_trial(self._codec.told(first)[0])
+        if setting.first is not None:
+            self._study.enqueue_trial(self._codec.told(setting.first)[0])
 
     def ask(self) -> Params:
         """Return the point of a new trial."""
