@@ -7,8 +7,10 @@ import pytest
 from tunekit.bench.contenders import Contender
 from tunekit.bench.episode import play
 from tunekit.bench.peers.base import PEERS, MissingPeer, Setting, make_peer, point_key
+from tunekit.bench.peers.union import Union, Worst
 from tunekit.bench.problem import Problem
 from tunekit.errors import InvalidArgument
+from tunekit.samplers.base import sample, stream
 from tunekit.spaces import Categorical, Float, Int, Repeat, Space, When
 from tunekit.testing.problems import TREE, two
 
@@ -28,7 +30,11 @@ HARD = Space(
 )
 
 SETTING = Setting(0, 10)
-INSTALLED = [name for name, peer in PEERS.items() if not peer.missing()]
+INSTALLED = [
+    name
+    for name, peer in PEERS.items()
+    if not peer.missing() and name != "optuna-auto"  # which is loaded from the network
+]
 
 
 def played(name, problem, **options):
@@ -67,6 +73,20 @@ def test_the_same_point_asked_twice_is_told_twice():
     space = Space(k=["a", "b"])
     episode = played("optuna-random", Problem("t/k", space, lambda p: 1.0), n_trials=9, workers=4)
     assert len(episode.losses) == 9
+
+
+def test_the_union_of_a_tree_encodes_and_decodes_every_point():
+    union = Union(HARD)
+    for number in range(100):
+        point = sample(HARD, stream(1, number))
+        assert union.point(union.values(point)) == point
+    assert all(dim.lo <= dim.default <= dim.hi for dim in union.dims)
+    assert "kind" not in {dim.name for dim in union.dims}
+
+
+def test_a_failure_counts_as_the_worst_loss_so_far():
+    worst = Worst()
+    assert [worst.or_loss(v) for v in (None, 2.0, 1.0, None)] == [0.0, 2.0, 1.0, 2.0]
 
 
 def test_a_peer_that_is_not_installed_says_what_to_install(monkeypatch):

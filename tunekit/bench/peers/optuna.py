@@ -19,10 +19,16 @@ if TYPE_CHECKING:
     from optuna.trial import Trial
 
 
-def _auto(**options: Any) -> BaseSampler:
+def _auto(*, registry: str | None = None, **options: Any) -> BaseSampler:
+    """Return OptunaHub's AutoSampler, from a copy of its registry or else from the network."""
     import optunahub
 
-    found: BaseSampler = optunahub.load_module("samplers/auto_sampler").AutoSampler(**options)
+    name = "samplers/auto_sampler"
+    if registry is None:
+        module = optunahub.load_module(name)
+    else:
+        module = optunahub.load_local_module(name, registry_root=registry)
+    found: BaseSampler = module.AutoSampler(**options)
     return found
 
 
