@@ -26,7 +26,7 @@ _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
         "optuna": ("tunekit.samplers.optuna_bridge:OptunaSampler", {}),
         "tpe": ("tunekit.samplers.optuna_bridge:OptunaSampler", {"name": "tpe"}),
         "gp": ("tunekit.samplers.optuna_bridge:OptunaSampler", {"name": "gp"}),
-        "cmaes": ("tunekit.samplers.optuna_bridge:OptunaSampler", {"name": "cmaes"}),
+        "cmaes": ("tunekit.samplers.cmaes:CmaEsSampler", {}),
         "nsgaii": ("tunekit.samplers.optuna_bridge:OptunaSampler", {"name": "nsgaii"}),
         "nsgaiii": ("tunekit.samplers.optuna_bridge:OptunaSampler", {"name": "nsgaiii"}),
     },

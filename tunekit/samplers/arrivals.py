@@ -1,0 +1,67 @@
+"""The finished trials in the order of their ends, folded into a sampler's state once each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+from tunekit.errors import InvalidParams, UnknownParameter
+from tunekit.history import History
+from tunekit.samplers.base import StudyView
+from tunekit.trial import TrialRecord, TrialState
+
+SILENT = (TrialState.LOST, TrialState.CANCELLED)
+"""Ends that say nothing about the params."""
+
+
+class Learner(Protocol):
+    """A state that grows by one finished trial at a time."""
+
+    def tell(self, trial: TrialRecord, history: History) -> None:
+        """Take over a trial that has ended; its params are a point of the space."""
+        ...
+
+
+L = TypeVar("L", bound=Learner)
+
+
+class Arrivals(Generic[L]):
+    """Keeps a state that is the fold of all finished trials, in the order of their ends.
+
+    That order (`TrialRecord.seq`) is a part of the history, the same for every reader, and only
+    ever grows at its end, whatever the order in which parallel trials finish. So the state is a
+    pure function of the view, and an update costs what has ended since the last one. Where the
+    past itself has changed (another study, an edited space), the state is folded anew.
+
+    Args:
+        make: gives the state of a study in which nothing has ended yet.
+    """
+
+    def __init__(self, make: Callable[[StudyView], L]) -> None:
+        self._make = make
+        self._told: list[TrialRecord] = []
+        self._of: tuple[object, ...] = ()
+        self._state: L | None = None
+
+    def state(self, view: StudyView) -> L:
+        """Return the state after all trials that have ended in the view."""
+        of = (view.space, view.seed, view.objectives, view.constraints)
+        ended = [t for t in view.history.finished() if t.params is not None]
+        ended.sort(key=lambda t: (t.seq, t.number))
+        n = len(self._told)
+        if self._state is None or of != self._of or ended[:n] != self._told:
+            self._state, self._of, n = self._make(view), of, 0
+        for trial in ended[n:]:
+            if trial.state not in SILENT and is_inside(view, trial):
+                self._state.tell(trial, view.history)
+        self._told = ended
+        return self._state
+
+
+def is_inside(view: StudyView, trial: TrialRecord) -> bool:
+    """Return whether a trial's params are a point of the space as it is now."""
+    try:
+        view.space.validate(trial.params or {})
+    except (InvalidParams, UnknownParameter):
+        return False
+    return True
