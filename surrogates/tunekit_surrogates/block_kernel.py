@@ -7,7 +7,6 @@ may change with the parameters beside its switch. A sum of products of kernels i
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,15 +61,6 @@ class _Rows:
     in_parent: NDArray[np.int64] | None
 
 
-@dataclass(slots=True)
-class _Terms:
-    """What the covariance of one block was made of; the gradient needs it again."""
-
-    own: Floats
-    slope: Floats  # -2 d own / d (squared distance)
-    factor: Floats | float
-
-
 class BlockKernel:
     """Covariances between rows of data, and the gradient with respect to the parameters.
 
@@ -85,24 +75,19 @@ class BlockKernel:
         self.n = len(x)
         self._rows = self._blocks_of(x)
 
-    @property
-    def observed(self) -> list[int]:
-        """Return the blocks that are active in at least one row."""
-        return [b for b, rows in enumerate(self._rows) if len(rows.index)]
-
     def covariance(self, p: Parameters) -> Floats:
         """Return `(n, n)` covariances of the data, without the noise."""
-        return self._sum(p)[0]
+        return self._between(self._rows, self.n, p)
 
-    def covariance_and_gradient(
-        self, p: Parameters
-    ) -> tuple[Floats, Callable[[Floats], Parameters]]:
-        """Return the covariances, and what gives `dL/dp` for a symmetric `dL/dK`.
+    def cross(self, p: Parameters, x: Floats) -> Floats:
+        """Return `(m, n)` covariances of other rows with the data."""
+        return self._between(self._blocks_of(x), len(x), p)
 
-        The gradient's `noise` is 0: that term is not the kernel's.
-        """
-        k, terms = self._sum(p)
-        return k, lambda g: self._gradient(p, terms, g)
+    def variance(self, p: Parameters, x: Floats) -> Floats:
+        """Return `(m,)` prior variances of other rows."""
+        share = np.exp(p.scale + p.weights)
+        active = [self.embedding.active(x, b) for b in range(len(self.structure))]
+        return np.asarray(share @ np.array(active, dtype=np.float64).reshape(len(share), len(x)))
 
     def _blocks_of(self, x: Floats) -> list[_Rows]:
         out: list[_Rows] = []
@@ -115,120 +100,21 @@ class BlockKernel:
     def _scaled(self, rows: _Rows, block: int, p: Parameters) -> Floats:
         return rows.places * np.exp(-p.lengths[self.embedding.coordinates[block]])
 
-    def _sum(self, p: Parameters) -> tuple[Floats, list[_Terms | None]]:
+    def _between(self, theirs: list[_Rows], m: int, p: Parameters) -> Floats:
         c = float(expit(p.coupling))
-        k = np.zeros((self.n, self.n))
-        terms: list[_Terms | None] = []
-        for b, rows in enumerate(self._rows):
-            if not len(rows.index):
-                terms.append(None)
-                continue
-            z = self._scaled(rows, b, p)
-            own, slope = correlation(_squared_distances(z, z), with_slope=True)
-            factor: Floats | float = 1.0
-            if rows.in_parent is not None:
-                above = terms[self.structure.parents[b]]
-                assert above is not None
-                factor = 1.0 - c + c * above.own[np.ix_(rows.in_parent, rows.in_parent)]
-            terms.append(_Terms(own, slope, factor))
-            _add(k, rows.index, rows.index, np.exp(p.scale + p.weights[b]) * own * factor)
-        return k, terms
-
-    def _gradient(self, p: Parameters, terms: list[_Terms | None], g: Floats) -> Parameters:
-        c = float(expit(p.coupling))
-        lengths = np.zeros_like(p.lengths)
-        weights = np.zeros_like(p.weights)
-        coupling = 0.0
-        to_own: dict[int, Floats] = {}  # dL/d own of each block
-        for b in reversed(range(len(self.structure))):  # children first: they add to the parent's
-            term, rows = terms[b], self._rows[b]
-            if term is None:
-                continue
-            gb = np.exp(p.scale + p.weights[b]) * _take(g, rows.index, self.n)
-            direct = gb * term.factor
-            weights[b] = np.sum(direct * term.own)
-            q = direct + to_own[b] if b in to_own else direct
-            if rows.in_parent is not None:
-                parent = self.structure.parents[b]
-                above = terms[parent]
-                assert above is not None
-                through = gb * term.own
-                at = np.ix_(rows.in_parent, rows.in_parent)
-                coupling += c * (1.0 - c) * float(np.sum(through * (above.own[at] - 1.0)))
-                to_own.setdefault(parent, np.zeros_like(above.own))[at] += c * through
-            z = self._scaled(rows, b, p)
-            w = q * term.slope
-            by_coordinate = 2.0 * (w.sum(axis=1) @ z**2 - np.sum(z * (w @ z), axis=0))
-            np.add.at(lengths, self.embedding.coordinates[b], by_coordinate)
-        return Parameters(lengths, weights, float(weights.sum()), coupling, 0.0)
-
-    def variance(self, p: Parameters, x: Floats) -> Floats:
-        """Return `(m,)` prior variances of other rows."""
-        share = np.exp(p.scale + p.weights)
-        active = [self.embedding.active(x, b) for b in range(len(self.structure))]
-        return np.asarray(share @ np.array(active, dtype=np.float64))
-
-    def cross(self, p: Parameters, x: Floats) -> Floats:
-        """Return `(m, n)` covariances of other rows with the data."""
-        return self._cross(p, x, with_slope=False)[0]
-
-    def cross_and_gradient(
-        self, p: Parameters, x: Floats
-    ) -> tuple[Floats, Callable[[Floats], Floats]]:
-        """Return the same, and what gives `(m, d)` `dL/dx` for `(m, n)` `dL/dk`.
-
-        The gradient is 0 in the columns of categories and where a row is inactive.
-        """
-        k, terms = self._cross(p, x, with_slope=True)
-        return k, lambda g: self._gradient_in_rows(p, terms, g, x)
-
-    def _cross(
-        self, p: Parameters, x: Floats, *, with_slope: bool
-    ) -> tuple[Floats, list[tuple[_Rows, _Terms] | None]]:
-        c = float(expit(p.coupling))
-        k = np.zeros((len(x), self.n))
-        terms: list[tuple[_Rows, _Terms] | None] = []
-        for b, (left, right) in enumerate(zip(self._blocks_of(x), self._rows, strict=True)):
+        k = np.zeros((m, self.n))
+        owns: dict[int, Floats] = {}
+        for b, (left, right) in enumerate(zip(theirs, self._rows, strict=True)):
             if not len(left.index) or not len(right.index):
-                terms.append(None)
                 continue
             d2 = _squared_distances(self._scaled(left, b, p), self._scaled(right, b, p))
-            own, slope = correlation(d2, with_slope=with_slope)
-            factor: Floats | float = 1.0
+            owns[b], _ = correlation(d2, with_slope=False)
+            part = np.exp(p.scale + p.weights[b]) * owns[b]
             if left.in_parent is not None and right.in_parent is not None:
-                above = terms[self.structure.parents[b]]
-                assert above is not None
-                at = np.ix_(left.in_parent, right.in_parent)
-                factor = 1.0 - c + c * above[1].own[at]
-            terms.append((left, _Terms(own, slope, factor)))
-            part = np.exp(p.scale + p.weights[b]) * own * factor
+                above = owns[self.structure.parents[b]]
+                part *= 1.0 - c + c * above[np.ix_(left.in_parent, right.in_parent)]
             _add(k, left.index, right.index, part)
-        return k, terms
-
-    def _gradient_in_rows(
-        self, p: Parameters, terms: list[tuple[_Rows, _Terms] | None], g: Floats, x: Floats
-    ) -> Floats:
-        c = float(expit(p.coupling))
-        out = np.zeros_like(x)
-        to_own: dict[int, Floats] = {}
-        for b in reversed(range(len(self.structure))):
-            found = terms[b]
-            if found is None:
-                continue
-            (left, term), right = found, self._rows[b]
-            gb = np.exp(p.scale + p.weights[b]) * g[np.ix_(left.index, right.index)]
-            q = gb * term.factor + to_own.get(b, 0.0)
-            if left.in_parent is not None and right.in_parent is not None:
-                parent = self.structure.parents[b]
-                above = terms[parent]
-                assert above is not None
-                at = np.ix_(left.in_parent, right.in_parent)
-                to_own.setdefault(parent, np.zeros_like(above[1].own))[at] += c * gb * term.own
-            w = q * term.slope  # d own / d u_i = -slope (u_i - v_i) / l_i^2
-            moved = w @ right.places - w.sum(axis=1, keepdims=True) * left.places
-            columns = self.embedding.coordinates[b]
-            out[np.ix_(left.index, columns)] = moved * np.exp(-2.0 * p.lengths[columns])
-        return np.where(np.array(self.structure.sizes) > 0, 0.0, out)
+        return k
 
 
 def correlation(d2: Floats, *, with_slope: bool) -> tuple[Floats, Floats]:
@@ -259,7 +145,3 @@ def _add(k: Floats, i: NDArray[np.int64], j: NDArray[np.int64], part: Floats) ->
         k += part
     else:
         k[np.ix_(i, j)] += part
-
-
-def _take(g: Floats, index: NDArray[np.int64], n: int) -> Floats:
-    return g if len(index) == n else np.asarray(g[np.ix_(index, index)])

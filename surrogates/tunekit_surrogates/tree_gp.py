@@ -11,11 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, lapack, solve_triangular
 from scipy.optimize import minimize
 
 from tunekit_surrogates.block_kernel import BlockKernel, Parameters
 from tunekit_surrogates.blocks import Floats, Structure
+from tunekit_surrogates.pairs import Pairs
 
 BOUND = 3.5
 """How many standard deviations of its prior a parameter may be from the prior's mode."""
@@ -106,22 +108,14 @@ class TreeGP:
         mean, var, _ = self._predict(cross, x, lapack.dpotrs(self.chol, y.T, lower=1)[0])
         return mean.T, var
 
-    def predict_with_gradient(
-        self, x: Floats, y: Floats
-    ) -> tuple[Floats, Floats, Callable[[Floats, Floats], Floats]]:
-        """Return the same, and what turns `dL/dmean`, `dL/dvar` into `(m, d)` `dL/dx`.
+    def climber(self, x: Floats, y: Floats) -> Climber:
+        """Return what predicts rows with gradients, quickly while their branches stay.
 
-        It takes `(k, m)` and `(m,)`.
+        Args:
+            x: `(m, d)` rows to start from.
+            y: `(k, n)` values of the data, as for `predict_many`.
         """
-        cross, back = self.kernel.cross_and_gradient(self.parameters, x)
-        alphas = lapack.dpotrs(self.chol, y.T, lower=1)[0]
-        mean, var, v = self._predict(cross, x, alphas)
-
-        def gradient(to_mean: Floats, to_var: Floats) -> Floats:
-            inverse = solve_triangular(self.chol, v, lower=True, trans=1, check_finite=False)
-            return back(to_mean.T @ alphas.T - 2.0 * to_var[:, None] * inverse.T)
-
-        return mean.T, var, gradient
+        return Climber(self, x, y)
 
     def _predict(self, cross: Floats, x: Floats, alpha: Floats) -> tuple[Floats, Floats, Floats]:
         v = solve_triangular(self.chol, cross.T, lower=True, check_finite=False)
@@ -156,6 +150,30 @@ class TreeGP:
         return float(-0.5 * np.sum(np.log(2 * np.pi * var) + (self.y - mean) ** 2 / var))
 
 
+class Climber:
+    """Predictions and their gradients in rows that keep their branches; see `TreeGP.climber`."""
+
+    def __init__(self, gp: TreeGP, x: Floats, y: Floats) -> None:
+        self.gp = gp
+        self._pairs = Pairs(gp.structure, x, gp.x)
+        self._alphas = lapack.dpotrs(gp.chol, y.T, lower=1)[0]
+
+    def predict(self, x: Floats) -> tuple[Floats, Floats, Callable[[Floats, Floats], Floats]]:
+        """Return `(k, m)` means, `(m,)` variances, and what gives `(m, d)` `dL/dx`.
+
+        It takes `(k, m)` `dL/dmean` and `(m,)` `dL/dvariance`.
+        """
+        self._pairs.moved(x)
+        cross, back = self._pairs.covariance(self.gp.parameters)
+        mean, var, v = self.gp._predict(cross, x, self._alphas)
+
+        def gradient(to_mean: Floats, to_var: Floats) -> Floats:
+            inverse = solve_triangular(self.gp.chol, v, lower=True, trans=1, check_finite=False)
+            return back(to_mean.T @ self._alphas.T - 2.0 * to_var[:, None] * inverse.T).in_rows()
+
+        return mean.T, var, gradient
+
+
 def fit(
     structure: Structure,
     x: Floats,
@@ -179,9 +197,8 @@ def fit(
         LinAlgError: no start leads to a covariance that is positive definite.
     """
     mean, sd = (priors or Priors()).of(structure)
-    kernel = BlockKernel(structure, x)
-    free = _free(structure, kernel)
-    target = _Target(kernel, y, mean, sd, free)
+    free = _free(structure, x)
+    target = _Target(structure, x, y, (mean, sd), free)
     best: tuple[float, Floats] | None = None
     for start in starts or [mean]:
         z = np.clip((start - mean) / sd, -BOUND, BOUND)[free]
@@ -203,9 +220,10 @@ def fit(
     return TreeGP.given(structure, p, x, y, np.full(len(y), math.exp(p.noise)))
 
 
-def _free(structure: Structure, kernel: BlockKernel) -> np.ndarray:
+def _free(structure: Structure, x: Floats) -> NDArray[np.int64]:
     """Return the indices of the parameters that the data say something about."""
-    observed = set(kernel.observed)
+    firsts = [columns[0] for columns in structure.columns]
+    observed = np.flatnonzero(~np.isnan(x[:, firsts]).all(axis=0)).tolist()
     lengths = [j for b in observed for j in structure.columns[b]]
     d, n_blocks = len(structure.sizes), len(structure)
     # One block alone has the scale for its share, and nothing to be coupled with.
@@ -219,16 +237,28 @@ class _Target:
     """The negative log posterior of the free parameters in units of their priors, and gradient."""
 
     def __init__(
-        self, kernel: BlockKernel, y: Floats, mean: Floats, sd: Floats, free: np.ndarray
+        self,
+        structure: Structure,
+        x: Floats,
+        y: Floats,
+        prior: tuple[Floats, Floats],
+        free: NDArray[np.int64],
     ) -> None:
-        self.kernel, self.y, self.mean, self.sd, self.free = kernel, y, mean, sd, free
-        self.n_columns = len(kernel.structure.sizes)
+        self.y, self.free = y, free
+        self.mean, self.sd = prior
+        self.n_columns = len(structure.sizes)
+        self._pairs = Pairs(structure, x, x, upper=True)
+        firsts = [columns[0] for columns in structure.columns]
+        self._active = (~np.isnan(x[:, firsts])).astype(np.float64)
 
     def __call__(self, z: Floats) -> tuple[float, Floats]:
         theta = self.mean.copy()
         theta[self.free] += self.sd[self.free] * z
         p = Parameters.from_array(theta, self.n_columns)
-        k, gradient = self.kernel.covariance_and_gradient(p)
+        upper, back = self._pairs.covariance(p)
+        k = upper + upper.T
+        share = np.exp(p.scale + p.weights)
+        k[np.diag_indices_from(k)] = self._active @ share
         noise = math.exp(p.noise)
         try:
             chol = cholesky(k, np.full(len(k), noise))
@@ -237,9 +267,16 @@ class _Target:
         alpha = lapack.dpotrs(chol, self.y, lower=1)[0]
         value = 0.5 * self.y @ alpha + np.sum(np.log(np.diag(chol))) + 0.5 * z @ z
         g = 0.5 * (np.outer(alpha, alpha) - _inverse(chol))  # eq. 5.9
-        slopes = gradient(g).to_array()
-        slopes[-1] = noise * np.trace(g)
-        return float(value), z - (self.sd * slopes)[self.free]
+        slopes = back(2.0 * g)  # each pair stands for two places
+        weights = slopes.weights + share * (np.diag(g) @ self._active)
+        found = Parameters(
+            slopes.in_lengths(),
+            weights,
+            float(weights.sum()),
+            slopes.coupling,
+            noise * float(np.trace(g)),
+        )
+        return float(value), z - (self.sd * found.to_array())[self.free]
 
 
 def cholesky(k: Floats, noise: Floats) -> Floats:

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erfcx, log_ndtr, logsumexp, ndtr
 
-from tunekit_surrogates.tree_gp import TreeGP
+from tunekit.samplers.candidates import Climb
+from tunekit_surrogates.tree_gp import Climber, TreeGP
 
 N_FANTASIES = 16
 """Joint draws of what the pending trials may give."""
@@ -80,11 +81,15 @@ class ExpectedImprovement:
         scores = log_improvement((self.best - mean) / sd) + np.log(sd)
         return np.asarray(logsumexp(scores, axis=0) - np.log(len(scores)))
 
-    def with_gradient(
-        self, x: NDArray[np.float64]
+    def climber(self, rows: NDArray[np.float64]) -> Climb:
+        """Return what scores rows in the branches of these, with `(m, d)` gradients."""
+        model = self.gp.climber(rows, self._values)
+        return lambda x: self._with_gradient(model, x)
+
+    def _with_gradient(
+        self, model: Climber, x: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the same and their `(m, d)` gradients, 0 in columns that are no numbers."""
-        mean, var, back = self.gp.predict_with_gradient(x, self._values)
+        mean, var, back = model.predict(x)
         sd = np.sqrt(var)
         z = (self.best - mean) / sd
         log_h = log_improvement(z)

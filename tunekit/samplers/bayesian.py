@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tunekit.errors import InvalidArgument
 from tunekit.samplers.acquisition import ExpectedImprovement
 from tunekit.samplers.base import StudyView, held, stream
-from tunekit.samplers.candidates import Candidates
+from tunekit.samplers.candidates import Candidates, Climb
 from tunekit.samplers.feasibility import Feasible, conditions
 from tunekit.samplers.fitting import fitted, key_of, parameters_evidence, warm_start
 from tunekit.samplers.initial_design import default_point, n_initial, stratified_walk
@@ -168,15 +168,15 @@ class FeasibleImprovement:
         terms = [f.log_probability(x) for f in self.feasible]
         return self.improvement(x) + np.sum(terms, axis=0) if terms else self.improvement(x)
 
-    def with_gradient(
-        self, x: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the same and their `(m, d)` gradients."""
-        value, gradient = self.improvement.with_gradient(x)
-        for f in self.feasible:
-            more, slope = f.with_gradient(x)
-            value, gradient = value + more, gradient + slope
-        return value, gradient
+    def climber(self, rows: NDArray[np.float64]) -> Climb:
+        """Return what scores rows in the branches of these, with gradients."""
+        climbs = [self.improvement.climber(rows), *(f.climber(rows) for f in self.feasible)]
+
+        def climb(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+            found = [c(x) for c in climbs]
+            return np.sum([v for v, _ in found], axis=0), np.sum([g for _, g in found], axis=0)
+
+        return climb
 
 
 def _learnt(view: StudyView, data: Observed, rows: TrialRows) -> _Model:

@@ -5,7 +5,8 @@ Every method returns canonical rows of the unit cube (see `tunekit.spaces.canoni
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from scipy.optimize import minimize
@@ -30,14 +31,10 @@ N_CLIMBS = 20
 """Iterations of L-BFGS, for all starts together."""
 
 
-class Climbable(Protocol):
-    """Scores rows, with gradients."""
-
-    def with_gradient(
-        self, x: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return `(m,)` scores and `(m, d)` gradients."""
-        ...
+Climb: TypeAlias = (
+    "Callable[[NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]]"
+)
+"""Gives `(m,)` scores and `(m, d)` gradients of rows that keep their branches."""
 
 
 class Candidates:
@@ -128,7 +125,7 @@ class Candidates:
         moved = reflected(full + step * self.rng.standard_normal(full.shape))
         return self.valid(np.where(moving, moved, full))
 
-    def climbed(self, rows: NDArray[np.float64], score: Climbable) -> NDArray[np.float64]:
+    def climbed(self, rows: NDArray[np.float64], climb: Climb) -> NDArray[np.float64]:
         """Return rows that L-BFGS moved uphill within their own branches, their numbers only."""
         moving = self.is_number & ~self.is_switch & ~np.isnan(rows)
         for column in self._fixed:
@@ -139,7 +136,7 @@ class Candidates:
         def target(u: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
             x = rows.copy()
             x[moving] = u
-            values, gradient = score.with_gradient(x)
+            values, gradient = climb(x)
             return -float(values.sum()), -gradient[moving]
 
         u = minimize(

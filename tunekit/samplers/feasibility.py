@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
 from tunekit.samplers.base import StudyView
+from tunekit.samplers.candidates import Climb
 from tunekit.samplers.fitting import fitted
 from tunekit.samplers.tree_model import Observed, TrialRows
 from tunekit.trial import TrialState
 from tunekit_surrogates.blocks import Structure
-from tunekit_surrogates.tree_gp import TreeGP
+from tunekit_surrogates.tree_gp import Climber, TreeGP
 
 FAR = 3.0
 """Margins of a constraint are cut at so many times their typical size."""
@@ -33,11 +34,15 @@ class Feasible:
         mean, var = self.gp.predict(x)
         return np.asarray(log_ndtr(-(mean + self.offset) / np.sqrt(var + self._noise)))
 
-    def with_gradient(
-        self, x: NDArray[np.float64]
+    def climber(self, rows: NDArray[np.float64]) -> Climb:
+        """Return what gives the same with gradients, for rows in the branches of these."""
+        model = self.gp.climber(rows, self.gp.y[None, :])
+        return lambda x: self._with_gradient(model, x)
+
+    def _with_gradient(
+        self, model: Climber, x: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the same and their `(m, d)` gradients."""
-        mean, var, back = self.gp.predict_with_gradient(x, self.gp.y[None, :])
+        mean, var, back = model.predict(x)
         sd = np.sqrt(var + self._noise)
         z = -(mean + self.offset) / sd
         value = log_ndtr(z)

@@ -8,14 +8,18 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tunekit.samplers.candidates import Candidates, Climbable
+from tunekit.samplers.candidates import Candidates, Climb
 
 
-class Score(Climbable, Protocol):
+class Score(Protocol):
     """Says of rows how much they promise; more is better."""
 
     def __call__(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return `(m,)` scores of `(m, d)` canonical rows."""
+        ...
+
+    def climber(self, rows: NDArray[np.float64]) -> Climb:
+        """Return what scores rows in the branches of these, with gradients."""
         ...
 
 
@@ -58,7 +62,7 @@ class Search:
             top = pool[_best(values, self.n_starts)]
             pool, values = _joined(pool, values, candidates.around(top, n, step), score)
         top = pool[_best(values, self.n_climbed)]
-        pool, values = _joined(pool, values, candidates.climbed(top, score), score)
+        pool, values = _joined(pool, values, candidates.climbed(top, score.climber(top)), score)
         order = _best(values, len(values))
         return pool[order], values[order]
 
