@@ -66,11 +66,11 @@ def test_a_problem_without_differences_has_no_scale(pool):
 def test_the_regret_of_random_search_itself_is_about_one(problem):
     yardstick = scale_of(random_losses(problem, range(20_000)), n_trials=20, best_known=0.0)
     curves = []
-    for seed in range(1000):
+    for seed in range(400):
         run = play(problem, SamplerProposer(RandomSampler()), n_trials=20, seed=seed)
         curves.append(normalised(run.exact, yardstick))
-    # The median of 1000 such minima has a relative standard error of about 5 %.
-    assert np.allclose(np.median(curves, axis=0), 1.0, atol=0.15)
+    # The median of 400 such minima has a relative standard error of about 7 %.
+    assert np.allclose(np.median(curves, axis=0), 1.0, atol=0.25)
 
 
 def test_ranks_share_ties_as_scipy_does():

@@ -25,6 +25,7 @@ from tunekit.testing.problems import two
 @dataclass(frozen=True)
 class Toys:
     seed: int = 0
+    variant: str = ""
 
     def problems(self) -> Any:
         return two()

@@ -24,6 +24,7 @@ class Cell:
         suite_seed: of the problem's instance.
         contender: its label, options included.
         seed: of the contender's random streams.
+        variant: of the problem, from the options of its suite.
     """
 
     problem: str
@@ -32,11 +33,7 @@ class Cell:
     seed: int
     n_trials: int
     workers: int
-
-    @property
-    def family(self) -> str:
-        """Return the suite that the problem belongs to."""
-        return self.problem.partition("/")[0]
+    variant: str = ""
 
 
 class Ledger:

@@ -58,7 +58,15 @@ class Plan:
             CellTask(
                 source,
                 contender,
-                Cell(name, source.seed, contender.label, seed, self.n_trials, workers),
+                Cell(
+                    name,
+                    source.seed,
+                    contender.label,
+                    seed,
+                    self.n_trials,
+                    workers,
+                    source.variant,
+                ),
                 keep_params=self.keep_params,
             )
             for seed in self.seeds

@@ -19,6 +19,11 @@ class Source(Protocol):
         """Return the seed of the problems' shifts, permutations and optima."""
         ...
 
+    @property
+    def variant(self) -> str:
+        """Return what tells its problems from others of the same names and seed."""
+        ...
+
     def problems(self) -> Sequence[Problem]:
         """Return all problems, the same in every process."""
         ...
@@ -37,6 +42,11 @@ class SuiteSource:
     name: str
     seed: int = 0
     options: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def variant(self) -> str:
+        """Return the options, apart from the place where data lie."""
+        return ",".join(f"{key}={value}" for key, value in self.options if key != "data")
 
     def problems(self) -> Sequence[Problem]:
         """Return the problems of the suite."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 ALL = "all"
 """The family of the rows over all problems."""
 
-Row = dict[str, Any]
+Row: TypeAlias = dict[str, Any]
+
+ProblemKey: TypeAlias = tuple[str, int]
+"""A problem's name and the seed of its instance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +63,6 @@ class Score:
         return self.curves[:, -1]
 
 
-Problem = tuple[str, int]
-"""A problem's name and the seed of its instance."""
-
-
 class Standings:
     """The scores of all entries on all problems that have a scale.
 
@@ -72,7 +71,7 @@ class Standings:
     """
 
     def __init__(self, outcome: Outcome) -> None:
-        runs: dict[Entry, dict[Problem, dict[int, Mapping[str, Any]]]] = {}
+        runs: dict[Entry, dict[ProblemKey, dict[int, Mapping[str, Any]]]] = {}
         for cell, result in outcome.results.items():
             problem = (cell.problem, cell.suite_seed)
             if problem in outcome.scales:
@@ -84,13 +83,13 @@ class Standings:
         }
 
     @property
-    def problems(self) -> list[Problem]:
+    def problems(self) -> list[ProblemKey]:
         """Return all problems by name."""
         return sorted({p for scores in self.scores.values() for p in scores})
 
-    def families(self) -> dict[str, list[Problem]]:
+    def families(self) -> dict[str, list[ProblemKey]]:
         """Return the problems of each family, and all of them at the end if there are several."""
-        found: dict[str, list[Problem]] = {}
+        found: dict[str, list[ProblemKey]] = {}
         for problem in self.problems:
             found.setdefault(family_of(problem), []).append(problem)
         return {**found, ALL: self.problems} if len(found) > 1 else found
@@ -115,7 +114,7 @@ class Standings:
             rows += self._rows(f"{problem[0]} ({problem[1]})", [problem])
         return [{"problem": row.pop("family"), **row} for row in rows]
 
-    def _rows(self, family: str, problems: Sequence[Problem]) -> list[Row]:
+    def _rows(self, family: str, problems: Sequence[ProblemKey]) -> list[Row]:
         ranked = self._ranks(problems)
         rows = []
         for entry, scores in self.scores.items():
@@ -135,7 +134,7 @@ class Standings:
                 )
         return sorted(rows, key=lambda row: float(row["auc"]))
 
-    def _ranks(self, problems: Sequence[Problem]) -> dict[Entry, Row]:
+    def _ranks(self, problems: Sequence[ProblemKey]) -> dict[Entry, Row]:
         entries = [e for e, scores in self.scores.items() if any(p in scores for p in problems)]
         shared = [p for p in problems if all(p in self.scores[e] for e in entries)]
         if not shared:
@@ -147,7 +146,7 @@ class Standings:
             for i, e in enumerate(entries)
         }
 
-    def curve(self, entry: Entry, problems: Sequence[Problem]) -> list[Row]:
+    def curve(self, entry: Entry, problems: Sequence[ProblemKey]) -> list[Row]:
         """Return the mean regret over problems with its interval, after each trial."""
         own = [self.scores[entry][p].curves for p in problems if p in self.scores[entry]]
         n_trials = own[0].shape[1]
@@ -156,7 +155,7 @@ class Standings:
         ]
 
 
-def family_of(problem: Problem) -> str:
+def family_of(problem: ProblemKey) -> str:
     """Return the suite that a problem belongs to."""
     return problem[0].partition("/")[0]
 
@@ -171,7 +170,7 @@ def costs(samples: Iterable[NDArray[np.float64]]) -> Row:
     }
 
 
-def _score(found: Mapping[int, Mapping[str, Any]], outcome: Outcome, problem: Problem) -> Score:
+def _score(found: Mapping[int, Mapping[str, Any]], outcome: Outcome, problem: ProblemKey) -> Score:
     scale = outcome.scales[problem]
     seeds = tuple(sorted(found))
     curves = np.array([normalised(found[s]["exact"], scale) for s in seeds])

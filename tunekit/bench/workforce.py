@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import traceback
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -116,6 +117,7 @@ class _Worker(Generic[T]):
 
 def _serve(pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt ends
+    warnings.simplefilter("ignore")  # of the parts compared; their users have seen them
     os.dup2(2, 1)  # libraries chatter; stdout belongs to the results of the command
     while True:
         try:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tunekit.cli.command import FAILED, command, guarded, terminal
 from tunekit.cli.options import Json, ListFormat, ManyFormat
+from tunekit.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from tunekit.bench.contenders import Contender
-    from tunekit.bench.runner import Outcome, Plan
+    from tunekit.bench.report import Report
 
 app = typer.Typer(
     help="Which sampler is the best for my problem? Compare them under equal budgets.",
@@ -22,13 +24,23 @@ app = typer.Typer(
 COLUMNS = (
     "family",
     "contender",
-    "problems",
     "runs",
     "auc",
     "final",
     "rank_auc",
     "rank_final",
     "cpu_ms",
+    "p95",
+)
+COST_COLUMNS = (
+    "space",
+    "contender",
+    "n",
+    "cpu_ms_median",
+    "cpu_ms_p95",
+    "cpu_ms_max",
+    "max_by_median",
+    "first_ms",
 )
 
 Samplers = Annotated[
@@ -85,7 +97,7 @@ def bench(
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes at once.")] = 1,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Results; a rerun goes on there.")
-    ] = Path("bench"),
+    ] = Path("bench-results"),
     pools: Annotated[
         Path | None,
         typer.Option("--pools", metavar="DIR", help="Random points. Default: pools in --out."),
@@ -109,9 +121,11 @@ def bench(
     """
     if ctx.invoked_subcommand is not None:
         return
+    from tunekit.bench.report import Report
     from tunekit.bench.runner import Plan, run
     from tunekit.cli.bench_problems import sources_named
 
+    contenders, left_out = _present(_contenders(sampler, peer))
     sources = sources_named(
         suite or [],
         problem or [],
@@ -122,7 +136,7 @@ def bench(
     )
     plan = Plan(
         sources,
-        tuple(_contenders(sampler, peer)),
+        tuple(contenders),
         tuple(range(seed, seed + seeds)),
         n_trials=trials,
         workers=tuple(workers or [1]),
@@ -130,7 +144,8 @@ def bench(
         n_pool=pool_size,
     )
     outcome = run(plan, out, jobs=jobs, pools=pools, listen=_say_progress)
-    raise typer.Exit(_conclude(plan, outcome, ListFormat.JSON if json else form))
+    report = Report(plan, outcome, _command_line(ctx), left_out)
+    raise typer.Exit(_conclude(report, out, ListFormat.JSON if json else form))
 
 
 app.callback(invoke_without_command=True)(guarded(bench))
@@ -143,47 +158,125 @@ def _contenders(samplers: list[str] | None, peers: list[str] | None) -> list[Con
     return found + [c for text in peers or [] for c in parse_contenders(text, "peer")]
 
 
+def _present(contenders: list[Contender]) -> tuple[list[Contender], dict[str, str]]:
+    """Return the contenders whose packages are installed, and why the others take no part.
+
+    Raises:
+        InvalidArgument: no such sampler or peer, or options that a sampler does not take.
+        MissingExtra: none is left.
+    """
+    from tunekit.bench.contenders import check
+    from tunekit.errors import MissingExtra
+
+    present: list[Contender] = []
+    left_out: dict[str, str] = {}
+    for contender in contenders:
+        try:
+            check(contender)
+            present.append(contender)
+        except MissingExtra as error:
+            if len(left_out) + 1 == len(contenders):
+                raise
+            left_out[contender.label] = error.message
+    return present, left_out
+
+
+def _command_line(ctx: typer.Context) -> str:
+    """Return the command with all flags that differ from their defaults."""
+    words = ["tunekit", "bench"]
+    for parameter in ctx.command.params:
+        value = ctx.params.get(str(parameter.name))
+        if value in (None, False, [], ()) or value == parameter.default:
+            continue
+        for each in value if isinstance(value, list | tuple) else [value]:
+            flag = max(parameter.opts, key=len)
+            words += [flag] if each is True else [flag, str(each)]
+    return shlex.join(words)
+
+
 def _say_progress(what: str, n: int, total: int) -> None:
     terminal.say(f"{n}/{total} {what}")
 
 
-def _conclude(plan: Plan, outcome: Outcome, form: ListFormat) -> int:
-    """Print the standings; return the exit status."""
-    from tunekit.bench.standings import Standings, failures
+def _conclude(report: Report, folder: Path, form: ListFormat) -> int:
+    """Write the files and print the standings; return the exit status."""
+    from tunekit.bench.report import shown
     from tunekit.cli.output import emit_list
 
-    rows = Standings(outcome).table()
+    tables = report.tables()
+    written = report.write(folder)
+    rows = tables.get("standings", [])
     if form is ListFormat.TABLE:
-        rows = [_shown(row) for row in rows]
+        rows = [shown(row) for row in rows]
     emit_list("standings", rows, form, columns=COLUMNS)
-    for row in failures(outcome.errors):
-        terminal.say(f"{row['contender']}: {row['runs']} runs without a result: {row['why']}")
-    return FAILED if outcome.errors else 0
-
-
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row as a person reads it: each measure with its interval in one cell."""
-    shown = dict(row)
-    for name in ("auc", "final"):
-        shown[name] = f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
-    for name in ("rank_auc", "rank_final"):
-        shown[name] = f"{row[name]:.2f}" if name in row else "-"
-    shown["cpu_ms"] = f"{row['cpu_ms_median']:.1f} / {row['cpu_ms_p95']:.1f}"
-    return shown
+    if form is ListFormat.TABLE and "settings" in tables:
+        typer.echo()
+        settings = tables["settings"]
+        emit_list("settings", settings, form, columns=list(settings[0]))
+    for row in tables.get("left_out", []):
+        terminal.say(f"{row['contender']}: {row['runs']} runs have no result: {row['why']}")
+    terminal.say(f"in {folder}: {', '.join(path.name for path in written)}")
+    return FAILED if report.outcome.errors else 0
 
 
 @command(app, "ls")
 def ls(form: ManyFormat = ListFormat.TABLE, json: Json = False) -> None:
-    """List the suites, samplers and peers, and which of them are installed."""
+    """List the suites, samplers and peers, and what is missing of them."""
+    from tunekit.bench.contenders import lacking
     from tunekit.bench.peers.base import PEERS
     from tunekit.bench.suites import SUITES
     from tunekit.cli.output import emit_list
     from tunekit.registry import names
 
     rows = [{"kind": "suite", "name": name, "missing": ""} for name in SUITES]
-    rows += [{"kind": "sampler", "name": name, "missing": ""} for name in names("sampler")]
+    rows += [
+        {"kind": "sampler", "name": name, "missing": lacking(name)} for name in names("sampler")
+    ]
     rows += [
         {"kind": "peer", "name": name, "missing": peer.missing()} for name, peer in PEERS.items()
     ]
     columns = ("kind", "name", "missing")
     emit_list("parts", rows, ListFormat.JSON if json else form, columns=columns)
+
+
+@command(app, "cost")
+def cost(
+    sampler: Samplers = None,
+    peer: Peers = None,
+    n: Annotated[
+        list[int] | None,
+        typer.Option("-n", min=1, help="Trials that are told before. Default: 100, 500, 1000."),
+    ] = None,
+    space: Annotated[
+        list[str] | None, typer.Option("--space", help="flat-10d or tree-200. Default: both.")
+    ] = None,
+    repeats: Annotated[int, typer.Option("--repeats", min=2, help="Of each suggestion.")] = 10,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes at once.")] = 1,
+    form: ManyFormat = ListFormat.TABLE,
+    json: Json = False,
+) -> None:
+    """Measure the CPU milliseconds of a suggestion after n random trials, with one thread."""
+    from tunekit.bench.cost import PROBLEMS, CostTask
+    from tunekit.bench.workforce import perform
+    from tunekit.cli.output import emit_list
+
+    contenders, left_out = _present(_contenders(sampler, peer))
+    if unknown := [name for name in space or [] if name not in PROBLEMS]:
+        raise InvalidArgument(f"--space {unknown[0]}: expected {' or '.join(PROBLEMS)}.")
+    tasks = [
+        CostTask(contender, name, k, repeats)
+        for name in space or PROBLEMS
+        for k in n or (100, 500, 1000)
+        for contender in contenders
+    ]
+    rows, n_errors = [], 0
+    for done in perform(tasks, jobs=jobs):
+        task = done.task
+        terminal.say(f"{task.problem} n={task.n} {task.contender.label} {done.error}".rstrip())
+        n_errors += bool(done.error)
+        rows += [] if done.error else [done.result]
+    for label, why in left_out.items():
+        terminal.say(f"{label}: {why}")
+    rows.sort(key=lambda row: (row["space"], row["n"], row["cpu_ms_median"]))
+    emit_list("costs", rows, ListFormat.JSON if json else form, columns=COST_COLUMNS)
+    raise typer.Exit(FAILED if n_errors else 0)

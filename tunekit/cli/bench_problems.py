@@ -30,6 +30,11 @@ class TargetSource:
     folder: str
     seed: int = 0
 
+    @property
+    def variant(self) -> str:
+        """Return nothing: the names that the user gives tell problems apart."""
+        return ""
+
     def problems(self) -> Sequence[Problem]:
         """Return the problems.
 
@@ -62,6 +67,11 @@ class Only:
     def seed(self) -> int:
         """Return the seed of the other source."""
         return self.source.seed
+
+    @property
+    def variant(self) -> str:
+        """Return that of the other source."""
+        return self.source.variant
 
     def problems(self) -> Sequence[Problem]:
         """Return the matching problems, of which there may be none."""

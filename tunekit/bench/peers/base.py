@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from tunekit.bench.contenders import Contender
 from tunekit.bench.episode import Proposer
@@ -48,6 +48,15 @@ class Peer(Protocol):
 
     def tell(self, params: Params, loss: float | None) -> None:
         """Hear the loss of a point that was asked for; `None` where it failed."""
+        ...
+
+
+@runtime_checkable
+class Observer(Protocol):
+    """A peer that can be told of trials that it was not asked for."""
+
+    def observe(self, params: Params, loss: float) -> None:
+        """Hear of a finished trial."""
         ...
 
 
@@ -103,9 +112,7 @@ def make_peer(contender: Contender, space: Space, setting: Setting) -> Proposer:
         MissingPeer: its library is not installed.
     """
     name = contender.name.removesuffix(DEFAULT)
-    entry = known_peer(name)
-    if entry.missing():
-        raise MissingPeer(name, entry.missing())
+    entry = check_peer(contender.name)
     module, _, attribute = entry.target.partition(":")
     factory = getattr(import_module(module), attribute)
     if contender.name.endswith(DEFAULT):
@@ -118,17 +125,22 @@ def make_peer(contender: Contender, space: Space, setting: Setting) -> Proposer:
     return PeerProposer(peer, contender.name)
 
 
-def known_peer(name: str) -> Entry:
-    """Return the entry of a peer.
+def check_peer(name: str) -> Entry:
+    """Return the entry of a peer that is installed.
 
     Raises:
         InvalidArgument: no such peer.
+        MissingPeer: its library is not installed.
     """
+    name = name.removesuffix(DEFAULT)
     if name not in PEERS:
         raise InvalidArgument(
             f'unknown peer "{name}"{did_you_mean(name, PEERS)}; there are {", ".join(PEERS)}.'
         )
-    return PEERS[name]
+    entry = PEERS[name]
+    if entry.missing():
+        raise MissingPeer(name, entry.missing())
+    return entry
 
 
 class MissingPeer(MissingExtra):
@@ -154,6 +166,20 @@ class PeerProposer:
         """Tell the peer."""
         assert record.params is not None
         self._peer.tell(record.params, loss)
+
+    def observe(self, record: TrialRecord, loss: float) -> None:
+        """Tell the peer of a trial that it was not asked for.
+
+        Raises:
+            InvalidArgument: this peer cannot be told of such.
+        """
+        if not isinstance(self._peer, Observer):
+            raise InvalidArgument(
+                f'the peer "{self._name}" hears only of trials that it proposed; the cost of its '
+                "suggestions is measured in a run."
+            )
+        assert record.params is not None
+        self._peer.observe(record.params, loss)
 
 
 def canonical(space: Space, params: Mapping[str, Scalar]) -> Params:

@@ -87,3 +87,10 @@ class OptunaPeer:
             self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
         else:
             self._study.tell(trial, loss)
+
+    def observe(self, params: Params, loss: float) -> None:
+        """Add a finished trial."""
+        told, distributions = self._codec.told(params)
+        self._study.add_trial(
+            optuna.trial.create_trial(params=told, distributions=distributions, value=loss)
+        )

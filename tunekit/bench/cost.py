@@ -1,0 +1,122 @@
+"""What one suggestion costs after many trials: CPU time by the number of trials and the space."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tunekit.bench.contenders import Contender
+from tunekit.bench.episode import Proposer, SamplerProposer, feasible_loss, measured
+from tunekit.bench.peers.base import PeerProposer, Setting, make_peer
+from tunekit.bench.problem import Problem
+from tunekit.bench.standings import Row, costs
+from tunekit.history import History
+from tunekit.registry import make
+from tunekit.samplers.base import StudyView, sample, stream
+from tunekit.spaces import Categorical, Float, Params, Space
+from tunekit.trial import TrialRecord, TrialState
+
+HISTORY_SEED = 1 << 41
+"""Of the random trials that are told before suggestions are measured."""
+
+N_FLAT = 10
+N_BRANCHES = 3
+N_LEVELS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class CostTask:
+    """Measures one contender on one space after some random trials.
+
+    Attributes:
+        n: random trials that are told before.
+        repeats: measured suggestions, each told before the next.
+    """
+
+    contender: Contender
+    problem: str
+    n: int
+    repeats: int
+
+    def run(self) -> Row:
+        """Return milliseconds: of the first suggestion, which builds all caches, and of others."""
+        problem = PROBLEMS[self.problem]
+        history = History(problem.objectives)
+        view = StudyView(problem.space, problem.objectives, (), 0, history, {})
+        proposer = self._proposer(problem)
+        for number in range(self.n):
+            point = sample(problem.space, stream(HISTORY_SEED, number))
+            self._tell(problem, proposer, history, self._record(number, point), is_asked=False)
+        ms = []
+        for number in range(self.n, self.n + self.repeats + 1):
+            begin = time.process_time()
+            proposal = proposer.ask(view, number)
+            ms.append(1000 * (time.process_time() - begin))
+            record = replace(self._record(number, proposal.params), evidence=proposal.evidence)
+            self._tell(problem, proposer, history, record, is_asked=True)
+        row = {"space": self.problem, "contender": self.contender.label, "n": self.n}
+        rest = costs([np.asarray(ms[1:])])
+        ratio = rest["cpu_ms_max"] / rest["cpu_ms_median"] if rest["cpu_ms_median"] else 1.0
+        return {**row, **rest, "max_by_median": ratio, "first_ms": ms[0]}
+
+    def _proposer(self, problem: Problem) -> Proposer:
+        contender = self.contender
+        if contender.kind == "sampler":
+            return SamplerProposer(make("sampler", contender.name, dict(contender.options)))
+        return make_peer(contender, problem.space, Setting(0, self.n + self.repeats + 1))
+
+    def _record(self, number: int, point: Params) -> TrialRecord:
+        return TrialRecord(
+            number, TrialState.RUNNING, seq=number + 1, params=point, sampler="random"
+        )
+
+    def _tell(
+        self,
+        problem: Problem,
+        proposer: Proposer,
+        history: History,
+        record: TrialRecord,
+        *,
+        is_asked: bool,
+    ) -> None:
+        ended = measured(problem, record)
+        history.update([ended], ended.seq)
+        loss = feasible_loss(problem, ended)
+        if is_asked or not isinstance(proposer, PeerProposer):
+            proposer.tell(ended, loss)
+        else:
+            assert loss is not None
+            proposer.observe(ended, loss)
+
+
+def _flat() -> Problem:
+    space = Space({f"x{i}": Float(0, 1) for i in range(N_FLAT)})
+    return Problem("flat-10d", space, _distance)
+
+
+def _tree() -> Problem:
+    """Return a tree of 200 parameters: two switches of 91 nodes each, and 18 numbers."""
+    switches = {f"s{i}": _switch(N_LEVELS) for i in range(2)}
+    return Problem(
+        "tree-200", Space({**switches, **{f"x{i}": Float(0, 1) for i in range(18)}}), _distance
+    )
+
+
+def _switch(levels: int) -> Categorical:
+    below = {"s": _switch(levels - 1)} if levels > 1 else {}
+    branch = Space({"a": Float(0, 1), "b": Float(0, 1), **below})
+    return Categorical({f"k{i}": branch for i in range(N_BRANCHES)})
+
+
+def _distance(params: Params) -> float:
+    squares = (
+        (v - 0.3) ** 2 if isinstance(v, float) else 0.1 * (v != "k1") for v in params.values()
+    )
+    return float(sum(squares))
+
+
+PROBLEMS: Mapping[str, Problem] = {p.name: p for p in (_flat(), _tree())}
+"""The spaces that costs are measured on."""

@@ -1,0 +1,39 @@
+"""How much a sampler's result depends on its own settings: one good run proves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tunekit.bench.contenders import Contender
+from tunekit.bench.standings import Row
+
+
+def spreads(rows: Sequence[Row], contenders: Sequence[Contender]) -> list[Row]:
+    """Return a row for each family and each sampler that took part with several settings.
+
+    Args:
+        rows: the standings, with a row for each family and contender.
+        contenders: all that took part.
+    """
+    names = {c.label: c.name for c in contenders}
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        label, _, workers = row["contender"].partition(" x")
+        name = f"{names[label]} x{workers}" if workers else names[label]
+        groups.setdefault((row["family"], name), []).append(row)
+    return [
+        _spread(family, name, group) for (family, name), group in groups.items() if len(group) > 1
+    ]
+
+
+def _spread(family: str, name: str, rows: Sequence[Row]) -> Row:
+    found: Row = {"family": family, "sampler": name, "settings": len(rows)}
+    for measure in ("auc", "final"):
+        values = np.array([row[measure] for row in rows])
+        found[f"{measure}_best"] = float(values.min())
+        found[f"{measure}_median"] = float(np.median(values))
+        found[f"{measure}_worst"] = float(values.max())
+    found["best"] = min(rows, key=lambda row: float(row["auc"]))["contender"]
+    return found
