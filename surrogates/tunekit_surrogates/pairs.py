@@ -42,9 +42,9 @@ class Pairs:
         self._pair = np.repeat(np.arange(len(self.block)), counts)
         self._starts = np.cumsum(counts) - counts
         within = np.arange(len(self._pair)) - self._starts[self._pair]
-        width = max((len(c) for c in structure.columns), default=1)
-        table = np.array([[*c, *[0] * (width - len(c))] for c in structure.columns])
-        self._column = table[self.block[self._pair], within]
+        columns = np.array([j for c in structure.columns for j in c], dtype=np.int64)
+        firsts = np.cumsum([0, *(len(c) for c in structure.columns)])
+        self._column = columns[firsts[self.block[self._pair]] + within]
         self._differences = self._differ(left)
         self._children = np.flatnonzero(self.parent >= 0)
 
@@ -52,7 +52,7 @@ class Pairs:
         u = left[self.i[self._pair], self._column]
         v = self._right[self.j[self._pair], self._column]
         differ = u - v
-        return np.where(self._is_category[self._column], differ != 0.0, differ)
+        return np.asarray(np.where(self._is_category[self._column], differ != 0.0, differ))
 
     def moved(self, left: Floats) -> None:
         """Take over other left rows that are active in the same blocks."""
