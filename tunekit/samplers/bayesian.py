@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,11 @@ from tunekit.errors import InvalidArgument
 from tunekit.samplers.acquisition import ExpectedImprovement
 from tunekit.samplers.base import StudyView, held, stream
 from tunekit.samplers.candidates import Candidates, Climb
+from tunekit.samplers.densities import Density
 from tunekit.samplers.feasibility import Feasible, conditions
 from tunekit.samplers.fitting import fitted, key_of, parameters_evidence, warm_start
 from tunekit.samplers.initial_design import default_point, n_initial, stratified_walk
+from tunekit.samplers.priors import STRENGTH, Priors, PriorTerm
 from tunekit.samplers.search import Search
 from tunekit.samplers.tree_model import Observed, TrialRows, observed, standardised, structure_of
 from tunekit.spaces import Params
@@ -44,21 +46,39 @@ class BayesianSampler:
 
     Args:
         n_start: trials before the model proposes; by default enough to see the root's branches.
+        priors: what you believe of single parameters, such as
+            `{"lr": {"lognormal": [3e-4, 1.0]}, "model": {"weights": {"svm": 3, "forest": 1}}}`;
+            see `tunekit.samplers.priors.Priors`. The first trials are drawn from them.
+        prior_strength: the weight of the priors beside the model is this, divided by the number
+            of trials with a result.
 
     Raises:
-        InvalidArgument: `n_start` is no whole number of 1 or more.
+        InvalidArgument: `n_start` is no whole number of 1 or more, the priors have another form,
+            or their strength is no number of 0 or more.
     """
 
     name = "bayesian"
 
-    def __init__(self, *, n_start: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        n_start: int | None = None,
+        priors: Mapping[str, Mapping[str, Any]] | None = None,
+        prior_strength: float = STRENGTH,
+    ) -> None:
         if n_start is not None and (
             isinstance(n_start, bool) or not isinstance(n_start, int) or n_start < 1
         ):
             raise InvalidArgument(
                 f"bayesian: n_start={n_start!r}, expected a whole number of trials of 1 or more."
             )
+        if not isinstance(prior_strength, int | float) or not 0 <= prior_strength <= 1e6:
+            raise InvalidArgument(
+                f"bayesian: prior_strength={prior_strength!r}, expected a number from 0 to 1e6."
+            )
         self.n_start = n_start
+        self.prior_strength = float(prior_strength)
+        self._priors = Priors(priors or {})
         self._rows: TrialRows | None = None
 
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
@@ -66,7 +86,9 @@ class BayesianSampler:
 
         Raises:
             InvalidSpace: no point was found that satisfies the constraints of the space.
+            UnknownParameter, InvalidArgument: a prior does not go with the space.
         """
+        densities = self._densities(view)
         if self._rows is None or self._rows.encoder.space != view.space:
             self._rows = TrialRows(Encoder(view.space))
         data = observed(view, self._rows)
@@ -75,15 +97,39 @@ class BayesianSampler:
         found: list[Proposal] = []
         for number in numbers:
             busy = [*pending, *(p.params for p in found)]
-            proposal = self._start(view, number, data, busy)
+            proposal = self._start(view, number, data, busy, densities)
             if proposal is None:
-                model = model or _learnt(view, data, self._rows)
+                model = model or self._model(view, data, self._rows, densities)
                 proposal = self._improve(view, number, model, busy)
             found.append(proposal)
         return found
 
+    def _densities(self, view: StudyView) -> dict[str, Density]:
+        if not self._priors:
+            return {}
+        is_open = not len(view.space) or any(t.domains for t in view.history)
+        return self._priors.on(view.space, is_open=is_open)
+
+    def _model(
+        self,
+        view: StudyView,
+        data: Observed,
+        rows: TrialRows,
+        densities: Mapping[str, Density],
+    ) -> _Model:
+        learnt = _learnt(view, data, rows)
+        if not densities:
+            return learnt
+        exponent = self.prior_strength / len(data.trials)
+        return replace(learnt, prior=PriorTerm(rows.encoder, densities, exponent=exponent))
+
     def _start(
-        self, view: StudyView, number: int, data: Observed, busy: Sequence[Params]
+        self,
+        view: StudyView,
+        number: int,
+        data: Observed,
+        busy: Sequence[Params],
+        densities: Mapping[str, Density],
     ) -> Proposal | None:
         """Return a point of the initial design while there is too little to learn from."""
         fixed = held(view, number)
@@ -96,8 +142,11 @@ class BayesianSampler:
         if len(data.trials) >= 2 and n_known >= n_start:
             return None
         ended = [t.params for t in view.history.finished() if t.params is not None]
-        point = stratified_walk(view.space, [*ended, *busy], stream(view.seed, number), fixed)
-        why = f"covers the branches until {n_start} trials have a result ({len(data.trials)} have)"
+        rng = stream(view.seed, number)
+        point = stratified_walk(view.space, [*ended, *busy], rng, fixed, densities=densities)
+        what = "follows the priors and " if densities else ""
+        n = len(data.trials)
+        why = f"{what}covers the branches until {n_start} trials have a result ({n} have)"
         return Proposal(point, self.name, why)
 
     def _improve(
@@ -131,12 +180,14 @@ class _Model:
     how: str
     feasible: list[Feasible]
     metric: str
+    prior: PriorTerm | None = None
 
     def score(self, pending: NDArray[np.float64], rng: np.random.Generator) -> FeasibleImprovement:
         noise = np.exp(self.gp.parameters.noise)
         noisy = N_UNCERTAIN if noise > NOISY else 0
+        terms: list[Term] = [*self.feasible, *([self.prior] if self.prior else [])]
         return FeasibleImprovement(
-            ExpectedImprovement(self.gp, pending, noisy=noisy, rng=rng), self.feasible
+            ExpectedImprovement(self.gp, pending, noisy=noisy, rng=rng), terms
         )
 
     def explained(self, row: NDArray[np.float64], value: float) -> tuple[dict[str, Any], str]:
@@ -153,14 +204,29 @@ class _Model:
         for f in self.feasible:
             p = float(np.exp(f.log_probability(row[None])[0]))
             evidence.setdefault("feasible", {})[f.name] = round(p, 4)
+        if self.prior is not None:
+            evidence["log_prior"] = round(float(self.prior.log_probability(row[None])[0]), 4)
+            evidence["prior_exponent"] = round(self.prior.exponent, 4)
         why = f"a model of {len(losses)} trials ({self.how}) expects most improvement here"
         return evidence, why
 
 
-class FeasibleImprovement:
-    """The expected improvement times the chance of being feasible, in logarithms."""
+class Term(Protocol):
+    """The logarithm of a factor of the score."""
 
-    def __init__(self, improvement: ExpectedImprovement, feasible: Sequence[Feasible]) -> None:
+    def log_probability(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return `(m,)` logarithms for rows."""
+        ...
+
+    def climber(self, rows: NDArray[np.float64]) -> Climb:
+        """Return what gives the same, with gradients, in the branches of these rows."""
+        ...
+
+
+class FeasibleImprovement:
+    """The expected improvement times the chance of being feasible and priors, in logarithms."""
+
+    def __init__(self, improvement: ExpectedImprovement, feasible: Sequence[Term]) -> None:
         self.improvement, self.feasible = improvement, feasible
 
     def __call__(self, x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from tunekit.samplers.base import MAX_TRIES, keeping, sample
+from tunekit.samplers.densities import Density
 from tunekit.spaces import Categorical, Constant, Parameter, Params, Scalar, Space, walk
 
 N_DRAWS = 4
@@ -44,6 +45,8 @@ def stratified_walk(
     before: Iterable[Mapping[str, Scalar]],
     rng: np.random.Generator,
     fixed: Params | None = None,
+    *,
+    densities: Mapping[str, Density] | None = None,
 ) -> Params:
     """Return a point whose choices are the least used and whose numbers are far from others'.
 
@@ -54,13 +57,17 @@ def stratified_walk(
         before: the points of earlier trials.
         rng: for the draws.
         fixed: values to keep.
+        densities: path -> what is believed of a parameter, which is then drawn from it.
 
     Raises:
         InvalidSpace: no point was found that satisfies the constraints.
     """
     points = list(before)
+    believed = densities or {}
 
     def pick(p: Parameter, chosen: Mapping[str, Scalar]) -> Scalar:
+        if p.path in believed:
+            return p.domain.from_unit(believed[p.path].draw(rng))
         used = [point[p.path] for point in points if p.path in point]
         if isinstance(p.domain, Categorical):
             return _least_used(p.domain, used, rng)

@@ -1,0 +1,175 @@
+"""Densities over the places of one parameter, relative to the domain's own uniform one.
+
+Each is a mixture with a uniform floor, so that no place is ever out of reach.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+from tunekit.spaces import Float, Int
+from tunekit.spaces.domains import SPECIAL_SHARE, log_ratio
+
+FLOOR = 0.1
+"""Share of a density that is uniform."""
+
+NARROW, WIDE = 1e-6, 1e3
+"""Bells are no narrower and no wider than so many widths of their range: both ends are exact."""
+
+
+class Density(Protocol):
+    """How likely the places of a parameter are; 1 where a uniform draw is as likely."""
+
+    def log_and_slope(
+        self, u: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return `(m,)` logarithms at places in `[0, 1]`, and their `(m,)` derivatives."""
+        ...
+
+    def draw(self, rng: np.random.Generator) -> float:
+        """Return a random place."""
+        ...
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Places in cells of equal width, each with its probability.
+
+    Attributes:
+        shares: `(k,)` probabilities before the floor; their sum is 1.
+    """
+
+    shares: NDArray[np.float64]
+
+    def log_and_slope(
+        self, u: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the logarithm of each place's cell; a slope of 0."""
+        n = len(self.shares)
+        density = FLOOR + (1.0 - FLOOR) * n * self.shares
+        cell = np.minimum((u * n).astype(np.int64), n - 1)
+        return np.log(density)[cell], np.zeros(len(u))
+
+    def draw(self, rng: np.random.Generator) -> float:
+        """Return the middle of a random cell."""
+        n = len(self.shares)
+        chances = FLOOR / n + (1.0 - FLOOR) * self.shares
+        return float((rng.choice(n, p=chances / chances.sum()) + 0.5) / n)
+
+
+@dataclass(frozen=True, slots=True)
+class Bell:
+    """A normal of the value, or of its logarithm, cut to the range.
+
+    Special values keep the share of places that they have in a uniform draw.
+
+    Attributes:
+        start, width: the places 0 and 1 of the range stand at `start` and `start + width`, on
+            the domain's scale.
+        on_log: whether that scale is logarithmic.
+        is_log: whether the normal is one of the logarithm.
+        share: of the places that special values have.
+    """
+
+    start: float
+    width: float
+    on_log: bool
+    middle: float
+    sd: float
+    is_log: bool
+    share: float
+
+    @classmethod
+    def over(cls, domain: Float | Int, middle: float, sd: float, *, is_log: bool) -> Bell:
+        """Return the bell over a range of more than one value."""
+        start, width = _scale(domain)
+        share = SPECIAL_SHARE if domain.special else 0.0
+        step = float(domain.step or (1.0 if isinstance(domain, Int) else 0.0))
+        if is_log:
+            span, cell, middle = log_ratio(domain.hi, domain.lo), step / middle, math.log(middle)
+        else:
+            span, cell = domain.hi - domain.lo, step
+        # Half a step at least: between two values of a grid a bell would vanish.
+        sd = min(max(sd, NARROW * span, cell / 2), WIDE * span)
+        return cls(start, width, domain.log, middle, sd, is_log, share)
+
+    def log_and_slope(
+        self, u: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the logarithm of the density of each place, and its derivative."""
+        inner = np.maximum(u - self.share, 0.0) / (1.0 - self.share)
+        log_bell, slope = self._log_bell(inner)
+        log = np.logaddexp(math.log(FLOOR), math.log(1.0 - FLOOR) + log_bell)
+        share_of_bell = np.exp(math.log(1.0 - FLOOR) + log_bell - log)
+        slope = share_of_bell * slope / (1.0 - self.share)
+        special = u < self.share
+        return np.where(special, 0.0, log), np.where(special, 0.0, slope)
+
+    def _log_bell(
+        self, inner: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the logarithm of the cut normal, a density over places, and its derivative."""
+        t, log_rate, rate_slope = self._value(inner)
+        z = (t - self.middle) / self.sd
+        low, high = self._ends()
+        scale = math.log(self.sd) + math.log(ndtr(high) - ndtr(low)) + 0.5 * math.log(2 * math.pi)
+        slope = -z * np.exp(log_rate) / self.sd + rate_slope
+        return -0.5 * z * z + log_rate - scale, slope
+
+    def _value(
+        self, inner: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return the coordinate of the normal, the logarithm of its rate, and that one's slope."""
+        s = self.start + self.width * inner
+        log_width = math.log(self.width)
+        if self.is_log == self.on_log:
+            return s, np.full(len(s), log_width), np.zeros(len(s))
+        if self.on_log:
+            return np.exp(s), log_width + s, np.full(len(s), self.width)
+        s = np.maximum(s, 1e-300)  # the cell of the lowest value may reach below 0
+        return np.log(s), log_width - np.log(s), -self.width / s
+
+    def _ends(self) -> tuple[float, float]:
+        t, _, _ = self._value(np.array([0.0, 1.0]))
+        low, high = (t - self.middle) / self.sd
+        return float(low), float(high)
+
+    def draw(self, rng: np.random.Generator) -> float:
+        """Return a random place."""
+        which, u = rng.random(2)
+        if which < self.share:
+            return float(self.share * u)
+        low, high = self._ends()
+        inner = rng.random()
+        if inner >= FLOOR:  # the quantile of a uniform number
+            z = ndtri(ndtr(low) + u * (ndtr(high) - ndtr(low)))
+            inner = self._place(self.middle + self.sd * float(z))
+        else:
+            inner = u
+        return float(self.share + (1.0 - self.share) * min(max(inner, 0.0), 1.0))
+
+    def _place(self, t: float) -> float:
+        if self.is_log != self.on_log:
+            t = math.exp(t) if self.is_log else math.log(max(t, 1e-300))
+        return (t - self.start) / self.width
+
+
+def _scale(domain: Float | Int) -> tuple[float, float]:
+    """Return where the range starts and how wide it is, on its (log) scale, cells included."""
+    if domain.log:
+        half = 0.5 if isinstance(domain, Int) else 0.0
+        lo, hi = domain.lo - half, domain.hi + half
+        return math.log(lo), log_ratio(hi, lo)
+    if isinstance(domain, Float) and domain.step is None:
+        return domain.lo, domain.hi - domain.lo
+    if isinstance(domain, Int):
+        first, step, n = domain.grid()
+        return first - 0.5 * step, float(step * n)
+    width = domain.step or 1.0
+    return domain.lo - 0.5 * width, width * domain.n_cells()

@@ -1,0 +1,224 @@
+"""What a user believes of single parameters: densities that guide a search, and fade."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunekit.errors import InvalidArgument, did_you_mean
+from tunekit.samplers.candidates import Climb
+from tunekit.samplers.densities import Bell, Cells, Density
+from tunekit.spaces import Categorical, Constant, Domain, Float, Int, Space
+from tunekit.spaces.encode import Encoder
+from tunekit.spaces.scalars import MAX_ABS
+
+STRENGTH = 10.0
+"""After so many trials the model has as much to say as the priors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """A value is normal, or log-normal with its median in the middle.
+
+    Attributes:
+        sd: standard deviation of the value, or of its natural logarithm.
+    """
+
+    kind: str
+    middle: float
+    sd: float
+
+    def on(self, domain: Domain, path: str) -> Density:
+        """Return the density over the range of a number."""
+        if not isinstance(domain, Float | Int):
+            raise InvalidArgument(
+                f'priors: "{path}" is no number and takes no "{self.kind}"; give '
+                '{"weights": {choice: weight, ...}}.'
+            )
+        if not domain.lo <= self.middle <= domain.hi:
+            raise InvalidArgument(
+                f'priors: the "{self.kind}" of "{path}" has its middle at {self.middle:g}, outside'
+                f" of [{domain.lo:g}, {domain.hi:g}]; move it into the range."
+            )
+        if self.kind == "lognormal" and domain.lo <= 0:
+            raise InvalidArgument(
+                f'priors: "{path}" reaches down to {domain.lo:g}, where a "lognormal" has no '
+                'density; give a "normal".'
+            )
+        if domain.lo == domain.hi:
+            return Cells(np.ones(1))
+        return Bell.over(domain, self.middle, self.sd, is_log=self.kind == "lognormal")
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Some choices are likelier than others; one that is not named weighs nothing.
+
+    Attributes:
+        weights: by the text of the choice: as it is, or as JSON writes it.
+    """
+
+    weights: tuple[tuple[str, float], ...]
+
+    def on(self, domain: Domain, path: str) -> Density:
+        """Return the density over the choices."""
+        if not isinstance(domain, Categorical):
+            raise InvalidArgument(
+                f'priors: "{path}" has no choices and takes no "weights"; give '
+                '{"normal": [mean, sd]} or {"lognormal": [median, sd]}.'
+            )
+        found = np.zeros(len(domain.choices))
+        for text, weight in self.weights:
+            named = [i for i, c in enumerate(domain.choices) if text in (str(c), json.dumps(c))]
+            if len(named) != 1:
+                what = "stands for several choices" if named else "is none of the choices"
+                hint = "" if named else did_you_mean(text, [str(c) for c in domain.choices])
+                raise InvalidArgument(
+                    f'priors: "{text}" {what} of "{path}"{hint}; there are {list(domain.choices)}.'
+                )
+            found[named[0]] = weight
+        if not found.any():
+            raise InvalidArgument(f'priors: all weights of "{path}" are 0; raise one.')
+        return Cells(found / found.sum())
+
+
+Belief: TypeAlias = Around | Weights
+
+
+class Priors:
+    """The beliefs of a user by parameter, in the plain form that is stored with a study.
+
+    Args:
+        given: path or short name -> `{"normal": [mean, sd]}`, `{"lognormal": [median, sd of the
+            natural logarithm]}` or `{"weights": {choice: weight}}`.
+
+    Raises:
+        InvalidArgument: another form, an sd that is not above 0, or no weight above 0.
+    """
+
+    def __init__(self, given: Mapping[str, Mapping[str, Any]]) -> None:
+        if not isinstance(given, Mapping):
+            raise InvalidArgument(
+                f"priors={given!r}, expected parameter -> belief; give such as "
+                '{"lr": {"lognormal": [3e-4, 1.0]}}.'
+            )
+        self._beliefs = {str(name): _belief(str(name), text) for name, text in given.items()}
+
+    def __bool__(self) -> bool:
+        return bool(self._beliefs)
+
+    def on(self, space: Space, *, is_open: bool) -> dict[str, Density]:
+        """Return path -> density.
+
+        Args:
+            space: whose parameters the names mean.
+            is_open: whether the space is still discovered, so that a name may be known later.
+
+        Raises:
+            UnknownParameter: the space has no such parameter, or several.
+            InvalidArgument: a belief does not go with its parameter's domain.
+        """
+        found: dict[str, Density] = {}
+        for name, belief in self._beliefs.items():
+            if is_open and not any(p == name or p.endswith(f".{name}") for p in space.by_path):
+                continue
+            path = space.resolve(name)
+            domain = space.by_path[path].domain
+            if path in found:
+                raise InvalidArgument(f'priors: "{path}" is given twice; drop one.')
+            if isinstance(domain, Constant):
+                raise InvalidArgument(f'priors: "{path}" is fixed at {domain.value!r}; drop it.')
+            found[path] = belief.on(domain, path)
+        return found
+
+
+class PriorTerm:
+    """What the priors add to the score of rows: `(strength / n) * log prior`.
+
+    Args:
+        encoder: of the space.
+        densities: by path.
+        exponent: `strength / n` after n trials.
+
+    Reference: Hvarfner et al., 2022, "PiBO: augmenting acquisition functions with user beliefs
+    for Bayesian optimization", eq. 6.
+    """
+
+    name = "prior"
+
+    def __init__(
+        self, encoder: Encoder, densities: Mapping[str, Density], *, exponent: float
+    ) -> None:
+        columns = {c.path: j for j, c in enumerate(encoder.columns)}
+        self._densities = [(columns[path], d) for path, d in densities.items()]
+        self.exponent = exponent
+
+    def log_probability(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return `(m,)` weighted logarithms of the prior density of rows."""
+        return self._with_gradient(x)[0]
+
+    def climber(self, rows: NDArray[np.float64]) -> Climb:
+        """Return what gives the same, with `(m, d)` gradients, 0 where there are no numbers."""
+        return self._with_gradient
+
+    def _with_gradient(
+        self, x: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        value, gradient = np.zeros(len(x)), np.zeros(x.shape)
+        for j, density in self._densities:
+            active = ~np.isnan(x[:, j])
+            log, slope = density.log_and_slope(x[active, j])
+            value[active] += self.exponent * log
+            gradient[active, j] = self.exponent * slope
+        return value, gradient
+
+
+def _belief(name: str, given: object) -> Belief:
+    if isinstance(given, Mapping) and len(given) == 1:
+        kind, value = next(iter(given.items()))
+        if kind == "weights":
+            return _weights(name, value)
+        if kind in ("normal", "lognormal"):
+            return _around(name, str(kind), value)
+    raise InvalidArgument(
+        f'priors["{name}"]={given!r}, expected one of {{"normal": [mean, sd]}}, '
+        '{"lognormal": [median, sd]} and {"weights": {choice: weight}}.'
+    )
+
+
+def _around(name: str, kind: str, value: object) -> Around:
+    if (
+        not isinstance(value, list | tuple)
+        or len(value) != 2
+        or not all(_is_number(v) for v in value)
+        or value[1] <= 0
+        or (kind == "lognormal" and value[0] <= 0)
+    ):
+        middle = "a median above 0" if kind == "lognormal" else "a mean"
+        raise InvalidArgument(
+            f'priors["{name}"]: {kind}={value!r}, expected two finite numbers, {middle} and a '
+            "standard deviation above 0."
+        )
+    return Around(kind, float(value[0]), float(value[1]))
+
+
+def _weights(name: str, value: object) -> Weights:
+    if not isinstance(value, Mapping) or not all(_is_number(w) and w >= 0 for w in value.values()):
+        raise InvalidArgument(
+            f'priors["{name}"]: weights={value!r}, expected choice -> a finite number from 0.'
+        )
+    if not any(w > 0 for w in value.values()):
+        raise InvalidArgument(f'priors["{name}"]: all weights are 0; raise one.')
+    largest = max(value.values())  # their sum might overflow
+    texts = [(k if isinstance(k, str) else json.dumps(k), w / largest) for k, w in value.items()]
+    return Weights(tuple(texts))
+
+
+def _is_number(value: object) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and -MAX_ABS <= value <= MAX_ABS  # type: ignore[operator]
