@@ -22,6 +22,7 @@ _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
         "bayesian": ("tunekit.samplers.bayesian:BayesianSampler", {}),
         "random": ("tunekit.samplers.random:RandomSampler", {}),
         "sobol": ("tunekit.samplers.sobol:SobolSampler", {}),
+        "mcts": ("tunekit.samplers.mcts.variants:mcts_sampler", {}),
         "grid": ("tunekit.samplers.grid:GridSampler", {}),
         "optuna": ("tunekit.samplers.optuna_bridge:OptunaSampler", {}),
         "tpe": ("tunekit.samplers.optuna_bridge:OptunaSampler", {"name": "tpe"}),

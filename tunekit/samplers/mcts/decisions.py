@@ -1,0 +1,198 @@
+"""The discrete decisions of a space as edges of a search tree.
+
+The values of a discrete parameter have places 0 to n - 1. An edge narrows a parameter to a range
+of places: an unordered choice to one place at once, an ordered one to its lower or upper half, so
+that neighbouring values share the statistics of the halves that they have in common.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tunekit.errors import InvalidParams
+from tunekit.spaces import Categorical, Domain, Float, Int, Parameter, Scalar, Space
+
+
+class Edge(NamedTuple):
+    """A parameter narrowed to its places `lo` to `hi` - 1."""
+
+    path: str
+    lo: int
+    hi: int
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The values of one discrete parameter by their place.
+
+    Attributes:
+        n: how many places there are.
+        is_bisected: narrowed by halves; else one edge leads to each place.
+        place: value -> its place.
+        value: place -> its value.
+        middle: (lo, hi) -> the first place of the upper half.
+    """
+
+    parameter: Parameter
+    n: int
+    is_bisected: bool
+    place: Callable[[Scalar], int]
+    value: Callable[[int], Scalar]
+    middle: Callable[[int, int], int]
+
+    def split(self, lo: int, hi: int) -> list[Edge]:
+        """Return the edges that lead on from the places `lo` to `hi` - 1."""
+        path = self.parameter.path
+        if not self.is_bisected:
+            return [Edge(path, i, i + 1) for i in range(lo, hi)]
+        middle = self.middle(lo, hi)
+        return [Edge(path, lo, middle), Edge(path, middle, hi)]
+
+    def edges_to(self, value: Scalar) -> list[Edge]:
+        """Return the edges that narrow the parameter to one value; nothing if it has no choice.
+
+        Raises:
+            InvalidParams: the value does not lie in the domain (the space was edited).
+        """
+        domain, path = self.parameter.domain, self.parameter.path
+        place = self.place(domain.validate(value, path))
+        if not self.is_bisected:
+            return [Edge(path, place, place + 1)] if self.n > 1 else []
+        edges = []
+        lo, hi = 0, self.n
+        while hi - lo > 1:
+            middle = self.middle(lo, hi)
+            lo, hi = (lo, middle) if place < middle else (middle, hi)
+            edges.append(Edge(path, lo, hi))
+        return edges
+
+
+def axes_of(space: Space, *, bins: int | None = None) -> dict[str, Axis]:
+    """Return the parameters that a search tree decides, in traversal order.
+
+    These are all categoricals, and the integers (counts of a `Repeat` too) that open children.
+    With `bins`, all other numbers are decided as well: integers by value, floats by bin.
+    """
+    switches = {c.parent for p in space for c in p.conditions}
+    axes = {}
+    for p in space:
+        if isinstance(p.domain, Categorical):
+            axes[p.path] = _choices(p, p.domain)
+        elif isinstance(p.domain, Int) and (bins is not None or p.path in switches):
+            axes[p.path] = _integers(p, p.domain)
+        elif isinstance(p.domain, Float) and bins is not None:
+            axes[p.path] = _bins(p, p.domain, bins)
+    return axes
+
+
+def edges_of(axes: Mapping[str, Axis], params: Mapping[str, Scalar]) -> tuple[Edge, ...]:
+    """Return the edges from the root to a point, up to the first value outside of the space."""
+    edges: list[Edge] = []
+    for path, axis in axes.items():
+        if path not in params:
+            continue
+        try:
+            edges.extend(axis.edges_to(params[path]))
+        except InvalidParams:
+            break
+    return tuple(edges)
+
+
+def floor_middle(lo: int, hi: int) -> int:
+    """Return the first place of the upper half; the lower half has the odd place."""
+    return (lo + hi - 1) // 2 + 1
+
+
+def _choices(parameter: Parameter, domain: Categorical) -> Axis:
+    choices = domain.choices
+    places = {(type(c) is bool, c): i for i, c in enumerate(choices)}
+    return Axis(
+        parameter,
+        len(choices),
+        domain.ordered,
+        lambda v: places[type(v) is bool, v],
+        lambda i: choices[i],
+        floor_middle,
+    )
+
+
+def _integers(parameter: Parameter, domain: Int) -> Axis:
+    lo, step, n = domain.grid()
+    inside = range(lo, lo + n * step, step)
+    extra = [int(v) for v in domain.special if v not in inside]  # they stand before the range
+
+    def place(value: Scalar) -> int:
+        number = int(value)  # type: ignore[arg-type]
+        return extra.index(number) if number in extra else len(extra) + (number - lo) // step
+
+    def value(i: int) -> Scalar:
+        return extra[i] if i < len(extra) else lo + (i - len(extra)) * step
+
+    def geometric_middle(first: int, end: int) -> int:
+        if first < len(extra):
+            return floor_middle(first, end) if end <= len(extra) else len(extra)
+        root = math.sqrt(float(value(first)) * float(value(end - 1)))  # type: ignore[arg-type]
+        return min(max(place(math.floor(root)) + 1, first + 1), end - 1)
+
+    middle = geometric_middle if domain.log else floor_middle
+    return Axis(parameter, n + len(extra), True, place, value, middle)
+
+
+def _bins(parameter: Parameter, domain: Domain, bins: int) -> Axis:
+    n = int(min(bins, domain.size))
+    return Axis(
+        parameter,
+        n,
+        True,
+        lambda v: min(int(domain.to_unit(v) * n), n - 1),
+        lambda i: domain.from_unit((i + 0.5) / n),
+        floor_middle,
+    )
+
+
+def descend(
+    space: Space,
+    axes: Mapping[str, Axis],
+    pick: Callable[[Sequence[Edge]], Edge | None],
+    *,
+    fixed: Mapping[str, Scalar],
+) -> tuple[dict[str, Scalar], tuple[Edge, ...]]:
+    """Return the decisions from the root on, as values and as edges.
+
+    `pick` is asked with the edges that lead on: the only one to a fixed value, else all whose
+    value satisfies the constraints so far. Where it answers `None`, the descent ends.
+    """
+    chosen: dict[str, Scalar] = {}
+    taken: list[Edge] = []
+    for path, axis in axes.items():
+        if not axis.parameter.is_active(chosen):
+            continue
+        lo, hi = 0, axis.n
+        wanted = [[e] for e in axis.edges_to(fixed[path])] if path in fixed else []
+        while hi - lo > 1:
+            open_edges = wanted.pop(0) if wanted else axis.split(lo, hi)
+            edge = pick(_allowed(space, axis, open_edges, chosen=chosen))
+            if edge is None:
+                return chosen, tuple(taken)
+            taken.append(edge)
+            _, lo, hi = edge
+        chosen[path] = axis.value(lo)
+    return chosen, tuple(taken)
+
+
+def _allowed(
+    space: Space, axis: Axis, edges: list[Edge], *, chosen: Mapping[str, Scalar]
+) -> list[Edge]:
+    """Return the edges that break no constraint yet; all of them where each one does."""
+    if not space.compiled_constraints:
+        return edges
+    path = axis.parameter.path
+    allowed = [
+        e
+        for e in edges
+        if e.hi - e.lo > 1 or not space.violated({**chosen, path: axis.value(e.lo)})
+    ]
+    return allowed or edges

@@ -1,0 +1,50 @@
+"""From the trials of a study to the search tree that they span."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tunekit.samplers.base import StudyView, stream
+from tunekit.samplers.mcts.decisions import Axis, Edge, edges_of
+from tunekit.samplers.mcts.scores import scored_trials
+from tunekit.samplers.mcts.search_tree import SearchTree
+from tunekit.spaces import Params, Space
+
+
+class PathCache:
+    """The edges of each trial, found once; the tree itself is cheap to build again."""
+
+    def __init__(self) -> None:
+        self._space: Space | None = None
+        self._edges: dict[int, tuple[Params, tuple[Edge, ...]]] = {}
+
+    def tree(
+        self, view: StudyView, axes: Mapping[str, Axis], *, grows_by_one: bool = False
+    ) -> SearchTree:
+        """Return the tree of all trials of a study that say something, in their order."""
+        if self._space != view.space:
+            self._space, self._edges = view.space, {}
+        tree = SearchTree(grows_by_one=grows_by_one)
+        trials, scores = scored_trials(view.history)
+        for trial, score in zip(trials, scores.tolist(), strict=True):
+            params = trial.params or Params()
+            known = self._edges.get(trial.number)
+            if known is None or known[0] != params:
+                known = self._edges[trial.number] = (params, edges_of(axes, params))
+            tree.add(known[1], score)
+        return tree
+
+
+def default_point(view: StudyView, number: int) -> Params | None:
+    """Return the default configuration for trial 0, if it is allowed and nothing is fixed."""
+    if number != 0 or number in view.fixed:
+        return None
+    point = view.space.default()
+    return None if view.space.violated(point) else point
+
+
+def jumped(seed: int, number: int) -> np.random.Generator:
+    """Return a stream of a trial for the tree, apart from the one that its leaf sampler uses."""
+    return np.random.Generator(stream(seed, number).bit_generator.jumped())  # type: ignore[attr-defined]

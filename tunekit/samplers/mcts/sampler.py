@@ -1,0 +1,240 @@
+"""`mcts`: tree search decides the structure, another sampler the numbers at its leaf."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+
+from tunekit.errors import InvalidArgument, InvalidSpace
+from tunekit.samplers.base import Sampler, StudyView, held
+from tunekit.samplers.mcts.decisions import Axis, Edge, axes_of, descend, edges_of
+from tunekit.samplers.mcts.paths import PathCache, default_point, jumped
+from tunekit.samplers.mcts.prior import Prior, Weights, checked_weights, prior_for
+from tunekit.samplers.mcts.search_tree import ROOT, SearchTree
+from tunekit.samplers.mcts.selection import argmax, max_biased, puct, ucb_tuned, widened
+from tunekit.samplers.mcts.statistics import pooled
+from tunekit.samplers.options import number_from, whole_from
+from tunekit.samplers.random import RandomSampler
+from tunekit.spaces import Constant, Params, Scalar
+from tunekit.trial import Proposal
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Leaf: TypeAlias = Literal["bayesian", "random"]
+
+MAX_REPEATS = 64
+"""Descents after which a point is proposed once more where there are no numbers to vary."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How the search weighs what it knows.
+
+    Attributes:
+        exploration: weight of the confidence bound; 0 is pure exploitation.
+        max_bias: weight of the best score in a branch against the mean.
+        borrow: visits of the same choice in other branches that count here at most.
+        width: a node with N visits has `width * sqrt(N)` children, 2 at least.
+        min_visits: below a node with fewer visits the leaf sampler decides.
+    """
+
+    exploration: float
+    max_bias: float
+    borrow: float
+    width: float
+    min_visits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the tree decides for one trial."""
+
+    choices: Mapping[str, Scalar]
+    edges: tuple[Edge, ...]
+
+
+class TreeSearchSampler:
+    """Proposes by UCT over the discrete decisions and a leaf sampler for all other parameters.
+
+    Nodes are the decisions in traversal order: one child for each value of a choice, halves of
+    what is ordered. The scores of trials are their ranks; a branch is worth a mixture of its mean
+    and its best; pending trials count as visits. What is known of a value in other branches is
+    used where a branch has few visits of its own.
+
+    Args:
+        leaf: the sampler of the numbers, and of the decisions below `min_visits`.
+        exploration, max_bias, borrow, width, min_visits: see `Rule`.
+        prior: `{path: {value: weight}}`; a value that is not named has weight 1.
+        default_first: propose the default configuration as trial 0.
+
+    Raises:
+        InvalidArgument: an option outside its range.
+
+    Reference: Kocsis & Szepesvari, 2006, "Bandit based Monte-Carlo planning"; the parts are
+    cited where they are written.
+    """
+
+    name = "mcts"
+
+    def __init__(
+        self,
+        *,
+        leaf: Leaf = "bayesian",
+        exploration: float = 1.0,
+        max_bias: float = 0.5,
+        borrow: float = 4.0,
+        width: float = 3.0,
+        min_visits: int = 0,
+        prior: Weights | None = None,
+        default_first: bool = True,
+    ) -> None:
+        if leaf not in ("bayesian", "random"):
+            raise InvalidArgument(f'mcts: leaf={leaf!r}, expected "bayesian" or "random".')
+        number_from(exploration, "mcts: exploration")
+        number_from(max_bias, "mcts: max_bias", high=1.0)
+        number_from(borrow, "mcts: borrow")
+        number_from(width, "mcts: width")
+        whole_from(min_visits, "mcts: min_visits")
+        self.leaf = leaf
+        self.rule = Rule(exploration, max_bias, borrow, width, min_visits)
+        self.prior = checked_weights({} if prior is None else prior)
+        self.default_first = default_first
+        self._leaf_sampler = _leaf_sampler(leaf)
+        self._paths = PathCache()
+
+    def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
+        """Return one proposal for each trial number; each counts as pending for the next.
+
+        Raises:
+            InvalidSpace: no point was found that satisfies the constraints of the space.
+            InvalidArgument: the prior does not fit the space.
+        """
+        found: dict[int, Proposal] = {}
+        plans: dict[int, Plan] = {}
+        axes = axes_of(view.space)
+        prior = prior_for(view.space, axes, weights=self.prior)
+        tree = self._paths.tree(view, axes)
+        for number in numbers:
+            point = default_point(view, number) if self.default_first else None
+            if point is not None:
+                found[number] = Proposal(point, self.name, "the default configuration comes first")
+                tree.add(edges_of(axes, point))
+                continue
+            plans[number] = self._plan(view, number, axes=axes, tree=tree, prior=prior)
+            tree.add(plans[number].edges)
+        leaves = self._at_leaves(view, plans)
+        found |= {k: self._explained(leaves[k], plans[k], prior) for k in plans}
+        return [found[k] for k in numbers]
+
+    def _plan(
+        self,
+        view: StudyView,
+        number: int,
+        *,
+        axes: Mapping[str, Axis],
+        tree: SearchTree,
+        prior: Prior,
+    ) -> Plan:
+        """Return the decisions for a trial, other ones than before where they are all there is."""
+        fixed = held(view, number) or Params()
+        rng = jumped(view.seed, number)
+        closed: set[int] = set()
+        for _ in range(MAX_REPEATS):
+            search = Search(tree, self.rule, prior, rng=rng, closed=closed)
+            plan = Plan(*descend(view.space, axes, search.pick, fixed=fixed))
+            if tree.visits(search.node) == 0 or not _is_whole(view, plan):
+                break
+            closed.add(search.node)
+        return plan
+
+    def _at_leaves(self, view: StudyView, plans: Mapping[int, Plan]) -> dict[int, Proposal]:
+        fixed = {k: Params({**p.choices, **(held(view, k) or {})}) for k, p in plans.items()}
+        numbers = list(plans)
+        try:
+            asked = replace(view, fixed={**view.fixed, **fixed})
+            return dict(zip(numbers, self._leaf_sampler.suggest(asked, numbers), strict=True))
+        except InvalidSpace:  # the choices leave no number that satisfies the constraints
+            proposals = self._leaf_sampler.suggest(view, numbers)
+            return dict(zip(numbers, proposals, strict=True))
+
+    def _explained(self, leaf: Proposal, plan: Plan, prior: Prior) -> Proposal:
+        kept = {k: v for k, v in plan.choices.items() if leaf.params.get(k, ...) == v}
+        what = f"{len(kept)} of {len(leaf.params)} values by tree search"
+        if len(kept) < len(plan.choices):
+            what = "what tree search chose leaves no point that satisfies the constraints"
+        if prior.unused:
+            what += f" (no parameter {', '.join(prior.unused)} for its prior)"
+        evidence = {**leaf.evidence, "tree": kept}
+        return Proposal(leaf.params, self.name, f"{what}; the rest: {leaf.reason}", evidence)
+
+
+class Search:
+    """One descent from the root: every decision by what the tree knows of its edges.
+
+    Args:
+        closed: nodes that hold nothing new; one whose children are all closed is added.
+
+    Attributes:
+        node: where the descent stands; -1 where no trial has been.
+    """
+
+    def __init__(
+        self,
+        tree: SearchTree,
+        rule: Rule,
+        prior: Prior,
+        *,
+        rng: np.random.Generator,
+        closed: set[int],
+    ) -> None:
+        self._tree = tree
+        self._rule = rule
+        self._prior = prior
+        self._rng = rng
+        self._closed = closed
+        self.node = ROOT
+        self._value = 0.5  # of the last node on the way that has a score
+
+    def pick(self, edges: Sequence[Edge]) -> Edge | None:
+        """Return the edge to take, or `None` where the leaf sampler is to decide."""
+        if self._tree.visits(self.node) < self._rule.min_visits:
+            return None
+        value = self._tree.value(self.node)
+        self._value = self._value if value is None else value
+        left = [e for e in edges if self._tree.child(self.node, e) not in self._closed]
+        if not left:
+            self._closed.add(self.node)
+        left = left or list(edges)
+        edge = left[0] if len(left) == 1 else left[argmax(self._scores(left), self._rng)]
+        self.node = self._tree.child(self.node, edge)
+        return edge
+
+    def _scores(self, edges: Sequence[Edge]) -> NDArray[np.float64]:
+        rule = self._rule
+        own, everywhere = self._tree.children(self.node, edges)
+        children = pooled(own, everywhere, rule.borrow)
+        q = max_biased(children, rule.max_bias, self._value)
+        shares = self._prior.shares(edges)
+        if shares is None:
+            scores = ucb_tuned(q, children, rule.exploration)
+        else:
+            scores = puct(q, children, rule.exploration, prior=shares)
+        return widened(scores, children, rule.width)
+
+
+def _is_whole(view: StudyView, plan: Plan) -> bool:
+    """Return whether a plan decides all that there is to decide."""
+    active = (p for p in view.space.parameters if p.is_active(plan.choices))
+    return all(p.path in plan.choices or isinstance(p.domain, Constant) for p in active)
+
+
+def _leaf_sampler(name: Leaf) -> Sampler:
+    if name == "random":
+        return RandomSampler()
+    from tunekit.samplers.bayesian import BayesianSampler  # a heavy model: only when asked for
+
+    return BayesianSampler()

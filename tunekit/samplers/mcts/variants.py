@@ -1,0 +1,24 @@
+"""The two tree searches under one short name."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from tunekit.errors import InvalidArgument
+from tunekit.samplers.mcts.deep_architect import DeepArchitectSampler
+from tunekit.samplers.mcts.sampler import TreeSearchSampler
+
+
+def mcts_sampler(
+    *, variant: Literal["tree", "deep_architect"] = "tree", **options: Any
+) -> TreeSearchSampler | DeepArchitectSampler:
+    """Return the sampler `mcts` in one of its variants; each has options of its own.
+
+    Raises:
+        InvalidArgument: no such variant, or an option outside its range.
+    """
+    if variant == "tree":
+        return TreeSearchSampler(**options)
+    if variant == "deep_architect":
+        return DeepArchitectSampler(**options)
+    raise InvalidArgument(f'mcts: variant={variant!r}, expected "tree" or "deep_architect".')
