@@ -23,6 +23,7 @@ _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
         "random": ("tunekit.samplers.random:RandomSampler", {}),
         "sobol": ("tunekit.samplers.sobol:SobolSampler", {}),
         "mcts": ("tunekit.samplers.mcts.variants:mcts_sampler", {}),
+        "smbo": ("tunekit.samplers.smbo:DeepArchitectSmbo", {}),
         "grid": ("tunekit.samplers.grid:GridSampler", {}),
         "optuna": ("tunekit.samplers.optuna_bridge:OptunaSampler", {}),
         "tpe": ("tunekit.samplers.optuna_bridge:OptunaSampler", {"name": "tpe"}),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import traceback
@@ -118,10 +117,8 @@ class _Worker(Generic[T]):
 
 def _serve(pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt ends
-    # The parts compared chatter; stdout belongs to the results of the command.
-    os.dup2(2, 1)
-    warnings.simplefilter("ignore")
-    logging.disable(logging.WARNING)
+    warnings.simplefilter("ignore")  # of the parts compared; their users have seen them
+    os.dup2(2, 1)  # libraries chatter; stdout belongs to the results of the command
     while True:
         try:
             task = pipe.recv()

@@ -15,7 +15,6 @@ from tunekit.errors import InvalidArgument
 if TYPE_CHECKING:
     from tunekit.bench.contenders import Contender
     from tunekit.bench.report import Report
-    from tunekit.trial import Objective
 
 app = typer.Typer(
     help="Which sampler is the best for my problem? Compare them under equal budgets.",
@@ -75,18 +74,8 @@ def bench(
         typer.Option(
             "--problem",
             metavar="MODULE:NAME",
-            help="A Problem, a function that gives problems, or, with --space, an objective; "
-            "also file.py:name or an entry point. Repeatable.",
+            help="A Problem, or a function that gives one or more; or file.py:name. Repeatable.",
         ),
-    ] = None,
-    space: Annotated[
-        str | None, typer.Option("--space", help="Makes a --problem of an objective of a trial.")
-    ] = None,
-    minimize: Annotated[
-        str | None, typer.Option("--minimize", metavar="METRIC", help="Of that objective.")
-    ] = None,
-    maximize: Annotated[
-        str | None, typer.Option("--maximize", metavar="METRIC", help="Of that objective.")
     ] = None,
     sampler: Samplers = None,
     peer: Peers = None,
@@ -134,21 +123,19 @@ def bench(
         return
     from tunekit.bench.report import Report
     from tunekit.bench.runner import Plan, run
-    from tunekit.cli.bench_problems import Named
+    from tunekit.cli.bench_problems import sources_named
 
     contenders, left_out = _present(_contenders(sampler, peer))
-    named = Named(
+    sources = sources_named(
         suite or [],
         problem or [],
         seeds=suite_seed or [0],
         folder=str(Path.cwd()),
-        yahpo_data=yahpo_data,
+        yahpo_data=str(yahpo_data) if yahpo_data else None,
         only=only or [],
-        space=space,
-        objectives=_objectives(minimize, maximize),
     )
     plan = Plan(
-        named.sources(),
+        sources,
         tuple(contenders),
         tuple(range(seed, seed + seeds)),
         n_trials=trials,
@@ -162,16 +149,6 @@ def bench(
 
 
 app.callback(invoke_without_command=True)(guarded(bench))
-
-
-def _objectives(minimize: str | None, maximize: str | None) -> tuple[Objective, ...]:
-    from tunekit.trial import Objective
-
-    if minimize is not None and maximize is not None:
-        raise InvalidArgument("--minimize and --maximize: give one; regret is of one metric.")
-    if maximize is not None:
-        return (Objective(maximize, "maximize"),)
-    return () if minimize is None else (Objective(minimize),)
 
 
 def _contenders(samplers: list[str] | None, peers: list[str] | None) -> list[Contender]:

@@ -36,11 +36,6 @@ N_UNCERTAIN = 10
 """How many of the best trials then have their values drawn."""
 
 
-CAUTION = 0.6
-"""Exploration in a space with branches: every further block adds variance to the prior, and the
-expected improvement would run after the deepest branches as long as they are unknown."""
-
-
 class BayesianSampler:
     """Proposes the point of the largest expected improvement under a model of the tree.
 
@@ -184,17 +179,16 @@ class _Model:
     gp: TreeGP
     how: str
     feasible: list[Feasible]
+    metric: str
     prior: PriorTerm | None = None
 
     def score(self, pending: NDArray[np.float64], rng: np.random.Generator) -> FeasibleImprovement:
         noise = np.exp(self.gp.parameters.noise)
         noisy = N_UNCERTAIN if noise > NOISY else 0
         terms: list[Term] = [*self.feasible, *([self.prior] if self.prior else [])]
-        exploration = CAUTION if len(self.structure) > 1 else 1.0
-        improvement = ExpectedImprovement(
-            self.gp, pending, noisy=noisy, exploration=exploration, rng=rng
+        return FeasibleImprovement(
+            ExpectedImprovement(self.gp, pending, noisy=noisy, rng=rng), terms
         )
-        return FeasibleImprovement(improvement, terms)
 
     def explained(self, row: NDArray[np.float64], value: float) -> tuple[dict[str, Any], str]:
         """Return the evidence for a row, and a sentence."""
@@ -265,6 +259,7 @@ def _learnt(view: StudyView, data: Observed, rows: TrialRows) -> _Model:
         gp,
         how,
         conditions(view, structure, data, rows),
+        view.objectives[0].metric,
     )
 
 

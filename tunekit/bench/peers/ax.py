@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections import defaultdict
 from typing import Any
@@ -26,6 +27,7 @@ class AxPeer:
         import torch
         from ax.api.client import Client
 
+        logging.getLogger("ax").setLevel(logging.ERROR)
         torch.manual_seed(setting.seed)
         self._union = Union(space)
         self._names = {f"x{i}": dim.name for i, dim in enumerate(self._union.dims)}
