@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
@@ -38,6 +39,7 @@ def study(
     seed: int | None = None,
     max_retries: int | None = None,
     attrs: Mapping[str, Any] | None = None,
+    warm_start: str | Study | Sequence[str | Study] | None = None,
 ) -> Study:
     """Open the study of that name, or create it.
 
@@ -62,6 +64,9 @@ def study(
         max_retries: how often a trial whose worker vanished runs again before it is LOST;
             2 where it is not given.
         attrs: plain JSON kept with a study that is new.
+        warm_start: earlier studies to learn from, by name in the same storage or as objects;
+            their spaces may differ. What they have found is copied when the study is made. The
+            sampler "auto" becomes "bayesian" then, which can use it.
 
     Raises:
         InvalidArgument: an argument that cannot be right.
@@ -85,21 +90,35 @@ def study(
         max_retries=2 if retries is None else retries,
         attrs=json_mapping(attrs, "attrs"),
     )
-    decider = _sampler(sampler, spec.sampler_options)
     rule = _stopper(stopper)
-    opened = _open(storage)
-    try:
-        record = opened.get_study(spec.name)
-    except UnknownStudy:
-        try:
-            record = opened.create_study(spec)
-        except StudyExists:  # another process was quicker
-            record = opened.get_study(spec.name)
+    if warm_start is None:
+        decider = _sampler(sampler, spec.sampler_options)
+        opened = _open(storage)
+        record = _found(opened, spec.name) or _created(opened, spec)
+    else:
+        earlier = _earlier(warm_start)
+        spec = _learning(spec, sampler)
+        opened = _open(storage)
+        record, decider = _warm(opened, spec, earlier)
     has_objectives = any(x is not None for x in (objectives, direction, directions))
     _check_same(opened, record, spec, has_objectives=has_objectives)
     _check_kept("seed", record.spec.seed, seed, spec.name)
     _check_kept("max_retries", record.spec.max_retries, retries, spec.name)
     return Study(opened, record, decider, rule)
+
+
+def _found(storage: Storage, name: str) -> StudyRecord | None:
+    try:
+        return storage.get_study(name)
+    except UnknownStudy:
+        return None
+
+
+def _created(storage: Storage, spec: StudySpec) -> StudyRecord:
+    try:
+        return storage.create_study(spec)
+    except StudyExists:  # another process was quicker
+        return storage.get_study(spec.name)
 
 
 def load_study(
@@ -192,6 +211,64 @@ def _sampler(sampler: str | Sampler, options: Mapping[str, Any]) -> Sampler:
     if not callable(getattr(sampler, "suggest", None)):
         raise InvalidArgument(f"sampler={sampler!r}, expected a short name or a Sampler.")
     return sampler
+
+
+def _earlier(given: str | Study | Sequence[str | Study]) -> list[str | Study]:
+    """Return the earlier studies that were named, each once."""
+    several = [given] if isinstance(given, str | Study) else given
+    if not isinstance(several, Sequence) or not all(isinstance(s, str | Study) for s in several):
+        raise InvalidArgument(f"warm_start={given!r}, expected names of studies, or studies.")
+    names = [s if isinstance(s, str) else s.name for s in several]
+    if not names or len(set(names)) < len(names):
+        raise InvalidArgument(f"warm_start={names!r}, expected one or more different studies.")
+    return list(several)
+
+
+def _learning(spec: StudySpec, sampler: str | Sampler) -> StudySpec:
+    """Return the spec with a sampler that can learn from earlier studies."""
+    if not isinstance(sampler, str) or "past" in spec.sampler_options:
+        raise InvalidArgument(
+            "warm_start goes with a sampler that is given by its short name, without the option "
+            "past, which it writes itself; drop one."
+        )
+    return replace(spec, sampler="bayesian" if sampler == "auto" else sampler)
+
+
+def _warm(
+    storage: Storage, spec: StudySpec, earlier: Sequence[str | Study]
+) -> tuple[StudyRecord, Sampler]:
+    """Return the study that has taken over earlier ones, and its sampler."""
+    found = _found(storage, spec.name)
+    past = _copied(storage, earlier, spec) if found is None else _kept_past(found, earlier)
+    options = {**spec.sampler_options, "past": past}
+    decider = _sampler(spec.sampler, options)
+    record = found or _created(storage, replace(spec, sampler_options=options))
+    stored = _kept_past(record, earlier)
+    if stored != past:  # another process was quicker, with another copy
+        decider = _sampler(spec.sampler, {**options, "past": stored})
+    return record, decider
+
+
+def _copied(
+    storage: Storage, earlier: Sequence[str | Study], spec: StudySpec
+) -> list[dict[str, Any]]:
+    from tunekit.warm_start import snapshot  # needs scipy, which other studies do not load
+
+    places = [(storage, s) if isinstance(s, str) else (s.storage, s.name) for s in earlier]
+    return [snapshot(where, name, spec.objectives).to_dict() for where, name in places]
+
+
+def _kept_past(record: StudyRecord, earlier: Sequence[str | Study]) -> list[dict[str, Any]]:
+    """Return what a study took over when it was made, if it was from these."""
+    past: list[dict[str, Any]] = list(record.spec.sampler_options.get("past", []))
+    was = [p["study"] for p in past]
+    given = [s if isinstance(s, str) else s.name for s in earlier]
+    if was != given:
+        raise StudyExists(
+            f'study "{record.spec.name}" exists with warm_start={was}, not {given}; leave '
+            "warm_start= out, or use another name."
+        )
+    return past
 
 
 def _stopper(stopper: str | Stopper | None) -> Stopper | None:

@@ -47,6 +47,7 @@ def carry_out(settings: RunSettings, form: Format) -> int:
         storage=url,
         sampler=settings.sampler,
         sampler_options=settings.sampler_options,
+        warm_start=settings.warm_start,
         stopper=settings.stopper,
         seed=settings.seed,
     )

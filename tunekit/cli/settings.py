@@ -51,6 +51,7 @@ class RunSettings(BaseModel):
         timeout: seconds after which no trial starts.
         trial_timeout: seconds after which a trial is killed and FAILED.
         memory: MiB of resident memory above which a trial is killed and FAILED.
+        warm_start: earlier studies of the same storage to learn from.
         enqueue_default: try the space's default point first.
     """
 
@@ -67,6 +68,7 @@ class RunSettings(BaseModel):
     workers: int = Field(default=1, ge=1)
     sampler: str = "auto"
     sampler_options: dict[str, Any] = {}
+    warm_start: list[str] | None = None
     stopper: str | None = None
     seed: int | None = None
     storage: str | None = None

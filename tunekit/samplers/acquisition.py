@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erfcx, log_ndtr, logsumexp, ndtr
 
 from tunekit.samplers.candidates import Climb
-from tunekit_surrogates.tree_gp import Climber, TreeGP
+from tunekit_surrogates.tree_gp import TreeGP
 
 N_FANTASIES = 16
 """Joint draws of what the pending trials may give."""
@@ -33,6 +36,34 @@ def _density(z: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _log_density(z: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(-0.5 * z * z - 0.5 * np.log(2 * np.pi))
+
+
+class Predicts(Protocol):
+    """Predicts rows that keep their branches; see `tunekit_surrogates.tree_gp.Climber`."""
+
+    def predict(
+        self, x: NDArray[np.float64]
+    ) -> tuple[
+        NDArray[np.float64],
+        NDArray[np.float64],
+        Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]],
+    ]:
+        """Return `(k, m)` means, `(m,)` variances, and what gives `(m, d)` `dL/dx`."""
+        ...
+
+
+class Process(Protocol):
+    """What an improvement is expected under; see `tunekit_surrogates.tree_gp.TreeGP`."""
+
+    def predict_many(
+        self, x: NDArray[np.float64], y: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return `(k, m)` means for each of `(k, n)` values of the data, and `(m,)` variances."""
+        ...
+
+    def climber(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> Predicts:
+        """Return what predicts rows with gradients, from these rows on."""
+        ...
 
 
 class ExpectedImprovement:
@@ -73,21 +104,22 @@ class ExpectedImprovement:
             self._values = np.concatenate([known, draws], axis=1)
             floor = np.inf if noisy else at_data.min()
             self.best = np.minimum(draws.min(axis=1), floor)[:, None]
+        self.process: Process = self.gp
 
     def __call__(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return `(m,)` logarithms of the expected improvement of rows."""
-        mean, var = self.gp.predict_many(x, self._values)
+        mean, var = self.process.predict_many(x, self._values)
         sd = np.sqrt(var)
         scores = log_improvement((self.best - mean) / sd) + np.log(sd)
         return np.asarray(logsumexp(scores, axis=0) - np.log(len(scores)))
 
     def climber(self, rows: NDArray[np.float64]) -> Climb:
         """Return what scores rows in the branches of these, with `(m, d)` gradients."""
-        model = self.gp.climber(rows, self._values)
+        model = self.process.climber(rows, self._values)
         return lambda x: self._with_gradient(model, x)
 
     def _with_gradient(
-        self, model: Climber, x: NDArray[np.float64]
+        self, model: Predicts, x: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         mean, var, back = model.predict(x)
         sd = np.sqrt(var)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,13 +13,16 @@ from numpy.typing import NDArray
 from tunekit.errors import InvalidArgument
 from tunekit.samplers.acquisition import ExpectedImprovement
 from tunekit.samplers.base import StudyView, held, stream
+from tunekit.samplers.blend import BlendedImprovement
 from tunekit.samplers.candidates import Candidates, Climb
 from tunekit.samplers.densities import Density
 from tunekit.samplers.feasibility import Feasible, conditions
 from tunekit.samplers.fitting import fitted, key_of, parameters_evidence, warm_start
 from tunekit.samplers.initial_design import default_point, n_initial, stratified_walk
+from tunekit.samplers.past import past_studies
 from tunekit.samplers.priors import STRENGTH, Priors, PriorTerm
 from tunekit.samplers.search import Search
+from tunekit.samplers.transfer import Source, portfolio, rank_weights, sources_of
 from tunekit.samplers.tree_model import Observed, TrialRows, observed, standardised, structure_of
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
@@ -51,10 +55,13 @@ class BayesianSampler:
             see `tunekit.samplers.priors.Priors`. The first trials are drawn from them.
         prior_strength: the weight of the priors beside the model is this, divided by the number
             of trials with a result.
+        past: trials of earlier studies, as `tunekit.study(warm_start=...)` writes them. Their
+            winners are tried early, and their models help as far as they order the trials of
+            this study right.
 
     Raises:
-        InvalidArgument: `n_start` is no whole number of 1 or more, the priors have another form,
-            or their strength is no number of 0 or more.
+        InvalidArgument: `n_start` is no whole number of 1 or more, the priors or the past have
+            another form, or the strength of the priors is no number of 0 or more.
     """
 
     name = "bayesian"
@@ -65,6 +72,7 @@ class BayesianSampler:
         n_start: int | None = None,
         priors: Mapping[str, Mapping[str, Any]] | None = None,
         prior_strength: float = STRENGTH,
+        past: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         if n_start is not None and (
             isinstance(n_start, bool) or not isinstance(n_start, int) or n_start < 1
@@ -79,6 +87,8 @@ class BayesianSampler:
         self.n_start = n_start
         self.prior_strength = float(prior_strength)
         self._priors = Priors(priors or {})
+        self._past = past_studies(past)
+        self._sources: tuple[Source, ...] = ()
         self._rows: TrialRows | None = None
 
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
@@ -86,11 +96,19 @@ class BayesianSampler:
 
         Raises:
             InvalidSpace: no point was found that satisfies the constraints of the space.
-            UnknownParameter, InvalidArgument: a prior does not go with the space.
+            UnknownParameter, InvalidArgument: a prior does not go with the space, or earlier
+                trials with several objectives.
         """
+        if self._past and len(view.objectives) > 1:
+            raise InvalidArgument(
+                f"bayesian: past trials have one loss, the study has {len(view.objectives)} "
+                "objectives; leave past= and warm_start= out."
+            )
         densities = self._densities(view)
         if self._rows is None or self._rows.encoder.space != view.space:
             self._rows = TrialRows(Encoder(view.space))
+            encoder = self._rows.encoder
+            self._sources = sources_of(self._past, encoder, structure_of(encoder))
         data = observed(view, self._rows)
         pending = [t.params for t in view.history.pending() if t.params is not None]
         model: _Model | None = None
@@ -118,10 +136,16 @@ class BayesianSampler:
         densities: Mapping[str, Density],
     ) -> _Model:
         learnt = _learnt(view, data, rows)
-        if not densities:
-            return learnt
-        exponent = self.prior_strength / len(data.trials)
-        return replace(learnt, prior=PriorTerm(rows.encoder, densities, exponent=exponent))
+        if self._sources:
+            rng = stream(view.seed, (1 << 63) + len(data.trials))  # the number of no trial
+            weights = rank_weights(learnt.gp, [s.gp for s in self._sources], rng)[:-1]
+            pairs = zip(weights.tolist(), self._sources, strict=True)
+            learnt = replace(learnt, sources=tuple(pairs))
+        if densities:
+            exponent = self.prior_strength / len(data.trials)
+            prior = PriorTerm(rows.encoder, densities, exponent=exponent)
+            learnt = replace(learnt, prior=prior)
+        return learnt
 
     def _start(
         self,
@@ -142,12 +166,21 @@ class BayesianSampler:
         if len(data.trials) >= 2 and n_known >= n_start:
             return None
         ended = [t.params for t in view.history.finished() if t.params is not None]
+        if not fixed and self._sources:
+            winners = portfolio(self._sources, Encoder(view.space))
+            untried = [w for w in winners if w not in ended and w not in busy]
+            if untried:
+                return Proposal(untried[0], self.name, self._used())
         rng = stream(view.seed, number)
         point = stratified_walk(view.space, [*ended, *busy], rng, fixed, densities=densities)
         what = "follows the priors and " if densities else ""
         n = len(data.trials)
         why = f"{what}covers the branches until {n_start} trials have a result ({n} have)"
         return Proposal(point, self.name, why)
+
+    def _used(self) -> str:
+        used = [f"{s.name} ({len(s.points)} of {s.n_kept} trials usable)" for s in self._sources]
+        return f"did well in earlier studies: {', '.join(used)}"
 
     def _improve(
         self, view: StudyView, number: int, model: _Model, busy: Sequence[Params]
@@ -156,6 +189,8 @@ class BayesianSampler:
         candidates = Candidates(model.encoder, held(view, number), rng)
         score = model.score(model.encoder.encode(busy), rng)
         good = model.data.x[model.order[:N_GOOD]]
+        if model.sources:
+            good = np.concatenate([good, *(s.gp.x[:2] for weight, s in model.sources if weight)])
         rows, values = Search().ranked(score, candidates, good)
         best = _first_new(rows, model.encoder.encode(busy), model.data.x)
         point = model.encoder.decode(rows[best : best + 1])[0]
@@ -181,14 +216,16 @@ class _Model:
     feasible: list[Feasible]
     metric: str
     prior: PriorTerm | None = None
+    sources: tuple[tuple[float, Source], ...] = ()
 
     def score(self, pending: NDArray[np.float64], rng: np.random.Generator) -> FeasibleImprovement:
         noise = np.exp(self.gp.parameters.noise)
         noisy = N_UNCERTAIN if noise > NOISY else 0
         terms: list[Term] = [*self.feasible, *([self.prior] if self.prior else [])]
-        return FeasibleImprovement(
-            ExpectedImprovement(self.gp, pending, noisy=noisy, rng=rng), terms
-        )
+        others = [(weight, s.gp) for weight, s in self.sources]
+        kind = partial(BlendedImprovement, others=others) if others else ExpectedImprovement
+        improvement = kind(self.gp, pending, noisy=noisy, rng=rng)
+        return FeasibleImprovement(improvement, terms)
 
     def explained(self, row: NDArray[np.float64], value: float) -> tuple[dict[str, Any], str]:
         """Return the evidence for a row, and a sentence."""
@@ -207,7 +244,12 @@ class _Model:
         if self.prior is not None:
             evidence["log_prior"] = round(float(self.prior.log_probability(row[None])[0]), 4)
             evidence["prior_exponent"] = round(self.prior.exponent, 4)
-        why = f"a model of {len(losses)} trials ({self.how}) expects most improvement here"
+        help_ = ""
+        for weight, s in self.sources:
+            share = {"weight": round(weight, 4), "points": len(s.points), "kept": s.n_kept}
+            evidence.setdefault("past", {})[s.name] = share
+            help_ += f", {s.name} with {weight:.0%} of the weight"
+        why = f"a model of {len(losses)} trials ({self.how}{help_}) expects most improvement here"
         return evidence, why
 
 

@@ -146,7 +146,7 @@ class PriorTerm:
         exponent: `strength / n` after n trials.
 
     Reference: Hvarfner et al., 2022, "PiBO: augmenting acquisition functions with user beliefs
-    for Bayesian optimization", eq. 6.
+    for Bayesian optimization".
     """
 
     name = "prior"

@@ -1,0 +1,105 @@
+"""The expected improvement under a weighted ensemble of processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunekit.samplers.acquisition import ExpectedImprovement
+from tunekit_surrogates.tree_gp import TreeGP
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """A study's own process together with those of earlier ones.
+
+    Its mean is the weighted mean, its variance the sum of `weight^2 * variance`.
+
+    Attributes:
+        own: of the study; only its data may be replaced by draws.
+        weight: of `own`.
+        others: (weight, process).
+
+    Reference: Feurer et al., 2018, "Scalable meta-learning for Bayesian optimization using
+    ranking-weighted Gaussian process ensembles", arXiv 1802.02219.
+    """
+
+    own: TreeGP
+    weight: float
+    others: tuple[tuple[float, TreeGP], ...]
+
+    def predict_many(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        """Return `(k, m)` means for each of `(k, n)` values of the own data, `(m,)` variances."""
+        mean, var = self.own.predict_many(x, y)
+        mean, var = self.weight * mean, self.weight**2 * var
+        for weight, gp in self.others:
+            more, spread = gp.predict(x)
+            mean, var = mean + weight * more, var + weight**2 * spread
+        return mean, var
+
+    def climber(self, x: Floats, y: Floats) -> BlendClimber:
+        """Return what predicts rows with gradients while their branches stay."""
+        return BlendClimber(self, x, y)
+
+
+class BlendClimber:
+    """Predictions of a blend and their gradients; see `Blend.climber`."""
+
+    def __init__(self, blend: Blend, x: Floats, y: Floats) -> None:
+        self._parts = [(blend.weight, blend.own.climber(x, y))]
+        self._parts += [(w, gp.climber(x, gp.y[None, :])) for w, gp in blend.others]
+
+    def predict(self, x: Floats) -> tuple[Floats, Floats, Callable[[Floats, Floats], Floats]]:
+        """Return `(k, m)` means, `(m,)` variances, and what gives `(m, d)` `dL/dx`."""
+        found = [(w, *part.predict(x)) for w, part in self._parts]
+        mean = sum((w * m for w, m, _, _ in found[1:]), found[0][0] * found[0][1])
+        var = sum((w * w * v for w, _, v, _ in found[1:]), found[0][0] ** 2 * found[0][2])
+
+        def gradient(to_mean: Floats, to_var: Floats) -> Floats:
+            total = to_mean.sum(axis=0, keepdims=True)  # the others' means are one for all draws
+            slopes = [
+                back((total if k else to_mean) * w, to_var * w * w)
+                for k, (w, _, _, back) in enumerate(found)
+            ]
+            return np.asarray(np.sum(slopes, axis=0))
+
+        return mean, var, gradient
+
+
+class BlendedImprovement(ExpectedImprovement):
+    """Scores rows by what they are expected to improve under the ensemble.
+
+    Args:
+        gp: the study's own process.
+        pending: `(p, d)` rows whose values are not known yet.
+        others: (weight, process) of earlier studies; `gp` has the rest of the weight.
+        noisy: how many of the best known rows have an uncertain value.
+        rng: for the draws.
+    """
+
+    def __init__(
+        self,
+        gp: TreeGP,
+        pending: Floats,
+        *,
+        others: Sequence[tuple[float, TreeGP]],
+        noisy: int = 0,
+        rng: np.random.Generator,
+    ) -> None:
+        super().__init__(gp, pending, noisy=noisy, rng=rng)
+        kept = tuple((w, other) for w, other in others if w > 0)
+        weight = 1.0 - sum(w for w, _ in kept)
+        known = self._values.copy()
+        if noisy:
+            known[:, : len(gp.y)] = gp.predict(gp.x)[0]
+        # The best of the known rows has to be on the ensemble's own scale.
+        known *= weight
+        for w, other in kept:
+            known += w * other.predict(self.gp.x)[0]
+        self.best = known.min(axis=1, keepdims=True)
+        self.process = Blend(self.gp, weight, kept)

@@ -1,0 +1,69 @@
+"""What a new study takes over from earlier ones: a copy of their trials, made once.
+
+The copy is stored with the new study. So every process sees the same, and the earlier studies
+may go on or be deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tunekit.errors import InvalidArgument
+from tunekit.history import History
+from tunekit.samplers.fitting import chosen_rows
+from tunekit.samplers.past import PastStudy
+from tunekit.storages.base import Storage
+from tunekit.trial import Objective, StudySpec, TrialState
+
+MAX_TRIALS = 100
+"""Trials kept of a study: the best half of so many, and others of each quality."""
+
+
+def snapshot(storage: Storage, name: str, objectives: Sequence[Objective]) -> PastStudy:
+    """Return the trials of a study that help one with these objectives.
+
+    Raises:
+        UnknownStudy: the storage has no such study.
+        InvalidArgument: there are several objectives, the study measured something else or the
+            same in the other direction, or it has no result.
+    """
+    record = storage.get_study(name)
+    objective = _matching(record.spec, objectives)
+    history = History(record.spec.objectives, record.spec.constraints)
+    changes = storage.changes(record.id)
+    history.update(changes.trials, changes.cursor)
+    useful = (TrialState.COMPLETE, TrialState.STOPPED)
+    trials = [t for t in history if t.state in useful and t.params is not None]
+    trials = [t for t in trials if history.violation(t) == 0.0]
+    losses = np.array([objective.loss(t.metrics.get(objective.metric, np.nan)) for t in trials])
+    known = np.flatnonzero(np.isfinite(losses))
+    if not len(known):
+        raise InvalidArgument(
+            f'warm_start: study "{name}" has no trial with a result that keeps its constraints; '
+            "leave it out."
+        )
+    kept = known[chosen_rows(losses[known], MAX_TRIALS)]
+    pairs = [(dict(trials[i].params or {}), float(losses[i])) for i in kept]
+    return PastStudy(name, len(known), tuple(pairs))
+
+
+def _matching(spec: StudySpec, objectives: Sequence[Objective]) -> Objective:
+    """Return the objective of an earlier study that a new one can learn from."""
+    if len(objectives) != 1:
+        raise InvalidArgument(
+            f"warm_start: the new study has {len(objectives)} objectives, expected one; leave "
+            "warm_start out."
+        )
+    new = objectives[0]
+    same = next((o for o in spec.objectives if o.metric == new.metric), None)
+    if same is None and len(spec.objectives) == 1:
+        return spec.objectives[0]  # only the order of the trials counts, not the unit
+    if same is None or same.direction != new.direction:
+        was = {o.metric: o.direction for o in spec.objectives}
+        raise InvalidArgument(
+            f'warm_start: study "{spec.name}" has the objectives {was}, expected one called '
+            f'"{new.metric}" to {new.direction}; leave it out.'
+        )
+    return same
