@@ -84,6 +84,16 @@ def test_a_peer_that_is_not_installed_is_left_out_and_named(cli, monkeypatch):
     assert cli(*WORDS, "--peer", "smac").exit_code == 1
 
 
+def test_an_objective_of_a_trial_is_a_problem_with_its_space(cli):
+    words = ["bench", "--problem", "train.py:objective", "--space", "train.py:space"]
+    words += ["--minimize", "error", "--trials", "4", "--seeds", "2", "--pool-size", "30"]
+    result = cli(*words, "--sampler", "random", "--sampler", "sobol", "--format", "csv", "-q")
+    assert result.exit_code == 0, result.stderr
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert [(row["family"], row["runs"]) for row in rows] == [("own", "2")] * 2
+    assert cli(*words, "--maximize", "error", "--sampler", "random").exit_code == 2
+
+
 def test_ls_shows_what_there_is_and_what_is_missing(answer):
     rows = answer("bench", "ls")["parts"]
     found = {(row["kind"], row["name"]) for row in rows}

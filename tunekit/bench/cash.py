@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tunekit.bench import cash_pipeline
-from tunekit.bench.problem import Problem
+from tunekit.bench.problem import EXPENSIVE, Problem
 from tunekit.errors import MissingExtra
 from tunekit.spaces import Params
 from tunekit.trial import Objective
@@ -80,7 +80,11 @@ def _problem(name: str, seed: int) -> Problem:
     n_features = _data(name, seed)[0].shape[1]
     space = cash_pipeline.space(n_features, is_regression=name == REGRESSION)
     return Problem(
-        f"cash/{name}-{seed}", space, CrossValidated(name, seed), objectives=(Objective("error"),)
+        f"cash/{name}-{seed}",
+        space,
+        CrossValidated(name, seed),
+        objectives=(Objective("error"),),
+        tags=EXPENSIVE,
     )
 
 

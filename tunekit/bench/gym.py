@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tunekit.bench.gym_actions import action_of, space_of
-from tunekit.bench.problem import Problem
+from tunekit.bench.problem import EXPENSIVE, Problem
 from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
 from tunekit.spaces import Params
 from tunekit.trial import Direction, MetricConstraint, Objective
@@ -79,6 +79,7 @@ def suite(
         evaluate,
         objectives=_objectives(objectives),
         constraints=tuple(MetricConstraint.parse(text) for text in bounds),
+        tags=EXPENSIVE,
     )
     _check_metrics(problem)
     return [problem]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from tunekit.bench.problem import Problem
+from tunekit.bench.problem import EXPENSIVE, Problem
 from tunekit.errors import InvalidArgument, TunekitError, did_you_mean
 from tunekit.executors.base import Task
 from tunekit.executors.handle import Trial
@@ -70,7 +70,8 @@ def problems(
                 f"{label}: it is {found!r}; with space=, expected a function of a trial."
             )
         given = tuple(objectives)
-        return [Problem(f"own/{label}", space, OfTrial(found, given, seed), objectives=given)]
+        evaluate = OfTrial(found, given, seed)
+        return [Problem(f"own/{label}", space, evaluate, objectives=given, tags=EXPENSIVE)]
     if callable(found) and not isinstance(found, Problem):
         found = _called(label, found, seed)
     candidates: list[Any] = list(found) if isinstance(found, list | tuple) else [found]

@@ -25,6 +25,8 @@ class Problem:
         noise: standard deviation that `evaluate` adds; regret is measured without it.
         exact: the noise-free value where there is noise.
         seconds: simulated seconds that an evaluation takes, for comparisons by time.
+        tags: notes for tables; `pool` is the number of random points that its yardstick takes,
+            where `N_REFERENCE` would take too long.
     """
 
     name: str
@@ -41,3 +43,6 @@ class Problem:
 
 N_REFERENCE = 20_000
 """Random points that stand for "the best known" where nothing better is known."""
+
+EXPENSIVE: Mapping[str, str] = {"pool": "300"}
+"""Tags of a problem whose evaluation takes a tenth of a second or more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import traceback
@@ -117,8 +118,10 @@ class _Worker(Generic[T]):
 
 def _serve(pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt ends
-    warnings.simplefilter("ignore")  # of the parts compared; their users have seen them
-    os.dup2(2, 1)  # libraries chatter; stdout belongs to the results of the command
+    # The parts compared chatter; stdout belongs to the results of the command.
+    os.dup2(2, 1)
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
     while True:
         try:
             task = pipe.recv()

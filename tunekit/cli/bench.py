@@ -15,6 +15,7 @@ from tunekit.errors import InvalidArgument
 if TYPE_CHECKING:
     from tunekit.bench.contenders import Contender
     from tunekit.bench.report import Report
+    from tunekit.trial import Objective
 
 app = typer.Typer(
     help="Which sampler is the best for my problem? Compare them under equal budgets.",
@@ -74,8 +75,18 @@ def bench(
         typer.Option(
             "--problem",
             metavar="MODULE:NAME",
-            help="A Problem, or a function that gives one or more; or file.py:name. Repeatable.",
+            help="A Problem, a function that gives problems, or, with --space, an objective; "
+            "also file.py:name or an entry point. Repeatable.",
         ),
+    ] = None,
+    space: Annotated[
+        str | None, typer.Option("--space", help="Makes a --problem of an objective of a trial.")
+    ] = None,
+    minimize: Annotated[
+        str | None, typer.Option("--minimize", metavar="METRIC", help="Of that objective.")
+    ] = None,
+    maximize: Annotated[
+        str | None, typer.Option("--maximize", metavar="METRIC", help="Of that objective.")
     ] = None,
     sampler: Samplers = None,
     peer: Peers = None,
@@ -123,19 +134,21 @@ def bench(
         return
     from tunekit.bench.report import Report
     from tunekit.bench.runner import Plan, run
-    from tunekit.cli.bench_problems import sources_named
+    from tunekit.cli.bench_problems import Named
 
     contenders, left_out = _present(_contenders(sampler, peer))
-    sources = sources_named(
+    named = Named(
         suite or [],
         problem or [],
         seeds=suite_seed or [0],
         folder=str(Path.cwd()),
-        yahpo_data=str(yahpo_data) if yahpo_data else None,
+        yahpo_data=yahpo_data,
         only=only or [],
+        space=space,
+        objectives=_objectives(minimize, maximize),
     )
     plan = Plan(
-        sources,
+        named.sources(),
         tuple(contenders),
         tuple(range(seed, seed + seeds)),
         n_trials=trials,
@@ -149,6 +162,16 @@ def bench(
 
 
 app.callback(invoke_without_command=True)(guarded(bench))
+
+
+def _objectives(minimize: str | None, maximize: str | None) -> tuple[Objective, ...]:
+    from tunekit.trial import Objective
+
+    if minimize is not None and maximize is not None:
+        raise InvalidArgument("--minimize and --maximize: give one; regret is of one metric.")
+    if maximize is not None:
+        return (Objective(maximize, "maximize"),)
+    return () if minimize is None else (Objective(minimize),)
 
 
 def _contenders(samplers: list[str] | None, peers: list[str] | None) -> list[Contender]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tunekit.cli.targets import load
 from tunekit.errors import InvalidArgument
+from tunekit.trial import Objective
 
 if TYPE_CHECKING:
     from tunekit.bench.problem import Problem
@@ -18,17 +19,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TargetSource:
-    """The problems that a function (or a name in a module) of the user gives.
+    """The problems that a name of the user stands for.
 
     Attributes:
-        target: `file.py:name` or `module:name` of a `Problem`, of a list of problems, or of a
-            function that returns either and may take the `seed`.
-        folder: that file and module are looked up in.
+        target: `file.py:name`, `module:name` or an entry point; of a `Problem`, of a list of
+            problems, of a function that returns either and may take the `seed`, or, together
+            with a space, of an objective of a trial.
+        folder: that files and modules are looked up in.
+        space: of that objective, as `tunekit run --space` takes it.
+        objectives: of that objective.
     """
 
     target: str
     folder: str
     seed: int = 0
+    space: str | None = None
+    objectives: tuple[Objective, ...] = ()
 
     @property
     def variant(self) -> str:
@@ -39,21 +45,14 @@ class TargetSource:
         """Return the problems.
 
         Raises:
-            InvalidArgument: it is something else.
+            InvalidArgument: it stands for something else.
         """
-        from tunekit.bench.problem import Problem
+        from tunekit.bench.own import LOSS, problems
+        from tunekit.cli.runner import make_space
 
-        found = load(self.target, self.folder)
-        if callable(found):
-            takes_seed = "seed" in inspect.signature(found).parameters
-            found = found(seed=self.seed) if takes_seed else found()
-        found = [found] if isinstance(found, Problem) else found
-        if not isinstance(found, list | tuple) or not all(isinstance(p, Problem) for p in found):
-            raise InvalidArgument(
-                f"{self.target} gives {found!r}; expected a tunekit.bench.problem.Problem or a "
-                "list of them."
-            )
-        return list(found)
+        found = load(self.target, self.folder) if ":" in self.target else self.target
+        space = make_space(self.space, Path(self.folder))
+        return problems(found, seed=self.seed, space=space, objectives=self.objectives or LOSS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,48 +81,56 @@ class Only:
         ]
 
 
-def sources_named(
-    suites: Sequence[str],
-    targets: Sequence[str],
-    *,
-    seeds: Sequence[int],
-    folder: str,
-    yahpo_data: str | None,
-    only: Sequence[str],
-) -> tuple[Source, ...]:
-    """Return the sources for what the command line names.
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What the command line says of the problems.
 
-    Args:
+    Attributes:
         suites: texts such as `"trees"` or `"trees:jenatton_depth=6"`.
         targets: texts such as `"problems.py:mine"`.
         seeds: of the instances; every source is there once for each.
         folder: that targets are looked up in.
         yahpo_data: the folder with the scenarios of YAHPO.
         only: patterns of problem names; all problems if empty.
-
-    Raises:
-        InvalidArgument: no such suite or target, or no problem matches.
+        space, objectives: of targets that are objectives of a trial.
     """
-    from tunekit.bench.contenders import parse_options
-    from tunekit.bench.sources import SuiteSource, problems_of
 
-    found: list[Source] = []
-    for seed in seeds:
-        for text in suites:
+    suites: Sequence[str]
+    targets: Sequence[str]
+    seeds: Sequence[int]
+    folder: str
+    yahpo_data: Path | None = None
+    only: Sequence[str] = ()
+    space: str | None = None
+    objectives: tuple[Objective, ...] = ()
+
+    def sources(self) -> tuple[Source, ...]:
+        """Return the sources.
+
+        Raises:
+            InvalidArgument: no such suite or target, or no problem matches.
+        """
+        from tunekit.bench.sources import problems_of
+
+        found: list[Source] = [source for seed in self.seeds for source in self._of_seed(seed)]
+        if self.only and found:
+            only = [Only(source, tuple(self.only)) for source in found]
+            found = [source for source in only if source.problems()]
+            if not found:
+                raise InvalidArgument(f"--only {' '.join(self.only)}: no problem has such a name.")
+        names = [(name, source.seed) for source in found for name in problems_of(source)]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise InvalidArgument(f'two problems are named "{min(twice)[0]}"; rename one.')
+        return tuple(found)
+
+    def _of_seed(self, seed: int) -> Iterator[Source]:
+        from tunekit.bench.contenders import parse_options
+        from tunekit.bench.sources import SuiteSource
+
+        for text in self.suites:
             name, options = parse_options(text, "suite")
-            if name == "yahpo" and yahpo_data is not None:
-                options = {"data": yahpo_data, **options}
-            found.append(SuiteSource(name, seed, tuple(options.items())))
-        found += [TargetSource(target, folder, seed) for target in targets]
-    if only:
-        filtered = [Only(source, tuple(only)) for source in found]
-        found = [source for source in filtered if source.problems()]
-        if not found:
-            raise InvalidArgument(f"--only {' '.join(only)}: no problem has such a name.")
-    names: dict[Any, str] = {}
-    for source in found:
-        for name in problems_of(source):
-            if (name, source.seed) in names:
-                raise InvalidArgument(f'two problems are named "{name}"; name each source once.')
-            names[name, source.seed] = name
-    return tuple(found)
+            if name == "yahpo" and self.yahpo_data is not None:
+                options = {"data": str(self.yahpo_data), **options}
+            yield SuiteSource(name, seed, tuple(options.items()))
+        for target in self.targets:
+            yield TargetSource(target, self.folder, seed, self.space, self.objectives)

@@ -77,6 +77,7 @@ class ExpectedImprovement:
         gp: fitted to standardised losses.
         pending: `(p, d)` rows whose values are not known yet.
         noisy: how many of the best known rows have an uncertain value.
+        exploration: factor of the standard deviations; below 1 it stays nearer to what is known.
         rng: for the draws.
 
     Reference: Letham et al., 2019, "Constrained Bayesian optimization with noisy experiments",
@@ -89,12 +90,14 @@ class ExpectedImprovement:
         pending: NDArray[np.float64],
         *,
         noisy: int = 0,
+        exploration: float = 1.0,
         rng: np.random.Generator,
     ) -> None:
         at_data = gp.y if not noisy else gp.predict(gp.x)[0]
         uncertain = np.concatenate([gp.x[np.argsort(at_data)[:noisy]], pending])
         self.gp = gp
         self._values = gp.y[None, :]
+        self._exploration = exploration
         self.best = np.array([[at_data.min()]])
         if len(uncertain):
             mean, cov = gp.joint(uncertain)
@@ -109,7 +112,7 @@ class ExpectedImprovement:
     def __call__(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return `(m,)` logarithms of the expected improvement of rows."""
         mean, var = self.process.predict_many(x, self._values)
-        sd = np.sqrt(var)
+        sd = self._exploration * np.sqrt(var)
         scores = log_improvement((self.best - mean) / sd) + np.log(sd)
         return np.asarray(logsumexp(scores, axis=0) - np.log(len(scores)))
 
@@ -122,7 +125,7 @@ class ExpectedImprovement:
         self, model: Predicts, x: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         mean, var, back = model.predict(x)
-        sd = np.sqrt(var)
+        sd = self._exploration * np.sqrt(var)
         z = (self.best - mean) / sd
         log_h = log_improvement(z)
         scores = log_h + np.log(sd)
@@ -130,7 +133,9 @@ class ExpectedImprovement:
         share = np.exp(scores - total)
         to_mean = -share * np.exp(log_ndtr(z) - log_h) / sd
         to_sd = np.sum(share * np.exp(_log_density(z) - log_h), axis=0) / sd
-        return total - np.log(len(scores)), back(to_mean, to_sd / (2.0 * sd))
+        return total - np.log(len(scores)), back(
+            to_mean, to_sd * self._exploration**2 / (2.0 * sd)
+        )
 
 
 def _draws(

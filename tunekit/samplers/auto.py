@@ -7,20 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tunekit.errors import InvalidArgument, MissingExtra, SpaceExhausted
-from tunekit.samplers.base import Sampler, StudyView
+from tunekit.samplers.base import StudyView
+from tunekit.samplers.bayesian import BayesianSampler
 from tunekit.samplers.grid import Grid, GridSampler
 from tunekit.samplers.optuna_bridge import OptunaSampler
-from tunekit.samplers.sobol import SobolSampler
-from tunekit.trial import Proposal, TrialState
+from tunekit.trial import Proposal
 
 SMALL = 32
 """Combinations up to which a discrete space is searched completely without a known budget."""
-
-N_START = 10
-"""Trials with a result that a model needs; until then Sobol points cover the space."""
-
-N_START_TREE = 16
-"""The same for a space with branches: seen once or twice, a good branch is dropped too early."""
 
 LARGE_BUDGET = 1000
 """Trials from which a genetic algorithm is worth its generations on several objectives."""
@@ -47,27 +41,26 @@ class AutoSampler:
             )
         self.budget = budget
         self._grid = GridSampler()
-        self._sobol = SobolSampler()
-        self._learners: dict[str, Sampler] = {}
+        self._bayesian = BayesianSampler()
+        self._bred = OptunaSampler("nsgaii")
 
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
         """Return one proposal for each trial number.
 
-        In this order: the whole grid of a small discrete space; the default configuration;
-        Sobol points until enough trials have ended; then a model (Optuna's TPE, or NSGA-II for
-        several objectives and a large budget), or more Sobol points where Optuna is missing.
+        The whole grid of a small discrete space; a genetic algorithm for several objectives and
+        a large budget; else a model, which begins with the default configuration.
 
         Raises:
             InvalidSpace: no point was found that satisfies the constraints of the space.
         """
         found: dict[int, Proposal] = {}
         for number in numbers:
-            proposal = self._from_grid(view, number) or self._default(view, number)
+            proposal = self._from_grid(view, number)
             if proposal is not None:
                 found[number] = proposal
         rest = [k for k in numbers if k not in found]
         if rest:
-            found.update(zip(rest, self._explore(view, rest), strict=True))
+            found.update(zip(rest, self._learn(view, rest), strict=True))
         return [found[k] for k in numbers]
 
     def _from_grid(self, view: StudyView, number: int) -> Proposal | None:
@@ -80,36 +73,20 @@ class AutoSampler:
             return None
         return _because(proposal, f"the space has {size:.0f} points, so all are tried")
 
-    def _default(self, view: StudyView, number: int) -> Proposal | None:
-        point = view.space.default()
-        if number != 0 or number in view.fixed or view.space.violated(point):
-            return None
-        return Proposal(point, self.name, "auto: the default configuration comes first")
-
-    def _explore(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
-        useful = (TrialState.COMPLETE, TrialState.STOPPED)
-        n_ended = sum(t.state in useful for t in view.history)
-        n_start = N_START_TREE if any(p.conditions for p in view.space) else N_START
-        if n_ended < n_start:
-            why = f"Sobol points until {n_start} trials have a result ({n_ended} have)"
-            return [_because(p, why) for p in self._sobol.suggest(view, numbers)]
-        name = "tpe"
-        why = f"a model learns from {n_ended} results"
-        if len(view.objectives) > 1 and (self.budget or 0) >= LARGE_BUDGET:
-            name = "nsgaii"
-            why = f"{len(view.objectives)} objectives and a budget of {self.budget} trials"
-        try:
-            return [_because(p, why) for p in self._learner(name).suggest(view, numbers)]
-        except MissingExtra as error:
-            why = f"more Sobol points; to learn from the results, {error.message}"
-            return [_because(p, why) for p in self._sobol.suggest(view, numbers)]
-
-    def _learner(self, name: str) -> Sampler:
-        if name not in self._learners:
-            # The start is over when a learner is asked; it shall not draw at random once more.
-            options = {"n_startup_trials": N_START} if name == "tpe" else {}
-            self._learners[name] = OptunaSampler(name, **options)
-        return self._learners[name]
+    def _learn(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
+        n = len(view.objectives)
+        if n > 1 and (self.budget or 0) >= LARGE_BUDGET:
+            try:
+                proposals = self._bred.suggest(view, numbers)
+            except MissingExtra as error:
+                why = f"a model instead of a genetic algorithm, which needs more: {error.message}"
+            else:
+                why = f"{n} objectives and a budget of {self.budget} trials"
+                return [_because(p, why) for p in proposals]
+        else:
+            branches = any(p.conditions for p in view.space)
+            why = f"a model of {'the whole tree' if branches else 'the space'} learns most a trial"
+        return [_because(p, why) for p in self._bayesian.suggest(view, numbers)]
 
 
 def grid_size(view: StudyView) -> float:

@@ -40,6 +40,11 @@ N_UNCERTAIN = 10
 """How many of the best trials then have their values drawn."""
 
 
+CAUTION = 0.6
+"""Exploration in a space with branches: every further block adds variance to the prior, and the
+expected improvement would run after the deepest branches as long as they are unknown."""
+
+
 class BayesianSampler:
     """Proposes the point of the largest expected improvement under a model of the tree.
 
@@ -214,7 +219,6 @@ class _Model:
     gp: TreeGP
     how: str
     feasible: list[Feasible]
-    metric: str
     prior: PriorTerm | None = None
     sources: tuple[tuple[float, Source], ...] = ()
 
@@ -222,9 +226,10 @@ class _Model:
         noise = np.exp(self.gp.parameters.noise)
         noisy = N_UNCERTAIN if noise > NOISY else 0
         terms: list[Term] = [*self.feasible, *([self.prior] if self.prior else [])]
+        exploration = CAUTION if len(self.structure) > 1 else 1.0
         others = [(weight, s.gp) for weight, s in self.sources]
         kind = partial(BlendedImprovement, others=others) if others else ExpectedImprovement
-        improvement = kind(self.gp, pending, noisy=noisy, rng=rng)
+        improvement = kind(self.gp, pending, noisy=noisy, exploration=exploration, rng=rng)
         return FeasibleImprovement(improvement, terms)
 
     def explained(self, row: NDArray[np.float64], value: float) -> tuple[dict[str, Any], str]:
@@ -301,7 +306,6 @@ def _learnt(view: StudyView, data: Observed, rows: TrialRows) -> _Model:
         gp,
         how,
         conditions(view, structure, data, rows),
-        view.objectives[0].metric,
     )
 
 

@@ -79,6 +79,7 @@ class BlendedImprovement(ExpectedImprovement):
         pending: `(p, d)` rows whose values are not known yet.
         others: (weight, process) of earlier studies; `gp` has the rest of the weight.
         noisy: how many of the best known rows have an uncertain value.
+        exploration: factor of the standard deviations.
         rng: for the draws.
     """
 
@@ -89,9 +90,10 @@ class BlendedImprovement(ExpectedImprovement):
         *,
         others: Sequence[tuple[float, TreeGP]],
         noisy: int = 0,
+        exploration: float = 1.0,
         rng: np.random.Generator,
     ) -> None:
-        super().__init__(gp, pending, noisy=noisy, rng=rng)
+        super().__init__(gp, pending, noisy=noisy, exploration=exploration, rng=rng)
         kept = tuple((w, other) for w, other in others if w > 0)
         weight = 1.0 - sum(w for w, _ in kept)
         known = self._values.copy()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections import defaultdict
 from typing import Any
@@ -27,7 +26,6 @@ class AxPeer:
         import torch
         from ax.api.client import Client
 
-        logging.getLogger("ax").setLevel(logging.ERROR)
         torch.manual_seed(setting.seed)
         self._union = Union(space)
         self._names = {f"x{i}": dim.name for i, dim in enumerate(self._union.dims)}
