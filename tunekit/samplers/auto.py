@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tunekit.errors import InvalidArgument, MissingExtra, SpaceExhausted
-from tunekit.samplers.base import StudyView
+from tunekit.samplers.base import Sampler, StudyView
 from tunekit.samplers.bayesian import BayesianSampler
 from tunekit.samplers.grid import Grid, GridSampler
 from tunekit.samplers.optuna_bridge import OptunaSampler
@@ -42,7 +42,7 @@ class AutoSampler:
         self.budget = budget
         self._grid = GridSampler()
         self._bayesian = BayesianSampler()
-        self._bred = OptunaSampler("nsgaii")
+        self._bred: Sampler | None = None
 
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
         """Return one proposal for each trial number.
@@ -77,6 +77,7 @@ class AutoSampler:
         n = len(view.objectives)
         if n > 1 and (self.budget or 0) >= LARGE_BUDGET:
             try:
+                self._bred = self._bred or OptunaSampler("nsgaii")
                 proposals = self._bred.suggest(view, numbers)
             except MissingExtra as error:
                 why = f"a model instead of a genetic algorithm, which needs more: {error.message}"
