@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shlex
+import signal
+import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -156,6 +159,7 @@ def bench(
         keep_params=params,
         n_pool=pool_size,
     )
+    _leave_on_sigterm()
     outcome = run(plan, out, jobs=jobs, pools=pools, listen=_say_progress)
     report = Report(plan, outcome, _command_line(ctx), left_out)
     raise typer.Exit(_conclude(report, out, ListFormat.JSON if json else form))
@@ -215,6 +219,12 @@ def _command_line(ctx: typer.Context) -> str:
             flag = max(parameter.opts, key=len)
             words += [flag] if each is True else [flag, str(each)]
     return shlex.join(words)
+
+
+def _leave_on_sigterm() -> None:
+    """Let SIGTERM unwind this process, so that it ends its workers as Ctrl-C does."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 def _say_progress(what: str, n: int, total: int) -> None:
