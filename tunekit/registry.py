@@ -20,6 +20,7 @@ _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
     "sampler": {
         "auto": ("tunekit.samplers.auto:AutoSampler", {}),
         "bayesian": ("tunekit.samplers.bayesian:BayesianSampler", {}),
+        "racing": ("tunekit.samplers.racing:RacingSampler", {}),
         "random": ("tunekit.samplers.random:RandomSampler", {}),
         "sobol": ("tunekit.samplers.sobol:SobolSampler", {}),
         "mcts": ("tunekit.samplers.mcts.variants:mcts_sampler", {}),

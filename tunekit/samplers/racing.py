@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -28,6 +29,9 @@ from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
 from tunekit.trial import Proposal, TrialRecord, TrialState
 
+N_START = 8
+"""Configurations before the first repeat, where no budget is known."""
+
 NEAR = 0.01
 """Places in `[0, 1]` that two points may differ by, in each parameter, to be near duplicates."""
 
@@ -50,7 +54,10 @@ class RacingSampler:
         options: keyword arguments of a sampler that is given by its short name.
         n_blocks: how many blocks there are, such as the folds; `None` for no end of them.
         share: the largest share of trials that are repeats, from 0 to below 1.
-        n_start: configurations with a result before the first repeat; 2 or more.
+        n_start: configurations with a result before the first repeat; 2 or more. Where it is
+            not given: 8, or with a budget what leaves the repeats for its end, where they are
+            spent on the best of all.
+        budget: how many trials the study is meant to have, if that is known.
         alpha: the probability that a configuration as good as the leader is ever eliminated.
         test: "t" for the paired t-test, "wilcoxon" for the signed-rank test.
         min_blocks: blocks in common from which a configuration can be eliminated; 3 for "t"
@@ -71,8 +78,9 @@ class RacingSampler:
         sampler: str | Sampler = "auto",
         options: Mapping[str, Any] | None = None,
         n_blocks: int | None = None,
-        share: float = 0.5,
-        n_start: int = 8,
+        share: float = 0.25,
+        n_start: int | None = None,
+        budget: int | None = None,
         alpha: float = 0.05,
         test: Test = "t",
         min_blocks: int | None = None,
@@ -82,6 +90,7 @@ class RacingSampler:
         least = LEAST[test]
         _whole("n_blocks", n_blocks, 2)
         _whole("n_start", n_start, 2)
+        _whole("budget", budget, 2)
         _whole("min_blocks", min_blocks, least)
         _fraction("share", share, is_zero_fine=True)
         _fraction("alpha", alpha, is_zero_fine=False)
@@ -97,6 +106,8 @@ class RacingSampler:
             )
         self.inner = cast(Sampler, sampler)
         self.share = share
+        if n_start is None:
+            n_start = N_START if budget is None else max(2, math.ceil((1.0 - share) * budget))
         self.n_start = n_start
         self.rules = Rules(n_blocks, alpha, test, min_blocks or least)
 
