@@ -49,6 +49,7 @@ PUBLIC = {
     "__version__",
     "load_space",
     "load_study",
+    "offline",
     "study",
 }
 

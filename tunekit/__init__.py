@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tunekit.api import load_study, study
     from tunekit.errors import TrialStopped, TunekitError
     from tunekit.executors.handle import Trial
+    from tunekit.recorded.propose import offline
     from tunekit.samplers.base import Sampler
     from tunekit.spaces import Categorical, Float, Int, Repeat, Space, When
     from tunekit.spaces.catalogue import load_space
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "study": "tunekit.api",
     "load_study": "tunekit.api",
+    "offline": "tunekit.recorded.propose",
     "Study": "tunekit.studies",
     "Trial": "tunekit.executors.handle",
     "Space": "tunekit.spaces",
@@ -58,6 +60,7 @@ __all__ = [
     "__version__",
     "load_space",
     "load_study",
+    "offline",
     "study",
 ]
 

@@ -1,0 +1,1 @@
+"""Recorded results: proposals from a fixed table, without a further trial."""

@@ -1,0 +1,75 @@
+"""Candidates: climb from the best rows, no further from the data than a bound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from tunekit.recorded.models import Model
+from tunekit.spaces import Constant, Parameter, Params, Scalar, Space, walk
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+Distance: TypeAlias = "Callable[[Floats], Floats]"
+
+STEPS = 60
+FIRST_STEP = 0.1
+"""The longest way that a parameter goes in the first step, in shares of its range."""
+
+
+def climb(
+    model: Model, x: Floats, *, caution: float, distance: Distance, limits: Floats
+) -> Floats:
+    """Return `(m, d)` rows with a better cautious prediction than those they come from.
+
+    Each row goes down the slope of `mean + caution * sd` in its active numbers. A step that
+    leaves `[0, 1]` is cut, one that leads further from the data than the row's limit, or to no
+    better value, is taken back and halved.
+
+    Reference: Dao et al., 2024, arXiv 2503.04242, section 5 (ascent from the best rows); the
+    bound and the caution are ours.
+    """
+    x = x.copy()
+    step = np.full(len(x), FIRST_STEP)
+    look = model.cautious(x, caution=caution)
+    value, slope = look(x)
+    for _ in range(STEPS):
+        way = np.nan_to_num(slope)
+        longest = np.max(np.abs(way), axis=1, initial=0.0)
+        way = way / np.where(longest > 0.0, longest, 1.0)[:, None]
+        new = np.clip(x - step[:, None] * way, 0.0, 1.0)
+        new_value, new_slope = look(new)
+        good = (new_value < value) & (distance(new) <= limits)
+        x[good], value[good], slope[good] = new[good], new_value[good], new_slope[good]
+        step = np.where(good, step, step / 2.0)
+    return x
+
+
+def mutated(
+    space: Space, points: Sequence[Params], rng: np.random.Generator, *, n: int
+) -> list[Params]:
+    """Return `n` points that differ from one of the given in one parameter and what it opens."""
+    free = [p.path for p in space if not isinstance(p.domain, Constant)]
+    found = []
+    for i in range(n if free else 0):
+        point = points[i % len(points)]
+        active = [path for path in free if path in point]
+        changed = active[int(rng.integers(len(active)))]
+        found.append(walk(space, _keeping_all_but(changed, point, rng)))
+    return found
+
+
+def _keeping_all_but(
+    changed: str, point: Params, rng: np.random.Generator
+) -> Callable[[Parameter, Mapping[str, Scalar]], Scalar]:
+    def pick(p: Parameter, _: Mapping[str, Scalar]) -> Scalar:
+        if p.path in point and p.path != changed:
+            return point[p.path]
+        return p.domain.from_unit(rng.random())
+
+    return pick

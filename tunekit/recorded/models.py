@@ -1,0 +1,114 @@
+"""The models of a table: mean, uncertainty and slope of the loss at encoded rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+import numpy as np
+
+from tunekit.errors import MissingExtra
+from tunekit.recorded.features import Features
+from tunekit.samplers.fitting import fitted
+from tunekit.samplers.tree_model import structure_of
+from tunekit.spaces.encode import Encoder
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tunekit_surrogates.ignite import Ensemble
+    from tunekit_surrogates.tree_gp import TreeGP
+
+    Floats = NDArray[np.float64]
+
+FEW = 500
+"""Rows below which a Gaussian process is the default."""
+
+
+Look: TypeAlias = "Callable[[Floats], tuple[Floats, Floats]]"
+"""Given `(n, d)` rows, returns `(n,)` means plus so many standard deviations, and the slopes
+`(n, d)` of these. The rows may move, but each stays in its branch."""
+
+
+class Model(Protocol):
+    """A model of the loss; rows are `(n, d)` encoded points, NaN where inactive."""
+
+    @property
+    def name(self) -> str:
+        """Return what it is, with its article."""
+        ...
+
+    def predict(self, x: Floats) -> tuple[Floats, Floats]:
+        """Return `(n,)` means and standard deviations of the loss."""
+        ...
+
+    def cautious(self, x: Floats, *, caution: float) -> Look:
+        """Return what looks at rows in the branches of these; see `Look`."""
+        ...
+
+
+def gaussian_process(x: Floats, losses: Floats, encoder: Encoder) -> Model:
+    """Return a Gaussian process over the tree of the space."""
+    centre, scale = float(np.mean(losses)), float(np.std(losses)) or 1.0
+    gp, _ = fitted(structure_of(encoder), x, (losses - centre) / scale)
+    mean, var = gp.leave_one_out()
+    errors = (gp.y - mean) ** 2 / var
+    # Where it knows less than it believes, it believes less.
+    return _Process(gp, centre, scale, max(1.0, float(np.sqrt(np.mean(errors)))))
+
+
+def networks(x: Floats, losses: Floats, encoder: Encoder, *, seed: int) -> Model:
+    """Return an ensemble of networks under IGNITE's constraint on their sharpness.
+
+    Raises:
+        MissingExtra: PyTorch is not installed.
+    """
+    try:
+        from tunekit_surrogates.ignite import fit
+    except ImportError:
+        raise MissingExtra("bayesian", "The model of a large table") from None
+    features = Features(encoder)
+    return _Networks(features, fit(features.of(x), losses, seed=seed))
+
+
+@dataclass(frozen=True)
+class _Process:
+    gp: TreeGP
+    centre: float
+    scale: float
+    spread: float
+    name: str = "a Gaussian process"
+
+    def predict(self, x: Floats) -> tuple[Floats, Floats]:
+        mean, var = self.gp.predict(x)
+        return self.centre + self.scale * mean, self.scale * self.spread * np.sqrt(var)
+
+    def cautious(self, x: Floats, *, caution: float) -> Look:
+        climber = self.gp.climber(x, self.gp.y[None, :])
+        weight = caution * self.spread
+
+        def look(at: Floats) -> tuple[Floats, Floats]:
+            means, var, back = climber.predict(at)
+            sd = np.sqrt(var)
+            slope = back(np.ones((1, len(at))), weight * 0.5 / sd)
+            return self.centre + self.scale * (means[0] + weight * sd), self.scale * slope
+
+        return look
+
+
+@dataclass(frozen=True)
+class _Networks:
+    features: Features
+    ensemble: Ensemble
+    name: str = "an ensemble of networks"
+
+    def predict(self, x: Floats) -> tuple[Floats, Floats]:
+        return self.ensemble.predict(self.features.of(x))
+
+    def cautious(self, x: Floats, *, caution: float) -> Look:
+        def look(at: Floats) -> tuple[Floats, Floats]:
+            value, slope = self.ensemble.cautious(self.features.of(at), caution=caution)
+            return value, self.features.slope(slope, at)
+
+        return look

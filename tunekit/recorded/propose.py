@@ -1,0 +1,200 @@
+"""`tunekit.offline`: what to try, from recorded results alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+
+from tunekit.errors import InvalidArgument
+from tunekit.recorded import models
+from tunekit.recorded.ascent import climb, mutated
+from tunekit.recorded.features import Features
+from tunekit.recorded.models import Model
+from tunekit.recorded.risk import Risk, outside
+from tunekit.recorded.table import Data, Table, read
+from tunekit.replicates import key_of
+from tunekit.samplers.base import stream
+from tunekit.spaces import Params, Space
+from tunekit.spaces.encode import Encoder
+from tunekit.trial import Direction, Proposal
+from tunekit_surrogates.density import Density
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+Kind: TypeAlias = Literal["auto", "gp", "ignite"]
+
+N_STARTS = 64
+"""Best rows that the search starts from."""
+
+N_MUTATED = 192
+
+SHARES = (0.5, 0.9, 0.98)
+"""Shares of the rows whose nearest others are as close as a proposal has to be to its own: the
+search is made within each of these bounds, for proposals of different risk."""
+
+
+def offline(
+    data: Data,
+    space: Space | None = None,
+    *,
+    objective: str | Mapping[str, Direction] | None = None,
+    n: int = 8,
+    model: Kind = "auto",
+    caution: float = 1.0,
+    seed: int = 0,
+) -> list[Proposal]:
+    """Return points that should be better than the best of a fixed table, the best first.
+
+    Nothing is run. A model of the table is climbed from its best rows, on the cautious side of
+    what it predicts and not far from the data. Each proposal says its risk: in
+    `evidence["risk"]` ("low", "medium" or "high") with the numbers behind it. Some are of lower
+    risk than others on purpose. `study.enqueue_trial(proposal.params)` tries one.
+
+    Args:
+        data: a DataFrame, a list of mappings (one a row), or a study. Columns are named by the
+            parameters, with or without `params.` in front; an empty cell (NaN, `None`) is an
+            inactive parameter.
+        space: of the parameters; the study's own where it is not given.
+        objective: the column of the result, as `"error"` (less is better) or
+            `{"accuracy": "maximize"}`; "value", or the study's own, where it is not given.
+        n: how many proposals, from 1; fewer come back where there are not so many.
+        model: "gp" is a Gaussian process, "ignite" an ensemble of networks whose sharpness is
+            bounded; "auto" takes the process below 500 rows.
+        caution: how many standard deviations a prediction is taken for worse than it is; 0 or
+            more.
+        seed: of the search and of the networks.
+
+    Raises:
+        InvalidArgument: fewer than 10 different points, a missing column, a result that is not
+            finite, or an argument outside its range.
+        InvalidParams: a row with a value outside the space.
+        MissingExtra: "ignite" without PyTorch.
+
+    Reference: Dao, Nguyen, Doppa and Hoang, 2024, "Incorporating surrogate gradient norm to
+    improve offline optimization techniques", arXiv 2503.04242.
+    """
+    _check(n, model, caution, seed)
+    table = read(data, space, objective)
+    encoder = Encoder(table.space)
+    rows = encoder.encode(table.points)
+    kind = model if model != "auto" else "gp" if len(rows) < models.FEW else "ignite"
+    fitted = (
+        models.gaussian_process(rows, table.losses, encoder)
+        if kind == "gp"
+        else models.networks(rows, table.losses, encoder, seed=seed)
+    )
+    search = _Search(table, encoder, rows, fitted, caution)
+    return search.best(search.candidates(stream(seed, 0)), n)
+
+
+class _Search:
+    """The search of one table under one model."""
+
+    def __init__(
+        self, table: Table, encoder: Encoder, rows: Floats, model: Model, caution: float
+    ) -> None:
+        self.table = table
+        self.encoder = encoder
+        self.rows = rows
+        self.model = model
+        self.caution = caution
+        self.features = Features(encoder)
+        self.density = Density(self.features.of(rows))
+
+    def distance(self, x: Floats) -> Floats:
+        return self.density.distance(self.features.of(x))
+
+    def candidates(self, rng: np.random.Generator) -> list[Params]:
+        """Return valid points that are not in the table, within the bound, in no order."""
+        order = np.argsort(self.table.losses, kind="stable")[:N_STARTS]
+        best = [self.table.points[i] for i in order]
+        starts = [*best, *mutated(self.table.space, best, rng, n=N_MUTATED)]
+        x = self.encoder.encode(starts)
+        found: list[Params] = []
+        for share in SHARES:
+            limit = self.density.limit(share)
+            inside = x[self.distance(x) <= limit]
+            if len(inside):
+                limits = np.full(len(inside), limit)
+                found += self.encoder.decode(self._climb(inside, limits))
+        known = {key_of(point) for point in self.table.points}
+        fresh = {key_of(p): p for p in found if not self.table.space.violated(p)}
+        return [point for key, point in fresh.items() if key not in known]
+
+    def _climb(self, x: Floats, limits: Floats) -> Floats:
+        return climb(self.model, x, caution=self.caution, distance=self.distance, limits=limits)
+
+    def best(self, points: Sequence[Params], n: int) -> list[Proposal]:
+        """Return the `n` best that differ from each other, as proposals."""
+        if not points:
+            return []
+        x = self.encoder.encode(points)
+        mean, sd = self.model.predict(x)
+        place = self.features.of(x)
+        apart = self.density.limit(0.5) / 2
+        order = np.argsort(mean + self.caution * sd, kind="stable").tolist()
+        picked: list[int] = []
+        for i in order:
+            near = np.linalg.norm(place[picked] - place[i], axis=1) if picked else np.ones(1)
+            if len(picked) < n and np.min(near) >= apart:
+                picked.append(i)
+        risks = self._risks(x[picked], sd[picked])
+        return [
+            self._proposal(points[i], float(mean[i]), float(sd[i]), risk)
+            for i, risk in zip(picked, risks, strict=True)
+        ]
+
+    def _risks(self, x: Floats, sd: Floats) -> list[Risk]:
+        distance = self.distance(x)
+        rarity = self.density.rank(distance)
+        spread = float(np.std(self.table.losses)) or 1.0
+        beyond = outside(x, self.rows)
+        paths = [column.path for column in self.encoder.columns]
+        return [
+            Risk(
+                float(distance[i]),
+                float(rarity[i]),
+                float(sd[i]) / spread,
+                {p: float(v) for p, v in zip(paths, beyond[i], strict=True) if v > 0.0},
+            )
+            for i in range(len(x))
+        ]
+
+    def _proposal(self, point: Params, mean: float, sd: float, risk: Risk) -> Proposal:
+        sign = self.table.objective.loss(1.0)
+        best = int(np.argmin(self.table.losses))
+        evidence = {
+            "risk": risk.label,
+            "predicted": sign * mean,
+            "sd": sd,
+            "cautious": sign * (mean + self.caution * sd),
+            "best_recorded": sign * float(self.table.losses[best]),
+            "best_row": self.table.rows[best],
+            "distance": risk.distance,
+            "rarity": risk.rarity,
+            "uncertainty": risk.uncertainty,
+            "outside": risk.outside,
+        }
+        metric = self.table.objective.metric
+        reason = (
+            f"offline, {risk.label} risk: {self.model.name} predicts {metric} = {sign * mean:.4g} "
+            f"+- {sd:.2g}; the best of {len(self.rows)} recorded points has "
+            f"{evidence['best_recorded']:.4g}"
+        )
+        return Proposal(point, "offline", reason, evidence)
+
+
+def _check(n: object, model: object, caution: object, seed: object) -> None:
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise InvalidArgument(f"offline: n={n!r}, expected a whole number of 1 or more.")
+    if model not in ("auto", "gp", "ignite"):
+        raise InvalidArgument(f'offline: model={model!r}, expected "auto", "gp" or "ignite".')
+    if isinstance(caution, bool) or not isinstance(caution, int | float) or not caution >= 0.0:
+        raise InvalidArgument(f"offline: caution={caution!r}, expected a number of 0 or more.")
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise InvalidArgument(f"offline: seed={seed!r}, expected a whole number.")
