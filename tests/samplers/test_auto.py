@@ -32,10 +32,14 @@ def test_every_proposal_says_who_and_why_in_one_line():
             assert "\n" not in proposal.reason
 
 
-def test_pending_and_failed_trials_do_not_end_the_start():
-    for state in (TrialState.RUNNING, TrialState.FAILED):
-        view = view_of(FLAT, random_trials(FLAT, 30, state))
-        assert "covers the branches" in AutoSampler().suggest(view, [30])[0].reason
+def test_pending_trials_do_not_end_the_start():
+    view = view_of(FLAT, random_trials(FLAT, 30, TrialState.RUNNING))
+    assert "covers the branches" in AutoSampler().suggest(view, [30])[0].reason
+
+
+def test_when_all_trials_have_failed_it_looks_for_one_that_works():
+    view = view_of(FLAT, random_trials(FLAT, 30, TrialState.FAILED))
+    assert "no trial is feasible yet" in AutoSampler().suggest(view, [30])[0].reason
 
 
 def test_a_small_discrete_space_is_searched_completely_then_goes_on():

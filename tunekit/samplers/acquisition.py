@@ -27,14 +27,15 @@ def log_improvement(z: NDArray[np.float64]) -> NDArray[np.float64]:
     # phi + z Phi = phi (1 - |z| sqrt(pi/2) erfcx(|z|/sqrt 2)), which tends to phi / z^2.
     ratio = np.sqrt(np.pi / 2) * erfcx(-far / np.sqrt(2.0)) * -far
     rest = np.where(far > -1e4, np.log1p(-np.minimum(ratio, 1.0 - 1e-16)), -2.0 * np.log(-far))
-    return np.asarray(np.where(z > -1.0, direct, _log_density(far) + rest))
+    return np.asarray(np.where(z > -1.0, direct, log_density(far) + rest))
 
 
 def _density(z: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(np.exp(_log_density(z)))
+    return np.asarray(np.exp(log_density(z)))
 
 
-def _log_density(z: NDArray[np.float64]) -> NDArray[np.float64]:
+def log_density(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the logarithms of the standard normal density."""
     return np.asarray(-0.5 * z * z - 0.5 * np.log(2 * np.pi))
 
 
@@ -78,6 +79,8 @@ class ExpectedImprovement:
         pending: `(p, d)` rows whose values are not known yet.
         noisy: how many of the best known rows have an uncertain value.
         exploration: factor of the standard deviations; below 1 it stays nearer to what is known.
+        counts: `(n + p,)` which known and pending rows may be the best: the feasible ones; at
+            least one known row.
         rng: for the draws.
 
     Reference: Letham et al., 2019, "Constrained Bayesian optimization with noisy experiments",
@@ -91,22 +94,27 @@ class ExpectedImprovement:
         *,
         noisy: int = 0,
         exploration: float = 1.0,
+        counts: NDArray[np.bool_] | None = None,
         rng: np.random.Generator,
     ) -> None:
-        at_data = gp.y if not noisy else gp.predict(gp.x)[0]
-        uncertain = np.concatenate([gp.x[np.argsort(at_data)[:noisy]], pending])
+        n, n_pending = len(gp.y), len(pending)
+        counts = np.ones(n + n_pending, dtype=bool) if counts is None else counts
+        at_data = np.where(counts[:n], gp.predict(gp.x)[0] if noisy else gp.y, np.inf)
+        drawn = np.argsort(at_data)[: min(noisy, int(counts[:n].sum()))]
+        uncertain = np.concatenate([gp.x[drawn], pending])
         self.gp = gp
         self._values = gp.y[None, :]
         self._exploration = exploration
         self.best = np.array([[at_data.min()]])
         if len(uncertain):
             mean, cov = gp.joint(uncertain)
-            draws = _draws(mean, cov, rng)
+            draws = joint_draws(mean, cov, rng, N_FANTASIES)
             self.gp = gp.with_data(uncertain, mean, noise=0.0)
             known = np.broadcast_to(gp.y, (len(draws), len(gp.y)))
             self._values = np.concatenate([known, draws], axis=1)
-            floor = np.inf if noisy else at_data.min()
-            self.best = np.minimum(draws.min(axis=1), floor)[:, None]
+            floor = np.inf if len(drawn) else at_data.min()
+            best = np.concatenate([np.ones(len(drawn), dtype=bool), counts[n:]])
+            self.best = draws.min(axis=1, where=best, initial=floor)[:, None]
         self.process: Process = self.gp
 
     def __call__(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -132,18 +140,18 @@ class ExpectedImprovement:
         total = logsumexp(scores, axis=0)
         share = np.exp(scores - total)
         to_mean = -share * np.exp(log_ndtr(z) - log_h) / sd
-        to_sd = np.sum(share * np.exp(_log_density(z) - log_h), axis=0) / sd
+        to_sd = np.sum(share * np.exp(log_density(z) - log_h), axis=0) / sd
         return total - np.log(len(scores)), back(
             to_mean, to_sd * self._exploration**2 / (2.0 * sd)
         )
 
 
-def _draws(
-    mean: NDArray[np.float64], cov: NDArray[np.float64], rng: np.random.Generator
+def joint_draws(
+    mean: NDArray[np.float64], cov: NDArray[np.float64], rng: np.random.Generator, n: int
 ) -> NDArray[np.float64]:
-    """Return `(N_FANTASIES, p)` draws of a joint normal."""
+    """Return `(n, p)` draws of a joint normal, for an even `n`."""
     values, vectors = np.linalg.eigh(cov)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
-    half = rng.standard_normal((N_FANTASIES // 2, len(mean)))
+    half = rng.standard_normal((n // 2, len(mean)))
     z = np.concatenate([half, -half])  # antithetic: their mean is exact
     return np.asarray(mean + z @ root.T)

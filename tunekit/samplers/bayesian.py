@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,28 @@ from tunekit.errors import InvalidArgument
 from tunekit.samplers.acquisition import ExpectedImprovement
 from tunekit.samplers.base import StudyView, held, stream
 from tunekit.samplers.blend import BlendedImprovement
-from tunekit.samplers.candidates import Candidates, Climb
+from tunekit.samplers.candidates import Candidates
 from tunekit.samplers.densities import Density
-from tunekit.samplers.feasibility import Feasible, conditions
-from tunekit.samplers.fitting import fitted, key_of, parameters_evidence, warm_start
+from tunekit.samplers.feasibility import (
+    FeasibilityModel,
+    Feasible,
+    FeasibleImprovement,
+    Term,
+    conditions,
+    failed_rows,
+    feasible_evidence,
+    log_feasible,
+)
+from tunekit.samplers.fitting import (
+    MAX_ROWS,
+    chosen_rows,
+    fitted,
+    key_of,
+    parameters_evidence,
+    warm_start,
+)
 from tunekit.samplers.initial_design import default_point, n_initial, stratified_walk
+from tunekit.samplers.objectives import FrontModel, front_model
 from tunekit.samplers.past import past_studies
 from tunekit.samplers.priors import STRENGTH, Priors, PriorTerm
 from tunekit.samplers.search import Search
@@ -116,11 +133,12 @@ class BayesianSampler:
             self._sources = sources_of(self._past, encoder, structure_of(encoder))
         data = observed(view, self._rows)
         pending = [t.params for t in view.history.pending() if t.params is not None]
-        model: _Model | None = None
+        n_failed = len(failed_rows(view, self._rows))
+        model: Model | None = None
         found: list[Proposal] = []
         for number in numbers:
             busy = [*pending, *(p.params for p in found)]
-            proposal = self._start(view, number, data, busy, densities)
+            proposal = self._start(view, number, data, busy, densities, n_failed=n_failed)
             if proposal is None:
                 model = model or self._model(view, data, self._rows, densities)
                 proposal = self._improve(view, number, model, busy)
@@ -139,15 +157,15 @@ class BayesianSampler:
         data: Observed,
         rows: TrialRows,
         densities: Mapping[str, Density],
-    ) -> _Model:
+    ) -> Model:
         learnt = _learnt(view, data, rows)
-        if self._sources:
+        if self._sources and isinstance(learnt, _Model):  # of one objective
             rng = stream(view.seed, (1 << 63) + len(data.trials))  # the number of no trial
             weights = rank_weights(learnt.gp, [s.gp for s in self._sources], rng)[:-1]
             pairs = zip(weights.tolist(), self._sources, strict=True)
             learnt = replace(learnt, sources=tuple(pairs))
         if densities:
-            exponent = self.prior_strength / len(data.trials)
+            exponent = self.prior_strength / max(1, len(data.trials))
             prior = PriorTerm(rows.encoder, densities, exponent=exponent)
             learnt = replace(learnt, prior=prior)
         return learnt
@@ -159,6 +177,8 @@ class BayesianSampler:
         data: Observed,
         busy: Sequence[Params],
         densities: Mapping[str, Density],
+        *,
+        n_failed: int,
     ) -> Proposal | None:
         """Return a point of the initial design while there is too little to learn from."""
         fixed = held(view, number)
@@ -167,8 +187,8 @@ class BayesianSampler:
             if point is not None:
                 return Proposal(point, self.name, "the default configuration comes first")
         n_start = self.n_start or n_initial(view.space)
-        n_known = len(data.trials) + len(busy)
-        if len(data.trials) >= 2 and n_known >= n_start:
+        n_known = len(data.trials) + n_failed + len(busy)
+        if (len(data.trials) >= 2 or n_failed) and n_known >= n_start:
             return None
         ended = [t.params for t in view.history.finished() if t.params is not None]
         if not fixed and self._sources:
@@ -179,8 +199,8 @@ class BayesianSampler:
         rng = stream(view.seed, number)
         point = stratified_walk(view.space, [*ended, *busy], rng, fixed, densities=densities)
         what = "follows the priors and " if densities else ""
-        n = len(data.trials)
-        why = f"{what}covers the branches until {n_start} trials have a result ({n} have)"
+        n = len(data.trials) + n_failed
+        why = f"{what}covers the branches until {n_start} trials have ended ({n} have)"
         return Proposal(point, self.name, why)
 
     def _used(self) -> str:
@@ -188,15 +208,16 @@ class BayesianSampler:
         return f"did well in earlier studies: {', '.join(used)}"
 
     def _improve(
-        self, view: StudyView, number: int, model: _Model, busy: Sequence[Params]
+        self,
+        view: StudyView,
+        number: int,
+        model: Model,
+        busy: Sequence[Params],
     ) -> Proposal:
         rng = stream(view.seed, number)
         candidates = Candidates(model.encoder, held(view, number), rng)
         score = model.score(model.encoder.encode(busy), rng)
-        good = model.data.x[model.order[:N_GOOD]]
-        if model.sources:
-            good = np.concatenate([good, *(s.gp.x[:2] for weight, s in model.sources if weight)])
-        rows, values = Search().ranked(score, candidates, good)
+        rows, values = Search().ranked(score, candidates, model.good)
         best = _first_new(rows, model.encoder.encode(busy), model.data.x)
         point = model.encoder.decode(rows[best : best + 1])[0]
         evidence, why = model.explained(rows[best], float(values[best]))
@@ -215,6 +236,7 @@ class _Model:
     encoder: Encoder
     structure: Structure
     data: Observed
+    y: NDArray[np.float64]
     order: NDArray[np.int64]
     gp: TreeGP
     how: str
@@ -222,14 +244,25 @@ class _Model:
     prior: PriorTerm | None = None
     sources: tuple[tuple[float, Source], ...] = ()
 
+    @property
+    def good(self) -> NDArray[np.float64]:
+        """Return the rows to search around: those of the best trials."""
+        of_sources = [s.gp.x[:2] for weight, s in self.sources if weight]
+        return np.concatenate([self.data.x[self.order[:N_GOOD]], *of_sources])
+
     def score(self, pending: NDArray[np.float64], rng: np.random.Generator) -> FeasibleImprovement:
+        """Return what says how much rows promise while others are pending."""
+        known = self.data.feasible[chosen_rows(self.y, MAX_ROWS)]
+        counts = np.concatenate([known, log_feasible(self.feasible, pending) > np.log(0.5)])
         noise = np.exp(self.gp.parameters.noise)
         noisy = N_UNCERTAIN if noise > NOISY else 0
         terms: list[Term] = [*self.feasible, *([self.prior] if self.prior else [])]
         exploration = CAUTION if len(self.structure) > 1 else 1.0
         others = [(weight, s.gp) for weight, s in self.sources]
         kind = partial(BlendedImprovement, others=others) if others else ExpectedImprovement
-        improvement = kind(self.gp, pending, noisy=noisy, exploration=exploration, rng=rng)
+        improvement = kind(
+            self.gp, pending, noisy=noisy, exploration=exploration, counts=counts, rng=rng
+        )
         return FeasibleImprovement(improvement, terms)
 
     def explained(self, row: NDArray[np.float64], value: float) -> tuple[dict[str, Any], str]:
@@ -241,11 +274,10 @@ class _Model:
             "log_improvement": round(value, 4),
             "mean": round(float(mean[0]), 4),
             "sd": round(float(np.sqrt(var[0])), 4),
-            "best": round(float(self.gp.y.min()), 4),
+            "best": round(float(self.y[self.data.feasible].min()), 4),
         }
-        for f in self.feasible:
-            p = float(np.exp(f.log_probability(row[None])[0]))
-            evidence.setdefault("feasible", {})[f.name] = round(p, 4)
+        if self.feasible:
+            evidence["feasible"] = feasible_evidence(self.feasible, row)
         if self.prior is not None:
             evidence["log_prior"] = round(float(self.prior.log_probability(row[None])[0]), 4)
             evidence["prior_exponent"] = round(self.prior.exponent, 4)
@@ -258,55 +290,27 @@ class _Model:
         return evidence, why
 
 
-class Term(Protocol):
-    """The logarithm of a factor of the score."""
-
-    def log_probability(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return `(m,)` logarithms for rows."""
-        ...
-
-    def climber(self, rows: NDArray[np.float64]) -> Climb:
-        """Return what gives the same, with gradients, in the branches of these rows."""
-        ...
+Model: TypeAlias = _Model | FrontModel | FeasibilityModel
 
 
-class FeasibleImprovement:
-    """The expected improvement times the chance of being feasible and priors, in logarithms."""
-
-    def __init__(self, improvement: ExpectedImprovement, feasible: Sequence[Term]) -> None:
-        self.improvement, self.feasible = improvement, feasible
-
-    def __call__(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return `(m,)` scores of rows."""
-        terms = [f.log_probability(x) for f in self.feasible]
-        return self.improvement(x) + np.sum(terms, axis=0) if terms else self.improvement(x)
-
-    def climber(self, rows: NDArray[np.float64]) -> Climb:
-        """Return what scores rows in the branches of these, with gradients."""
-        climbs = [self.improvement.climber(rows), *(f.climber(rows) for f in self.feasible)]
-
-        def climb(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-            found = [c(x) for c in climbs]
-            return np.sum([v for v, _ in found], axis=0), np.sum([g for _, g in found], axis=0)
-
-        return climb
+def _learnt(view: StudyView, data: Observed, rows: TrialRows) -> Model:
+    """Return what the trials say: of the best, of a front, or only of what is feasible."""
+    if len(data.trials) < 2 or not data.feasible.any():
+        found = conditions(view, structure_of(rows.encoder), data, rows)
+        return FeasibilityModel(rows.encoder, data, found)
+    if len(view.objectives) > 1:
+        return front_model(view, data, rows)
+    return _best_model(view, data, rows)
 
 
-def _learnt(view: StudyView, data: Observed, rows: TrialRows) -> _Model:
+def _best_model(view: StudyView, data: Observed, rows: TrialRows) -> _Model:
     structure = structure_of(rows.encoder)
-    usable = data.feasible if data.feasible.any() else np.ones(len(data.trials), dtype=bool)
     y = standardised(data.losses[:, 0])
     warm = warm_start(data.trials, structure, key_of(structure, "block"))
     gp, how = fitted(structure, data.x, y, warm=warm)
-    return _Model(
-        rows.encoder,
-        structure,
-        data,
-        np.lexsort((y, ~usable)),
-        gp,
-        how,
-        conditions(view, structure, data, rows),
-    )
+    order = np.lexsort((y, ~data.feasible))
+    found = conditions(view, structure, data, rows)
+    return _Model(rows.encoder, structure, data, y, order, gp, how, found)
 
 
 def _first_new(

@@ -80,6 +80,7 @@ class BlendedImprovement(ExpectedImprovement):
         others: (weight, process) of earlier studies; `gp` has the rest of the weight.
         noisy: how many of the best known rows have an uncertain value.
         exploration: factor of the standard deviations.
+        counts: `(n + p,)` which known and pending rows may be the best.
         rng: for the draws.
     """
 
@@ -91,9 +92,10 @@ class BlendedImprovement(ExpectedImprovement):
         others: Sequence[tuple[float, TreeGP]],
         noisy: int = 0,
         exploration: float = 1.0,
+        counts: NDArray[np.bool_] | None = None,
         rng: np.random.Generator,
     ) -> None:
-        super().__init__(gp, pending, noisy=noisy, exploration=exploration, rng=rng)
+        super().__init__(gp, pending, noisy=noisy, exploration=exploration, counts=counts, rng=rng)
         kept = tuple((w, other) for w, other in others if w > 0)
         weight = 1.0 - sum(w for w, _ in kept)
         known = self._values.copy()
@@ -103,5 +105,9 @@ class BlendedImprovement(ExpectedImprovement):
         known *= weight
         for w, other in kept:
             known += w * other.predict(self.gp.x)[0]
-        self.best = known.min(axis=1, keepdims=True)
+        n, n_drawn = len(gp.y), known.shape[1] - len(gp.y) - len(pending)
+        if counts is None:
+            counts = np.ones(n + len(pending), dtype=bool)
+        may_be_best = np.concatenate([counts[:n], np.ones(n_drawn, dtype=bool), counts[n:]])
+        self.best = known[:, may_be_best].min(axis=1, keepdims=True)
         self.process = Blend(self.gp, weight, kept)

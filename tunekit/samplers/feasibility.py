@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +14,15 @@ from scipy.special import log_ndtr
 from tunekit.samplers.base import StudyView
 from tunekit.samplers.candidates import Climb
 from tunekit.samplers.fitting import fitted
+from tunekit.samplers.search import Score
 from tunekit.samplers.tree_model import Observed, TrialRows
+from tunekit.spaces.encode import Encoder
 from tunekit.trial import TrialState
 from tunekit_surrogates.blocks import Structure
 from tunekit_surrogates.tree_gp import Climber, TreeGP
+
+N_GOOD = 8
+"""Trials with the least violation that are mutated while none is feasible."""
 
 FAR = 3.0
 """Margins of a constraint are cut at so many times their typical size."""
@@ -50,9 +57,104 @@ class Feasible:
         hazard = np.exp(-0.5 * z * z - 0.5 * math.log(2 * math.pi) - value)
         return value[0], back(-hazard / sd, (hazard * -z / (2.0 * sd * sd))[0])
 
+    def assuming_violated(self, x: NDArray[np.float64]) -> Feasible:
+        """Return the same as if it were known not to hold at rows that nobody has measured."""
+        worst = np.full(len(x), self.gp.y.max())
+        return Feasible(self.name, self.gp.with_data(x, worst, noise=self._noise), self.offset)
+
     @property
     def _noise(self) -> float:
         return math.exp(self.gp.parameters.noise)
+
+
+class Term(Protocol):
+    """The logarithm of a factor of the score."""
+
+    def log_probability(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return `(m,)` logarithms for rows."""
+        ...
+
+    def climber(self, rows: NDArray[np.float64]) -> Climb:
+        """Return what gives the same, with gradients, in the branches of these rows."""
+        ...
+
+
+class FeasibleImprovement:
+    """The expected improvement times the chance of being feasible and priors, in logarithms.
+
+    Args:
+        improvement: over the best feasible trial; `None` where there is none yet, so that only
+            the chance of being feasible counts.
+        feasible: the conditions, and other factors.
+    """
+
+    def __init__(self, improvement: Score | None, feasible: Sequence[Term]) -> None:
+        self.improvement, self.feasible = improvement, feasible
+
+    def __call__(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return `(m,)` scores of rows."""
+        start = np.zeros(len(x)) if self.improvement is None else self.improvement(x)
+        return start + log_feasible(self.feasible, x)
+
+    def climber(self, rows: NDArray[np.float64]) -> Climb:
+        """Return what scores rows in the branches of these, with gradients."""
+        climbs = [f.climber(rows) for f in self.feasible]
+        if self.improvement is not None:
+            climbs.append(self.improvement.climber(rows))
+
+        def climb(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+            value, gradient = np.zeros(len(x)), np.zeros_like(x)
+            for c in climbs:
+                more, slope = c(x)
+                value, gradient = value + more, gradient + slope
+            return value, gradient
+
+        return climb
+
+
+def log_feasible(feasible: Sequence[Term], x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return `(m,)` logarithms of the chance that all conditions hold."""
+    return sum((f.log_probability(x) for f in feasible), np.zeros(len(x)))
+
+
+@dataclass(frozen=True, slots=True)
+class FeasibilityModel:
+    """What is known before any trial is feasible: only where one is most likely to be."""
+
+    encoder: Encoder
+    data: Observed
+    feasible: list[Feasible]
+    prior: Term | None = None
+
+    @property
+    def good(self) -> NDArray[np.float64]:
+        """Return the rows to search around: those that violate least."""
+        return np.asarray(self.data.x[np.argsort(self.data.violation, kind="stable")[:N_GOOD]])
+
+    def score(self, pending: NDArray[np.float64], rng: np.random.Generator) -> FeasibleImprovement:
+        """Return the chance of being feasible; what is pending sends the others elsewhere."""
+        assumed = [f.assuming_violated(pending) for f in self.feasible]
+        terms: list[Term] = [*(assumed if len(pending) else self.feasible)]
+        return FeasibleImprovement(None, [*terms, *([self.prior] if self.prior else [])])
+
+    def explained(self, row: NDArray[np.float64], value: float) -> tuple[dict[str, Any], str]:
+        """Return the evidence for a row, and a sentence."""
+        evidence = {"feasible": feasible_evidence(self.feasible, row)}
+        return evidence, "no trial is feasible yet: this is the most likely to be"
+
+
+def feasible_evidence(feasible: Sequence[Feasible], row: NDArray[np.float64]) -> dict[str, float]:
+    """Return the chance of each condition at a row, as plain JSON."""
+    chances = {f.name: np.exp(f.log_probability(row[None])[0]) for f in feasible}
+    return {name: round(float(p), 4) for name, p in chances.items()}
+
+
+def failed_rows(view: StudyView, rows: TrialRows) -> NDArray[np.float64]:
+    """Return `(k, d)` rows of the trials that failed or diverged."""
+    bad_states = (TrialState.FAILED, TrialState.DIVERGED)
+    found = rows.of([t for t in view.history if t.state in bad_states])
+    kept = [x for x in found if x is not None]
+    return np.array(kept, dtype=np.float64).reshape(len(kept), len(rows.encoder))
 
 
 def conditions(
@@ -83,12 +185,10 @@ def _of_failures(
     view: StudyView, structure: Structure, data: Observed, rows: TrialRows
 ) -> Feasible | None:
     """Return a classifier of what fails or diverges: least squares on labels, -1 for a result."""
-    bad_states = (TrialState.FAILED, TrialState.DIVERGED)
-    ended = [t for t in view.history if t.state in bad_states]
-    bad = [x for x in rows.of(ended) if x is not None]
-    if not bad:
+    bad = failed_rows(view, rows)
+    if not len(bad):
         return None
-    x = np.concatenate([data.x, np.array(bad)])
+    x = np.concatenate([data.x, bad])
     labels = np.concatenate([np.full(len(data.x), -1.0), np.ones(len(bad))])
     # Where nothing is known a trial is expected to work.
     return Feasible("no failure", fitted(structure, x, labels + 1.0)[0], -1.0)

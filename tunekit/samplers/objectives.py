@@ -1,0 +1,167 @@
+"""What a study with several objectives has taught: a process for each, and a front."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunekit.samplers.base import StudyView
+from tunekit.samplers.chebyshev import ChebyshevImprovement, chebyshev
+from tunekit.samplers.drawn import Drawn
+from tunekit.samplers.feasibility import (
+    Feasible,
+    FeasibleImprovement,
+    Term,
+    conditions,
+    feasible_evidence,
+    log_feasible,
+)
+from tunekit.samplers.fitting import fitted, key_of, parameters_evidence, stored_parameters
+from tunekit.samplers.hypervolume_improvement import HypervolumeImprovement
+from tunekit.samplers.search import Score
+from tunekit.samplers.tree_model import Observed, TrialRows, standardised, structure_of
+from tunekit.spaces.encode import Encoder
+from tunekit.trial import TrialRecord
+from tunekit_surrogates.blocks import Structure
+from tunekit_surrogates.hypervolume import layers, non_dominated, reference_point
+from tunekit_surrogates.tree_gp import TreeGP
+
+MAX_FRONT = 4
+"""Objectives up to which volumes are computed; beyond, each proposal takes a mix of its own."""
+
+N_DRAWS = {2: 16, 3: 8, 4: 4}
+"""Of uncertain values, by the number of objectives: boxes grow fast with it."""
+
+NOISY = 0.02
+"""Share of the variance from which the values of a front count as uncertain."""
+
+N_UNCERTAIN = 10
+
+N_GOOD = 8
+
+
+@dataclass(frozen=True, slots=True)
+class FrontModel:
+    """A process for each objective, and which trials count; at least one is feasible.
+
+    Attributes:
+        y: `(n, m)` standardised losses.
+        order: the trials by layers of domination, feasible ones first.
+    """
+
+    encoder: Encoder
+    structure: Structure
+    data: Observed
+    y: NDArray[np.float64]
+    order: NDArray[np.int64]
+    gps: list[TreeGP]
+    feasible: list[Feasible]
+    prior: Term | None = None
+
+    @property
+    def good(self) -> NDArray[np.float64]:
+        """Return the rows to search around: the front, and more where it is small."""
+        n_front = int(non_dominated(self.y[self.data.feasible]).sum())
+        n = max(N_GOOD, min(4 * N_GOOD, n_front))
+        return np.asarray(self.data.x[self.order[:n]])
+
+    def score(self, pending: NDArray[np.float64], rng: np.random.Generator) -> Score:
+        """Return what says how much rows promise while others are pending."""
+        x, y = self._countable()
+        noisy = np.array([np.exp(gp.parameters.noise) > NOISY for gp in self.gps])
+        front = np.flatnonzero(non_dominated(y))[: N_UNCERTAIN if noisy.any() else 0]
+        uncertain = np.concatenate([x[front], pending])
+        n_draws = N_DRAWS.get(y.shape[1], min(N_DRAWS.values()))
+        drawn = [Drawn.of(gp, uncertain, rng, n_draws) for gp in self.gps]
+        values = _in_each_draw(y, drawn, front, noisy)
+        likely = log_feasible(self.feasible, pending) > np.log(0.5)
+        values = values[:, np.concatenate([np.ones(len(y), dtype=bool), likely])]
+        terms: list[Term] = [*self.feasible, *([self.prior] if self.prior else [])]
+        return FeasibleImprovement(_improvement(drawn, values, y, rng), terms)
+
+    def explained(self, row: NDArray[np.float64], value: float) -> tuple[dict[str, Any], str]:
+        """Return the evidence for a row, and a sentence."""
+        key = key_of(self.structure, "block")
+        found = [gp.predict(row[None]) for gp in self.gps]
+        evidence: dict[str, Any] = {
+            "objectives": [parameters_evidence(gp, key) for gp in self.gps],
+            "log_improvement": round(value, 4),
+            "mean": [round(float(mean[0]), 4) for mean, _ in found],
+            "sd": [round(float(np.sqrt(var[0])), 4) for _, var in found],
+        }
+        if self.feasible:
+            evidence["feasible"] = feasible_evidence(self.feasible, row)
+        n, m = self.y.shape
+        what = "growth of the front" if m <= MAX_FRONT else "improvement of a random mix"
+        return evidence, f"{m} models of {n} trials expect most {what} here"
+
+    def _countable(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the feasible rows and their values, smoothed where they are noisy."""
+        feasible = self.data.feasible
+        x, y = self.data.x[feasible], self.y[feasible].copy()
+        for j, gp in enumerate(self.gps):
+            if np.exp(gp.parameters.noise) > NOISY:
+                y[:, j] = gp.predict(x)[0]
+        return x, y
+
+
+def front_model(view: StudyView, data: Observed, rows: TrialRows) -> FrontModel:
+    """Return what the trials of a study with several objectives say."""
+    structure = structure_of(rows.encoder)
+    y = np.stack([standardised(column) for column in data.losses.T], axis=1)
+    gps = [
+        fitted(structure, data.x, y[:, j], warm=_warm_start(data.trials, structure, j))[0]
+        for j in range(y.shape[1])
+    ]
+    order = np.lexsort((layers(y), ~data.feasible))
+    found = conditions(view, structure, data, rows)
+    return FrontModel(rows.encoder, structure, data, y, order, gps, found)
+
+
+def _warm_start(
+    trials: Sequence[TrialRecord], structure: Structure, j: int
+) -> NDArray[np.float64] | None:
+    for trial in reversed(trials):
+        stored = trial.evidence.get("objectives", [])
+        if j < len(stored):
+            return stored_parameters(stored[j], structure, key_of(structure, "block"))
+    return None
+
+
+def _in_each_draw(
+    y: NDArray[np.float64],
+    drawn: Sequence[Drawn],
+    front: NDArray[np.int64],
+    noisy: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """Return `(k, n + p, m)` values of the trials and then of the pending rows in each draw."""
+    k, n_front = len(drawn[0].values), len(front)
+    n_pending = drawn[0].at_uncertain.shape[1] - n_front
+    out = np.empty((k, len(y) + n_pending, y.shape[1]))
+    out[:, : len(y)] = y
+    for j, process in enumerate(drawn):
+        if noisy[j]:
+            out[:, front, j] = process.at_uncertain[:, :n_front]
+        out[:, len(y) :, j] = process.at_uncertain[:, n_front:]
+    return out
+
+
+def _improvement(
+    drawn: Sequence[Drawn],
+    values: NDArray[np.float64],
+    y: NDArray[np.float64],
+    rng: np.random.Generator,
+) -> Score:
+    if y.shape[1] <= MAX_FRONT:
+        return HypervolumeImprovement(drawn, values, reference_point(y))
+    # Shares of the simplex; in units of the front's ranges, from its best values.
+    weights = np.maximum(rng.dirichlet(np.ones(y.shape[1])), 1e-3)
+    front = y[non_dominated(y)]
+    ideal, spread = front.min(axis=0), np.ptp(front, axis=0)
+    weights = weights / np.where(spread > 0, spread, 1.0)
+    best = chebyshev(values - ideal, weights).min(axis=1)
+    return ChebyshevImprovement(drawn, best, weights=weights, ideal=ideal)
