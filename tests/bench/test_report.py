@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from tunekit.bench.contenders import Contender, parse_contenders
 from tunekit.bench.cost import PROBLEMS, CostTask
 from tunekit.bench.ledger import Cell
 from tunekit.bench.peers.base import PeerProposer
+from tunekit.bench.plots import settings_strip
 from tunekit.bench.regret import Scale
 from tunekit.bench.report import Report, shown
 from tunekit.bench.runner import Outcome, Plan
@@ -83,6 +85,19 @@ def test_the_spread_over_settings_is_told_of_samplers_with_several():
     ]
     assert (rows[0]["auc_best"], rows[0]["auc_median"], rows[0]["auc_worst"]) == (0.25, 0.5, 0.75)
     assert rows[0]["best"] == "good:k=1"
+
+
+def test_with_several_numbers_of_workers_each_has_its_spread():
+    pytest.importorskip("plotly")
+    first = report()
+    eight = {replace(cell, workers=8): r for cell, r in first.outcome.results.items()}
+    outcome = replace(first.outcome, results={**first.outcome.results, **eight})
+    both = replace(first, outcome=outcome)
+    rows = [row for row in both.tables()["settings"] if row["family"] == "one"]
+    assert [(row["workers"], row["settings"]) for row in rows] == [(1, 2), (8, 2)]
+    assert rows[1]["best"] == "good:k=1 x8"
+    strip = settings_strip(both.tables()["standings"], {"good:k=1": "good"}, "one")
+    assert len(strip.data[0].y) == 2 * 3  # both numbers of workers in two families and in all
 
 
 def test_a_report_is_one_page_without_links_and_a_csv_for_each_table(tmp_path):

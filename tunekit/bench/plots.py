@@ -73,7 +73,7 @@ def settings_strip(rows: Sequence[Row], samplers: dict[str, str], family: str) -
     """
     figure = go.Figure(layout=_layout(f"{family}: mean AUC of each setting", "", "AUC"))
     for name in dict.fromkeys(samplers.values()):
-        own = [row for row in rows if samplers.get(row["contender"]) == name]
+        own = [row for row in rows if samplers.get(row["settings"]) == name]
         figure.add_box(
             y=[row["auc"] for row in own],
             text=[row["contender"] for row in own],

@@ -18,18 +18,19 @@ def spreads(rows: Sequence[Row], contenders: Sequence[Contender]) -> list[Row]:
         contenders: all that took part.
     """
     names = {c.label: c.name for c in contenders}
-    groups: dict[tuple[str, str], list[Row]] = {}
+    groups: dict[tuple[str, str, int], list[Row]] = {}
     for row in rows:
-        label, _, workers = row["contender"].partition(" x")
-        name = f"{names[label]} x{workers}" if workers else names[label]
-        groups.setdefault((row["family"], name), []).append(row)
+        key = (row["family"], names[row["settings"]], row["workers"])
+        groups.setdefault(key, []).append(row)
     return [
-        _spread(family, name, group) for (family, name), group in groups.items() if len(group) > 1
+        {"family": family, "sampler": name, "workers": workers, **_spread(group)}
+        for (family, name, workers), group in groups.items()
+        if len(group) > 1
     ]
 
 
-def _spread(family: str, name: str, rows: Sequence[Row]) -> Row:
-    found: Row = {"family": family, "sampler": name, "settings": len(rows)}
+def _spread(rows: Sequence[Row]) -> Row:
+    found: Row = {"settings": len(rows)}
     for measure in ("auc", "final"):
         values = np.array([row[measure] for row in rows])
         found[f"{measure}_best"] = float(values.min())

@@ -124,6 +124,8 @@ class Standings:
                     {
                         "family": family,
                         "contender": self.label(entry),
+                        "settings": entry.contender,
+                        "workers": entry.workers,
                         "problems": len(own),
                         "runs": sum(len(s.seeds) for s in own),
                         **_measure("auc", [s.auc for s in own]),
