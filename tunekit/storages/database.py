@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import ClassVar, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay
 from tenacity.wait import wait_random_exponential
@@ -101,7 +101,8 @@ class Database(ABC):
             self._reached = True
             return result
         except (DBAPIError, PoolTimeout, OSError) as error:
-            if isinstance(error, StorageError):
+            # A row that exists already is not the server's fault: the caller knows what it means.
+            if isinstance(error, StorageError | IntegrityError):
                 raise
             if not self.is_transient(error):
                 raise self.explained(error) from error
@@ -114,6 +115,8 @@ class Database(ABC):
         )
         try:
             return retrying(attempt)
+        except IntegrityError:
+            raise
         except (DBAPIError, PoolTimeout) as error:
             raise self.explained(error) from error
 
