@@ -12,9 +12,13 @@ from tunekit.trial import Objective, Report
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of a trial, in one sentence, with the numbers behind it (plain JSON)."""
+    """What becomes of a trial, in one sentence, with the numbers behind it (plain JSON).
 
-    action: Literal["continue", "stop"] = "continue"
+    Attributes:
+        action: a paused trial stands at its checkpoint until its stopper promotes it.
+    """
+
+    action: Literal["continue", "pause", "stop"] = "continue"
     reason: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
@@ -43,4 +47,15 @@ class Stopper(Protocol):
 
     def decide(self, number: int, view: CurveView) -> Decision:
         """Return what becomes of trial `number` after its latest report."""
+        ...
+
+
+class Promoter(Stopper, Protocol):
+    """A stopper that pauses trials and later lets some of them go on."""
+
+    def promote(self, view: CurveView) -> Mapping[int, str]:
+        """Return the paused trials that go on now, with the reason for each.
+
+        A pure function of the view, asked for when a slot is free and before a new trial is made.
+        """
         ...
