@@ -25,14 +25,24 @@ class AutoSampler:
 
     Args:
         budget: how many trials the study is meant to have, if that is known.
+        cost: "seconds", or a metric: what the trials of a model cost counts, too; see
+            `tunekit.samplers.costs.Costs`.
+        cost_budget: how much all of them may cost; `budget` trials where it is not given.
 
     Raises:
-        InvalidArgument: the budget is no whole number of 1 or more.
+        InvalidArgument: the budget is no whole number of 1 or more, or the options on costs
+            contradict each other.
     """
 
     name = "auto"
 
-    def __init__(self, *, budget: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        budget: int | None = None,
+        cost: str | None = None,
+        cost_budget: float | None = None,
+    ) -> None:
         if budget is not None and (
             isinstance(budget, bool) or not isinstance(budget, int) or budget < 1
         ):
@@ -41,7 +51,8 @@ class AutoSampler:
             )
         self.budget = budget
         self._grid = GridSampler()
-        self._bayesian = BayesianSampler()
+        cooled = budget if cost is not None and cost_budget is None else None
+        self._bayesian = BayesianSampler(cost=cost, budget=cooled, cost_budget=cost_budget)
         self._bred: Sampler | None = None
 
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:

@@ -15,6 +15,7 @@ from tunekit.samplers.acquisition import ExpectedImprovement
 from tunekit.samplers.base import StudyView, held, stream
 from tunekit.samplers.blend import BlendedImprovement
 from tunekit.samplers.candidates import Candidates
+from tunekit.samplers.costs import CostModel, Costs
 from tunekit.samplers.densities import Density
 from tunekit.samplers.feasibility import (
     FeasibilityModel,
@@ -38,7 +39,7 @@ from tunekit.samplers.initial_design import default_point, n_initial, stratified
 from tunekit.samplers.objectives import FrontModel, front_model
 from tunekit.samplers.past import past_studies
 from tunekit.samplers.priors import STRENGTH, Priors, PriorTerm
-from tunekit.samplers.search import Search
+from tunekit.samplers.search import Score, Search
 from tunekit.samplers.transfer import Source, portfolio, rank_weights, sources_of
 from tunekit.samplers.tree_model import Observed, TrialRows, observed, standardised, structure_of
 from tunekit.spaces import Params
@@ -80,10 +81,17 @@ class BayesianSampler:
         past: trials of earlier studies, as `tunekit.study(warm_start=...)` writes them. Their
             winners are tried early, and their models help as far as they order the trials of
             this study right.
+        cost: "seconds", or a metric above 0 that trials report: what they cost divides what
+            they promise, less and less as the budget is spent. With "seconds" a second run from
+            the same seed proposes otherwise, because its trials take other times.
+        budget: how many trials the study is meant to have.
+        cost_budget: in its place, how much all of them may cost; see
+            `tunekit.samplers.costs.Costs` for what holds without either.
 
     Raises:
         InvalidArgument: `n_start` is no whole number of 1 or more, the priors or the past have
-            another form, or the strength of the priors is no number of 0 or more.
+            another form, the strength of the priors is no number of 0 or more, or the options
+            on costs contradict each other.
     """
 
     name = "bayesian"
@@ -95,6 +103,9 @@ class BayesianSampler:
         priors: Mapping[str, Mapping[str, Any]] | None = None,
         prior_strength: float = STRENGTH,
         past: Sequence[Mapping[str, Any]] = (),
+        cost: str | None = None,
+        budget: int | None = None,
+        cost_budget: float | None = None,
     ) -> None:
         if n_start is not None and (
             isinstance(n_start, bool) or not isinstance(n_start, int) or n_start < 1
@@ -110,6 +121,7 @@ class BayesianSampler:
         self.prior_strength = float(prior_strength)
         self._priors = Priors(priors or {})
         self._past = past_studies(past)
+        self._costs = Costs(cost, budget=budget, cost_budget=cost_budget)
         self._sources: tuple[Source, ...] = ()
         self._rows: TrialRows | None = None
 
@@ -119,7 +131,7 @@ class BayesianSampler:
         Raises:
             InvalidSpace: no point was found that satisfies the constraints of the space.
             UnknownParameter, InvalidArgument: a prior does not go with the space, or earlier
-                trials with several objectives.
+                trials with several objectives, or no trial has the metric of the costs.
         """
         if self._past and len(view.objectives) > 1:
             raise InvalidArgument(
@@ -135,13 +147,17 @@ class BayesianSampler:
         pending = [t.params for t in view.history.pending() if t.params is not None]
         n_failed = len(failed_rows(view, self._rows))
         model: Model | None = None
+        costs: CostModel | None = None
         found: list[Proposal] = []
         for number in numbers:
             busy = [*pending, *(p.params for p in found)]
             proposal = self._start(view, number, data, busy, densities, n_failed=n_failed)
             if proposal is None:
-                model = model or self._model(view, data, self._rows, densities)
-                proposal = self._improve(view, number, model, busy)
+                if model is None:
+                    n_start = self.n_start or n_initial(view.space)
+                    model = self._model(view, data, self._rows, densities)
+                    costs = self._costs.learnt(view, self._rows, n_start=n_start)
+                proposal = self._improve(view, number, model, busy, costs)
             found.append(proposal)
         return found
 
@@ -213,14 +229,24 @@ class BayesianSampler:
         number: int,
         model: Model,
         busy: Sequence[Params],
+        costs: CostModel | None,
     ) -> Proposal:
         rng = stream(view.seed, number)
         candidates = Candidates(model.encoder, held(view, number), rng)
-        score = model.score(model.encoder.encode(busy), rng)
+        pending = model.encoder.encode(busy)
+        score: Score = model.score(pending, rng)
+        cost = costs.term(pending) if costs is not None else None
+        if cost is not None:
+            score = FeasibleImprovement(score, [cost])
         rows, values = Search().ranked(score, candidates, model.good)
-        best = _first_new(rows, model.encoder.encode(busy), model.data.x)
+        best = _first_new(rows, pending, model.data.x)
         point = model.encoder.decode(rows[best : best + 1])[0]
-        evidence, why = model.explained(rows[best], float(values[best]))
+        row, value = rows[best], float(values[best])
+        if cost is None:
+            evidence, why = model.explained(row, value)
+        else:
+            gain = value - float(cost.log_probability(row[None])[0])
+            evidence, why = cost.explained(*model.explained(row, gain), row)
         return Proposal(point, self.name, why, evidence)
 
 
