@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tunekit.spaces import Scalar
 from tunekit.trial import MetricConstraint, Objective, TrialRecord, TrialState
 
 if TYPE_CHECKING:
@@ -17,13 +18,22 @@ if TYPE_CHECKING:
 class History:
     """All trials of a study, kept up to date by `update`; cost of an update is what changed.
 
+    Args:
+        objectives: what is optimised.
+        constraints: on metrics.
+        target: the fidelity's path and the value that a trial has to have to be the best; see
+            `tunekit.spaces.Space.target`.
+
     Attributes:
         cursor: the event number up to which it is complete.
         revision: grows with every change; the key for whatever a sampler caches.
     """
 
     def __init__(
-        self, objectives: Sequence[Objective], constraints: Sequence[MetricConstraint] = ()
+        self,
+        objectives: Sequence[Objective],
+        constraints: Sequence[MetricConstraint] = (),
+        target: Mapping[str, Scalar] | None = None,
     ) -> None:
         self.objectives = tuple(objectives)
         self.constraints = tuple(constraints)
@@ -32,6 +42,7 @@ class History:
         self._trials: dict[int, TrialRecord] = {}
         self._open: dict[int, TrialRecord] = {}
         self._best: TrialRecord | None = None
+        self._target = dict(target or {})
 
     def __len__(self) -> int:
         return len(self._trials)
@@ -91,6 +102,20 @@ class History:
             out[t.state] = out.get(t.state, 0) + 1
         return out
 
+    def aim(self, target: Mapping[str, Scalar]) -> None:
+        """Let only trials at this fidelity be the best; all where it is empty."""
+        if target == self._target:
+            return
+        self._target, self._best = dict(target), None
+        self.revision += 1
+        for t in self.complete():
+            self._keep_best(t)
+
+    def is_at_target(self, trial: TrialRecord) -> bool:
+        """Return whether a trial was run at the fidelity that counts."""
+        params: Mapping[str, Scalar] = trial.params or {}
+        return all(path in params and params[path] == v for path, v in self._target.items())
+
     def violation(self, trial: TrialRecord) -> float:
         """Return the summed violation of the metric constraints; 0 means feasible."""
         return sum((c.violation(trial.metrics) for c in self.constraints), 0.0)
@@ -109,7 +134,7 @@ class History:
 
     def pareto(self) -> list[TrialRecord]:
         """Return the feasible complete trials that no other dominates, by number."""
-        trials = [t for t in self.complete() if self.violation(t) == 0.0]
+        trials = [t for t in self.complete() if self._may_be_best(t)]
         losses = self.losses(trials)
         keep = []
         for i, row in enumerate(losses):
@@ -118,8 +143,12 @@ class History:
                 keep.append(trials[i])
         return keep
 
+    def _may_be_best(self, t: TrialRecord) -> bool:
+        is_complete = t.state is TrialState.COMPLETE
+        return is_complete and self.is_at_target(t) and self.violation(t) == 0.0
+
     def _keep_best(self, t: TrialRecord) -> None:
-        if t.state is not TrialState.COMPLETE or self.violation(t) > 0.0:
+        if not self._may_be_best(t):
             return
         objective = self.objectives[0]
         new = objective.loss(t.metrics[objective.metric])

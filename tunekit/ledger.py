@@ -64,6 +64,8 @@ class Ledger:
         self._space = record.spec.space
         self._discovery = Discovery() if self._space is None else None
         self._fitting = self.history
+        if self._space is not None:
+            self.history.aim(self._space.target)
         if self._discovery is None and record.space_version != 1:
             self._use_space(record.space_version)
 
@@ -197,7 +199,9 @@ class Ledger:
         """Take over another version of the space; samplers see the trials that lie in it."""
         self._space = self.storage.spaces(self.record.id)[version]
         self.space_version = version
-        self._fitting = History(self.history.objectives, self.history.constraints)
+        target = self._space.target
+        self.history.aim(target)
+        self._fitting = History(self.history.objectives, self.history.constraints, target)
         self._fitting.update(self._adapted(self.history), self.history.cursor)
 
     def _adapted(self, trials: Iterable[TrialRecord]) -> Iterator[TrialRecord]:

@@ -37,7 +37,7 @@ def replay(storage: Storage, study: StudyRecord, sampler: Sampler) -> list[Diffe
         return []
     trials = {t.number: t for t in storage.changes(study.id).trials}
     events = iter(_all_events(storage, study.id))
-    history = History(study.spec.objectives, study.spec.constraints)
+    history = History(study.spec.objectives, study.spec.constraints, study.spec.space.target)
     pending_event = next(events, None)
     differences = []
     for trial in sorted(trials.values(), key=lambda t: (t.seen, t.number)):

@@ -116,6 +116,8 @@ class Study:
     def best_trial(self) -> TrialRecord:
         """Return the best complete trial that keeps all constraints; ties go to the older one.
 
+        Where the space has a fidelity, only trials at its largest value count.
+
         Raises:
             NoCompleteTrial: there is none yet.
             InvalidArgument: the study has several objectives; `best_trials` is their front.
@@ -387,7 +389,11 @@ class Study:
         counts = {str(s): n for s, n in self.history.counts().items()}
         if not counts:
             return f"study {self.name!r} has no trials yet; run study.optimize(...)."
-        if self.history.complete():
+        complete = self.history.complete()
+        if complete and not any(map(self.history.is_at_target, complete)):
+            what = " ".join(f"{path}={v!r}" for path, v in self.space.target.items())
+            return f"study {self.name!r} has no complete trial at {what}, which alone can be best."
+        if complete:
             limits = ", ".join(str(c) for c in self.history.constraints)
             return f"study {self.name!r} has no trial that keeps {limits}; trials: {counts}."
         return f"study {self.name!r} has no complete trial; trials: {counts}."

@@ -32,6 +32,7 @@ class Priors:
     Attributes:
         length: of a column that stands alone; more columns in a block make it longer.
         decay: logarithm by which the share of a block falls with each level of depth.
+        stretched: (column, factor of its length scale): columns that are expected to matter less.
     """
 
     length: tuple[float, float] = (math.log(0.3), 0.5)
@@ -40,12 +41,15 @@ class Priors:
     scale: tuple[float, float] = (0.0, 0.7)
     coupling: tuple[float, float] = (0.0, 1.5)
     noise: tuple[float, float] = (math.log(1e-3), 1.5)
+    stretched: tuple[tuple[int, float], ...] = ()
 
     def of(self, structure: Structure) -> tuple[Floats, Floats]:
         """Return the means and the standard deviations of all parameters of a structure."""
         lengths = np.zeros(len(structure.sizes))
         for columns in structure.columns:
             lengths[list(columns)] = self.length[0] + 0.5 * math.log(max(len(columns) / 3, 1))
+        for column, factor in self.stretched:
+            lengths[column] += math.log(factor)
         mean = Parameters(
             lengths,
             self.decay * np.array(structure.depths, dtype=np.float64),

@@ -16,6 +16,8 @@ from tunekit.testing.samplers import SamplerConformance
 
 
 class TestBayesian(SamplerConformance):
+    chooses_fidelity = True
+
     @pytest.fixture
     def make_sampler(self):
         return BayesianSampler
@@ -99,12 +101,16 @@ class TestOptunaGp(SamplerConformance):
 
 
 class TestAuto(SamplerConformance):
+    chooses_fidelity = True
+
     @pytest.fixture
     def make_sampler(self):
         return AutoSampler
 
 
 class TestAutoWithLargeBudget(SamplerConformance):
+    chooses_fidelity = True
+
     @pytest.fixture
     def make_sampler(self):
         return partial(AutoSampler, budget=2000)

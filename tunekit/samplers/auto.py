@@ -102,8 +102,11 @@ class AutoSampler:
 
 
 def grid_size(view: StudyView) -> float:
-    """Return how many combinations a space has; `inf` with a continuous parameter."""
-    if any(p.domain.size == math.inf for p in view.space):
+    """Return how many combinations a space has; `inf` with a continuous parameter.
+
+    Also with a fidelity: a grid would run all of them at its target, a model only the best.
+    """
+    if any(p.domain.size == math.inf for p in view.space) or view.space.fidelity is not None:
         return math.inf
     return Grid(view.space, 1).size
 

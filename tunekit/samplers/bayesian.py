@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tunekit.errors import InvalidArgument
 from tunekit.samplers.acquisition import ExpectedImprovement
-from tunekit.samplers.base import StudyView, held, stream
+from tunekit.samplers.base import StudyView, at_target, held, stream
 from tunekit.samplers.blend import BlendedImprovement
 from tunekit.samplers.candidates import Candidates
 from tunekit.samplers.costs import CostModel, Costs
@@ -27,6 +27,7 @@ from tunekit.samplers.feasibility import (
     feasible_evidence,
     log_feasible,
 )
+from tunekit.samplers.fidelity import chosen, may_win, misled, priors_of, stalled
 from tunekit.samplers.fitting import (
     MAX_ROWS,
     chosen_rows,
@@ -208,11 +209,14 @@ class BayesianSampler:
             return None
         ended = [t.params for t in view.history.finished() if t.params is not None]
         if not fixed and self._sources:
-            winners = portfolio(self._sources, Encoder(view.space))
+            found = portfolio(self._sources, Encoder(view.space))
+            winners = [Params({**w, **view.space.target}) for w in found]
             untried = [w for w in winners if w not in ended and w not in busy]
             if untried:
                 return Proposal(untried[0], self.name, self._used())
         rng = stream(view.seed, number)
+        if data.fidelity is not None:
+            fixed = Params({data.fidelity.path: data.fidelity.first(number), **(fixed or {})})
         point = stratified_walk(view.space, [*ended, *busy], rng, fixed, densities=densities)
         what = "follows the priors and " if densities else ""
         n = len(data.trials) + n_failed
@@ -232,7 +236,8 @@ class BayesianSampler:
         costs: CostModel | None,
     ) -> Proposal:
         rng = stream(view.seed, number)
-        candidates = Candidates(model.encoder, held(view, number), rng)
+        fixed = at_target(view.space, held(view, number))
+        candidates = Candidates(model.encoder, fixed, rng)
         pending = model.encoder.encode(busy)
         score: Score = model.score(pending, rng)
         cost = costs.term(pending) if costs is not None else None
@@ -240,14 +245,25 @@ class BayesianSampler:
             score = FeasibleImprovement(score, [cost])
         rows, values = Search().ranked(score, candidates, model.good)
         best = _first_new(rows, pending, model.data.x)
-        point = model.encoder.decode(rows[best : best + 1])[0]
         row, value = rows[best], float(values[best])
-        if cost is None:
-            evidence, why = model.explained(row, value)
-        else:
-            gain = value - float(cost.log_probability(row[None])[0])
-            evidence, why = cost.explained(*model.explained(row, gain), row)
-        return Proposal(point, self.name, why, evidence)
+        gain = value - (0.0 if cost is None else float(cost.log_probability(row[None])[0]))
+        evidence, why = model.explained(row, gain)
+        fidelity = model.data.fidelity
+        if fidelity is not None and fidelity.path not in view.fixed.get(number, {}):
+            choice = chosen(
+                fidelity,
+                row,
+                _processes(model),
+                encoder=model.encoder,
+                done=model.data.x,
+                pending=pending,
+                relative=fidelity.share if costs is None else costs.relative,
+            )
+            row = choice.row
+            evidence, why = choice.explained(evidence, why, fidelity)
+        if cost is not None:
+            evidence, why = cost.explained(evidence, why, row)
+        return Proposal(model.encoder.decode(row[None])[0], self.name, why, evidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +295,8 @@ class _Model:
     def score(self, pending: NDArray[np.float64], rng: np.random.Generator) -> FeasibleImprovement:
         """Return what says how much rows promise while others are pending."""
         known = self.data.feasible[chosen_rows(self.y, MAX_ROWS)]
-        counts = np.concatenate([known, log_feasible(self.feasible, pending) > np.log(0.5)])
+        likely = log_feasible(self.feasible, pending) > np.log(0.5)
+        counts = np.concatenate([known, likely & may_win(self.encoder, pending)])
         noise = np.exp(self.gp.parameters.noise)
         noisy = N_UNCERTAIN if noise > NOISY else 0
         terms: list[Term] = [*self.feasible, *([self.prior] if self.prior else [])]
@@ -319,6 +336,12 @@ class _Model:
 Model: TypeAlias = _Model | FrontModel | FeasibilityModel
 
 
+def _processes(model: Model) -> list[TreeGP]:
+    if isinstance(model, FeasibilityModel):
+        return []
+    return model.gps if isinstance(model, FrontModel) else [model.gp]
+
+
 def _learnt(view: StudyView, data: Observed, rows: TrialRows) -> Model:
     """Return what the trials say: of the best, of a front, or only of what is feasible."""
     if len(data.trials) < 2 or not data.feasible.any():
@@ -333,10 +356,17 @@ def _best_model(view: StudyView, data: Observed, rows: TrialRows) -> _Model:
     structure = structure_of(rows.encoder)
     y = standardised(data.losses[:, 0])
     warm = warm_start(data.trials, structure, key_of(structure, "block"))
-    gp, how = fitted(structure, data.x, y, warm=warm)
+    gp, how = fitted(structure, data.x, y, warm=warm, priors=priors_of(data.fidelity))
+    if data.fidelity is not None:
+        full = data.full_runs()
+        if stalled(full.losses[:, 0]) or misled(data.fidelity, gp):
+            model = _best_model(view, full, rows)
+            return replace(model, how=f"full runs alone, to see beyond the others; {model.how}")
     order = np.lexsort((y, ~data.feasible))
-    found = conditions(view, structure, data, rows)
-    return _Model(rows.encoder, structure, data, y, order, gp, how, found)
+    if data.fidelity is not None:  # what trials at less would give at the target
+        order = np.lexsort((gp.predict(data.fidelity.raised(data.x))[0], data.violation > 0.0))
+    holds = conditions(view, structure, data, rows)
+    return _Model(rows.encoder, structure, data, y, order, gp, how, holds)
 
 
 def _first_new(

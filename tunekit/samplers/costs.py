@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from tunekit.errors import InvalidArgument
 from tunekit.samplers.base import StudyView
 from tunekit.samplers.candidates import Climb
+from tunekit.samplers.fidelity import Fidelity
 from tunekit.samplers.fitting import fitted
 from tunekit.samplers.options import number_from, whole_from
 from tunekit.samplers.tree_model import TrialRows, structure_of
@@ -96,7 +97,8 @@ class Costs:
         x, costs = _measured(self.source, complete, rows)
         if len(costs) < MIN_COSTS:
             return None
-        logs = np.log(costs)
+        fidelity = Fidelity.of(rows.encoder)
+        logs = np.log(costs) - (0.0 if fidelity is None else np.log(fidelity.share(x)))
         spread = float(np.std(logs))
         if spread < MIN_SPREAD:
             return None
@@ -104,7 +106,8 @@ class Costs:
         explained = 1.0 - float(np.mean((gp.y - gp.leave_one_out()[0]) ** 2))
         if explained < MIN_EXPLAINED:
             return None
-        return CostModel(self, gp, float(logs.mean()), spread, *self._spent(view, n_start))
+        spent, start = self._spent(view, n_start)
+        return CostModel(self, gp, float(logs.mean()), spread, spent, start, fidelity)
 
     def _spent(self, view: StudyView, n_start: int) -> tuple[float, float]:
         """Return what all ended trials have cost, and the first of them."""
@@ -154,6 +157,8 @@ class CostModel:
         mean, sd: of those logarithms.
         spent: what all ended trials have cost, in the unit of the budget.
         start: the part of it before the model proposed.
+        fidelity: of the space, if it has one: the process is then that of the cost divided by
+            it, so that costs are proportional to the fidelity as far as nothing else is known.
     """
 
     options: Costs
@@ -162,10 +167,20 @@ class CostModel:
     sd: float
     spent: float
     start: float
+    fidelity: Fidelity | None = None
 
     def log_cost(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return `(m,)` expected logarithms of the costs of rows."""
-        return np.asarray(self.mean + self.sd * self.gp.predict(x)[0])
+        found = self.mean + self.sd * self.gp.predict(x)[0]
+        return np.asarray(
+            found if self.fidelity is None else found + np.log(self.fidelity.share(x))
+        )
+
+    def relative(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return `(m,)` costs of rows, as shares of what the same costs at the target."""
+        if self.fidelity is None or not len(x):
+            return np.ones(len(x))
+        return np.asarray(np.exp(self.log_cost(x) - self.log_cost(self.fidelity.raised(x))))
 
     def term(self, pending: NDArray[np.float64]) -> CostTerm:
         """Return the weight of the costs while rows are pending, which will be paid, too."""

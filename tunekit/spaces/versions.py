@@ -255,10 +255,10 @@ def _range_changes(a: Float | Int, b: Float | Int, path: str) -> list[Change]:
         effect: Effect = "widening" if _is_finer(a, b) else "narrowing"
         if a.step != b.step or effect == "narrowing":
             changes.append(Change(path, f"step {a.step!r} -> {b.step!r}", effect))
-    if a.log != b.log:
-        changes.append(Change(path, f"log {a.log} -> {b.log}", "neutral"))
-    if a.default != b.default:
-        changes.append(Change(path, f"default {a.default!r} -> {b.default!r}", "neutral"))
+    for name in ("log", "default", "fidelity"):
+        before, after = getattr(a, name), getattr(b, name)
+        if before != after:
+            changes.append(Change(path, f"{name} {before!r} -> {after!r}", "neutral"))
     if added := [v for v in b.special if v not in a.special]:
         changes.append(Change(path, f"special values {added!r} added", "widening"))
     if removed := [v for v in a.special if v not in b.special]:
