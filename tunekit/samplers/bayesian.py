@@ -70,7 +70,9 @@ class BayesianSampler:
     The default configuration comes first, then a few walks that cover the branches, then the
     model: a Gaussian process over all parameters in which branches share what they have in
     common. Trials that run are taken into account by draws of what they may give. Failures and
-    constraints on metrics are learnt as chances of being feasible, never as bad values.
+    constraints on metrics are learnt as chances of being feasible, never as bad values. Where the
+    space has a fidelity, a point is chosen for what it promises at the target and run as cheaply
+    as tells much of that; see `tunekit.samplers.fidelity`.
 
     Args:
         n_start: trials before the model proposes; by default enough to see the root's branches.

@@ -179,6 +179,9 @@ class Float(_Numeric):
     `special` values (a knob's `-1` for "off") belong to the domain too, inside or outside the
     range; together they take a fifth of a uniform sample.
 
+    With `fidelity=True` it says how thoroughly a trial is run, such as a share of the data: the
+    largest value is its default and the one that counts, smaller ones are cheaper.
+
     Attributes:
         digits: decimal places (on a log scale: significant digits) that values are rounded to.
 
@@ -299,6 +302,8 @@ class Float(_Numeric):
 @dataclass(frozen=True, slots=True)
 class Int(_Numeric):
     """An integer in `[lo, hi]` (both inclusive), on a log scale or in steps if asked.
+
+    With `fidelity=True` it says how thoroughly a trial is run, such as the epochs; see `Float`.
 
     Raises:
         InvalidSpace: bounds, step, default or special values contradict each other.
