@@ -26,15 +26,9 @@ from tunekit.samplers.feasibility import (
     feasible_evidence,
     log_feasible,
 )
-from tunekit.samplers.fitting import (
-    MAX_ROWS,
-    chosen_rows,
-    fitted,
-    key_of,
-    parameters_evidence,
-    warm_start,
-)
+from tunekit.samplers.fitting import MAX_ROWS, chosen_rows
 from tunekit.samplers.initial_design import default_point, n_initial, stratified_walk
+from tunekit.samplers.kernels import Fit, fit_chosen
 from tunekit.samplers.objectives import FrontModel, front_model
 from tunekit.samplers.past import past_studies
 from tunekit.samplers.priors import STRENGTH, Priors, PriorTerm
@@ -44,7 +38,6 @@ from tunekit.samplers.tree_model import Observed, TrialRows, observed, standardi
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
 from tunekit.trial import Proposal
-from tunekit_surrogates.blocks import Structure
 from tunekit_surrogates.tree_gp import TreeGP
 
 N_GOOD = 8
@@ -230,19 +223,21 @@ class _Model:
 
     Attributes:
         order: the trials by their standardised losses, feasible ones first.
-        how: how the parameters of the process came about.
     """
 
     encoder: Encoder
-    structure: Structure
     data: Observed
     y: NDArray[np.float64]
     order: NDArray[np.int64]
-    gp: TreeGP
-    how: str
+    fit: Fit
     feasible: list[Feasible]
     prior: PriorTerm | None = None
     sources: tuple[tuple[float, Source], ...] = ()
+
+    @property
+    def gp(self) -> TreeGP:
+        """Return the process of the objective."""
+        return self.fit.gp
 
     @property
     def good(self) -> NDArray[np.float64]:
@@ -257,7 +252,7 @@ class _Model:
         noise = np.exp(self.gp.parameters.noise)
         noisy = N_UNCERTAIN if noise > NOISY else 0
         terms: list[Term] = [*self.feasible, *([self.prior] if self.prior else [])]
-        exploration = CAUTION if len(self.structure) > 1 else 1.0
+        exploration = CAUTION if self.gp.structure.has_branches else 1.0
         others = [(weight, s.gp) for weight, s in self.sources]
         kind = partial(BlendedImprovement, others=others) if others else ExpectedImprovement
         improvement = kind(
@@ -270,7 +265,7 @@ class _Model:
         mean, var = self.gp.predict(row[None])
         losses = self.data.losses[:, 0]
         evidence: dict[str, Any] = {
-            **parameters_evidence(self.gp, key_of(self.structure, "block")),
+            **self.fit.evidence(),
             "log_improvement": round(value, 4),
             "mean": round(float(mean[0]), 4),
             "sd": round(float(np.sqrt(var[0])), 4),
@@ -286,7 +281,8 @@ class _Model:
             share = {"weight": round(weight, 4), "points": len(s.points), "kept": s.n_kept}
             evidence.setdefault("past", {})[s.name] = share
             help_ += f", {s.name} with {weight:.0%} of the weight"
-        why = f"a model of {len(losses)} trials ({self.how}{help_}) expects most improvement here"
+        how = f"{self.fit.kernel} kernel, {self.fit.how}{help_}"
+        why = f"a model of {len(losses)} trials ({how}) expects most improvement here"
         return evidence, why
 
 
@@ -304,13 +300,11 @@ def _learnt(view: StudyView, data: Observed, rows: TrialRows) -> Model:
 
 
 def _best_model(view: StudyView, data: Observed, rows: TrialRows) -> _Model:
-    structure = structure_of(rows.encoder)
     y = standardised(data.losses[:, 0])
-    warm = warm_start(data.trials, structure, key_of(structure, "block"))
-    gp, how = fitted(structure, data.x, y, warm=warm)
+    fit = fit_chosen(rows.encoder, data.x, y, data.trials)
     order = np.lexsort((y, ~data.feasible))
-    found = conditions(view, structure, data, rows)
-    return _Model(rows.encoder, structure, data, y, order, gp, how, found)
+    found = conditions(view, structure_of(rows.encoder), data, rows)
+    return _Model(rows.encoder, data, y, order, fit, found)
 
 
 def _first_new(
