@@ -27,7 +27,7 @@ def test_a_run_stops_trials_and_its_audit_says_what_that_cost(cli, folder, answe
     assert result.exit_code == 0, result.stderr
     (row,) = answer("studies", "ls")["studies"]
     assert row["stopped"] > 0
-    assert answer("studies", "show", "curve")["study"]["stopper"] == "first"
+    assert answer("studies", "show", "curve")["study"]["stopper"] == "threshold, asha"
     text = cli("studies", "audit", "curve").stdout
     assert f"stopped          {row['stopped']}\n" in text
     audit = answer("studies", "audit", "curve")["audit"]

@@ -191,7 +191,7 @@ def study_details(record: StudyRecord, history: History) -> dict[str, Any]:
         "objectives": {o.metric: o.direction for o in spec.objectives},
         "constraints": [str(c) for c in spec.constraints],
         "sampler": spec.sampler,
-        "stopper": spec.stopper or None,
+        "stopper": ", ".join(spec.stopper_options.get("stoppers", [spec.stopper])) or None,
         "seed": spec.seed,
         "space_version": record.space_version,
         "created": moment(record.created),

@@ -37,8 +37,8 @@ class AshaStopper:
 
     Reference:
         L. Li et al., 2018, "A System for Massively Parallel Hyperparameter Tuning"
-        (arXiv 1810.05834), algorithm 2; the stopping form is that of section 4's footnote on
-        trials that cannot be paused, as in Ray Tune and Syne Tune.
+        (arXiv 1810.05834), algorithm 2. The stopping form decides as Optuna's
+        `SuccessiveHalvingPruner` does.
     """
 
     name = "asha"
@@ -98,7 +98,7 @@ class AshaStopper:
         return found
 
     def _n_kept(self, n: int) -> int:
-        # Algorithm 2, line 17: the top |rung| / eta; one of a single trial, so that it can begin.
+        # Algorithm 2, get_job: the top |rung| / eta; of few trials the best, so that it can begin.
         return max(1, int(n / self.eta))
 
     def _is_member(self, number: int) -> bool:

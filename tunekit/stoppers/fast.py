@@ -36,11 +36,11 @@ class FastStopper:
 
     Rungs lie at progress 3, 4.5, 6.75, ... (rounded up), or likewise from another `min_resource`
     on. A trial goes on if fewer than `max(2, n_started / t)` of those that have come to the rung
-    are better. The hedge lets a
-    trial go on all the same whose slope over the last third of its reports, in the logarithm
-    of progress, followed to `2 t`, comes within `hedge` times the noise of its curve of the
-    best finished trial. Of several objectives, a trial is better if it is in a better
-    non-dominated layer, and the hedge asks whether no finished trial dominates the forecast.
+    are better. The hedge lets a trial go on all the same whose slope over the last third of its
+    reports, in the logarithm of progress, followed to `2 t`, comes within `hedge` times the
+    noise of its curve of the best finished trial. Of several objectives, a trial is better if it
+    is in a better non-dominated layer, and the hedge asks whether no finished trial dominates
+    the forecast.
 
     It spends less than ASHA and loses the best trial more often, where that one starts slowly.
 

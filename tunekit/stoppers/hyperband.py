@@ -34,8 +34,7 @@ class HyperbandStopper:
 
     Reference:
         L. Li et al., 2018, "Hyperband: A Novel Bandit-Based Approach to Hyperparameter
-        Optimization", algorithm 1 (the sizes of brackets); over ASHA as in L. Li et al., 2018,
-        arXiv 1810.05834, section 3.3.
+        Optimization", algorithm 1 (the sizes of brackets).
     """
 
     name = "hyperband"
@@ -65,7 +64,7 @@ class HyperbandStopper:
             )
             for s in range(n_brackets)
         ]
-        # Algorithm 1, line 3: n = (s_max + 1) / (s + 1) * eta^s, where its s counts the other way.
+        # Algorithm 1: n = (s_max + 1) / (s + 1) * eta^s, where its s counts the other way.
         sizes = [eta ** (n_brackets - 1 - s) / (n_brackets - s) for s in range(n_brackets)]
         self._bounds = [sum(sizes[: s + 1]) / sum(sizes) for s in range(n_brackets)]
 

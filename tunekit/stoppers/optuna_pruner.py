@@ -30,11 +30,11 @@ class _Told:
     """A trial as Optuna was told of it.
 
     Attributes:
+        curve: a copy, since the curve itself grows.
         past: what the pruner noted on the trial before its latest report.
     """
 
     curve: Curve
-    steps: list[int]
     state: TrialState
     past: dict[str, Any]
 
@@ -119,44 +119,40 @@ class OptunaPrunerStopper:
 
     def _sync(self, asked: int, view: CurveView, objective: Objective) -> None:
         """Tell Optuna's study what is new in the view."""
-        from tunekit.stoppers.optuna_view import ViewStorage, study_over
-
-        complete = {t.number for t in view.history.complete()}
         curves = {n: self._reader.read(n, view, (objective,)) for n in view.reports}
-        longest = max(
-            (c.steps[-1] for n, c in curves.items() if n in complete and c.steps), default=0
-        )
-        # Pruners derive their rungs from the longest complete trial where they are not given.
-        if self._known_by != (objective, longest):
-            self._known_by, self._told = (objective, longest), {}
-            self._storage = ViewStorage(objective.direction)
-            self._study = study_over(self._storage)
-        assert self._storage is not None
+        complete = (curves[t.number] for t in view.history.complete() if t.number in curves)
+        longest = max((curve.steps[-1] for curve in complete if curve.steps), default=0)
+        storage = self._storage_for(objective, longest)
         for number in [n for n in self._told if n not in curves]:
             del self._told[number]
-            self._storage.forget(number)
+            storage.forget(number)
         changed = []
         for number, curve in curves.items():
-            state = TrialState.RUNNING
-            if number != asked and (trial := view.history.get(number)) is not None:
-                state = trial.state
+            trial = view.history.get(number)
+            # The trial that is asked about runs, whatever a history that lags behind says.
+            state = TrialState.RUNNING if trial is None or number == asked else trial.state
             told = self._told.get(number)
-            if (
-                told is None
-                or told.curve is not curve
-                or told.state is not state
-                or told.steps != curve.steps
-            ):
-                self._told[number] = _Told(curve, list(curve.steps), state, {})
-                values = {
-                    step: objective.loss(loss) if math.isfinite(loss) else math.nan
-                    for step, (loss,) in zip(curve.steps, curve.losses, strict=True)
-                }
-                self._storage.put(number, state, values)
-                changed.append(number)
+            if told is not None and told.state is state and told.curve == curve:
+                continue
+            self._told[number] = _Told(Curve([*curve.steps], [*curve.losses]), state, {})
+            storage.put(number, state, _values(curve, objective))
+            changed.append(number)
         if self.pruner not in _WITHOUT_NOTES:
             for number in sorted(changed):
                 self._play(number)
+
+    def _storage_for(self, objective: Objective, longest: int) -> ViewStorage:
+        """Return the trials told so far, or a new storage where they count otherwise now.
+
+        Pruners derive their rungs from the longest complete trial where they are not given.
+        """
+        from tunekit.stoppers.optuna_view import ViewStorage, study_over
+
+        if self._storage is None or self._known_by != (objective, longest):
+            self._known_by, self._told = (objective, longest), {}
+            self._storage = ViewStorage(objective.direction)
+            self._study = study_over(self._storage)
+        return self._storage
 
     def _play(self, number: int) -> None:
         """Let the pruner see the reports of a trial one after the other, for its notes."""
@@ -165,6 +161,14 @@ class OptunaPrunerStopper:
         for trial in self._storage.prefixes(number):
             self._told[number].past = dict(trial.system_attrs)
             pruner.prune(self._study, trial)
+
+
+def _values(curve: Curve, objective: Objective) -> dict[int, float]:
+    """Return a curve by step with the sign of the metric, NaN where it has diverged."""
+    pairs = zip(curve.steps, curve.losses, strict=True)
+    return {
+        step: objective.loss(loss) if math.isfinite(loss) else math.nan for step, (loss,) in pairs
+    }
 
 
 def _made(name: str, options: Mapping[str, Any]) -> BasePruner:

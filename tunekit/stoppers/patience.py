@@ -21,9 +21,6 @@ class PatienceStopper:
         patience: reports that may pass without an improvement.
         min_delta: what an improvement has to exceed, in units of the metric.
         min_reports: grace period: reports that a trial makes before it is judged.
-
-    Reference:
-        L. Prechelt, 1998, "Early Stopping - But When?", the criterion UP.
     """
 
     name = "patience"
