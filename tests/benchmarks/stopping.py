@@ -150,6 +150,8 @@ def contenders(epochs: int, extra: list[str]) -> dict[str, Callable[[], Contende
         "patience": lambda: Ours("patience"),
         "fast": lambda: Ours("fast"),
         "fast without hedge": lambda: Ours("fast", hedge=None),
+        "threshold, asha": lambda: Ours("first", stoppers=["threshold", "asha"]),
+        "threshold, fast": lambda: Ours("first", stoppers=["threshold", "fast"]),
         "fast from 4": lambda: Ours("fast", min_resource=4),
     }
     rows |= {name: lambda name=name: Ours(name) for name in extra}  # type: ignore[misc]

@@ -25,10 +25,10 @@ MakeStopper: TypeAlias = Callable[..., Stopper]
 
 LOSS = (Objective("loss"),)
 TWO = (Objective("loss"), Objective("speed", "maximize"))
-LENGTH = 16
+LENGTH = 12
 
 
-def curves(n: int = 24, *, seed: int = 5, length: int = LENGTH) -> list[list[float]]:
+def curves(n: int = 18, *, seed: int = 5, length: int = LENGTH) -> list[list[float]]:
     """Return falling curves with noise; some flat, some that rise to overflow or NaN."""
     rng = np.random.default_rng(seed)
     found = []
@@ -102,7 +102,7 @@ def play(
             reports[running[-1]] = []
         for number in list(running):
             reports[number].append(waiting[number][len(reports[number])])
-            seen = copy.deepcopy(reports) if fresh else reports
+            seen = {n: list(r) for n, r in reports.items()} if fresh else reports
             view = view_of(seen, running=running, objectives=objectives, states=states)
             decision = (make() if fresh else stopper).decide(number, view)
             if decision.action != "continue":
@@ -241,11 +241,12 @@ class StopperConformance:
     ) -> None:
         if not self.names_a_metric:
             pytest.skip("takes no metric")
+        found = [c for c in curves() if sum(c) < 1e30]  # NaN would end them in other states
+        plain = dict(enumerate(map(reported, found)))
         reports = {
             k: [Report(r.step, {"loss": 1.0, "error": r.metrics["loss"]}) for r in curve]
-            for k, curve in enumerate(map(reported, curves()))
+            for k, curve in plain.items()
         }
-        plain = dict(enumerate(map(reported, curves())))
         for k in reports:
             there, here = {**reports, k: reports[k][:4]}, {**plain, k: plain[k][:4]}
             stopper = make_stopper(metric="error", direction="minimize")
