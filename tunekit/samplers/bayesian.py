@@ -28,15 +28,9 @@ from tunekit.samplers.feasibility import (
     log_feasible,
 )
 from tunekit.samplers.fidelity import chosen, may_win, misled, priors_of, stalled
-from tunekit.samplers.fitting import (
-    MAX_ROWS,
-    chosen_rows,
-    fitted,
-    key_of,
-    parameters_evidence,
-    warm_start,
-)
+from tunekit.samplers.fitting import MAX_ROWS, chosen_rows
 from tunekit.samplers.initial_design import default_point, n_initial, stratified_walk
+from tunekit.samplers.kernels import Fit, fit_chosen
 from tunekit.samplers.objectives import FrontModel, front_model
 from tunekit.samplers.past import past_studies
 from tunekit.samplers.priors import STRENGTH, Priors, PriorTerm
@@ -46,7 +40,6 @@ from tunekit.samplers.tree_model import Observed, TrialRows, observed, standardi
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
 from tunekit.trial import Proposal
-from tunekit_surrogates.blocks import Structure
 from tunekit_surrogates.tree_gp import TreeGP
 
 N_GOOD = 8
@@ -274,19 +267,21 @@ class _Model:
 
     Attributes:
         order: the trials by their standardised losses, feasible ones first.
-        how: how the parameters of the process came about.
     """
 
     encoder: Encoder
-    structure: Structure
     data: Observed
     y: NDArray[np.float64]
     order: NDArray[np.int64]
-    gp: TreeGP
-    how: str
+    fit: Fit
     feasible: list[Feasible]
     prior: PriorTerm | None = None
     sources: tuple[tuple[float, Source], ...] = ()
+
+    @property
+    def gp(self) -> TreeGP:
+        """Return the process of the objective."""
+        return self.fit.gp
 
     @property
     def good(self) -> NDArray[np.float64]:
@@ -302,7 +297,7 @@ class _Model:
         noise = np.exp(self.gp.parameters.noise)
         noisy = N_UNCERTAIN if noise > NOISY else 0
         terms: list[Term] = [*self.feasible, *([self.prior] if self.prior else [])]
-        exploration = CAUTION if len(self.structure) > 1 else 1.0
+        exploration = CAUTION if self.gp.structure.has_branches else 1.0
         others = [(weight, s.gp) for weight, s in self.sources]
         kind = partial(BlendedImprovement, others=others) if others else ExpectedImprovement
         improvement = kind(
@@ -315,7 +310,7 @@ class _Model:
         mean, var = self.gp.predict(row[None])
         losses = self.data.losses[:, 0]
         evidence: dict[str, Any] = {
-            **parameters_evidence(self.gp, key_of(self.structure, "block")),
+            **self.fit.evidence(),
             "log_improvement": round(value, 4),
             "mean": round(float(mean[0]), 4),
             "sd": round(float(np.sqrt(var[0])), 4),
@@ -331,7 +326,8 @@ class _Model:
             share = {"weight": round(weight, 4), "points": len(s.points), "kept": s.n_kept}
             evidence.setdefault("past", {})[s.name] = share
             help_ += f", {s.name} with {weight:.0%} of the weight"
-        why = f"a model of {len(losses)} trials ({self.how}{help_}) expects most improvement here"
+        how = f"{self.fit.kernel} kernel, {self.fit.how}{help_}"
+        why = f"a model of {len(losses)} trials ({how}) expects most improvement here"
         return evidence, why
 
 
@@ -355,20 +351,20 @@ def _learnt(view: StudyView, data: Observed, rows: TrialRows) -> Model:
 
 
 def _best_model(view: StudyView, data: Observed, rows: TrialRows) -> _Model:
-    structure = structure_of(rows.encoder)
     y = standardised(data.losses[:, 0])
-    warm = warm_start(data.trials, structure, key_of(structure, "block"))
-    gp, how = fitted(structure, data.x, y, warm=warm, priors=priors_of(data.fidelity))
+    fit = fit_chosen(rows.encoder, data.x, y, data.trials, priors=priors_of(data.fidelity))
     if data.fidelity is not None:
         full = data.full_runs()
-        if stalled(full.losses[:, 0]) or misled(data.fidelity, gp):
+        if stalled(full.losses[:, 0]) or misled(data.fidelity, fit.gp):
             model = _best_model(view, full, rows)
-            return replace(model, how=f"full runs alone, to see beyond the others; {model.how}")
+            how = f"full runs alone, to see beyond the others; {model.fit.how}"
+            return replace(model, fit=replace(model.fit, how=how))
     order = np.lexsort((y, ~data.feasible))
     if data.fidelity is not None:  # what trials at less would give at the target
-        order = np.lexsort((gp.predict(data.fidelity.raised(data.x))[0], data.violation > 0.0))
-    holds = conditions(view, structure, data, rows)
-    return _Model(rows.encoder, structure, data, y, order, gp, how, holds)
+        raised = fit.gp.predict(data.fidelity.raised(data.x))[0]
+        order = np.lexsort((raised, data.violation > 0.0))
+    found = conditions(view, structure_of(rows.encoder), data, rows)
+    return _Model(rows.encoder, data, y, order, fit, found)
 
 
 def _first_new(
