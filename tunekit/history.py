@@ -132,6 +132,20 @@ class History:
         """Return the best feasible complete trial of a study with one objective."""
         return self._best if len(self.objectives) == 1 else None
 
+    def nothing_best(self) -> str:
+        """Return what the study has in place of a best trial, to go on after "has"."""
+        counts = {str(s): n for s, n in self.counts().items()}
+        if not counts:
+            return "no trials yet; run study.optimize(...)."
+        complete = self.complete()
+        if complete and not any(map(self.is_at_target, complete)):
+            what = " ".join(f"{path}={v!r}" for path, v in self._target.items())
+            return f"no complete trial at {what}, which alone can be best; trials: {counts}."
+        if complete:
+            limits = ", ".join(str(c) for c in self.constraints)
+            return f"no trial that keeps {limits}; trials: {counts}."
+        return f"no complete trial; trials: {counts}."
+
     def pareto(self) -> list[TrialRecord]:
         """Return the feasible complete trials that no other dominates, by number."""
         trials = [t for t in self.complete() if self._may_be_best(t)]

@@ -120,7 +120,7 @@ class Study:
             )
         best = self.refresh().best
         if best is None:
-            raise NoCompleteTrial(self._nothing_best())
+            raise NoCompleteTrial(f"study {self.name!r} has {self.history.nothing_best()}")
         return best
 
     @property
@@ -390,16 +390,3 @@ class Study:
             StorageError: the file cannot be written.
         """
         return export.write(Path(path), self.record(), self.trials, self.reports())
-
-    def _nothing_best(self) -> str:
-        counts = {str(s): n for s, n in self.history.counts().items()}
-        if not counts:
-            return f"study {self.name!r} has no trials yet; run study.optimize(...)."
-        complete = self.history.complete()
-        if complete and not any(map(self.history.is_at_target, complete)):
-            what = " ".join(f"{path}={v!r}" for path, v in self.space.target.items())
-            return f"study {self.name!r} has no complete trial at {what}, which alone can be best."
-        if complete:
-            limits = ", ".join(str(c) for c in self.history.constraints)
-            return f"study {self.name!r} has no trial that keeps {limits}; trials: {counts}."
-        return f"study {self.name!r} has no complete trial; trials: {counts}."
