@@ -10,8 +10,9 @@ from tunekit_surrogates.blocks import Floats
 MARGIN = 0.1
 """How far beyond the worst values of a front its reference point lies, as a share of its range."""
 
-FULL = 8
-"""Points of a front, for each objective, from which it says by itself where its worst lies."""
+FULL = 16
+"""Points beside the first from which a front of two objectives is no small one; of `m` objectives
+`(m - 1) ** 2` times fewer, because more of any points are on the front then."""
 
 
 def non_dominated(y: Floats) -> NDArray[np.bool_]:
@@ -50,7 +51,7 @@ def reference_point(y: Floats) -> Floats:
     spread, of_all = worst - front.min(axis=0), np.ptp(y, axis=0)
     spread = np.where(spread > 0, spread, np.where(of_all > 0, of_all, 1.0))
     near = worst + MARGIN * spread
-    share = min(1.0, (len(front) - 1) / (FULL * y.shape[1]))
+    share = min(1.0, (len(front) - 1) * (y.shape[1] - 1) ** 2 / FULL)
     return np.asarray(np.maximum(near, share * near + (1.0 - share) * y.max(axis=0)))
 
 
