@@ -21,6 +21,7 @@ from tunekit.samplers.feasibility import (
     Feasible,
     FeasibleImprovement,
     Term,
+    cautious,
     conditions,
     failed_rows,
     feasible_evidence,
@@ -281,7 +282,7 @@ class _Model:
         counts = np.concatenate([known, log_feasible(self.feasible, pending) > np.log(0.5)])
         noise = np.exp(self.gp.parameters.noise)
         noisy = N_UNCERTAIN if noise > NOISY else 0
-        terms: list[Term] = [*self.feasible, *([self.prior] if self.prior else [])]
+        terms: list[Term] = [*cautious(self.feasible), *([self.prior] if self.prior else [])]
         exploration = CAUTION if len(self.structure) > 1 else 1.0
         others = [(weight, s.gp) for weight, s in self.sources]
         kind = partial(BlendedImprovement, others=others) if others else ExpectedImprovement
