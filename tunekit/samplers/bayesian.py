@@ -42,7 +42,12 @@ from tunekit.samplers.priors import STRENGTH, Priors, PriorTerm
 from tunekit.samplers.search import Search
 from tunekit.samplers.transfer import Source, portfolio, rank_weights, sources_of
 from tunekit.samplers.tree_model import Observed, TrialRows, observed, standardised, structure_of
-from tunekit.samplers.trust_region import RegionCandidates, TrustRegion, local
+from tunekit.samplers.trust_region import (
+    RegionCandidates,
+    TrustRegion,
+    checked_threshold,
+    region_of,
+)
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
 from tunekit.trial import Proposal
@@ -106,16 +111,7 @@ class BayesianSampler:
         past: Sequence[Mapping[str, Any]] = (),
         trust_region: int | None = MANY_NUMBERS,
     ) -> None:
-        if trust_region is not None and (
-            isinstance(trust_region, bool)
-            or not isinstance(trust_region, int)
-            or trust_region < 1
-        ):
-            raise InvalidArgument(
-                f"bayesian: trust_region={trust_region!r}, expected a whole number of parameters "
-                "of 1 or more from which it is used, or None for never."
-            )
-        self.trust_region = trust_region
+        self.trust_region = checked_threshold(trust_region)
         if n_start is not None and (
             isinstance(n_start, bool) or not isinstance(n_start, int) or n_start < 1
         ):
@@ -154,7 +150,7 @@ class BayesianSampler:
         data, region = observed(view, self._rows), None
         if self.trust_region is not None:
             encoder = self._rows.encoder
-            data, region = local(view.history, data, encoder, self.trust_region)
+            region = region_of(view.history, data, encoder, self.trust_region)
         pending = [t.params for t in view.history.pending() if t.params is not None]
         n_failed = len(failed_rows(view, self._rows))
         model: Model | None = None
