@@ -21,6 +21,7 @@ from tunekit.samplers.feasibility import (
     Feasible,
     FeasibleImprovement,
     Term,
+    cautious,
     conditions,
     failed_rows,
     feasible_evidence,
@@ -35,6 +36,12 @@ from tunekit.samplers.priors import STRENGTH, Priors, PriorTerm
 from tunekit.samplers.search import Search
 from tunekit.samplers.transfer import Source, portfolio, rank_weights, sources_of
 from tunekit.samplers.tree_model import Observed, TrialRows, observed, standardised, structure_of
+from tunekit.samplers.trust_region import (
+    RegionCandidates,
+    TrustRegion,
+    checked_threshold,
+    region_of,
+)
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
 from tunekit.trial import Proposal
@@ -55,6 +62,10 @@ CAUTION = 0.6
 expected improvement would run after the deepest branches as long as they are unknown."""
 
 
+MANY_NUMBERS = 20
+"""Active numeric parameters from which the model searches in a trust region."""
+
+
 class BayesianSampler:
     """Proposes the point of the largest expected improvement under a model of the tree.
 
@@ -73,6 +84,9 @@ class BayesianSampler:
         past: trials of earlier studies, as `tunekit.study(warm_start=...)` writes them. Their
             winners are tried early, and their models help as far as they order the trials of
             this study right.
+        trust_region: from how many active numeric parameters on the model searches only in a box
+            around the best trial, which grows and shrinks with its success; `None` for never.
+            See `tunekit.samplers.trust_region`.
 
     Raises:
         InvalidArgument: `n_start` is no whole number of 1 or more, the priors or the past have
@@ -88,7 +102,9 @@ class BayesianSampler:
         priors: Mapping[str, Mapping[str, Any]] | None = None,
         prior_strength: float = STRENGTH,
         past: Sequence[Mapping[str, Any]] = (),
+        trust_region: int | None = MANY_NUMBERS,
     ) -> None:
+        self.trust_region = checked_threshold(trust_region)
         if n_start is not None and (
             isinstance(n_start, bool) or not isinstance(n_start, int) or n_start < 1
         ):
@@ -124,7 +140,10 @@ class BayesianSampler:
             self._rows = TrialRows(Encoder(view.space))
             encoder = self._rows.encoder
             self._sources = sources_of(self._past, encoder, structure_of(encoder))
-        data = observed(view, self._rows)
+        data, region = observed(view, self._rows), None
+        if self.trust_region is not None:
+            encoder = self._rows.encoder
+            region = region_of(view.history, data, encoder, self.trust_region)
         pending = [t.params for t in view.history.pending() if t.params is not None]
         n_failed = len(failed_rows(view, self._rows))
         model: Model | None = None
@@ -134,7 +153,7 @@ class BayesianSampler:
             proposal = self._start(view, number, data, busy, densities, n_failed=n_failed)
             if proposal is None:
                 model = model or self._model(view, data, self._rows, densities)
-                proposal = self._improve(view, number, model, busy)
+                proposal = self._improve(view, number, model, busy, region)
             found.append(proposal)
         return found
 
@@ -206,14 +225,17 @@ class BayesianSampler:
         number: int,
         model: Model,
         busy: Sequence[Params],
+        region: TrustRegion | None,
     ) -> Proposal:
-        rng = stream(view.seed, number)
-        candidates = Candidates(model.encoder, held(view, number), rng)
+        rng, fixed = stream(view.seed, number), held(view, number)
+        candidates = _candidates(model, fixed, rng, region)
         score = model.score(model.encoder.encode(busy), rng)
         rows, values = Search().ranked(score, candidates, model.good)
         best = _first_new(rows, model.encoder.encode(busy), model.data.x)
         point = model.encoder.decode(rows[best : best + 1])[0]
         evidence, why = model.explained(rows[best], float(values[best]))
+        if region is not None and not fixed:
+            evidence.update(region.evidence(rows[best]))
         return Proposal(point, self.name, why, evidence)
 
 
@@ -251,7 +273,7 @@ class _Model:
         counts = np.concatenate([known, log_feasible(self.feasible, pending) > np.log(0.5)])
         noise = np.exp(self.gp.parameters.noise)
         noisy = N_UNCERTAIN if noise > NOISY else 0
-        terms: list[Term] = [*self.feasible, *([self.prior] if self.prior else [])]
+        terms: list[Term] = [*cautious(self.feasible), *([self.prior] if self.prior else [])]
         exploration = CAUTION if self.gp.structure.has_branches else 1.0
         others = [(weight, s.gp) for weight, s in self.sources]
         kind = partial(BlendedImprovement, others=others) if others else ExpectedImprovement
@@ -287,6 +309,15 @@ class _Model:
 
 
 Model: TypeAlias = _Model | FrontModel | FeasibilityModel
+
+
+def _candidates(
+    model: Model, fixed: Params | None, rng: np.random.Generator, region: TrustRegion | None
+) -> Candidates:
+    if region is None or not isinstance(model, _Model):
+        return Candidates(model.encoder, fixed, rng)
+    lengths = model.gp.parameters.lengths
+    return RegionCandidates(model.encoder, fixed, rng, region=region, lengths=lengths)
 
 
 def _learnt(view: StudyView, data: Observed, rows: TrialRows) -> Model:
