@@ -30,6 +30,8 @@ _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
         "tpe": ("tunekit.samplers.optuna_bridge:OptunaSampler", {"name": "tpe"}),
         "gp": ("tunekit.samplers.optuna_bridge:OptunaSampler", {"name": "gp"}),
         "cmaes": ("tunekit.samplers.cmaes:CmaEsSampler", {}),
+        "evolution": ("tunekit.samplers.evolution:EvolutionSampler", {}),
+        "proxy": ("tunekit.samplers.proxy:ProxySampler", {}),
         "nsgaii": ("tunekit.samplers.optuna_bridge:OptunaSampler", {"name": "nsgaii"}),
         "nsgaiii": ("tunekit.samplers.optuna_bridge:OptunaSampler", {"name": "nsgaiii"}),
     },
