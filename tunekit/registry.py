@@ -70,7 +70,7 @@ def make(kind: Kind, name: str, options: Mapping[str, Any] | None = None) -> Any
         return factory(**(options or {}))
     except TypeError as error:
         raise InvalidArgument(
-            f'{kind} "{name}": {error}; options: {", ".join(options or {})}.'
+            f'{kind} "{name}": {error}; options given: {", ".join(options or {}) or "none"}.'
         ) from None
 
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tunekit as tk
 from tunekit.errors import InvalidArgument, MissingExtra
 from tunekit.history import History
 from tunekit.samplers.base import StudyView, sample, stream
@@ -20,6 +21,7 @@ from tunekit.samplers.breeding import Breeding, reflect
 from tunekit.samplers.dominance import crowding, fronts, order
 from tunekit.samplers.evolution import EvolutionSampler
 from tunekit.samplers.optuna_bridge import OptunaSampler
+from tunekit.samplers.population import Population
 from tunekit.samplers.random import RandomSampler
 from tunekit.samplers.structure import Structure
 from tunekit.spaces import Categorical, Float, Int, Params, Space
@@ -257,11 +259,84 @@ def test_the_infeasible_and_the_failed_are_no_parents_while_others_live():
         {"tournament": 0},
         {"start": 2},
         {"start": 5.0},
+        {"candidates": 5},
+        {"bounds": ["size <= 3"]},
     ],
 )
 def test_an_option_outside_its_range_is_refused(options):
     with pytest.raises(InvalidArgument, match=next(iter(options))):
         EvolutionSampler(**options)
+
+
+def proposals_of(options):
+    """Return what evolution proposes after 60 trials, through the front door."""
+    study = tk.study(
+        space=PLANTED, objectives="loss", sampler="evolution", sampler_options=options, seed=3
+    )
+    study.optimize(lambda trial: planted(trial.params)["loss"], n_trials=60)
+    return study.trials
+
+
+def arms_of(options):
+    return [t.evidence.get("arm") for t in proposals_of(options)]
+
+
+def test_a_study_honours_its_options():
+    plain = arms_of({})
+    assert plain.index(next(a for a in plain if a not in (None, "prior"))) == 21
+    assert "prior" not in arms_of({"start": 4})[5:8]
+    points = [
+        [t.params for t in proposals_of(options)]
+        for options in (
+            {},
+            {"population": 6},
+            {"tournament": 1},
+            {"algorithm": "regularised", "population": 12},
+        )
+    ]
+    assert points[0][:21] == points[1][:21] == points[2][:21] == points[3][:21]
+    assert all(a[21:] != b[21:] for i, a in enumerate(points) for b in points[:i])
+
+
+def told(losses, evidence=None):
+    """Return a population that has been told trials of these losses, all in one branch."""
+    space = Space(shape=Categorical({"round": Space(x=Float(0, 1)), "flat": None}))
+    objectives = tuple(Objective(name) for name in "ab")
+    trials = [
+        TrialRecord(
+            k,
+            TrialState.COMPLETE,
+            seq=k + 1,
+            params=space.complete({"shape": "round", "x": k / 10}),
+            evidence=(evidence or {}).get(k, {}),
+            metrics=dict(zip("ab", row, strict=True)),
+        )
+        for k, row in enumerate(losses)
+    ]
+    view = view_of(space, trials, objectives=objectives)
+    population = Population(view, algorithm="ga", size=8)
+    for trial in trials:
+        population.tell(trial, view.history)
+    return population
+
+
+def test_of_several_objectives_a_branch_is_not_judged_by_the_first_alone():
+    population = told([(0.0, 9.0), (5.0, 5.0), (6.0, 6.0)])
+    assert population.best_in["shape", "round"].losses == (5.0, 5.0)
+
+
+def test_of_several_objectives_a_child_improves_by_dominating_its_parent():
+    def width(child):
+        step = {"arm": "mutate", "parent": 0, "dials": {"scale": 0.4}}
+        return told([(5.0, 5.0), child], {1: step}).dial("mutate", "scale", 0.1)
+
+    assert width((4.0, 6.0)) == pytest.approx(0.1)  # better in the first objective only
+    assert width((5.0, 4.0)) == pytest.approx((0.1 * 0.1 * 0.4) ** (1 / 3))
+
+
+def test_losses_of_any_size_are_ordered():
+    top = sys.float_info.max
+    assert order(np.array([[-top, top], [0.0, 0.0], [top, -top], [top, top]]))[-1] == 3
 
 
 def test_without_the_package_it_names_the_extra(monkeypatch):

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+def dominates(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Return whether losses are nowhere worse than others and somewhere better."""
+    pairs = list(zip(one, other, strict=True))
+    return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
 
 
 def fronts(losses: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -40,7 +47,7 @@ def crowding(losses: NDArray[np.float64]) -> NDArray[np.float64]:
     distance = np.zeros(n)
     for j in range(m):
         order = np.argsort(losses[:, j], kind="stable")
-        sorted_losses = losses[order, j]
+        sorted_losses = losses[order, j] / 4  # so that no difference overflows
         spread = sorted_losses[-1] - sorted_losses[0]
         distance[order[[0, -1]]] = np.inf
         if n > 2 and spread > 0:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -54,7 +54,7 @@ class EvolutionSampler:
         tournament: how many of the living compete to become a parent.
         start: random points before the first child.
         proxy: a cheap function that screens the children before one is run; see `ProxySampler`.
-        candidates: how many children it screens for each trial.
+        candidates: how many children it screens for each trial; 8 by default.
         bounds: bounds on what it returns.
 
     Raises:
@@ -77,7 +77,7 @@ class EvolutionSampler:
         tournament: int = 3,
         start: int = 20,
         proxy: Proxy | str | None = None,
-        candidates: int = CANDIDATES,
+        candidates: int | None = None,
         bounds: Sequence[str] = (),
     ) -> None:
         if algorithm not in get_args(Algorithm):
@@ -88,18 +88,16 @@ class EvolutionSampler:
         check_count(self.name, "population", size, least=4)
         check_count(self.name, "tournament", tournament, least=1)
         check_count(self.name, "start", start, least=4)
-        if proxy is None and bounds:
-            raise InvalidArgument(f"evolution: bounds={bounds!r} without a proxy to compute them.")
+        self._screen = screen(proxy, candidates, bounds)
         optimiser()
-        self._screen = None
-        if proxy is not None:
-            self._screen = Screen(proxy, candidates=candidates, bounds=bounds)
         self._tournament = tournament
         self._start = start
         self._arrivals = Arrivals(lambda view: Population(view, algorithm=algorithm, size=size))
 
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
-        """Return one proposal for each trial number; none repeats a trial that is known.
+        """Return one proposal for each trial number.
+
+        None repeats a known trial while there are points that were not tried and are found.
 
         Raises:
             InvalidSpace: no point was found that satisfies the constraints of the space.
@@ -136,25 +134,46 @@ class EvolutionSampler:
         is_random = is_start or number <= self._start or rng.random() < P_PRIOR
         for i in range(2 * TRIES):
             if is_random or i >= TRIES:
-                arm, child = "prior", sample(view.space, rng, fixed)
-                evidence, reason = {}, "a random point"
+                child, reason = sample(view.space, rng, fixed), "a random point"
+                evidence: Mapping[str, Any] = {"arm": "prior"}
             else:
-                arm = chosen_arm(population, rng)
-                child, evidence, reason = getattr(parents, arm)()
+                child, evidence, reason = parents.child(chosen_arm(population, rng))
             key = tuple(child.items())
             if not view.space.violated(child) and not (key in taken or key in population.keys):
-                return Proposal(child, self.name, reason, {"arm": arm, **evidence})
+                return Proposal(child, self.name, reason, evidence)
         reason = f"a random point: {2 * TRIES} others were invalid or known"
         return Proposal(sample(view.space, rng, fixed), self.name, reason)
 
 
-def chosen_arm(population: Population, rng: np.random.Generator) -> str:
+Arm: TypeAlias = Literal["cross", "mutate", "step", "cma"]
+Child: TypeAlias = tuple[Params, Mapping[str, Any], str]
+"""A point, its evidence (the operator, the parent, the step widths) and its reason."""
+
+
+def screen(
+    proxy: Proxy | str | None, candidates: int | None, bounds: Sequence[str]
+) -> Screen | None:
+    """Return the screen of a proxy, if there is one.
+
+    Raises:
+        InvalidArgument: options of a screen without a proxy, or outside their range.
+    """
+    if proxy is not None:
+        n = CANDIDATES if candidates is None else candidates
+        return Screen(proxy, candidates=n, bounds=bounds)
+    for name, value in (("candidates", candidates), ("bounds", bounds)):
+        if value not in (None, (), []):
+            raise InvalidArgument(f"evolution: {name}={value!r} without a proxy; give proxy=.")
+    return None
+
+
+def chosen_arm(population: Population, rng: np.random.Generator) -> Arm:
     """Return an operator, with a chance that grows with its reward.
 
     CMA-ES pays late, after it has learnt the shape of the landscape, so it has a share of its
     own in the trials as far as the living agree on everything but the numbers.
     """
-    arms = ["cross", "mutate", "step"]
+    arms: list[Arm] = ["cross", "mutate", "step"]
     if population.is_single:
         if rng.random() < P_CMA * population.settled:
             return "cma"
@@ -163,9 +182,6 @@ def chosen_arm(population: Population, rng: np.random.Generator) -> str:
     weights = np.array([rewards.get(arm, 0.5) for arm in arms]) ** 2
     shares = FLOOR + (1 - FLOOR * len(arms)) * weights / weights.sum()
     return arms[int(rng.choice(len(arms), p=shares))]
-
-
-Child = tuple[Params, Mapping[str, Any], str]
 
 
 class _Parents:
@@ -184,22 +200,32 @@ class _Parents:
         self._branches = list(population.best_in.values())
         self._breeding = Breeding(population.structure, self._best_in, rng, fixed)
 
-    def cross(self) -> Child:
+    def child(self, arm: Arm) -> Child:
+        """Return a child that an operator makes."""
+        operators: Mapping[Arm, Callable[[], Child]] = {
+            "cross": self._cross,
+            "mutate": self._mutate,
+            "step": self._step,
+            "cma": self._cma,
+        }
+        return operators[arm]()
+
+    def _cross(self) -> Child:
         mother, father = self._winner(), self._winner()
         child = self._breeding.cross(mother.params, father.params)
         if self._rng.random() < 0.3:
             child = self._breeding.mutate(child, self._width("cross", "scale", 0.1))
         reason = f"the subtrees of trials {mother.number} and {father.number} crossed"
-        return child, {"parent": mother.number}, reason
+        return child, {"arm": "cross", "parent": mother.number}, reason
 
-    def mutate(self) -> Child:
+    def _mutate(self) -> Child:
         parent = self._winner()
         scale = self._width("mutate", "scale", 0.1)
         child = self._breeding.mutate(parent.params, scale)
-        evidence = {"parent": parent.number, "dials": {"scale": scale}}
+        evidence = {"arm": "mutate", "parent": parent.number, "dials": {"scale": scale}}
         return child, evidence, f"a mutation of trial {parent.number} at scale {scale:.2g}"
 
-    def step(self) -> Child:
+    def _step(self) -> Child:
         parent = self._winner()
         n_top = max(2, round(TOP * len(self._living)))
         best = self._living[int(self._rng.integers(n_top))]
@@ -213,18 +239,19 @@ class _Parents:
             weight=weight,
             rate=rate,
         )
-        evidence = {"parent": parent.number, "dials": {"weight": weight, "rate": rate}}
+        dials = {"weight": weight, "rate": rate}
+        evidence = {"arm": "step", "parent": parent.number, "dials": dials}
         return child, evidence, f"trial {parent.number} moved towards trial {best.number}"
 
-    def cma(self) -> Child:
+    def _cma(self) -> Child:
         parent = self._winner()
         point = self._breeding.repair(parent.params, {})
         assert self._population.cma is not None
         runs = self._population.cma.runs(point)
         if runs is None:
-            return self.mutate()
-        child, evidence = sampled(point, runs, self._rng, self._fixed)
-        evidence["parent"] = parent.number
+            return self._mutate()
+        child, drawn = sampled(point, runs, self._rng, self._fixed)
+        evidence = {"arm": "cma", "parent": parent.number, **drawn}
         return child, evidence, f"CMA-ES in the structure of trial {parent.number}"
 
     def _best_in(self, branch: tuple[str, Scalar]) -> Params | None:

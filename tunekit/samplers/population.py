@@ -15,7 +15,7 @@ from tunekit.history import History
 from tunekit.samplers.base import StudyView
 from tunekit.samplers.cmaes import Knowledge
 from tunekit.samplers.cmaes_runs import Settings
-from tunekit.samplers.dominance import order
+from tunekit.samplers.dominance import dominates, order
 from tunekit.samplers.merit import BROKEN, FEASIBLE, Merit, merit
 from tunekit.samplers.structure import Structure
 from tunekit.spaces import Params, Scalar
@@ -81,7 +81,7 @@ class Population:
         self._living: list[Member] = []
         self._recent: deque[Member] = deque(maxlen=size)
         self._newborn: list[Member] = []
-        self._merits: dict[int, Merit] = {}
+        self._members: dict[int, Member] = {}
         self._scores: deque[Score] = deque(maxlen=MEMORY)
 
     @property
@@ -106,7 +106,7 @@ class Population:
         place = self._admit(child) if key[0] < BROKEN else None
         self._note_branches(child)
         self._note_score(child, trial.evidence, place)
-        self._merits[trial.number] = key
+        self._members[trial.number] = child
 
     @property
     def settled(self) -> float:
@@ -169,8 +169,18 @@ class Population:
             if self.structure.is_switch(path):
                 best = self.best_in.get((path, value))
                 is_old = best is not None and self._has_aged(best)
-                if best is None or is_old or _rank(child) < _rank(best):
+                if best is None or is_old or self._is_better(child, best):
                     self.best_in[path, value] = child
+
+    def _is_better(self, new: Member, old: Member) -> bool:
+        """Return whether one may take another's place as the best of a branch.
+
+        Of several objectives it need only not be dominated, so that a branch stands for all of
+        its front in turn, not for the end of it where the first objective is best.
+        """
+        if self.is_single or new.merit[:2] != old.merit[:2]:
+            return _rank(new) < _rank(old)
+        return not dominates(old.losses, new.losses)
 
     def _has_aged(self, member: Member) -> bool:
         return self._algorithm == "regularised" and member.birth <= self.n_told - self._size
@@ -179,15 +189,20 @@ class Population:
         arm, number, dials = (evidence.get(k) for k in ("arm", "parent", "dials"))
         if not isinstance(arm, str):
             return
-        parent = self._merits.get(number) if isinstance(number, int) else None
+        parent = self._members.get(number) if isinstance(number, int) else None
         steps = dials.items() if isinstance(dials, Mapping) else ()
         score = Score(
             arm,
             reward=0.0 if place is None else 1.0 - place / self._size,
-            has_improved=parent is not None and child.merit < parent,
+            has_improved=parent is not None and self._has_improved(child, parent),
             dials={k: float(v) for k, v in steps if isinstance(v, int | float) and v > 0},
         )
         self._scores.append(score)
+
+    def _has_improved(self, child: Member, parent: Member) -> bool:
+        if self.is_single or child.merit[:2] != parent.merit[:2]:
+            return child.merit < parent.merit
+        return dominates(child.losses, parent.losses)
 
 
 def ordered(members: list[Member]) -> list[Member]:
