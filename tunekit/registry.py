@@ -30,6 +30,8 @@ _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
         "tpe": ("tunekit.samplers.optuna_bridge:OptunaSampler", {"name": "tpe"}),
         "gp": ("tunekit.samplers.optuna_bridge:OptunaSampler", {"name": "gp"}),
         "cmaes": ("tunekit.samplers.cmaes:CmaEsSampler", {}),
+        "evolution": ("tunekit.samplers.evolution:EvolutionSampler", {}),
+        "proxy": ("tunekit.samplers.proxy:ProxySampler", {}),
         "nsgaii": ("tunekit.samplers.optuna_bridge:OptunaSampler", {"name": "nsgaii"}),
         "nsgaiii": ("tunekit.samplers.optuna_bridge:OptunaSampler", {"name": "nsgaiii"}),
     },
@@ -76,7 +78,7 @@ def make(kind: Kind, name: str, options: Mapping[str, Any] | None = None) -> Any
         return factory(**(options or {}))
     except TypeError as error:
         raise InvalidArgument(
-            f'{kind} "{name}": {error}; options: {", ".join(options or {})}.'
+            f'{kind} "{name}": {error}; options given: {", ".join(options or {}) or "none"}.'
         ) from None
 
 

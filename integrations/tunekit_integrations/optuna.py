@@ -10,6 +10,7 @@ import json
 import math
 import secrets
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 from typing import Any, cast
 
 import optuna
@@ -19,7 +20,7 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from tunekit import registry
-from tunekit.errors import InvalidArgument, TunekitError
+from tunekit.errors import InvalidArgument, UnknownParameter
 from tunekit.history import History
 from tunekit.samplers.base import Sampler, StudyView, stream
 from tunekit.spaces import Params, Space
@@ -28,7 +29,6 @@ from tunekit.spaces.interop import from_optuna
 from tunekit.spaces.serialize import domain_to_dict
 from tunekit.stoppers.base import CurveView, Stopper
 from tunekit.trial import MetricConstraint, Objective, Proposal, Report, TrialRecord, TrialState
-from tunekit_integrations.optuna_distributions import distributions_of
 
 REASON, EVIDENCE = "tunekit:reason", "tunekit:evidence"
 """System attributes of an Optuna trial: why it was proposed, and what the sampler wants back."""
@@ -91,7 +91,7 @@ class TunekitSampler(optuna.samplers.BaseSampler):
         self._sampler = sampler
         self._space = space
         self._seed = secrets.randbits(63) if seed is None else seed
-        self._proposals: dict[int, dict[str, Any]] = {}
+        self._proposals: dict[int, tuple[Space, Params]] = {}
 
     def reseed_rng(self) -> None:
         """Do nothing: random streams are keyed by the trial's number."""
@@ -99,30 +99,50 @@ class TunekitSampler(optuna.samplers.BaseSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """Propose a point of the whole tree, and return the distributions of its values."""
-        view = self._view(study, trial)
-        if not len(view.space):
-            return {}
-        proposal = self._sampler.suggest(view, [trial.number])[0]
-        self._note(study, trial, proposal)
-        found = distributions_of(view.space, proposal.params, study.get_trials(deepcopy=False))
-        self._proposals[trial.number] = {name: value for name, (value, _) in found.items()}
-        return {name: distribution for name, (_, distribution) in found.items()}
+        """Return nothing: Optuna would want the objective's distributions ahead of it."""
+        return {}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Return the point that was proposed."""
-        return self._proposals.pop(trial.number, {})
+        """Return nothing; see `sample_independent`."""
+        return {}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any
     ) -> Any:
-        """Return a random value of a parameter that the proposal could not know."""
-        space = from_optuna({param_name: param_distribution})
-        key = int.from_bytes(param_name.encode()[:8], "little")
-        place = stream(self._seed ^ key, trial.number).random()
-        return space.by_path[param_name].domain.from_unit(place)
+        """Return the value of a point that is proposed as a whole at the first question.
+
+        What the point does not have, or has outside of what is asked, is drawn at random.
+        """
+        if trial.number not in self._proposals:
+            self._proposals[trial.number] = self._proposed(study, trial)
+        space, point = self._proposals[trial.number]
+        path = space.resolve(param_name) if _is_known(space, param_name) else param_name
+        if path in point and _may_be(param_distribution, point[path]):
+            return point[path]
+        domain = from_optuna({param_name: param_distribution}).by_path[param_name].domain
+        digest = blake2b(param_name.encode(), digest_size=8).digest()
+        key = int.from_bytes(digest, "big")
+        return domain.from_unit(stream(self._seed ^ key, trial.number).random())
+
+    def after_trial(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        state: OptunaState,
+        values: Sequence[float] | None,
+    ) -> None:
+        """Forget the point of a trial that has ended."""
+        self._proposals.pop(trial.number, None)
+
+    def _proposed(self, study: Study, trial: FrozenTrial) -> tuple[Space, Params]:
+        view = self._view(study, trial)
+        if not len(view.space):
+            return view.space, Params()
+        proposal = self._sampler.suggest(view, [trial.number])[0]
+        self._note(study, trial, proposal)
+        return view.space, Params(proposal.params)
 
     def _view(self, study: Study, trial: FrozenTrial) -> StudyView:
         trials = study.get_trials(deepcopy=False)
@@ -243,8 +263,21 @@ def _named(space: Space | None, params: Mapping[str, Any]) -> Params:
         return Params(params)
     found = {}
     for name, value in params.items():
-        try:
+        if _is_known(space, name):
             found[space.resolve(name)] = value
-        except TunekitError:
-            continue
     return Params({path: found[path] for path in space.by_path if path in found})
+
+
+def _is_known(space: Space, name: str) -> bool:
+    try:
+        space.resolve(name)
+    except UnknownParameter:
+        return False
+    return True
+
+
+def _may_be(distribution: BaseDistribution, value: Any) -> bool:
+    try:
+        return distribution._contains(distribution.to_internal_repr(value))
+    except (ValueError, TypeError):  # no choice of a categorical, no number
+        return False

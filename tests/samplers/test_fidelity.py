@@ -135,11 +135,10 @@ def test_a_promising_point_climbs_to_the_target():
     levels = []
     for number in range(20, 30):
         data = observed(view_of(space, trials), rows)
-        gp = BayesianSampler()._model(view_of(space, trials), data, rows, {}).gp
-        nothing = np.empty((0, 2))
-        options = {"encoder": encoder, "pending": nothing, "relative": fidelity.share}
+        model = BayesianSampler()._model(view_of(space, trials), data, rows, {})
         full = np.concatenate([data.x, np.tile(row, (5, 1))])  # enough to afford any level
-        choice = chosen(fidelity, row, [gp], done=full, **options)
+        spent = replace(model, data=replace(data, x=full))
+        choice = chosen(spent, row, np.empty((0, 2)), fidelity.share)
         levels.append(choice.value)
         if choice.value == fidelity.target:
             break

@@ -22,6 +22,7 @@ from tunekit.samplers.feasibility import (
     Feasible,
     FeasibleImprovement,
     Term,
+    cautious,
     conditions,
     failed_rows,
     feasible_evidence,
@@ -32,11 +33,18 @@ from tunekit.samplers.fitting import MAX_ROWS, chosen_rows
 from tunekit.samplers.initial_design import default_point, n_initial, stratified_walk
 from tunekit.samplers.kernels import Fit, fit_chosen
 from tunekit.samplers.objectives import FrontModel, front_model
+from tunekit.samplers.options import number_from, whole_from
 from tunekit.samplers.past import past_studies
 from tunekit.samplers.priors import STRENGTH, Priors, PriorTerm
 from tunekit.samplers.search import Score, Search
 from tunekit.samplers.transfer import Source, portfolio, rank_weights, sources_of
 from tunekit.samplers.tree_model import Observed, TrialRows, observed, standardised, structure_of
+from tunekit.samplers.trust_region import (
+    RegionCandidates,
+    TrustRegion,
+    checked_threshold,
+    region_of,
+)
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
 from tunekit.trial import Proposal
@@ -55,6 +63,10 @@ N_UNCERTAIN = 10
 CAUTION = 0.6
 """Exploration in a space with branches: every further block adds variance to the prior, and the
 expected improvement would run after the deepest branches as long as they are unknown."""
+
+
+MANY_NUMBERS = 20
+"""Active numeric parameters from which the model searches in a trust region."""
 
 
 class BayesianSampler:
@@ -83,6 +95,9 @@ class BayesianSampler:
         budget: how many trials the study is meant to have.
         cost_budget: in its place, how much all of them may cost; see
             `tunekit.samplers.costs.Costs` for what holds without either.
+        trust_region: from how many active numeric parameters on the model searches only in a box
+            around the best trial, which grows and shrinks with its success; `None` for never.
+            See `tunekit.samplers.trust_region`.
 
     Raises:
         InvalidArgument: `n_start` is no whole number of 1 or more, the priors or the past have
@@ -102,17 +117,12 @@ class BayesianSampler:
         cost: str | None = None,
         budget: int | None = None,
         cost_budget: float | None = None,
+        trust_region: int | None = MANY_NUMBERS,
     ) -> None:
-        if n_start is not None and (
-            isinstance(n_start, bool) or not isinstance(n_start, int) or n_start < 1
-        ):
-            raise InvalidArgument(
-                f"bayesian: n_start={n_start!r}, expected a whole number of trials of 1 or more."
-            )
-        if not isinstance(prior_strength, int | float) or not 0 <= prior_strength <= 1e6:
-            raise InvalidArgument(
-                f"bayesian: prior_strength={prior_strength!r}, expected a number from 0 to 1e6."
-            )
+        self.trust_region = checked_threshold(trust_region)
+        if n_start is not None:
+            whole_from(n_start, "bayesian: n_start", low=1)
+        number_from(prior_strength, "bayesian: prior_strength", high=1e6)
         self.n_start = n_start
         self.prior_strength = float(prior_strength)
         self._priors = Priors(priors or {})
@@ -139,7 +149,10 @@ class BayesianSampler:
             self._rows = TrialRows(Encoder(view.space))
             encoder = self._rows.encoder
             self._sources = sources_of(self._past, encoder, structure_of(encoder))
-        data = observed(view, self._rows)
+        data, region = observed(view, self._rows), None
+        if self.trust_region is not None:
+            encoder = self._rows.encoder
+            region = region_of(view.history, data, encoder, self.trust_region)
         pending = [t.params for t in view.history.pending() if t.params is not None]
         n_failed = len(failed_rows(view, self._rows))
         model: Model | None = None
@@ -153,7 +166,7 @@ class BayesianSampler:
                     n_start = self.n_start or n_initial(view.space)
                     model = self._model(view, data, self._rows, densities)
                     costs = self._costs.learnt(view, self._rows, n_start=n_start)
-                proposal = self._improve(view, number, model, busy, costs)
+                proposal = self._improve(view, number, model, busy, region=region, costs=costs)
             found.append(proposal)
         return found
 
@@ -228,11 +241,12 @@ class BayesianSampler:
         number: int,
         model: Model,
         busy: Sequence[Params],
+        *,
+        region: TrustRegion | None,
         costs: CostModel | None,
     ) -> Proposal:
-        rng = stream(view.seed, number)
-        fixed = at_target(view.space, held(view, number))
-        candidates = Candidates(model.encoder, fixed, rng)
+        rng, fixed = stream(view.seed, number), held(view, number)
+        candidates = _candidates(model, at_target(view.space, fixed), rng, region)
         pending = model.encoder.encode(busy)
         score: Score = model.score(pending, rng)
         cost = costs.term(pending) if costs is not None else None
@@ -244,20 +258,16 @@ class BayesianSampler:
         gain = value - (0.0 if cost is None else float(cost.log_probability(row[None])[0]))
         evidence, why = model.explained(row, gain)
         fidelity = model.data.fidelity
-        if fidelity is not None and fidelity.path not in view.fixed.get(number, {}):
-            choice = chosen(
-                fidelity,
-                row,
-                _processes(model),
-                encoder=model.encoder,
-                done=model.data.x,
-                pending=pending,
-                relative=fidelity.share if costs is None else costs.relative,
-            )
+        if fidelity is not None and fidelity.path not in (fixed or ()):
+            relative = fidelity.share if costs is None else costs.relative
+            choice = chosen(model, row, pending, relative)
             row = choice.row
-            evidence, why = choice.explained(evidence, why, fidelity)
+            evidence, why = choice.explained(evidence, why)
         if cost is not None:
             evidence, why = cost.explained(evidence, why, row)
+        # A trial at less than the target is no success or failure of the region.
+        if region is not None and not fixed and may_win(model.encoder, row[None])[0]:
+            evidence.update(region.evidence(row))
         return Proposal(model.encoder.decode(row[None])[0], self.name, why, evidence)
 
 
@@ -284,6 +294,11 @@ class _Model:
         return self.fit.gp
 
     @property
+    def gps(self) -> list[TreeGP]:
+        """Return the process of each objective."""
+        return [self.gp]
+
+    @property
     def good(self) -> NDArray[np.float64]:
         """Return the rows to search around: those of the best trials."""
         of_sources = [s.gp.x[:2] for weight, s in self.sources if weight]
@@ -296,7 +311,7 @@ class _Model:
         counts = np.concatenate([known, likely & may_win(self.encoder, pending)])
         noise = np.exp(self.gp.parameters.noise)
         noisy = N_UNCERTAIN if noise > NOISY else 0
-        terms: list[Term] = [*self.feasible, *([self.prior] if self.prior else [])]
+        terms: list[Term] = [*cautious(self.feasible), *([self.prior] if self.prior else [])]
         exploration = CAUTION if self.gp.structure.has_branches else 1.0
         others = [(weight, s.gp) for weight, s in self.sources]
         kind = partial(BlendedImprovement, others=others) if others else ExpectedImprovement
@@ -334,10 +349,13 @@ class _Model:
 Model: TypeAlias = _Model | FrontModel | FeasibilityModel
 
 
-def _processes(model: Model) -> list[TreeGP]:
-    if isinstance(model, FeasibilityModel):
-        return []
-    return model.gps if isinstance(model, FrontModel) else [model.gp]
+def _candidates(
+    model: Model, fixed: Params | None, rng: np.random.Generator, region: TrustRegion | None
+) -> Candidates:
+    if region is None or not isinstance(model, _Model):
+        return Candidates(model.encoder, fixed, rng)
+    lengths = model.gp.parameters.lengths
+    return RegionCandidates(model.encoder, fixed, rng, region=region, lengths=lengths)
 
 
 def _learnt(view: StudyView, data: Observed, rows: TrialRows) -> Model:

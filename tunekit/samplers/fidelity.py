@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,16 +140,16 @@ class Choice:
         cost: as a share of the cost of a full run.
     """
 
+    fidelity: Fidelity
     row: NDArray[np.float64]
     value: float
     told: float
     cost: float
 
-    def explained(
-        self, evidence: dict[str, Any], why: str, fidelity: Fidelity
-    ) -> tuple[dict[str, Any], str]:
+    def explained(self, evidence: dict[str, Any], why: str) -> tuple[dict[str, Any], str]:
         """Return the evidence of the point and the sentence, with why it is run so thoroughly."""
         at = {"at": self.value, "told": round(self.told, 4), "relative_cost": round(self.cost, 4)}
+        fidelity = self.fidelity
         text = f"{why}, at {fidelity.path}={self.value:g}"
         if self.value < fidelity.target:
             text += (
@@ -197,29 +197,45 @@ def stalled(losses: NDArray[np.float64]) -> bool:
     return since >= PATIENCE and (since - PATIENCE) % 2 == 0
 
 
+class _Learnt(Protocol):
+    """What a study has taught; see `tunekit.samplers.bayesian`."""
+
+    @property
+    def encoder(self) -> Encoder: ...
+
+    @property
+    def data(self) -> _Observed: ...
+
+    @property
+    def gps(self) -> Sequence[TreeGP]: ...
+
+
+class _Observed(Protocol):
+    @property
+    def x(self) -> NDArray[np.float64]: ...
+
+    @property
+    def fidelity(self) -> Fidelity | None: ...
+
+
 def chosen(
-    fidelity: Fidelity,
+    model: _Learnt,
     row: NDArray[np.float64],
-    gps: Sequence[TreeGP],
-    *,
-    encoder: Encoder,
-    done: NDArray[np.float64],
     pending: NDArray[np.float64],
     relative: Callable[[NDArray[np.float64]], NDArray[np.float64]],
 ) -> Choice:
     """Return how thoroughly to run a point that was chosen at the target.
 
     Args:
-        fidelity: of the space.
+        model: of a space with a fidelity; without a process a point is run fully.
         row: `(d,)` the point.
-        gps: of each objective; without any it is run fully.
-        encoder: of the space.
-        done: `(n, d)` rows of trials with a result.
         pending: `(p, d)` rows whose values will be known soon.
         relative: gives `(m,)` costs of rows, as shares of the cost of the same at the target.
     """
+    fidelity, encoder, gps = model.data.fidelity, model.encoder, model.gps
+    assert fidelity is not None
     rows = np.concatenate([fidelity.at(row[None], v) for v in fidelity.levels])
-    cost, before = relative(rows), np.concatenate([done, pending])
+    cost, before = relative(rows), np.concatenate([model.data.x, pending])
     told = np.array([_told(gp, rows, pending) for gp in gps])
     share = told.mean(axis=0) if len(gps) else np.eye(len(rows))[-1]
     allowed = (share >= LEAST * share[-1]) & _leaves_enough(fidelity, before, relative, cost)
@@ -229,7 +245,7 @@ def chosen(
     allowed &= [not encoder.space.violated(p) for p in points]
     allowed[-1] = True
     k = int(np.argmax(np.where(allowed, share / cost, -np.inf)))
-    return Choice(rows[k], fidelity.levels[k], float(share[k]), float(cost[k]))
+    return Choice(fidelity, rows[k], fidelity.levels[k], float(share[k]), float(cost[k]))
 
 
 def _leaves_enough(
