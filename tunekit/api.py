@@ -12,6 +12,8 @@ from uuid import uuid4
 
 from tunekit import registry
 from tunekit.arguments import count, json_mapping, texts
+from tunekit.checkpoints.base import Checkpoints
+from tunekit.checkpoints.places import open_place
 from tunekit.errors import InvalidArgument, StudyExists, UnknownStudy
 from tunekit.samplers.base import Sampler
 from tunekit.spaces import Space
@@ -40,6 +42,7 @@ def study(
     max_retries: int | None = None,
     attrs: Mapping[str, Any] | None = None,
     warm_start: str | Study | Sequence[str | Study] | None = None,
+    checkpoints: str | Path | Checkpoints | None = None,
 ) -> Study:
     """Open the study of that name, or create it.
 
@@ -47,7 +50,7 @@ def study(
     objectives, constraints, seed and max_retries. The attrs of a study that exists are kept and
     those given are not used; `Study.set_user_attr` changes them. Its stored sampler stays too:
     the sampler given here ("auto" if none is) proposes for this object only, where `load_study`
-    takes the study's own. A stopper is never stored.
+    takes the study's own. A stopper and the place of checkpoints are never stored.
 
     Args:
         name: unique in the storage; a new unique name where none is given.
@@ -67,6 +70,8 @@ def study(
         warm_start: earlier studies to learn from, by name in the same storage or as objects;
             their spaces may differ. What they have found is copied when the study is made. The
             sampler "auto" becomes "bayesian" then, which can use it.
+        checkpoints: a folder or URI for `trial.save_checkpoint`, or `Checkpoints(root,
+            keep_best=...)`; it may be another one later, if its contents were moved there.
 
     Raises:
         InvalidArgument: an argument that cannot be right.
@@ -91,6 +96,7 @@ def study(
         attrs=json_mapping(attrs, "attrs"),
     )
     rule = _stopper(stopper)
+    kept = _checkpoints(checkpoints)
     if warm_start is None:
         decider = _sampler(sampler, spec.sampler_options)
         opened = _open(storage)
@@ -104,7 +110,7 @@ def study(
     _check_same(opened, record, spec, has_objectives=has_objectives)
     _check_kept("seed", record.spec.seed, seed, spec.name)
     _check_kept("max_retries", record.spec.max_retries, retries, spec.name)
-    return Study(opened, record, decider, rule)
+    return Study(opened, record, decider, rule, kept)
 
 
 def _found(storage: Storage, name: str) -> StudyRecord | None:
@@ -127,6 +133,7 @@ def load_study(
     storage: str | Path | Storage | None = None,
     sampler: str | Sampler | None = None,
     stopper: str | Stopper | None = None,
+    checkpoints: str | Path | Checkpoints | None = None,
 ) -> Study:
     """Open an existing study with the settings that it was made with.
 
@@ -135,6 +142,7 @@ def load_study(
         storage: URL or path; `None` is the environment's `TUNEKIT_URL`.
         sampler: another sampler than the study's own.
         stopper: a short name or an instance.
+        checkpoints: where its trials' checkpoints are now.
 
     Raises:
         UnknownStudy: no study of that name; the message has the closest one.
@@ -150,7 +158,7 @@ def load_study(
         )
     decider = _sampler(sampler or spec.sampler, {} if sampler else spec.sampler_options)
     rule = _stopper(stopper)
-    return Study(opened, record, decider, rule)
+    return Study(opened, record, decider, rule, _checkpoints(checkpoints))
 
 
 def _open(storage: str | Path | Storage | None) -> Storage:
@@ -278,6 +286,15 @@ def _stopper(stopper: str | Stopper | None) -> Stopper | None:
     if stopper is not None and not callable(getattr(stopper, "decide", None)):
         raise InvalidArgument(f"stopper={stopper!r}, expected a short name or a Stopper.")
     return stopper
+
+
+def _checkpoints(given: str | Path | Checkpoints | None) -> Checkpoints | None:
+    """Return where checkpoints go; a place that cannot be opened is refused here."""
+    if given is None:
+        return None
+    found = given if isinstance(given, Checkpoints) else Checkpoints(given)
+    open_place(str(found.root))
+    return found
 
 
 def _check_same(
