@@ -30,6 +30,7 @@ class Keeper:
         self.uri = "" if checkpoints is None else checkpoints.of_study(study)
         self._place = open_place(self.uri) if self.uri else None
         self._keep_best = checkpoints.keep_best if checkpoints is not None else 1
+        self._max_retries = study.spec.max_retries
         self._objective = study.spec.objectives[0]
         self._known: dict[int, list[Checkpoint]] = {}
         self._unsaved: set[int] = set()
@@ -117,9 +118,13 @@ class Keeper:
                 known[-1] = Checkpoint(report.step, epoch, value)
                 self._unsaved.add(number)
 
-    def has_saved(self, number: int, epoch: int) -> bool:
-        """Return whether a trial has made a checkpoint under this lease."""
-        return any(c.epoch == epoch for c in self._known.get(number, ()))
+    def may_go_on(self, number: int, epoch: int) -> bool:
+        """Return whether a trial whose process died under this lease runs again.
+
+        It does so from its checkpoint, if it has one, and `max_retries` times without a new one.
+        """
+        known = self._known.get(number)
+        return bool(known) and epoch - known[-1].epoch < self._max_retries
 
     def news(self, epochs: dict[int, int], number: int | None = None) -> list[Saved]:
         """Return what to note in the storage, of one trial or of all."""

@@ -225,8 +225,7 @@ class Orchestrator:
         if forced is not None and forced.state is TrialState.WAITING:
             self._outbox.append(Release(number, epoch, forced.reason))
             return
-        if forced is None and ended.has_died and self.ledger.keeper.has_saved(number, epoch):
-            # What it has saved is progress, so this cannot go on for ever.
+        if forced is None and ended.has_died and self.ledger.keeper.may_go_on(number, epoch):
             self._quota.started -= not held.is_promoted
             reason = f"{ended.outcome.reason}; runs again from its checkpoint"
             self._outbox.append(Release(number, epoch, reason))

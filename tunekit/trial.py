@@ -250,7 +250,8 @@ class StudySpec:
         space: `None` where a define-by-run program discovers it.
         seed: keys every random stream of the study.
         sampler: short name; `sampler_options` are its keyword arguments.
-        max_retries: how often a trial whose worker vanished is run again before it is LOST.
+        max_retries: how often a trial whose worker vanished is run again before it is LOST; also,
+            how often one whose process died goes on from the same checkpoint before it is FAILED.
         attrs: plain JSON of the user or the command line (how to run the study again).
     """
 

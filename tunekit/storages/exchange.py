@@ -157,9 +157,9 @@ class ExchangeRun:
             merge_attrs(self.connection, self.study_id, op.number, decode(text["user_attrs"]))
         return True
 
-    def _save(self, checkpoints: str, bound: dict[str, Any]) -> bool:
+    def _save(self, checkpoints: str | None, bound: dict[str, Any]) -> bool:
         fields = {"to_checkpoints": checkpoints, "until": self.now + self.lease_s}
-        data = f'{{"checkpoints":{checkpoints}}}'
+        data = f'{{"checkpoints":{checkpoints or "[]"}}}'
         return self._change(SAVE, "checkpoint", data, bound | fields)
 
     def _report(self, number: int, texts: dict[int, str]) -> None:

@@ -115,7 +115,9 @@ def branch_of(stored: Sequence[int] | None) -> Branch | None:
     return None if stored is None else Branch(*stored)
 
 
-def _checkpoints_text(checkpoints: Sequence[Checkpoint], what: str) -> str:
+def _checkpoints_text(checkpoints: Sequence[Checkpoint], what: str) -> str | None:
+    if not checkpoints:
+        return None
     return encode([[c.step, c.epoch, c.value] for c in checkpoints], what)
 
 
