@@ -123,7 +123,7 @@ class Keeper:
 
         It does so from its checkpoint, if it has one, and `max_retries` times without a new one.
         """
-        known = self._known.get(number)
+        known = self._known.get(number, [])
         return bool(known) and epoch - known[-1].epoch < self._max_retries
 
     def news(self, epochs: dict[int, int], number: int | None = None) -> list[Saved]:

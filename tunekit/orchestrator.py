@@ -316,7 +316,9 @@ class Orchestrator:
         self.ledger.keeper.note(number, self._epochs[number], report)
         if report.metrics:
             self._buffered.setdefault(number, []).append(report)
-        if len(self._buffered.get(number, ())) >= REPORT_BATCH or self._is_flush_due():
+        is_full = len(self._buffered.get(number, ())) >= REPORT_BATCH
+        # A checkpoint is noted at once: it is what is left if everything dies now.
+        if is_full or report.checkpoint or self._is_flush_due():
             self._gather_reports()
             self._exchange()
         if number not in self._forced and self._wish is StudyState.CANCELLED:

@@ -21,6 +21,7 @@ _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
         "auto": ("tunekit.samplers.auto:AutoSampler", {}),
         "bayesian": ("tunekit.samplers.bayesian:BayesianSampler", {}),
         "racing": ("tunekit.samplers.racing:RacingSampler", {}),
+        "pbt": ("tunekit.samplers.pbt:PbtSampler", {}),
         "random": ("tunekit.samplers.random:RandomSampler", {}),
         "sobol": ("tunekit.samplers.sobol:SobolSampler", {}),
         "mcts": ("tunekit.samplers.mcts.variants:mcts_sampler", {}),
@@ -34,6 +35,7 @@ _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
         "nsgaiii": ("tunekit.samplers.optuna_bridge:OptunaSampler", {"name": "nsgaiii"}),
     },
     "stopper": {
+        "pbt": ("tunekit.stoppers.pbt:PbtStopper", {}),
         "median": ("tunekit.stoppers.median:MedianStopper", {}),
     },
 }
