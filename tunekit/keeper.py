@@ -33,6 +33,7 @@ class Keeper:
         self._max_retries = study.spec.max_retries
         self._objective = study.spec.objectives[0]
         self._known: dict[int, list[Checkpoint]] = {}
+        self._origins: dict[int, Origin | None] = {}
         self._unsaved: set[int] = set()
 
     @property
@@ -97,6 +98,7 @@ class Keeper:
         if origin is not None and origin.name in names:
             kept = list(checkpoints)[: names.index(origin.name) + 1]
         self._known[number] = kept
+        self._origins[number] = origin
         self._unsaved.discard(number)
 
     def note(self, number: int, epoch: int, report: Report) -> None:
@@ -161,7 +163,10 @@ class Keeper:
         """Delete what a run that is over has left beside the trial's checkpoints."""
         if self._place is None:
             return
-        names = [checkpoint_name(number, c.step, c.epoch) for c in self._known.get(number, ())]
+        known, origin = self._known.get(number), self._origins.get(number)
+        names = [checkpoint_name(number, c.step, c.epoch) for c in known or ()]
+        if not known and origin is not None:  # it may have to run again, before it is told
+            names.append(origin.name)
         try:
             self._place.tidy(number, epoch + 1, names)
         except CheckpointError as error:

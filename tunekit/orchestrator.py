@@ -231,7 +231,8 @@ class Orchestrator:
             self._outbox.append(Release(number, epoch, reason))
             self._say(f"trial {number}: {reason}", logging.WARNING)
             return
-        self.ledger.keeper.tidy(number, epoch)
+        if forced is None or forced.state is not TrialState.LOST:  # else it is another's by now
+            self.ledger.keeper.tidy(number, epoch)
         outcome = self.ledger.known_domains_dropped(forced or ended.outcome)
         raised = ended.exception
         if outcome.state is TrialState.FAILED and raised is not None:
