@@ -154,3 +154,14 @@ class History:
         # Ties go to the lower number, so that the answer does not depend on the order of arrival.
         if new < old or (new == old and self._best is not None and t.number < self._best.number):
             self._best = t
+
+
+def nothing_best(name: str, history: History) -> str:
+    """Return the sentence that says why a study has no best trial."""
+    counts = {str(s): n for s, n in history.counts().items()}
+    if not counts:
+        return f"study {name!r} has no trials yet; run study.optimize(...)."
+    if history.complete():
+        limits = ", ".join(str(c) for c in history.constraints)
+        return f"study {name!r} has no trial that keeps {limits}; trials: {counts}."
+    return f"study {name!r} has no complete trial; trials: {counts}."

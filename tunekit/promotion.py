@@ -16,7 +16,7 @@ class Promotions:
     Args:
         ledger: of the study.
         stopper: one without `promote` never promotes.
-        curves: the reports of all trials; those of paused trials are added.
+        curves: the reports of all trials, kept up to date by the loop.
     """
 
     def __init__(
@@ -24,7 +24,6 @@ class Promotions:
     ) -> None:
         self._ledger = ledger
         self._curves = curves
-        self._read: dict[int, int] = {}  # paused trial -> the epoch whose reports we have
         can_promote = callable(getattr(stopper, "promote", None))
         self._promoter = cast(Promoter, stopper) if can_promote else None
 
@@ -38,9 +37,6 @@ class Promotions:
         if self._promoter is None or not self._ledger.history.n_paused:
             return []
         history = self._ledger.history
-        news = [t for t in history.paused() if self._read.get(t.number) != t.epoch]
-        self._curves |= self._ledger.curves([t.number for t in news])  # it may have run elsewhere
-        self._read |= {t.number: t.epoch for t in news}
         view = CurveView(self._ledger.record.spec.objectives, history, self._curves)
         chosen = dict(islice(self._promoter.promote(view).items(), free))
         promoted = self._ledger.storage.promote(self._ledger.record.id, chosen) if chosen else []

@@ -3,29 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from tunekit.errors import InvalidArgument
 from tunekit.ledger import Ledger
 from tunekit.spaces import Space
-from tunekit.spaces.versions import diff, fitted
-
-
-@dataclass(frozen=True, slots=True)
-class SpaceEdit:
-    """What a new version of a space changes.
-
-    Attributes:
-        version: of the space, from now on.
-        changes: one sentence each.
-        n_valid: trials whose params are a point of the new space, with defaults for what is new.
-        n_outside: trials that are not; they stay in the study and no sampler sees them.
-    """
-
-    version: int
-    changes: tuple[str, ...]
-    n_valid: int
-    n_outside: int
+from tunekit.spaces.versions import SpaceEdit, diff, fitted
 
 
 def edit_space(ledger: Ledger, space: Space | Mapping[str, object], *, dry_run: bool) -> SpaceEdit:

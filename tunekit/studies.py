@@ -8,19 +8,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tunekit import arguments, ask_tell, branching, export, space_edits
+from tunekit import arguments, ask_tell, audit, export, queueing, space_edits
 from tunekit.checkpoints.base import Checkpoints
 from tunekit.errors import InvalidArgument, NoCompleteTrial
 from tunekit.executors.base import Executor
 from tunekit.executors.handle import Trial
-from tunekit.history import History
+from tunekit.history import History, nothing_best
 from tunekit.ledger import Ledger
 from tunekit.orchestrator import Orchestrator
 from tunekit.replay import Difference, replay
 from tunekit.runs import Ending, Goal, Progress, Settings
 from tunekit.samplers.base import Sampler
-from tunekit.space_edits import SpaceEdit
 from tunekit.spaces import Params, Space
+from tunekit.spaces.versions import SpaceEdit
+from tunekit.stoppers.audited import audited
 from tunekit.stoppers.base import Stopper
 from tunekit.storages.base import Storage
 from tunekit.trial import Objective, Report, StudyRecord, StudyState, TrialRecord, TrialState
@@ -40,6 +41,7 @@ class Study:
         sampler: what proposes the params of new trials.
         stopper: what ends hopeless trials early, if anything does.
         checkpoints: where the trials' checkpoints are kept, if anywhere.
+        audit: share of the condemned trials that run on; see `stop_audit`.
     """
 
     def __init__(
@@ -49,12 +51,15 @@ class Study:
         sampler: Sampler,
         stopper: Stopper | None,
         checkpoints: Checkpoints | None = None,
+        *,
+        audit: float | None = None,
     ) -> None:
         self.name = record.spec.name
         self.storage = storage
         self.sampler = sampler
         self.stopper = stopper
         self.checkpoints = checkpoints
+        self.audit = record.spec.audit if audit is None else audit
         self._ledger = Ledger(storage, record, sampler, checkpoints)
 
     def __repr__(self) -> str:
@@ -117,7 +122,7 @@ class Study:
             )
         best = self.refresh().best
         if best is None:
-            raise NoCompleteTrial(self._nothing_best())
+            raise NoCompleteTrial(nothing_best(self.name, self.history))
         return best
 
     @property
@@ -204,7 +209,7 @@ class Study:
             arguments.make_executor(executor, workers, limits, devices),
             goal=goal,
             settings=settings,
-            stopper=self.stopper,
+            stopper=self._judge(),
             callbacks=[partial(c, self) for c in arguments.functions(callbacks)],
             progress=progress,
         )
@@ -224,7 +229,7 @@ class Study:
             InvalidArgument: the study is paused, stopped or cancelled.
             SpaceExhausted: the sampler has no further point.
         """
-        return ask_tell.ask(self._ledger, self.stopper)
+        return ask_tell.ask(self._ledger, self._judge())
 
     def tell(
         self,
@@ -278,16 +283,7 @@ class Study:
             UnknownTrial, UnknownCheckpoint: there is nothing to branch from.
         """
         attrs = dict(user_attrs or {})
-        if branch_from is not None:
-            return branching.enqueue(self._ledger, params, branch_from, user_attrs=attrs)
-        space = self.space
-        if self._ledger.is_open:
-            given: Mapping[str, object] = dict(params)
-        else:
-            full = space.complete(params)  # checks names, values and activity
-            named = {space.resolve(name) for name in params}
-            given = {path: value for path, value in full.items() if path in named}
-        return self.storage.enqueue(self.id, [given], user_attrs=attrs)[0]
+        return queueing.enqueue(self._ledger, params, branch_from, user_attrs=attrs)
 
     def resume_trial(self, number: int, reason: str = "resumed by the user") -> bool:
         """Let a paused trial go on, before new ones; return whether it was paused.
@@ -362,6 +358,21 @@ class Study:
         """
         return replay(self.storage, self.record(), self.sampler)
 
+    def stop_audit(self, *, tolerance: float = 0.0) -> audit.StopAudit:
+        """Return how often the stopper was wrong, by the condemned trials that ran on.
+
+        Args:
+            tolerance: relative; an audited trial so much worse than the best is false as well.
+
+        Raises:
+            InvalidArgument: a tolerance below 0.
+        """
+        return audit.stop_audit(self.refresh(), self.reports(), tolerance=tolerance)
+
+    def _judge(self) -> Stopper | None:
+        seed = self._ledger.record.spec.seed
+        return self.stopper and audited(self.stopper, seed=seed, share=self.audit)
+
     # Taking it elsewhere
 
     def trials_rows(self) -> list[dict[str, Any]]:
@@ -385,12 +396,3 @@ class Study:
             StorageError: the file cannot be written.
         """
         return export.write(Path(path), self.record(), self.trials, self.reports())
-
-    def _nothing_best(self) -> str:
-        counts = {str(s): n for s, n in self.history.counts().items()}
-        if not counts:
-            return f"study {self.name!r} has no trials yet; run study.optimize(...)."
-        if self.history.complete():
-            limits = ", ".join(str(c) for c in self.history.constraints)
-            return f"study {self.name!r} has no trial that keeps {limits}; trials: {counts}."
-        return f"study {self.name!r} has no complete trial; trials: {counts}."

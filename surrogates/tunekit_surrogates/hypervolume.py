@@ -10,6 +10,10 @@ from tunekit_surrogates.blocks import Floats
 MARGIN = 0.1
 """How far beyond the worst values of a front its reference point lies, as a share of its range."""
 
+FULL = 16
+"""Points beside the first from which a front of two objectives is no small one; of `m` objectives
+`(m - 1) ** 2` times fewer, because more of any points are on the front then."""
+
 
 def non_dominated(y: Floats) -> NDArray[np.bool_]:
     """Return `(n,)` which of `(n, m)` points no other dominates; of equal ones the first."""
@@ -32,14 +36,23 @@ def layers(y: Floats) -> NDArray[np.int64]:
 def reference_point(y: Floats) -> Floats:
     """Return `(m,)`: the worst of the front of `(n, m)` points, and a tenth of its range more.
 
+    A front of a few points may lie in a corner, and what would widen it would not count. So as
+    long as it is small, the reference lies on the way from the worst of all points to there.
+
     Where all points of the front are equal in an objective, the range of all points counts, and
     where that is 0 too, 1.
+
+    Reference: Ishibuchi, Imada, Setoguchi and Nojima, 2018, "How to specify a reference point in
+    hypervolume calculation for fair performance comparison" (the end of the way); the way itself
+    was measured here.
     """
     front = y[non_dominated(y)]
     worst = front.max(axis=0)
     spread, of_all = worst - front.min(axis=0), np.ptp(y, axis=0)
     spread = np.where(spread > 0, spread, np.where(of_all > 0, of_all, 1.0))
-    return np.asarray(worst + MARGIN * spread)
+    near = worst + MARGIN * spread
+    share = min(1.0, (len(front) - 1) * (y.shape[1] - 1) ** 2 / FULL)
+    return np.asarray(np.maximum(near, share * near + (1.0 - share) * y.max(axis=0)))
 
 
 def hypervolume(y: Floats, reference: Floats) -> float:

@@ -276,7 +276,7 @@ def test_paused_trials_wait_for_their_promotion_and_the_rest_stay_paused(tmp_pat
             assert (t.epoch, steps) == (2, list(range(STEPS)))
             assert t.user_attrs["done"][2:4] == [f"{t.number}.1.2", f"{t.number}.2.3"]
         else:
-            assert (t.end_reason, t.stop_evidence) == ("rung at step 2", {"step": 2})
+            assert (t.end_reason, t.stop_evidence["step"]) == ("rung at step 2", 2)
             assert (steps, [c.step for c in t.checkpoints]) == ([0, 1, 2], [2])
 
 

@@ -119,6 +119,19 @@ def test_layers_peel_one_front_after_the_other():
     assert layers(y).tolist() == [0, 0, 2, 3, 1]  # of equal points the first counts
 
 
+def test_the_reference_point_moves_from_the_worst_of_all_points_to_that_of_a_filled_front():
+    bad = np.array([[10.0, 10.0]])
+    one = np.array([[0.0, 1.0]])
+    assert reference_point(np.concatenate([one, bad])).tolist() == [10.0, 10.0]
+    assert reference_point(np.array([[5.0, -5.0]])).tolist() == [5.1, -4.9]
+    sizes = [2, 5, 9, 17, 30]
+    fronts = [np.stack([np.linspace(0, 1, n), np.linspace(1, 0, n)], axis=1) for n in sizes]
+    ends = np.array([reference_point(np.concatenate([f, bad]))[0] for f in fronts])
+    assert np.all(np.diff(ends) <= 0)
+    assert ends[0] > 9
+    assert ends[-2:] == pytest.approx([1.1, 1.1])
+
+
 TWO = (Objective("f"), Objective("g"))
 BRANCHES = Space(
     kind=Categorical(

@@ -21,30 +21,30 @@ from tunekit.samplers.feasibility import (
     Feasible,
     FeasibleImprovement,
     Term,
+    cautious,
     conditions,
     failed_rows,
     feasible_evidence,
     log_feasible,
 )
-from tunekit.samplers.fitting import (
-    MAX_ROWS,
-    chosen_rows,
-    fitted,
-    key_of,
-    parameters_evidence,
-    warm_start,
-)
+from tunekit.samplers.fitting import MAX_ROWS, chosen_rows
 from tunekit.samplers.initial_design import default_point, n_initial, stratified_walk
+from tunekit.samplers.kernels import Fit, fit_chosen
 from tunekit.samplers.objectives import FrontModel, front_model
 from tunekit.samplers.past import past_studies
 from tunekit.samplers.priors import STRENGTH, Priors, PriorTerm
 from tunekit.samplers.search import Search
 from tunekit.samplers.transfer import Source, portfolio, rank_weights, sources_of
 from tunekit.samplers.tree_model import Observed, TrialRows, observed, standardised, structure_of
+from tunekit.samplers.trust_region import (
+    RegionCandidates,
+    TrustRegion,
+    checked_threshold,
+    region_of,
+)
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
 from tunekit.trial import Proposal
-from tunekit_surrogates.blocks import Structure
 from tunekit_surrogates.tree_gp import TreeGP
 
 N_GOOD = 8
@@ -60,6 +60,10 @@ N_UNCERTAIN = 10
 CAUTION = 0.6
 """Exploration in a space with branches: every further block adds variance to the prior, and the
 expected improvement would run after the deepest branches as long as they are unknown."""
+
+
+MANY_NUMBERS = 20
+"""Active numeric parameters from which the model searches in a trust region."""
 
 
 class BayesianSampler:
@@ -80,6 +84,9 @@ class BayesianSampler:
         past: trials of earlier studies, as `tunekit.study(warm_start=...)` writes them. Their
             winners are tried early, and their models help as far as they order the trials of
             this study right.
+        trust_region: from how many active numeric parameters on the model searches only in a box
+            around the best trial, which grows and shrinks with its success; `None` for never.
+            See `tunekit.samplers.trust_region`.
 
     Raises:
         InvalidArgument: `n_start` is no whole number of 1 or more, the priors or the past have
@@ -95,7 +102,9 @@ class BayesianSampler:
         priors: Mapping[str, Mapping[str, Any]] | None = None,
         prior_strength: float = STRENGTH,
         past: Sequence[Mapping[str, Any]] = (),
+        trust_region: int | None = MANY_NUMBERS,
     ) -> None:
+        self.trust_region = checked_threshold(trust_region)
         if n_start is not None and (
             isinstance(n_start, bool) or not isinstance(n_start, int) or n_start < 1
         ):
@@ -131,7 +140,10 @@ class BayesianSampler:
             self._rows = TrialRows(Encoder(view.space))
             encoder = self._rows.encoder
             self._sources = sources_of(self._past, encoder, structure_of(encoder))
-        data = observed(view, self._rows)
+        data, region = observed(view, self._rows), None
+        if self.trust_region is not None:
+            encoder = self._rows.encoder
+            region = region_of(view.history, data, encoder, self.trust_region)
         pending = [t.params for t in view.history.pending() if t.params is not None]
         n_failed = len(failed_rows(view, self._rows))
         model: Model | None = None
@@ -141,7 +153,7 @@ class BayesianSampler:
             proposal = self._start(view, number, data, busy, densities, n_failed=n_failed)
             if proposal is None:
                 model = model or self._model(view, data, self._rows, densities)
-                proposal = self._improve(view, number, model, busy)
+                proposal = self._improve(view, number, model, busy, region)
             found.append(proposal)
         return found
 
@@ -213,14 +225,17 @@ class BayesianSampler:
         number: int,
         model: Model,
         busy: Sequence[Params],
+        region: TrustRegion | None,
     ) -> Proposal:
-        rng = stream(view.seed, number)
-        candidates = Candidates(model.encoder, held(view, number), rng)
+        rng, fixed = stream(view.seed, number), held(view, number)
+        candidates = _candidates(model, fixed, rng, region)
         score = model.score(model.encoder.encode(busy), rng)
         rows, values = Search().ranked(score, candidates, model.good)
         best = _first_new(rows, model.encoder.encode(busy), model.data.x)
         point = model.encoder.decode(rows[best : best + 1])[0]
         evidence, why = model.explained(rows[best], float(values[best]))
+        if region is not None and not fixed:
+            evidence.update(region.evidence(rows[best]))
         return Proposal(point, self.name, why, evidence)
 
 
@@ -230,19 +245,21 @@ class _Model:
 
     Attributes:
         order: the trials by their standardised losses, feasible ones first.
-        how: how the parameters of the process came about.
     """
 
     encoder: Encoder
-    structure: Structure
     data: Observed
     y: NDArray[np.float64]
     order: NDArray[np.int64]
-    gp: TreeGP
-    how: str
+    fit: Fit
     feasible: list[Feasible]
     prior: PriorTerm | None = None
     sources: tuple[tuple[float, Source], ...] = ()
+
+    @property
+    def gp(self) -> TreeGP:
+        """Return the process of the objective."""
+        return self.fit.gp
 
     @property
     def good(self) -> NDArray[np.float64]:
@@ -256,8 +273,8 @@ class _Model:
         counts = np.concatenate([known, log_feasible(self.feasible, pending) > np.log(0.5)])
         noise = np.exp(self.gp.parameters.noise)
         noisy = N_UNCERTAIN if noise > NOISY else 0
-        terms: list[Term] = [*self.feasible, *([self.prior] if self.prior else [])]
-        exploration = CAUTION if len(self.structure) > 1 else 1.0
+        terms: list[Term] = [*cautious(self.feasible), *([self.prior] if self.prior else [])]
+        exploration = CAUTION if self.gp.structure.has_branches else 1.0
         others = [(weight, s.gp) for weight, s in self.sources]
         kind = partial(BlendedImprovement, others=others) if others else ExpectedImprovement
         improvement = kind(
@@ -270,7 +287,7 @@ class _Model:
         mean, var = self.gp.predict(row[None])
         losses = self.data.losses[:, 0]
         evidence: dict[str, Any] = {
-            **parameters_evidence(self.gp, key_of(self.structure, "block")),
+            **self.fit.evidence(),
             "log_improvement": round(value, 4),
             "mean": round(float(mean[0]), 4),
             "sd": round(float(np.sqrt(var[0])), 4),
@@ -286,11 +303,21 @@ class _Model:
             share = {"weight": round(weight, 4), "points": len(s.points), "kept": s.n_kept}
             evidence.setdefault("past", {})[s.name] = share
             help_ += f", {s.name} with {weight:.0%} of the weight"
-        why = f"a model of {len(losses)} trials ({self.how}{help_}) expects most improvement here"
+        how = f"{self.fit.kernel} kernel, {self.fit.how}{help_}"
+        why = f"a model of {len(losses)} trials ({how}) expects most improvement here"
         return evidence, why
 
 
 Model: TypeAlias = _Model | FrontModel | FeasibilityModel
+
+
+def _candidates(
+    model: Model, fixed: Params | None, rng: np.random.Generator, region: TrustRegion | None
+) -> Candidates:
+    if region is None or not isinstance(model, _Model):
+        return Candidates(model.encoder, fixed, rng)
+    lengths = model.gp.parameters.lengths
+    return RegionCandidates(model.encoder, fixed, rng, region=region, lengths=lengths)
 
 
 def _learnt(view: StudyView, data: Observed, rows: TrialRows) -> Model:
@@ -304,13 +331,11 @@ def _learnt(view: StudyView, data: Observed, rows: TrialRows) -> Model:
 
 
 def _best_model(view: StudyView, data: Observed, rows: TrialRows) -> _Model:
-    structure = structure_of(rows.encoder)
     y = standardised(data.losses[:, 0])
-    warm = warm_start(data.trials, structure, key_of(structure, "block"))
-    gp, how = fitted(structure, data.x, y, warm=warm)
+    fit = fit_chosen(rows.encoder, data.x, y, data.trials)
     order = np.lexsort((y, ~data.feasible))
-    found = conditions(view, structure, data, rows)
-    return _Model(rows.encoder, structure, data, y, order, gp, how, found)
+    found = conditions(view, structure_of(rows.encoder), data, rows)
+    return _Model(rows.encoder, data, y, order, fit, found)
 
 
 def _first_new(

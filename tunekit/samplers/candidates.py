@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import Bounds, minimize
 
 from tunekit.errors import InvalidSpace
 from tunekit.spaces import Params
@@ -132,6 +132,7 @@ class Candidates:
             moving[:, column] = False
         if not moving.any():
             return rows[:0]
+        low, high = self.box(rows)
 
         def target(u: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
             x = rows.copy()
@@ -144,12 +145,16 @@ class Candidates:
             rows[moving],
             jac=True,
             method="L-BFGS-B",
-            bounds=[(0.0, 1.0)] * int(moving.sum()),
+            bounds=Bounds(low[moving], high[moving]),
             options={"maxiter": N_CLIMBS},
         ).x
         full = rows.copy()
         full[moving] = u
         return self.valid(full)
+
+    def box(self, rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return `(n, d)` lower and upper ends of the places that each row may move to."""
+        return np.zeros(rows.shape), np.ones(rows.shape)
 
     def _fillings(self, good: NDArray[np.float64], n: int) -> NDArray[np.float64]:
         """Return `(n, d)` values for nodes that a mutation opens."""

@@ -16,6 +16,7 @@ from tunekit.samplers.feasibility import (
     Feasible,
     FeasibleImprovement,
     Term,
+    cautious,
     conditions,
     feasible_evidence,
     log_feasible,
@@ -80,7 +81,7 @@ class FrontModel:
         values = _in_each_draw(y, drawn, front, noisy)
         likely = log_feasible(self.feasible, pending) > np.log(0.5)
         values = values[:, np.concatenate([np.ones(len(y), dtype=bool), likely])]
-        terms: list[Term] = [*self.feasible, *([self.prior] if self.prior else [])]
+        terms: list[Term] = [*cautious(self.feasible), *([self.prior] if self.prior else [])]
         return FeasibleImprovement(_improvement(drawn, values, y, rng), terms)
 
     def explained(self, row: NDArray[np.float64], value: float) -> tuple[dict[str, Any], str]:

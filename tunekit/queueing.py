@@ -1,4 +1,4 @@
-"""Trials that begin from a checkpoint of another one, at a person's wish."""
+"""Points that a person puts into the queue: new ones, and branches of trials that there are."""
 
 from __future__ import annotations
 
@@ -14,13 +14,30 @@ from tunekit.trial import Branch, TrialRecord
 def enqueue(
     ledger: Ledger,
     params: Mapping[str, object],
-    branch_from: tuple[int, int],
+    branch_from: tuple[int, int] | None,
     *,
     user_attrs: Mapping[str, Any],
 ) -> int:
-    """Put a branch into the queue and copy the checkpoint; see `Study.enqueue_trial`."""
+    """Put a point into the queue and return its number; see `Study.enqueue_trial`."""
     ledger.refresh()
     ledger.refresh_space()
+    if branch_from is not None:
+        return _branched(ledger, params, branch_from, user_attrs)
+    if ledger.is_open:
+        given: Mapping[str, object] = dict(params)
+    else:
+        full = ledger.space.complete(params)  # checks names, values and activity
+        named = {ledger.space.resolve(name) for name in params}
+        given = {path: value for path, value in full.items() if path in named}
+    return ledger.storage.enqueue(ledger.record.id, [given], user_attrs=user_attrs)[0]
+
+
+def _branched(
+    ledger: Ledger,
+    params: Mapping[str, object],
+    branch_from: tuple[int, int],
+    user_attrs: Mapping[str, Any],
+) -> int:
     branch = _checked(branch_from)
     parent = ledger.history.get(branch.number)
     if parent is None or parent.params is None:
