@@ -9,6 +9,7 @@ import pytest
 
 import tunekit as tk
 from tunekit.errors import InvalidArgument, UnknownCheckpoint, UnknownTrial
+from tunekit.stoppers.asha import AshaStopper
 from tunekit.stoppers.base import CONTINUE, Decision
 from tunekit.trial import Branch, TrialState
 
@@ -278,6 +279,18 @@ def test_paused_trials_wait_for_their_promotion_and_the_rest_stay_paused(tmp_pat
         else:
             assert (t.end_reason, t.stop_evidence["step"]) == ("rung at step 2", 2)
             assert (steps, [c.step for c in t.checkpoints]) == ([0, 1, 2], [2])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_successive_halving_by_promotion_trains_each_step_once(tmp_path, workers):
+    study = make(tmp_path, stopper=AshaStopper(mode="promote", min_resource=2), audit=0.0)
+    assert study.optimize(lambda t: train(t, until=8), n_trials=8, workers=workers) == "done"
+    counts = study.refresh().counts()
+    assert set(counts) == {TrialState.COMPLETE, TrialState.PAUSED}
+    best = min(study.trials, key=lambda t: t.params["x"])
+    assert study.best_trial.number == best.number
+    for t in study.history.complete():
+        assert [d.rpartition(".")[2] for d in t.user_attrs["done"]] == list("01234567")
 
 
 def test_a_paused_trial_is_resumed_by_hand_without_a_new_one(tmp_path):

@@ -47,7 +47,10 @@ class PbtStopper:
 
     def decide(self, number: int, view: CurveView) -> Decision:
         """Return whether trial `number` makes room, after its latest report."""
-        step = view.reports[number][-1].step
+        reports = view.reports.get(number)
+        if not reports:
+            return CONTINUE
+        step = reports[-1].step
         if (step + 1) % self.interval:
             return CONTINUE
         losses = self._population(view, step)
