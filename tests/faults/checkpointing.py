@@ -40,13 +40,18 @@ def objective(trial):
 
 
 class BetterHalf:
-    """Pauses every trial at step 2 and lets those below 0.5 go on."""
+    """Pauses every trial once, from step 2 on, and lets those below 0.5 go on.
+
+    One that dies after the report of step 2 and before its pause is noted goes on at step 3.
+    """
 
     name = "better-half"
 
     def decide(self, number, view):
         step = view.reports[number][-1].step
-        return Decision("pause", "rung at step 2") if step == 2 else CONTINUE
+        trial = view.history.get(number)
+        is_new = trial is None or not trial.is_promoted
+        return Decision("pause", "rung at step 2") if step >= 2 and is_new else CONTINUE
 
     def promote(self, view):
         return {t.number: "below 0.5" for t in view.history.paused() if t.params["x"] < 0.5}
