@@ -31,6 +31,8 @@ class History:
         self.revision = 0
         self._trials: dict[int, TrialRecord] = {}
         self._open: dict[int, TrialRecord] = {}
+        self._paused: dict[int, TrialRecord] = {}
+        self._promoted: set[int] = set()
         self._best: TrialRecord | None = None
 
     def __len__(self) -> int:
@@ -52,6 +54,7 @@ class History:
                 continue
             self._trials[t.number] = t
             self.revision += 1
+            self._file_pause(t)
             if not t.state.is_finished:
                 self._open[t.number] = t
                 continue
@@ -61,6 +64,28 @@ class History:
                 self._keep_best(t)
         self.cursor = max(self.cursor, cursor)
         return finished
+
+    def _file_pause(self, t: TrialRecord) -> None:
+        self._paused.pop(t.number, None)
+        self._promoted.discard(t.number)
+        if t.state is TrialState.PAUSED:
+            self._paused[t.number] = t
+        elif t.state is TrialState.WAITING and t.is_promoted:
+            self._promoted.add(t.number)
+
+    @property
+    def n_promoted(self) -> int:
+        """Return how many promoted trials wait for a worker."""
+        return len(self._promoted)
+
+    def paused(self) -> list[TrialRecord]:
+        """Return the paused trials by number."""
+        return [self._paused[k] for k in sorted(self._paused)]
+
+    @property
+    def n_paused(self) -> int:
+        """Return how many trials are paused."""
+        return len(self._paused)
 
     @property
     def n_finished(self) -> int:
@@ -129,3 +154,14 @@ class History:
         # Ties go to the lower number, so that the answer does not depend on the order of arrival.
         if new < old or (new == old and self._best is not None and t.number < self._best.number):
             self._best = t
+
+
+def nothing_best(name: str, history: History) -> str:
+    """Return the sentence that says why a study has no best trial."""
+    counts = {str(s): n for s, n in history.counts().items()}
+    if not counts:
+        return f"study {name!r} has no trials yet; run study.optimize(...)."
+    if history.complete():
+        limits = ", ".join(str(c) for c in history.constraints)
+        return f"study {name!r} has no trial that keeps {limits}; trials: {counts}."
+    return f"study {name!r} has no complete trial; trials: {counts}."

@@ -20,6 +20,14 @@ ReportHandler: TypeAlias = Callable[[int, Report], Decision]
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """The checkpoint that a trial begins with: the step, and its name in the study's place."""
+
+    step: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """One trial to run.
 
@@ -28,6 +36,9 @@ class Task:
         is_open: the program may ask for parameters that `params` does not have.
         seed: of the study; with the number it keys whatever the trial draws itself.
         block: the fold, seed or instance to measure on; see `Trial.block`.
+        place: the folder or URI of the study's checkpoints; empty where it has none.
+        origin: the checkpoint that it begins with, if it does not begin anew.
+        kept: the names of its checkpoints from earlier leases.
     """
 
     study: str
@@ -39,16 +50,26 @@ class Task:
     is_open: bool = False
     block: int = 0
     user_attrs: Mapping[str, Any] = field(default_factory=dict)
+    place: str = ""
+    origin: Origin | None = None
+    kept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A task is over; `exception` is what its objective raised, if that could be brought over."""
+    """A task is over.
+
+    Attributes:
+        exception: what its objective raised, if that could be brought over.
+        has_died: it was no deed of its objective that Python saw: its process died. It may run
+            again from a checkpoint that it has saved.
+    """
 
     number: int
     epoch: int
     outcome: Outcome
     exception: BaseException | None = None
+    has_died: bool = False
 
 
 @dataclass(frozen=True, slots=True)

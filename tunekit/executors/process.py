@@ -212,7 +212,8 @@ class ProcessExecutor:
         if child.phase == "starting":
             self._start_failed(seat, task, self._tries[task.number], death, words)
         else:
-            self._finish(task, Outcome(TrialState.FAILED, reason=death, error=words))
+            outcome = Outcome(TrialState.FAILED, reason=death, error=words)
+            self._ended.append(Ended(task.number, task.epoch, outcome, has_died=True))
 
     def _end(self, seat: int, outcome: Outcome, exception: BaseException | None = None) -> None:
         child = self._children[seat]
