@@ -90,6 +90,18 @@ class ObjectiveFailed(TunekitError, RuntimeError):
     code = "TK206"
 
 
+class TooManyFailures(TunekitError, RuntimeError):
+    """More trials have failed than the run may lose (`max_failed_trials`)."""
+
+    code = "TK207"
+
+
+class ExecutorFailed(TunekitError, RuntimeError):
+    """No trial can run: the cluster is away, or has no place for one."""
+
+    code = "TK208"
+
+
 class UnknownStudy(TunekitError, KeyError):
     """No study with that name in the storage."""
 

@@ -43,7 +43,11 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A task is over; `exception` is what its objective raised, if that could be brought over."""
+    """A task is over; `exception` is what its objective raised, if that could be brought over.
+
+    An outcome WAITING says that the trial lost its worker, by no fault of its own, and is to run
+    again.
+    """
 
     number: int
     epoch: int
@@ -70,6 +74,7 @@ class Executor(Protocol):
     """Runs tasks, up to `slots` at a time.
 
     Attributes:
+        slots: may change from one `poll` to the next.
         runs_in_caller: `start` runs the objective to its end on the calling thread.
     """
 
@@ -83,6 +88,7 @@ class Executor(Protocol):
 
         Raises:
             InvalidArgument: the objective cannot be shipped, or no slot can ever be filled.
+            ExecutorFailed: nothing is there to run it on.
         """
         ...
 
@@ -91,7 +97,11 @@ class Executor(Protocol):
         ...
 
     def poll(self, timeout_s: float) -> list[Ended]:
-        """Serve reports until a task ends or the time is over; return the ended ones."""
+        """Serve reports until a task ends or the time is over; return the ended ones.
+
+        Raises:
+            ExecutorFailed: nothing is left to run them on, and nothing is to come.
+        """
         ...
 
     def stop(self, number: int, outcome: Outcome) -> None:

@@ -92,10 +92,11 @@ def _run(
         os._exit(0)  # the objective forked and came back twice; the trial is the first one's
     with contextlib.suppress(Exception):
         sys.stdout.flush()
-    return outcome, b"" if raised is None else _pickled(raised)
+    return outcome, b"" if raised is None else pickled(raised)
 
 
-def _pickled(error: BaseException) -> bytes:
+def pickled(error: BaseException) -> bytes:
+    """Return an exception without its frames as bytes, or none if it cannot be pickled."""
     error.__traceback__ = None
     try:
         return bytes(cloudpickle.dumps(error))
