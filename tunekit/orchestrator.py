@@ -14,12 +14,12 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from tunekit.errors import ObjectiveFailed, SpaceExhausted, StorageUnreachable, TunekitError
+from tunekit.errors import SpaceExhausted, StorageUnreachable, TunekitError
 from tunekit.executors.base import Ended, Executor
 from tunekit.heart import Heart
 from tunekit.interrupts import Interrupts
 from tunekit.ledger import Assignment, Ledger
-from tunekit.runs import Callback, Ending, Goal, Progress, Settings
+from tunekit.runs import Callback, Ending, Failures, Goal, Progress, Settings
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision, Stopper
 from tunekit.storages.base import Lease, Operation, Release, Renew, Reports, Tell
 from tunekit.trial import Outcome, Report, StudyState, TrialState
@@ -69,7 +69,7 @@ class Orchestrator:
         self._is_told_paused = False
         self._started = 0
         self._wish = StudyState.ACTIVE
-        self._failure: BaseException | None = None
+        self._failures = Failures(settings)
         self._exhausted = False
         self._interrupts = Interrupts(partial(self._say, level=logging.WARNING))
 
@@ -78,6 +78,8 @@ class Orchestrator:
 
         Raises:
             ObjectiveFailed: the objective raised what `settings.catch` does not cover.
+            TooManyFailures: more trials failed than `settings.max_failed_trials`.
+            ExecutorFailed: nothing is left to run trials on.
             StorageUnreachable: the storage stayed away; unfinished trials run again later.
         """
         ledger = self.ledger
@@ -115,8 +117,8 @@ class Orchestrator:
             if self._running or self._outbox:
                 continue
             if (ending := self._ending(late)) is not None:
-                if self._failure is not None:
-                    raise self._failure
+                if self._failures.error is not None:
+                    raise self._failures.error
                 return ending
             if not claimed:
                 self._wait_for_others()
@@ -167,7 +169,7 @@ class Orchestrator:
         return answer.leases
 
     def _want(self) -> int:
-        stopping = self._interrupts.count or self._failure is not None or self._exhausted
+        stopping = self._interrupts.count or self._failures.error is not None or self._exhausted
         if stopping or self._wish is not StudyState.ACTIVE:
             return 0
         free = self.executor.slots - len(self._running)
@@ -205,16 +207,16 @@ class Orchestrator:
         number, epoch = ended.number, ended.epoch
         self._gather_reports(number)
         self._epochs.pop(number, None)
-        forced = self._forced.pop(number, None)
-        if forced is not None and forced.state is TrialState.WAITING:
-            self._outbox.append(Release(number, epoch, forced.reason))
+        outcome = self._forced.pop(number, None) or ended.outcome
+        if outcome.state is TrialState.WAITING:
+            self._outbox.append(Release(number, epoch, outcome.reason))
+            if outcome is ended.outcome:  # it lost its worker and runs again in this very run
+                self._started -= 1
+                self._say(f"trial {number} runs again: {outcome.reason}", logging.WARNING)
             return
-        outcome = self.ledger.known_domains_dropped(forced or ended.outcome)
-        raised = ended.exception
-        if outcome.state is TrialState.FAILED and raised is not None:
-            if not isinstance(raised, self.settings.catch) and self._failure is None:
-                self._failure = ObjectiveFailed(f"trial {number}: {outcome.reason}")
-                self._failure.__cause__ = raised
+        outcome = self.ledger.known_domains_dropped(outcome)
+        if outcome.state is TrialState.FAILED:
+            self._failures.note(number, outcome, ended.exception)
         self._outbox.append(Tell(number, epoch, outcome, uuid4().hex))
         if outcome.state in (TrialState.FAILED, TrialState.DIVERGED, TrialState.STOPPED):
             is_loud = outcome.state is TrialState.FAILED
@@ -259,7 +261,7 @@ class Orchestrator:
             return "stopped" if self._wish is StudyState.STOPPED else "cancelled"
         if late:
             return "timeout"
-        if self._failure is not None:
+        if self._failures.error is not None:
             return "done"
         if goal.n_trials is not None and self._started >= goal.n_trials:
             return "done"

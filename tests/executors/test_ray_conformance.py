@@ -1,4 +1,5 @@
 import pytest
+
 from tests.executors.ray_cluster import running_cluster
 from tunekit.executors.ray import RayExecutor
 from tunekit.testing.executors import CrashConformance

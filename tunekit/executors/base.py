@@ -74,12 +74,15 @@ class Executor(Protocol):
     """Runs tasks, up to `slots` at a time.
 
     Attributes:
-        slots: may change from one `poll` to the next.
         runs_in_caller: `start` runs the objective to its end on the calling thread.
     """
 
-    slots: int
     runs_in_caller: bool
+
+    @property
+    def slots(self) -> int:
+        """Return how many tasks may run at a time; it may change with each `poll`."""
+        ...
 
     def open(self, objective: Callable[..., Any], on_report: ReportHandler) -> None:
         """Prepare to run tasks of one objective.

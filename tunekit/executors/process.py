@@ -94,8 +94,10 @@ class ProcessExecutor:
         Raises:
             InvalidArgument: the objective cannot be pickled.
         """
-        is_shipped = isinstance(objective, Shipped)
-        self._objective = objective.data if is_shipped else shipped(objective)
+        if isinstance(objective, Shipped):
+            self._objective = objective.data
+        else:
+            self._objective = shipped(objective)
         self._on_report = on_report
 
     def start(self, task: Task) -> None:

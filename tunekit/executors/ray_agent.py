@@ -95,8 +95,8 @@ def _connect(plan: Plan) -> str:
         custom = {k: v for k, v in plan.local.items() if k not in ("cpu", "gpu")}
         ray.init(
             address="local",
-            num_cpus=plan.local["cpu"],
-            num_gpus=plan.local.get("gpu"),
+            num_cpus=int(plan.local["cpu"]),
+            num_gpus=None if "gpu" not in plan.local else int(plan.local["gpu"]),
             resources=custom,
             include_dashboard=False,
             **options,

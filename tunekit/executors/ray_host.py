@@ -15,6 +15,7 @@ import socket
 import sys
 from collections import deque
 from dataclasses import dataclass
+from typing import TextIO
 
 from tunekit.executors.base import Ended, Limits, Task
 from tunekit.executors.child import TAIL_BYTES
@@ -137,7 +138,7 @@ class _Host:
 class _Log(io.TextIOBase):
     """Takes what trials print: the first of it goes to Ray's log, the last of it is kept."""
 
-    def __init__(self, target: io.TextIOBase) -> None:
+    def __init__(self, target: TextIO) -> None:
         self._target = target
         self.forget()
 
