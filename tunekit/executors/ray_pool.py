@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import logging
 import os
@@ -29,6 +28,7 @@ from tunekit.executors.ray_wire import TOKEN_BYTES, Line
 log = logging.getLogger("tunekit")
 
 NOTICE_S = 10.0
+CONNECT_S = 60.0
 RETRY_S = 2.0
 SILENT_S = 30.0
 CLOSE_S = 15.0
@@ -105,7 +105,7 @@ class RayPool:
         self._objective = b""
         self._address = ("", 0)
         self._token = secrets.token_bytes(TOKEN_BYTES)
-        self._keys = itertools.count()
+        self._keys_given = 0
         self._asked: dict[int, float] = {}
         self._selector = selectors.DefaultSelector()
         self._listener: socket.socket | None = None
@@ -116,6 +116,7 @@ class RayPool:
         self._retry_at = 0.0
         self._served_at = self._heard_at = time.monotonic()
         self._bad_starts = 0
+        self._has_given_up = False
         self._trouble = ""
         self._said = ""
 
@@ -179,6 +180,8 @@ class RayPool:
         elif kind == "unreachable":
             self._break(f"no Ray cluster can be reached: {content[0]}")
         elif kind == "nodes":
+            if self._nodes is None and not self._keys_given:
+                self._served_at = self._heard_at  # the search for a place begins
             self._nodes, self._free = content
             self._ask()
         else:
@@ -196,6 +199,7 @@ class RayPool:
     def _break(self, trouble: str) -> None:
         """The cluster is away: all workers are lost, and it is tried again in a while."""
         self._trouble = trouble
+        log.warning("%s; trying again", trouble)
         self._end_agent(wait_s=0)
         self._asked.clear()
         for worker in list(self.workers.values()):
@@ -221,7 +225,7 @@ class RayPool:
         missing = wanted - len(self._asked) - len(self.workers)
         missing += parked if self._wanted is not None else 0
         for _ in range(missing):
-            key = next(self._keys)
+            key = self._keys_given = self._keys_given + 1
             folder = None if "working_dir" in self._plan.runtime_env else os.getcwd()
             setup = Setup(key, self._address, self._token, self._limits, folder)
             self._asked[key] = time.monotonic()
@@ -291,9 +295,12 @@ class RayPool:
             self._break("the Ray cluster does not answer")
         if self._asked and now - min(self._asked.values()) >= NOTICE_S:
             self._say(self._why())
-        if now - self._served_at >= self._patience_s:
+        # A cluster takes its time to answer at all; the search for a place begins after that.
+        patience_s = self._patience_s if self._keys_given else max(self._patience_s, CONNECT_S)
+        if now - self._served_at >= patience_s and not self._has_given_up:
+            self._has_given_up = True  # said once: what is left is to be collected in peace
             raise ExecutorFailed(
-                f"no worker on the Ray cluster for {self._patience_s:g} s: {self._why()}; ask for "
+                f"no worker on the Ray cluster for {patience_s:g} s: {self._why()}; ask for "
                 "less, add nodes, or wait longer (placement_timeout_s)."
             )
 
@@ -335,11 +342,12 @@ class _Agent:
             self.connection.send(plan)
 
     def said(self) -> str:
-        """Return the last line that it has printed, with a colon before it."""
+        """Return the last line that it has printed, stack frames aside, after a colon."""
         self._output.seek(0, os.SEEK_END)
         self._output.seek(max(0, self._output.tell() - 4096))
         lines = self._output.read().decode(errors="replace").split("\n")
-        last = next((x.strip() for x in reversed(lines) if x.strip()), "")
+        told = (x.strip() for x in reversed(lines) if x.strip() and "[0x" not in x)
+        last = next(told, "")
         return f": {last[:300]}" if last else ""
 
     def close(self, wait_s: float) -> None:
