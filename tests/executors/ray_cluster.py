@@ -22,6 +22,7 @@ class RayCluster:
 
     Attributes:
         address: of the head, also after a restart.
+        pid: of the process below which all of the cluster runs.
     """
 
     def __init__(self, **head: object) -> None:
@@ -35,6 +36,7 @@ class RayCluster:
             stderr=subprocess.DEVNULL,
             text=True,
         )
+        self.pid = self._process.pid
         self._head = head
         self.address = self._do("head", **head)
 
