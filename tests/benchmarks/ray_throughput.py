@@ -205,7 +205,8 @@ def compare(n_trials: int, n_reports: int) -> None:
             print(f"| | {what}/s | x | CPU ms | less by | first trial s |")
             print("|---|--:|--:|--:|--:|--:|")
             for name, got in rows:
-                faster, less = got["rate"] / peer["rate"], peer["cpu_ms"] / max(got["cpu_ms"], 1e-3)
+                faster = got["rate"] / peer["rate"]
+                less = peer["cpu_ms"] / max(got["cpu_ms"], 1e-3)
                 first = f"{got['first_s']:.1f}" if got["first_s"] else ""
                 print(
                     f"| {name} | {got['rate']:.0f} | {faster:.1f} | {got['cpu_ms']:.2f} "

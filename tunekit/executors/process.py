@@ -9,14 +9,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import wait
 from typing import Any
 
 import cloudpickle
 
 from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Ended, Limits, ReportHandler, Task
-from tunekit.executors.child import Child, Guard
+from tunekit.executors.child import Child, Guard, readable
 from tunekit.executors.devices import Seat, make_seats
 from tunekit.trial import Outcome, TrialState
 
@@ -178,9 +177,9 @@ class ProcessExecutor:
         seat_of = {d: s for s, child in self._children.items() for d in child.descriptors}
         if not seat_of and not self.wake_on:
             time.sleep(wait_s)  # nothing runs: the caller asked to wait all the same
-        spoken = wait([*seat_of, *self.wake_on], wait_s)
+        spoken = readable([*seat_of, *self.wake_on], wait_s)
         self._is_woken = any(d in self.wake_on for d in spoken)
-        seats = {seat_of[d] for d in spoken if isinstance(d, int) and d in seat_of}
+        seats = {seat_of[d] for d in spoken if d in seat_of}
 
         def number(seat: int) -> int:
             task = self._children[seat].task
@@ -221,7 +220,7 @@ class ProcessExecutor:
         decision = self._on_report(number, report)
         if self._children.get(seat) is child:  # the handler may have stopped this very trial
             with _dead_ones_speak_later():
-                child.connection.send(decision)
+                child.send(decision)
 
     def _bury(self, seat: int) -> None:
         """Charge a death to the task, or try again if it had not begun."""
