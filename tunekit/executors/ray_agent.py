@@ -11,6 +11,7 @@ import ctypes
 import importlib.util
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from tunekit.executors.ray_placement import tunekit_names
 
 TICK_S = 0.2
 LOOK_S = 1.0
+PROBE_S = 10.0
 NOT_INSTALLED = "tunekit is not installed"
 PACKAGES = ("tunekit", "tunekit_surrogates", "tunekit_integrations", "tunekit_dashboard")
 
@@ -102,8 +104,20 @@ def _connect(plan: Plan) -> str:
             **options,
         )
     else:
+        _probe(plan.address)
         ray.init(address=plan.address, **options)
     return str(ray.util.get_node_ip_address())
+
+
+def _probe(address: str) -> None:
+    """Ask whether anybody is there, which takes Ray a minute to find out.
+
+    Raises:
+        OSError: nobody is.
+    """
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if port.isdigit():  # not "auto"
+        socket.create_connection((host.strip("[]"), int(port)), PROBE_S).close()
 
 
 def _own_packages() -> list[str]:

@@ -178,7 +178,10 @@ class RayPool:
         if kind == "connected":
             self._connected(content[0])
         elif kind == "unreachable":
-            self._break(f"no Ray cluster can be reached: {content[0]}")
+            where = "here" if self._plan.address is None else f"at {self._plan.address}"
+            self._break(f"no Ray cluster can be reached {where}: {content[0]}")
+            if self._listener is None:  # it never was: no use in waiting for it to come back
+                raise ExecutorFailed(f"{self._trouble}; start it, or correct its address.")
         elif kind == "nodes":
             if self._nodes is None and not self._keys_given:
                 self._served_at = self._heard_at  # the search for a place begins
