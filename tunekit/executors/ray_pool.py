@@ -179,9 +179,10 @@ class RayPool:
             self._connected(content[0])
         elif kind == "unreachable":
             where = "here" if self._plan.address is None else f"at {self._plan.address}"
-            self._break(f"no Ray cluster can be reached {where}: {content[0]}")
+            trouble = f"no Ray cluster can be reached {where}: {content[0]}"
             if self._listener is None:  # it never was: no use in waiting for it to come back
-                raise ExecutorFailed(f"{self._trouble}; start it, or correct its address.")
+                raise self._given_up(f"{trouble}; start it, or correct its address.")
+            self._break(trouble)
         elif kind == "nodes":
             if self._nodes is None and not self._keys_given:
                 self._served_at = self._heard_at  # the search for a place begins
@@ -223,7 +224,8 @@ class RayPool:
         parked = sum(w.is_parked for w in self.workers.values())
         room = capacity(self._need, self._nodes)
         if not room and self._plan.address is None:  # nobody will join this one
-            raise ExecutorFailed(f"{self._why()}; ask for less, or name a cluster (address=...).")
+            why = self._why()
+            raise self._given_up(f"{why}; ask for less, or name a cluster (address=...).")
         wanted = room if self._wanted is None else self._wanted
         missing = wanted - len(self._asked) - len(self.workers)
         missing += parked if self._wanted is not None else 0
@@ -255,6 +257,8 @@ class RayPool:
             self._hang_up(line)
 
     def _hear(self, worker: Worker) -> None:
+        if self.workers.get(worker.key) is not worker:
+            return  # it was given up for what another one said just now
         messages, is_there = worker.line.receive()
         self._events.extend(Event(m[0], worker, m[1:]) for m in messages)
         if not is_there:
@@ -275,7 +279,7 @@ class RayPool:
         self._bad_starts += 1
         self._trouble = f"a Ray worker did not start: {reason}"
         if self._bad_starts >= START_TRIES and not self.workers:
-            raise ExecutorFailed(f"{self._trouble}, {START_TRIES} times; check runtime_env.")
+            raise self._given_up(f"{self._trouble}, {START_TRIES} times; check runtime_env.")
 
     def _remove(self, worker: Worker) -> None:
         if self.workers.pop(worker.key, None) is not None:
@@ -288,8 +292,15 @@ class RayPool:
 
     # Patience
 
+    def _given_up(self, why: str) -> ExecutorFailed:
+        """Note that it is over, so that what is left can be collected in peace."""
+        self._has_given_up = True
+        return ExecutorFailed(why)
+
     def _tend(self) -> None:
         now = time.monotonic()
+        if self._has_given_up:
+            return
         if self._agent is None and now >= self._retry_at:
             self._begin()
         if any(not w.is_parked for w in self.workers.values()):
@@ -300,9 +311,8 @@ class RayPool:
             self._say(self._why())
         # A cluster takes its time to answer at all; the search for a place begins after that.
         patience_s = self._patience_s if self._keys_given else max(self._patience_s, CONNECT_S)
-        if now - self._served_at >= patience_s and not self._has_given_up:
-            self._has_given_up = True  # said once: what is left is to be collected in peace
-            raise ExecutorFailed(
+        if now - self._served_at >= patience_s:
+            raise self._given_up(
                 f"no worker on the Ray cluster for {patience_s:g} s: {self._why()}; ask for "
                 "less, add nodes, or wait longer (placement_timeout_s)."
             )
