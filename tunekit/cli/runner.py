@@ -40,6 +40,7 @@ def carry_out(settings: RunSettings, form: Format) -> int:
     folder = Path.cwd()
     space = make_space(settings.space, folder)
     objective = _objective(settings, space, folder)
+    executor = _executor(settings)
     url = url_of(None, settings.storage)
     study = open_study(
         settings.name or default_name(settings),
@@ -62,7 +63,7 @@ def carry_out(settings: RunSettings, form: Format) -> int:
         objective,
         total_trials=settings.trials,
         timeout=settings.timeout,
-        executor=_executor(settings),
+        executor=executor,
         catch=(Exception, SystemExit),
         max_failed_trials=settings.max_failed_trials,
         progress=make_progress(quiet=terminal.quiet),

@@ -28,7 +28,7 @@ from tunekit.executors.ray_wire import TOKEN_BYTES, Line
 log = logging.getLogger("tunekit")
 
 NOTICE_S = 10.0
-CONNECT_S = 60.0
+CONNECT_S = 120.0
 RETRY_S = 2.0
 SILENT_S = 30.0
 CLOSE_S = 15.0
@@ -202,7 +202,7 @@ class RayPool:
 
     def _break(self, trouble: str) -> None:
         """The cluster is away: all workers are lost, and it is tried again in a while."""
-        self._trouble = trouble
+        self._trouble, self._nodes = trouble, None
         log.warning("%s; trying again", trouble)
         self._end_agent(wait_s=0)
         self._asked.clear()
@@ -305,7 +305,7 @@ class RayPool:
             self._begin()
         if any(not w.is_parked for w in self.workers.values()):
             self._served_at = now
-        elif self._agent is not None and now - self._heard_at > max(SILENT_S, NOTICE_S):
+        elif self._nodes is not None and now - self._heard_at > SILENT_S:
             self._break("the Ray cluster does not answer")
         if self._asked and now - min(self._asked.values()) >= NOTICE_S:
             self._say(self._why())
