@@ -122,8 +122,9 @@ class ProcessExecutor:
         self._check_limits()
         while not self._ended:
             wait = min(until, self._next_check()) - time.monotonic()
-            for seat in self._speaking(max(wait, 0.0)):
-                self._serve(seat)
+            seats, spoken = self._speaking(max(wait, 0.0))
+            for seat in seats:
+                self._serve(seat, spoken)
             self._check_limits()
             if time.monotonic() >= until or self._is_woken:
                 break
@@ -172,8 +173,11 @@ class ProcessExecutor:
 
     # Messages
 
-    def _speaking(self, wait_s: float) -> list[int]:
-        """Return the seats whose worker has something to say, lowest trial number first."""
+    def _speaking(self, wait_s: float) -> tuple[list[int], list[int]]:
+        """Return the seats whose worker has something to say, lowest trial number first.
+
+        And the descriptors that became readable, those of the caller among them.
+        """
         seat_of = {d: s for s, child in self._children.items() for d in child.descriptors}
         if not seat_of and not self.wake_on:
             time.sleep(wait_s)  # nothing runs: the caller asked to wait all the same
@@ -185,13 +189,13 @@ class ProcessExecutor:
             task = self._children[seat].task
             return -1 if task is None else task.number
 
-        return sorted(seats, key=number)
+        return sorted(seats, key=number), spoken
 
-    def _serve(self, seat: int) -> None:
+    def _serve(self, seat: int, spoken: list[int]) -> None:
         child = self._children.get(seat)
         if child is None:  # stopped by the handler of another one's report
             return
-        messages = child.messages()
+        messages = child.messages(spoken)
         if messages is None:
             self._bury(seat)
             return

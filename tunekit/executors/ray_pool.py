@@ -30,6 +30,7 @@ log = logging.getLogger("tunekit")
 NOTICE_S = 10.0
 CONNECT_S = 120.0
 RETRY_S = 2.0
+TEND_S = 0.2
 SILENT_S = 30.0
 CLOSE_S = 15.0
 START_TRIES = 3
@@ -113,7 +114,7 @@ class RayPool:
         self._events: deque[Event] = deque()
         self._nodes: list[Amounts] | None = None
         self._free: Amounts = {}
-        self._retry_at = 0.0
+        self._retry_at = self._next_tending = 0.0
         self._served_at = self._heard_at = time.monotonic()
         self._bad_starts = 0
         self._has_given_up = False
@@ -132,7 +133,9 @@ class RayPool:
         Raises:
             ExecutorFailed: no worker for `placement_timeout_s`, or none can be started.
         """
-        self._tend()
+        if time.monotonic() >= self._next_tending:
+            self._tend()
+            self._next_tending = time.monotonic() + TEND_S
         for key, _ in self._selector.select(timeout_s):
             key.data(key.fileobj)
         events = list(self._events)
