@@ -11,7 +11,8 @@ from tunekit.executors.base import Limits
 from tunekit.executors.ray import RayExecutor
 from tunekit.testing.executors import CrashConformance
 
-pytestmark = pytest.mark.ray
+# One worker of pytest runs them all, on one cluster.
+pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray-conformance")]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ class TestRay(CrashConformance):
         self.address = address
 
     def make(self, **options):
-        return RayExecutor(2, address=self.address, **options)
+        return RayExecutor(1, address=self.address, **options)
 
 
 def who_ran(trial):

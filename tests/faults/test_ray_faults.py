@@ -22,7 +22,7 @@ DRIVER = Path(__file__).with_name("ray_driver.py")
 ROUNDS = int(os.environ.get("TUNEKIT_FAULT_ROUNDS", "3"))
 PATIENCE_S = 60.0
 
-pytestmark = [pytest.mark.ray, pytest.mark.faults]
+pytestmark = [pytest.mark.ray, pytest.mark.faults, pytest.mark.xdist_group("ray-faults")]
 
 
 @pytest.fixture(scope="module")
