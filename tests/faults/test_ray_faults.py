@@ -139,13 +139,7 @@ def fail_on_a_sick_node(trial):
 def test_one_sick_node_loses_at_most_five_trials(cluster, tmp_path):
     cluster.add("sick", num_cpus=2, env_vars={"NODE": "sick"}, resources={"sick": 1})
     study = make_study(tmp_path)
-    executor = RayExecutor(address=cluster.address)
-    n_seen = []
-
-    def sick_ones_first(trial):
-        return fail_on_a_sick_node(trial)
-
-    study.optimize(sick_ones_first, 60, executor=executor, callbacks=lambda s, t: n_seen.append(t))
+    study.optimize(fail_on_a_sick_node, 60, executor=RayExecutor(address=cluster.address))
     states = Counter(str(t.state) for t in study.trials)
     cluster.kill("sick")
     assert 3 <= states["failed"] <= 5
@@ -166,12 +160,17 @@ def test_a_trial_that_loses_its_worker_each_time_fails_with_the_reason(cluster, 
     assert "loss 2" in study.trials[0].end_reason
 
 
-def test_a_trial_that_fits_nowhere_says_why_and_ends_the_run(cluster, tmp_path, caplog):
+def test_a_trial_that_fits_nowhere_says_why_and_ends_the_run(
+    cluster, tmp_path, caplog, monkeypatch
+):
+    monkeypatch.setattr("tunekit.executors.ray_pool.NOTICE_S", 0.1)
     study = make_study(tmp_path)
     limits = Limits({"gpu": 2})
-    executor = RayExecutor(1, address=cluster.address, limits=limits, placement_timeout_s=0.5)
-    with pytest.raises(ExecutorFailed, match="needs 2 gpu; the cluster has 1"):
+    executor = RayExecutor(1, address=cluster.address, limits=limits, placement_timeout_s=1)
+    why = "a trial needs 2 gpu; the cluster has 1"
+    with pytest.raises(ExecutorFailed, match=f"no worker on the Ray cluster for 1 s: {why}"):
         study.optimize(objective, 1, executor=executor)
+    assert f"waiting for a place on the Ray cluster, 0 workers run: {why}" in caplog.text
     assert study.trials == []
 
 
