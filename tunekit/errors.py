@@ -103,6 +103,18 @@ class UnknownCheckpoint(TunekitError, KeyError):
     exit_status = 3
 
 
+class TooManyFailures(TunekitError, RuntimeError):
+    """More trials have failed than the run may lose (`max_failed_trials`)."""
+
+    code = "TK209"
+
+
+class ExecutorFailed(TunekitError, RuntimeError):
+    """No trial can run: the cluster is away, or has no place for one."""
+
+    code = "TK210"
+
+
 class UnknownStudy(TunekitError, KeyError):
     """No study with that name in the storage."""
 

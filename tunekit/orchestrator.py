@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from tunekit.errors import ObjectiveFailed, SpaceExhausted, StorageUnreachable, TunekitError
+from tunekit.errors import SpaceExhausted, StorageUnreachable, TunekitError
 from tunekit.executors.base import Ended, Executor, Task
 from tunekit.foreign_curves import ForeignCurves
 from tunekit.heart import Heart
@@ -22,7 +22,7 @@ from tunekit.leases import Leases
 from tunekit.ledger import Assignment, Ledger
 from tunekit.promotion import Promotions
 from tunekit.quota import Quota
-from tunekit.runs import Callback, Ending, Goal, Progress, Settings
+from tunekit.runs import Callback, Ending, Failures, Goal, Progress, Settings
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision, Stopper
 from tunekit.storages.base import Lease, Operation, Pause, Release, Reports, Saved, Tell
 from tunekit.trial import Outcome, Report, StudyState, TrialState
@@ -73,7 +73,7 @@ class Orchestrator:
         self._is_told_paused = False
         self._quota = Quota(goal, ledger.history)
         self._wish = StudyState.ACTIVE
-        self._failure: BaseException | None = None
+        self._failures = Failures(settings)
         self._interrupts = Interrupts(partial(self._say, level=logging.WARNING))
 
     def run(self, objective: Callable[..., Any]) -> Ending:
@@ -81,6 +81,8 @@ class Orchestrator:
 
         Raises:
             ObjectiveFailed: the objective raised what `settings.catch` does not cover.
+            TooManyFailures: more trials failed than `settings.max_failed_trials`.
+            ExecutorFailed: nothing is left to run trials on.
             StorageUnreachable: the storage stayed away; unfinished trials run again later.
         """
         ledger = self.ledger
@@ -119,8 +121,8 @@ class Orchestrator:
             if self._running or self._outbox:
                 continue
             if (ending := self._ending(late)) is not None:
-                if self._failure is not None:
-                    raise self._failure
+                if self._failures.error is not None:
+                    raise self._failures.error
                 return ending
             if not claimed:
                 self._wait_for_others()
@@ -173,7 +175,7 @@ class Orchestrator:
 
     def _free(self) -> int:
         """Return how many trials may start now."""
-        stopping = self._interrupts.count or self._failure is not None
+        stopping = self._interrupts.count or self._failures.error is not None
         if stopping or self._wish is not StudyState.ACTIVE:
             return 0
         return max(self.executor.slots - len(self._running), 0)
@@ -224,23 +226,20 @@ class Orchestrator:
         self._gather_reports(number)
         self._epochs.pop(number, None)
         forced = self._forced.pop(number, None)
-        if forced is not None and forced.state is TrialState.WAITING:
-            self._outbox.append(Release(number, epoch, forced.reason))
-            return
-        if forced is None and ended.has_died and self.ledger.keeper.may_go_on(number, epoch):
+        if forced is None and (reason := self._second_chance(ended)):
             self._quota.started -= not held.is_promoted
-            reason = f"{ended.outcome.reason}; runs again from its checkpoint"
             self._outbox.append(Release(number, epoch, reason))
-            self._say(f"trial {number}: {reason}", logging.WARNING)
+            self._say(f"trial {number} runs again: {reason}", logging.WARNING)
+            return
+        outcome = forced or ended.outcome
+        if outcome.state is TrialState.WAITING:
+            self._outbox.append(Release(number, epoch, outcome.reason))
             return
         if forced is None or forced.state is not TrialState.LOST:  # else it is another's by now
             self.ledger.keeper.tidy(number, epoch)
-        outcome = self.ledger.known_domains_dropped(forced or ended.outcome)
-        raised = ended.exception
-        if outcome.state is TrialState.FAILED and raised is not None:
-            if not isinstance(raised, self.settings.catch) and self._failure is None:
-                self._failure = ObjectiveFailed(f"trial {number}: {outcome.reason}")
-                self._failure.__cause__ = raised
+        outcome = self.ledger.known_domains_dropped(outcome)
+        if outcome.state is TrialState.FAILED:
+            self._failures.note(number, outcome, ended.exception)
         if outcome.state is TrialState.PAUSED:
             self._outbox.append(Pause(number, epoch, outcome))
             self._say(f"trial {number} paused: {outcome.reason}")
@@ -252,6 +251,14 @@ class Orchestrator:
                 f"trial {number} {outcome.state}: {outcome.reason}",
                 logging.WARNING if is_loud else logging.INFO,
             )
+
+    def _second_chance(self, ended: Ended) -> str:
+        """Return why a trial runs again in this very run; an empty text if it does not."""
+        if ended.outcome.state is TrialState.WAITING:  # it lost its worker
+            return ended.outcome.reason
+        if ended.has_died and self.ledger.keeper.may_go_on(ended.number, ended.epoch):
+            return f"{ended.outcome.reason}; it goes on from its checkpoint"
+        return ""
 
     def _digest(self, outbox: Sequence[Operation], statuses: Sequence[str]) -> None:
         """Look at the answers to our writes and take over what changed in the study."""
@@ -289,7 +296,7 @@ class Orchestrator:
             return "stopped" if self._wish is StudyState.STOPPED else "cancelled"
         if late:
             return "timeout"
-        if self._failure is not None:
+        if self._failures.error is not None:
             return "done"
         return "done" if self._quota.is_reached() else None
 

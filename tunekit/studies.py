@@ -149,7 +149,7 @@ class Study:
         objective: Callable[[Trial], Any],
         n_trials: int | None = None,
         timeout: float | str | None = None,
-        workers: int = 1,
+        workers: int | None = None,
         *,
         resources: Mapping[str, float] | None = None,
         callbacks: Callback | Sequence[Callback] = (),
@@ -161,6 +161,7 @@ class Study:
         devices: Sequence[str | int] | None = None,
         progress: Progress | None = None,
         lease_s: float = 60.0,
+        max_failed_trials: int | None = None,
     ) -> Ending:
         """Run trials until a goal is reached; nothing is lost however it ends.
 
@@ -171,21 +172,21 @@ class Study:
             objective: called with a `Trial`; returns a number, or a mapping of metrics.
             n_trials: start so many further trials; paused ones that are promoted do not count.
             timeout: start none after so many seconds, or a text such as "90s", "15m", "2h".
-            workers: how many trials run at once; above 1 in processes of their own.
+            workers: trials at once (1; on Ray all that fit); above 1 in their own processes.
             resources: what one trial holds, such as `{"gpu": 1}`; sets the visible devices.
             callbacks: one or several, called as `callback(study, trial)` after each told trial
                 of this call.
             catch: exceptions that make a FAILED trial; others end the run as ObjectiveFailed.
-            executor: "inline" or "process", chosen from the rest if not given; or an instance,
-                which is given its workers, limits and devices when it is made.
-            total_trials: run until the study has so many trials and all have ended (or are
-                paused for good), whoever runs them; a killed run that is started again just
-                goes on.
+            executor: "inline", "process" (chosen from the rest) or "ray" (at RAY_ADDRESS, or
+                started here); or an instance, made with its workers, limits and devices.
+            total_trials: run until the study has so many and all have ended or stay paused,
+                whoever runs them; a killed run that is started again just goes on.
             trial_timeout_s: kill and fail a trial after so many seconds.
             memory_mib: kill and fail a trial whose resident memory grows beyond this.
             devices: the devices that "gpu" units stand for; see `ProcessExecutor`.
             progress: shows how it goes.
             lease_s: how long a worker may be silent before its trial is given to another.
+            max_failed_trials: end the run with an error once more of its trials have failed.
 
         Returns:
             Why it ended: "done", "timeout", "stopped", "cancelled" or "exhausted".
@@ -193,11 +194,16 @@ class Study:
         Raises:
             InvalidArgument: an argument that cannot be right.
             ObjectiveFailed: the objective raised what `catch` does not cover.
+            TooManyFailures: more than `max_failed_trials` have failed.
+            ExecutorFailed: no trial can run; the cluster is away or has no place for one.
             KeyboardInterrupt: it was interrupted; the state is saved.
         """
         if not callable(objective):
             raise InvalidArgument(f"objective: got {objective!r}, expected a function of a trial.")
-        settings = Settings(arguments.exceptions(catch), arguments.above_zero(lease_s, "lease_s"))
+        most = arguments.count(max_failed_trials, "max_failed_trials")
+        settings = Settings(
+            arguments.exceptions(catch), arguments.above_zero(lease_s, "lease_s"), most
+        )
         goal = Goal(
             arguments.count(n_trials, "n_trials"),
             arguments.count(total_trials, "total_trials"),

@@ -59,6 +59,9 @@ class Task:
 class Ended:
     """A task is over.
 
+    An outcome WAITING says that the trial lost its worker, by no fault of its own, and is to run
+    again.
+
     Attributes:
         exception: what its objective raised, if that could be brought over.
         has_died: it was no deed of its objective that Python saw: its process died. It may run
@@ -94,8 +97,12 @@ class Executor(Protocol):
         runs_in_caller: `start` runs the objective to its end on the calling thread.
     """
 
-    slots: int
     runs_in_caller: bool
+
+    @property
+    def slots(self) -> int:
+        """Return how many tasks may run at a time; it may change with each `poll`."""
+        ...
 
     def open(self, objective: Callable[..., Any], on_report: ReportHandler) -> None:
         """Prepare to run tasks of one objective.
@@ -104,6 +111,7 @@ class Executor(Protocol):
 
         Raises:
             InvalidArgument: the objective cannot be shipped, or no slot can ever be filled.
+            ExecutorFailed: nothing is there to run it on.
         """
         ...
 
@@ -112,7 +120,11 @@ class Executor(Protocol):
         ...
 
     def poll(self, timeout_s: float) -> list[Ended]:
-        """Serve reports until a task ends or the time is over; return the ended ones."""
+        """Serve reports until a task ends or the time is over; return the ended ones.
+
+        Raises:
+            ExecutorFailed: nothing is left to run them on, and nothing is to come.
+        """
         ...
 
     def stop(self, number: int, outcome: Outcome) -> None:
