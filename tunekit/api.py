@@ -12,6 +12,8 @@ from uuid import uuid4
 
 from tunekit import registry
 from tunekit.arguments import count, json_mapping, share, texts
+from tunekit.checkpoints.base import Checkpoints
+from tunekit.checkpoints.places import open_place
 from tunekit.errors import InvalidArgument, StudyExists, UnknownStudy
 from tunekit.samplers.base import Sampler
 from tunekit.spaces import Space
@@ -49,6 +51,7 @@ def study(
     max_retries: int | None = None,
     attrs: Mapping[str, Any] | None = None,
     warm_start: str | Study | Sequence[str | Study] | None = None,
+    checkpoints: str | Path | Checkpoints | None = None,
 ) -> Study:
     """Open the study of that name, or create it.
 
@@ -58,6 +61,7 @@ def study(
     the sampler given here ("auto" if none is) proposes for this object only, where `load_study`
     takes the study's own. The same holds for the stopper and the audit: those given here (none
     if none is) judge for this object, and `load_study` takes the ones the study was made with.
+    The place of checkpoints is never stored.
 
     Args:
         name: unique in the storage; a new unique name where none is given.
@@ -83,6 +87,8 @@ def study(
         warm_start: earlier studies to learn from, by name in the same storage or as objects;
             their spaces may differ. What they have found is copied when the study is made. The
             sampler "auto" becomes "bayesian" then, which can use it.
+        checkpoints: a folder or URI for `trial.save_checkpoint`, or `Checkpoints(root,
+            keep_best=...)`; it may be another one later, if its contents were moved there.
 
     Raises:
         InvalidArgument: an argument that cannot be right.
@@ -112,6 +118,7 @@ def study(
         attrs=json_mapping(attrs, "attrs"),
     )
     rule = _stopper(stopper, stopper_options)
+    kept = _checkpoints(checkpoints)
     if warm_start is None:
         decider = _sampler(sampler, spec.sampler_options)
         opened = _open(storage)
@@ -125,7 +132,7 @@ def study(
     _check_same(opened, record, spec, has_objectives=has_objectives)
     _check_kept("seed", record.spec.seed, seed, spec.name)
     _check_kept("max_retries", record.spec.max_retries, retries, spec.name)
-    return Study(opened, record, decider, rule, audit=spec.audit)
+    return Study(opened, record, decider, rule, kept, audit=spec.audit)
 
 
 def _found(storage: Storage, name: str) -> StudyRecord | None:
@@ -149,6 +156,7 @@ def load_study(
     sampler: str | Sampler | None = None,
     stopper: str | Stopper | Sequence[str | Stopper] | None = None,
     stopper_options: Mapping[str, Any] | None = None,
+    checkpoints: str | Path | Checkpoints | None = None,
 ) -> Study:
     """Open an existing study with the settings that it was made with.
 
@@ -160,6 +168,7 @@ def load_study(
             which an empty one stops nothing. A study that was made with an instance has none of
             its own.
         stopper_options: keyword arguments of a stopper that is given by its short name.
+        checkpoints: where its trials' checkpoints are now.
 
     Raises:
         UnknownStudy: no study of that name; the message has the closest one.
@@ -177,7 +186,7 @@ def load_study(
     if stopper is None and not stopper_options and spec.stopper:
         stopper, stopper_options = spec.stopper, spec.stopper_options
     rule = _stopper(stopper, stopper_options)
-    return Study(opened, record, decider, rule)
+    return Study(opened, record, decider, rule, _checkpoints(checkpoints))
 
 
 def _open(storage: str | Path | Storage | None) -> Storage:
@@ -328,6 +337,15 @@ def _stopper(
     if stopper is not None and not callable(getattr(stopper, "decide", None)):
         raise InvalidArgument(f"stopper={stopper!r}, expected a short name or a Stopper.")
     return stopper
+
+
+def _checkpoints(given: str | Path | Checkpoints | None) -> Checkpoints | None:
+    """Return where checkpoints go; a place that cannot be opened is refused here."""
+    if given is None:
+        return None
+    found = given if isinstance(given, Checkpoints) else Checkpoints(given)
+    open_place(str(found.root))
+    return found
 
 
 def _check_same(

@@ -41,6 +41,8 @@ class History:
         self.revision = 0
         self._trials: dict[int, TrialRecord] = {}
         self._open: dict[int, TrialRecord] = {}
+        self._paused: dict[int, TrialRecord] = {}
+        self._promoted: set[int] = set()
         self._best: TrialRecord | None = None
         self._target = dict(target or {})
 
@@ -63,6 +65,7 @@ class History:
                 continue
             self._trials[t.number] = t
             self.revision += 1
+            self._file_pause(t)
             if not t.state.is_finished:
                 self._open[t.number] = t
                 continue
@@ -72,6 +75,28 @@ class History:
                 self._keep_best(t)
         self.cursor = max(self.cursor, cursor)
         return finished
+
+    def _file_pause(self, t: TrialRecord) -> None:
+        self._paused.pop(t.number, None)
+        self._promoted.discard(t.number)
+        if t.state is TrialState.PAUSED:
+            self._paused[t.number] = t
+        elif t.state is TrialState.WAITING and t.is_promoted:
+            self._promoted.add(t.number)
+
+    @property
+    def n_promoted(self) -> int:
+        """Return how many promoted trials wait for a worker."""
+        return len(self._promoted)
+
+    def paused(self) -> list[TrialRecord]:
+        """Return the paused trials by number."""
+        return [self._paused[k] for k in sorted(self._paused)]
+
+    @property
+    def n_paused(self) -> int:
+        """Return how many trials are paused."""
+        return len(self._paused)
 
     @property
     def n_finished(self) -> int:
@@ -101,6 +126,11 @@ class History:
         for t in self._trials.values():
             out[t.state] = out.get(t.state, 0) + 1
         return out
+
+    @property
+    def target(self) -> Mapping[str, Scalar]:
+        """Return the fidelity by its path that a trial has to have to be the best, if any."""
+        return self._target
 
     def aim(self, target: Mapping[str, Scalar]) -> None:
         """Let only trials at this fidelity be the best; all where it is empty."""
@@ -132,20 +162,6 @@ class History:
         """Return the best feasible complete trial of a study with one objective."""
         return self._best if len(self.objectives) == 1 else None
 
-    def nothing_best(self) -> str:
-        """Return what the study has in place of a best trial, to go on after "has"."""
-        counts = {str(s): n for s, n in self.counts().items()}
-        if not counts:
-            return "no trials yet; run study.optimize(...)."
-        complete = self.complete()
-        if complete and not any(map(self.is_at_target, complete)):
-            what = " ".join(f"{path}={v!r}" for path, v in self._target.items())
-            return f"no complete trial at {what}, which alone can be best; trials: {counts}."
-        if complete:
-            limits = ", ".join(str(c) for c in self.constraints)
-            return f"no trial that keeps {limits}; trials: {counts}."
-        return f"no complete trial; trials: {counts}."
-
     def pareto(self) -> list[TrialRecord]:
         """Return the feasible complete trials that no other dominates, by number."""
         trials = [t for t in self.complete() if self._may_be_best(t)]
@@ -172,3 +188,18 @@ class History:
         # Ties go to the lower number, so that the answer does not depend on the order of arrival.
         if new < old or (new == old and self._best is not None and t.number < self._best.number):
             self._best = t
+
+
+def nothing_best(name: str, history: History) -> str:
+    """Return the sentence that says why a study has no best trial."""
+    counts = {str(s): n for s, n in history.counts().items()}
+    if not counts:
+        return f"study {name!r} has no trials yet; run study.optimize(...)."
+    complete = history.complete()
+    if complete and not any(map(history.is_at_target, complete)):
+        what = " ".join(f"{path}={v!r}" for path, v in history.target.items())
+        return f"study {name!r} has no complete trial at {what}, which alone can be best."
+    if complete:
+        limits = ", ".join(str(c) for c in history.constraints)
+        return f"study {name!r} has no trial that keeps {limits}; trials: {counts}."
+    return f"study {name!r} has no complete trial; trials: {counts}."

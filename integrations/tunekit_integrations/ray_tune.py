@@ -59,7 +59,7 @@ def as_ray_searcher(
     return TunekitSearcher(space, cast(Sampler, made), metric=metric, mode=mode, seed=seed)
 
 
-class TunekitSearcher(Searcher):
+class TunekitSearcher(Searcher):  # type: ignore[misc]
     """A sampler of tunekit as one of Ray Tune's searchers; see `as_ray_searcher`.
 
     A trial's config is its point as nested dicts (see `Params.nested`).
@@ -208,7 +208,7 @@ def as_objective(
     return _TrainableObjective(trainable, max_iterations)
 
 
-class _Folder(StorageContext):
+class _Folder(StorageContext):  # type: ignore[misc]
     """A folder for what a trainable writes; Ray's own lies in the session of a running cluster."""
 
     @property
@@ -240,7 +240,7 @@ class _TrainableObjective:
     def _run(self, running: Trainable, trial: Trial) -> dict[str, float]:
         metrics: dict[str, float] = {}
         while self._max_iterations is None or running.iteration < self._max_iterations:
-            result: dict[str, Any] = running.train()  # type: ignore[no-untyped-call]
+            result: dict[str, Any] = running.train()
             if RESULT_DUPLICATE in result:  # a function has returned without a further report
                 break
             metrics = _numbers(result, trial) or metrics

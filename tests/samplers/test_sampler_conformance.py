@@ -10,6 +10,7 @@ from tunekit.samplers.auto import AutoSampler
 from tunekit.samplers.bayesian import BayesianSampler
 from tunekit.samplers.grid import GridSampler
 from tunekit.samplers.optuna_bridge import OptunaSampler
+from tunekit.samplers.pbt import PbtSampler
 from tunekit.samplers.random import RandomSampler
 from tunekit.samplers.sobol import SobolSampler
 from tunekit.testing.samplers import SamplerConformance
@@ -29,6 +30,14 @@ class TestRandom(SamplerConformance):
     @pytest.fixture
     def make_sampler(self):
         return RandomSampler
+
+
+class TestPbtWithoutAnythingToBranchFrom(SamplerConformance):
+    learns = False
+
+    @pytest.fixture
+    def make_sampler(self):
+        return partial(PbtSampler, population=10_000)
 
 
 class TestSobol(SamplerConformance):

@@ -14,8 +14,9 @@ from tunekit.stoppers.hyperband import HyperbandStopper
 from tunekit.stoppers.median import MedianStopper
 from tunekit.stoppers.optuna_pruner import OptunaPrunerStopper
 from tunekit.stoppers.patience import PatienceStopper
+from tunekit.stoppers.pbt import PbtStopper
 from tunekit.stoppers.threshold import ThresholdStopper
-from tunekit.testing.stoppers import StopperConformance
+from tunekit.testing.stoppers import MakeStopper, StopperConformance, play
 
 
 class TestAsha(StopperConformance):
@@ -52,6 +53,17 @@ class TestMedian(StopperConformance):
     @pytest.fixture
     def make_stopper(self):
         return partial(MedianStopper, min_reports=3, min_trials=3)
+
+
+class TestPbt(StopperConformance):
+    names_a_metric = False
+
+    def test_it_ends_some_trials_and_lets_others_run(self, make_stopper: MakeStopper) -> None:
+        assert play(make_stopper) == [], "without a checkpoint there is nothing to copy"
+
+    @pytest.fixture
+    def make_stopper(self):
+        return partial(PbtStopper, interval=2)
 
 
 class TestPatience(StopperConformance):

@@ -46,6 +46,16 @@ def run(
     workers: Annotated[
         int | None, typer.Option("--workers", "-w", help="Trials that run at once.")
     ] = None,
+    executor: Annotated[
+        str | None, typer.Option("--executor", help="process (this machine) or ray (a cluster).")
+    ] = None,
+    ray_address: Annotated[
+        str | None,
+        typer.Option("--ray-address", help="host:port. Else RAY_ADDRESS, else one starts here."),
+    ] = None,
+    max_failed: Annotated[
+        int | None, typer.Option("--max-failed", help="End the run when more trials fail.")
+    ] = None,
     sampler: Annotated[
         str | None, typer.Option("--sampler", help="auto, random, sobol, grid, tpe, gp, ...")
     ] = None,
@@ -102,6 +112,9 @@ def run(
         "trials": trials,
         "timeout": timeout,
         "workers": workers,
+        "executor": executor,
+        "ray_address": ray_address,
+        "max_failed_trials": max_failed,
         "sampler": sampler,
         "stopper": _several(stopper),
         "audit": audit,
