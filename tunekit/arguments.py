@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from tunekit.errors import InvalidArgument, did_you_mean
 from tunekit.executors.base import Executor, Limits
+from tunekit.runs import Goal
 from tunekit.spaces.domains import plain
 
 Called = TypeVar("Called", bound=Callable[..., Any])
@@ -62,6 +63,15 @@ def share(value: object, name: str) -> float | None:
     if isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) <= 1:
         return float(value)
     raise InvalidArgument(f"{name}={value!r}, expected a share from 0 to 1; give such as 0.05.")
+
+
+def goal(n_trials: int | None, total_trials: int | None, timeout: float | str | None) -> Goal:
+    """Return when a run is over.
+
+    Raises:
+        InvalidArgument: a number or a time that cannot be right.
+    """
+    return Goal(count(n_trials, "n_trials"), count(total_trials, "total_trials"), seconds(timeout))
 
 
 def above_zero(value: object, name: str) -> float:

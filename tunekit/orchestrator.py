@@ -246,11 +246,8 @@ class Orchestrator:
             return
         self._outbox.append(Tell(number, epoch, outcome, uuid4().hex))
         if outcome.state in (TrialState.FAILED, TrialState.DIVERGED, TrialState.STOPPED):
-            is_loud = outcome.state is TrialState.FAILED
-            self._say(
-                f"trial {number} {outcome.state}: {outcome.reason}",
-                logging.WARNING if is_loud else logging.INFO,
-            )
+            level = logging.WARNING if outcome.state is TrialState.FAILED else logging.INFO
+            self._say(f"trial {number} {outcome.state}: {outcome.reason}", level)
 
     def _second_chance(self, ended: Ended) -> str:
         """Return why a trial runs again in this very run; an empty text if it does not."""

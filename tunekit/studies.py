@@ -204,11 +204,7 @@ class Study:
         settings = Settings(
             arguments.exceptions(catch), arguments.above_zero(lease_s, "lease_s"), most
         )
-        goal = Goal(
-            arguments.count(n_trials, "n_trials"),
-            arguments.count(total_trials, "total_trials"),
-            arguments.seconds(timeout),
-        )
+        goal = arguments.goal(n_trials, total_trials, timeout)
         limits = arguments.trial_limits(resources, trial_timeout_s, memory_mib)
         runner = Orchestrator(
             self._ledger,
