@@ -17,7 +17,7 @@ from tunekit.history import History, nothing_best
 from tunekit.ledger import Ledger
 from tunekit.orchestrator import Orchestrator
 from tunekit.replay import Difference, replay
-from tunekit.runs import Ending, Goal, Progress, Settings
+from tunekit.runs import Ending, Progress, Settings
 from tunekit.samplers.base import Sampler
 from tunekit.spaces import Params, Space
 from tunekit.spaces.versions import SpaceEdit
