@@ -56,9 +56,7 @@ class Residuals:
         raw = np.log(difficulty + floor)
         centre, spread = raw.mean(axis=0), raw.std(axis=0) + 1e-9
         z = np.clip((raw - centre) / spread, -3.0, 3.0)
-        slopes = np.linalg.solve(
-            z.T @ z + RIDGE * np.eye(z.shape[1]), z.T @ (logs - logs.mean())
-        )
+        slopes = np.linalg.solve(z.T @ z + RIDGE * np.eye(z.shape[1]), z.T @ (logs - logs.mean()))
         coefficients = np.concatenate([[logs.mean(), floor], np.maximum(slopes, 0.0)])
         bare = cls(coefficients, centre, spread, np.empty(0))
         quotients = residuals / bare.sizes(difficulty)

@@ -91,6 +91,10 @@ def extrapolated(curve: Floats, horizon: int) -> float:
 def _fit(family: Family, times: Floats, y: Floats, start: Floats | None = None) -> Floats:
     begin = np.asarray(family.start(y)) if start is None else start
     found: Floats = least_squares(
-        lambda p: family.value(p, times) - y, begin, max_nfev=MAX_STEPS, loss="soft_l1", f_scale=0.1
+        lambda p: family.value(p, times) - y,
+        begin,
+        max_nfev=MAX_STEPS,
+        loss="soft_l1",
+        f_scale=0.1,
     ).x
     return found

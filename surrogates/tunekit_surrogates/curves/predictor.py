@@ -126,7 +126,9 @@ class CurvePredictor:
                     ", expected as many rows in each."
                 )
             if part.x.shape[1:] != runs.x.shape[1:]:
-                raise ValueError(f"x {part.x.shape} beside {runs.x.shape}, expected equal columns.")
+                raise ValueError(
+                    f"x {part.x.shape} beside {runs.x.shape}, expected equal columns."
+                )
         self.runs = runs
         self.seed = seed
         self._own = _Mapped.of(runs)

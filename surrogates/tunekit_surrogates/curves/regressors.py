@@ -114,7 +114,10 @@ def support_vectors(x: Floats, y: Floats, *, seed: int = 0) -> Regression:
         scaled = np.clip((rows - centre) / spread, -REACH, REACH)
         model = NuSVR(nu=0.5, C=1.0, gamma=gamma).fit(scaled, values / unit)
         vectors, weights = model.support_vectors_, model.dual_coef_[0] * unit
-        offset, squares = float(model.intercept_[0]) * unit, (model.support_vectors_**2).sum(axis=1)
+        offset, squares = (
+            float(model.intercept_[0]) * unit,
+            (model.support_vectors_**2).sum(axis=1),
+        )
 
         def predict(new: Floats) -> Floats:
             z = np.clip((new - centre) / spread, -REACH, REACH)

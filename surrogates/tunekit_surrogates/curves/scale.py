@@ -59,9 +59,7 @@ class Scale:
         raw = cls(knots, shares, centre, max(unit, 1e-300), 0.0, 0.0)
         mapped = raw.to(ends)
         high = float(np.quantile(mapped, 0.97)) + 0.5 * LOG_SHARE
-        return cls(
-            knots, shares, centre, max(unit, 1e-300), float(mapped.min()) - LOG_SHARE, high
-        )
+        return cls(knots, shares, centre, max(unit, 1e-300), float(mapped.min()) - LOG_SHARE, high)
 
     def to(self, values: Floats) -> Floats:
         """Return mapped values; NaN stays."""
