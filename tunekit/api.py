@@ -11,7 +11,7 @@ from typing import Any, cast
 from uuid import uuid4
 
 from tunekit import registry
-from tunekit.arguments import count, json_mapping, texts
+from tunekit.arguments import count, json_mapping, share, texts
 from tunekit.errors import InvalidArgument, StudyExists, UnknownStudy
 from tunekit.samplers.base import Sampler
 from tunekit.spaces import Space
@@ -19,7 +19,14 @@ from tunekit.stoppers.base import Stopper
 from tunekit.storages.base import Storage
 from tunekit.storages.urls import open_storage
 from tunekit.studies import Study
-from tunekit.trial import Direction, MetricConstraint, Objective, StudyRecord, StudySpec
+from tunekit.trial import (
+    AUDIT,
+    Direction,
+    MetricConstraint,
+    Objective,
+    StudyRecord,
+    StudySpec,
+)
 
 Objectives = str | Sequence[str] | Mapping[str, Direction]
 
@@ -35,7 +42,9 @@ def study(
     storage: str | Path | Storage | None = None,
     sampler: str | Sampler = "auto",
     sampler_options: Mapping[str, Any] | None = None,
-    stopper: str | Stopper | None = None,
+    stopper: str | Stopper | Sequence[str | Stopper] | None = None,
+    stopper_options: Mapping[str, Any] | None = None,
+    audit: float | None = None,
     seed: int | None = None,
     max_retries: int | None = None,
     attrs: Mapping[str, Any] | None = None,
@@ -47,7 +56,8 @@ def study(
     objectives, constraints, seed and max_retries. The attrs of a study that exists are kept and
     those given are not used; `Study.set_user_attr` changes them. Its stored sampler stays too:
     the sampler given here ("auto" if none is) proposes for this object only, where `load_study`
-    takes the study's own. A stopper is never stored.
+    takes the study's own. The same holds for the stopper and the audit: those given here (none
+    if none is) judge for this object, and `load_study` takes the ones the study was made with.
 
     Args:
         name: unique in the storage; a new unique name where none is given.
@@ -59,7 +69,13 @@ def study(
         storage: URL or path; `None` is the environment's `TUNEKIT_URL`, else in memory.
         sampler: a short name or an instance.
         sampler_options: keyword arguments of a sampler that is given by its short name.
-        stopper: a short name or an instance; none where it is not given.
+        stopper: a short name, an instance, or a list of them, of which the first that stops a
+            trial wins: `["threshold", "asha"]`. Nothing is stopped where it is not given;
+            "auto" is ASHA with eta=2 from the fourth report on. An instance is not stored.
+        stopper_options: keyword arguments of a stopper that is given by its short name; for a
+            list, by short name: `{"asha": {"eta": 3}}`.
+        audit: share of the trials that the stopper condemns and that run on all the same, so
+            that `Study.stop_audit` can say how often it is wrong; 0.05 where it is not given.
         seed: keys every random draw; a random one, kept in the study, where it is not given.
         max_retries: how often a trial whose worker vanished runs again before it is LOST;
             2 where it is not given.
@@ -79,6 +95,8 @@ def study(
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
         raise InvalidArgument(f"seed={seed!r}, expected a whole number or None.")
     retries = count(max_retries, "max_retries")
+    share_audited = share(audit, "audit")
+    named_stopper, named_options = _named_stopper(stopper, stopper_options)
     spec = StudySpec(
         name=_checked_name(name),
         objectives=_objectives(objectives, direction, directions),
@@ -88,9 +106,12 @@ def study(
         sampler=sampler if isinstance(sampler, str) else type(sampler).__name__,
         sampler_options=json_mapping(sampler_options, "sampler_options"),
         max_retries=2 if retries is None else retries,
+        stopper=named_stopper,
+        stopper_options=json_mapping(named_options, "stopper_options"),
+        audit=AUDIT if share_audited is None else share_audited,
         attrs=json_mapping(attrs, "attrs"),
     )
-    rule = _stopper(stopper)
+    rule = _stopper(stopper, stopper_options)
     if warm_start is None:
         decider = _sampler(sampler, spec.sampler_options)
         opened = _open(storage)
@@ -104,7 +125,7 @@ def study(
     _check_same(opened, record, spec, has_objectives=has_objectives)
     _check_kept("seed", record.spec.seed, seed, spec.name)
     _check_kept("max_retries", record.spec.max_retries, retries, spec.name)
-    return Study(opened, record, decider, rule)
+    return Study(opened, record, decider, rule, audit=spec.audit)
 
 
 def _found(storage: Storage, name: str) -> StudyRecord | None:
@@ -126,7 +147,8 @@ def load_study(
     *,
     storage: str | Path | Storage | None = None,
     sampler: str | Sampler | None = None,
-    stopper: str | Stopper | None = None,
+    stopper: str | Stopper | Sequence[str | Stopper] | None = None,
+    stopper_options: Mapping[str, Any] | None = None,
 ) -> Study:
     """Open an existing study with the settings that it was made with.
 
@@ -134,7 +156,10 @@ def load_study(
         name: of the study.
         storage: URL or path; `None` is the environment's `TUNEKIT_URL`.
         sampler: another sampler than the study's own.
-        stopper: a short name or an instance.
+        stopper: another stopper than the study's own: a short name, an instance or a list, of
+            which an empty one stops nothing. A study that was made with an instance has none of
+            its own.
+        stopper_options: keyword arguments of a stopper that is given by its short name.
 
     Raises:
         UnknownStudy: no study of that name; the message has the closest one.
@@ -149,7 +174,9 @@ def load_study(
             "name; give sampler=... ."
         )
     decider = _sampler(sampler or spec.sampler, {} if sampler else spec.sampler_options)
-    rule = _stopper(stopper)
+    if stopper is None and not stopper_options and spec.stopper:
+        stopper, stopper_options = spec.stopper, spec.stopper_options
+    rule = _stopper(stopper, stopper_options)
     return Study(opened, record, decider, rule)
 
 
@@ -271,10 +298,33 @@ def _kept_past(record: StudyRecord, earlier: Sequence[str | Study]) -> list[dict
     return past
 
 
-def _stopper(stopper: str | Stopper | None) -> Stopper | None:
+def _named_stopper(
+    stopper: str | Stopper | Sequence[str | Stopper] | None, options: Mapping[str, Any] | None
+) -> tuple[str, Mapping[str, Any]]:
+    """Return the name and the options under which a stopper is stored; none for instances."""
     if isinstance(stopper, str):
-        made: Stopper = registry.make("stopper", stopper)
+        return stopper, options or {}
+    if isinstance(stopper, Sequence) and stopper and all(isinstance(s, str) for s in stopper):
+        return "first", {"stoppers": list(stopper), "options": dict(options or {})}
+    return "", {}
+
+
+def _stopper(
+    stopper: str | Stopper | Sequence[str | Stopper] | None, options: Mapping[str, Any] | None
+) -> Stopper | None:
+    if isinstance(stopper, str):
+        made: Stopper = registry.make("stopper", stopper, options)
         return made
+    if isinstance(stopper, Sequence) and stopper:
+        made = registry.make("stopper", "first", {"stoppers": list(stopper), "options": options})
+        return made
+    if options:
+        raise InvalidArgument(
+            "stopper_options go with a stopper's short name; give them to the object itself, or "
+            "name a stopper."
+        )
+    if isinstance(stopper, Sequence):
+        return None
     if stopper is not None and not callable(getattr(stopper, "decide", None)):
         raise InvalidArgument(f"stopper={stopper!r}, expected a short name or a Stopper.")
     return stopper

@@ -51,6 +51,19 @@ def seconds(value: float | str | None) -> float | None:
     return number * factor if math.isfinite(number) else None
 
 
+def share(value: object, name: str) -> float | None:
+    """Return a share in [0, 1], or `None`.
+
+    Raises:
+        InvalidArgument: it is none.
+    """
+    if value is None:
+        return None
+    if isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) <= 1:
+        return float(value)
+    raise InvalidArgument(f"{name}={value!r}, expected a share from 0 to 1; give such as 0.05.")
+
+
 def above_zero(value: object, name: str) -> float:
     """Return a finite number above 0.
 

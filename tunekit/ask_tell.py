@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
 from numbers import Integral
+from typing import Any
 
 from tunekit.errors import (
     InvalidArgument,
@@ -71,7 +72,9 @@ def tell(
     epoch = trial.epoch if isinstance(trial, Trial) else known.epoch
     outcome = outcome_of(result, state, reason, ledger.record.spec.objectives)
     if isinstance(trial, Trial):
-        outcome = replace(outcome, user_attrs=dict(trial.user_attrs))
+        outcome = replace(
+            outcome, user_attrs=dict(trial.user_attrs), evidence=_evidence(trial, outcome)
+        )
         if ledger.is_open:
             outcome = replace(outcome, params=trial.params, domains=trial.domains)
     outcome = ledger.known_domains_dropped(outcome)
@@ -93,6 +96,14 @@ def tell(
             "Ask for a new trial."
         )
     return told
+
+
+def _evidence(trial: Trial, outcome: Outcome) -> dict[str, Any]:
+    """Return what the stopper said of the trial, by which it ended or in spite of which it ran."""
+    if trial.verdict:
+        return {"audit": trial.verdict}
+    is_stopped = outcome.state is TrialState.STOPPED and trial.should_prune()
+    return dict(trial.last_decision.evidence) if is_stopped else {}
 
 
 def _number(trial: object) -> int:

@@ -34,7 +34,15 @@ _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
         "nsgaiii": ("tunekit.samplers.optuna_bridge:OptunaSampler", {"name": "nsgaiii"}),
     },
     "stopper": {
+        "auto": ("tunekit.stoppers.asha:AshaStopper", {}),
+        "asha": ("tunekit.stoppers.asha:AshaStopper", {}),
+        "hyperband": ("tunekit.stoppers.hyperband:HyperbandStopper", {}),
+        "fast": ("tunekit.stoppers.fast:FastStopper", {}),
         "median": ("tunekit.stoppers.median:MedianStopper", {}),
+        "patience": ("tunekit.stoppers.patience:PatienceStopper", {}),
+        "threshold": ("tunekit.stoppers.threshold:ThresholdStopper", {}),
+        "first": ("tunekit.stoppers.first:FirstStopper", {}),
+        "optuna": ("tunekit.stoppers.optuna_pruner:OptunaPrunerStopper", {}),
     },
 }
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tunekit import arguments, ask_tell, export
+from tunekit import arguments, ask_tell, audit, export
 from tunekit.errors import InvalidArgument, NoCompleteTrial
 from tunekit.executors.base import Executor
 from tunekit.executors.handle import Trial
@@ -20,7 +19,8 @@ from tunekit.replay import Difference, replay
 from tunekit.runs import Ending, Goal, Progress, Settings
 from tunekit.samplers.base import Sampler
 from tunekit.spaces import Params, Space
-from tunekit.spaces.versions import diff, fitted
+from tunekit.spaces.versions import SpaceEdit, diff, fitted
+from tunekit.stoppers.audited import audited
 from tunekit.stoppers.base import Stopper
 from tunekit.storages.base import Storage
 from tunekit.trial import Objective, Report, StudyRecord, StudyState, TrialRecord, TrialState
@@ -31,23 +31,6 @@ if TYPE_CHECKING:
 Callback: TypeAlias = "Callable[[Study, TrialRecord], None]"
 
 
-@dataclass(frozen=True, slots=True)
-class SpaceEdit:
-    """What a new version of a space changes.
-
-    Attributes:
-        version: of the space, from now on.
-        changes: one sentence each.
-        n_valid: trials whose params are a point of the new space, with defaults for what is new.
-        n_outside: trials that are not; they stay in the study and no sampler sees them.
-    """
-
-    version: int
-    changes: tuple[str, ...]
-    n_valid: int
-    n_outside: int
-
-
 class Study:
     """A stored set of trials over one space; made by `tunekit.study` or `tunekit.load_study`.
 
@@ -56,15 +39,23 @@ class Study:
         storage: where it lives.
         sampler: what proposes the params of new trials.
         stopper: what ends hopeless trials early, if anything does.
+        audit: share of the condemned trials that run on; see `stop_audit`.
     """
 
     def __init__(
-        self, storage: Storage, record: StudyRecord, sampler: Sampler, stopper: Stopper | None
+        self,
+        storage: Storage,
+        record: StudyRecord,
+        sampler: Sampler,
+        stopper: Stopper | None,
+        *,
+        audit: float | None = None,
     ) -> None:
         self.name = record.spec.name
         self.storage = storage
         self.sampler = sampler
         self.stopper = stopper
+        self.audit = record.spec.audit if audit is None else audit
         self._ledger = Ledger(storage, record, sampler)
 
     def __repr__(self) -> str:
@@ -213,7 +204,7 @@ class Study:
             arguments.make_executor(executor, workers, limits, devices),
             goal=goal,
             settings=settings,
-            stopper=self.stopper,
+            stopper=self._judge(),
             callbacks=[partial(c, self) for c in arguments.functions(callbacks)],
             progress=progress,
         )
@@ -233,7 +224,7 @@ class Study:
             InvalidArgument: the study is paused, stopped or cancelled.
             SpaceExhausted: the sampler has no further point.
         """
-        return ask_tell.ask(self._ledger, self.stopper)
+        return ask_tell.ask(self._ledger, self._judge())
 
     def tell(
         self,
@@ -358,6 +349,21 @@ class Study:
         what its contract says: a pure function of the seed and of what it saw.
         """
         return replay(self.storage, self.record(), self.sampler)
+
+    def stop_audit(self, *, tolerance: float = 0.0) -> audit.StopAudit:
+        """Return how often the stopper was wrong, by the condemned trials that ran on.
+
+        Args:
+            tolerance: relative; an audited trial so much worse than the best is false as well.
+
+        Raises:
+            InvalidArgument: a tolerance below 0.
+        """
+        return audit.stop_audit(self.refresh(), self.reports(), tolerance=tolerance)
+
+    def _judge(self) -> Stopper | None:
+        seed = self._ledger.record.spec.seed
+        return self.stopper and audited(self.stopper, seed=seed, share=self.audit)
 
     # Taking it elsewhere
 

@@ -14,6 +14,9 @@ from tunekit.spaces.domains import plain
 
 Metrics: TypeAlias = Mapping[str, float]
 
+AUDIT = 0.05
+"""Share of the condemned trials that run on to their end, where none is chosen."""
+
 
 class TrialState(StrEnum):
     """Where a trial stands; the finished ones say why it ended."""
@@ -209,6 +212,8 @@ class StudySpec:
         seed: keys every random stream of the study.
         sampler: short name; `sampler_options` are its keyword arguments.
         max_retries: how often a trial whose worker vanished is run again before it is LOST.
+        stopper: short name, empty for none; `stopper_options` are its keyword arguments.
+        audit: share of the condemned trials that run on.
         attrs: plain JSON of the user or the command line (how to run the study again).
     """
 
@@ -220,6 +225,9 @@ class StudySpec:
     sampler: str = "auto"
     sampler_options: Mapping[str, Any] = field(default_factory=dict)
     max_retries: int = 2
+    stopper: str = ""
+    stopper_options: Mapping[str, Any] = field(default_factory=dict)
+    audit: float = AUDIT
     attrs: Mapping[str, Any] = field(default_factory=dict)
 
 

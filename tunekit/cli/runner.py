@@ -49,6 +49,8 @@ def carry_out(settings: RunSettings, form: Format) -> int:
         sampler_options=settings.sampler_options,
         warm_start=settings.warm_start,
         stopper=settings.stopper,
+        stopper_options=settings.stopper_options,
+        audit=settings.audit,
         seed=settings.seed,
     )
     study.set_user_attr("run", _recipe(settings, folder))

@@ -52,6 +52,8 @@ class RunSettings(BaseModel):
         trial_timeout: seconds after which a trial is killed and FAILED.
         memory: MiB of resident memory above which a trial is killed and FAILED.
         warm_start: earlier studies of the same storage to learn from.
+        stopper: ends hopeless trials early; of several, the first that stops one wins.
+        audit: share of the condemned trials that run on, for `tunekit studies audit`.
         enqueue_default: try the space's default point first.
     """
 
@@ -69,7 +71,9 @@ class RunSettings(BaseModel):
     sampler: str = "auto"
     sampler_options: dict[str, Any] = {}
     warm_start: list[str] | None = None
-    stopper: str | None = None
+    stopper: str | list[str] | None = None
+    stopper_options: dict[str, Any] = {}
+    audit: float | None = Field(default=None, ge=0, le=1)
     seed: int | None = None
     storage: str | None = None
     resources: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = {}

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
@@ -42,6 +43,8 @@ class Trial:
         objectives: the metrics to return, with their directions.
         last_report, last_decision: the latest exchange with the stopper.
         diverged_at: metric -> the first of the steps since when it was NaN or infinite.
+        verdict: what the stopper first said of a trial that runs on for the audit; stored when
+            it ends.
     """
 
     def __init__(self, task: Task, send: Sender, *, devices: Sequence[str] = ()) -> None:
@@ -60,6 +63,7 @@ class Trial:
         self.last_report: Report | None = None
         self.last_decision: Decision = CONTINUE
         self.diverged_at: dict[str, int] = {}
+        self.verdict: dict[str, Any] = {}
 
     def __repr__(self) -> str:
         return f"Trial({self.study_name!r}, number={self.number}, params={dict(self.params)})"
@@ -140,6 +144,9 @@ class Trial:
                 else:
                     self.diverged_at.setdefault(name, report.step)
             self.last_decision = self._send(report)
+            said = self.last_decision.evidence.get("audit")
+            if said is not None and not self.verdict:
+                self.verdict = {**said, "at": time.time()}
         if raise_on_stop and self.should_prune():
             raise TrialStopped(self.last_decision.reason)
         return self.last_decision

@@ -105,14 +105,18 @@ def _judged(
         if not math.isfinite(value):
             step = trial.diverged_at.get(objective.metric)
             since = "" if step is None else f" since step {step}"
-            reason = f'the metric "{objective.metric}" is {value}{since}'
-            return _outcome(trial, TrialState.DIVERGED, metrics=metrics, reason=reason)
+            fields["reason"] = f'the metric "{objective.metric}" is {value}{since}'
+            return _outcome(trial, TrialState.DIVERGED, metrics=metrics, **fields)
     return _outcome(trial, state, metrics=metrics, **fields)
 
 
-def _outcome(trial: Trial, state: TrialState, **fields: Any) -> Outcome:
+def _outcome(
+    trial: Trial, state: TrialState, *, evidence: Mapping[str, Any] | None = None, **fields: Any
+) -> Outcome:
+    audit = {"audit": trial.verdict} if trial.verdict else {}
     return Outcome(
         state,
+        evidence={**(evidence or {}), **audit},
         params=dict(trial.params) if trial.is_open else None,
         domains=trial.domains,
         user_attrs=trial.user_attrs,

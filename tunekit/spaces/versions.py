@@ -34,6 +34,23 @@ class Change:
         return f"{self.path}: {self.text} ({self.effect})"
 
 
+@dataclass(frozen=True, slots=True)
+class SpaceEdit:
+    """What a new version of a space changes.
+
+    Attributes:
+        version: of the space, from now on.
+        changes: one sentence each.
+        n_valid: trials whose params are a point of the new space, with defaults for what is new.
+        n_outside: trials that are not; they stay in the study and no sampler sees them.
+    """
+
+    version: int
+    changes: tuple[str, ...]
+    n_valid: int
+    n_outside: int
+
+
 def diff(old: Space, new: Space) -> list[Change]:
     """Return what changed, in the order of the old space, then of what is new."""
     changes: list[Change] = []

@@ -46,6 +46,7 @@ class MemoryStudy:
         self.spec = replace(
             spec,
             sampler_options=normal(spec.sampler_options),
+            stopper_options=normal(spec.stopper_options),
             attrs=normal(spec.attrs),
         )
         self.state = StudyState.ACTIVE

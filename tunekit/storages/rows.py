@@ -17,6 +17,7 @@ from tunekit.spaces import Params
 from tunekit.spaces.domains import plain
 from tunekit.storages.base import Operation, Release, Reports, Start, Tell
 from tunekit.trial import (
+    AUDIT,
     MetricConstraint,
     Metrics,
     Objective,
@@ -212,17 +213,20 @@ def reports_by_number(
 
 def spec_text(spec: StudySpec) -> str:
     """Return the stored form of the parts of a spec that never change."""
-    return encode(
-        {
-            "objectives": [[o.metric, o.direction] for o in spec.objectives],
-            "constraints": [[c.metric, c.op, c.bound] for c in spec.constraints],
-            "seed": spec.seed,
-            "sampler": spec.sampler,
-            "sampler_options": spec.sampler_options,
-            "max_retries": spec.max_retries,
-        },
-        f'study "{spec.name}"',
-    )
+    doc: dict[str, Any] = {
+        "objectives": [[o.metric, o.direction] for o in spec.objectives],
+        "constraints": [[c.metric, c.op, c.bound] for c in spec.constraints],
+        "seed": spec.seed,
+        "sampler": spec.sampler,
+        "sampler_options": spec.sampler_options,
+        "max_retries": spec.max_retries,
+    }
+    # Only where there is one: a reader that is older than stoppers knows no such keys.
+    if spec.stopper:
+        doc |= {"stopper": spec.stopper, "stopper_options": spec.stopper_options}
+    if spec.audit != AUDIT:
+        doc["audit"] = spec.audit
+    return encode(doc, f'study "{spec.name}"')
 
 
 def spec_fields(text: str) -> dict[str, Any]:
