@@ -38,6 +38,7 @@ _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
         "asha": ("tunekit.stoppers.asha:AshaStopper", {}),
         "hyperband": ("tunekit.stoppers.hyperband:HyperbandStopper", {}),
         "fast": ("tunekit.stoppers.fast:FastStopper", {}),
+        "curve": ("tunekit.stoppers.curve:CurveStopper", {}),
         "median": ("tunekit.stoppers.median:MedianStopper", {}),
         "patience": ("tunekit.stoppers.patience:PatienceStopper", {}),
         "threshold": ("tunekit.stoppers.threshold:ThresholdStopper", {}),

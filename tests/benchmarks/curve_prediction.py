@@ -36,7 +36,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Task:
-    """Curves of one task: `(n, T)` losses with `inf` for what is not finite, `(n, d)` in [0, 1]."""
+    """Curves of one task: `(n, T)` losses, `inf` where not finite, and `(n, d)` in [0, 1]."""
 
     name: str
     curves: Floats

@@ -1,4 +1,4 @@
-"""Residuals of unseen rows as a distribution: sharp where runs are easy, wide where they are not."""
+"""Residuals of unseen rows as a distribution: narrow where runs are easy, wide elsewhere."""
 
 from __future__ import annotations
 

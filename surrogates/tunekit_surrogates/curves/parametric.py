@@ -1,100 +1,81 @@
-"""Families of learning curves, fitted to one run alone: for when few runs are complete."""
+"""Families of learning curves, fitted to one run alone: for when few runs are complete.
+
+All families have the form `a + b phi(t)`, where `phi` has one or two parameters of its own.
+Those are taken from a grid, and `a` and `b` follow by linear regression (variable projection):
+no iteration, and all runs at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from scipy.optimize import least_squares
 
 from tunekit_surrogates.curves.scale import Floats
 
 MIN_REPORTS = 5
-"""Reports below which no curve of three parameters is fitted; the last value is kept."""
+"""Reports below which no curve is fitted; the last value is kept."""
 
-MAX_STEPS = 60
+HELD = 0.2
+"""The last share of the reports by which the members are weighed."""
 
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """A curve over `t >= 1` with three or four parameters.
-
-    Attributes:
-        value: parameters and `(k,)` times to `(k,)` values.
-        start: parameters to begin at, for a `(k,)` curve of values from 0 to 1.
-    """
-
-    name: str
-    value: Callable[[Floats, Floats], Floats]
-    start: Callable[[Floats], list[float]]
+RIDGE = 1e-3
+NOISE = 1e-4
+"""Squared error, in units of the curve's range, that is no difference between members."""
 
 
-def _pow3(p: Floats, t: Floats) -> Floats:
-    return p[0] + p[1] * t ** -np.exp(np.clip(p[2], -6.0, 3.0))
+@lru_cache(maxsize=256)
+def _bases(t: int, horizon: int) -> tuple[Floats, ...]:
+    """Return for each family the `(g, t + 1)` values of its `phi` at 1..t and at the horizon."""
+    times = np.append(np.arange(1.0, t + 1.0), max(horizon, t))
+    powers = np.array([0.1, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0])[:, None]
+    rates = np.geomspace(0.3, 30.0, 8)[:, None] / t
+    halves = t * np.array([0.1, 0.25, 0.5, 1.0, 2.0])
+    steep = np.array([1.0, 2.0, 4.0])
+    sigmoids = [1.0 / (1.0 + (times / h) ** d) for h in halves for d in steep]
+    return times**-powers, np.exp(-rates * times), np.array(sigmoids)
 
 
-def _exp3(p: Floats, t: Floats) -> Floats:
-    return p[0] + p[1] * np.exp(-np.exp(np.clip(p[2], -9.0, 2.0)) * t)
+def extrapolated(curves: Floats, horizon: int) -> Floats:
+    """Return `(n,)` values at report `horizon` that the families expect of `(n, t)` curves.
 
-
-def _log_power(p: Floats, t: Floats) -> Floats:
-    slope = np.exp(np.clip(p[3], -4.0, 2.0))
-    return p[0] + p[1] / (1.0 + np.exp(np.clip(slope * (np.log(t) - p[2]), -30.0, 30.0)))
-
-
-def _mmf(p: Floats, t: Floats) -> Floats:
-    # (a b + c t^d) / (b + t^d), written as an asymptote and what is left of the way to it.
-    b, d = np.exp(np.clip(p[2], -6.0, 8.0)), np.exp(np.clip(p[3], -4.0, 1.5))
-    return p[0] + p[1] * b / (b + t**d)
-
-
-FAMILIES = (
-    Family("pow3", _pow3, lambda y: [y[-1], y[0] - y[-1], -0.7]),
-    Family("exp3", _exp3, lambda y: [y[-1], y[0] - y[-1], -np.log(max(len(y) / 2.0, 1.0))]),
-    Family("log-power", _log_power, lambda y: [y[-1], y[0] - y[-1], np.log(len(y) / 2.0), 0.0]),
-    Family("MMF", _mmf, lambda y: [y[-1], y[0] - y[-1], np.log(len(y) / 2.0), 0.0]),
-)
-
-
-def extrapolated(curve: Floats, horizon: int) -> float:
-    """Return the value at report `horizon` that the families expect of a `(t,)` curve.
-
-    Each family is fitted by least squares to all but the last fifth of the reports; those weigh
-    the families by how well they were foreseen, the last value standing for a fifth family.
-    The answer stays within the curve's own range below its lowest and above its highest value.
+    The families are pow3, `a + b t^-c`; exp3, `a + b e^(-c t)`; and MMF, `a + b / (1 + (t/h)^d)`,
+    which is also the logarithmic power curve. Of each, the member counts that foresees the last
+    fifth of the reports best, with a weight by how well it does, beside the last value. An
+    answer is at most one range of the curve below its lowest and above its highest value.
 
     Reference:
         T. Domhan, J. T. Springenberg and F. Hutter, 2015, "Speeding up automatic hyperparameter
         optimization of deep neural networks by extrapolation of learning curves", table 1.
     """
-    t = len(curve)
-    low, high = float(curve.min()), float(curve.max())
-    if t < MIN_REPORTS or not high > low:
-        return float(curve[-1])
-    y = (curve - low) / (high - low)
-    times = np.arange(1.0, t + 1.0)
-    n_held = max(1, t // 5)
-    values, errors = [y[-1]], [float(np.mean((y[-n_held:] - y[-n_held - 1]) ** 2))]
-    for family in FAMILIES:
-        fitted = _fit(family, times[:-n_held], y[:-n_held])
-        error = float(np.mean((family.value(fitted, times[-n_held:]) - y[-n_held:]) ** 2))
-        whole = _fit(family, times, y, start=fitted)
-        end = family.value(whole, np.array([float(horizon)]))[0]
-        if np.isfinite(error) and np.isfinite(end):
-            values.append(float(np.clip(end, -1.0, 2.0)))
-            errors.append(error)
-    weights = 1.0 / (np.asarray(errors) + 1e-4)
-    return low + (high - low) * float(np.average(values, weights=weights))
+    t = curves.shape[1]
+    low, high = curves.min(axis=1), curves.max(axis=1)
+    last = curves[:, -1]
+    if t < MIN_REPORTS or horizon <= t:
+        return last.copy()
+    span = np.where(high > low, high - low, 1.0)
+    y = (curves - low[:, None]) / span[:, None]
+    n_seen = t - max(1, round(HELD * t))
+    values = [y[:, -1]]
+    errors = [((y[:, n_seen:] - y[:, n_seen - 1 : n_seen]) ** 2).mean(axis=1)]
+    rows = np.arange(len(y))
+    for phi in _bases(t, horizon):
+        foreseen = _line(phi[:, :n_seen], y[:, :n_seen], phi[:, n_seen:t])
+        missed = ((foreseen - y[:, None, n_seen:]) ** 2).mean(axis=2)
+        best = missed.argmin(axis=1)
+        ends = _line(phi[:, :t], y, phi[:, t:])[rows, best, 0]
+        values.append(np.clip(ends, -1.0, 2.0))
+        errors.append(missed[rows, best])
+    weights = 1.0 / (np.array(errors) + NOISE)
+    found: Floats = low + span * np.average(np.array(values), axis=0, weights=weights)
+    return np.where(high > low, found, last)
 
 
-def _fit(family: Family, times: Floats, y: Floats, start: Floats | None = None) -> Floats:
-    begin = np.asarray(family.start(y)) if start is None else start
-    found: Floats = least_squares(
-        lambda p: family.value(p, times) - y,
-        begin,
-        max_nfev=MAX_STEPS,
-        loss="soft_l1",
-        f_scale=0.1,
-    ).x
-    return found
+def _line(phi: Floats, y: Floats, ahead: Floats) -> Floats:
+    """Return `(n, g, k)` values at `(g, k)` `ahead` of regressions of `(n, t)` on `(g, t)`."""
+    centre = phi.mean(axis=1, keepdims=True)
+    away, middle = phi - centre, y.mean(axis=1)
+    spread = (away**2).sum(axis=1)
+    slopes = (y - middle[:, None]) @ away.T / (spread + RIDGE * spread.max())
+    line: Floats = middle[:, None, None] + slopes[:, :, None] * (ahead - centre)[None]
+    return line

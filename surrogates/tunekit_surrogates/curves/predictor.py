@@ -27,6 +27,9 @@ MIN_CURVES = 3
 MIN_REGRESSION = 12
 """Complete runs from which on models are fitted to them; the parametric families below."""
 
+CLEARLY = 0.8
+"""Of few runs, the families have to be so much nearer than the last value to be believed."""
+
 PULL = 0.3
 """Pull of the weights of the models towards equal ones, in units of the data's own."""
 
@@ -342,7 +345,7 @@ def _from_few(own: _Rows, horizon: int) -> _Stage:
     """Return the parametric families or the last value, whichever was nearer to the truth."""
     gains = _parametric(own.curves, horizon)
     errors = [float(np.abs(own.gains - g).mean()) for g in (np.zeros(len(gains)), gains)]
-    is_parametric = errors[1] < errors[0]
+    is_parametric = errors[1] < CLEARLY * errors[0]
     taken = gains if is_parametric else np.zeros(len(gains))
     difficulty = np.column_stack([np.abs(taken), own.volatility, np.zeros(len(gains))])
     residuals = Residuals.fit(own.gains - taken, difficulty)
@@ -351,6 +354,4 @@ def _from_few(own: _Rows, horizon: int) -> _Stage:
 
 
 def _parametric(mapped: Floats, horizon: int) -> Floats:
-    if mapped.shape[1] >= horizon:
-        return np.zeros(len(mapped))
-    return np.array([extrapolated(row, horizon) - row[-1] for row in mapped])
+    return extrapolated(mapped, horizon) - mapped[:, -1]
