@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from tunekit.errors import ObjectiveFailed, SpaceExhausted, StorageUnreachable, TunekitError
 from tunekit.executors.base import Ended, Executor
+from tunekit.foreign_curves import ForeignCurves
 from tunekit.heart import Heart
 from tunekit.interrupts import Interrupts
 from tunekit.ledger import Assignment, Ledger
@@ -64,6 +65,7 @@ class Orchestrator:
         self._claimed: tuple[Lease, ...] = ()
         self._strays: deque[tuple[int, int]] = deque()
         self._curves: dict[int, list[Report]] = {}
+        self._foreign = ForeignCurves(ledger)
         self._last_flush = self._last_look = time.monotonic()
         self._last_renewal = time.time()  # the wall clock: it goes on while a laptop sleeps
         self._is_told_paused = False
@@ -235,8 +237,7 @@ class Orchestrator:
         before = history.best
         finished = self.ledger.refresh()
         if self.stopper is not None:
-            foreign = [t.number for t in finished if t.number not in self._curves]
-            self._curves |= self.ledger.curves(foreign)
+            self._curves |= self._foreign.news(finished, {*told, *self._running})
         best = history.best
         if best is not None and best is not before:
             objective = self.ledger.record.spec.objectives[0]

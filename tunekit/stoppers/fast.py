@@ -22,7 +22,9 @@ from tunekit.stoppers.options import check_metric, check_number, check_unit, che
 from tunekit.stoppers.rungs import Ladder, Rung, n_before
 from tunekit.trial import Direction, Objective
 
-FIRST, FACTOR = 3, 1.5
+FACTOR = 1.5
+"""Between a rung and the next."""
+
 LEAST = 2
 """So many of the best at a rung always go on."""
 LOOK_AHEAD = 2
@@ -32,8 +34,9 @@ LOOK_AHEAD = 2
 class FastStopper:
     """Stops earlier and more often than ASHA: about one of `t` trials goes past progress `t`.
 
-    Rungs lie at progress 3, 4.5, 6.75, ... (rounded up). A trial goes on if fewer than
-    `max(2, n_started / t)` of those that have come to the rung are better. The hedge lets a
+    Rungs lie at progress 3, 4.5, 6.75, ... (rounded up), or likewise from another `min_resource`
+    on. A trial goes on if fewer than `max(2, n_started / t)` of those that have come to the rung
+    are better. The hedge lets a
     trial go on all the same whose slope over the last third of its reports, in the logarithm
     of progress, followed to `2 t`, comes within `hedge` times the noise of its curve of the
     best finished trial. Of several objectives, a trial is better if it is in a better
@@ -44,6 +47,7 @@ class FastStopper:
     Args:
         metric: what is watched; all objectives where it is not given.
         direction: of a metric that is only reported and no objective.
+        min_resource: the first rung, which is the grace period; 4 keeps more of the best trials.
         n_exempt: the first trials of a study, which are never stopped.
         hedge: how many times the noise of a curve is allowed for; `None` for no hedge.
         unit: what progress is counted in; see `AshaStopper`.
@@ -56,11 +60,13 @@ class FastStopper:
         metric: str | None = None,
         *,
         direction: Direction | None = None,
+        min_resource: float = 3,
         n_exempt: int = 4,
         hedge: float | None = 0.0,
         unit: Unit = "reports",
     ) -> None:
         check_metric(metric, direction)
+        check_number("min_resource", min_resource, 1)
         check_whole("n_exempt", n_exempt, 0)
         if hedge is not None:
             check_number("hedge", hedge, 0.0)
@@ -69,7 +75,7 @@ class FastStopper:
         self.direction = direction
         self.n_exempt = n_exempt
         self.hedge = hedge
-        self._ladder = Ladder(FIRST, FACTOR, unit)
+        self._ladder = Ladder(min_resource, FACTOR, unit)
         self._reader = CurveReader()
 
     def decide(self, number: int, view: CurveView) -> Decision:
@@ -103,7 +109,7 @@ class FastStopper:
             self._reader.read(t.number, view, watched).losses for t in view.history.complete()
         )
         finals = [losses[-1] for losses in finished if losses]
-        return not finals or n_before(hoped, finals) == 0
+        return bool(finals) and n_before(hoped, finals) == 0
 
     def _stop(
         self,
