@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tunekit.errors import InvalidArgument
 from tunekit.spaces import Scalar
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.columns import Columns
@@ -104,10 +106,62 @@ class PastRuns:
     losses: tuple[tuple[float, ...], ...]
     finals: tuple[float, ...]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON, with `None` for what is not finite."""
+        runs = [
+            [dict(point), [_plain(v) for v in losses], _plain(final)]
+            for point, losses, final in zip(self.points, self.losses, self.finals, strict=True)
+        ]
+        return {"study": self.study, "runs": runs}
+
+    @classmethod
+    def from_dict(cls, data: object) -> PastRuns:
+        """Return the runs that plain JSON says.
+
+        Raises:
+            InvalidArgument: it has another form.
+        """
+        try:
+            name, runs = data["study"], data["runs"]  # type: ignore[index]
+            if not isinstance(name, str):
+                raise TypeError(name)
+            points = tuple(dict(point) for point, _, _ in runs)
+            losses = tuple(tuple(_number(v) for v in values) for _, values, _ in runs)
+            return cls(name, points, losses, tuple(_number(final) for _, _, final in runs))
+        except (TypeError, KeyError, ValueError):
+            raise InvalidArgument(
+                f"past: got {str(data)[:80]}, expected runs of studies in the form "
+                '{"study": name, "runs": [[params, [loss, ...], final loss], ...]}; '
+                "PastRuns.of(...).to_dict() writes it."
+            ) from None
+
+    @classmethod
+    def of(cls, study: str, view: CurveView, watched: Objective) -> PastRuns:
+        """Return the runs of a study that ended by themselves."""
+        reader = CurveReader()
+        trials = ended_by_themselves(view)
+        losses = [
+            tuple(v[0] for v in reader.read(t.number, view, (watched,)).losses) for t in trials
+        ]
+        finals = [final_loss(t, v, watched) for t, v in zip(trials, losses, strict=True)]
+        points = tuple(dict(t.params or {}) for t in trials)
+        return cls(study, points, tuple(losses), tuple(finals))
+
     def completed(self, columns: Columns) -> Completed:
         """Return the runs as arrays."""
         finals = np.array([worst_if_diverged(v) for v in self.finals], np.float64)
         return Completed(padded(self.losses), finals, columns.encode(self.points))
+
+
+def past_runs(given: Sequence[Mapping[str, Any]]) -> tuple[PastRuns, ...]:
+    """Return the earlier studies that a stopper's option says.
+
+    Raises:
+        InvalidArgument: it has another form.
+    """
+    if isinstance(given, str | Mapping) or not isinstance(given, Sequence):
+        raise InvalidArgument(f"past: got {str(given)[:80]}, expected a list of studies.")
+    return tuple(PastRuns.from_dict(g) for g in given)
 
 
 def ended_by_themselves(view: CurveView) -> list[TrialRecord]:
@@ -139,3 +193,11 @@ def _equal(a: Completed, b: Completed) -> bool:
         np.array_equal(p, q, equal_nan=True)
         for p, q in ((a.curves, b.curves), (a.finals, b.finals), (a.x, b.x))
     )
+
+
+def _plain(loss: float) -> float | None:
+    return loss if math.isfinite(loss) else None
+
+
+def _number(loss: object) -> float:
+    return math.inf if loss is None else float(loss)  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ HELD = 0.2
 """The last share of the reports by which the members are weighed."""
 
 RIDGE = 1e-3
-NOISE = 1e-4
+NOISE = 1e-5
 """Squared error, in units of the curve's range, that is no difference between members."""
 
 
@@ -29,7 +29,7 @@ def _bases(t: int, horizon: int) -> tuple[Floats, ...]:
     """Return for each family the `(g, t + 1)` values of its `phi` at 1..t and at the horizon."""
     times = np.append(np.arange(1.0, t + 1.0), max(horizon, t))
     powers = np.array([0.1, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0])[:, None]
-    rates = np.geomspace(0.3, 30.0, 8)[:, None] / t
+    rates = np.geomspace(0.3, 30.0, 100)[:, None] / t
     halves = t * np.array([0.1, 0.25, 0.5, 1.0, 2.0])
     steep = np.array([1.0, 2.0, 4.0])
     sigmoids = [1.0 / (1.0 + (times / h) ** d) for h in halves for d in steep]
@@ -66,7 +66,7 @@ def extrapolated(curves: Floats, horizon: int) -> Floats:
         ends = _line(phi[:, :t], y, phi[:, t:])[rows, best, 0]
         values.append(np.clip(ends, -1.0, 2.0))
         errors.append(missed[rows, best])
-    weights = 1.0 / (np.array(errors) + NOISE)
+    weights = 1.0 / (np.array(errors) + NOISE) ** 2
     found: Floats = low + span * np.average(np.array(values), axis=0, weights=weights)
     return np.where(high > low, found, last)
 
@@ -76,6 +76,6 @@ def _line(phi: Floats, y: Floats, ahead: Floats) -> Floats:
     centre = phi.mean(axis=1, keepdims=True)
     away, middle = phi - centre, y.mean(axis=1)
     spread = (away**2).sum(axis=1)
-    slopes = (y - middle[:, None]) @ away.T / (spread + RIDGE * spread.max())
+    slopes = (y - middle[:, None]) @ away.T / (spread * (1.0 + RIDGE) + 1e-300)
     line: Floats = middle[:, None, None] + slopes[:, :, None] * (ahead - centre)[None]
     return line

@@ -150,7 +150,7 @@ class CurvePredictor:
         stage = self._stages[t]
         if stage is None or self._own is None:
             return None
-        return stage.forecast(curves, x, self._own.scale, self.runs.curves.shape[1])
+        return stage.forecast(curves, x, int(np.median(self.runs.lengths)))
 
     def _fitted(self, t: int) -> _Stage | None:
         own = None if self._own is None else self._own.at(t)
@@ -181,7 +181,7 @@ class _Rows:
         recovering: the chance that a run whose last report is not finite ends finitely.
     """
 
-    t: int
+    scale: Scale
     curves: Floats
     last: Floats
     features: Floats
@@ -219,10 +219,12 @@ class _Mapped:
         kept = is_alive & ends_well
         if not kept.any():
             return None
-        seen = _Seen.of(heads[kept], self.runs.x[long][kept], self.scale)
+        # Early in a study's runs all may lie above where any ends.
+        scale = self.scale.reaching(self.scale.to(heads[is_alive, -1]))
+        seen = _Seen.of(heads[kept], self.runs.x[long][kept], scale)
         return _Rows(
-            t,
-            self.scale.clipped(self.scale.to(heads[kept])),
+            scale,
+            scale.clipped(scale.to(heads[kept])),
             seen.last,
             seen.features,
             self.finals[long][kept] - seen.last,
@@ -265,7 +267,8 @@ class _Stage:
     n_curves: int
     with_past: bool = False
 
-    def forecast(self, curves: Floats, x: Floats, scale: Scale, horizon: int) -> Forecast:
+    def forecast(self, curves: Floats, x: Floats, horizon: int) -> Forecast:
+        scale = self.rows.scale
         heads = carried(curves)
         is_dead = ~np.isfinite(heads[:, -1])
         seen = _Seen.of(np.where(is_dead[:, None], 0.0, heads), x, scale)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -26,9 +26,10 @@ class Scale:
     share spreads the crowd, and the two-sided logarithm goes on beyond the values seen.
 
     Attributes:
-        knots: `(k,)` values where the map is tabulated, ascending.
+        knots: `(k,)` two-sided logarithms `sign(y - centre) log(1 + |y - centre| / unit)` at which
+            the map is tabulated, ascending; it is linear in the logarithm between them.
         shares: `(k,)` of the known values up to each knot.
-        centre, unit: of the two-sided logarithm `sign(y - centre) log(1 + |y - centre| / unit)`.
+        centre, unit: of the logarithm.
         low, high: the mapped values between which runs are told apart; see `clipped`.
     """
 
@@ -54,31 +55,38 @@ class Scale:
         distances = np.abs(ends - centre)
         # Of few distances one quarter may be nothing; then any difference is the unit.
         unit = float(np.quantile(distances, 0.25)) or float(distances.max()) or abs(centre) or 1.0
-        knots = np.unique(np.quantile(known, np.linspace(0.0, 1.0, N_KNOTS)))
-        shares = np.searchsorted(known, knots, side="right") / len(known)
-        raw = cls(knots, shares, centre, max(unit, 1e-300), 0.0, 0.0)
+        values_at = np.unique(np.quantile(known, np.linspace(0.0, 1.0, N_KNOTS)))
+        shares = np.searchsorted(known, values_at, side="right") / len(known)
+        bare = cls(np.empty(0), shares, centre, max(unit, 1e-300), 0.0, 0.0)
+        raw = replace(bare, knots=bare._log(values_at))
         mapped = raw.to(ends)
         high = float(np.quantile(mapped, 0.97)) + 0.5 * LOG_SHARE
-        return cls(knots, shares, centre, max(unit, 1e-300), float(mapped.min()) - LOG_SHARE, high)
+        return replace(raw, low=float(mapped.min()) - LOG_SHARE, high=high)
+
+    def reaching(self, mapped: Floats) -> Scale:
+        """Return the scale with room at its upper end for mapped values, outliers excepted."""
+        high = float(np.quantile(mapped, 0.9)) + 0.5 * LOG_SHARE
+        return replace(self, high=max(self.high, high))
 
     def to(self, values: Floats) -> Floats:
         """Return mapped values; NaN stays."""
-        away = values - self.centre
-        logs = np.sign(away) * np.log1p(np.abs(away) / self.unit)
-        return np.interp(values, self.knots, self.shares) + LOG_SHARE * logs
+        logs = self._log(values)
+        return np.interp(logs, self.knots, self.shares) + LOG_SHARE * logs
 
     def back(self, mapped: Floats) -> Floats:
         """Return the values of mapped ones."""
-        ends = self.to(self.knots)
+        ends = self.shares + LOG_SHARE * self.knots
         inside = np.interp(mapped, ends, self.knots)
-        below = self._unlog((mapped - self.shares[0]) / LOG_SHARE)
-        above = self._unlog((mapped - self.shares[-1]) / LOG_SHARE)
-        return np.where(mapped < ends[0], below, np.where(mapped > ends[-1], above, inside))
+        below = (mapped - self.shares[0]) / LOG_SHARE
+        above = (mapped - self.shares[-1]) / LOG_SHARE
+        logs = np.where(mapped < ends[0], below, np.where(mapped > ends[-1], above, inside))
+        sizes = np.expm1(np.minimum(np.abs(logs), MAX_LOG))
+        return self.centre + np.sign(logs) * self.unit * sizes
+
+    def _log(self, values: Floats) -> Floats:
+        away = values - self.centre
+        return np.sign(away) * np.log1p(np.abs(away) / self.unit)
 
     def clipped(self, mapped: Floats) -> Floats:
         """Return mapped values with what has exploded at the upper end, where NaN is as well."""
         return np.clip(np.where(np.isnan(mapped), self.high, mapped), self.low, self.high)
-
-    def _unlog(self, logs: Floats) -> Floats:
-        sizes = np.expm1(np.minimum(np.abs(logs), MAX_LOG))
-        return self.centre + np.sign(logs) * self.unit * sizes
