@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+import tunekit as tk
 from tunekit.errors import InvalidArgument
 from tunekit.spaces import Params
 from tunekit.stoppers.base import CurveView
@@ -15,6 +16,7 @@ from tunekit.stoppers.complete import PastRuns
 from tunekit.stoppers.curve import CurveStopper
 from tunekit.testing.stoppers import LOSS, TWO, StopperConformance, view_of
 from tunekit.trial import Report, TrialRecord, TrialState
+from tunekit.warm_start import past_curves
 
 T = 20
 STEPS = np.arange(1, T + 1) / T
@@ -125,6 +127,44 @@ def test_earlier_studies_help_where_a_study_has_few_curves():
     assert decision.action == "stop" and decision.evidence["with_past"]
     own = chance_stopper(**options).decide(40, study(states=few, own=0.9))
     assert not own.evidence.get("with_past", False)
+
+
+def test_curves_of_a_stored_study_go_to_a_new_one_and_stay_with_it(tmp_path):
+    url = f"sqlite:///{tmp_path}/curves.db"
+    rng = np.random.default_rng(0)
+
+    def objective(trial):
+        for step, value in enumerate(curve(rng, trial.params["x"])):
+            trial.report(float(value), step)
+        return float(value)
+
+    space = tk.Space(x=tk.Float(0, 1))
+    first = tk.study("first", space=space, storage=url, sampler="random", seed=1)
+    first.optimize(objective, n_trials=15)
+    past = past_curves(first.storage, "first", first.objectives)
+    assert len(past["runs"]) == 15 and len(past["runs"][0][1]) == T
+    options = {"past": [past], "rule": "chance", "min_reports": 10, "keep_min": 0.0}
+    second = tk.study(
+        "second",
+        space=space,
+        storage=url,
+        sampler="random",
+        seed=2,
+        stopper="curve",
+        stopper_options=options,
+        audit=0,
+    )
+    second.optimize(objective, n_trials=12)
+    stopped = [t for t in second.trials if t.state == TrialState.STOPPED]
+    assert any(t.stop_evidence["with_past"] for t in stopped)
+    assert min(t.metrics["value"] for t in second.trials if t.state == TrialState.COMPLETE) < 0.75
+
+
+def test_a_study_without_curves_gives_none(tmp_path):
+    first = tk.study("first", space=tk.Space(x=tk.Float(0, 1)), sampler="random", seed=1)
+    first.optimize(lambda trial: trial.params["x"], n_trials=3)
+    with pytest.raises(InvalidArgument, match="no complete trial that reported"):
+        past_curves(first.storage, "first", first.objectives)
 
 
 def test_several_objectives_need_a_name():

@@ -132,7 +132,7 @@ class PastRuns:
             raise InvalidArgument(
                 f"past: got {str(data)[:80]}, expected runs of studies in the form "
                 '{"study": name, "runs": [[params, [loss, ...], final loss], ...]}; '
-                "PastRuns.of(...).to_dict() writes it."
+                "tunekit.warm_start.past_curves gives it."
             ) from None
 
     @classmethod
@@ -146,6 +146,15 @@ class PastRuns:
         finals = [final_loss(t, v, watched) for t, v in zip(trials, losses, strict=True)]
         points = tuple(dict(t.params or {}) for t in trials)
         return cls(study, points, tuple(losses), tuple(finals))
+
+    def taken(self, rows: Sequence[int]) -> PastRuns:
+        """Return some of the runs."""
+        return PastRuns(
+            self.study,
+            tuple(self.points[i] for i in rows),
+            tuple(self.losses[i] for i in rows),
+            tuple(self.finals[i] for i in rows),
+        )
 
     def completed(self, columns: Columns) -> Completed:
         """Return the runs as arrays."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, Literal, TypeAlias, get_args
 
-from tunekit.errors import InvalidArgument
+from tunekit.errors import InvalidArgument, MissingExtra
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision
 from tunekit.stoppers.complete import (
     CompleteTrials,
@@ -101,9 +102,9 @@ class CurveStopper:
         n_first: trials at the start that are never stopped; 1 or more.
         keep_min: the least share of trials that run to their end.
         refit_every: how many further trials have to end before models are fitted again.
-        past: complete runs of earlier studies, as `PastRuns.to_dict` writes them. They are learnt
-            from for a number of reports where that makes the errors on this study's own unseen
-            curves smaller; the evidence says `with_past` then.
+        past: complete runs of earlier studies, as `tunekit.warm_start.past_curves` gives them.
+            They are learnt from, for a number of reports, where that makes the errors on this
+            study's own unseen curves smaller; the evidence says `with_past` then.
 
     Reference:
         B. Baker, O. Gupta, R. Raskar and N. Naik, 2017, "Accelerating Neural Architecture Search
@@ -130,6 +131,8 @@ class CurveStopper:
         refit_every: int = 4,
         past: Sequence[Mapping[str, Any]] = (),
     ) -> None:
+        if find_spec("sklearn") is None:
+            raise MissingExtra("sklearn", 'The stopper "curve"')
         check_metric(metric, direction)
         if rule not in get_args(Rule):
             raise InvalidArgument(f'rule={rule!r}, expected "chance", "rank" or "both".')

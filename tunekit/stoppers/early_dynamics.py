@@ -97,7 +97,8 @@ class EarlyDynamicsStopper:
     rank is within the best `keep` is below `limit`.
 
     Args:
-        signals: names of reported metrics, such as `["grad_norm", "loss"]`.
+        signals: names of reported metrics, such as `["grad_norm", "loss"]`; only the metric that
+            is predicted where they are not given.
         metric: the metric whose final value is predicted; may be left out where there is one
             objective.
         direction: of a metric that is only reported and no objective.
@@ -117,7 +118,7 @@ class EarlyDynamicsStopper:
 
     def __init__(
         self,
-        signals: Sequence[str],
+        signals: Sequence[str] | None = None,
         metric: str | None = None,
         *,
         direction: Direction | None = None,
@@ -128,7 +129,9 @@ class EarlyDynamicsStopper:
         n_first: int = 1,
     ) -> None:
         named = isinstance(signals, Sequence) and not isinstance(signals, str)
-        if not named or not signals or not all(isinstance(s, str) and s for s in signals):
+        if signals is not None and not (
+            named and signals and all(isinstance(s, str) and s for s in signals)
+        ):
             raise InvalidArgument(
                 f'signals={signals!r}, expected names of reported metrics such as ["grad_norm"].'
             )
@@ -139,7 +142,7 @@ class EarlyDynamicsStopper:
                 raise InvalidArgument(f"{name}={value!r}, expected a share below 1.")
         check_whole("min_trials", min_trials, 12)
         check_whole("n_first", n_first)
-        self.signals = tuple(dict.fromkeys(signals))
+        self.signals = None if signals is None else tuple(dict.fromkeys(signals))
         self.metric, self.direction = metric, direction
         self.share, self.keep, self.limit = share, keep, limit
         self.min_trials, self.n_first = min_trials, n_first
@@ -185,7 +188,7 @@ class EarlyDynamicsStopper:
         counts as 1e30, the end of the scale; the watched metric counts as a loss.
         """
         out = []
-        for name in self.signals:
+        for name in self._names(watched):
             steps = [r.step for r in reports if name in r.metrics]
             values = [r.metrics[name] for r in reports if name in r.metrics]
             values = [v for s, v in zip(steps, values, strict=True) if s <= step]
@@ -211,6 +214,9 @@ class EarlyDynamicsStopper:
             )
         return found[0]
 
+    def _names(self, watched: Objective) -> tuple[str, ...]:
+        return (watched.metric,) if self.signals is None else self.signals
+
     def _losses(self, number: int, view: CurveView, watched: Objective) -> list[float]:
         return [v[0] for v in self._reader.read(number, view, (watched,)).losses]
 
@@ -225,7 +231,7 @@ class EarlyDynamicsStopper:
     ) -> Decision:
         averages = {
             name: watched.loss(_unlog(f)) if name == watched.metric else _unlog(f)
-            for name, f in zip(self.signals, features[::2].tolist(), strict=True)
+            for name, f in zip(self._names(watched), features[::2].tolist(), strict=True)
         }
         seen = ", ".join(f"{name} {value:.4g}" for name, value in averages.items())
         share = min(max(expected, 0.0), 1.0)

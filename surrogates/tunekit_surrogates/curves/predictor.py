@@ -30,8 +30,8 @@ MIN_REGRESSION = 12
 CLEARLY = 0.8
 """Of few runs, the families have to be so much nearer than the last value to be believed."""
 
-PULL = 0.3
-"""Pull of the weights of the models towards equal ones, in units of the data's own."""
+PULL, PULL_ROWS = 0.3, 4.0
+"""Pull of the weights of the models towards equal ones: a share of the rows, and some more."""
 
 MODELS = ("trees", "svr", "ridge")
 
@@ -164,7 +164,8 @@ class CurvePredictor:
         others = [s for s in (m.at(t) for m in self._past) if s is not None]
         if others and sum(len(s.gains) for s in others) >= MIN_REGRESSION:
             together = _regression(own, others, seed=self.seed)
-            if together.error < alone.error:
+            share = 1.0 if len(own.gains) >= MIN_REGRESSION else CLEARLY
+            if together.error < share * alone.error:
                 return together
         return alone
 
@@ -328,7 +329,9 @@ def _regression(own: _Rows, past: list[_Rows], *, seed: int) -> _Stage:
         weights, error, name = np.zeros(len(fits)), last_error, "last value"
         gains = np.zeros(n)
     difficulty = np.column_stack([np.abs(gains), own.volatility, unseen.std(axis=1)])
-    residuals = Residuals.fit(own.gains - gains, difficulty)
+    # The weights were fitted to these very rows; of few that makes a difference.
+    freedom = np.sqrt(n / max(n - len(fits), 1.0)) if weights.any() else 1.0
+    residuals = Residuals.fit(freedom * (own.gains - gains), difficulty)
     predictors = tuple(f.predict for f in fits)
     return _Stage(own, predictors, weights, residuals, error, name, n, bool(past))
 
@@ -337,7 +340,7 @@ def _weights(unseen: Floats, gains: Floats) -> Floats:
     """Return weights from 0 for models whose predictions of unseen rows are the columns."""
     unit = float(gains.std()) + 1e-12
     k = unseen.shape[1]
-    pull = np.sqrt(PULL * len(gains) / k)
+    pull = np.sqrt((PULL * len(gains) + PULL_ROWS) / k)
     a = np.vstack([unseen / unit, pull * np.eye(k)])
     b = np.concatenate([gains / unit, np.full(k, pull / k)])
     found: Floats = nnls(a, b)[0]
