@@ -42,6 +42,8 @@ _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
         "hyperband": ("tunekit.stoppers.hyperband:HyperbandStopper", {}),
         "fast": ("tunekit.stoppers.fast:FastStopper", {}),
         "pbt": ("tunekit.stoppers.pbt:PbtStopper", {}),
+        "curve": ("tunekit.stoppers.curve:CurveStopper", {}),
+        "early_dynamics": ("tunekit.stoppers.early_dynamics:EarlyDynamicsStopper", {}),
         "median": ("tunekit.stoppers.median:MedianStopper", {}),
         "patience": ("tunekit.stoppers.patience:PatienceStopper", {}),
         "threshold": ("tunekit.stoppers.threshold:ThresholdStopper", {}),
