@@ -15,6 +15,7 @@ from tunekit.arguments import count, json_mapping, share, texts
 from tunekit.checkpoints.base import Checkpoints
 from tunekit.checkpoints.places import open_place
 from tunekit.errors import InvalidArgument, StudyExists, UnknownStudy
+from tunekit.kept_settings import check_kept, check_same, kept_past
 from tunekit.samplers.base import Sampler
 from tunekit.spaces import Space
 from tunekit.stoppers.base import Stopper
@@ -86,7 +87,8 @@ def study(
         attrs: plain JSON kept with a study that is new.
         warm_start: earlier studies to learn from, by name in the same storage or as objects;
             their spaces may differ. What they have found is copied when the study is made. The
-            sampler "auto" becomes "bayesian" then, which can use it.
+            sampler "auto" becomes "bayesian" then, which can use it; the stopper "curve" takes
+            over their curves.
         checkpoints: a folder or URI for `trial.save_checkpoint`, or `Checkpoints(root,
             keep_best=...)`; it may be another one later, if its contents were moved there.
 
@@ -128,10 +130,12 @@ def study(
         spec = _learning(spec, sampler)
         opened = _open(storage)
         record, decider = _warm(opened, spec, earlier)
+        if spec.stopper == "curve":  # it has taken over curves
+            rule = _stopper("curve", {**record.spec.stopper_options})
     has_objectives = any(x is not None for x in (objectives, direction, directions))
-    _check_same(opened, record, spec, has_objectives=has_objectives)
-    _check_kept("seed", record.spec.seed, seed, spec.name)
-    _check_kept("max_retries", record.spec.max_retries, retries, spec.name)
+    check_same(opened, record, spec, has_objectives=has_objectives)
+    check_kept("seed", record.spec.seed, seed, spec.name)
+    check_kept("max_retries", record.spec.max_retries, retries, spec.name)
     return Study(opened, record, decider, rule, kept, audit=spec.audit)
 
 
@@ -275,11 +279,13 @@ def _warm(
 ) -> tuple[StudyRecord, Sampler]:
     """Return the study that has taken over earlier ones, and its sampler."""
     found = _found(storage, spec.name)
-    past = _copied(storage, earlier, spec) if found is None else _kept_past(found, earlier)
+    past = _copied(storage, earlier, spec) if found is None else kept_past(found, _names(earlier))
     options = {**spec.sampler_options, "past": past}
     decider = _sampler(spec.sampler, options)
-    record = found or _created(storage, replace(spec, sampler_options=options))
-    stored = _kept_past(record, earlier)
+    rule_options = spec.stopper_options if found else _with_curves(storage, earlier, spec)
+    new = replace(spec, sampler_options=options, stopper_options=rule_options)
+    record = found or _created(storage, new)
+    stored = kept_past(record, _names(earlier))
     if stored != past:  # another process was quicker, with another copy
         decider = _sampler(spec.sampler, {**options, "past": stored})
     return record, decider
@@ -290,21 +296,28 @@ def _copied(
 ) -> list[dict[str, Any]]:
     from tunekit.warm_start import snapshot  # needs scipy, which other studies do not load
 
-    places = [(storage, s) if isinstance(s, str) else (s.storage, s.name) for s in earlier]
+    places = _places(storage, earlier)
     return [snapshot(where, name, spec.objectives).to_dict() for where, name in places]
 
 
-def _kept_past(record: StudyRecord, earlier: Sequence[str | Study]) -> list[dict[str, Any]]:
-    """Return what a study took over when it was made, if it was from these."""
-    past: list[dict[str, Any]] = list(record.spec.sampler_options.get("past", []))
-    was = [p["study"] for p in past]
-    given = [s if isinstance(s, str) else s.name for s in earlier]
-    if was != given:
-        raise StudyExists(
-            f'study "{record.spec.name}" exists with warm_start={was}, not {given}; leave '
-            "warm_start= out, or use another name."
-        )
-    return past
+def _with_curves(
+    storage: Storage, earlier: Sequence[str | Study], spec: StudySpec
+) -> Mapping[str, Any]:
+    """Return the options of the stopper, with the curves of earlier studies if it can use them."""
+    from tunekit.warm_start import reported_curves
+
+    if spec.stopper != "curve" or "past" in spec.stopper_options:
+        return spec.stopper_options
+    found = reported_curves(_places(storage, earlier), spec.objectives)
+    return {**spec.stopper_options, "past": found}
+
+
+def _names(earlier: Sequence[str | Study]) -> list[str]:
+    return [s if isinstance(s, str) else s.name for s in earlier]
+
+
+def _places(storage: Storage, earlier: Sequence[str | Study]) -> list[tuple[Storage, str]]:
+    return [(storage, s) if isinstance(s, str) else (s.storage, s.name) for s in earlier]
 
 
 def _named_stopper(
@@ -346,46 +359,3 @@ def _checkpoints(given: str | Path | Checkpoints | None) -> Checkpoints | None:
     found = given if isinstance(given, Checkpoints) else Checkpoints(given)
     open_place(str(found.root))
     return found
-
-
-def _check_same(
-    storage: Storage,
-    record: StudyRecord,
-    spec: StudySpec,
-    *,
-    has_objectives: bool,
-) -> None:
-    """Refuse to open a study under settings that contradict those it was made with."""
-    found = record.spec
-    if has_objectives and found.objectives != spec.objectives:
-        was = {o.metric: o.direction for o in found.objectives}
-        raise StudyExists(
-            f'study "{spec.name}" exists with the objectives {was}; use another name.'
-        )
-    if spec.constraints and found.constraints != spec.constraints:
-        was_text = [str(c) for c in found.constraints]
-        raise StudyExists(
-            f'study "{spec.name}" exists with the constraints {was_text}; use another name.'
-        )
-    if spec.space is None:
-        return
-    if found.space is None:
-        raise StudyExists(
-            f'study "{spec.name}" exists without a declared space (a program discovers it); '
-            "leave space= out, or use another name."
-        )
-    versions = storage.spaces(record.id)
-    if spec.space != versions.get(record.space_version, found.space):
-        raise StudyExists(
-            f'study "{spec.name}" exists with another space; change it with '
-            "load_study(...).edit_space(new_space), or use another name."
-        )
-
-
-def _check_kept(what: str, kept: int, given: int | None, name: str) -> None:
-    """Refuse a number, where one is given, that is not the one the study was made with."""
-    if given is not None and given != kept:
-        raise StudyExists(
-            f'study "{name}" exists with {what} {kept}, not {given}; leave {what}= out, or use '
-            "another name."
-        )

@@ -64,6 +64,25 @@ def past_curves(storage: Storage, name: str, objectives: Sequence[Objective]) ->
         InvalidArgument: there are several objectives, the study measured something else or the
             same in the other direction, or none of its trials has reported and ended.
     """
+    runs = _runs(storage, name, objectives)
+    if runs is None:
+        objective = _matching(storage.get_study(name).spec, objectives)
+        raise InvalidArgument(
+            f'past_curves: study "{name}" has no complete trial that reported '
+            f'"{objective.metric}"; leave it out.'
+        )
+    return runs.to_dict()
+
+
+def reported_curves(
+    places: Sequence[tuple[Storage, str]], objectives: Sequence[Objective]
+) -> list[dict[str, Any]]:
+    """Return the curves of earlier studies, as `past_curves`; those without any are left out."""
+    found = [_runs(storage, name, objectives) for storage, name in places]
+    return [runs.to_dict() for runs in found if runs is not None]
+
+
+def _runs(storage: Storage, name: str, objectives: Sequence[Objective]) -> PastRuns | None:
     record = storage.get_study(name)
     objective = _matching(record.spec, objectives)
     history = History(record.spec.objectives, record.spec.constraints)
@@ -72,12 +91,8 @@ def past_curves(storage: Storage, name: str, objectives: Sequence[Objective]) ->
     view = CurveView((objective,), history, storage.reports(record.id, None))
     runs = PastRuns.of(name, view, objective)
     if not any(math.isfinite(final) for final in runs.finals):
-        raise InvalidArgument(
-            f'past_curves: study "{name}" has no complete trial that reported '
-            f'"{objective.metric}"; leave it out.'
-        )
-    kept = chosen_rows(np.array(runs.finals), MAX_TRIALS)
-    return runs.taken(kept.tolist()).to_dict()
+        return None
+    return runs.taken(chosen_rows(np.array(runs.finals), MAX_TRIALS).tolist())
 
 
 def _matching(spec: StudySpec, objectives: Sequence[Objective]) -> Objective:

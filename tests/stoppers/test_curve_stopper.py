@@ -160,6 +160,32 @@ def test_curves_of_a_stored_study_go_to_a_new_one_and_stay_with_it(tmp_path):
     assert min(t.metrics["value"] for t in second.trials if t.state == TrialState.COMPLETE) < 0.75
 
 
+def test_a_warm_start_gives_the_stopper_the_curves_that_there_are(tmp_path):
+    url = f"sqlite:///{tmp_path}/warm.db"
+    rng = np.random.default_rng(0)
+
+    def objective(trial):
+        for step, value in enumerate(curve(rng, trial.params["x"])):
+            trial.report(float(value), step)
+        return float(value)
+
+    def warm():
+        return tk.study(
+            "warm", space=space, storage=url, seed=3, stopper="curve", warm_start=["first", "bare"]
+        )
+
+    space = tk.Space(x=tk.Float(0, 1))
+    first = tk.study("first", space=space, storage=url, sampler="random", seed=1)
+    first.optimize(objective, n_trials=6)
+    bare = tk.study("bare", space=space, storage=url, sampler="random", seed=2)
+    bare.optimize(lambda trial: trial.params["x"], n_trials=3)
+    study = warm()
+    past = study.record().spec.stopper_options["past"]
+    assert [p["study"] for p in past] == ["first"] and len(past[0]["runs"]) == 6
+    first.optimize(objective, n_trials=2)
+    assert warm().record().spec.stopper_options["past"] == past
+
+
 def test_a_study_without_curves_gives_none(tmp_path):
     first = tk.study("first", space=tk.Space(x=tk.Float(0, 1)), sampler="random", seed=1)
     first.optimize(lambda trial: trial.params["x"], n_trials=3)
