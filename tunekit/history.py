@@ -43,6 +43,7 @@ class History:
         self._open: dict[int, TrialRecord] = {}
         self._paused: dict[int, TrialRecord] = {}
         self._promoted: set[int] = set()
+        self._waiting: set[int] = set()
         self._best: TrialRecord | None = None
         self._target = dict(target or {})
 
@@ -79,15 +80,23 @@ class History:
     def _file_pause(self, t: TrialRecord) -> None:
         self._paused.pop(t.number, None)
         self._promoted.discard(t.number)
+        self._waiting.discard(t.number)
         if t.state is TrialState.PAUSED:
             self._paused[t.number] = t
-        elif t.state is TrialState.WAITING and t.is_promoted:
-            self._promoted.add(t.number)
+        elif t.state in (TrialState.WAITING, TrialState.PREEMPTED):
+            self._waiting.add(t.number)
+            if t.is_promoted:
+                self._promoted.add(t.number)
 
     @property
     def n_promoted(self) -> int:
-        """Return how many promoted trials wait for a worker."""
+        """Return how many promoted or pre-empted trials wait for a worker."""
         return len(self._promoted)
+
+    @property
+    def n_waiting(self) -> int:
+        """Return how many trials wait for a worker, for whatever reason."""
+        return len(self._waiting)
 
     def paused(self) -> list[TrialRecord]:
         """Return the paused trials by number."""

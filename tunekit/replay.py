@@ -80,6 +80,7 @@ def _as_of(
         "started": TrialState.RUNNING,
         "checkpoint": TrialState.RUNNING,
         "released": TrialState.WAITING,
+        "preempted": TrialState.PREEMPTED,
         "paused": TrialState.PAUSED,
         "promoted": TrialState.WAITING,
     }

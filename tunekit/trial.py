@@ -23,6 +23,7 @@ class TrialState(StrEnum):
 
     WAITING = "waiting"  # enqueued, or given back: the next free worker takes it
     RUNNING = "running"  # a worker holds its lease
+    PREEMPTED = "preempted"  # gave its place to another study, goes on in the next free one
     PAUSED = "paused"  # stands at a checkpoint until it is promoted
     COMPLETE = "complete"  # ran to its end, with a finite result
     STOPPED = "stopped"  # ended early by a stopper
@@ -34,7 +35,11 @@ class TrialState(StrEnum):
     @property
     def is_finished(self) -> bool:
         """Return whether the trial has ended for good."""
-        return self not in (TrialState.WAITING, TrialState.RUNNING, TrialState.PAUSED)
+        return self not in _OPEN
+
+
+_GOES_ON = (TrialState.WAITING, TrialState.RUNNING, TrialState.PREEMPTED)
+_OPEN = (*_GOES_ON, TrialState.PAUSED)
 
 
 class StudyState(StrEnum):
@@ -196,7 +201,8 @@ class TrialRecord:
         seq: the study's event number of its last change: the cursor of incremental readers.
         epoch: how often a worker has taken it; the fencing token of its lease.
         params: `None` between the taking of a number and the proposal.
-        end_reason: why it ended or pauses; of a promoted trial that has not ended, why it goes on.
+        end_reason: why it ended or pauses; of a promoted or pre-empted trial
+            that has not ended, why it goes on.
         seen: the cursor up to which the sampler knew the study when it proposed.
         batch: the numbers that were proposed in the same call.
         created, started, finished: seconds since 1970 on the clock of the storage.
@@ -231,8 +237,8 @@ class TrialRecord:
 
     @property
     def is_promoted(self) -> bool:
-        """Return whether it was paused, goes on, and has not ended."""
-        return self.state in (TrialState.WAITING, TrialState.RUNNING) and bool(self.end_reason)
+        """Return whether it was paused or pre-empted, goes on, and has not ended."""
+        return self.state in _GOES_ON and bool(self.end_reason)
 
     @property
     def duration_s(self) -> float | None:

@@ -140,5 +140,6 @@ def test_a_claim_looks_at_no_trial_that_has_ended(tmp_path: Path, is_reversed: b
     assert used == [
         "tk_trials_claim (study_id=? AND claim_key=?)",
         "tk_trials_waiting (study_id=? AND state=?)",
+        "tk_trials_preempted (study_id=? AND state=?)",
         "tk_trials_running (study_id=? AND state=? AND lease_until<?)",
     ]

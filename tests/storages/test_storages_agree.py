@@ -71,7 +71,7 @@ def operations(draw: st.DrawFn) -> Operation:
     if kind is Reports:
         steps = draw(st.lists(numbers, max_size=4))
         return Reports(*held, tuple(Report(s, {"loss": float(i)}) for i, s in enumerate(steps)))
-    return Renew(*held) if kind is Renew else Release(*held, "drained")
+    return Renew(*held) if kind is Renew else Release(*held, "drained", draw(st.booleans()))
 
 
 class Twins(RuleBasedStateMachine):

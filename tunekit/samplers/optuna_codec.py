@@ -32,7 +32,7 @@ from tunekit.trial import MetricConstraint, TrialRecord, TrialState
 SPECIAL = "#special"
 """Added to a path: the switch between special values and the range of a parameter."""
 
-_RUNNING = (TrialState.RUNNING, TrialState.PAUSED)
+_RUNNING = (TrialState.RUNNING, TrialState.PREEMPTED, TrialState.PAUSED)
 
 # All that the optimisers of the package cmaes are made of; it holds data only.
 _HARMLESS = {

@@ -19,6 +19,7 @@ from tunekit.trial import Direction, TrialState
 _STATES = {
     TrialState.WAITING: OptunaState.WAITING,
     TrialState.RUNNING: OptunaState.RUNNING,
+    TrialState.PREEMPTED: OptunaState.RUNNING,
     TrialState.PAUSED: OptunaState.RUNNING,
     TrialState.COMPLETE: OptunaState.COMPLETE,
     TrialState.STOPPED: OptunaState.PRUNED,

@@ -73,7 +73,12 @@ class PbtStopper:
 
     def _population(self, view: CurveView, step: int) -> dict[int, float]:
         """Return the loss of each living member at its latest step that compares with `step`."""
-        living = (TrialState.RUNNING, TrialState.PAUSED, TrialState.COMPLETE)
+        living = (
+            TrialState.RUNNING,
+            TrialState.PREEMPTED,
+            TrialState.PAUSED,
+            TrialState.COMPLETE,
+        )
         losses = {}
         for number, reports in view.reports.items():
             trial = view.history.get(number)

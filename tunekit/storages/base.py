@@ -19,10 +19,10 @@ Rules that every implementation keeps, and `tunekit.testing.storages` checks:
 - An exchange may be sent again when its answer was lost: a repeated `Start`, `Reports`, `Renew`,
   `Saved`, `Release`, `Pause` or `Tell` of a lease answers "ok" and changes nothing more, unless
   another worker has taken the trial meanwhile.
-- `claim` hands out trials only while the study is ACTIVE, in this order: WAITING trials by
-  number; RUNNING trials whose lease has run out, by number (one whose leases have run out more
-  than `max_retries` times becomes LOST instead; a `Release` does not count); new numbers, as
-  long as fewer than `max_trials` trials exist. Two workers never get the same trial. A claim
+- `claim` hands out trials only while the study is ACTIVE, in this order: WAITING and PREEMPTED
+  trials by number; RUNNING trials whose lease has run out, by number (one whose leases have run
+  out more than `max_retries` times becomes LOST instead; a `Release` does not count); new numbers,
+  as long as fewer than `max_trials` trials exist. Two workers never get the same trial. A claim
   repeated with the same key returns the same leases, whatever the study's state.
 - Each change of a trial takes the next number of the study's event sequence, appends an event,
   and sets the trial's `seq`, all in the same transaction. The sequence counts from 1 and has no
@@ -110,11 +110,15 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Give a running trial back: it becomes WAITING with its params and runs again later."""
+    """Give a running trial back: it becomes WAITING with its params and runs again later.
+
+    Where it is `preempted`, it becomes PREEMPTED and keeps the reason until it ends.
+    """
 
     number: int
     epoch: int
     reason: str
+    preempted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +188,7 @@ EventKind: TypeAlias = Literal[
     "started",
     "checkpoint",
     "released",
+    "preempted",
     "paused",
     "promoted",
     "told",

@@ -181,6 +181,11 @@ def promoted_reason(reason: str) -> str:
     return f"promoted: {reason}" if reason else "promoted"
 
 
+def preempted_reason(reason: str) -> str:
+    """Return the sentence that a pre-empted trial shows until it ends."""
+    return f"pre-empted: {reason}" if reason else "pre-empted"
+
+
 def lost_reason(lapses: int) -> str:
     """Return the sentence that a LOST trial ends with."""
     times = "once" if lapses == 1 else f"{lapses} times"

@@ -43,6 +43,7 @@ from tunekit.storages.statements import (
     LOOK,
     LOSE,
     PAUSE,
+    PREEMPT,
     REFUSED,
     RELEASE,
     RENEW,
@@ -125,6 +126,9 @@ class ExchangeRun:
             ok = self._pause(op, text, bound)
         elif isinstance(op, Saved):
             ok = self._save(text["checkpoints"], bound)
+        elif isinstance(op, Release) and op.preempted:
+            fields = {"to_outcome": text["outcome"]}
+            ok = self._change(PREEMPT, "preempted", text["data"], bound | fields)
         elif isinstance(op, Release):
             ok = self._change(RELEASE, "released", text["data"], bound)
         else:

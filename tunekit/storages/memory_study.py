@@ -26,6 +26,7 @@ from tunekit.storages.base import (
 )
 from tunekit.storages.checks import (
     lost_reason,
+    preempted_reason,
     promoted_reason,
     space_conflict,
     unknown_trial,
@@ -35,6 +36,7 @@ from tunekit.storages.refusals import refusal
 from tunekit.storages.rows import normal
 from tunekit.trial import (
     Branch,
+    Outcome,
     Report,
     StudyRecord,
     StudySpec,
@@ -264,13 +266,13 @@ class MemoryStudy:
         t.claim_key = ""
         self._running.discard(op.number)
         heapq.heappush(self._waiting, op.number)
-        self._change(
-            op.number,
-            "released",
-            {"reason": op.reason},
-            state=TrialState.WAITING,
-            lease_until=None,
-        )
+        fields: dict[str, Any] = {"state": TrialState.WAITING}
+        if op.preempted:
+            reason = preempted_reason(op.reason)
+            fields = outcome_fields(t, Outcome(TrialState.PREEMPTED, reason=reason))
+            fields["state"] = TrialState.PREEMPTED
+        kind: EventKind = "preempted" if op.preempted else "released"
+        self._change(op.number, kind, {"reason": op.reason}, lease_until=None, **fields)
 
     def _save(self, op: Saved, lease_s: float) -> None:
         t = self.trials[op.number]
@@ -315,7 +317,8 @@ class MemoryStudy:
         numbers: list[int] = []
         while self._waiting and len(numbers) < request.n:
             number = heapq.heappop(self._waiting)
-            if self.trials[number].record.state is TrialState.WAITING and number not in numbers:
+            state = self.trials[number].record.state
+            if state in (TrialState.WAITING, TrialState.PREEMPTED) and number not in numbers:
                 numbers.append(number)
         now = time.time()
         for number in sorted(self._running):

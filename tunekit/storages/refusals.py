@@ -9,6 +9,10 @@ from tunekit.storages.base import Operation, Pause, Release, Saved, Start, Statu
 from tunekit.trial import TrialState
 
 
+def _given_back(op: Release) -> TrialState:
+    return TrialState.PREEMPTED if op.preempted else TrialState.WAITING
+
+
 def refusal(
     op: Operation,
     *,
@@ -37,7 +41,7 @@ def refusal(
         return "lost"
     repeated = (
         (isinstance(op, Start) and started_epoch == epoch and state == TrialState.RUNNING)
-        or (isinstance(op, Release) and state == TrialState.WAITING)
+        or (isinstance(op, Release) and state == _given_back(op))
         # It may have been promoted since.
         or (isinstance(op, Pause) and state in (TrialState.PAUSED, TrialState.WAITING))
         or (isinstance(op, Saved) and has_checkpoints)

@@ -16,6 +16,7 @@ from tunekit.errors import InvalidArgument, StorageError
 from tunekit.spaces import Params
 from tunekit.spaces.domains import plain
 from tunekit.storages.base import Operation, Pause, Release, Reports, Saved, Start, Tell
+from tunekit.storages.checks import preempted_reason
 from tunekit.trial import (
     AUDIT,
     Branch,
@@ -102,7 +103,8 @@ def written(op: Operation) -> dict[str, Any]:
     if isinstance(op, Saved):
         return {"checkpoints": _checkpoints_text(op.checkpoints, what)}
     if isinstance(op, Release):
-        return {"data": encode({"reason": op.reason}, what)}
+        data = encode({"reason": op.reason}, what)
+        return {"data": data, "outcome": encode({"reason": preempted_reason(op.reason)}, what)}
     return {}
 
 

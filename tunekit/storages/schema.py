@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-HEAD = "0002"
+HEAD = "0003"
 
 metadata = MetaData()
 
@@ -102,6 +102,7 @@ events = Table(
 
 # Literals, not parameters: SQLite takes a partial index only where the text of the query says so.
 IS_WAITING = trials.c.state == literal_column("'waiting'")
+IS_PREEMPTED = trials.c.state == literal_column("'preempted'")
 IS_RUNNING = trials.c.state == literal_column("'running'")
 
 Index("tk_trials_seq", trials.c.study_id, trials.c.seq, unique=True)
@@ -110,6 +111,7 @@ Index("tk_trials_claim", trials.c.study_id, trials.c.claim_key)
 # planner has no reason to walk over the whole study instead.
 for _name, _state, _last in (
     ("waiting", IS_WAITING, trials.c.number),
+    ("preempted", IS_PREEMPTED, trials.c.number),
     ("running", IS_RUNNING, trials.c.lease_until),
 ):
     Index(

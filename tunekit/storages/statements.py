@@ -6,6 +6,7 @@ from sqlalchemy import bindparam, case, delete, func, null, or_, select, union_a
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tunekit.storages.schema import (
+    IS_PREEMPTED,
     IS_RUNNING,
     IS_WAITING,
     TRIAL_COLUMNS,
@@ -75,6 +76,17 @@ RELEASE = (
     .where(_HELD)
     .values(seq=bindparam("to_seq"), state="waiting", lease_until=null(), claim_key=null())
 )
+PREEMPT = (
+    update(trials)
+    .where(_HELD)
+    .values(
+        seq=bindparam("to_seq"),
+        state="preempted",
+        lease_until=null(),
+        claim_key=null(),
+        outcome=bindparam("to_outcome"),
+    )
+)
 SAVE = (
     update(trials)
     .where(_HELD, _t.checkpoints.is_distinct_from(bindparam("to_checkpoints")))
@@ -125,7 +137,7 @@ AGAIN = (
     .where(
         _THIS_TRIAL,
         _t.epoch == bindparam("e"),
-        or_(IS_WAITING, IS_RUNNING & (_t.lease_until <= bindparam("now"))),
+        or_(IS_WAITING, IS_PREEMPTED, IS_RUNNING & (_t.lease_until <= bindparam("now"))),
     )
     .values(
         seq=bindparam("to_seq"),
@@ -149,16 +161,18 @@ _SEEN = (
     _t.number, _t.seq, _t.state, _t.epoch, _t.claim_key, _t.params, _t.is_partial, _t.lapses,
     _t.branch, _t.checkpoints,
 )  # fmt: skip
-_first = (
+_first, _first_preempted = (
     select(*_SEEN)
-    .where(_t.study_id == bindparam("study"), IS_WAITING)
+    .where(_t.study_id == bindparam("study"), state)
     .order_by(_t.number)
     .limit(bindparam("n_wanted"))
     .subquery()
+    for state in (IS_WAITING, IS_PREEMPTED)
 )
 FREE = union_all(
     select(*_SEEN).where(_t.study_id == bindparam("study"), _t.claim_key == bindparam("key")),
     select(_first),
+    select(_first_preempted),
     select(*_SEEN).where(
         _t.study_id == bindparam("study"), IS_RUNNING, _t.lease_until <= bindparam("now")
     ),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FAILURES = (TrialState.FAILED, TrialState.DIVERGED)
-PENDING = (TrialState.RUNNING, TrialState.PAUSED)
+PENDING = (TrialState.RUNNING, TrialState.PREEMPTED, TrialState.PAUSED)
 
 
 def scored_trials(history: History) -> tuple[list[TrialRecord], NDArray[np.float64]]:

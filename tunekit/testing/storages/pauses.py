@@ -58,6 +58,35 @@ class PauseRules(Rules):
         kinds = ["claimed", "started", "paused", "promoted", "claimed", "told"]
         assert desk.kinds(0) == kinds
 
+    def test_a_preempted_trial_goes_on_before_new_ones_and_says_why(self, desk: Desk) -> None:
+        desk.take()
+        b = desk.take()
+        desk.send(saved(b, 4), Release(0, 1, "drained"))
+        give_way = Release(b.number, b.epoch, "for study b", preempted=True)
+        assert desk.send(give_way).statuses == ("ok",)
+        t = desk.trial(1)
+        assert (t.state, t.end_reason) == (TrialState.PREEMPTED, "pre-empted: for study b")
+        assert (t.params, t.lease_until, t.finished) == ({"x": 0.5}, None, None)
+        assert not t.state.is_finished and t.is_promoted
+        before, log = desk.trial(1), desk.kinds()
+        assert desk.send(give_way).statuses == ("ok",), "its answer may have been lost"
+        assert desk.send(Release(1, 1, "late"), tell(b)).statuses == ("lost", "lost")
+        assert (desk.trial(1), desk.kinds()) == (before, log)
+        assert desk.storage.promote(desk.id, {1: "is not paused"}) == []
+        assert [x.number for x in desk.claim(3)] == [0, 1, 2]
+        assert desk.trial(1).checkpoints == (Checkpoint(4, 1, 0.2),)
+        assert desk.trial(1).is_promoted and not desk.trial(0).is_promoted
+        assert desk.send(tell(Lease(1, 2))).statuses == ("ok",)
+        assert (desk.trial(1).end_reason, desk.trial(1).is_promoted) == ("", False)
+        kinds = ["claimed", "started", "checkpoint", "preempted", "claimed", "told"]
+        assert desk.kinds(1) == kinds
+
+    def test_a_preempted_trial_can_be_cancelled(self, desk: Desk) -> None:
+        lease = desk.take()
+        desk.send(Release(lease.number, lease.epoch, "", preempted=True))
+        assert desk.storage.cancel_trial(desk.id, 0, "by hand")
+        assert [x.number for x in desk.claim()] == [1]
+
     def test_only_paused_trials_are_promoted_and_each_once(self, desk: Desk) -> None:
         desk.take()
         for _ in range(2):
@@ -135,7 +164,7 @@ class PauseRules(Rules):
         data = [e.data for e in desk.storage.events(desk.id) if e.kind == "checkpoint"]
         assert data[-1] == {"checkpoints": [[9, 1, None]]}
 
-    @pytest.mark.parametrize("how", ["expired", "released", "promoted"])
+    @pytest.mark.parametrize("how", ["expired", "released", "preempted", "promoted"])
     def test_a_trial_that_runs_again_keeps_its_reports_up_to_its_last_checkpoint(
         self, storage: Storage, how: str
     ) -> None:
@@ -146,8 +175,9 @@ class PauseRules(Rules):
         desk.send(saved(a, 1, 2))
         if how == "expired":
             desk.expire(a, b)
-        elif how == "released":
-            desk.send(Release(0, 1, "drained"), Release(1, 1, "drained"))
+        elif how in ("released", "preempted"):
+            gone = how == "preempted"
+            desk.send(Release(0, 1, "drained", gone), Release(1, 1, "drained", gone))
         else:
             desk.send(pause(a), pause(b))
             desk.storage.promote(desk.id, {0: "good", 1: "good"})
