@@ -6,7 +6,8 @@ The orchestrator and `Study.ask` / `Study.tell` both work through it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
@@ -299,6 +300,15 @@ class Ledger:
         if gone:
             self.storage.expire(self.record.id, gone)
         return [number for number, _ in gone]
+
+    def has_orphans(self, ours: Container[int]) -> bool:
+        """Return whether a trial that runs elsewhere seems to have lost its worker."""
+        now = time.time()
+        return any(
+            (t.lease_until or 0.0) < now or is_known_dead(t.worker)
+            for t in self.history.unfinished()
+            if t.state is TrialState.RUNNING and t.number not in ours
+        )
 
     def curves(self, numbers: Sequence[int] | None = None) -> dict[int, list[Report]]:
         """Return the reports so far of some trials, or of all, by trial number."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -22,15 +23,14 @@ from tunekit.leases import Leases
 from tunekit.ledger import Assignment, Ledger
 from tunekit.promotion import Promotions
 from tunekit.quota import Quota
+from tunekit.report_buffer import ReportBuffer
 from tunekit.runs import Callback, Ending, Failures, Goal, Progress, Settings
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision, Stopper
-from tunekit.storages.base import Lease, Operation, Pause, Release, Reports, Saved, Tell
+from tunekit.storages.base import Lease, Operation, Pause, Release, Saved, Tell
 from tunekit.trial import Outcome, Report, StudyState, TrialState
 
 log = logging.getLogger("tunekit")
 
-REPORT_BATCH = 20
-FLUSH_S = 0.5
 POLL_S = 0.5
 WAIT_S = 0.2
 LOOK_S = 1.0
@@ -39,7 +39,12 @@ CANCELLED = Outcome(TrialState.CANCELLED, reason="the study was cancelled")
 
 
 class Orchestrator:
-    """Runs trials of one study on one executor until a goal is reached."""
+    """Runs trials of one study on one executor until a goal is reached.
+
+    Attributes:
+        is_idle: the last step found nothing to do: the study is paused, or other workers hold
+            the last trials.
+    """
 
     def __init__(
         self,
@@ -51,6 +56,7 @@ class Orchestrator:
         stopper: Stopper | None = None,
         callbacks: Sequence[Callback] = (),
         progress: Progress | None = None,
+        interrupts: Interrupts | None = None,
     ) -> None:
         self.ledger = ledger
         self.executor = executor
@@ -59,22 +65,24 @@ class Orchestrator:
         self.stopper = stopper
         self.callbacks = callbacks
         self.progress = progress
+        self.is_idle = False
         self._leases = Leases(ledger, settings.lease_s)
         self._running = self._leases.held
         self._forced: dict[int, Outcome] = {}
         self._outbox: list[Operation] = []
-        self._buffered: dict[int, list[Report]] = {}
-        self._epochs: dict[int, int] = {}
+        self._reports = ReportBuffer(ledger.keeper)
         self._claimed: tuple[Lease, ...] = ()
         self._curves: dict[int, list[Report]] = {}
         self._promotions = Promotions(ledger, stopper, self._curves)
         self._foreign = ForeignCurves(ledger)
-        self._last_flush = self._last_look = time.monotonic()
+        self._begin = self._last_look = time.monotonic()
+        self._is_late = False
         self._is_told_paused = False
         self._quota = Quota(goal, ledger.history)
         self._wish = StudyState.ACTIVE
         self._failures = Failures(settings)
-        self._interrupts = Interrupts(partial(self._say, level=logging.WARNING))
+        self._owns_interrupts = interrupts is None
+        self._interrupts = interrupts or Interrupts(partial(self._say, level=logging.WARNING))
 
     def run(self, objective: Callable[..., Any]) -> Ending:
         """Run until a goal is reached, the study is stopped, or somebody interrupts.
@@ -85,6 +93,16 @@ class Orchestrator:
             ExecutorFailed: nothing is left to run trials on.
             StorageUnreachable: the storage stayed away; unfinished trials run again later.
         """
+        with self.opened(objective):
+            while (ending := self.step()) is None:
+                if self.is_idle:
+                    time.sleep(WAIT_S)
+                    self.look_around()
+            return ending
+
+    @contextmanager
+    def opened(self, objective: Callable[..., Any]) -> Iterator[None]:
+        """Be ready for steps; give back what runs if they end with an error."""
         ledger = self.ledger
         ledger.refresh()
         ledger.expire_dead()
@@ -94,8 +112,10 @@ class Orchestrator:
             self.progress.start(ledger.record.spec.name, ledger.history, self._quota.total())
         try:
             self.executor.open(objective, self._on_report)
-            with self._interrupts, Heart(self._leases.renew, self.settings.lease_s / 3):
-                return self._loop(time.monotonic())
+            self._begin = time.monotonic()
+            interrupts = self._interrupts if self._owns_interrupts else nullcontext()
+            with interrupts, Heart(self._leases.renew, self.settings.lease_s / 3):
+                yield
         except BaseException as error:
             self._abandon(error)
             raise
@@ -106,35 +126,56 @@ class Orchestrator:
 
     # The loop
 
-    def _loop(self, begin: float) -> Ending:
-        timeout_s = self.goal.timeout_s
-        while True:
-            late = timeout_s is not None and time.monotonic() - begin >= timeout_s
-            claimed = self._turn(may_claim=not late)
-            for number in self._leases.strays():
-                self._lost(number)
-            if self._interrupts.count >= 2 or self._wish is StudyState.CANCELLED:
-                self._end_running()
-            if self.progress is not None:
-                self.progress.update(self.ledger.history, len(self._running))
-            self._collect()
-            if self._running or self._outbox:
-                continue
-            if (ending := self._ending(late)) is not None:
-                if self._failures.error is not None:
-                    raise self._failures.error
-                return ending
-            if not claimed:
-                self._wait_for_others()
+    def step(self) -> Ending | None:
+        """Take one turn; return how the run ends, `None` while it goes on.
 
-    def _turn(self, *, may_claim: bool) -> bool:
+        Raises:
+            What `run` raises.
+        """
+        timeout_s = self.goal.timeout_s
+        self._is_late = timeout_s is not None and time.monotonic() - self._begin >= timeout_s
+        claimed = self._turn()
+        for number in self._leases.strays():
+            self._lost(number)
+        if self._interrupts.count >= 2 or self._wish is StudyState.CANCELLED:
+            self._end_running()
+        if self.progress is not None:
+            self.progress.update(self.ledger.history, len(self._running))
+        self.collect()
+        self.is_idle = False
+        if self._running or self._outbox:
+            return None
+        ending = self._ending()
+        if ending is not None and not (self.executor.slots == 0 and self.demand()):
+            if self._failures.error is not None:
+                raise self._failures.error
+            return ending
+        self.is_idle = not claimed
+        return None
+
+    def demand(self) -> int:
+        """Return how many more trials it could start now, were there slots for them."""
+        if not self._may_claim():
+            return 0
+        known = self._quota.demand()
+        # Of what is not known until it is tried, one at a time: it may come to nothing.
+        is_hopeful = self._promotions.can_promote and self.ledger.history.n_paused > 0
+        return known or int(is_hopeful or self.ledger.has_orphans(self._running))
+
+    def preempt(self, numbers: Sequence[int], reason: str) -> None:
+        """Let running trials give way: they go on later, from their last checkpoints."""
+        for number in numbers:
+            if number in self._running:
+                self._force(number, Outcome(TrialState.PREEMPTED, reason=reason))
+
+    def _turn(self) -> bool:
         """Write what there is to write and claim for the free slots; return if any was given."""
-        free = self._free() if may_claim else 0
+        free = self._free()
         if free:
             self._promote(free)
         want = self._quota.want(free)
-        if self._is_flush_due():
-            self._gather_reports()
+        if self._reports.is_due:
+            self._outbox += self._reports.take()
         if not want and not self._outbox:
             if time.monotonic() - self._last_look >= LOOK_S:
                 self._look()
@@ -175,10 +216,11 @@ class Orchestrator:
 
     def _free(self) -> int:
         """Return how many trials may start now."""
-        stopping = self._interrupts.count or self._failures.error is not None
-        if stopping or self._wish is not StudyState.ACTIVE:
-            return 0
-        return max(self.executor.slots - len(self._running), 0)
+        return max(self.executor.slots - len(self._running), 0) if self._may_claim() else 0
+
+    def _may_claim(self) -> bool:
+        is_ending = self._is_late or self._interrupts.count or self._failures.error is not None
+        return not is_ending and self._wish is StudyState.ACTIVE
 
     def _promote(self, free: int) -> None:
         """Ask the stopper which paused trials go on; it has to know what has ended by now."""
@@ -189,7 +231,7 @@ class Orchestrator:
 
     def _start(self, assignment: Assignment) -> None:
         self._running[assignment.number] = assignment
-        self._epochs[assignment.number] = assignment.epoch
+        self._reports.begin(assignment.number, assignment.epoch)
         self._quota.started += not assignment.is_promoted
         task = self.ledger.task(assignment)
         self._begin_curve(task)
@@ -198,8 +240,7 @@ class Orchestrator:
             self.executor.start(task)
         except KeyboardInterrupt:
             del self._running[task.number]
-            self._gather_reports(task.number)
-            self._epochs.pop(task.number, None)
+            self._outbox += self._reports.end(task.number)
             self._outbox.append(Release(task.number, task.epoch, INTERRUPTED))
             self._interrupts.count = max(2, self._interrupts.count)
         finally:
@@ -213,7 +254,7 @@ class Orchestrator:
         reports = reports or self.ledger.curves([task.number]).get(task.number, [])
         self._curves[task.number] = [r for r in reports if r.step <= task.origin.step]
 
-    def _collect(self) -> None:
+    def collect(self) -> None:
         """Take ended trials from the executor and put their tells into the outbox."""
         for ended in self.executor.poll(POLL_S if self._running else 0.0):
             held = self._running.get(ended.number)
@@ -223,17 +264,19 @@ class Orchestrator:
 
     def _end(self, ended: Ended, held: Assignment) -> None:
         number, epoch = ended.number, ended.epoch
-        self._gather_reports(number)
-        self._epochs.pop(number, None)
+        self._outbox += self._reports.end(number)
         forced = self._forced.pop(number, None)
+        if forced is not None and forced.state is TrialState.PREEMPTED and _has_result(ended):
+            forced = None  # it came to its end before it could be stopped
         if forced is None and (reason := self._second_chance(ended)):
             self._quota.started -= not held.is_promoted
             self._outbox.append(Release(number, epoch, reason))
             self._say(f"trial {number} runs again: {reason}", logging.WARNING)
             return
         outcome = forced or ended.outcome
-        if outcome.state is TrialState.WAITING:
-            self._outbox.append(Release(number, epoch, outcome.reason))
+        if outcome.state in (TrialState.WAITING, TrialState.PREEMPTED):
+            gives_way = outcome.state is TrialState.PREEMPTED
+            self._outbox.append(Release(number, epoch, outcome.reason, gives_way))
             return
         if forced is None or forced.state is not TrialState.LOST:  # else it is another's by now
             self.ledger.keeper.tidy(number, epoch)
@@ -283,7 +326,7 @@ class Orchestrator:
                 assert trial is not None
                 callback(trial)
 
-    def _ending(self, late: bool) -> Ending | None:
+    def _ending(self) -> Ending | None:
         """Return how the run ends if nothing runs and nothing more is to come."""
         if self._interrupts.count:
             return "interrupted"
@@ -291,18 +334,17 @@ class Orchestrator:
             return "exhausted"
         if self._wish in (StudyState.STOPPED, StudyState.CANCELLED):
             return "stopped" if self._wish is StudyState.STOPPED else "cancelled"
-        if late:
+        if self._is_late:
             return "timeout"
         if self._failures.error is not None:
             return "done"
         return "done" if self._quota.is_reached() else None
 
-    def _wait_for_others(self) -> None:
-        """Nothing to do now: the study is paused, or other workers hold the last trials."""
+    def look_around(self) -> None:
+        """See what has changed while there was nothing to do."""
         if self._wish is StudyState.PAUSED and not self._is_told_paused:
             self._is_told_paused = True
             self._say("the study is paused: waiting until it is resumed", logging.WARNING)
-        time.sleep(WAIT_S)
         self._look()
         self.ledger.expire_dead()
 
@@ -319,13 +361,8 @@ class Orchestrator:
     # Reports, stops and leases
 
     def _on_report(self, number: int, report: Report) -> Decision:
-        self.ledger.keeper.note(number, self._epochs[number], report)
-        if report.metrics:
-            self._buffered.setdefault(number, []).append(report)
-        is_full = len(self._buffered.get(number, ())) >= REPORT_BATCH
-        # A checkpoint is noted at once: it is what is left if everything dies now.
-        if is_full or report.checkpoint or self._is_flush_due():
-            self._gather_reports()
+        if self._reports.note(number, report):
+            self._outbox += self._reports.take()
             self._exchange()
         if number not in self._forced and self._wish is StudyState.CANCELLED:
             self._forced[number] = CANCELLED
@@ -338,19 +375,6 @@ class Orchestrator:
         return self.stopper.decide(
             number, CurveView(spec.objectives, self.ledger.history, self._curves)
         )
-
-    def _is_flush_due(self) -> bool:
-        has_news = bool(self._buffered) or self.ledger.keeper.has_news
-        return has_news and time.monotonic() - self._last_flush >= FLUSH_S
-
-    def _gather_reports(self, number: int | None = None) -> None:
-        """Move buffered reports and new checkpoints, of one trial or of all, into the outbox."""
-        for n in list(self._buffered) if number is None else [number]:
-            points = self._buffered.pop(n, None)
-            if points:
-                self._outbox.append(Reports(n, self._epochs[n], tuple(points)))
-        self._outbox += self.ledger.keeper.news(self._epochs, number)
-        self._last_flush = time.monotonic()
 
     def _end_running(self) -> None:
         cancelled = self._wish is StudyState.CANCELLED
@@ -375,9 +399,9 @@ class Orchestrator:
     def _abandon(self, error: BaseException) -> None:
         """The run breaks off: store what has ended, give back the rest, let no trial hang."""
         try:
-            self._collect()
+            self.collect()
             for number, held in self._running.items():
-                self._gather_reports(number)
+                self._outbox += self._reports.take(number)
                 self._outbox.append(Release(number, held.epoch, f"the run broke off: {error!r}"))
             held_too = [x for x in self._claimed if x.number not in self._running]
             self._outbox += [Release(x.number, x.epoch, "not started") for x in held_too]
@@ -396,3 +420,9 @@ class Orchestrator:
             self.progress.event(text)
         else:
             log.log(level, text)
+
+
+def _has_result(ended: Ended) -> bool:
+    return ended.outcome.state not in (TrialState.WAITING, TrialState.PREEMPTED) and not (
+        ended.has_died
+    )

@@ -27,6 +27,14 @@ class Quota:
         left = self._left()
         return free if left is None else min(free, left + self._history.n_promoted)
 
+    def demand(self) -> int:
+        """Return how many trials there are to claim, as far as this process knows."""
+        left, total, history = self._left(), self._goal.total_trials, self._history
+        room = sys.maxsize
+        if total is not None:
+            room = max(total - len(history), 0) + history.n_waiting
+        return room if left is None else min(room, left + history.n_promoted)
+
     def max_trials(self) -> int | None:
         """Return how many trials the study may have at most after the next claim."""
         left, total = self._left(), self._goal.total_trials

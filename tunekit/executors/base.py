@@ -28,10 +28,25 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class Guest:
+    """What a task is in its own study, where several studies share an executor.
+
+    Attributes:
+        number: of the trial; that of the task is given by the pool, and unique there.
+        objective: what it runs, in place of what the executor was opened with; pickled, where
+            it runs in another process.
+    """
+
+    number: int
+    objective: Callable[..., Any] | bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """One trial to run.
 
     Attributes:
+        number: the key of the task; the number of the trial, if it is no guest.
         params: the point; for a program that discovers its space, a guess of it.
         is_open: the program may ask for parameters that `params` does not have.
         seed: of the study; with the number it keys whatever the trial draws itself.
@@ -39,6 +54,7 @@ class Task:
         place: the folder or URI of the study's checkpoints; empty where it has none.
         origin: the checkpoint that it begins with, if it does not begin anew.
         kept: the names of its checkpoints from earlier leases.
+        guest: set where the executor is shared by several studies.
     """
 
     study: str
@@ -53,6 +69,12 @@ class Task:
     place: str = ""
     origin: Origin | None = None
     kept: tuple[str, ...] = ()
+    guest: Guest | None = None
+
+    @property
+    def trial_number(self) -> int:
+        """Return the number of the trial in its study."""
+        return self.number if self.guest is None else self.guest.number
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ class Trial:
     """
 
     def __init__(self, task: Task, send: Sender, *, devices: Sequence[str] = ()) -> None:
-        self.number = task.number
+        self.number = task.trial_number
         self.epoch = task.epoch
         self.study_name = task.study
         self.block = task.block
@@ -156,7 +156,7 @@ class Trial:
         if self._workspace is None:
             start = None if task.origin is None else task.origin.name
             self._workspace = Workspace(
-                task.place, task.number, task.epoch, start=start, kept=task.kept
+                task.place, task.trial_number, task.epoch, start=start, kept=task.kept
             )
         return self._workspace
 
@@ -289,7 +289,7 @@ class Trial:
 def _keyed(task: Task, name: str) -> np.random.Generator:
     """Return a generator for one name of a trial, so that the order of asking is no matter."""
     digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
-    return stream(task.seed ^ int.from_bytes(digest, "big"), task.number)
+    return stream(task.seed ^ int.from_bytes(digest, "big"), task.trial_number)
 
 
 def _step(step: object) -> int:

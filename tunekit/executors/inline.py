@@ -8,7 +8,7 @@ from typing import Any
 from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Ended, Limits, ReportHandler, Task
 from tunekit.executors.handle import Trial
-from tunekit.executors.objective import run_objective
+from tunekit.executors.objective import objective_of, run_objective
 from tunekit.stoppers.base import Decision
 from tunekit.trial import Outcome, Report
 
@@ -69,7 +69,7 @@ class InlineExecutor:
 
         self._running, self._ordered = task.number, None
         try:
-            outcome, raised = run_objective(objective, Trial(task, send))
+            outcome, raised = run_objective(objective_of(task, objective), Trial(task, send))
         finally:
             self._running = None
         self._ended.append(Ended(task.number, task.epoch, self._ordered or outcome, raised))

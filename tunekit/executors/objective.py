@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import pickle
 import traceback
 from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from tunekit.errors import InvalidResult
+from tunekit.executors.base import Task
 from tunekit.executors.handle import Trial
 from tunekit.trial import Outcome, TrialState, checked_metrics
 
@@ -52,6 +55,28 @@ def run_objective(
     if trial.should_prune():
         return _stopped(trial, "", metrics), None
     return _judged(trial, TrialState.COMPLETE, metrics), None
+
+
+def objective_of(task: Task, opened: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what a task runs: what its executor was opened with, if it is no guest there.
+
+    One that is pickled is loaded when it is called, so that what is wrong with it fails the
+    trial, and once a process.
+    """
+    if task.guest is None:
+        return opened
+    objective = task.guest.objective
+    return partial(_run_pickled, objective) if isinstance(objective, bytes) else objective
+
+
+def _run_pickled(objective: bytes, trial: Trial) -> Any:
+    return _loaded(objective)(trial)
+
+
+@lru_cache(maxsize=32)
+def _loaded(objective: bytes) -> Callable[..., Any]:
+    loaded: Callable[..., Any] = pickle.loads(objective)  # noqa: S301 - from our own driver
+    return loaded
 
 
 def failure(trial: Trial, error: BaseException) -> Outcome:

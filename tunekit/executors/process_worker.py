@@ -22,7 +22,7 @@ import cloudpickle
 from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Task
 from tunekit.executors.handle import Trial
-from tunekit.executors.objective import failure, run_objective
+from tunekit.executors.objective import failure, objective_of, run_objective
 from tunekit.stoppers.base import Decision
 from tunekit.trial import Outcome, Report
 
@@ -93,7 +93,7 @@ def _run(
 
     trial = Trial(task, send, devices=devices)
     try:
-        outcome, raised = run_objective(objective, trial)
+        outcome, raised = run_objective(objective_of(task, objective), trial)
     except KeyboardInterrupt as error:  # the driver's terminal does not reach us: it is its own
         outcome, raised = failure(trial, error), error
     if os.getpid() != me:

@@ -227,7 +227,8 @@ class RayExecutor:
         number = run.task.number
         self._losses.pop(number, None)
         if printed and self._log_folder is not None:
-            path = self._log_folder / f"trial-{number:06d}.log"
+            study = "" if run.task.guest is None else f"{run.task.study}-"
+            path = self._log_folder / f"{study}trial-{run.task.trial_number:06d}.log"
             path.write_text(printed + "\n", encoding="utf-8", errors="replace")
         if printed and outcome.state is TrialState.FAILED and "Traceback" in outcome.error:
             error = f"{outcome.error}\nThe last that it printed:\n{printed}"

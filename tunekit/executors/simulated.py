@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Ended, ReportHandler, Task
 from tunekit.executors.handle import Trial
-from tunekit.executors.objective import run_objective
+from tunekit.executors.objective import objective_of, run_objective
 from tunekit.spaces import Params
 from tunekit.stoppers.base import Decision
 from tunekit.trial import Metrics, Outcome, Report, TrialState
@@ -49,9 +49,10 @@ def first_step(trial: Trial) -> int:
 class _Run:
     task: Task
     trial: Trial
+    objective: Callable[..., Any]
     steps: Steps
+    step: int  # the next to report
     due: object = None  # what it reports when its time has come
-    step: int = 0
     ordered: Outcome | None = None
 
 
@@ -118,7 +119,9 @@ class SimulatedExecutor:
             return Decision("stop", run.ordered.reason) if run.ordered else decision
 
         trial = Trial(task, send)
-        run = _Run(task, trial, self._steps(trial), step=first_step(trial))
+        assert self._objective is not None, "open() comes first"
+        objective = objective_of(task, self._objective)
+        run = _Run(task, trial, objective, self._steps(objective, trial), first_step(trial))
         self._runs[task.number] = run
         try:
             self._resume(run)
@@ -157,9 +160,8 @@ class SimulatedExecutor:
         self._events.clear()
         self._ended.clear()
 
-    def _steps(self, trial: Trial) -> Steps:
-        assert self._objective is not None, "open() comes first"
-        result = self._objective(trial)
+    def _steps(self, objective: Callable[..., Any], trial: Trial) -> Steps:
+        result = objective(trial)
         if inspect.isgenerator(result):
             result = yield from result
         elif self._duration is not None:
@@ -193,7 +195,7 @@ class SimulatedExecutor:
         if run.ordered is not None:
             self._end(run, run.ordered)
         elif pause is None:
-            if outcome.state is TrialState.PAUSED and isinstance(self._objective, Replay):
+            if outcome.state is TrialState.PAUSED and isinstance(run.objective, Replay):
                 # Nothing but the step is needed to go on with a recorded curve.
                 assert self._on_report is not None, "open() comes first"
                 self._on_report(run.task.number, Report(run.step, {}, checkpoint=True))

@@ -1,0 +1,256 @@
+"""Who gets the slots of a shared pool: weighted max-min fairness, and which trials give way.
+
+Pure: data in, decision out. A slot holds what one trial needs of whatever is scarce (a GPU, half
+of one), so the dominant share of a study is its share of the slots.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+EPSILON = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A running trial: the seconds that it has run, and those that a pre-emption would lose."""
+
+    number: int
+    run_s: float = 0.0
+    unsaved_s: float = 0.0
+    is_stopping: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """A study that wants slots.
+
+    Attributes:
+        study: its name.
+        owner: whose quota it counts against.
+        weight: its share is proportional to it; above 0.
+        priority: whoever has a higher one is served in full before.
+        quota: the most slots that all studies of the owner hold together.
+        running: its running trials, one slot each.
+        waiting: how many more it would start at once.
+        served: slot-seconds that it has had so far; who had fewer by its weight goes first
+            where slots do not divide.
+    """
+
+    study: str
+    owner: str = ""
+    weight: float = 1.0
+    priority: int = 0
+    quota: int | None = None
+    running: Sequence[Held] = ()
+    waiting: int = 0
+    served: float = 0.0
+
+    @property
+    def demand(self) -> int:
+        """Return how many slots it can use."""
+        return len(self.running) + self.waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What follows.
+
+    Attributes:
+        slots: of each claimant, how many trials it may run now: what runs, and a part of what
+            is free.
+        preempt: of each claimant, the numbers of the running trials that give way.
+    """
+
+    slots: tuple[int, ...]
+    preempt: tuple[tuple[int, ...], ...]
+
+
+def fair_shares(claimants: Sequence[Claimant], capacity: int) -> list[float]:
+    """Return the slots that are due to each claimant, in fractions.
+
+    Priority by priority, all shares grow in proportion to the weights until the demand of a
+    claimant, the quota of an owner or the capacity is reached: no share can grow further
+    without cutting one that is smaller by its weight. They sum up to a whole number.
+
+    Reference:
+        Ghodsi et al. 2011, Dominant Resource Fairness, section 4.1 (algorithm 1: progressive
+        filling) and 4.3 (weights), for demands of one shape.
+    """
+    shares = [0.0] * len(claimants)
+    left = float(capacity)
+    quota = _quotas(claimants)
+    for level in _levels(claimants):
+        growing = [i for i in level if claimants[i].demand > 0]
+        while growing and left > EPSILON:
+            weights: Counter[str] = Counter()
+            for i in growing:
+                weights[claimants[i].owner] += claimants[i].weight  # type: ignore[assignment]
+            rise = left / sum(weights.values())
+            rise = min([rise, *(quota[o] / w for o, w in weights.items())])
+            for i in growing:
+                rise = min(rise, (claimants[i].demand - shares[i]) / claimants[i].weight)
+            for i in growing:
+                step = rise * claimants[i].weight
+                shares[i] += step
+                quota[claimants[i].owner] -= step
+                left -= step
+            growing = [
+                i
+                for i in growing
+                if claimants[i].demand - shares[i] > EPSILON
+                and quota[claimants[i].owner] > EPSILON
+            ]
+    return shares
+
+
+def whole_shares(claimants: Sequence[Claimant], shares: Sequence[float]) -> list[int]:
+    """Return the shares rounded down or up, with the same sum, within the quotas.
+
+    What is left after rounding down goes to who was served least by its weight.
+    """
+    whole = [math.floor(s + EPSILON) for s in shares]
+    quota = _quotas(claimants)
+    for c, n in zip(claimants, whole, strict=True):
+        quota[c.owner] -= n
+    for level in _levels(claimants):
+        left = round(sum(shares[i] for i in level)) - sum(whole[i] for i in level)
+        broken = [i for i in level if shares[i] - whole[i] > EPSILON]
+        for i in sorted(broken, key=lambda i: (_had(claimants[i]), i)):
+            if left > 0 and quota[claimants[i].owner] >= 1:
+                whole[i] += 1
+                quota[claimants[i].owner] -= 1
+                left -= 1
+    return whole
+
+
+def decide(claimants: Sequence[Claimant], capacity: int, *, min_run_s: float = 0.0) -> Decision:
+    """Return how many trials each claimant may run now, and which give way.
+
+    Slots that are free go to who is furthest below its share. A trial gives way only where a
+    claimant lacks a whole slot of its share, and only of a study that keeps its own share,
+    rounded down; of those of a study, the one that loses least. So nothing is pre-empted while
+    all are within one slot of their shares, and rounding moves nothing to and fro.
+
+    Args:
+        claimants: all that share; those of one owner agree on its quota.
+        capacity: slots of the pool.
+        min_run_s: no trial gives way before it has run so long.
+    """
+    shares = fair_shares(claimants, capacity)
+    slots = _granted(claimants, whole_shares(claimants, shares), capacity)
+    return Decision(tuple(slots), _preempted(claimants, shares, capacity, min_run_s))
+
+
+def _granted(claimants: Sequence[Claimant], goal: Sequence[int], capacity: int) -> list[int]:
+    slots = [len(c.running) for c in claimants]
+    free = capacity - sum(slots)
+    quota = _quotas(claimants)
+    for c in claimants:
+        quota[c.owner] -= len(c.running)
+    for level in _levels(claimants):
+        while free > 0:
+            below = [i for i in level if slots[i] < goal[i] and quota[claimants[i].owner] >= 1]
+            if not below:
+                break
+            i = min(below, key=lambda i: (slots[i] / claimants[i].weight, _had(claimants[i]), i))
+            slots[i] += 1
+            quota[claimants[i].owner] -= 1
+            free -= 1
+    return slots
+
+
+@dataclass(slots=True)
+class _Room:
+    """What there is beside the trials that stay, while it is decided who goes."""
+
+    free: int
+    quota: dict[str, float]
+    excess: list[float]
+    candidates: list[list[Held]]
+    chosen: list[list[int]] = field(default_factory=list)
+
+    def take(self, owner: str) -> bool:
+        """Use a free slot for an owner, if there is one and the quota allows it."""
+        if self.free <= 0 or self.quota[owner] < 1:
+            return False
+        self.free -= 1
+        self.quota[owner] -= 1
+        return True
+
+
+def _preempted(
+    claimants: Sequence[Claimant], shares: Sequence[float], capacity: int, min_run_s: float
+) -> tuple[tuple[int, ...], ...]:
+    staying = [[h for h in c.running if not h.is_stopping] for c in claimants]
+    room = _Room(
+        capacity - sum(map(len, staying)),
+        _quotas(claimants),
+        [len(s) - x for s, x in zip(staying, shares, strict=True)],
+        [
+            sorted(
+                (h for h in held if h.run_s >= min_run_s),
+                key=lambda h: (h.unsaved_s, h.run_s, -h.number),
+            )
+            for held in staying
+        ],
+        [[] for _ in claimants],
+    )
+    for c, held in zip(claimants, staying, strict=True):
+        room.quota[c.owner] -= len(held)
+    for level in _levels(claimants):
+        for i in level:
+            c = claimants[i]
+            for _ in range(math.floor(shares[i] + EPSILON) - len(staying[i])):
+                if room.take(c.owner):
+                    continue
+                victim = _victim(claimants, room, c.owner)
+                if victim is None:
+                    break
+                room.chosen[victim].append(room.candidates[victim].pop(0).number)
+                room.excess[victim] -= 1
+                room.free += 1
+                room.quota[claimants[victim].owner] += 1
+                room.take(c.owner)
+    return tuple(tuple(numbers) for numbers in room.chosen)
+
+
+def _victim(claimants: Sequence[Claimant], room: _Room, owner: str) -> int | None:
+    """Return who gives a slot: the lowest priority, then who has a whole one too many.
+
+    Then the least loss. It is of the owner itself where that one is at its quota.
+    """
+    able = [
+        j
+        for j, c in enumerate(claimants)
+        if room.excess[j] > EPSILON
+        and room.candidates[j]
+        and (c.owner == owner or room.quota[owner] >= 1)
+    ]
+    return min(
+        able,
+        key=lambda j: (
+            claimants[j].priority,
+            room.excess[j] < 1 - EPSILON,
+            room.candidates[j][0].unsaved_s,
+            j,
+        ),
+        default=None,
+    )
+
+
+def _levels(claimants: Sequence[Claimant]) -> Iterator[list[int]]:
+    """Yield the positions of the claimants of each priority, the highest first."""
+    for priority in sorted({c.priority for c in claimants}, reverse=True):
+        yield [i for i, c in enumerate(claimants) if c.priority == priority]
+
+
+def _quotas(claimants: Sequence[Claimant]) -> dict[str, float]:
+    return {c.owner: math.inf if c.quota is None else float(c.quota) for c in claimants}
+
+
+def _had(claimant: Claimant) -> float:
+    return claimant.served / claimant.weight
