@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from tunekit.errors import InvalidArgument, did_you_mean
 from tunekit.executors.base import Executor, Limits
-from tunekit.runs import Goal
+from tunekit.runs import Goal, Settings
 from tunekit.spaces.domains import plain
 
 Called = TypeVar("Called", bound=Callable[..., Any])
@@ -86,6 +86,38 @@ def above_zero(value: object, name: str) -> float:
             if 0 < number < math.inf:
                 return number
     raise InvalidArgument(f"{name}={value!r}, expected a finite number above 0; give such as 1.5.")
+
+
+def from_zero(value: object, name: str) -> float:
+    """Return a finite number from 0.
+
+    Raises:
+        InvalidArgument: it is none.
+    """
+    if isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) < math.inf:
+        return float(value)
+    raise InvalidArgument(f"{name}={value!r}, expected a finite number from 0; give such as 30.")
+
+
+def function(objective: Called) -> Called:
+    """Return an objective.
+
+    Raises:
+        InvalidArgument: it cannot be called.
+    """
+    if not callable(objective):
+        raise InvalidArgument(f"objective: got {objective!r}, expected a function of a trial.")
+    return objective
+
+
+def settings(catch: object, lease_s: object, max_failed_trials: int | None) -> Settings:
+    """Return how a run behaves.
+
+    Raises:
+        InvalidArgument: one of them cannot be right.
+    """
+    most = count(max_failed_trials, "max_failed_trials")
+    return Settings(exceptions(catch), above_zero(lease_s, "lease_s"), most)
 
 
 def trial_limits(

@@ -201,15 +201,23 @@ def _preempted(
     )
     for c, held in zip(claimants, staying, strict=True):
         room.quota[c.owner] -= len(held)
+    goal = whole_shares(claimants, shares)
     for level in _levels(claimants):
+        lacking = sum(goal[i] - len(staying[i]) for i in level)
         for i in level:
-            c = claimants[i]
-            for _ in range(math.floor(shares[i] + EPSILON) - len(staying[i])):
+            c, sure = claimants[i], math.floor(shares[i] + EPSILON)
+            for n in range(len(staying[i]), goal[i]):
+                # What is due by rounding up is taken from lower priorities alone, as long as all
+                # of this one hold less than is due to them together.
+                if n >= sure and lacking <= 0:
+                    break
                 if room.take(c.owner):
+                    lacking -= 1
                     continue
-                victim = _victim(claimants, room, c.owner)
+                victim = _victim(claimants, room, c, is_sure=n < sure)
                 if victim is None:
                     break
+                lacking -= claimants[victim].priority < c.priority
                 room.chosen[victim].append(room.candidates[victim].pop(0).number)
                 room.excess[victim] -= 1
                 room.free += 1
@@ -218,15 +226,19 @@ def _preempted(
     return tuple(tuple(numbers) for numbers in room.chosen)
 
 
-def _victim(claimants: Sequence[Claimant], room: _Room, owner: str) -> int | None:
+def _victim(
+    claimants: Sequence[Claimant], room: _Room, claimant: Claimant, *, is_sure: bool
+) -> int | None:
     """Return who gives a slot: the lowest priority, then who has a whole one too many.
 
     Then the least loss. It is of the owner itself where that one is at its quota.
     """
+    owner = claimant.owner
     able = [
         j
         for j, c in enumerate(claimants)
         if room.excess[j] > EPSILON
+        and (is_sure or c.priority < claimant.priority)
         and room.candidates[j]
         and (c.owner == owner or room.quota[owner] >= 1)
     ]

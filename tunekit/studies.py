@@ -17,7 +17,7 @@ from tunekit.history import History, nothing_best
 from tunekit.ledger import Ledger
 from tunekit.orchestrator import Orchestrator
 from tunekit.replay import Difference, replay
-from tunekit.runs import Ending, Progress, Settings
+from tunekit.runs import Ending, Goal, Progress, Settings
 from tunekit.samplers.base import Sampler
 from tunekit.spaces import Params, Space
 from tunekit.spaces.versions import SpaceEdit
@@ -198,29 +198,31 @@ class Study:
             ExecutorFailed: no trial can run; the cluster is away or has no place for one.
             KeyboardInterrupt: it was interrupted; the state is saved.
         """
-        if not callable(objective):
-            raise InvalidArgument(f"objective: got {objective!r}, expected a function of a trial.")
-        most = arguments.count(max_failed_trials, "max_failed_trials")
-        settings = Settings(
-            arguments.exceptions(catch), arguments.above_zero(lease_s, "lease_s"), most
-        )
+        arguments.function(objective)
         goal = arguments.goal(n_trials, total_trials, timeout)
+        settings = arguments.settings(catch, lease_s, max_failed_trials)
         limits = arguments.trial_limits(resources, trial_timeout_s, memory_mib)
-        runner = Orchestrator(
-            self._ledger,
-            arguments.make_executor(executor, workers, limits, devices),
-            goal=goal,
-            settings=settings,
-            stopper=self._judge(),
-            callbacks=[partial(c, self) for c in arguments.functions(callbacks)],
-            progress=progress,
-        )
+        place = arguments.make_executor(executor, workers, limits, devices)
+        runner = self.orchestrator(place, goal, settings, callbacks, progress=progress)
         if self.record().state in (StudyState.STOPPED, StudyState.CANCELLED):
             self.resume()
         ending = runner.run(objective)
         if ending == "interrupted":
             raise KeyboardInterrupt(f"study {self.name!r} was interrupted; its state is saved")
         return ending
+
+    def orchestrator(
+        self,
+        executor: Executor,
+        goal: Goal,
+        settings: Settings,
+        callbacks: Callback | Sequence[Callback] = (),
+        **watched: Any,
+    ) -> Orchestrator:
+        """Return what runs trials on an executor and is watched by others; see `optimize`."""
+        calls = [partial(c, self) for c in arguments.functions(callbacks)]
+        orchestrator = partial(Orchestrator, goal=goal, settings=settings, callbacks=calls)
+        return orchestrator(self._ledger, executor, stopper=self._judge(), **watched)
 
     def ask(self) -> Trial:
         """Return a new trial to evaluate by hand; give its result to `tell`.

@@ -130,13 +130,14 @@ def test_only_who_is_above_its_share_gives_way_and_never_below_it(pool, min_run_
     fair = fair_shares(claimants, capacity)
     decision = decide(claimants, capacity, min_run_s=min_run_s)
     lacking = 0
-    for c, x, numbers in zip(claimants, fair, decision.preempt, strict=True):
+    whole = whole_shares(claimants, fair)
+    for c, x, n, numbers in zip(claimants, fair, whole, decision.preempt, strict=True):
         held = {h.number: h for h in c.running if not h.is_stopping}
         assert len(set(numbers)) == len(numbers)
         assert all(held[n].run_s >= min_run_s for n in numbers)
         if numbers:
             assert len(held) - len(numbers) >= math.floor(x + 1e-9)
-        lacking += max(math.floor(x + 1e-9) - len(held), 0)
+        lacking += max(n - len(held), 0)
         # Those that stay although they might have gone would have lost more.
         rest = [h.unsaved_s for n, h in held.items() if n not in numbers and h.run_s >= min_run_s]
         assert not numbers or not rest or max(held[n].unsaved_s for n in numbers) <= min(rest)
@@ -193,6 +194,12 @@ def test_two_studies_on_one_slot_take_turns_by_what_they_had():
     assert decide([replace(a, served=3.0), b], 1).slots == (1, 0)
     running = replace(a, running=[Held(0, 1e6)])
     assert not any(decide([running, b], 1).preempt), "half a slot is no reason to stop a trial"
+
+
+def test_a_slot_of_a_lower_priority_goes_to_two_urgent_studies_that_take_turns():
+    low = Claimant("low", running=[Held(0)])
+    a, b = (Claimant(name, priority=1, waiting=9) for name in "ab")
+    assert decide([low, a, b], 1).preempt == ((0,), (), ())
 
 
 def test_an_owner_at_its_quota_gives_way_to_its_own_more_urgent_study():

@@ -1,0 +1,284 @@
+"""Several studies of several owners in one driver, over one pool of slots."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tunekit import arguments
+from tunekit.errors import (
+    ExecutorFailed,
+    InvalidArgument,
+    StorageUnreachable,
+)
+from tunekit.executors.base import Executor
+from tunekit.executors.handle import Trial
+from tunekit.executors.pool import Pool, Slice
+from tunekit.interrupts import Interrupts
+from tunekit.orchestrator import LOOK_S, POLL_S, WAIT_S, Orchestrator
+from tunekit.runs import Ending
+from tunekit.sharing import Claimant, decide
+from tunekit.studies import Callback, Study
+from tunekit.trial import StudyState
+
+log = logging.getLogger("tunekit")
+
+
+@dataclass(slots=True)
+class _Member:
+    """A study with what it may claim; `served` is in slot-seconds."""
+
+    study: Study
+    objective: Callable[[Trial], Any]
+    runner: Orchestrator
+    slice: Slice
+    owner: str
+    weight: float
+    priority: int
+    stack: ExitStack
+    served: float = 0.0
+
+
+class SharedRun:
+    """Runs several studies over the slots of one executor, each by its fair share.
+
+    The slots go to the studies in proportion to their weights (weighted max-min fairness: what
+    one cannot use, the others get), to those of a higher priority first, and to all studies of
+    an owner together no more than its quota. Where a study lacks a whole slot of its share,
+    running trials of those that have more give way: the ones that lose least since their last
+    checkpoint. They are PREEMPTED and go on from there with the next slot of their study.
+
+    Several drivers may run the same studies; each shares its own slots.
+
+    Args:
+        executor: the slots, all alike; on Ray as many as the cluster has.
+        min_run_s: a trial that has begun gives way after so many seconds at the earliest.
+
+    Attributes:
+        errors: by study, the error with which it ended; such as a callback's.
+
+    Raises:
+        InvalidArgument: an argument that cannot be right.
+    """
+
+    def __init__(self, executor: Executor, *, min_run_s: float = 30.0) -> None:
+        self.errors: dict[str, Exception] = {}
+        self._pool = Pool(executor)
+        self._min_run_s = arguments.from_zero(min_run_s, "min_run_s")
+        self._interrupts = Interrupts(log.warning)
+        self._new: deque[_Member] = deque()
+        self._members: list[_Member] = []
+        self._endings: dict[str, Ending | Literal["failed"]] = {}
+        self._quotas: dict[str, int | None] = {}
+        self._names: set[str] = set()
+        self._polled_at = self._pool.now_s
+        self._looked_at = time.monotonic()
+
+    def add(
+        self,
+        study: Study,
+        objective: Callable[[Trial], Any],
+        n_trials: int | None = None,
+        timeout: float | str | None = None,
+        *,
+        owner: str = "",
+        weight: float = 1.0,
+        priority: int = 0,
+        quota: int | None = None,
+        total_trials: int | None = None,
+        callbacks: Callback | Sequence[Callback] = (),
+        catch: Sequence[type[BaseException]] | type[BaseException] = (Exception,),
+        lease_s: float = 60.0,
+        max_failed_trials: int | None = None,
+    ) -> None:
+        """Let a study take part; also while it runs, from a callback or another thread.
+
+        Args:
+            study: each takes part once.
+            objective: as for `Study.optimize`. In worker processes every task carries it, so
+                let it read large data itself.
+            n_trials: start so many further trials.
+            timeout: start none after so many seconds.
+            total_trials: as for `Study.optimize`.
+            callbacks: as for `Study.optimize`.
+            catch: as for `Study.optimize`.
+            lease_s: as for `Study.optimize`.
+            max_failed_trials: end this study once more of its trials have failed.
+            owner: of the study.
+            weight: of its share, above 0.
+            priority: a whole number; studies of a higher one are served in full before.
+            quota: slots that all studies of the owner hold at most; `None` leaves it as it is,
+                without a bound at first.
+
+        Raises:
+            InvalidArgument: an argument that cannot be right, or a study that is in already.
+        """
+        if not isinstance(study, Study):
+            raise InvalidArgument(f"study={study!r}, expected what tk.study(...) returns.")
+        if study.name in self._names:
+            raise InvalidArgument(
+                f"study {study.name!r} takes part already; each takes part once and by its name."
+            )
+        if isinstance(priority, bool) or not isinstance(priority, int):
+            raise InvalidArgument(f"priority={priority!r}, expected a whole number; such as 1.")
+        share = self._pool.slice()
+        member = _Member(
+            study,
+            arguments.function(objective),
+            study.orchestrator(
+                share,
+                arguments.goal(n_trials, total_trials, timeout),
+                arguments.settings(catch, lease_s, max_failed_trials),
+                callbacks,
+                interrupts=self._interrupts,
+            ),
+            share,
+            owner,
+            arguments.above_zero(weight, "weight"),
+            priority,
+            ExitStack(),
+        )
+        if arguments.count(quota, "quota") is not None or owner not in self._quotas:
+            self._quotas[owner] = quota
+        self._names.add(study.name)
+        self._new.append(member)
+
+    def run(self) -> dict[str, Ending | Literal["failed"]]:
+        """Run until every study has ended; nothing is lost however that comes.
+
+        A study with an error of its own ends with it (see `errors`), the others go on. Ctrl-C
+        works as in `Study.optimize`.
+
+        Returns:
+            Why each study ended, by its name, as `Study.optimize` returns it; "failed" where it
+            did with an error.
+
+        Raises:
+            ExecutorFailed: no trial can run.
+            StorageUnreachable: a storage stayed away.
+            KeyboardInterrupt: it was interrupted; the state is saved.
+        """
+        with ExitStack() as stack:
+            stack.callback(self._pool.close)
+            stack.enter_context(self._interrupts)
+            while self._new or self._members:
+                while self._new:
+                    self._admit(stack, self._new.popleft())
+                self._round()
+        if self._interrupts.count:
+            raise KeyboardInterrupt("the studies were interrupted; their state is saved")
+        return dict(self._endings)
+
+    def _admit(self, stack: ExitStack, member: _Member) -> None:
+        # As if it had been served so far as those that are there: it catches up with nobody.
+        past = [m.served / m.weight for m in self._members if m.priority == member.priority]
+        member.served = min(past, default=0.0) * member.weight
+        if member.study.record().state in (StudyState.STOPPED, StudyState.CANCELLED):
+            member.study.resume()
+        stack.enter_context(member.stack)
+        self._members.append(member)
+        self._let(member, lambda: _open(member))
+
+    def _round(self) -> None:
+        """Share the slots, let each study take a step, and wait for what comes of it."""
+        for m in list(self._members):
+            self._let(m, m.runner.collect)
+        self._share()
+        for m in list(self._members):
+            self._let(m, m.runner.step)
+        idle = [m for m in self._members if m.runner.is_idle]
+        if self._pool.n_running:
+            self._poll()
+        elif len(idle) == len(self._members) and idle:
+            time.sleep(WAIT_S)
+        is_due = not self._pool.n_running or time.monotonic() - self._looked_at >= LOOK_S
+        if idle and is_due:
+            self._looked_at = time.monotonic()
+            for m in idle:
+                m.runner.look_around()
+
+    def _let(self, member: _Member, act: Callable[[], Ending | None]) -> None:
+        """Let a study do something; it leaves if it ends with that, or has an error."""
+        ending: Ending | Literal["failed"] | None
+        try:
+            ending = act()
+        except (ExecutorFailed, StorageUnreachable):
+            raise
+        except Exception as error:
+            self.errors[member.study.name] = error
+            log.error("study %r ends: %s: %s", member.study.name, type(error).__name__, error)
+            member.stack.__exit__(type(error), error, error.__traceback__)
+            ending = "failed"
+        if ending is not None:
+            member.stack.close()
+            self._members.remove(member)
+            self._endings[member.study.name] = ending
+
+    def _poll(self) -> None:
+        held = [(m, len(m.slice.running)) for m in self._members]
+        self._pool.poll(POLL_S)
+        now = self._pool.now_s
+        for m, n in held:
+            m.served += n * (now - self._polled_at)
+        self._polled_at = now
+
+    def _share(self) -> None:
+        capacity = self._pool.executor.slots
+        claimants = []
+        for m in self._members:
+            held = m.slice.held()
+            claimants.append(
+                Claimant(
+                    m.study.name,
+                    m.owner,
+                    m.weight,
+                    m.priority,
+                    self._quotas[m.owner],
+                    held,
+                    min(m.runner.demand(), capacity),
+                    m.served,
+                )
+            )
+        decision = decide(claimants, capacity, min_run_s=self._min_run_s)
+        for m, slots, giving in zip(self._members, decision.slots, decision.preempt, strict=True):
+            m.slice.slots = slots
+            if giving:
+                m.runner.preempt(giving, "another study was below its share")
+
+
+def _open(member: _Member) -> None:
+    member.stack.enter_context(member.runner.opened(member.objective))
+
+
+def share(
+    workers: int | None = None,
+    *,
+    executor: str | Executor | None = None,
+    resources: Mapping[str, float] | None = None,
+    trial_timeout_s: float | None = None,
+    memory_mib: float | None = None,
+    devices: Sequence[str | int] | None = None,
+    min_run_s: float = 30.0,
+) -> SharedRun:
+    """Return a run that several studies share; `add` them and `run` it.
+
+    Args:
+        workers: slots, as in `Study.optimize`.
+        executor: as in `Study.optimize`; a name, or an instance that has its own limits.
+        resources: what each slot holds, such as `{"gpu": 1}`.
+        trial_timeout_s: kill and fail a trial after so many seconds.
+        memory_mib: kill and fail a trial whose resident memory grows beyond this.
+        devices: the devices that "gpu" units stand for.
+        min_run_s: a trial that has begun gives way after so many seconds at the earliest.
+
+    Raises:
+        InvalidArgument: an argument that cannot be right.
+    """
+    limits = arguments.trial_limits(resources, trial_timeout_s, memory_mib)
+    made = arguments.make_executor(executor, workers, limits, devices)
+    return SharedRun(made, min_run_s=min_run_s)
