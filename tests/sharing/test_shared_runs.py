@@ -1,6 +1,9 @@
 """Several studies in one run: shares over time, quotas, pre-emption, and what goes on after it."""
 
+import threading
+import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -173,6 +176,48 @@ def test_studies_of_a_pool_of_processes_run_their_own_objectives(tmp_path):
     assert shared.run() == {"a": "done", "b": "done"}
     for name, offset in offsets.items():
         assert [t.metrics["value"] for t in studies[name].trials] == [offset + n for n in range(6)]
+
+
+def saving(trial):
+    """Save each step; of the study "calm", trial 1 hangs after two until it gives way."""
+    kept, marker = trial.checkpoint_dir / "steps", Path(trial.user_attrs["marker"])
+    begin = 0 if trial.resumed_from is None else trial.resumed_from + 1
+    assert (kept.read_text() if kept.exists() else "") == "0123"[:begin]
+    for step in range(begin, 4):
+        kept.write_text("0123"[: step + 1])
+        trial.report(float(step), step, checkpoint=True)
+        if trial.study_name == "calm" and trial.number == 1 and step == 1 and not begin:
+            marker.touch()
+            threading.Event().wait()
+    while trial.number == 0 and not marker.exists():
+        time.sleep(0.01)
+    trial.set_user_attr("begin", begin)
+    return trial.params["x"]
+
+
+@pytest.mark.parametrize("executor", ["process", pytest.param("ray", marks=pytest.mark.ray)])
+def test_a_trial_that_gives_way_goes_on_from_its_checkpoint_and_ends_once(tmp_path, executor):
+    options = {"storage": f"sqlite:///{tmp_path}/s.db", "checkpoints": tmp_path / "c"}
+    shared = tk.share(2, executor=executor, min_run_s=0)
+    calm, urgent = study("calm", **options), study("urgent", **options)
+    for s in (calm, urgent):
+        for _ in range(5):
+            s.enqueue_trial({}, user_attrs={"marker": str(tmp_path / "marker")})
+
+    def arrive(_, trial):
+        if trial.number == 0:
+            shared.add(urgent, saving, total_trials=5, priority=1)
+
+    shared.add(calm, saving, total_trials=5, callbacks=arrive)
+    assert shared.run() == {"calm": "done", "urgent": "done"}
+    events = calm.storage.events(calm.id)
+    preempted = Counter(e.number for e in events if e.kind == "preempted")
+    assert preempted[1] == 1, "nothing else could have ended it"
+    assert calm.trials[1].user_attrs["begin"] == 2
+    assert told(urgent) == told(calm) == dict.fromkeys(range(5), 1)
+    for s in (calm, urgent):
+        assert s.refresh().counts() == {TrialState.COMPLETE: 5}
+        assert all([r.step for r in s.reports()[n]] == [0, 1, 2, 3] for n in range(5))
 
 
 def test_what_cannot_be_right_is_refused_at_the_door():
