@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 EPSILON = 1e-9
 
@@ -141,8 +141,12 @@ def decide(claimants: Sequence[Claimant], capacity: int, *, min_run_s: float = 0
         min_run_s: no trial gives way before it has run so long.
     """
     shares = fair_shares(claimants, capacity)
-    slots = _granted(claimants, whole_shares(claimants, shares), capacity)
-    return Decision(tuple(slots), _preempted(claimants, shares, capacity, min_run_s))
+    goal = whole_shares(claimants, shares)
+    slots = _granted(claimants, goal, capacity)
+    preempt: Sequence[Sequence[int]] = [()] * len(claimants)
+    if any(n < g for n, g in zip(slots, goal, strict=True)):
+        preempt = _Preemption(claimants, shares, slots, capacity, min_run_s).choose(goal)
+    return Decision(tuple(slots), tuple(tuple(numbers) for numbers in preempt))
 
 
 def _granted(claimants: Sequence[Claimant], goal: Sequence[int], capacity: int) -> list[int]:
@@ -163,95 +167,97 @@ def _granted(claimants: Sequence[Claimant], goal: Sequence[int], capacity: int) 
     return slots
 
 
-@dataclass(slots=True)
-class _Room:
-    """What there is beside the trials that stay, while it is decided who goes."""
+class _Preemption:
+    """Finds the trials that give way, beside those that end anyway and what was granted."""
 
-    free: int
-    quota: dict[str, float]
-    excess: list[float]
-    candidates: list[list[Held]]
-    chosen: list[list[int]] = field(default_factory=list)
+    def __init__(
+        self,
+        claimants: Sequence[Claimant],
+        shares: Sequence[float],
+        slots: Sequence[int],
+        capacity: int,
+        min_run_s: float,
+    ) -> None:
+        self._claimants = claimants
+        self._shares = shares
+        # How many each will hold, and which of them it could lose.
+        self._holds = [
+            n - sum(h.is_stopping for h in c.running)
+            for c, n in zip(claimants, slots, strict=True)
+        ]
+        self._min_run_s = min_run_s
+        self._candidates: dict[int, list[Held]] = {}
+        self._free = capacity - sum(self._holds)
+        self._quota = _quotas(claimants)
+        for c, n in zip(claimants, self._holds, strict=True):
+            self._quota[c.owner] -= n
+        self._chosen: list[list[int]] = [[] for _ in claimants]
 
-    def take(self, owner: str) -> bool:
-        """Use a free slot for an owner, if there is one and the quota allows it."""
-        if self.free <= 0 or self.quota[owner] < 1:
-            return False
-        self.free -= 1
-        self.quota[owner] -= 1
-        return True
-
-
-def _preempted(
-    claimants: Sequence[Claimant], shares: Sequence[float], capacity: int, min_run_s: float
-) -> tuple[tuple[int, ...], ...]:
-    staying = [[h for h in c.running if not h.is_stopping] for c in claimants]
-    room = _Room(
-        capacity - sum(map(len, staying)),
-        _quotas(claimants),
-        [len(s) - x for s, x in zip(staying, shares, strict=True)],
-        [
-            sorted(
-                (h for h in held if h.run_s >= min_run_s),
-                key=lambda h: (h.unsaved_s, h.run_s, -h.number),
-            )
-            for held in staying
-        ],
-        [[] for _ in claimants],
-    )
-    for c, held in zip(claimants, staying, strict=True):
-        room.quota[c.owner] -= len(held)
-    goal = whole_shares(claimants, shares)
-    for level in _levels(claimants):
-        lacking = sum(goal[i] - len(staying[i]) for i in level)
-        for i in level:
-            c, sure = claimants[i], math.floor(shares[i] + EPSILON)
-            for n in range(len(staying[i]), goal[i]):
-                # What is due by rounding up is taken from lower priorities alone, as long as all
-                # of this one hold less than is due to them together.
-                if n >= sure and lacking <= 0:
-                    break
-                if room.take(c.owner):
+    def choose(self, goal: Sequence[int]) -> list[list[int]]:
+        """Return the numbers of each claimant's trials that give way."""
+        for level in _levels(self._claimants):
+            lacking = sum(goal[i] - self._holds[i] for i in level)
+            for i in level:
+                sure = math.floor(self._shares[i] + EPSILON)
+                while self._holds[i] < goal[i]:
+                    # What is due by rounding up is taken from lower priorities alone, as long
+                    # as all of this one hold less than is due to them together.
+                    is_sure = self._holds[i] < sure
+                    if not is_sure and lacking <= 0:
+                        break
+                    if not self._has_room(i):
+                        j = self._victim(i, is_sure=is_sure)
+                        if j is None:
+                            break
+                        self._give_up(j)
+                        lacking += self._claimants[j].priority == self._claimants[i].priority
+                    self._move(i, 1)
                     lacking -= 1
-                    continue
-                victim = _victim(claimants, room, c, is_sure=n < sure)
-                if victim is None:
-                    break
-                lacking -= claimants[victim].priority < c.priority
-                room.chosen[victim].append(room.candidates[victim].pop(0).number)
-                room.excess[victim] -= 1
-                room.free += 1
-                room.quota[claimants[victim].owner] += 1
-                room.take(c.owner)
-    return tuple(tuple(numbers) for numbers in room.chosen)
+        return self._chosen
 
+    def _has_room(self, i: int) -> bool:
+        return self._free > 0 and self._quota[self._claimants[i].owner] >= 1
 
-def _victim(
-    claimants: Sequence[Claimant], room: _Room, claimant: Claimant, *, is_sure: bool
-) -> int | None:
-    """Return who gives a slot: the lowest priority, then who has a whole one too many.
+    def _move(self, i: int, n: int) -> None:
+        self._holds[i] += n
+        self._free -= n
+        self._quota[self._claimants[i].owner] -= n
 
-    Then the least loss. It is of the owner itself where that one is at its quota.
-    """
-    owner = claimant.owner
-    able = [
-        j
-        for j, c in enumerate(claimants)
-        if room.excess[j] > EPSILON
-        and (is_sure or c.priority < claimant.priority)
-        and room.candidates[j]
-        and (c.owner == owner or room.quota[owner] >= 1)
-    ]
-    return min(
-        able,
-        key=lambda j: (
-            claimants[j].priority,
-            room.excess[j] < 1 - EPSILON,
-            room.candidates[j][0].unsaved_s,
-            j,
-        ),
-        default=None,
-    )
+    def _give_up(self, j: int) -> None:
+        self._chosen[j].append(self._candidates[j].pop().number)
+        self._move(j, -1)
+
+    def _victim(self, i: int, *, is_sure: bool) -> int | None:
+        """Return who gives a slot: the lowest priority, then who has a whole one too many.
+
+        Then the least loss. It is of the owner itself where that one is at its quota.
+        """
+        claimant = self._claimants[i]
+        able = [
+            j
+            for j, c in enumerate(self._claimants)
+            if self._holds[j] - self._shares[j] > EPSILON
+            and (is_sure or c.priority < claimant.priority)
+            and (c.owner == claimant.owner or self._quota[claimant.owner] >= 1)
+            and self._losable(j)
+        ]
+        return min(able, key=self._rank, default=None)
+
+    def _rank(self, j: int) -> tuple[int, bool, float, int]:
+        has_one_too_many = self._holds[j] - self._shares[j] >= 1 - EPSILON
+        loss_s = self._candidates[j][-1].unsaved_s
+        return self._claimants[j].priority, not has_one_too_many, loss_s, j
+
+    def _losable(self, j: int) -> list[Held]:
+        """Return the trials of a claimant that may give way, the one that loses least last."""
+        if j not in self._candidates:
+            able = [
+                h
+                for h in self._claimants[j].running
+                if not h.is_stopping and h.run_s >= self._min_run_s
+            ]
+            self._candidates[j] = sorted(able, key=lambda h: (-h.unsaved_s, -h.run_s, h.number))
+        return self._candidates[j]
 
 
 def _levels(claimants: Sequence[Claimant]) -> Iterator[list[int]]:
