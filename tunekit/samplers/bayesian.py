@@ -318,7 +318,7 @@ Model: TypeAlias = _Model | FrontModel | FeasibilityModel
 def _candidates(
     model: Model, fixed: Params | None, rng: np.random.Generator, region: TrustRegion | None
 ) -> Candidates:
-    if region is None or not isinstance(model, _Model):
+    if region is None or region.is_open or not isinstance(model, _Model):
         return Candidates(model.encoder, fixed, rng)
     lengths = model.gp.parameters.lengths
     return RegionCandidates(model.encoder, fixed, rng, region=region, lengths=lengths)

@@ -34,6 +34,10 @@ from tunekit.trial import TrialRecord
 LENGTH, LONGEST, SHORTEST = 0.8, 1.6, 2.0**-7
 """Side of a new box, and its limits, in shares of the ranges of the parameters."""
 
+PATIENCE = 0.5
+"""Trials without an improvement from which the search of the whole space gives way to a box, for
+each dimension."""
+
 N_SUCCESSES = 3
 """Improvements in a row from which the box doubles."""
 
@@ -67,7 +71,7 @@ class RegionState:
 
     Attributes:
         id: how often it has begun anew.
-        length: side of the box before it is shaped.
+        length: side of the box before it is shaped; `None` while the whole space is searched.
         successes, failures: trials in a row that improved, or did not.
         centre: number of the best trial, -1 where there is none yet.
         best: the loss of that trial.
@@ -77,7 +81,7 @@ class RegionState:
     """
 
     id: int = 0
-    length: float = LENGTH
+    length: float | None = None
     successes: int = 0
     failures: int = 0
     centre: int = -1
@@ -112,16 +116,21 @@ class RegionState:
     def _count(self, *, is_success: bool) -> None:
         self.successes = self.successes + 1 if is_success else 0
         self.failures = 0 if is_success else self.failures + 1
-        if self.successes == N_SUCCESSES:
+        share = PATIENCE if self.length is None else FAILURES
+        has_failed = self.failures >= max(4, math.ceil(share * self.n_dims))
+        if self.length is None:
+            if has_failed:
+                self.length, self.successes, self.failures = LENGTH, 0, 0
+        elif self.successes == N_SUCCESSES:
             self.length, self.successes = min(2.0 * self.length, LONGEST), 0
-        elif self.failures >= max(4, math.ceil(FAILURES * self.n_dims)):
+        elif has_failed:
             self.length, self.failures = self.length / 2.0, 0
-        if self.length < SHORTEST:
-            self._begin()
+            if self.length < SHORTEST:
+                self._begin()
 
     def _begin(self, *, is_first: bool = False) -> None:
         self.id += not is_first
-        self.length, self.successes, self.failures = LENGTH, 0, 0
+        self.length, self.successes, self.failures = None, 0, 0
 
 
 class Branches:
@@ -164,6 +173,11 @@ class TrustRegion:
     branches: Branches
 
     @property
+    def is_open(self) -> bool:
+        """Return whether the whole space is searched."""
+        return self.state.length is None
+
+    @property
     def numbers(self) -> NDArray[np.bool_]:
         """Return `(d,)` which columns the box bounds."""
         return np.asarray(self.branches.numbers & ~np.isnan(self.centre))
@@ -175,6 +189,8 @@ class TrustRegion:
             lengths: `(d,)` logarithms of the length scales of the columns.
         """
         low, high, at = np.zeros(len(self.centre)), np.ones(len(self.centre)), self.numbers
+        if self.state.length is None:
+            return low, high
         # L_i = lambda_i L / (prod_j lambda_j)^(1/d), section 2
         half = 0.5 * self.state.length * np.exp(lengths[at] - lengths[at].mean())
         low[at] = np.clip(self.centre[at] - half, 0.0, 1.0)
