@@ -70,7 +70,7 @@ expected improvement would run after the deepest branches as long as they are un
 
 
 MANY_NUMBERS = 20
-"""Active numeric parameters from which the model searches in a trust region."""
+"""Active numeric parameters from which a model that is stuck searches in a trust region."""
 
 
 class BayesianSampler:
@@ -91,13 +91,13 @@ class BayesianSampler:
         past: trials of earlier studies, as `tunekit.study(warm_start=...)` writes them. Their
             winners are tried early, and their models help as far as they order the trials of
             this study right.
-        trust_region: from how many active numeric parameters on the model searches only in a box
-            around the best trial, which grows and shrinks with its success; `None` for never.
-            See `tunekit.samplers.trust_region`.
+        trust_region: from how many active numeric parameters on the model searches in a box
+            around the best trial while it is stuck; `None` for never. The box grows and shrinks
+            with its success; see `tunekit.samplers.trust_region`.
 
     Raises:
-        InvalidArgument: `n_start` is no whole number of 1 or more, the priors or the past have
-            another form, or the strength of the priors is no number of 0 or more.
+        InvalidArgument: `n_start` or `trust_region` is no whole number of 1 or more, the priors or
+            the past have another form, or the strength of the priors is no number of 0 or more.
     """
 
     name = "bayesian"

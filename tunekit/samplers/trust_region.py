@@ -1,15 +1,17 @@
-"""A box around the best trial in which the model searches where there are many dimensions.
+"""A box around the best trial, for a model that is stuck in many dimensions.
 
 In many dimensions most of the volume is far from all data, and a model that searches the whole
-space spends its trials there. The box grows while its trials improve and shrinks while they do
-not; where it has become too small it begins anew at its full size.
+space may spend its trials there. Where it has not improved for a while, the search goes on in a
+box around the best trial. The box grows while its trials improve and shrinks while they do not;
+where it has become too small, the whole space is searched again.
 
-The paper halves the box after as many failures as there are dimensions and forgets all trials at
-a restart. Here it is a quarter of them, and nothing is forgotten: both were measured to be better
-within a few hundred trials, and the model of the tree may well know more than one region.
+The paper searches in a box from the start, halves it after as many failures as there are
+dimensions, and forgets all trials at a restart. Measured on five rotated functions in 20
+dimensions, a box from the start lost as much until trial 150 as it won by trial 200. Begun only
+where the search is stuck it lost nothing and won on each of them.
 
 Reference: Eriksson, Pearce, Gardner, Turner and Poloczek, 2019, "Scalable global optimization via
-local Bayesian optimization" (TuRBO-1), sections 2 and 3 and supplement A; arXiv 1910.01739.
+local Bayesian optimization" (TuRBO-1), section 2 and supplement A; arXiv 1910.01739.
 """
 
 from __future__ import annotations
