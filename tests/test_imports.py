@@ -34,6 +34,7 @@ HEAVY = {
 
 PUBLIC = {
     "Categorical",
+    "Checkpoints",
     "Float",
     "Int",
     "Proposal",
@@ -43,6 +44,7 @@ PUBLIC = {
     "Stopper",
     "Study",
     "Trial",
+    "TrialPaused",
     "TrialStopped",
     "TunekitError",
     "When",

@@ -13,7 +13,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from tunekit.api import load_study, study
-    from tunekit.errors import TrialStopped, TunekitError
+    from tunekit.checkpoints.base import Checkpoints
+    from tunekit.errors import TrialPaused, TrialStopped, TunekitError
     from tunekit.executors.handle import Trial
     from tunekit.recorded.propose import offline
     from tunekit.samplers.base import Sampler
@@ -38,6 +39,8 @@ _HOMES = {
     "load_space": "tunekit.spaces.catalogue",
     "Sampler": "tunekit.samplers.base",
     "Stopper": "tunekit.stoppers.base",
+    "Checkpoints": "tunekit.checkpoints.base",
+    "TrialPaused": "tunekit.errors",
     "TrialStopped": "tunekit.errors",
     "Proposal": "tunekit.trial",
     "TunekitError": "tunekit.errors",
@@ -45,6 +48,7 @@ _HOMES = {
 
 __all__ = [
     "Categorical",
+    "Checkpoints",
     "Float",
     "Int",
     "Proposal",
@@ -54,6 +58,7 @@ __all__ = [
     "Stopper",
     "Study",
     "Trial",
+    "TrialPaused",
     "TrialStopped",
     "TunekitError",
     "When",

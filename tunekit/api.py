@@ -11,15 +11,25 @@ from typing import Any, cast
 from uuid import uuid4
 
 from tunekit import registry
-from tunekit.arguments import count, json_mapping, texts
+from tunekit.arguments import count, json_mapping, share, texts
+from tunekit.checkpoints.base import Checkpoints
+from tunekit.checkpoints.places import open_place
 from tunekit.errors import InvalidArgument, StudyExists, UnknownStudy
+from tunekit.kept_settings import check_kept, check_same, kept_past
 from tunekit.samplers.base import Sampler
 from tunekit.spaces import Space
 from tunekit.stoppers.base import Stopper
 from tunekit.storages.base import Storage
 from tunekit.storages.urls import open_storage
 from tunekit.studies import Study
-from tunekit.trial import Direction, MetricConstraint, Objective, StudyRecord, StudySpec
+from tunekit.trial import (
+    AUDIT,
+    Direction,
+    MetricConstraint,
+    Objective,
+    StudyRecord,
+    StudySpec,
+)
 
 Objectives = str | Sequence[str] | Mapping[str, Direction]
 
@@ -35,11 +45,14 @@ def study(
     storage: str | Path | Storage | None = None,
     sampler: str | Sampler = "auto",
     sampler_options: Mapping[str, Any] | None = None,
-    stopper: str | Stopper | None = None,
+    stopper: str | Stopper | Sequence[str | Stopper] | None = None,
+    stopper_options: Mapping[str, Any] | None = None,
+    audit: float | None = None,
     seed: int | None = None,
     max_retries: int | None = None,
     attrs: Mapping[str, Any] | None = None,
     warm_start: str | Study | Sequence[str | Study] | None = None,
+    checkpoints: str | Path | Checkpoints | None = None,
 ) -> Study:
     """Open the study of that name, or create it.
 
@@ -47,7 +60,9 @@ def study(
     objectives, constraints, seed and max_retries. The attrs of a study that exists are kept and
     those given are not used; `Study.set_user_attr` changes them. Its stored sampler stays too:
     the sampler given here ("auto" if none is) proposes for this object only, where `load_study`
-    takes the study's own. A stopper is never stored.
+    takes the study's own. The same holds for the stopper and the audit: those given here (none
+    if none is) judge for this object, and `load_study` takes the ones the study was made with.
+    The place of checkpoints is never stored.
 
     Args:
         name: unique in the storage; a new unique name where none is given.
@@ -59,14 +74,23 @@ def study(
         storage: URL or path; `None` is the environment's `TUNEKIT_URL`, else in memory.
         sampler: a short name or an instance.
         sampler_options: keyword arguments of a sampler that is given by its short name.
-        stopper: a short name or an instance; none where it is not given.
+        stopper: a short name, an instance, or a list of them, of which the first that stops a
+            trial wins: `["threshold", "asha"]`. Nothing is stopped where it is not given;
+            "auto" is ASHA with eta=2 from the fourth report on. An instance is not stored.
+        stopper_options: keyword arguments of a stopper that is given by its short name; for a
+            list, by short name: `{"asha": {"eta": 3}}`.
+        audit: share of the trials that the stopper condemns and that run on all the same, so
+            that `Study.stop_audit` can say how often it is wrong; 0.05 where it is not given.
         seed: keys every random draw; a random one, kept in the study, where it is not given.
         max_retries: how often a trial whose worker vanished runs again before it is LOST;
             2 where it is not given.
         attrs: plain JSON kept with a study that is new.
         warm_start: earlier studies to learn from, by name in the same storage or as objects;
             their spaces may differ. What they have found is copied when the study is made. The
-            sampler "auto" becomes "bayesian" then, which can use it.
+            sampler "auto" becomes "bayesian" then, which can use it; the stopper "curve" takes
+            over their curves.
+        checkpoints: a folder or URI for `trial.save_checkpoint`, or `Checkpoints(root,
+            keep_best=...)`; it may be another one later, if its contents were moved there.
 
     Raises:
         InvalidArgument: an argument that cannot be right.
@@ -79,6 +103,8 @@ def study(
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
         raise InvalidArgument(f"seed={seed!r}, expected a whole number or None.")
     retries = count(max_retries, "max_retries")
+    share_audited = share(audit, "audit")
+    named_stopper, named_options = _named_stopper(stopper, stopper_options)
     spec = StudySpec(
         name=_checked_name(name),
         objectives=_objectives(objectives, direction, directions),
@@ -88,9 +114,13 @@ def study(
         sampler=sampler if isinstance(sampler, str) else type(sampler).__name__,
         sampler_options=json_mapping(sampler_options, "sampler_options"),
         max_retries=2 if retries is None else retries,
+        stopper=named_stopper,
+        stopper_options=json_mapping(named_options, "stopper_options"),
+        audit=AUDIT if share_audited is None else share_audited,
         attrs=json_mapping(attrs, "attrs"),
     )
-    rule = _stopper(stopper)
+    rule = _stopper(stopper, stopper_options)
+    kept = _checkpoints(checkpoints)
     if warm_start is None:
         decider = _sampler(sampler, spec.sampler_options)
         opened = _open(storage)
@@ -100,11 +130,13 @@ def study(
         spec = _learning(spec, sampler)
         opened = _open(storage)
         record, decider = _warm(opened, spec, earlier)
+        if spec.stopper == "curve":  # it has taken over curves
+            rule = _stopper("curve", {**record.spec.stopper_options})
     has_objectives = any(x is not None for x in (objectives, direction, directions))
-    _check_same(opened, record, spec, has_objectives=has_objectives)
-    _check_kept("seed", record.spec.seed, seed, spec.name)
-    _check_kept("max_retries", record.spec.max_retries, retries, spec.name)
-    return Study(opened, record, decider, rule)
+    check_same(opened, record, spec, has_objectives=has_objectives)
+    check_kept("seed", record.spec.seed, seed, spec.name)
+    check_kept("max_retries", record.spec.max_retries, retries, spec.name)
+    return Study(opened, record, decider, rule, kept, audit=spec.audit)
 
 
 def _found(storage: Storage, name: str) -> StudyRecord | None:
@@ -126,7 +158,9 @@ def load_study(
     *,
     storage: str | Path | Storage | None = None,
     sampler: str | Sampler | None = None,
-    stopper: str | Stopper | None = None,
+    stopper: str | Stopper | Sequence[str | Stopper] | None = None,
+    stopper_options: Mapping[str, Any] | None = None,
+    checkpoints: str | Path | Checkpoints | None = None,
 ) -> Study:
     """Open an existing study with the settings that it was made with.
 
@@ -134,7 +168,11 @@ def load_study(
         name: of the study.
         storage: URL or path; `None` is the environment's `TUNEKIT_URL`.
         sampler: another sampler than the study's own.
-        stopper: a short name or an instance.
+        stopper: another stopper than the study's own: a short name, an instance or a list, of
+            which an empty one stops nothing. A study that was made with an instance has none of
+            its own.
+        stopper_options: keyword arguments of a stopper that is given by its short name.
+        checkpoints: where its trials' checkpoints are now.
 
     Raises:
         UnknownStudy: no study of that name; the message has the closest one.
@@ -149,8 +187,10 @@ def load_study(
             "name; give sampler=... ."
         )
     decider = _sampler(sampler or spec.sampler, {} if sampler else spec.sampler_options)
-    rule = _stopper(stopper)
-    return Study(opened, record, decider, rule)
+    if stopper is None and not stopper_options and spec.stopper:
+        stopper, stopper_options = spec.stopper, spec.stopper_options
+    rule = _stopper(stopper, stopper_options)
+    return Study(opened, record, decider, rule, _checkpoints(checkpoints))
 
 
 def _open(storage: str | Path | Storage | None) -> Storage:
@@ -239,11 +279,13 @@ def _warm(
 ) -> tuple[StudyRecord, Sampler]:
     """Return the study that has taken over earlier ones, and its sampler."""
     found = _found(storage, spec.name)
-    past = _copied(storage, earlier, spec) if found is None else _kept_past(found, earlier)
+    past = _copied(storage, earlier, spec) if found is None else kept_past(found, _names(earlier))
     options = {**spec.sampler_options, "past": past}
     decider = _sampler(spec.sampler, options)
-    record = found or _created(storage, replace(spec, sampler_options=options))
-    stored = _kept_past(record, earlier)
+    rule_options = spec.stopper_options if found else _with_curves(storage, earlier, spec)
+    new = replace(spec, sampler_options=options, stopper_options=rule_options)
+    record = found or _created(storage, new)
+    stored = kept_past(record, _names(earlier))
     if stored != past:  # another process was quicker, with another copy
         decider = _sampler(spec.sampler, {**options, "past": stored})
     return record, decider
@@ -254,70 +296,66 @@ def _copied(
 ) -> list[dict[str, Any]]:
     from tunekit.warm_start import snapshot  # needs scipy, which other studies do not load
 
-    places = [(storage, s) if isinstance(s, str) else (s.storage, s.name) for s in earlier]
+    places = _places(storage, earlier)
     return [snapshot(where, name, spec.objectives).to_dict() for where, name in places]
 
 
-def _kept_past(record: StudyRecord, earlier: Sequence[str | Study]) -> list[dict[str, Any]]:
-    """Return what a study took over when it was made, if it was from these."""
-    past: list[dict[str, Any]] = list(record.spec.sampler_options.get("past", []))
-    was = [p["study"] for p in past]
-    given = [s if isinstance(s, str) else s.name for s in earlier]
-    if was != given:
-        raise StudyExists(
-            f'study "{record.spec.name}" exists with warm_start={was}, not {given}; leave '
-            "warm_start= out, or use another name."
-        )
-    return past
+def _with_curves(
+    storage: Storage, earlier: Sequence[str | Study], spec: StudySpec
+) -> Mapping[str, Any]:
+    """Return the options of the stopper, with the curves of earlier studies if it can use them."""
+    from tunekit.warm_start import reported_curves
+
+    if spec.stopper != "curve" or "past" in spec.stopper_options:
+        return spec.stopper_options
+    found = reported_curves(_places(storage, earlier), spec.objectives)
+    return {**spec.stopper_options, "past": found}
 
 
-def _stopper(stopper: str | Stopper | None) -> Stopper | None:
+def _names(earlier: Sequence[str | Study]) -> list[str]:
+    return [s if isinstance(s, str) else s.name for s in earlier]
+
+
+def _places(storage: Storage, earlier: Sequence[str | Study]) -> list[tuple[Storage, str]]:
+    return [(storage, s) if isinstance(s, str) else (s.storage, s.name) for s in earlier]
+
+
+def _named_stopper(
+    stopper: str | Stopper | Sequence[str | Stopper] | None, options: Mapping[str, Any] | None
+) -> tuple[str, Mapping[str, Any]]:
+    """Return the name and the options under which a stopper is stored; none for instances."""
     if isinstance(stopper, str):
-        made: Stopper = registry.make("stopper", stopper)
+        return stopper, options or {}
+    if isinstance(stopper, Sequence) and stopper and all(isinstance(s, str) for s in stopper):
+        return "first", {"stoppers": list(stopper), "options": dict(options or {})}
+    return "", {}
+
+
+def _stopper(
+    stopper: str | Stopper | Sequence[str | Stopper] | None, options: Mapping[str, Any] | None
+) -> Stopper | None:
+    if isinstance(stopper, str):
+        made: Stopper = registry.make("stopper", stopper, options)
         return made
+    if isinstance(stopper, Sequence) and stopper:
+        made = registry.make("stopper", "first", {"stoppers": list(stopper), "options": options})
+        return made
+    if options:
+        raise InvalidArgument(
+            "stopper_options go with a stopper's short name; give them to the object itself, or "
+            "name a stopper."
+        )
+    if isinstance(stopper, Sequence):
+        return None
     if stopper is not None and not callable(getattr(stopper, "decide", None)):
         raise InvalidArgument(f"stopper={stopper!r}, expected a short name or a Stopper.")
     return stopper
 
 
-def _check_same(
-    storage: Storage,
-    record: StudyRecord,
-    spec: StudySpec,
-    *,
-    has_objectives: bool,
-) -> None:
-    """Refuse to open a study under settings that contradict those it was made with."""
-    found = record.spec
-    if has_objectives and found.objectives != spec.objectives:
-        was = {o.metric: o.direction for o in found.objectives}
-        raise StudyExists(
-            f'study "{spec.name}" exists with the objectives {was}; use another name.'
-        )
-    if spec.constraints and found.constraints != spec.constraints:
-        was_text = [str(c) for c in found.constraints]
-        raise StudyExists(
-            f'study "{spec.name}" exists with the constraints {was_text}; use another name.'
-        )
-    if spec.space is None:
-        return
-    if found.space is None:
-        raise StudyExists(
-            f'study "{spec.name}" exists without a declared space (a program discovers it); '
-            "leave space= out, or use another name."
-        )
-    versions = storage.spaces(record.id)
-    if spec.space != versions.get(record.space_version, found.space):
-        raise StudyExists(
-            f'study "{spec.name}" exists with another space; change it with '
-            "load_study(...).edit_space(new_space), or use another name."
-        )
-
-
-def _check_kept(what: str, kept: int, given: int | None, name: str) -> None:
-    """Refuse a number, where one is given, that is not the one the study was made with."""
-    if given is not None and given != kept:
-        raise StudyExists(
-            f'study "{name}" exists with {what} {kept}, not {given}; leave {what}= out, or use '
-            "another name."
-        )
+def _checkpoints(given: str | Path | Checkpoints | None) -> Checkpoints | None:
+    """Return where checkpoints go; a place that cannot be opened is refused here."""
+    if given is None:
+        return None
+    found = given if isinstance(given, Checkpoints) else Checkpoints(given)
+    open_place(str(found.root))
+    return found

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from tunekit.errors import InvalidArgument, did_you_mean
 from tunekit.executors.base import Executor, Limits
+from tunekit.runs import Goal
 from tunekit.spaces.domains import plain
 
 Called = TypeVar("Called", bound=Callable[..., Any])
@@ -49,6 +50,28 @@ def seconds(value: float | str | None) -> float | None:
     if isinstance(number, bool) or not isinstance(number, int | float) or not number >= 0:
         raise InvalidArgument(f'timeout={value!r}, expected seconds or a text like "90s" or "2h".')
     return number * factor if math.isfinite(number) else None
+
+
+def share(value: object, name: str) -> float | None:
+    """Return a share in [0, 1], or `None`.
+
+    Raises:
+        InvalidArgument: it is none.
+    """
+    if value is None:
+        return None
+    if isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) <= 1:
+        return float(value)
+    raise InvalidArgument(f"{name}={value!r}, expected a share from 0 to 1; give such as 0.05.")
+
+
+def goal(n_trials: int | None, total_trials: int | None, timeout: float | str | None) -> Goal:
+    """Return when a run is over.
+
+    Raises:
+        InvalidArgument: a number or a time that cannot be right.
+    """
+    return Goal(count(n_trials, "n_trials"), count(total_trials, "total_trials"), seconds(timeout))
 
 
 def above_zero(value: object, name: str) -> float:
@@ -156,7 +179,7 @@ def _several(value: Any, *, is_one: bool) -> tuple[Any, ...]:
 
 def make_executor(
     executor: str | Executor | None,
-    workers: int,
+    workers: int | None,
     limits: Limits,
     devices: Sequence[str | int] | None,
 ) -> Executor:
@@ -166,24 +189,25 @@ def make_executor(
         InvalidArgument: an unknown name, limits that it cannot keep, or limits beside an
             executor that has its own.
     """
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+    wanted = 1 if workers is None else workers
+    if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
         raise InvalidArgument(f"workers={workers!r}, expected a whole number from 1.")
     if devices is not None and not isinstance(devices, Iterable):
         raise InvalidArgument(f"devices={devices!r}, expected a list of devices; such as [0, 1].")
     if executor is not None and not isinstance(executor, str):
-        return _given_executor(executor, workers, limits, devices)
-    needs_process = workers > 1 or limits != Limits() or devices is not None
+        return _given_executor(executor, wanted, limits, devices)
+    needs_process = wanted > 1 or limits != Limits() or devices is not None
     kind = executor or ("process" if needs_process else "inline")
     if kind == "process":
         from tunekit.executors.process import ProcessExecutor
 
-        return ProcessExecutor(workers, limits=limits, devices=devices)
+        return ProcessExecutor(wanted, limits=limits, devices=devices)
     if kind == "inline":
         from tunekit.executors.inline import InlineExecutor
 
-        if workers > 1:
+        if wanted > 1:
             raise InvalidArgument(
-                f"the inline executor runs one trial at a time, not {workers}; "
+                f"the inline executor runs one trial at a time, not {wanted}; "
                 'use executor="process".'
             )
         if devices is not None:
@@ -192,9 +216,18 @@ def make_executor(
                 'own process and deals no devices; use executor="process".'
             )
         return InlineExecutor(limits)
+    if kind == "ray":
+        from tunekit.executors.ray import RayExecutor
+
+        if devices is not None:
+            raise InvalidArgument(
+                f"devices={devices!r} was given to the Ray executor, whose cluster deals its own; "
+                'say how many a trial needs, resources={"gpu": 1}.'
+            )
+        return RayExecutor(workers, limits=limits)
     raise InvalidArgument(
-        f'unknown executor "{kind}"{did_you_mean(kind, ["inline", "process"])}; there are inline '
-        "and process, and any object of the Executor contract."
+        f'unknown executor "{kind}"{did_you_mean(kind, ["inline", "process", "ray"])}; there are '
+        "inline, process and ray, and any object of the Executor contract."
     )
 
 
@@ -207,8 +240,8 @@ def _given_executor(
         callable(getattr(executor, name, None)) for name in methods
     ):
         raise InvalidArgument(
-            f'executor={executor!r}, expected "inline", "process" or an instance of the Executor '
-            f"contract, which has {', '.join(methods)}."
+            f'executor={executor!r}, expected "inline", "process", "ray" or an instance of the '
+            f"Executor contract, which has {', '.join(methods)}."
         )
     given = {
         "workers": workers > 1,

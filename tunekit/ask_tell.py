@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
 from numbers import Integral
+from typing import Any
 
 from tunekit.errors import (
     InvalidArgument,
@@ -20,7 +21,7 @@ from tunekit.executors.base import Task
 from tunekit.executors.handle import Trial
 from tunekit.ledger import Ledger
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision, Stopper
-from tunekit.storages.base import Reports, Tell
+from tunekit.storages.base import Pause, Reports, Tell
 from tunekit.trial import (
     Objective,
     Outcome,
@@ -69,16 +70,22 @@ def tell(
             f"study {ledger.record.spec.name!r} has no trial {number!r}; see study.trials."
         )
     epoch = trial.epoch if isinstance(trial, Trial) else known.epoch
+    if isinstance(trial, Trial):
+        trial.close()
     outcome = outcome_of(result, state, reason, ledger.record.spec.objectives)
     if isinstance(trial, Trial):
-        outcome = replace(outcome, user_attrs=dict(trial.user_attrs))
+        outcome = replace(
+            outcome, user_attrs=dict(trial.user_attrs), evidence=_evidence(trial, outcome)
+        )
         if ledger.is_open:
             outcome = replace(outcome, params=trial.params, domains=trial.domains)
     outcome = ledger.known_domains_dropped(outcome)
     # The key is made of the result, so that only the same result may be told twice.
     content = [number, epoch, outcome.state, sorted(outcome.metrics.items())]
     key = blake2b(json.dumps(content).encode(), digest_size=16).hexdigest()
-    status = ledger.exchange([Tell(number, epoch, outcome, key)], lease_s=ASK_LEASE_S).statuses[0]
+    is_pause = outcome.state is TrialState.PAUSED
+    end = Pause(number, epoch, outcome) if is_pause else Tell(number, epoch, outcome, key)
+    status = ledger.exchange([end], lease_s=ASK_LEASE_S).statuses[0]
     ledger.refresh()
     told = ledger.history.get(number)
     assert told is not None
@@ -93,6 +100,14 @@ def tell(
             "Ask for a new trial."
         )
     return told
+
+
+def _evidence(trial: Trial, outcome: Outcome) -> dict[str, Any]:
+    """Return what the stopper said of the trial, by which it ended or in spite of which it ran."""
+    if trial.verdict:
+        return {"audit": trial.verdict}
+    is_stopped = outcome.state is TrialState.STOPPED and trial.should_prune()
+    return dict(trial.last_decision.evidence) if is_stopped else {}
 
 
 def _number(trial: object) -> int:
@@ -115,9 +130,9 @@ def outcome_of(
 
     Raises:
         InvalidResult: no result where one is needed, or one that is no metric.
-        InvalidArgument: a state in which no trial ends.
+        InvalidArgument: a state in which no trial ends or pauses.
     """
-    ends = {s.value: s for s in TrialState if s.is_finished}
+    ends = {s.value: s for s in TrialState if s.is_finished or s is TrialState.PAUSED}
     if state is not None and str(state) not in ends:
         raise InvalidArgument(
             f"state={state!r}{did_you_mean(str(state), ends)}, expected one of {list(ends)}."
@@ -136,10 +151,17 @@ def outcome_of(
 
 
 def _store_report(ledger: Ledger, stopper: Stopper | None, task: Task, report: Report) -> Decision:
-    write = Reports(task.number, task.epoch, (report,))
-    if ledger.exchange([write], lease_s=ASK_LEASE_S).statuses[0] != "ok":
+    keeper = ledger.keeper
+    keeper.note(task.number, task.epoch, report)
+    notes = keeper.news({task.number: task.epoch}, task.number)
+    write = Reports(task.number, task.epoch, (report,) if report.metrics else ())
+    statuses = ledger.exchange([write, *notes], lease_s=ASK_LEASE_S).statuses
+    if statuses[0] != "ok":
         return Decision("stop", "the trial belongs to another worker now, or has ended")
-    if stopper is None:
+    for note, status in zip(notes, statuses[1:], strict=True):
+        if status == "ok":
+            keeper.stored(note)
+    if stopper is None or not report.metrics:
         return CONTINUE
     ledger.refresh()
     objectives = ledger.record.spec.objectives

@@ -90,6 +90,31 @@ class ObjectiveFailed(TunekitError, RuntimeError):
     code = "TK206"
 
 
+class CheckpointError(TunekitError, OSError):
+    """A checkpoint cannot be written or read: full disk, no such place, no permission."""
+
+    code = "TK207"
+
+
+class UnknownCheckpoint(TunekitError, KeyError):
+    """No such checkpoint: the trial never saved it, it was not kept, or somebody removed it."""
+
+    code = "TK208"
+    exit_status = 3
+
+
+class TooManyFailures(TunekitError, RuntimeError):
+    """More trials have failed than the run may lose (`max_failed_trials`)."""
+
+    code = "TK209"
+
+
+class ExecutorFailed(TunekitError, RuntimeError):
+    """No trial can run: the cluster is away, or has no place for one."""
+
+    code = "TK210"
+
+
 class UnknownStudy(TunekitError, KeyError):
     """No study with that name in the storage."""
 
@@ -148,6 +173,10 @@ class MissingExtra(TunekitError, ImportError):
 
 class TrialStopped(Exception):
     """Raised by `Trial.report` when the stopper ends the trial; let it pass, or clean up first."""
+
+
+class TrialPaused(TrialStopped):
+    """Raised by `Trial.report` when the trial pauses: it may go on later, from its checkpoint."""
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:

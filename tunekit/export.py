@@ -25,7 +25,7 @@ VERSION = 1
 # `reports` and `step` are keys of the JSON form, which is made of the same rows.
 _FIXED = frozenset(
     "number state sampler reason end_reason duration_s created started finished".split()
-) | {"reports", "step"}
+) | {"reports", "step", "branch_trial", "branch_step"}
 _GROUPS = ("params.", "attrs.", "metrics.")
 
 
@@ -51,6 +51,8 @@ def rows(trials: Sequence[TrialRecord]) -> list[dict[str, Any]]:
             "created": t.created,
             "started": t.started,
             "finished": t.finished,
+            "branch_trial": None if t.branch is None else t.branch.number,
+            "branch_step": None if t.branch is None else t.branch.step,
         }
         for t in trials
     ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tunekit.spaces import Scalar
 from tunekit.trial import MetricConstraint, Objective, TrialRecord, TrialState
 
 if TYPE_CHECKING:
@@ -17,13 +18,22 @@ if TYPE_CHECKING:
 class History:
     """All trials of a study, kept up to date by `update`; cost of an update is what changed.
 
+    Args:
+        objectives: what is optimised.
+        constraints: on metrics.
+        target: the fidelity's path and the value that a trial has to have to be the best; see
+            `tunekit.spaces.Space.target`.
+
     Attributes:
         cursor: the event number up to which it is complete.
         revision: grows with every change; the key for whatever a sampler caches.
     """
 
     def __init__(
-        self, objectives: Sequence[Objective], constraints: Sequence[MetricConstraint] = ()
+        self,
+        objectives: Sequence[Objective],
+        constraints: Sequence[MetricConstraint] = (),
+        target: Mapping[str, Scalar] | None = None,
     ) -> None:
         self.objectives = tuple(objectives)
         self.constraints = tuple(constraints)
@@ -31,7 +41,10 @@ class History:
         self.revision = 0
         self._trials: dict[int, TrialRecord] = {}
         self._open: dict[int, TrialRecord] = {}
+        self._paused: dict[int, TrialRecord] = {}
+        self._promoted: set[int] = set()
         self._best: TrialRecord | None = None
+        self._target = dict(target or {})
 
     def __len__(self) -> int:
         return len(self._trials)
@@ -52,6 +65,7 @@ class History:
                 continue
             self._trials[t.number] = t
             self.revision += 1
+            self._file_pause(t)
             if not t.state.is_finished:
                 self._open[t.number] = t
                 continue
@@ -61,6 +75,28 @@ class History:
                 self._keep_best(t)
         self.cursor = max(self.cursor, cursor)
         return finished
+
+    def _file_pause(self, t: TrialRecord) -> None:
+        self._paused.pop(t.number, None)
+        self._promoted.discard(t.number)
+        if t.state is TrialState.PAUSED:
+            self._paused[t.number] = t
+        elif t.state is TrialState.WAITING and t.is_promoted:
+            self._promoted.add(t.number)
+
+    @property
+    def n_promoted(self) -> int:
+        """Return how many promoted trials wait for a worker."""
+        return len(self._promoted)
+
+    def paused(self) -> list[TrialRecord]:
+        """Return the paused trials by number."""
+        return [self._paused[k] for k in sorted(self._paused)]
+
+    @property
+    def n_paused(self) -> int:
+        """Return how many trials are paused."""
+        return len(self._paused)
 
     @property
     def n_finished(self) -> int:
@@ -91,6 +127,25 @@ class History:
             out[t.state] = out.get(t.state, 0) + 1
         return out
 
+    @property
+    def target(self) -> Mapping[str, Scalar]:
+        """Return the fidelity by its path that a trial has to have to be the best, if any."""
+        return self._target
+
+    def aim(self, target: Mapping[str, Scalar]) -> None:
+        """Let only trials at this fidelity be the best; all where it is empty."""
+        if target == self._target:
+            return
+        self._target, self._best = dict(target), None
+        self.revision += 1
+        for t in self.complete():
+            self._keep_best(t)
+
+    def is_at_target(self, trial: TrialRecord) -> bool:
+        """Return whether a trial was run at the fidelity that counts."""
+        params: Mapping[str, Scalar] = trial.params or {}
+        return all(path in params and params[path] == v for path, v in self._target.items())
+
     def violation(self, trial: TrialRecord) -> float:
         """Return the summed violation of the metric constraints; 0 means feasible."""
         return sum((c.violation(trial.metrics) for c in self.constraints), 0.0)
@@ -109,7 +164,7 @@ class History:
 
     def pareto(self) -> list[TrialRecord]:
         """Return the feasible complete trials that no other dominates, by number."""
-        trials = [t for t in self.complete() if self.violation(t) == 0.0]
+        trials = [t for t in self.complete() if self._may_be_best(t)]
         losses = self.losses(trials)
         keep = []
         for i, row in enumerate(losses):
@@ -118,8 +173,12 @@ class History:
                 keep.append(trials[i])
         return keep
 
+    def _may_be_best(self, t: TrialRecord) -> bool:
+        is_complete = t.state is TrialState.COMPLETE
+        return is_complete and self.is_at_target(t) and self.violation(t) == 0.0
+
     def _keep_best(self, t: TrialRecord) -> None:
-        if t.state is not TrialState.COMPLETE or self.violation(t) > 0.0:
+        if not self._may_be_best(t):
             return
         objective = self.objectives[0]
         new = objective.loss(t.metrics[objective.metric])
@@ -129,3 +188,18 @@ class History:
         # Ties go to the lower number, so that the answer does not depend on the order of arrival.
         if new < old or (new == old and self._best is not None and t.number < self._best.number):
             self._best = t
+
+
+def nothing_best(name: str, history: History) -> str:
+    """Return the sentence that says why a study has no best trial."""
+    counts = {str(s): n for s, n in history.counts().items()}
+    if not counts:
+        return f"study {name!r} has no trials yet; run study.optimize(...)."
+    complete = history.complete()
+    if complete and not any(map(history.is_at_target, complete)):
+        what = " ".join(f"{path}={v!r}" for path, v in history.target.items())
+        return f"study {name!r} has no complete trial at {what}, which alone can be best."
+    if complete:
+        limits = ", ".join(str(c) for c in history.constraints)
+        return f"study {name!r} has no trial that keeps {limits}; trials: {counts}."
+    return f"study {name!r} has no complete trial; trials: {counts}."

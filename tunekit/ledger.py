@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
+from tunekit.checkpoints.base import Checkpoints, checkpoint_name
 from tunekit.errors import InvalidSpace, SpaceExhausted, TunekitError
 from tunekit.executors.base import Task
 from tunekit.history import History
+from tunekit.keeper import Keeper
 from tunekit.liveness import is_known_dead, worker_name
 from tunekit.replicates import block_of
 from tunekit.samplers.base import Sampler, StudyView
@@ -30,7 +32,16 @@ from tunekit.storages.base import (
     Storage,
     Tell,
 )
-from tunekit.trial import Outcome, Proposal, Report, StudyRecord, TrialRecord, TrialState
+from tunekit.trial import (
+    Branch,
+    Checkpoint,
+    Outcome,
+    Proposal,
+    Report,
+    StudyRecord,
+    TrialRecord,
+    TrialState,
+)
 
 log = logging.getLogger("tunekit")
 
@@ -44,17 +55,28 @@ class Assignment:
     params: Params
     block: int
     user_attrs: Mapping[str, Any]
+    branch: Branch | None = None
+    checkpoints: tuple[Checkpoint, ...] = ()
+    is_promoted: bool = False
 
 
 class Ledger:
     """The view and the pen of one worker in one study.
 
     Attributes:
+        keeper: follows the checkpoints of the trials that this process runs.
         history: all trials up to the last `refresh`.
         worker: the name under which leases are held.
     """
 
-    def __init__(self, storage: Storage, record: StudyRecord, sampler: Sampler) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        record: StudyRecord,
+        sampler: Sampler,
+        checkpoints: Checkpoints | None = None,
+    ) -> None:
+        self.keeper = Keeper(record, checkpoints)
         self.storage = storage
         self.record = record
         self.sampler = sampler
@@ -64,6 +86,8 @@ class Ledger:
         self._space = record.spec.space
         self._discovery = Discovery() if self._space is None else None
         self._fitting = self.history
+        if self._space is not None:
+            self.history.aim(self._space.target)
         if self._discovery is None and record.space_version != 1:
             self._use_space(record.space_version)
 
@@ -138,22 +162,32 @@ class Ledger:
         except BaseException as error:
             self._give_back(leases, error, lease_s=lease_s)
             raise
-        points = {
-            s.number: (s.proposal.params, block_of(s.proposal.evidence))
+        proposals = {
+            s.number: s.proposal
             for s, status in zip(starts, statuses, strict=True)
             if status == "ok"
         }
-        assigned = []
-        for lease in leases:
-            known = self.history.get(lease.number)
-            if lease.params is not None and not lease.partial:  # another worker began it
-                block = block_of(known.evidence) if known is not None else 0
-                points[lease.number] = lease.params, block
-            if lease.number in points:
-                attrs = known.user_attrs if known is not None else {}
-                point = points[lease.number]
-                assigned.append(Assignment(lease.number, lease.epoch, *point, attrs))
-        return assigned
+        out = [self._assigned(lease, proposals.get(lease.number)) for lease in leases]
+        return [assignment for assignment in out if assignment is not None]
+
+    def _assigned(self, lease: Lease, proposal: Proposal | None) -> Assignment | None:
+        known = self.history.get(lease.number)
+        if proposal is not None:
+            params, evidence, branch = proposal.params, proposal.evidence, proposal.branch
+        elif lease.params is not None and not lease.partial:  # another worker began it
+            evidence = known.evidence if known is not None else {}
+            params, branch = lease.params, lease.branch
+        else:
+            return None
+        made = Assignment(lease.number, lease.epoch, params, block_of(evidence), {}, branch)
+        if known is None:
+            return made
+        return replace(
+            made,
+            user_attrs=known.user_attrs,
+            checkpoints=known.checkpoints,
+            is_promoted=known.is_promoted,
+        )
 
     def _propose(self, leases: Sequence[Lease]) -> list[Start]:
         if not leases:
@@ -173,6 +207,10 @@ class Ledger:
             ]
         else:
             proposals = self.sampler.suggest(self.view(fixed), numbers)
+        proposals = [
+            replace(p, branch=lease.branch) if lease.branch is not None else p
+            for lease, p in zip(leases, proposals, strict=True)
+        ]
         batch = tuple(numbers) if len(numbers) > 1 else ()
         return [
             Start(
@@ -197,7 +235,9 @@ class Ledger:
         """Take over another version of the space; samplers see the trials that lie in it."""
         self._space = self.storage.spaces(self.record.id)[version]
         self.space_version = version
-        self._fitting = History(self.history.objectives, self.history.constraints)
+        target = self._space.target
+        self.history.aim(target)
+        self._fitting = History(self.history.objectives, self.history.constraints, target)
         self._fitting.update(self._adapted(self.history), self.history.cursor)
 
     def _adapted(self, trials: Iterable[TrialRecord]) -> Iterator[TrialRecord]:
@@ -226,6 +266,11 @@ class Ledger:
     def task(self, assignment: Assignment) -> Task:
         """Return what an executor needs to run a trial of ours."""
         spec = self.record.spec
+        number, branch, had = assignment.number, assignment.branch, assignment.checkpoints
+        if branch is not None and not had:
+            self.keeper.graft(number, branch, self.history.get(branch.number))
+        origin = self.keeper.origin(number, had, branch)
+        self.keeper.begin(number, had, origin)
         return Task(
             study=spec.name,
             number=assignment.number,
@@ -236,6 +281,9 @@ class Ledger:
             is_open=self.is_open,
             block=assignment.block,
             user_attrs=assignment.user_attrs,
+            place=self.keeper.uri,
+            origin=origin,
+            kept=tuple([checkpoint_name(number, c.step, c.epoch) for c in had]),
         )
 
     def known_domains_dropped(self, outcome: Outcome) -> Outcome:

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from tunekit.errors import ObjectiveFailed, SpaceExhausted, StorageUnreachable, TunekitError
-from tunekit.executors.base import Ended, Executor
+from tunekit.errors import SpaceExhausted, StorageUnreachable, TunekitError
+from tunekit.executors.base import Ended, Executor, Task
+from tunekit.foreign_curves import ForeignCurves
 from tunekit.heart import Heart
 from tunekit.interrupts import Interrupts
+from tunekit.leases import Leases
 from tunekit.ledger import Assignment, Ledger
-from tunekit.runs import Callback, Ending, Goal, Progress, Settings
+from tunekit.promotion import Promotions
+from tunekit.quota import Quota
+from tunekit.runs import Callback, Ending, Failures, Goal, Progress, Settings
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision, Stopper
-from tunekit.storages.base import Lease, Operation, Release, Renew, Reports, Tell
+from tunekit.storages.base import Lease, Operation, Pause, Release, Reports, Saved, Tell
 from tunekit.trial import Outcome, Report, StudyState, TrialState
 
 log = logging.getLogger("tunekit")
@@ -56,21 +59,21 @@ class Orchestrator:
         self.stopper = stopper
         self.callbacks = callbacks
         self.progress = progress
-        self._running: dict[int, Assignment] = {}
+        self._leases = Leases(ledger, settings.lease_s)
+        self._running = self._leases.held
         self._forced: dict[int, Outcome] = {}
         self._outbox: list[Operation] = []
         self._buffered: dict[int, list[Report]] = {}
         self._epochs: dict[int, int] = {}
         self._claimed: tuple[Lease, ...] = ()
-        self._strays: deque[tuple[int, int]] = deque()
         self._curves: dict[int, list[Report]] = {}
+        self._promotions = Promotions(ledger, stopper, self._curves)
+        self._foreign = ForeignCurves(ledger)
         self._last_flush = self._last_look = time.monotonic()
-        self._last_renewal = time.time()  # the wall clock: it goes on while a laptop sleeps
         self._is_told_paused = False
-        self._started = 0
+        self._quota = Quota(goal, ledger.history)
         self._wish = StudyState.ACTIVE
-        self._failure: BaseException | None = None
-        self._exhausted = False
+        self._failures = Failures(settings)
         self._interrupts = Interrupts(partial(self._say, level=logging.WARNING))
 
     def run(self, objective: Callable[..., Any]) -> Ending:
@@ -78,18 +81,20 @@ class Orchestrator:
 
         Raises:
             ObjectiveFailed: the objective raised what `settings.catch` does not cover.
+            TooManyFailures: more trials failed than `settings.max_failed_trials`.
+            ExecutorFailed: nothing is left to run trials on.
             StorageUnreachable: the storage stayed away; unfinished trials run again later.
         """
         ledger = self.ledger
         ledger.refresh()
         ledger.expire_dead()
         if self.stopper is not None:
-            self._curves = ledger.curves()
+            self._curves |= ledger.curves()
         if self.progress is not None:
-            self.progress.start(ledger.record.spec.name, ledger.history, self._goal_count())
+            self.progress.start(ledger.record.spec.name, ledger.history, self._quota.total())
         try:
             self.executor.open(objective, self._on_report)
-            with self._interrupts, Heart(self._renew, self.settings.lease_s / 3):
+            with self._interrupts, Heart(self._leases.renew, self.settings.lease_s / 3):
                 return self._loop(time.monotonic())
         except BaseException as error:
             self._abandon(error)
@@ -106,7 +111,8 @@ class Orchestrator:
         while True:
             late = timeout_s is not None and time.monotonic() - begin >= timeout_s
             claimed = self._turn(may_claim=not late)
-            self._stop_strays()
+            for number in self._leases.strays():
+                self._lost(number)
             if self._interrupts.count >= 2 or self._wish is StudyState.CANCELLED:
                 self._end_running()
             if self.progress is not None:
@@ -115,15 +121,18 @@ class Orchestrator:
             if self._running or self._outbox:
                 continue
             if (ending := self._ending(late)) is not None:
-                if self._failure is not None:
-                    raise self._failure
+                if self._failures.error is not None:
+                    raise self._failures.error
                 return ending
             if not claimed:
                 self._wait_for_others()
 
     def _turn(self, *, may_claim: bool) -> bool:
         """Write what there is to write and claim for the free slots; return if any was given."""
-        want = self._want() if may_claim else 0
+        free = self._free() if may_claim else 0
+        if free:
+            self._promote(free)
+        want = self._quota.want(free)
         if self._is_flush_due():
             self._gather_reports()
         if not want and not self._outbox:
@@ -140,7 +149,7 @@ class Orchestrator:
         try:
             assigned = self.ledger.assign(leases, lease_s=self.settings.lease_s)
         except SpaceExhausted as error:
-            self._exhausted = True
+            self._quota.is_exhausted = True
             self._say(error.message)
             return False
         for assignment in assigned:
@@ -149,14 +158,12 @@ class Orchestrator:
         return True
 
     def _exchange(self, want: int = 0) -> tuple[Lease, ...]:
-        if want and time.time() - self._last_renewal > self.settings.lease_s / 2:
-            # The heart has slept (so did the machine): without this we would claim from ourselves.
-            self._outbox = [*self._renewals(), *self._outbox]
-            self._last_renewal = time.time()
+        if want:
+            self._outbox = [*self._leases.overdue(), *self._outbox]
         answer = self.ledger.exchange(
             self._outbox,
             claim=want,
-            max_trials=self.goal.total_trials,
+            max_trials=self._quota.max_trials(),
             lease_s=self.settings.lease_s,
         )
         outbox, self._outbox = self._outbox, []
@@ -166,32 +173,45 @@ class Orchestrator:
         self._digest(outbox, answer.statuses)
         return answer.leases
 
-    def _want(self) -> int:
-        stopping = self._interrupts.count or self._failure is not None or self._exhausted
+    def _free(self) -> int:
+        """Return how many trials may start now."""
+        stopping = self._interrupts.count or self._failures.error is not None
         if stopping or self._wish is not StudyState.ACTIVE:
             return 0
-        free = self.executor.slots - len(self._running)
-        if self.goal.n_trials is not None:
-            free = min(free, self.goal.n_trials - self._started)
-        return max(free, 0)
+        return max(self.executor.slots - len(self._running), 0)
+
+    def _promote(self, free: int) -> None:
+        """Ask the stopper which paused trials go on; it has to know what has ended by now."""
+        if self._promotions.can_promote and self._outbox:
+            self._exchange()
+        for number in self._promotions.promote(free):
+            self._say(f"trial {number} goes on")
 
     def _start(self, assignment: Assignment) -> None:
         self._running[assignment.number] = assignment
-        self._curves.pop(assignment.number, None)  # of an earlier try, which starts over
         self._epochs[assignment.number] = assignment.epoch
-        self._started += 1
+        self._quota.started += not assignment.is_promoted
         task = self.ledger.task(assignment)
+        self._begin_curve(task)
         self._interrupts.breakable = self.executor.runs_in_caller
         try:
             self.executor.start(task)
         except KeyboardInterrupt:
             del self._running[task.number]
-            self._buffered.pop(task.number, None)
+            self._gather_reports(task.number)
             self._epochs.pop(task.number, None)
             self._outbox.append(Release(task.number, task.epoch, INTERRUPTED))
             self._interrupts.count = max(2, self._interrupts.count)
         finally:
             self._interrupts.breakable = False
+
+    def _begin_curve(self, task: Task) -> None:
+        """Keep the reports of earlier tries up to the checkpoint that the trial goes on from."""
+        reports = self._curves.pop(task.number, [])
+        if self.stopper is None or task.origin is None or task.epoch == 1:
+            return
+        reports = reports or self.ledger.curves([task.number]).get(task.number, [])
+        self._curves[task.number] = [r for r in reports if r.step <= task.origin.step]
 
     def _collect(self) -> None:
         """Take ended trials from the executor and put their tells into the outbox."""
@@ -199,29 +219,43 @@ class Orchestrator:
             held = self._running.get(ended.number)
             if held is not None and held.epoch == ended.epoch:
                 del self._running[ended.number]
-                self._end(ended)
+                self._end(ended, held)
 
-    def _end(self, ended: Ended) -> None:
+    def _end(self, ended: Ended, held: Assignment) -> None:
         number, epoch = ended.number, ended.epoch
         self._gather_reports(number)
         self._epochs.pop(number, None)
         forced = self._forced.pop(number, None)
-        if forced is not None and forced.state is TrialState.WAITING:
-            self._outbox.append(Release(number, epoch, forced.reason))
+        if forced is None and (reason := self._second_chance(ended)):
+            self._quota.started -= not held.is_promoted
+            self._outbox.append(Release(number, epoch, reason))
+            self._say(f"trial {number} runs again: {reason}", logging.WARNING)
             return
-        outcome = self.ledger.known_domains_dropped(forced or ended.outcome)
-        raised = ended.exception
-        if outcome.state is TrialState.FAILED and raised is not None:
-            if not isinstance(raised, self.settings.catch) and self._failure is None:
-                self._failure = ObjectiveFailed(f"trial {number}: {outcome.reason}")
-                self._failure.__cause__ = raised
+        outcome = forced or ended.outcome
+        if outcome.state is TrialState.WAITING:
+            self._outbox.append(Release(number, epoch, outcome.reason))
+            return
+        if forced is None or forced.state is not TrialState.LOST:  # else it is another's by now
+            self.ledger.keeper.tidy(number, epoch)
+        outcome = self.ledger.known_domains_dropped(outcome)
+        if outcome.state is TrialState.FAILED:
+            self._failures.note(number, outcome, ended.exception)
+        if outcome.state is TrialState.PAUSED:
+            self._outbox.append(Pause(number, epoch, outcome))
+            self._say(f"trial {number} paused: {outcome.reason}")
+            return
         self._outbox.append(Tell(number, epoch, outcome, uuid4().hex))
         if outcome.state in (TrialState.FAILED, TrialState.DIVERGED, TrialState.STOPPED):
-            is_loud = outcome.state is TrialState.FAILED
-            self._say(
-                f"trial {number} {outcome.state}: {outcome.reason}",
-                logging.WARNING if is_loud else logging.INFO,
-            )
+            level = logging.WARNING if outcome.state is TrialState.FAILED else logging.INFO
+            self._say(f"trial {number} {outcome.state}: {outcome.reason}", level)
+
+    def _second_chance(self, ended: Ended) -> str:
+        """Return why a trial runs again in this very run; an empty text if it does not."""
+        if ended.outcome.state is TrialState.WAITING:  # it lost its worker
+            return ended.outcome.reason
+        if ended.has_died and self.ledger.keeper.may_go_on(ended.number, ended.epoch):
+            return f"{ended.outcome.reason}; it goes on from its checkpoint"
+        return ""
 
     def _digest(self, outbox: Sequence[Operation], statuses: Sequence[str]) -> None:
         """Look at the answers to our writes and take over what changed in the study."""
@@ -231,12 +265,13 @@ class Orchestrator:
                 self._lost(operation.number)
             elif isinstance(operation, Tell):
                 told.append(operation.number)
+            elif isinstance(operation, Saved):
+                self.ledger.keeper.stored(operation)
         history = self.ledger.history
         before = history.best
         finished = self.ledger.refresh()
         if self.stopper is not None:
-            foreign = [t.number for t in finished if t.number not in self._curves]
-            self._curves |= self.ledger.curves(foreign)
+            self._curves |= self._foreign.news(finished, {*told, *self._running})
         best = history.best
         if best is not None and best is not before:
             objective = self.ledger.record.spec.objectives[0]
@@ -250,22 +285,17 @@ class Orchestrator:
 
     def _ending(self, late: bool) -> Ending | None:
         """Return how the run ends if nothing runs and nothing more is to come."""
-        goal, history = self.goal, self.ledger.history
         if self._interrupts.count:
             return "interrupted"
-        if self._exhausted:
+        if self._quota.is_exhausted and not self.ledger.history.n_promoted:
             return "exhausted"
         if self._wish in (StudyState.STOPPED, StudyState.CANCELLED):
             return "stopped" if self._wish is StudyState.STOPPED else "cancelled"
         if late:
             return "timeout"
-        if self._failure is not None:
+        if self._failures.error is not None:
             return "done"
-        if goal.n_trials is not None and self._started >= goal.n_trials:
-            return "done"
-        if goal.total_trials is not None and len(history) >= goal.total_trials:
-            return "done" if history.n_finished == len(history) else None
-        return None
+        return "done" if self._quota.is_reached() else None
 
     def _wait_for_others(self) -> None:
         """Nothing to do now: the study is paused, or other workers hold the last trials."""
@@ -289,15 +319,19 @@ class Orchestrator:
     # Reports, stops and leases
 
     def _on_report(self, number: int, report: Report) -> Decision:
-        self._buffered.setdefault(number, []).append(report)
-        if len(self._buffered[number]) >= REPORT_BATCH or self._is_flush_due():
+        self.ledger.keeper.note(number, self._epochs[number], report)
+        if report.metrics:
+            self._buffered.setdefault(number, []).append(report)
+        is_full = len(self._buffered.get(number, ())) >= REPORT_BATCH
+        # A checkpoint is noted at once: it is what is left if everything dies now.
+        if is_full or report.checkpoint or self._is_flush_due():
             self._gather_reports()
             self._exchange()
         if number not in self._forced and self._wish is StudyState.CANCELLED:
             self._forced[number] = CANCELLED
         if number in self._forced:
             return Decision("stop", self._forced[number].reason)
-        if self.stopper is None:
+        if self.stopper is None or not report.metrics:
             return CONTINUE
         self._curves.setdefault(number, []).append(report)
         spec = self.ledger.record.spec
@@ -306,14 +340,16 @@ class Orchestrator:
         )
 
     def _is_flush_due(self) -> bool:
-        return bool(self._buffered) and time.monotonic() - self._last_flush >= FLUSH_S
+        has_news = bool(self._buffered) or self.ledger.keeper.has_news
+        return has_news and time.monotonic() - self._last_flush >= FLUSH_S
 
     def _gather_reports(self, number: int | None = None) -> None:
-        """Move buffered reports, of one trial or of all, into the outbox."""
+        """Move buffered reports and new checkpoints, of one trial or of all, into the outbox."""
         for n in list(self._buffered) if number is None else [number]:
             points = self._buffered.pop(n, None)
             if points:
                 self._outbox.append(Reports(n, self._epochs[n], tuple(points)))
+        self._outbox += self.ledger.keeper.news(self._epochs, number)
         self._last_flush = time.monotonic()
 
     def _end_running(self) -> None:
@@ -336,31 +372,6 @@ class Orchestrator:
             self._forced[number] = outcome
             self.executor.stop(number, outcome)
 
-    def _stop_strays(self) -> None:
-        """Stop the trials whose lease the heart found to be lost."""
-        while self._strays:
-            number, epoch = self._strays.popleft()
-            held = self._running.get(number)
-            if held is not None and held.epoch == epoch:
-                self._lost(number)
-
-    def _renewals(self) -> list[Renew]:
-        return [Renew(a.number, a.epoch) for a in list(self._running.values())]
-
-    def _renew(self) -> None:
-        """Renew all leases and note the lost ones; runs on the heart's thread."""
-        renewals = self._renewals()
-        if renewals:
-            answer = self.ledger.storage.exchange(
-                self.ledger.record.id,
-                self.ledger.worker,
-                renewals,
-                lease_s=self.settings.lease_s,
-            )
-            pairs = zip(renewals, answer.statuses, strict=True)
-            self._strays.extend((r.number, r.epoch) for r, status in pairs if status != "ok")
-        self._last_renewal = time.time()
-
     def _abandon(self, error: BaseException) -> None:
         """The run breaks off: store what has ended, give back the rest, let no trial hang."""
         try:
@@ -378,13 +389,6 @@ class Orchestrator:
         unsaved = [x.number for x in self._outbox if isinstance(x, Tell)]
         if unsaved:
             log.error("the results of trials %s were not stored; they run again", unsaved)
-
-    def _goal_count(self) -> int | None:
-        if self.goal.total_trials is not None:
-            return self.goal.total_trials
-        if self.goal.n_trials is not None:
-            return len(self.ledger.history) + self.goal.n_trials
-        return None
 
     def _say(self, text: str, level: int = logging.INFO) -> None:
         """Tell the person: by the display where there is one, else by the log."""

@@ -21,6 +21,7 @@ _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
         "auto": ("tunekit.samplers.auto:AutoSampler", {}),
         "bayesian": ("tunekit.samplers.bayesian:BayesianSampler", {}),
         "racing": ("tunekit.samplers.racing:RacingSampler", {}),
+        "pbt": ("tunekit.samplers.pbt:PbtSampler", {}),
         "random": ("tunekit.samplers.random:RandomSampler", {}),
         "sobol": ("tunekit.samplers.sobol:SobolSampler", {}),
         "mcts": ("tunekit.samplers.mcts.variants:mcts_sampler", {}),
@@ -30,11 +31,24 @@ _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
         "tpe": ("tunekit.samplers.optuna_bridge:OptunaSampler", {"name": "tpe"}),
         "gp": ("tunekit.samplers.optuna_bridge:OptunaSampler", {"name": "gp"}),
         "cmaes": ("tunekit.samplers.cmaes:CmaEsSampler", {}),
+        "evolution": ("tunekit.samplers.evolution:EvolutionSampler", {}),
+        "proxy": ("tunekit.samplers.proxy:ProxySampler", {}),
         "nsgaii": ("tunekit.samplers.optuna_bridge:OptunaSampler", {"name": "nsgaii"}),
         "nsgaiii": ("tunekit.samplers.optuna_bridge:OptunaSampler", {"name": "nsgaiii"}),
     },
     "stopper": {
+        "auto": ("tunekit.stoppers.asha:AshaStopper", {}),
+        "asha": ("tunekit.stoppers.asha:AshaStopper", {}),
+        "hyperband": ("tunekit.stoppers.hyperband:HyperbandStopper", {}),
+        "fast": ("tunekit.stoppers.fast:FastStopper", {}),
+        "pbt": ("tunekit.stoppers.pbt:PbtStopper", {}),
+        "curve": ("tunekit.stoppers.curve:CurveStopper", {}),
+        "early_dynamics": ("tunekit.stoppers.early_dynamics:EarlyDynamicsStopper", {}),
         "median": ("tunekit.stoppers.median:MedianStopper", {}),
+        "patience": ("tunekit.stoppers.patience:PatienceStopper", {}),
+        "threshold": ("tunekit.stoppers.threshold:ThresholdStopper", {}),
+        "first": ("tunekit.stoppers.first:FirstStopper", {}),
+        "optuna": ("tunekit.stoppers.optuna_pruner:OptunaPrunerStopper", {}),
     },
 }
 
@@ -68,7 +82,7 @@ def make(kind: Kind, name: str, options: Mapping[str, Any] | None = None) -> Any
         return factory(**(options or {}))
     except TypeError as error:
         raise InvalidArgument(
-            f'{kind} "{name}": {error}; options: {", ".join(options or {})}.'
+            f'{kind} "{name}": {error}; options given: {", ".join(options or {}) or "none"}.'
         ) from None
 
 

@@ -15,7 +15,8 @@ from tunekit.history import History
 from tunekit.samplers.base import Sampler, StudyView
 from tunekit.spaces import Params
 from tunekit.storages.base import Event, Storage
-from tunekit.trial import StudyRecord, TrialRecord, TrialState
+from tunekit.storages.rows import checkpoints_of
+from tunekit.trial import Checkpoint, StudyRecord, TrialRecord, TrialState
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +38,15 @@ def replay(storage: Storage, study: StudyRecord, sampler: Sampler) -> list[Diffe
         return []
     trials = {t.number: t for t in storage.changes(study.id).trials}
     events = iter(_all_events(storage, study.id))
-    history = History(study.spec.objectives, study.spec.constraints)
+    history = History(study.spec.objectives, study.spec.constraints, study.spec.space.target)
     pending_event = next(events, None)
+    kept: dict[int, tuple[Checkpoint, ...]] = {}
     differences = []
     for trial in sorted(trials.values(), key=lambda t: (t.seen, t.number)):
         if trial.params is None or trial.sampler in ("", "user"):
             continue
         while pending_event is not None and pending_event.seq <= trial.seen:
-            history.update(_as_of(pending_event, trials), pending_event.seq)
+            history.update(_as_of(pending_event, trials, kept), pending_event.seq)
             pending_event = next(events, None)
         numbers = trial.batch or (trial.number,)
         view = StudyView(
@@ -61,17 +63,30 @@ def replay(storage: Storage, study: StudyRecord, sampler: Sampler) -> list[Diffe
     return differences
 
 
-def _as_of(event: Event, trials: Mapping[int, TrialRecord]) -> list[TrialRecord]:
+def _as_of(
+    event: Event, trials: Mapping[int, TrialRecord], kept: dict[int, tuple[Checkpoint, ...]]
+) -> list[TrialRecord]:
     """Return the trial that an event changed as it was after the event, if a sampler sees it."""
     trial = trials.get(-1 if event.number is None else event.number)
     if trial is None:
         return []
+    checkpoints = kept.get(trial.number, ())
+    if event.kind == "checkpoint":
+        checkpoints = kept[trial.number] = checkpoints_of(event.data["checkpoints"])
+    trial = replace(trial, seq=event.seq, checkpoints=checkpoints)
     if event.kind in ("told", "lost"):
-        return [replace(trial, seq=event.seq)]
-    if event.kind == "started" or (event.kind == "claimed" and trial.epoch > 1):
-        return [replace(trial, seq=event.seq, state=TrialState.RUNNING, metrics={})]
-    if event.kind == "released":
-        return [replace(trial, seq=event.seq, state=TrialState.WAITING, metrics={})]
+        return [trial]
+    open_states = {
+        "started": TrialState.RUNNING,
+        "checkpoint": TrialState.RUNNING,
+        "released": TrialState.WAITING,
+        "paused": TrialState.PAUSED,
+        "promoted": TrialState.WAITING,
+    }
+    if event.kind == "claimed" and trial.epoch > 1:
+        return [replace(trial, state=TrialState.RUNNING, metrics={})]
+    if event.kind in open_states:
+        return [replace(trial, state=open_states[event.kind], metrics={})]
     return []
 
 

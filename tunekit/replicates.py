@@ -60,8 +60,8 @@ class Configuration:
     Attributes:
         trials: those that have params; also the running and the failed ones.
         losses: block -> objective, less is better; complete trials only.
-        is_out: it cannot win: a trial of it has ended without a result, or its mean metrics
-            break a constraint.
+        is_out: it cannot win: a trial of it has ended without a result, its mean metrics break
+            a constraint, or it is not at the target fidelity.
     """
 
     params: Params
@@ -100,8 +100,11 @@ def _configuration(history: History, trials: Sequence[TrialRecord]) -> Configura
         set(complete[0].metrics).intersection(*(t.metrics for t in complete)) if complete else ()
     )
     metrics = {name: float(np.mean([t.metrics[name] for t in complete])) for name in names}
-    is_out = any(t.state in BAD for t in trials) or (
-        bool(complete) and sum(c.violation(metrics) for c in history.constraints) > 0.0
+    is_whole = history.is_at_target(trials[0])
+    is_out = (
+        any(t.state in BAD for t in trials)
+        or not is_whole
+        or (bool(complete) and sum(c.violation(metrics) for c in history.constraints) > 0.0)
     )
     params = trials[0].params
     assert params is not None

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
+from tunekit.errors import ObjectiveFailed, TooManyFailures, TunekitError
 from tunekit.history import History
-from tunekit.trial import TrialRecord
+from tunekit.trial import Outcome, TrialRecord
 
 Ending: TypeAlias = Literal["done", "timeout", "stopped", "cancelled", "exhausted", "interrupted"]
 
@@ -54,10 +55,40 @@ class Settings:
     Attributes:
         catch: exceptions of the objective that make a FAILED trial; others also end the run.
         lease_s: after this long without a sign of life a trial is given to somebody else.
+        max_failed_trials: the run ends with an error once more trials than that have FAILED.
     """
 
     catch: tuple[type[BaseException], ...] = (Exception,)
     lease_s: float = 60.0
+    max_failed_trials: int | None = None
+
+
+class Failures:
+    """Counts the FAILED trials of a run and says when the run has to end for them.
+
+    Attributes:
+        error: what the run ends with; `None` while it may go on.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.error: TunekitError | None = None
+        self._settings = settings
+        self._n = 0
+
+    def note(self, number: int, outcome: Outcome, raised: BaseException | None) -> None:
+        """Note one, with what its objective raised if that is known."""
+        self._n += 1
+        most = self._settings.max_failed_trials
+        if self.error is not None:
+            return
+        if raised is not None and not isinstance(raised, self._settings.catch):
+            self.error = ObjectiveFailed(f"trial {number}: {outcome.reason}")
+            self.error.__cause__ = raised
+        elif most is not None and self._n > most:
+            self.error = TooManyFailures(
+                f"{self._n} trials of this run have failed, max_failed_trials={most} may; the "
+                f"last, trial {number}: {outcome.reason}; mend that and run it again."
+            )
 
 
 Callback: TypeAlias = Callable[[TrialRecord], None]

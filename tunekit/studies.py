@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tunekit import arguments, ask_tell, export
+from tunekit import arguments, ask_tell, audit, export, queueing, space_edits
+from tunekit.checkpoints.base import Checkpoints
 from tunekit.errors import InvalidArgument, NoCompleteTrial
 from tunekit.executors.base import Executor
 from tunekit.executors.handle import Trial
-from tunekit.history import History
+from tunekit.history import History, nothing_best
 from tunekit.ledger import Ledger
 from tunekit.orchestrator import Orchestrator
 from tunekit.replay import Difference, replay
-from tunekit.runs import Ending, Goal, Progress, Settings
+from tunekit.runs import Ending, Progress, Settings
 from tunekit.samplers.base import Sampler
 from tunekit.spaces import Params, Space
-from tunekit.spaces.versions import diff, fitted
+from tunekit.spaces.versions import SpaceEdit
+from tunekit.stoppers.audited import audited
 from tunekit.stoppers.base import Stopper
 from tunekit.storages.base import Storage
 from tunekit.trial import Objective, Report, StudyRecord, StudyState, TrialRecord, TrialState
@@ -31,23 +32,6 @@ if TYPE_CHECKING:
 Callback: TypeAlias = "Callable[[Study, TrialRecord], None]"
 
 
-@dataclass(frozen=True, slots=True)
-class SpaceEdit:
-    """What a new version of a space changes.
-
-    Attributes:
-        version: of the space, from now on.
-        changes: one sentence each.
-        n_valid: trials whose params are a point of the new space, with defaults for what is new.
-        n_outside: trials that are not; they stay in the study and no sampler sees them.
-    """
-
-    version: int
-    changes: tuple[str, ...]
-    n_valid: int
-    n_outside: int
-
-
 class Study:
     """A stored set of trials over one space; made by `tunekit.study` or `tunekit.load_study`.
 
@@ -56,16 +40,27 @@ class Study:
         storage: where it lives.
         sampler: what proposes the params of new trials.
         stopper: what ends hopeless trials early, if anything does.
+        checkpoints: where the trials' checkpoints are kept, if anywhere.
+        audit: share of the condemned trials that run on; see `stop_audit`.
     """
 
     def __init__(
-        self, storage: Storage, record: StudyRecord, sampler: Sampler, stopper: Stopper | None
+        self,
+        storage: Storage,
+        record: StudyRecord,
+        sampler: Sampler,
+        stopper: Stopper | None,
+        checkpoints: Checkpoints | None = None,
+        *,
+        audit: float | None = None,
     ) -> None:
         self.name = record.spec.name
         self.storage = storage
         self.sampler = sampler
         self.stopper = stopper
-        self._ledger = Ledger(storage, record, sampler)
+        self.checkpoints = checkpoints
+        self.audit = record.spec.audit if audit is None else audit
+        self._ledger = Ledger(storage, record, sampler, checkpoints)
 
     def __repr__(self) -> str:
         return f"Study({self.name!r}, storage={self.storage.url!r})"
@@ -114,7 +109,7 @@ class Study:
 
     @property
     def best_trial(self) -> TrialRecord:
-        """Return the best complete trial that keeps all constraints; ties go to the older one.
+        """Return the best complete, feasible trial at the target fidelity; of equals the oldest.
 
         Raises:
             NoCompleteTrial: there is none yet.
@@ -127,7 +122,7 @@ class Study:
             )
         best = self.refresh().best
         if best is None:
-            raise NoCompleteTrial(self._nothing_best())
+            raise NoCompleteTrial(nothing_best(self.name, self.history))
         return best
 
     @property
@@ -154,7 +149,7 @@ class Study:
         objective: Callable[[Trial], Any],
         n_trials: int | None = None,
         timeout: float | str | None = None,
-        workers: int = 1,
+        workers: int | None = None,
         *,
         resources: Mapping[str, float] | None = None,
         callbacks: Callback | Sequence[Callback] = (),
@@ -166,6 +161,7 @@ class Study:
         devices: Sequence[str | int] | None = None,
         progress: Progress | None = None,
         lease_s: float = 60.0,
+        max_failed_trials: int | None = None,
     ) -> Ending:
         """Run trials until a goal is reached; nothing is lost however it ends.
 
@@ -174,22 +170,23 @@ class Study:
 
         Args:
             objective: called with a `Trial`; returns a number, or a mapping of metrics.
-            n_trials: start so many further trials.
+            n_trials: start so many further trials; paused ones that are promoted do not count.
             timeout: start none after so many seconds, or a text such as "90s", "15m", "2h".
-            workers: how many trials run at once; above 1 in processes of their own.
+            workers: trials at once (1; on Ray all that fit); above 1 in their own processes.
             resources: what one trial holds, such as `{"gpu": 1}`; sets the visible devices.
             callbacks: one or several, called as `callback(study, trial)` after each told trial
                 of this call.
             catch: exceptions that make a FAILED trial; others end the run as ObjectiveFailed.
-            executor: "inline" or "process", chosen from the rest if not given; or an instance,
-                which is given its workers, limits and devices when it is made.
-            total_trials: run until the study has so many trials and all have ended, whoever
-                runs them; a killed run that is started again just goes on.
+            executor: "inline", "process" (chosen from the rest) or "ray" (at RAY_ADDRESS, or
+                started here); or an instance, made with its workers, limits and devices.
+            total_trials: run until the study has so many and all have ended or stay paused,
+                whoever runs them; a killed run that is started again just goes on.
             trial_timeout_s: kill and fail a trial after so many seconds.
             memory_mib: kill and fail a trial whose resident memory grows beyond this.
             devices: the devices that "gpu" units stand for; see `ProcessExecutor`.
             progress: shows how it goes.
             lease_s: how long a worker may be silent before its trial is given to another.
+            max_failed_trials: end the run with an error once more of its trials have failed.
 
         Returns:
             Why it ended: "done", "timeout", "stopped", "cancelled" or "exhausted".
@@ -197,23 +194,24 @@ class Study:
         Raises:
             InvalidArgument: an argument that cannot be right.
             ObjectiveFailed: the objective raised what `catch` does not cover.
+            TooManyFailures: more than `max_failed_trials` have failed.
+            ExecutorFailed: no trial can run; the cluster is away or has no place for one.
             KeyboardInterrupt: it was interrupted; the state is saved.
         """
         if not callable(objective):
             raise InvalidArgument(f"objective: got {objective!r}, expected a function of a trial.")
-        settings = Settings(arguments.exceptions(catch), arguments.above_zero(lease_s, "lease_s"))
-        goal = Goal(
-            arguments.count(n_trials, "n_trials"),
-            arguments.count(total_trials, "total_trials"),
-            arguments.seconds(timeout),
+        most = arguments.count(max_failed_trials, "max_failed_trials")
+        settings = Settings(
+            arguments.exceptions(catch), arguments.above_zero(lease_s, "lease_s"), most
         )
+        goal = arguments.goal(n_trials, total_trials, timeout)
         limits = arguments.trial_limits(resources, trial_timeout_s, memory_mib)
         runner = Orchestrator(
             self._ledger,
             arguments.make_executor(executor, workers, limits, devices),
             goal=goal,
             settings=settings,
-            stopper=self.stopper,
+            stopper=self._judge(),
             callbacks=[partial(c, self) for c in arguments.functions(callbacks)],
             progress=progress,
         )
@@ -233,7 +231,7 @@ class Study:
             InvalidArgument: the study is paused, stopped or cancelled.
             SpaceExhausted: the sampler has no further point.
         """
-        return ask_tell.ask(self._ledger, self.stopper)
+        return ask_tell.ask(self._ledger, self._judge())
 
     def tell(
         self,
@@ -266,22 +264,38 @@ class Study:
     # Changing it
 
     def enqueue_trial(
-        self, params: Mapping[str, object], *, user_attrs: Mapping[str, Any] | None = None
+        self,
+        params: Mapping[str, object],
+        *,
+        user_attrs: Mapping[str, Any] | None = None,
+        branch_from: tuple[int, int] | None = None,
     ) -> int:
         """Put a point in front of the queue; what it leaves open is proposed. Return its number.
+
+        Args:
+            params: the point, or a part of it.
+            user_attrs: plain JSON kept with the trial.
+            branch_from: another trial's number and the step of one of its checkpoints, which
+                this one begins from, with a copy of its own. What `params` leaves open is taken
+                from that trial.
 
         Raises:
             UnknownParameter: a name that the space does not have (a typo).
             InvalidParams: a value outside its domain, or points that cannot be completed.
+            UnknownTrial, UnknownCheckpoint: there is nothing to branch from.
         """
-        space = self.space
-        if self._ledger.is_open:
-            given: Mapping[str, object] = dict(params)
-        else:
-            full = space.complete(params)  # checks names, values and activity
-            named = {space.resolve(name) for name in params}
-            given = {path: value for path, value in full.items() if path in named}
-        return self.storage.enqueue(self.id, [given], user_attrs=dict(user_attrs or {}))[0]
+        attrs = dict(user_attrs or {})
+        return queueing.enqueue(self._ledger, params, branch_from, user_attrs=attrs)
+
+    def resume_trial(self, number: int, reason: str = "resumed by the user") -> bool:
+        """Let a paused trial go on, before new ones; return whether it was paused.
+
+        It runs with the next `optimize` (also with `n_trials=0`) from its last checkpoint.
+
+        Raises:
+            UnknownTrial: no such number.
+        """
+        return bool(self.storage.promote(self.id, {number: reason}))
 
     def edit_space(
         self, space: Space | Mapping[str, object], *, dry_run: bool = False
@@ -299,20 +313,7 @@ class Study:
             InvalidArgument: the study's space is discovered by a program, which declares it.
             TrialConflict: another process edited the space meanwhile.
         """
-        if self._ledger.is_open:
-            raise InvalidArgument(
-                f"study {self.name!r} discovers its space from the program; edit the program."
-            )
-        new = space if isinstance(space, Space) else Space(space)
-        old = self.space
-        changes = tuple(str(change) for change in diff(old, new))
-        params = [t.params for t in self.history if t.params is not None]
-        n_valid = sum(fitted(p, new) is not None for p in params)
-        version = self._ledger.space_version
-        if changes and not dry_run:
-            version = self.storage.set_space(self.id, new, expected_version=version)
-            self._ledger.exchange(())  # takes over the new version
-        return SpaceEdit(version, changes, n_valid, len(params) - n_valid)
+        return space_edits.edit_space(self._ledger, space, dry_run=dry_run)
 
     def set_user_attr(self, key: str, value: Any) -> None:
         """Keep plain JSON with the study.
@@ -359,6 +360,21 @@ class Study:
         """
         return replay(self.storage, self.record(), self.sampler)
 
+    def stop_audit(self, *, tolerance: float = 0.0) -> audit.StopAudit:
+        """Return how often the stopper was wrong, by the condemned trials that ran on.
+
+        Args:
+            tolerance: relative; an audited trial so much worse than the best is false as well.
+
+        Raises:
+            InvalidArgument: a tolerance below 0.
+        """
+        return audit.stop_audit(self.refresh(), self.reports(), tolerance=tolerance)
+
+    def _judge(self) -> Stopper | None:
+        seed = self._ledger.record.spec.seed
+        return self.stopper and audited(self.stopper, seed=seed, share=self.audit)
+
     # Taking it elsewhere
 
     def trials_rows(self) -> list[dict[str, Any]]:
@@ -382,12 +398,3 @@ class Study:
             StorageError: the file cannot be written.
         """
         return export.write(Path(path), self.record(), self.trials, self.reports())
-
-    def _nothing_best(self) -> str:
-        counts = {str(s): n for s, n in self.history.counts().items()}
-        if not counts:
-            return f"study {self.name!r} has no trials yet; run study.optimize(...)."
-        if self.history.complete():
-            limits = ", ".join(str(c) for c in self.history.constraints)
-            return f"study {self.name!r} has no trial that keeps {limits}; trials: {counts}."
-        return f"study {self.name!r} has no complete trial; trials: {counts}."

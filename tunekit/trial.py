@@ -14,6 +14,9 @@ from tunekit.spaces.domains import plain
 
 Metrics: TypeAlias = Mapping[str, float]
 
+AUDIT = 0.05
+"""Share of the condemned trials that run on to their end, where none is chosen."""
+
 
 class TrialState(StrEnum):
     """Where a trial stands; the finished ones say why it ended."""
@@ -103,6 +106,30 @@ class MetricConstraint:
 
 
 @dataclass(frozen=True, slots=True)
+class Branch:
+    """The checkpoint of another trial that a trial begins from: its number and the step."""
+
+    number: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A complete checkpoint of a trial: a relative reference, wherever the files are.
+
+    Attributes:
+        step: what it is the state after.
+        epoch: of the lease under which it was saved, so that a worker which lost its lease
+            cannot overwrite what the next one saves.
+        value: the first objective at that step, if it was reported; retention goes by it.
+    """
+
+    step: int
+    epoch: int
+    value: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
     """A point together with who proposed it and why.
 
@@ -111,29 +138,37 @@ class Proposal:
         sampler: the short name of the sampler, or `"user"` for an enqueued point.
         reason: one sentence for a person.
         evidence: plain JSON that the sampler wants back with the finished trial.
+        branch: the checkpoint that the trial begins from, if it does not begin anew.
     """
 
     params: Params
     sampler: str
     reason: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    branch: Branch | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Named metrics at one step of a running trial."""
+    """Named metrics at one step of a running trial.
+
+    Attributes:
+        metrics: empty where only a checkpoint was saved.
+        checkpoint: a checkpoint of this step is complete; stored with the trial, not here.
+    """
 
     step: int
     metrics: Metrics
+    checkpoint: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a trial ended.
+    """How a trial ended, or why it pauses.
 
     Attributes:
-        state: a finished state.
-        metrics: the result; empty where there is none.
+        state: a finished state, or PAUSED.
+        metrics: the result (of a paused trial, the last report); empty where there is none.
         reason: one sentence; the traceback of a failure is in `error`.
         params: the params that were really used, when the program chose some itself.
         domains: path -> domain (as `domain_to_dict` gives it) of parameters that a
@@ -161,9 +196,12 @@ class TrialRecord:
         seq: the study's event number of its last change: the cursor of incremental readers.
         epoch: how often a worker has taken it; the fencing token of its lease.
         params: `None` between the taking of a number and the proposal.
+        end_reason: why it ended or pauses; of a promoted trial that has not ended, why it goes on.
         seen: the cursor up to which the sampler knew the study when it proposed.
         batch: the numbers that were proposed in the same call.
         created, started, finished: seconds since 1970 on the clock of the storage.
+        checkpoints: those that are kept, in the order of saving; it goes on from the last one.
+        branch: the checkpoint of another trial that it began from.
     """
 
     number: int
@@ -188,6 +226,13 @@ class TrialRecord:
     started: float | None = None
     finished: float | None = None
     lease_until: float | None = None
+    checkpoints: tuple[Checkpoint, ...] = ()
+    branch: Branch | None = None
+
+    @property
+    def is_promoted(self) -> bool:
+        """Return whether it was paused, goes on, and has not ended."""
+        return self.state in (TrialState.WAITING, TrialState.RUNNING) and bool(self.end_reason)
 
     @property
     def duration_s(self) -> float | None:
@@ -208,7 +253,10 @@ class StudySpec:
         space: `None` where a define-by-run program discovers it.
         seed: keys every random stream of the study.
         sampler: short name; `sampler_options` are its keyword arguments.
-        max_retries: how often a trial whose worker vanished is run again before it is LOST.
+        max_retries: how often a trial whose worker vanished is run again before it is LOST; also,
+            how often one whose process died goes on from the same checkpoint before it is FAILED.
+        stopper: short name, empty for none; `stopper_options` are its keyword arguments.
+        audit: share of the condemned trials that run on.
         attrs: plain JSON of the user or the command line (how to run the study again).
     """
 
@@ -220,6 +268,9 @@ class StudySpec:
     sampler: str = "auto"
     sampler_options: Mapping[str, Any] = field(default_factory=dict)
     max_retries: int = 2
+    stopper: str = ""
+    stopper_options: Mapping[str, Any] = field(default_factory=dict)
+    audit: float = AUDIT
     attrs: Mapping[str, Any] = field(default_factory=dict)
 
 

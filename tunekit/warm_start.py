@@ -6,7 +6,9 @@ may go on or be deleted.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +16,8 @@ from tunekit.errors import InvalidArgument
 from tunekit.history import History
 from tunekit.samplers.fitting import chosen_rows
 from tunekit.samplers.past import PastStudy
+from tunekit.stoppers.base import CurveView
+from tunekit.stoppers.complete import PastRuns
 from tunekit.storages.base import Storage
 from tunekit.trial import Objective, StudySpec, TrialState
 
@@ -47,6 +51,48 @@ def snapshot(storage: Storage, name: str, objectives: Sequence[Objective]) -> Pa
     kept = known[chosen_rows(losses[known], MAX_TRIALS)]
     pairs = [(dict(trials[i].params or {}), float(losses[i])) for i in kept]
     return PastStudy(name, len(known), tuple(pairs))
+
+
+def past_curves(storage: Storage, name: str, objectives: Sequence[Objective]) -> dict[str, Any]:
+    """Return the curves of a study's trials that ended by themselves, for the stopper "curve".
+
+    Give it as `stopper_options={"past": [past_curves(...)]}`; at most `MAX_TRIALS` are kept, of
+    each quality. Values are losses of the matching objective: less is better.
+
+    Raises:
+        UnknownStudy: the storage has no such study.
+        InvalidArgument: there are several objectives, the study measured something else or the
+            same in the other direction, or none of its trials has reported and ended.
+    """
+    runs = _runs(storage, name, objectives)
+    if runs is None:
+        objective = _matching(storage.get_study(name).spec, objectives)
+        raise InvalidArgument(
+            f'past_curves: study "{name}" has no complete trial that reported '
+            f'"{objective.metric}"; leave it out.'
+        )
+    return runs.to_dict()
+
+
+def reported_curves(
+    places: Sequence[tuple[Storage, str]], objectives: Sequence[Objective]
+) -> list[dict[str, Any]]:
+    """Return the curves of earlier studies, as `past_curves`; those without any are left out."""
+    found = [_runs(storage, name, objectives) for storage, name in places]
+    return [runs.to_dict() for runs in found if runs is not None]
+
+
+def _runs(storage: Storage, name: str, objectives: Sequence[Objective]) -> PastRuns | None:
+    record = storage.get_study(name)
+    objective = _matching(record.spec, objectives)
+    history = History(record.spec.objectives, record.spec.constraints)
+    changes = storage.changes(record.id)
+    history.update(changes.trials, changes.cursor)
+    view = CurveView((objective,), history, storage.reports(record.id, None))
+    runs = PastRuns.of(name, view, objective)
+    if not any(math.isfinite(final) for final in runs.finals):
+        return None
+    return runs.taken(chosen_rows(np.array(runs.finals), MAX_TRIALS).tolist())
 
 
 def _matching(spec: StudySpec, objectives: Sequence[Objective]) -> Objective:

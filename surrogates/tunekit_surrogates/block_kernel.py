@@ -15,9 +15,6 @@ from scipy.special import expit
 
 from tunekit_surrogates.blocks import Embedding, Floats, Structure
 
-TREND = 0.8
-"""Share of a block's variance that belongs to its trend."""
-
 WIDTH = 8.0
 """Length scale of the trend, in those of the rest."""
 
@@ -108,7 +105,7 @@ class BlockKernel:
             if not len(left.index) or not len(right.index):
                 continue
             d2 = _squared_distances(self._scaled(left, b, p), self._scaled(right, b, p))
-            owns[b], _ = correlation(d2, with_slope=False)
+            owns[b], _ = correlation(d2, self.structure.trend, with_slope=False)
             part = np.exp(p.scale + p.weights[b]) * owns[b]
             if left.in_parent is not None and right.in_parent is not None:
                 above = owns[self.structure.parents[b]]
@@ -117,18 +114,18 @@ class BlockKernel:
         return k
 
 
-def correlation(d2: Floats, *, with_slope: bool) -> tuple[Floats, Floats]:
+def correlation(d2: Floats, trend: float, *, with_slope: bool) -> tuple[Floats, Floats]:
     """Return the correlation at squared scaled distances, and -2 times its slope in them.
 
-    A share of `TREND` has a Gaussian shape of `WIDTH` times the length scale: the bowl or slope
+    A share of `trend` has a Gaussian shape of `WIDTH` times the length scale: the bowl or slope
     that most objectives have as a whole. The rest is a Matern 5/2.
 
     Reference: Rasmussen and Williams, 2006, "Gaussian Processes for Machine Learning", eqs. 4.9
     and 4.17.
     """
     r = np.sqrt(5.0 * d2)
-    rough = (1.0 - TREND) * np.exp(-r)
-    smooth = TREND * np.exp(d2 * (-0.5 / WIDTH**2))
+    rough = (1.0 - trend) * np.exp(-r)
+    smooth = trend * np.exp(d2 * (-0.5 / WIDTH**2))
     own = (1.0 + r + r * r / 3.0) * rough + smooth
     if not with_slope:
         return own, own

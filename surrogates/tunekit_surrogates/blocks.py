@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
 
@@ -11,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
+
+TREND = 0.8
+"""Share of a block's variance that belongs to its trend, where nothing else is said."""
 
 SAME = 0.5
 """The share of the squared distance that each of two different categories carries."""
@@ -27,14 +31,24 @@ class Structure:
             a parent stands before its children.
         sizes: for each column how many unordered categories it has, 0 if it is a number. A
             category k of m stands at (k + 1/2) / m.
+        trend: share of a block's variance that is wide and smooth.
+        shares: for each block the logarithm of its expected share beside what its depth says;
+            empty where all are 0.
     """
 
     columns: tuple[tuple[int, ...], ...]
     parents: tuple[int, ...]
     sizes: tuple[int, ...]
+    trend: float = TREND
+    shares: tuple[float, ...] = ()
 
     def __len__(self) -> int:
         return len(self.columns)
+
+    @property
+    def has_branches(self) -> bool:
+        """Return whether some blocks are only active under a value of a switch."""
+        return any(parent >= 0 for parent in self.parents)
 
     @cached_property
     def depths(self) -> tuple[int, ...]:
@@ -43,6 +57,22 @@ class Structure:
         for parent in self.parents:
             out.append(0 if parent < 0 else out[parent] + 1)
         return tuple(out)
+
+    def additive(self, share: float) -> Structure:
+        """Return the structure in which each column of a larger block is a block as well.
+
+        Args:
+            share: of the variance of such a block that its columns have each for themselves.
+        """
+        columns, parents = list(self.columns), list(self.parents)
+        shares = [0.0] * len(self)
+        for b, together in enumerate(self.columns):
+            if len(together) > 1:
+                shares[b] = math.log(1.0 - share)
+                columns += [(j,) for j in together]
+                parents += [self.parents[b]] * len(together)
+                shares += [math.log(share / len(together))] * len(together)
+        return replace(self, columns=tuple(columns), parents=tuple(parents), shares=tuple(shares))
 
     @classmethod
     def flat(cls, sizes: Sequence[int]) -> Structure:

@@ -66,7 +66,7 @@ class Pairs:
         inverse = np.exp(-2.0 * p.lengths)[self._column]
         squares = self._differences**2 * inverse
         d2 = np.add.reduceat(squares, self._starts) if len(self._starts) else np.empty(0)
-        own, slope = correlation(d2, with_slope=True)
+        own, slope = correlation(d2, self.structure.trend, with_slope=True)
         c = float(expit(p.coupling))
         above = own[self.parent[self._children]]
         factor = np.ones(len(own))

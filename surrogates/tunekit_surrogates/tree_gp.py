@@ -31,30 +31,39 @@ class Priors:
 
     Attributes:
         length: of a column that stands alone; more columns in a block make it longer.
+        rough_length: the same without a trend, which would reach further than the rest.
         decay: logarithm by which the share of a block falls with each level of depth.
+        stretched: (column, factor of its length scale): columns that are expected to matter less.
     """
 
     length: tuple[float, float] = (math.log(0.3), 0.5)
+    rough_length: tuple[float, float] = (math.log(0.5), 0.8)
     weight: float = 0.7
     decay: float = math.log(0.8)
     scale: tuple[float, float] = (0.0, 0.7)
     coupling: tuple[float, float] = (0.0, 1.5)
     noise: tuple[float, float] = (math.log(1e-3), 1.5)
+    stretched: tuple[tuple[int, float], ...] = ()
 
     def of(self, structure: Structure) -> tuple[Floats, Floats]:
         """Return the means and the standard deviations of all parameters of a structure."""
-        lengths = np.zeros(len(structure.sizes))
+        length, length_sd = self.length if structure.trend else self.rough_length
+        lengths = np.full(len(structure.sizes), length)
         for columns in structure.columns:
-            lengths[list(columns)] = self.length[0] + 0.5 * math.log(max(len(columns) / 3, 1))
+            longer = length + 0.5 * math.log(max(len(columns) / 3, 1))
+            lengths[list(columns)] = np.maximum(lengths[list(columns)], longer)
+        for column, factor in self.stretched:
+            lengths[column] += math.log(factor)
+        shares = np.array(structure.shares) if structure.shares else 0.0
         mean = Parameters(
             lengths,
-            self.decay * np.array(structure.depths, dtype=np.float64),
+            self.decay * np.array(structure.depths, dtype=np.float64) + shares,
             self.scale[0],
             self.coupling[0],
             self.noise[0],
         )
         sd = Parameters(
-            np.full(len(lengths), self.length[1]),
+            np.full(len(lengths), length_sd),
             np.full(len(structure), self.weight),
             self.scale[1],
             self.coupling[1],
@@ -230,7 +239,7 @@ def _free(structure: Structure, x: Floats) -> NDArray[np.int64]:
     weights = [d + b for b in observed] if n_blocks > 1 else []
     coupling = [d + n_blocks + 1] if n_blocks > 1 else []
     rest = [d + n_blocks, *coupling, d + n_blocks + 2]
-    return np.array(sorted([*lengths, *weights, *rest]), dtype=np.int64)
+    return np.array(sorted({*lengths, *weights, *rest}), dtype=np.int64)
 
 
 class _Target:

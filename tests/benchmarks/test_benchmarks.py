@@ -27,3 +27,15 @@ def test_the_quick_benchmark_prints_every_table_on_sqlite() -> None:
     assert len({row.count("|") for row in rows}) > 1
     assert "| SQLite | 120 |" in done.stdout
     assert ">= 30x" in done.stdout
+
+
+def test_the_quick_prediction_table_shows_three_shares_beside_the_last_value() -> None:
+    script = RUN.with_name("curve_prediction.py")
+    if not any((p / "shared/data/taskset").is_dir() for p in RUN.parents):
+        pytest.skip("no shared/data/taskset: the shared data is not here")
+    done = subprocess.run(
+        [sys.executable, str(script), "--quick"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line for line in done.stdout.splitlines() if line.startswith("| median")]
+    assert [row.split("|")[2].strip() for row in rows] == ["10%", "25%", "50%"]

@@ -70,3 +70,10 @@ def test_a_missing_extra_is_a_warning_with_the_line_to_type(cli, monkeypatch):
     monkeypatch.setattr("tunekit.cli.doctor.EXTRAS", {"magic": ("no_such_module",)})
     result = cli("doctor", "--json")
     assert checks(result)["extra magic"] == ("warn", "not installed: pip install 'tunekit[magic]'")
+
+
+def test_a_ray_cluster_that_does_not_answer_is_a_warning(cli, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
+    status, detail = checks(cli("doctor", "--json"))["ray"]
+    assert status == "warn"
+    assert detail.startswith("RAY_ADDRESS=127.0.0.1:9 does not answer")

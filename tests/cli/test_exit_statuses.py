@@ -36,6 +36,22 @@ def test_1_a_bug_is_one_line_and_with_v_a_traceback(cli, monkeypatch):
     assert "Traceback" in cli("studies", "ls", "-v").stderr
 
 
+def test_1_more_failures_than_allowed(cli):
+    words = ("run", "train.py:broken", "-n", "9", "--max-failed", "1", *RANDOM)
+    result = cli(*words)
+    assert result.exit_code == 1
+    assert "max_failed_trials=1 may" in result.stderr
+    assert len(tk.load_study("train", storage="sqlite:///tunekit.db").trials) == 2
+
+
+@pytest.mark.ray
+def test_1_no_ray_cluster_at_the_address(cli):
+    words = ("run", "train.py:objective", "-n", "1", "--executor", "ray", *RANDOM)
+    result = cli(*words, "--ray-address", "127.0.0.1:9")
+    assert result.exit_code == 1
+    assert "no Ray cluster can be reached at 127.0.0.1:9" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -55,6 +71,8 @@ def test_1_a_bug_is_one_line_and_with_v_a_traceback(cli, monkeypatch):
         (["run", "train.py:objective", "-n", "1", "--minimize", "a", "--maximize", "a"], "twice"),
         (["run", "train.py:objective", "-n", "1", "--space", "no.yaml"], "no.yaml"),
         (["run", "train.py:slow", "-n", "1", "--space", "train.py:slow"], "a tunekit.Space"),
+        (["run", "train.py:objective", "-n", "1", "--executor", "rey"], "'process' or 'ray'"),
+        (["run", "train.py:objective", "-n", "1", "--ray-address", "h:1"], "--executor ray"),
         (["run", "train.py:objective", "-n", "1", "--sampler", "tep"], 'did you mean "tpe"?'),
         (["run", "train.py:objective", "-n", "1", "--constraint", "fast"], "latency_ms <= 8"),
         (["run", "train.py:objective", "-n", "1", "--storage", "mysql://x"], "mysql"),

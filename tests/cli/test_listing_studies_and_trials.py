@@ -39,7 +39,7 @@ def test_the_json_of_a_trial_keeps_its_keys(answer):
     (trial,) = [t for t in answer("trials", "ls", "s")["trials"] if t["number"] == 1]
     assert set(trial) == {
         "number", "state", "metrics", "params", "sampler", "reason", "end_reason", "error",
-        "user_attrs", "duration_s", "created", "started", "finished",
+        "branch", "user_attrs", "duration_s", "created", "started", "finished",
     }  # fmt: skip
     assert trial["params"] == {"lr": 0.25, "model": "b", "model.b.depth": 3}
     assert trial["metrics"] == {"error": 0.25}

@@ -19,8 +19,20 @@ from tunekit.trial import TrialState
 STATES = [TrialState.COMPLETE] * 3 + [TrialState.RUNNING, TrialState.FAILED, TrialState.DIVERGED]
 LOSSES = st.sampled_from([0.0, 1.0, -2.5, 1e300, -1e300, 1e-300]) | st.floats(-10, 10)
 
-# Optuna's process takes a second for each fit, and its own tests cover it.
-NAMES = [name for name in registry.names("sampler") if name != "gp"]
+# Optuna's process takes a second for each fit, and its own tests cover it; `proxy` needs one.
+NAMES = [name for name in registry.names("sampler") if name not in ("gp", "proxy")]
+
+
+def n_named(params):
+    """Screen by the number of parameters."""
+    return float(len(params))
+
+
+BRED = {
+    "genetic": ("evolution", {"start": 4}),
+    "regularised": ("evolution", {"algorithm": "regularised", "start": 4, "population": 4}),
+    "proxy": ("proxy", {"proxy": n_named, "options": {"start": 4}}),
+}
 
 
 def ended(trial, state, loss):
@@ -32,6 +44,19 @@ def ended(trial, state, loss):
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_a_proposal_is_valid_or_the_reason_is_said(name, data):
+    propose(data, lambda: registry.make("sampler", name))
+
+
+@pytest.mark.parametrize("case", BRED)
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_a_child_is_valid_or_the_reason_is_said(case, data):
+    name, options = BRED[case]
+    propose(data, lambda: registry.make("sampler", name, options))
+
+
+def propose(data, make):
+    """Ask a sampler for two points of a random tree, nine of which have ended anyhow."""
     space = data.draw(spaces())
     try:
         trials = random_trials(space, 9)
@@ -40,7 +65,7 @@ def test_a_proposal_is_valid_or_the_reason_is_said(name, data):
     ends = [ended(t, data.draw(st.sampled_from(STATES)), data.draw(LOSSES)) for t in trials]
     view = view_of(space, ends)
     try:
-        check(view, [9, 10], registry.make("sampler", name).suggest(view, [9, 10]))
+        check(view, [9, 10], make().suggest(view, [9, 10]))
     except (InvalidSpace, SpaceExhausted) as error:
         assert str(error)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from statistics import median
 
 import pytest
 
+import tunekit as tk
 from tunekit.errors import InvalidArgument
 from tunekit.samplers.auto import AutoSampler
 from tunekit.samplers.random import RandomSampler
@@ -61,15 +63,55 @@ def test_a_budget_that_holds_the_grid_makes_it_complete():
 def test_several_objectives_and_a_large_budget_are_bred():
     view = view_of(TREE, random_trials(TREE, 20), objectives=TWO)
     assert AutoSampler().suggest(view, [20])[0].sampler == "bayesian"
-    assert AutoSampler(budget=2000).suggest(view, [20])[0].sampler == "nsgaii"
+    proposal = AutoSampler(budget=2000).suggest(view, [20])[0]
+    assert proposal.sampler == "evolution"
+    assert proposal.reason.startswith("auto: 2 objectives and a budget of 2000 trials; ")
 
 
-def test_without_optuna_it_learns_by_a_model_and_says_what_is_missing(monkeypatch):
-    monkeypatch.setitem(sys.modules, "optuna", None)
+def timed(n, seconds):
+    """Return finished trials that took so long."""
+    return [replace(t, started=50.0, finished=50.0 + seconds) for t in random_trials(TREE, n)]
+
+
+@pytest.mark.parametrize(
+    ("budget", "n", "seconds", "sampler"),
+    [
+        (2000, 40, 0.002, "evolution"),
+        (1000, 40, 0.002, "evolution"),
+        (2000, 120, 0.05, "evolution"),  # the model's suggestion costs more after more trials
+        (2000, 40, 0.05, "bayesian"),
+        (2000, 40, 20.0, "bayesian"),
+        (999, 40, 0.002, "bayesian"),
+        (None, 40, 0.002, "bayesian"),
+        (2000, 5, 0.002, "bayesian"),
+    ],
+)
+def test_many_trials_that_are_cheaper_than_a_suggestion_are_bred(budget, n, seconds, sampler):
+    view = view_of(TREE, timed(n, seconds))
+    proposal = AutoSampler(budget=budget).suggest(view, [n])[0]
+    assert proposal.sampler == sampler
+    assert ("a trial takes 2 ms" in proposal.reason) == (sampler == "evolution" and n == 40)
+
+
+def test_trials_of_unknown_duration_are_left_to_the_model():
+    view = view_of(TREE, random_trials(TREE, 40))
+    assert AutoSampler(budget=2000).suggest(view, [40])[0].sampler == "bayesian"
+
+
+def test_a_study_of_many_cheap_trials_goes_from_the_model_to_evolution():
+    study = tk.study(
+        space=FLAT, objectives="loss", sampler="auto", sampler_options={"budget": 2000}, seed=1
+    )
+    study.optimize(lambda trial: abs(trial.params["x"]), n_trials=16)
+    assert [t.sampler for t in study.trials] == 10 * ["bayesian"] + 6 * ["evolution"]
+
+
+def test_without_the_package_it_learns_by_a_model_and_says_what_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cmaes", None)
     view = view_of(TREE, random_trials(TREE, 20), objectives=TWO)
     proposal = AutoSampler(budget=2000).suggest(view, [20])[0]
     assert proposal.sampler == "bayesian"
-    assert "pip install 'tunekit[optuna]'" in proposal.reason
+    assert "pip install 'tunekit[evolution]'" in proposal.reason
 
 
 @pytest.mark.parametrize("budget", [0, -3, 1.5, True, "many"])

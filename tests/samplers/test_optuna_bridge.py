@@ -259,3 +259,17 @@ def test_an_ordered_categorical_is_an_integer_and_special_values_a_switch():
     told, distributions = Codec(space).told(Params({"size": "l", "c": -1}))
     assert told == {"size": 2, "c#special": 0}
     assert isinstance(distributions["size"], optuna.distributions.IntDistribution)
+
+
+@pytest.mark.parametrize(
+    ("lo", "hi", "step", "n"),
+    [(0.0, 0.3, 0.1, 4), (0.1, 0.7, 0.2, 4), (4.839591425936219e-12, 0.10000000000483959, 0.1, 2)],
+)
+def test_every_value_of_a_range_whose_steps_are_no_exact_floats_is_asked(lo, hi, step, n):
+    space = Space(x=Float(lo, hi, step=step))
+    view = view_of(space)
+    sampler = OptunaSampler("random")
+    seen = {p.params["x"] for p in sampler.suggest(view, range(60))}
+    assert len(seen) == n
+    assert space.default()["x"] in {*seen}
+    assert all(space.validate({"x": v}) == {"x": v} for v in seen)

@@ -10,12 +10,15 @@ from tunekit.samplers.auto import AutoSampler
 from tunekit.samplers.bayesian import BayesianSampler
 from tunekit.samplers.grid import GridSampler
 from tunekit.samplers.optuna_bridge import OptunaSampler
+from tunekit.samplers.pbt import PbtSampler
 from tunekit.samplers.random import RandomSampler
 from tunekit.samplers.sobol import SobolSampler
 from tunekit.testing.samplers import SamplerConformance
 
 
 class TestBayesian(SamplerConformance):
+    chooses_fidelity = True
+
     @pytest.fixture
     def make_sampler(self):
         return BayesianSampler
@@ -27,6 +30,14 @@ class TestRandom(SamplerConformance):
     @pytest.fixture
     def make_sampler(self):
         return RandomSampler
+
+
+class TestPbtWithoutAnythingToBranchFrom(SamplerConformance):
+    learns = False
+
+    @pytest.fixture
+    def make_sampler(self):
+        return partial(PbtSampler, population=10_000)
 
 
 class TestSobol(SamplerConformance):
@@ -99,12 +110,16 @@ class TestOptunaGp(SamplerConformance):
 
 
 class TestAuto(SamplerConformance):
+    chooses_fidelity = True
+
     @pytest.fixture
     def make_sampler(self):
         return AutoSampler
 
 
 class TestAutoWithLargeBudget(SamplerConformance):
+    chooses_fidelity = True
+
     @pytest.fixture
     def make_sampler(self):
         return partial(AutoSampler, budget=2000)

@@ -40,6 +40,8 @@ DEEP = Space(
 
 
 class TestBayesianInATrustRegion(SamplerConformance):
+    chooses_fidelity = True
+
     @pytest.fixture
     def make_sampler(self):
         return partial(BayesianSampler, trust_region=1)

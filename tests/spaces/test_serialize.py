@@ -47,6 +47,7 @@ def test_every_word_of_the_format_round_trips():
         size=Categorical(["s", "m", "l"], ordered=True, default="m"),
         kind=Categorical({"a": Space(x=Float(0, 1)), ("b", 2): Space(y=bool), None: None}),
         layers=Repeat(0, 3, Space(units=Int(1, 8), constraints="units != 5")),
+        epochs=Int(1, 81, log=True, fidelity=True),
         fixed="on",
         when=[When("n", [1, 3], Space(z=Constant(1.0)), also={"size": ["s", "l"]})],
         constraints=["n < 9 or size == 'm'"],

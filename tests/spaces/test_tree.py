@@ -12,6 +12,8 @@ from tunekit.errors import InvalidParams, InvalidSpace, UnknownParameter
 from tunekit.spaces import Categorical, Constant, Float, Int, Params, Repeat, Space, When, walk
 from tunekit.testing.spaces import random_point, spaces
 
+EPOCHS = Int(1, 9, fidelity=True)
+
 NESTED = Space(
     model=Categorical(
         {
@@ -186,3 +188,30 @@ def test_walk_asks_for_no_constant_and_no_inactive_parameter():
 
     walk(Space(a=Constant(1), b=bool, when=When("b", True, Space(c=Int(1, 2)))), picker)
     assert asked == ["b"]
+
+
+def test_a_fidelity_is_found_and_its_default_is_its_largest_value():
+    space = Space(x=Float(0, 1), epochs=Int(1, 90, step=20, fidelity=True))
+    assert space.fidelity == "epochs"
+    assert space.target == space.default().__class__({"epochs": 81})
+    assert space.complete({"x": 0.5})["epochs"] == 81
+    assert Space(x=Float(0, 1)).fidelity is None
+    assert not Space(x=Float(0, 1)).target
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Int(0, 9, fidelity=True), "lower bound above 0"),
+        (lambda: Float(1, 9, fidelity=True, default=3), "drop default= and special="),
+        (lambda: Float(1, 9, fidelity=True, special=[20]), "drop default= and special="),
+        (lambda: Int(1, 9, fidelity="yes"), "expected True or False"),
+        (lambda: Space(a=EPOCHS, b=EPOCHS), "at most one fidelity"),
+        (lambda: Space(a=Categorical({"x": Space(b=EPOCHS)})), "at the root"),
+        (lambda: Space(a=bool, when=When("a", True, Space(b=EPOCHS))), "at the root"),
+        (lambda: Space(a=EPOCHS, when=When("a", 9, Space(b=bool))), "opens a child space"),
+    ],
+)
+def test_a_fidelity_that_cannot_be_right_is_refused(make, words):
+    with pytest.raises(InvalidSpace, match=words):
+        make()

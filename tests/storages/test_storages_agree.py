@@ -11,11 +11,30 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tunekit.spaces import Params
-from tunekit.storages.base import Claim, Operation, Release, Renew, Reports, Start, Tell
+from tunekit.storages.base import (
+    Claim,
+    Operation,
+    Pause,
+    Release,
+    Renew,
+    Reports,
+    Saved,
+    Start,
+    Tell,
+)
 from tunekit.storages.memory import MemoryStorage
 from tunekit.storages.urls import open_storage
 from tunekit.testing.storages.desk import Desk
-from tunekit.trial import Outcome, Proposal, Report, StudyState, TrialRecord, TrialState
+from tunekit.trial import (
+    Branch,
+    Checkpoint,
+    Outcome,
+    Proposal,
+    Report,
+    StudyState,
+    TrialRecord,
+    TrialState,
+)
 
 numbers = st.integers(0, 5)
 epochs = st.integers(1, 3)
@@ -27,9 +46,11 @@ attrs = st.dictionaries(st.sampled_from("xyz"), st.integers(0, 9), max_size=2)
 @st.composite
 def operations(draw: st.DrawFn) -> Operation:
     held = draw(numbers), draw(epochs)
-    kind = draw(st.sampled_from([Start, Tell, Tell, Reports, Renew, Release]))
+    kind = draw(st.sampled_from([Start, Tell, Tell, Reports, Renew, Release, Saved, Pause]))
     if kind is Start:
         proposal = Proposal(Params(draw(attrs)), "random", evidence=draw(attrs))
+        branch = draw(st.none() | st.builds(Branch, numbers, numbers))
+        proposal = replace(proposal, branch=branch)
         return Start(*held, proposal, seen=draw(numbers), space_version=draw(epochs))
     if kind is Tell:
         outcome = Outcome(
@@ -40,6 +61,13 @@ def operations(draw: st.DrawFn) -> Operation:
             user_attrs=draw(attrs),
         )
         return Tell(*held, outcome, draw(keys))
+    if kind is Saved:
+        steps = draw(st.lists(numbers, max_size=2))
+        return Saved(*held, tuple(Checkpoint(s, held[1], s / 2) for s in steps))
+    if kind is Pause:
+        params = draw(st.none() | attrs)
+        outcome = Outcome(TrialState.PAUSED, {"loss": 0.5}, "rung", params=params)
+        return Pause(*held, replace(outcome, user_attrs=draw(attrs), evidence=draw(attrs)))
     if kind is Reports:
         steps = draw(st.lists(numbers, max_size=4))
         return Reports(*held, tuple(Report(s, {"loss": float(i)}) for i, s in enumerate(steps)))
@@ -68,7 +96,14 @@ class Twins(RuleBasedStateMachine):
 
     @rule(points=st.lists(attrs, max_size=2), noted=attrs)
     def enqueue(self, points: list[dict[str, int]], noted: dict[str, int]) -> None:
-        self.both(lambda d: d.enqueue(*points, **noted))
+        branch = Branch(0, 1) if noted else None
+        self.both(lambda d: d.storage.enqueue(d.id, points, user_attrs=noted, branch=branch))
+
+    @rule(asked=st.sets(numbers, max_size=3))
+    def promote(self, asked: set[int]) -> None:
+        known = self.desks[0].trials()
+        reasons = {n: "good" for n in sorted(asked) if n in known}
+        self.both(lambda d: d.storage.promote(d.id, reasons))
 
     @rule(number=numbers)
     def cancel(self, number: int) -> None:

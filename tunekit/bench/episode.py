@@ -131,7 +131,7 @@ class _Play:
         self._proposer = proposer
         self._n_trials = n_trials
         self._workers = workers
-        self._history = History(problem.objectives, problem.constraints)
+        self._history = History(problem.objectives, problem.constraints, problem.space.target)
         self._view = StudyView(
             problem.space, problem.objectives, problem.constraints, seed, self._history, {}
         )

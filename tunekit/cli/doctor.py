@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -29,6 +30,7 @@ EXTRAS = {
     "optuna": ("optuna", "cmaes"),
     "postgres": ("psycopg2",),
     "export": ("pandas", "pyarrow"),
+    "ray": ("ray",),
 }
 N_WRITES = 50
 MAX_SKEW_S = 5.0
@@ -95,9 +97,23 @@ def _installation() -> Iterator[Check]:
         else:
             yield Check(f"extra {extra}", "ok", "installed")
     yield _gpus()
+    if "RAY_ADDRESS" in os.environ:
+        yield _ray(os.environ["RAY_ADDRESS"])
     free = shutil.disk_usage(Path.cwd()).free / 2**20
     enough = free >= MIN_FREE_MIB
     yield Check("disk", "ok" if enough else "warn", f"{free / 1024:.1f} GiB free in this folder")
+
+
+def _ray(address: str) -> Check:
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not port.isdigit():  # "auto": Ray looks for a cluster of this machine itself
+        return Check("ray", "ok", f"RAY_ADDRESS={address}")
+    try:
+        socket.create_connection((host, int(port)), 5).close()
+    except OSError as error:
+        detail = f"RAY_ADDRESS={address} does not answer: {error}; start it, or unset RAY_ADDRESS"
+        return Check("ray", "warn", detail)
+    return Check("ray", "ok", f"RAY_ADDRESS={address} answers")
 
 
 def _gpus() -> Check:

@@ -46,11 +46,28 @@ def run(
     workers: Annotated[
         int | None, typer.Option("--workers", "-w", help="Trials that run at once.")
     ] = None,
+    executor: Annotated[
+        str | None, typer.Option("--executor", help="process (this machine) or ray (a cluster).")
+    ] = None,
+    ray_address: Annotated[
+        str | None,
+        typer.Option("--ray-address", help="host:port. Else RAY_ADDRESS, else one starts here."),
+    ] = None,
+    max_failed: Annotated[
+        int | None, typer.Option("--max-failed", help="End the run when more trials fail.")
+    ] = None,
     sampler: Annotated[
         str | None, typer.Option("--sampler", help="auto, random, sobol, grid, tpe, gp, ...")
     ] = None,
     stopper: Annotated[
-        str | None, typer.Option("--stopper", help="Ends hopeless trials early: median.")
+        str | None,
+        typer.Option(
+            "--stopper", help="Ends hopeless trials early: auto, asha, fast, threshold,asha, ..."
+        ),
+    ] = None,
+    audit: Annotated[
+        float | None,
+        typer.Option("--audit", help="Share of the condemned trials that run on. Default: 0.05."),
     ] = None,
     timeout: Annotated[
         str | None, typer.Option("--timeout", help="No trial starts after: 90s, 15m, 2h.")
@@ -95,8 +112,12 @@ def run(
         "trials": trials,
         "timeout": timeout,
         "workers": workers,
+        "executor": executor,
+        "ray_address": ray_address,
+        "max_failed_trials": max_failed,
         "sampler": sampler,
-        "stopper": stopper,
+        "stopper": _several(stopper),
+        "audit": audit,
         "seed": seed,
         "storage": storage,
         "resources": _amounts(resources),
@@ -207,6 +228,10 @@ def _objectives(
     if len(dict(pairs)) < len(pairs):
         raise InvalidArgument(f"a metric is named twice among {[m for m, _ in pairs]}; drop one.")
     return dict(pairs)
+
+
+def _several(names: str | None) -> str | list[str] | None:
+    return names.split(",") if names is not None and "," in names else names
 
 
 def _amounts(texts: list[str] | None) -> dict[str, str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunekit.api import study as open_study
+from tunekit.arguments import make_executor, trial_limits
 from tunekit.cli.command import NOTHING_BEST, TIME_OVER, terminal
 from tunekit.cli.options import Format
 from tunekit.cli.output import emit_list, emit_one, params_text
@@ -22,6 +23,7 @@ from tunekit.trial import StudyState
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tunekit.executors.base import Executor
     from tunekit.studies import Study
 
 
@@ -38,6 +40,7 @@ def carry_out(settings: RunSettings, form: Format) -> int:
     folder = Path.cwd()
     space = make_space(settings.space, folder)
     objective = _objective(settings, space, folder)
+    executor = _executor(settings)
     url = url_of(None, settings.storage)
     study = open_study(
         settings.name or default_name(settings),
@@ -49,6 +52,8 @@ def carry_out(settings: RunSettings, form: Format) -> int:
         sampler_options=settings.sampler_options,
         warm_start=settings.warm_start,
         stopper=settings.stopper,
+        stopper_options=settings.stopper_options,
+        audit=settings.audit,
         seed=settings.seed,
     )
     study.set_user_attr("run", _recipe(settings, folder))
@@ -60,16 +65,26 @@ def carry_out(settings: RunSettings, form: Format) -> int:
         objective,
         total_trials=settings.trials,
         timeout=settings.timeout,
-        workers=settings.workers,
-        resources=settings.resources,
-        executor="process",  # a crash or a hang costs one trial, not the run
+        executor=executor,
         catch=(Exception, SystemExit),
-        trial_timeout_s=settings.trial_timeout,
-        memory_mib=settings.memory,
-        devices=settings.devices,
+        max_failed_trials=settings.max_failed_trials,
         progress=make_progress(quiet=terminal.quiet),
     )
     return conclude(study, ending, form, url)
+
+
+def _executor(settings: RunSettings) -> Executor:
+    """Return what runs the trials, such that a crash or a hang costs one of them, not the run."""
+    limits = trial_limits(settings.resources, settings.trial_timeout, settings.memory)
+    if settings.executor == "ray" and settings.devices is None:
+        from tunekit.executors.ray import RayExecutor
+
+        return RayExecutor(settings.workers, limits=limits, address=settings.ray_address)
+    if settings.ray_address is not None:
+        raise InvalidArgument(
+            f"the address {settings.ray_address} of a Ray cluster without --executor ray; add it."
+        )
+    return make_executor(settings.executor, settings.workers, limits, settings.devices)
 
 
 def conclude(study: Study, ending: str, form: Format, url: str) -> int:

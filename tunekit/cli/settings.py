@@ -49,9 +49,15 @@ class RunSettings(BaseModel):
         space: a file, a bundled name, `file.py:attribute`, or the space itself.
         trials: that the study shall have in the end.
         timeout: seconds after which no trial starts.
+        workers: trials at once; if not given, one, or on Ray as many as the cluster has room for.
+        executor: processes of this machine, or a Ray cluster.
+        ray_address: of the cluster; else RAY_ADDRESS, else one is started here.
+        max_failed_trials: the run ends with an error once more trials have failed.
         trial_timeout: seconds after which a trial is killed and FAILED.
         memory: MiB of resident memory above which a trial is killed and FAILED.
         warm_start: earlier studies of the same storage to learn from.
+        stopper: ends hopeless trials early; of several, the first that stops one wins.
+        audit: share of the condemned trials that run on, for `tunekit studies audit`.
         enqueue_default: try the space's default point first.
     """
 
@@ -65,17 +71,22 @@ class RunSettings(BaseModel):
     constraints: list[str] = []
     trials: int | None = Field(default=None, ge=1)
     timeout: Seconds | None = None
-    workers: int = Field(default=1, ge=1)
+    workers: int | None = Field(default=None, ge=1)
+    executor: Literal["process", "ray"] = "process"
+    ray_address: str | None = None
     sampler: str = "auto"
     sampler_options: dict[str, Any] = {}
     warm_start: list[str] | None = None
-    stopper: str | None = None
+    stopper: str | list[str] | None = None
+    stopper_options: dict[str, Any] = {}
+    audit: float | None = Field(default=None, ge=0, le=1)
     seed: int | None = None
     storage: str | None = None
     resources: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = {}
     devices: list[str | int] | None = None
     trial_timeout: Seconds | None = None
     memory: Mebibytes | None = None
+    max_failed_trials: int | None = Field(default=None, ge=0)
     enqueue_default: bool = False
 
 

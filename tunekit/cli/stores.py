@@ -61,7 +61,9 @@ def history_of(storage: Storage, record: StudyRecord) -> History:
     """Return all trials of a study."""
     from tunekit.history import History
 
-    history = History(record.spec.objectives, record.spec.constraints)
+    space = record.spec.space and storage.spaces(record.id)[record.space_version]
+    target = space.target if space else None
+    history = History(record.spec.objectives, record.spec.constraints, target)
     changes = storage.changes(record.id)
     history.update(changes.trials, changes.cursor)
     return history

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tunekit.history import History
     from tunekit.trial import StudyRecord
 
-app = typer.Typer(help="Studies: ls, show, best, export, rm.", no_args_is_help=True)
+app = typer.Typer(help="Studies: ls, show, best, audit, export, rm.", no_args_is_help=True)
 
 STATES = ("complete", "stopped", "running", "failed")
 COLUMNS = ("name", "state", "trials", *STATES, "best", "created")
@@ -87,6 +87,32 @@ def best(
             for t in front
         ]
     emit_list("best", front, ListFormat(form.value), columns=list(front[0]))
+
+
+@command(app, "audit")
+def audit(
+    name: Name,
+    tolerance: Annotated[
+        float,
+        typer.Option("--tolerance", help="Relative: so much worse than the best counts as best."),
+    ] = 0.0,
+    storage: Storage = None,
+    form: OneFormat = Format.TABLE,
+    json: Json = False,
+) -> None:
+    """Say how often the stopper was wrong, by condemned trials that ran on, and what it saved."""
+    from tunekit.audit import stop_audit
+    from tunekit.cli.output import emit_one
+    from tunekit.cli.stores import open_existing, read_study
+
+    opened = open_existing(storage)
+    record, history = read_study(opened, name)
+    found = stop_audit(history, opened.reports(record.id), tolerance=tolerance)
+    form = Format.JSON if json else form
+    if form is Format.TABLE:
+        typer.echo(str(found))
+    else:
+        emit_one("audit", found.to_dict(), form)
 
 
 @command(app, "export")
@@ -165,6 +191,7 @@ def study_details(record: StudyRecord, history: History) -> dict[str, Any]:
         "objectives": {o.metric: o.direction for o in spec.objectives},
         "constraints": [str(c) for c in spec.constraints],
         "sampler": spec.sampler,
+        "stopper": ", ".join(spec.stopper_options.get("stoppers", [spec.stopper])) or None,
         "seed": spec.seed,
         "space_version": record.space_version,
         "created": moment(record.created),

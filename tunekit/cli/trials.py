@@ -91,6 +91,7 @@ def show(
         "worker": trial.worker,
         "evidence": dict(trial.evidence),
         "stop_evidence": dict(trial.stop_evidence),
+        "checkpoints": [c.step for c in trial.checkpoints],
         "reports": [_report(r, form) for r in reports],
     }
     emit_one("trial", details if form is not Format.TABLE else {**details, "error": None}, form)
@@ -158,6 +159,9 @@ def trial_record(trial: TrialRecord) -> dict[str, Any]:
         "reason": trial.reason,
         "end_reason": trial.end_reason,
         "error": trial.error,
+        "branch": None
+        if trial.branch is None
+        else {"number": trial.branch.number, "step": trial.branch.step},
         "user_attrs": dict(trial.user_attrs),
         "duration_s": trial.duration_s,
         "created": moment(trial.created),

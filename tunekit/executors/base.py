@@ -20,6 +20,14 @@ ReportHandler: TypeAlias = Callable[[int, Report], Decision]
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """The checkpoint that a trial begins with: the step, and its name in the study's place."""
+
+    step: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """One trial to run.
 
@@ -28,6 +36,9 @@ class Task:
         is_open: the program may ask for parameters that `params` does not have.
         seed: of the study; with the number it keys whatever the trial draws itself.
         block: the fold, seed or instance to measure on; see `Trial.block`.
+        place: the folder or URI of the study's checkpoints; empty where it has none.
+        origin: the checkpoint that it begins with, if it does not begin anew.
+        kept: the names of its checkpoints from earlier leases.
     """
 
     study: str
@@ -39,16 +50,29 @@ class Task:
     is_open: bool = False
     block: int = 0
     user_attrs: Mapping[str, Any] = field(default_factory=dict)
+    place: str = ""
+    origin: Origin | None = None
+    kept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A task is over; `exception` is what its objective raised, if that could be brought over."""
+    """A task is over.
+
+    An outcome WAITING says that the trial lost its worker, by no fault of its own, and is to run
+    again.
+
+    Attributes:
+        exception: what its objective raised, if that could be brought over.
+        has_died: it was no deed of its objective that Python saw: its process died. It may run
+            again from a checkpoint that it has saved.
+    """
 
     number: int
     epoch: int
     outcome: Outcome
     exception: BaseException | None = None
+    has_died: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +97,12 @@ class Executor(Protocol):
         runs_in_caller: `start` runs the objective to its end on the calling thread.
     """
 
-    slots: int
     runs_in_caller: bool
+
+    @property
+    def slots(self) -> int:
+        """Return how many tasks may run at a time; it may change with each `poll`."""
+        ...
 
     def open(self, objective: Callable[..., Any], on_report: ReportHandler) -> None:
         """Prepare to run tasks of one objective.
@@ -83,6 +111,7 @@ class Executor(Protocol):
 
         Raises:
             InvalidArgument: the objective cannot be shipped, or no slot can ever be filled.
+            ExecutorFailed: nothing is there to run it on.
         """
         ...
 
@@ -91,7 +120,11 @@ class Executor(Protocol):
         ...
 
     def poll(self, timeout_s: float) -> list[Ended]:
-        """Serve reports until a task ends or the time is over; return the ended ones."""
+        """Serve reports until a task ends or the time is over; return the ended ones.
+
+        Raises:
+            ExecutorFailed: nothing is left to run them on, and nothing is to come.
+        """
         ...
 
     def stop(self, number: int, outcome: Outcome) -> None:

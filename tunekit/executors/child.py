@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
+import pickle
+import select
 import signal
 import socket
 import subprocess
@@ -12,8 +15,8 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
-from multiprocessing.connection import Connection, wait
+from collections.abc import Collection, Iterable, Mapping
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -28,6 +31,18 @@ _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[3]); "
     "from tunekit.executors.process_worker import main; main(int(sys.argv[1]), int(sys.argv[2]))"
 )
+
+
+def readable(descriptors: Iterable[int], timeout_s: float) -> list[int]:
+    """Return those that have something to read or were closed, after at most so long a wait.
+
+    A report waits for this several times, so it is not `multiprocessing.connection.wait`, which
+    takes five times as long.
+    """
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return [descriptor for descriptor, _ in poll.poll(math.ceil(timeout_s * 1000))]
 
 
 class Child:
@@ -87,17 +102,30 @@ class Child:
         self.phase, self.task = "running", task
         self._output.forget()
         self.deadline = float("inf") if timeout_s is None else time.monotonic() + timeout_s
-        self.connection.send((task, devices))
+        self.send((task, devices))
+
+    def send(self, message: object) -> None:
+        """Send a message.
+
+        Raises:
+            OSError: the process is gone.
+        """
+        self.connection.send_bytes(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
 
     def rest(self) -> None:
         """Note that its task is over."""
         self.phase, self.task, self.deadline = "idle", None, float("inf")
 
-    def messages(self) -> list[tuple[Any, ...]] | None:
-        """Return the next message, if one is there; `None` once the process is gone."""
+    def messages(self, spoken: Collection[int] = ()) -> list[tuple[Any, ...]] | None:
+        """Return the next message, if one is there; `None` once the process is gone.
+
+        Args:
+            spoken: descriptors that are known to be readable; saves a look.
+        """
         try:
-            if self.connection.poll(0):
-                return [self.connection.recv()]
+            own = self.connection.fileno()
+            if own in spoken or readable([own], 0):
+                return [pickle.loads(self.connection.recv_bytes())]  # noqa: S301 - our own child
         except Exception:  # closed, or not ours: an objective may write to any descriptor
             return None
         return None if self.has_died() else []
@@ -113,7 +141,7 @@ class Child:
     def last_words(self) -> tuple[str, str]:
         """End it, if it still lives, and return how it died and the tail of its output."""
         if self._pidfd is not None:
-            wait([self._pidfd], SETTLE_S)
+            readable([self._pidfd], SETTLE_S)
         else:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(SETTLE_S)
@@ -148,7 +176,7 @@ class Child:
         """Return whether the process has ended, reaped or not."""
         if self._pidfd is None:
             return self._process.poll() is not None
-        return bool(wait([self._pidfd], 0))
+        return bool(readable([self._pidfd], 0))
 
     def _family(self) -> list[psutil.Process]:
         try:

@@ -59,12 +59,17 @@ def make_seats(
     env: dict[str, str] = {}
     if "cpu" in resources:
         workers = min(workers, _cpu_seats(resources["cpu"]))
-        env = dict.fromkeys(_THREADS, str(max(1, int(resources["cpu"]))))
+        env = thread_limits(resources["cpu"])
     gpu = resources.get("gpu", 1.0 if devices is not None else 0.0)
     if not gpu:
         return [Seat(env=env)] * workers
     groups = _deal(gpu, _listed(devices))[:workers]
     return [Seat(g, {**env, **dict.fromkeys(_VISIBLE, ",".join(g))}) for g in groups]
+
+
+def thread_limits(cpu: float) -> dict[str, str]:
+    """Return the variables that keep numeric libraries to so many cores."""
+    return dict.fromkeys(_THREADS, str(max(1, int(cpu))))
 
 
 def _cpu_seats(cpu: float) -> int:

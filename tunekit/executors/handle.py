@@ -6,12 +6,16 @@ import hashlib
 import json
 import math
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 import numpy as np
 
-from tunekit.errors import InvalidArgument, InvalidParams, TrialStopped
+from tunekit.checkpoints.workspace import Workspace
+from tunekit.errors import InvalidArgument, InvalidParams, TrialPaused, TrialStopped
 from tunekit.executors.base import Task
 from tunekit.samplers.base import stream
 from tunekit.spaces import Parameter, Params, Scalar
@@ -42,6 +46,8 @@ class Trial:
         objectives: the metrics to return, with their directions.
         last_report, last_decision: the latest exchange with the stopper.
         diverged_at: metric -> the first of the steps since when it was NaN or infinite.
+        verdict: what the stopper first said of a trial that runs on for the audit; stored when
+            it ends.
     """
 
     def __init__(self, task: Task, send: Sender, *, devices: Sequence[str] = ()) -> None:
@@ -60,6 +66,8 @@ class Trial:
         self.last_report: Report | None = None
         self.last_decision: Decision = CONTINUE
         self.diverged_at: dict[str, int] = {}
+        self._workspace: Workspace | None = None
+        self.verdict: dict[str, Any] = {}
 
     def __repr__(self) -> str:
         return f"Trial({self.study_name!r}, number={self.number}, params={dict(self.params)})"
@@ -83,6 +91,74 @@ class Trial:
     def user_attrs(self) -> dict[str, Any]:
         """Return a copy of what was noted with `set_user_attr`."""
         return dict(self._attrs)
+
+    @property
+    def resumed_from(self) -> int | None:
+        """Return the step of the checkpoint that it goes on from, or `None` if it begins anew.
+
+        That is its own last one, where it was paused or its worker died, or the one that it
+        branches from. What comes next is step `resumed_from + 1`.
+        """
+        return None if self._task.origin is None else self._task.origin.step
+
+    @property
+    def checkpoint_dir(self) -> Path:
+        """Return a local folder that belongs to this trial alone, to write its state into.
+
+        It is empty at first; where the trial goes on, it has the files of the checkpoint of
+        step `resumed_from`. `save_checkpoint` keeps what is in it; the folder itself goes with
+        the trial.
+
+        Raises:
+            InvalidArgument: the study was opened without a place of checkpoints.
+            UnknownCheckpoint: the checkpoint that it goes on from is not there any more.
+            CheckpointError: the file system refuses.
+        """
+        return self._files().folder
+
+    def save_checkpoint(self, step: int, path: str | Path | None = None) -> None:
+        """Keep what is in `checkpoint_dir` (or another file or folder) as the state after a step.
+
+        It is complete or not there, whatever happens meanwhile. The study keeps a trial's last
+        checkpoint and the best ones by the first objective that was reported at their steps.
+
+        Args:
+            step: as in `report`.
+            path: a file or a folder to keep in place of `checkpoint_dir`.
+
+        Raises:
+            InvalidArgument: a bad step, nothing to save, or no place of checkpoints.
+            CheckpointError: the file system refuses, as when the disk is full; the checkpoints
+                that there are stay.
+            TrialStopped: the trial has been ended meanwhile.
+        """
+        number = _step(step)
+        with self._lock:
+            self._files().save(number, path)
+            decision = self._send(Report(number, {}, checkpoint=True))
+            if decision.action != "continue":
+                self.last_decision = decision
+        if decision.action != "continue":
+            raise self._end()
+
+    def close(self) -> None:
+        """Delete the working folder; called by whoever runs the trial."""
+        if self._workspace is not None:
+            self._workspace.close()
+
+    def _files(self) -> Workspace:
+        task = self._task
+        if not task.place:
+            raise InvalidArgument(
+                f"trial {self.number}: the study has no place for checkpoints; open it with "
+                'tk.study(..., checkpoints="folder").'
+            )
+        if self._workspace is None:
+            start = None if task.origin is None else task.origin.name
+            self._workspace = Workspace(
+                task.place, task.number, task.epoch, start=start, kept=task.kept
+            )
+        return self._workspace
 
     @property
     def seed(self) -> int:
@@ -112,7 +188,14 @@ class Trial:
                 "Store text or numbers, and the path of anything larger."
             ) from None
 
-    def report(self, metrics: object, step: int, *, raise_on_stop: bool = True) -> Decision:
+    def report(
+        self,
+        metrics: object,
+        step: int,
+        *,
+        checkpoint: bool | str | Path = False,
+        raise_on_stop: bool = True,
+    ) -> Decision:
         """Report metrics at a step and learn whether the trial goes on.
 
         Args:
@@ -120,6 +203,8 @@ class Trial:
                 need not hold every objective.
             step: 0 or more; epochs, batches or seconds, the same unit in all trials. The same
                 step again replaces what was reported there.
+            checkpoint: `True` keeps `checkpoint_dir` as the state after this step before it is
+                reported, a path that file or folder; see `save_checkpoint`.
             raise_on_stop: with `False` the decision is only returned (and `should_prune()` is
                 true): clean up, then return or raise `TrialStopped`.
 
@@ -128,11 +213,16 @@ class Trial:
 
         Raises:
             TrialStopped: the stopper ends the trial.
+            TrialPaused: the stopper lets it stand until it is promoted; a `TrialStopped` too.
+            CheckpointError: the checkpoint cannot be written.
             InvalidArgument: the step is no whole number from 0 upwards.
             InvalidResult: the metrics are no numbers.
         """
         report = Report(_step(step), checked_metrics(metrics, self.objectives, is_partial=True))
         with self._lock:
+            if checkpoint is not False:
+                self._files().save(report.step, None if checkpoint is True else checkpoint)
+                report = replace(report, checkpoint=True)
             self.last_report = report
             for name, value in report.metrics.items():
                 if math.isfinite(value):
@@ -140,13 +230,20 @@ class Trial:
                 else:
                     self.diverged_at.setdefault(name, report.step)
             self.last_decision = self._send(report)
+            said = self.last_decision.evidence.get("audit")
+            if said is not None and not self.verdict:
+                self.verdict = {**said, "at": time.time()}
         if raise_on_stop and self.should_prune():
-            raise TrialStopped(self.last_decision.reason)
+            raise self._end()
         return self.last_decision
 
+    def _end(self) -> TrialStopped:
+        is_pause = self.last_decision.action == "pause"
+        return (TrialPaused if is_pause else TrialStopped)(self.last_decision.reason)
+
     def should_prune(self) -> bool:
-        """Return whether the decision on the last report was to stop (Optuna's word)."""
-        return self.last_decision.action == "stop"
+        """Return whether the last decision was to stop or to pause (Optuna's word)."""
+        return self.last_decision.action != "continue"
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False

@@ -18,15 +18,17 @@ _OWN_FRAMES = str(Path(__file__).parent)
 
 
 def run_objective(
-    objective: Callable[..., Any], trial: Trial
+    objective: Callable[..., Any], trial: Trial, *, closes: bool = True
 ) -> tuple[Outcome, BaseException | None]:
     """Return how the trial ended, and what a FAILED objective raised.
 
-    Only `KeyboardInterrupt` is let through.
+    Only `KeyboardInterrupt` is let through. Where the trial `closes` with this call, its working
+    folder is deleted.
 
     - A finite result is COMPLETE; NaN or infinite in an objective's metric is DIVERGED.
     - `TrialStopped` (or Optuna's `TrialPruned`), and a value returned right after the decision
-      to stop, is STOPPED, with the metrics of the last report as its result.
+      to stop, is STOPPED, with the metrics of the last report as its result; PAUSED, where the
+      decision is to pause.
     - Running out of memory, any other exception, `sys.exit` and a result that is no metric are
       FAILED, with one sentence as the reason and the traceback as the error.
     """
@@ -36,8 +38,12 @@ def run_objective(
         raise
     except BaseException as error:
         if _is_called(error, "TrialStopped", "TrialPruned"):
-            return _stopped(trial, str(error)), None
+            is_pause = _is_called(error, "TrialPaused")
+            return _stopped(trial, str(error), is_pause=is_pause), None
         return failure(trial, error), error
+    finally:
+        if closes:
+            trial.close()
     try:
         metrics = checked_metrics(result, trial.objectives)
     except InvalidResult as error:
@@ -87,13 +93,23 @@ def _drop_own_frames(summary: traceback.TracebackException, seen: set[int]) -> N
             _drop_own_frames(linked, seen)
 
 
-def _stopped(trial: Trial, said: str, result: Mapping[str, float] | None = None) -> Outcome:
+def _stopped(
+    trial: Trial,
+    said: str,
+    result: Mapping[str, float] | None = None,
+    *,
+    is_pause: bool = False,
+) -> Outcome:
     decision = trial.last_decision if trial.should_prune() else None
-    reason = decision.reason if decision else said or "the objective stopped itself"
+    if decision is not None:
+        is_pause = decision.action == "pause"
+    itself = "the objective paused itself" if is_pause else "the objective stopped itself"
+    reason = decision.reason if decision else said or itself
     reported = trial.last_report.metrics if trial.last_report else {}
     metrics = reported if result is None else result
     evidence = decision.evidence if decision else {}
-    return _judged(trial, TrialState.STOPPED, metrics, reason=reason, evidence=evidence)
+    state = TrialState.PAUSED if is_pause else TrialState.STOPPED
+    return _judged(trial, state, metrics, reason=reason, evidence=evidence)
 
 
 def _judged(
@@ -105,14 +121,18 @@ def _judged(
         if not math.isfinite(value):
             step = trial.diverged_at.get(objective.metric)
             since = "" if step is None else f" since step {step}"
-            reason = f'the metric "{objective.metric}" is {value}{since}'
-            return _outcome(trial, TrialState.DIVERGED, metrics=metrics, reason=reason)
+            fields["reason"] = f'the metric "{objective.metric}" is {value}{since}'
+            return _outcome(trial, TrialState.DIVERGED, metrics=metrics, **fields)
     return _outcome(trial, state, metrics=metrics, **fields)
 
 
-def _outcome(trial: Trial, state: TrialState, **fields: Any) -> Outcome:
+def _outcome(
+    trial: Trial, state: TrialState, *, evidence: Mapping[str, Any] | None = None, **fields: Any
+) -> Outcome:
+    audit = {"audit": trial.verdict} if trial.verdict else {}
     return Outcome(
         state,
+        evidence={**(evidence or {}), **audit},
         params=dict(trial.params) if trial.is_open else None,
         domains=trial.domains,
         user_attrs=trial.user_attrs,

@@ -8,21 +8,28 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from multiprocessing.connection import wait
+from dataclasses import dataclass
 from typing import Any
 
 import cloudpickle
 
 from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Ended, Limits, ReportHandler, Task
-from tunekit.executors.child import Child, Guard
-from tunekit.executors.devices import make_seats
+from tunekit.executors.child import Child, Guard, readable
+from tunekit.executors.devices import Seat, make_seats
 from tunekit.trial import Outcome, TrialState
 
 START_TRIES = 3
 START_S = 300.0
 MEMORY_CHECK_S = 0.1
 _NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """An objective that is pickled already, for an executor that only hands it on."""
+
+    data: bytes
 
 
 class ProcessExecutor:
@@ -38,9 +45,12 @@ class ProcessExecutor:
         workers: trials at a time.
         limits: of one trial. Memory is looked at ten times a second.
         devices: the accelerators that `resources={"gpu": ...}` is dealt from.
+        seats: what each worker sees, where another scheduler has dealt it; instead of workers,
+            resources and devices.
 
     Attributes:
         slots: as many workers as were asked for and the resources allow.
+        wake_on: descriptors of the caller that end a `poll` early when they become readable.
         runs_in_caller: `False`.
 
     Raises:
@@ -53,6 +63,7 @@ class ProcessExecutor:
         *,
         limits: Limits = _NO_LIMITS,
         devices: Sequence[str | int] | None = None,
+        seats: Sequence[Seat] | None = None,
     ) -> None:
         if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
             raise InvalidArgument(f"workers={workers!r}, expected a whole number from 1.")
@@ -60,25 +71,32 @@ class ProcessExecutor:
             value = getattr(limits, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise InvalidArgument(f"{name}={value!r}, expected a number above 0, or None.")
-        self._seats = make_seats(workers, limits.resources, devices)
+        if seats is None:
+            seats = make_seats(workers, limits.resources, devices)
+        self._seats = list(seats)
         self.slots = len(self._seats)
         self.runs_in_caller = False
+        self.wake_on: tuple[int, ...] = ()
         self._limits = limits
         self._children: dict[int, Child] = {}
         self._guard = Guard()
         self._ended: list[Ended] = []
         self._tries: dict[int, int] = {}
         self._objective = b""
+        self._is_woken = False
         self._on_report: ReportHandler | None = None
         self._next_memory_check = 0.0
 
-    def open(self, objective: Callable[..., Any], on_report: ReportHandler) -> None:
+    def open(self, objective: Callable[..., Any] | Shipped, on_report: ReportHandler) -> None:
         """Prepare to run tasks of one objective.
 
         Raises:
             InvalidArgument: the objective cannot be pickled.
         """
-        self._objective = _shipped(objective)
+        if isinstance(objective, Shipped):
+            self._objective = objective.data
+        else:
+            self._objective = shipped(objective)
         self._on_report = on_report
 
     def start(self, task: Task) -> None:
@@ -104,10 +122,11 @@ class ProcessExecutor:
         self._check_limits()
         while not self._ended:
             wait = min(until, self._next_check()) - time.monotonic()
-            for seat in self._speaking(max(wait, 0.0)):
-                self._serve(seat)
+            seats, spoken = self._speaking(max(wait, 0.0))
+            for seat in seats:
+                self._serve(seat, spoken)
             self._check_limits()
-            if time.monotonic() >= until:
+            if time.monotonic() >= until or self._is_woken:
                 break
         ended, self._ended = self._ended, []
         return sorted(ended, key=lambda e: e.number)
@@ -154,24 +173,29 @@ class ProcessExecutor:
 
     # Messages
 
-    def _speaking(self, wait_s: float) -> list[int]:
-        """Return the seats whose worker has something to say, lowest trial number first."""
+    def _speaking(self, wait_s: float) -> tuple[list[int], list[int]]:
+        """Return the seats whose worker has something to say, lowest trial number first.
+
+        And the descriptors that became readable, those of the caller among them.
+        """
         seat_of = {d: s for s, child in self._children.items() for d in child.descriptors}
-        if not seat_of:
+        if not seat_of and not self.wake_on:
             time.sleep(wait_s)  # nothing runs: the caller asked to wait all the same
-        seats = {seat_of[d] for d in wait(list(seat_of), wait_s) if isinstance(d, int)}
+        spoken = readable([*seat_of, *self.wake_on], wait_s)
+        self._is_woken = any(d in self.wake_on for d in spoken)
+        seats = {seat_of[d] for d in spoken if d in seat_of}
 
         def number(seat: int) -> int:
             task = self._children[seat].task
             return -1 if task is None else task.number
 
-        return sorted(seats, key=number)
+        return sorted(seats, key=number), spoken
 
-    def _serve(self, seat: int) -> None:
+    def _serve(self, seat: int, spoken: list[int]) -> None:
         child = self._children.get(seat)
         if child is None:  # stopped by the handler of another one's report
             return
-        messages = child.messages()
+        messages = child.messages(spoken)
         if messages is None:
             self._bury(seat)
             return
@@ -193,14 +217,14 @@ class ProcessExecutor:
             else:
                 number, outcome, raised = content
                 assert child.task is not None and child.task.number == number
-                self._end(seat, outcome, _unpickled(raised))
+                self._end(seat, outcome, unpickled(raised))
 
     def _answer(self, seat: int, child: Child, number: int, report: Any) -> None:
         assert self._on_report is not None
         decision = self._on_report(number, report)
         if self._children.get(seat) is child:  # the handler may have stopped this very trial
             with _dead_ones_speak_later():
-                child.connection.send(decision)
+                child.send(decision)
 
     def _bury(self, seat: int) -> None:
         """Charge a death to the task, or try again if it had not begun."""
@@ -212,7 +236,8 @@ class ProcessExecutor:
         if child.phase == "starting":
             self._start_failed(seat, task, self._tries[task.number], death, words)
         else:
-            self._finish(task, Outcome(TrialState.FAILED, reason=death, error=words))
+            outcome = Outcome(TrialState.FAILED, reason=death, error=words)
+            self._ended.append(Ended(task.number, task.epoch, outcome, has_died=True))
 
     def _end(self, seat: int, outcome: Outcome, exception: BaseException | None = None) -> None:
         child = self._children[seat]
@@ -269,7 +294,8 @@ def _dead_ones_speak_later() -> Iterator[None]:
         pass
 
 
-def _unpickled(raised: bytes) -> BaseException | None:
+def unpickled(raised: bytes) -> BaseException | None:
+    """Return the exception that a worker sent, if it can be made again here."""
     try:
         error = pickle.loads(raised) if raised else None  # noqa: S301 - from our own worker
     except Exception:  # a class that takes other arguments than it keeps
@@ -277,8 +303,12 @@ def _unpickled(raised: bytes) -> BaseException | None:
     return error if isinstance(error, BaseException) else None
 
 
-def _shipped(objective: Callable[..., Any]) -> bytes:
-    """Return the pickled objective, by value if a worker could not import its module."""
+def shipped(objective: Callable[..., Any]) -> bytes:
+    """Return the pickled objective, by value if a worker could not import its module.
+
+    Raises:
+        InvalidArgument: it cannot be pickled.
+    """
     module = sys.modules.get(getattr(objective, "__module__", None) or "")
     by_value = module is not None and not _is_importable(module.__name__)
     try:

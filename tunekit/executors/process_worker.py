@@ -46,14 +46,22 @@ def main(descriptor: int, driver: int) -> None:
         sys.stdout.reconfigure(line_buffering=True)
     connection = Connection(descriptor)
     with contextlib.suppress(EOFError, ConnectionError):
-        connection.send(("ready",))
+        _send(connection, "ready")
         objective = _load(connection)
         if objective is not None:
             while True:
-                task, devices = connection.recv()
-                connection.send(
-                    ("ended", task.number, *_run(connection, objective, task, devices))
-                )
+                task, devices = _receive(connection)
+                ended = _run(connection, objective, task, devices)
+                _send(connection, "ended", task.number, *ended)
+
+
+def _send(connection: Connection, *message: Any) -> None:
+    # Not connection.send: its pickler knows how to hand over open files, and takes longer for it.
+    connection.send_bytes(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+
+
+def _receive(connection: Connection) -> Any:
+    return pickle.loads(connection.recv_bytes())  # noqa: S301 - from our parent
 
 
 def _load(connection: Connection) -> Callable[..., Any] | None:
@@ -61,9 +69,9 @@ def _load(connection: Connection) -> Callable[..., Any] | None:
     try:
         objective: Callable[..., Any] = pickle.loads(shipped)  # noqa: S301 - from our parent
     except BaseException as error:  # also sys.exit() at the top of the objective's module
-        connection.send(("unusable", f"{type(error).__name__}: {error}"))
+        _send(connection, "unusable", f"{type(error).__name__}: {error}")
         return None
-    connection.send(("usable",))
+    _send(connection, "usable")
     return objective
 
 
@@ -79,8 +87,8 @@ def _run(
                 f"trial.report in process {os.getpid()}, a fork of the trial's process {me}: "
                 "report from the process that the objective was called in."
             )
-        connection.send(("report", task.number, report))
-        decision: Decision = connection.recv()
+        _send(connection, "report", task.number, report)
+        decision: Decision = _receive(connection)
         return decision
 
     trial = Trial(task, send, devices=devices)
@@ -92,10 +100,11 @@ def _run(
         os._exit(0)  # the objective forked and came back twice; the trial is the first one's
     with contextlib.suppress(Exception):
         sys.stdout.flush()
-    return outcome, b"" if raised is None else _pickled(raised)
+    return outcome, b"" if raised is None else pickled(raised)
 
 
-def _pickled(error: BaseException) -> bytes:
+def pickled(error: BaseException) -> bytes:
+    """Return an exception without its frames as bytes, or none if it cannot be pickled."""
     error.__traceback__ = None
     try:
         return bytes(cloudpickle.dumps(error))

@@ -7,6 +7,7 @@ import inspect
 import math
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeAlias
 
 from tunekit.errors import InvalidArgument
@@ -15,7 +16,7 @@ from tunekit.executors.handle import Trial
 from tunekit.executors.objective import run_objective
 from tunekit.spaces import Params
 from tunekit.stoppers.base import Decision
-from tunekit.trial import Metrics, Outcome, Report
+from tunekit.trial import Metrics, Outcome, Report, TrialState
 
 Curve: TypeAlias = Iterable[tuple[float, Metrics]]
 """For each step of a recorded run, the seconds that it took and the metrics after it."""
@@ -35,8 +36,13 @@ class Replay:
         self._curves = curves
 
     def __call__(self, trial: Trial) -> Steps:
-        """Return the steps of the trial, for the simulated executor to take."""
-        yield from self._curves(trial.params)
+        """Return the steps that are left of the trial, for the simulated executor to take."""
+        yield from islice(self._curves(trial.params), first_step(trial), None)
+
+
+def first_step(trial: Trial) -> int:
+    """Return the step that comes next: 0, or the one after its checkpoint."""
+    return 0 if trial.resumed_from is None else trial.resumed_from + 1
 
 
 @dataclass(slots=True)
@@ -53,9 +59,10 @@ class SimulatedExecutor:
     """Runs trials on a clock of its own that jumps from event to event.
 
     An objective is a generator function (or `Replay`): it yields `(seconds, metrics)` for each
-    of its steps and may return a result; the last metrics are the result otherwise. `None` for
-    the metrics lets time pass without a report. A plain function works as well where
-    `duration` says how long it takes; its own reports are all served at its start.
+    of its steps, from 0 or from the one after its checkpoint, and may return a result; the last
+    metrics are the result otherwise. `None` for the metrics lets time pass without a report. A
+    plain function works as well where `duration` says how long it takes; its own reports are
+    all served at its start.
 
     Events at the same time come in the order of trial numbers, so a run is deterministic.
 
@@ -111,7 +118,7 @@ class SimulatedExecutor:
             return Decision("stop", run.ordered.reason) if run.ordered else decision
 
         trial = Trial(task, send)
-        run = _Run(task, trial, self._steps(trial))
+        run = _Run(task, trial, self._steps(trial), step=first_step(trial))
         self._runs[task.number] = run
         try:
             self._resume(run)
@@ -145,6 +152,7 @@ class SimulatedExecutor:
         """End whatever runs."""
         for run in self._runs.values():
             run.steps.close()
+            run.trial.close()
         self._runs.clear()
         self._events.clear()
         self._ended.clear()
@@ -179,18 +187,23 @@ class SimulatedExecutor:
 
         self._active = run.task.number
         try:
-            outcome, raised = run_objective(until_next_yield, run.trial)
+            outcome, raised = run_objective(until_next_yield, run.trial, closes=False)
         finally:
             self._active = None
         if run.ordered is not None:
             self._end(run, run.ordered)
         elif pause is None:
+            if outcome.state is TrialState.PAUSED and isinstance(self._objective, Replay):
+                # Nothing but the step is needed to go on with a recorded curve.
+                assert self._on_report is not None, "open() comes first"
+                self._on_report(run.task.number, Report(run.step, {}, checkpoint=True))
             self._end(run, outcome, raised)
         else:
             heapq.heappush(self._events, (self.clock + pause, run.task.number))
 
     def _end(self, run: _Run, outcome: Outcome, exception: BaseException | None = None) -> None:
         run.steps.close()
+        run.trial.close()
         del self._runs[run.task.number]
         self._ended.append(Ended(run.task.number, run.task.epoch, outcome, exception))
 

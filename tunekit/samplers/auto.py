@@ -5,19 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import median
 
 from tunekit.errors import InvalidArgument, MissingExtra, SpaceExhausted
 from tunekit.samplers.base import Sampler, StudyView
 from tunekit.samplers.bayesian import BayesianSampler
+from tunekit.samplers.evolution import EvolutionSampler
 from tunekit.samplers.grid import Grid, GridSampler
-from tunekit.samplers.optuna_bridge import OptunaSampler
 from tunekit.trial import Proposal
 
 SMALL = 32
 """Combinations up to which a discrete space is searched completely without a known budget."""
 
 LARGE_BUDGET = 1000
-"""Trials from which a genetic algorithm is worth its generations on several objectives."""
+"""Trials from which evolution is worth its generations."""
+
+N_TIMED = 10
+"""Trials of known duration before they are compared with a suggestion."""
+
+MODEL_S = ((100, 0.03), (300, 0.06), (1000, 0.12))
+"""(n, CPU seconds of the model's suggestion up to n trials), in 10 dimensions on one core."""
 
 
 class AutoSampler:
@@ -25,14 +32,24 @@ class AutoSampler:
 
     Args:
         budget: how many trials the study is meant to have, if that is known.
+        cost: "seconds", or a metric: what the trials of a model cost counts, too; see
+            `tunekit.samplers.costs.Costs`.
+        cost_budget: how much all of them may cost; `budget` trials where it is not given.
 
     Raises:
-        InvalidArgument: the budget is no whole number of 1 or more.
+        InvalidArgument: the budget is no whole number of 1 or more, or the options on costs
+            contradict each other.
     """
 
     name = "auto"
 
-    def __init__(self, *, budget: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        budget: int | None = None,
+        cost: str | None = None,
+        cost_budget: float | None = None,
+    ) -> None:
         if budget is not None and (
             isinstance(budget, bool) or not isinstance(budget, int) or budget < 1
         ):
@@ -41,14 +58,16 @@ class AutoSampler:
             )
         self.budget = budget
         self._grid = GridSampler()
-        self._bayesian = BayesianSampler()
+        cooled = budget if cost is not None and cost_budget is None else None
+        self._bayesian = BayesianSampler(cost=cost, budget=cooled, cost_budget=cost_budget)
         self._bred: Sampler | None = None
 
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
         """Return one proposal for each trial number.
 
-        The whole grid of a small discrete space; a genetic algorithm for several objectives and
-        a large budget; else a model, which begins with the default configuration.
+        The whole grid of a small discrete space; evolution with a large budget, if there are
+        several objectives or a trial takes less time than a suggestion of the model; else the
+        model, which begins with the default configuration.
 
         Raises:
             InvalidSpace: no point was found that satisfies the constraints of the space.
@@ -74,25 +93,50 @@ class AutoSampler:
         return _because(proposal, f"the space has {size:.0f} points, so all are tried")
 
     def _learn(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
-        n = len(view.objectives)
-        if n > 1 and (self.budget or 0) >= LARGE_BUDGET:
+        why = self._reason_to_breed(view)
+        if why:
             try:
-                self._bred = self._bred or OptunaSampler("nsgaii")
-                proposals = self._bred.suggest(view, numbers)
+                self._bred = self._bred or EvolutionSampler()
             except MissingExtra as error:
-                why = f"a model instead of a genetic algorithm, which needs more: {error.message}"
+                why = f"a model instead of evolution, which needs more: {error.message}"
             else:
-                why = f"{n} objectives and a budget of {self.budget} trials"
-                return [_because(p, why) for p in proposals]
+                return [_because(p, why) for p in self._bred.suggest(view, numbers)]
         else:
             branches = any(p.conditions for p in view.space)
             why = f"a model of {'the whole tree' if branches else 'the space'} learns most a trial"
         return [_because(p, why) for p in self._bayesian.suggest(view, numbers)]
 
+    def _reason_to_breed(self, view: StudyView) -> str:
+        """Return why the study is one for evolution, or an empty text where it is not."""
+        if self.budget is None or self.budget < LARGE_BUDGET:
+            return ""
+        n = len(view.objectives)
+        if n > 1:
+            return f"{n} objectives and a budget of {self.budget} trials"
+        ended = view.history.finished()
+        seconds = [t.duration_s for t in ended if t.duration_s is not None]
+        if len(seconds) < N_TIMED:
+            return ""
+        trial_s, model_s = median(seconds), suggestion_s(len(ended))
+        if trial_s > model_s:
+            return ""
+        return (
+            f"evolution, since a trial takes {1000 * trial_s:.2g} ms, a suggestion of the model "
+            f"about {1000 * model_s:.0f} ms, and the budget of {self.budget} trials is large"
+        )
+
+
+def suggestion_s(n: int) -> float:
+    """Return about how many seconds the model takes for a suggestion after n trials."""
+    return next((seconds for most, seconds in MODEL_S if n <= most), MODEL_S[-1][1])
+
 
 def grid_size(view: StudyView) -> float:
-    """Return how many combinations a space has; `inf` with a continuous parameter."""
-    if any(p.domain.size == math.inf for p in view.space):
+    """Return how many combinations a space has; `inf` with a continuous parameter.
+
+    Also with a fidelity: a grid would run all of them at its target, a model only the best.
+    """
+    if any(p.domain.size == math.inf for p in view.space) or view.space.fidelity is not None:
         return math.inf
     return Grid(view.space, 1).size
 

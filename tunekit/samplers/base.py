@@ -10,7 +10,7 @@ import numpy as np
 
 from tunekit.errors import InvalidSpace
 from tunekit.history import History
-from tunekit.spaces import Parameter, Params, Picker, Scalar, Space, walk
+from tunekit.spaces import Float, Int, Parameter, Params, Picker, Scalar, Space, walk
 from tunekit.trial import MetricConstraint, Objective, Proposal
 
 MAX_TRIES = 1000
@@ -59,10 +59,25 @@ def stream(seed: int, number: int) -> np.random.Generator:
 
 
 def keeping(fixed: Params | None, picker: Picker) -> Picker:
-    """Return a picker that answers what is fixed and asks `picker` for the rest."""
-    if not fixed:
-        return picker
-    return lambda p, chosen: fixed[p.path] if p.path in fixed else picker(p, chosen)
+    """Return a picker that answers what is fixed and asks `picker` for the rest.
+
+    A fidelity that is not fixed is left at its target.
+    """
+    kept = fixed or Params()
+
+    def pick(p: Parameter, chosen: Mapping[str, Scalar]) -> Scalar:
+        if p.path in kept:
+            return kept[p.path]
+        if isinstance(p.domain, Float | Int) and p.domain.fidelity:
+            return p.domain.default_value()
+        return picker(p, chosen)
+
+    return pick
+
+
+def at_target(space: Space, fixed: Params | None) -> Params:
+    """Return what is fixed, and the fidelity at its target where it is not fixed itself."""
+    return Params({**space.target, **(fixed or {})})
 
 
 def held(view: StudyView, number: int) -> Params | None:

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from tunekit.errors import InvalidArgument
 from tunekit.samplers.acquisition import ExpectedImprovement
-from tunekit.samplers.base import StudyView, held, stream
+from tunekit.samplers.base import StudyView, at_target, held, stream
 from tunekit.samplers.blend import BlendedImprovement
 from tunekit.samplers.candidates import Candidates
+from tunekit.samplers.costs import CostModel, Costs
 from tunekit.samplers.densities import Density
 from tunekit.samplers.feasibility import (
     FeasibilityModel,
@@ -27,19 +28,15 @@ from tunekit.samplers.feasibility import (
     feasible_evidence,
     log_feasible,
 )
-from tunekit.samplers.fitting import (
-    MAX_ROWS,
-    chosen_rows,
-    fitted,
-    key_of,
-    parameters_evidence,
-    warm_start,
-)
+from tunekit.samplers.fidelity import chosen, may_win, misled, priors_of, stalled
+from tunekit.samplers.fitting import MAX_ROWS, chosen_rows
 from tunekit.samplers.initial_design import default_point, n_initial, stratified_walk
+from tunekit.samplers.kernels import Fit, fit_chosen
 from tunekit.samplers.objectives import FrontModel, front_model
+from tunekit.samplers.options import number_from, whole_from
 from tunekit.samplers.past import past_studies
 from tunekit.samplers.priors import STRENGTH, Priors, PriorTerm
-from tunekit.samplers.search import Search
+from tunekit.samplers.search import Score, Search
 from tunekit.samplers.transfer import Source, portfolio, rank_weights, sources_of
 from tunekit.samplers.tree_model import Observed, TrialRows, observed, standardised, structure_of
 from tunekit.samplers.trust_region import (
@@ -51,7 +48,6 @@ from tunekit.samplers.trust_region import (
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
 from tunekit.trial import Proposal
-from tunekit_surrogates.blocks import Structure
 from tunekit_surrogates.tree_gp import TreeGP
 
 N_GOOD = 8
@@ -79,7 +75,9 @@ class BayesianSampler:
     The default configuration comes first, then a few walks that cover the branches, then the
     model: a Gaussian process over all parameters in which branches share what they have in
     common. Trials that run are taken into account by draws of what they may give. Failures and
-    constraints on metrics are learnt as chances of being feasible, never as bad values.
+    constraints on metrics are learnt as chances of being feasible, never as bad values. Where the
+    space has a fidelity, a point is chosen for what it promises at the target and run as cheaply
+    as tells much of that; see `tunekit.samplers.fidelity`.
 
     Args:
         n_start: trials before the model proposes; by default enough to see the root's branches.
@@ -91,13 +89,20 @@ class BayesianSampler:
         past: trials of earlier studies, as `tunekit.study(warm_start=...)` writes them. Their
             winners are tried early, and their models help as far as they order the trials of
             this study right.
+        cost: "seconds", or a metric above 0 that trials report: what they cost divides what
+            they promise, less and less as the budget is spent. With "seconds" a second run from
+            the same seed proposes otherwise, because its trials take other times.
+        budget: how many trials the study is meant to have.
+        cost_budget: in its place, how much all of them may cost; see
+            `tunekit.samplers.costs.Costs` for what holds without either.
         trust_region: from how many active numeric parameters on the model searches in a box
             around the best trial while it is stuck; `None` for never. The box grows and shrinks
             with its success; see `tunekit.samplers.trust_region`.
 
     Raises:
         InvalidArgument: `n_start` or `trust_region` is no whole number of 1 or more, the priors or
-            the past have another form, or the strength of the priors is no number of 0 or more.
+            the past have another form, the strength of the priors is no number of 0 or more, or
+            the options on costs contradict each other.
     """
 
     name = "bayesian"
@@ -109,23 +114,20 @@ class BayesianSampler:
         priors: Mapping[str, Mapping[str, Any]] | None = None,
         prior_strength: float = STRENGTH,
         past: Sequence[Mapping[str, Any]] = (),
+        cost: str | None = None,
+        budget: int | None = None,
+        cost_budget: float | None = None,
         trust_region: int | None = MANY_NUMBERS,
     ) -> None:
         self.trust_region = checked_threshold(trust_region)
-        if n_start is not None and (
-            isinstance(n_start, bool) or not isinstance(n_start, int) or n_start < 1
-        ):
-            raise InvalidArgument(
-                f"bayesian: n_start={n_start!r}, expected a whole number of trials of 1 or more."
-            )
-        if not isinstance(prior_strength, int | float) or not 0 <= prior_strength <= 1e6:
-            raise InvalidArgument(
-                f"bayesian: prior_strength={prior_strength!r}, expected a number from 0 to 1e6."
-            )
+        if n_start is not None:
+            whole_from(n_start, "bayesian: n_start", low=1)
+        number_from(prior_strength, "bayesian: prior_strength", high=1e6)
         self.n_start = n_start
         self.prior_strength = float(prior_strength)
         self._priors = Priors(priors or {})
         self._past = past_studies(past)
+        self._costs = Costs(cost, budget=budget, cost_budget=cost_budget)
         self._sources: tuple[Source, ...] = ()
         self._rows: TrialRows | None = None
 
@@ -135,7 +137,7 @@ class BayesianSampler:
         Raises:
             InvalidSpace: no point was found that satisfies the constraints of the space.
             UnknownParameter, InvalidArgument: a prior does not go with the space, or earlier
-                trials with several objectives.
+                trials with several objectives, or no trial has the metric of the costs.
         """
         if self._past and len(view.objectives) > 1:
             raise InvalidArgument(
@@ -154,13 +156,17 @@ class BayesianSampler:
         pending = [t.params for t in view.history.pending() if t.params is not None]
         n_failed = len(failed_rows(view, self._rows))
         model: Model | None = None
+        costs: CostModel | None = None
         found: list[Proposal] = []
         for number in numbers:
             busy = [*pending, *(p.params for p in found)]
             proposal = self._start(view, number, data, busy, densities, n_failed=n_failed)
             if proposal is None:
-                model = model or self._model(view, data, self._rows, densities)
-                proposal = self._improve(view, number, model, busy, region)
+                if model is None:
+                    n_start = self.n_start or n_initial(view.space)
+                    model = self._model(view, data, self._rows, densities)
+                    costs = self._costs.learnt(view, self._rows, n_start=n_start)
+                proposal = self._improve(view, number, model, busy, region=region, costs=costs)
             found.append(proposal)
         return found
 
@@ -211,11 +217,14 @@ class BayesianSampler:
             return None
         ended = [t.params for t in view.history.finished() if t.params is not None]
         if not fixed and self._sources:
-            winners = portfolio(self._sources, Encoder(view.space))
+            found = portfolio(self._sources, Encoder(view.space))
+            winners = [Params({**w, **view.space.target}) for w in found]
             untried = [w for w in winners if w not in ended and w not in busy]
             if untried:
                 return Proposal(untried[0], self.name, self._used())
         rng = stream(view.seed, number)
+        if data.fidelity is not None:
+            fixed = Params({data.fidelity.path: data.fidelity.first(number), **(fixed or {})})
         point = stratified_walk(view.space, [*ended, *busy], rng, fixed, densities=densities)
         what = "follows the priors and " if densities else ""
         n = len(data.trials) + n_failed
@@ -232,18 +241,34 @@ class BayesianSampler:
         number: int,
         model: Model,
         busy: Sequence[Params],
+        *,
         region: TrustRegion | None,
+        costs: CostModel | None,
     ) -> Proposal:
         rng, fixed = stream(view.seed, number), held(view, number)
-        candidates = _candidates(model, fixed, rng, region)
-        score = model.score(model.encoder.encode(busy), rng)
+        candidates = _candidates(model, at_target(view.space, fixed), rng, region)
+        pending = model.encoder.encode(busy)
+        score: Score = model.score(pending, rng)
+        cost = costs.term(pending) if costs is not None else None
+        if cost is not None:
+            score = FeasibleImprovement(score, [cost])
         rows, values = Search().ranked(score, candidates, model.good)
-        best = _first_new(rows, model.encoder.encode(busy), model.data.x)
-        point = model.encoder.decode(rows[best : best + 1])[0]
-        evidence, why = model.explained(rows[best], float(values[best]))
-        if region is not None and not fixed:
-            evidence.update(region.evidence(rows[best]))
-        return Proposal(point, self.name, why, evidence)
+        best = _first_new(rows, pending, model.data.x)
+        row, value = rows[best], float(values[best])
+        gain = value - (0.0 if cost is None else float(cost.log_probability(row[None])[0]))
+        evidence, why = model.explained(row, gain)
+        fidelity = model.data.fidelity
+        if fidelity is not None and fidelity.path not in (fixed or ()):
+            relative = fidelity.share if costs is None else costs.relative
+            choice = chosen(model, row, pending, relative)
+            row = choice.row
+            evidence, why = choice.explained(evidence, why)
+        if cost is not None:
+            evidence, why = cost.explained(evidence, why, row)
+        # A trial at less than the target is no success or failure of the region.
+        if region is not None and not fixed and may_win(model.encoder, row[None])[0]:
+            evidence.update(region.evidence(row))
+        return Proposal(model.encoder.decode(row[None])[0], self.name, why, evidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,19 +277,26 @@ class _Model:
 
     Attributes:
         order: the trials by their standardised losses, feasible ones first.
-        how: how the parameters of the process came about.
     """
 
     encoder: Encoder
-    structure: Structure
     data: Observed
     y: NDArray[np.float64]
     order: NDArray[np.int64]
-    gp: TreeGP
-    how: str
+    fit: Fit
     feasible: list[Feasible]
     prior: PriorTerm | None = None
     sources: tuple[tuple[float, Source], ...] = ()
+
+    @property
+    def gp(self) -> TreeGP:
+        """Return the process of the objective."""
+        return self.fit.gp
+
+    @property
+    def gps(self) -> list[TreeGP]:
+        """Return the process of each objective."""
+        return [self.gp]
 
     @property
     def good(self) -> NDArray[np.float64]:
@@ -275,11 +307,12 @@ class _Model:
     def score(self, pending: NDArray[np.float64], rng: np.random.Generator) -> FeasibleImprovement:
         """Return what says how much rows promise while others are pending."""
         known = self.data.feasible[chosen_rows(self.y, MAX_ROWS)]
-        counts = np.concatenate([known, log_feasible(self.feasible, pending) > np.log(0.5)])
+        likely = log_feasible(self.feasible, pending) > np.log(0.5)
+        counts = np.concatenate([known, likely & may_win(self.encoder, pending)])
         noise = np.exp(self.gp.parameters.noise)
         noisy = N_UNCERTAIN if noise > NOISY else 0
         terms: list[Term] = [*cautious(self.feasible), *([self.prior] if self.prior else [])]
-        exploration = CAUTION if len(self.structure) > 1 else 1.0
+        exploration = CAUTION if self.gp.structure.has_branches else 1.0
         others = [(weight, s.gp) for weight, s in self.sources]
         kind = partial(BlendedImprovement, others=others) if others else ExpectedImprovement
         improvement = kind(
@@ -292,7 +325,7 @@ class _Model:
         mean, var = self.gp.predict(row[None])
         losses = self.data.losses[:, 0]
         evidence: dict[str, Any] = {
-            **parameters_evidence(self.gp, key_of(self.structure, "block")),
+            **self.fit.evidence(),
             "log_improvement": round(value, 4),
             "mean": round(float(mean[0]), 4),
             "sd": round(float(np.sqrt(var[0])), 4),
@@ -308,7 +341,8 @@ class _Model:
             share = {"weight": round(weight, 4), "points": len(s.points), "kept": s.n_kept}
             evidence.setdefault("past", {})[s.name] = share
             help_ += f", {s.name} with {weight:.0%} of the weight"
-        why = f"a model of {len(losses)} trials ({self.how}{help_}) expects most improvement here"
+        how = f"{self.fit.kernel} kernel, {self.fit.how}{help_}"
+        why = f"a model of {len(losses)} trials ({how}) expects most improvement here"
         return evidence, why
 
 
@@ -335,13 +369,20 @@ def _learnt(view: StudyView, data: Observed, rows: TrialRows) -> Model:
 
 
 def _best_model(view: StudyView, data: Observed, rows: TrialRows) -> _Model:
-    structure = structure_of(rows.encoder)
     y = standardised(data.losses[:, 0])
-    warm = warm_start(data.trials, structure, key_of(structure, "block"))
-    gp, how = fitted(structure, data.x, y, warm=warm)
+    fit = fit_chosen(rows.encoder, data.x, y, data.trials, priors=priors_of(data.fidelity))
+    if data.fidelity is not None:
+        full = data.full_runs()
+        if stalled(full.losses[:, 0]) or misled(data.fidelity, fit.gp):
+            model = _best_model(view, full, rows)
+            how = f"full runs alone, to see beyond the others; {model.fit.how}"
+            return replace(model, fit=replace(model.fit, how=how))
     order = np.lexsort((y, ~data.feasible))
-    found = conditions(view, structure, data, rows)
-    return _Model(rows.encoder, structure, data, y, order, gp, how, found)
+    if data.fidelity is not None:  # what trials at less would give at the target
+        raised = fit.gp.predict(data.fidelity.raised(data.x))[0]
+        order = np.lexsort((raised, data.violation > 0.0))
+    found = conditions(view, structure_of(rows.encoder), data, rows)
+    return _Model(rows.encoder, data, y, order, fit, found)
 
 
 def _first_new(

@@ -11,7 +11,7 @@ import numpy as np
 from tunekit.errors import InvalidArgument
 from tunekit.history import History
 from tunekit.samplers.arrivals import Arrivals
-from tunekit.samplers.base import StudyView, held, keeping, sample, stream
+from tunekit.samplers.base import StudyView, at_target, held, keeping, sample, stream
 from tunekit.samplers.cmaes_runs import Restarts, Runs, Settings, noted, optimiser
 from tunekit.samplers.merit import BROKEN, FEASIBLE, WORST, Merit, merit
 from tunekit.samplers.structure import Axis, Shape, Structure, is_special, specials
@@ -179,7 +179,7 @@ class CmaEsSampler:
         fixed = held(view, number)
         if number == 0 and not fixed and not view.space.violated(point := view.space.default()):
             return Proposal(point, self.name, "the default configuration")
-        rng = stream(view.seed, number)
+        rng, fixed = stream(view.seed, number), at_target(view.space, fixed)
         for _ in range(TRIES):
             picker = elite_picker(known, rng, floor=self._floor)
             point = walk(view.space, keeping(fixed, picker))

@@ -181,6 +181,11 @@ class FeasibilityModel:
         """Return the rows to search around: those that violate least."""
         return np.asarray(self.data.x[np.argsort(self.data.violation, kind="stable")[:N_GOOD]])
 
+    @property
+    def gps(self) -> list[TreeGP]:
+        """Return nothing: no process of an objective is known."""
+        return []
+
     def score(self, pending: NDArray[np.float64], rng: np.random.Generator) -> FeasibleImprovement:
         """Return the chance of being feasible; what is pending sends the others elsewhere."""
         assumed = [f.assuming_violated(pending) for f in self.feasible]

@@ -217,6 +217,8 @@ def _opened(children: Sequence[Parameter], value: Scalar) -> list[Parameter]:
 def _values(p: Parameter, n_points: int) -> tuple[int, Callable[[int], Scalar]]:
     """Return how many values a parameter has and which one stands at a place."""
     domain = p.domain
+    if isinstance(domain, Float | Int) and domain.fidelity:  # left at its target
+        return 1, lambda _: domain.default_value()
     if isinstance(domain, Categorical):
         return len(domain.choices), domain.choices.__getitem__
     if not isinstance(domain, Float | Int):

@@ -12,7 +12,8 @@ Merit: TypeAlias = tuple[int, float, float]
 """(class, violation, loss); the lesser is the better. See the constants for the classes."""
 
 FEASIBLE, INFEASIBLE, STOPPED, BROKEN = range(4)
-"""Complete and within the constraints; complete but outside; stopped early; without a result."""
+"""Complete and within the constraints; complete but outside; stopped early, or run at less than
+the target fidelity; without a result."""
 
 WORST: Merit = (BROKEN, math.inf, math.inf)
 
@@ -27,7 +28,7 @@ def merit(trial: TrialRecord, history: History) -> Merit:
     loss = objective.loss(trial.metrics.get(objective.metric, math.nan))
     if math.isnan(loss) or trial.state not in (TrialState.COMPLETE, TrialState.STOPPED):
         return WORST
-    if trial.state is TrialState.STOPPED:
+    if trial.state is TrialState.STOPPED or not history.is_at_target(trial):
         return STOPPED, 0.0, loss
     violation = history.violation(trial)
     return (INFEASIBLE, violation, loss) if violation > 0.0 else (FEASIBLE, 0.0, loss)

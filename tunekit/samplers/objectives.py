@@ -21,6 +21,7 @@ from tunekit.samplers.feasibility import (
     feasible_evidence,
     log_feasible,
 )
+from tunekit.samplers.fidelity import may_win, misled, priors_of
 from tunekit.samplers.fitting import fitted, key_of, parameters_evidence, stored_parameters
 from tunekit.samplers.hypervolume_improvement import HypervolumeImprovement
 from tunekit.samplers.search import Score
@@ -80,6 +81,7 @@ class FrontModel:
         drawn = [Drawn.of(gp, uncertain, rng, n_draws) for gp in self.gps]
         values = _in_each_draw(y, drawn, front, noisy)
         likely = log_feasible(self.feasible, pending) > np.log(0.5)
+        likely &= may_win(self.encoder, pending)
         values = values[:, np.concatenate([np.ones(len(y), dtype=bool), likely])]
         terms: list[Term] = [*cautious(self.feasible), *([self.prior] if self.prior else [])]
         return FeasibleImprovement(_improvement(drawn, values, y, rng), terms)
@@ -115,9 +117,18 @@ def front_model(view: StudyView, data: Observed, rows: TrialRows) -> FrontModel:
     structure = structure_of(rows.encoder)
     y = np.stack([standardised(column) for column in data.losses.T], axis=1)
     gps = [
-        fitted(structure, data.x, y[:, j], warm=_warm_start(data.trials, structure, j))[0]
+        fitted(
+            structure,
+            data.x,
+            y[:, j],
+            warm=_warm_start(data.trials, structure, j),
+            priors=priors_of(data.fidelity),
+        )[0]
         for j in range(y.shape[1])
     ]
+    fidelity = data.fidelity
+    if fidelity is not None and any(misled(fidelity, gp) for gp in gps):
+        return front_model(view, data.full_runs(), rows)
     order = np.lexsort((layers(y), ~data.feasible))
     found = conditions(view, structure, data, rows)
     return FrontModel(rows.encoder, structure, data, y, order, gps, found)

@@ -10,6 +10,7 @@ import io
 import math
 import pickle
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
 import optuna
@@ -90,6 +91,8 @@ class Codec:
             if k < len(domain.special):
                 return domain.special[int(k)]
         value = _suggest(trial, path, self.asked[path][path])
+        if isinstance(domain, Float) and domain.step is not None:
+            value = domain.lo + round((value - domain.lo) / domain.step) * domain.step
         # The ends of Optuna's ranges may lie a rounding error outside of ours.
         found: Scalar = domain.validate(min(max(value, domain.lo), domain.hi), path)
         return found
@@ -111,7 +114,13 @@ def _distributions(p: Parameter) -> dict[str, BaseDistribution]:
     if domain.special:
         found[p.path + SPECIAL] = CategoricalDistribution(range(len(domain.special) + 1))
     step = domain.step
-    hi = domain.hi if step is None else domain.lo + (n_steps(domain) - 1) * step
+    hi = domain.hi
+    if step is not None:
+        # Optuna reads bounds as decimals: 3 * 0.1 in floats is no multiple of its step 0.1. Where
+        # the true bound is no float, it is asked without the step, and its answer is rounded.
+        exact = Decimal(str(domain.lo)) + (n_steps(domain) - 1) * Decimal(str(step))
+        hi = float(exact)
+        step = step if Decimal(str(hi)) == exact else None
     if isinstance(domain, Int):
         found[p.path] = IntDistribution(
             int(domain.lo), int(hi), log=domain.log, step=int(step or 1)

@@ -22,7 +22,7 @@ from tunekit.replicates import (
     is_started,
     key_of,
 )
-from tunekit.samplers.base import Sampler, StudyView
+from tunekit.samplers.base import Sampler, StudyView, at_target, held
 from tunekit.samplers.duplicates import distinct
 from tunekit.samplers.race import Race, Rules
 from tunekit.spaces import Params
@@ -144,7 +144,7 @@ class _Turn:
         alive = [t for c in found for t in c.trials if t.state not in UNMEASURED]
         self._n_trials = len(alive)
         self._n_repeats = sum("replicate_of" in t.evidence for t in alive)
-        history = History(view.objectives, view.constraints)
+        history = History(view.objectives, view.constraints, view.space.target)
         history.update(collapsed(found, view, noise), view.history.cursor)
         history.revision = view.history.revision  # a sampler may cache by it
         self._inner = replace(view, history=history)
@@ -157,10 +157,18 @@ class _Turn:
             if proposal is not None:
                 return proposal
         try:
-            proposal = self._sampler.inner.suggest(self._inner, [number])[0]
+            proposal = self._sampler.inner.suggest(self._asked(number), [number])[0]
         except SpaceExhausted:
             return self._last_resort()
         return self._checked(number, proposal) if is_free else self._enqueued(number, proposal)
+
+    def _asked(self, number: int) -> StudyView:
+        """Return the view for the other sampler: a race is one at the target fidelity."""
+        space = self._view.space
+        if space.fidelity is None or number == 0:  # the default has it anyway
+            return self._inner
+        fixed = at_target(space, held(self._view, number))
+        return replace(self._inner, fixed={**self._inner.fixed, number: fixed})
 
     def _may_repeat(self) -> bool:
         return self._n_repeats + 1 <= self._sampler.share * (self._n_trials + 1)

@@ -37,7 +37,7 @@ class Axis:
 
     def value(self, x: float) -> Scalar:
         """Return the value at a coordinate; what lies outside is moved to the bound."""
-        x = min(max(x, 0.0), 1.0)
+        x = min(max(float(x), 0.0), 1.0)  # a NumPy float would make NumPy values
         if self.is_small_log:
             n = round(1 / self.step)
             return int(self._numeric().lo) + min(int(x * n), n - 1)

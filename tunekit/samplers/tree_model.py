@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tunekit.errors import TunekitError
 from tunekit.samplers.base import StudyView
+from tunekit.samplers.fidelity import Fidelity
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
 from tunekit.trial import TrialRecord, TrialState
@@ -45,17 +46,33 @@ class Observed:
         x: `(n, d)` encoded params, NaN where inactive.
         losses: `(n, m)` objective values, less is better; finite.
         violation: `(n,)` by how much the constraints on metrics are violated.
+        fidelity: of the space, if it has one.
     """
 
     trials: list[TrialRecord]
     x: NDArray[np.float64]
     losses: NDArray[np.float64]
     violation: NDArray[np.float64]
+    fidelity: Fidelity | None = None
 
     @property
     def feasible(self) -> NDArray[np.bool_]:
-        """Return `(n,)` whether all constraints on metrics hold."""
-        return np.asarray(self.violation == 0.0)
+        """Return `(n,)` whether all constraints on metrics hold, at the target fidelity.
+
+        As long as there is none at the target, those at less stand for it.
+        """
+        holds = self.violation == 0.0
+        if self.fidelity is None:
+            return np.asarray(holds)
+        whole = holds & self.fidelity.is_target(self.x)
+        return np.asarray(whole if whole.any() else holds)
+
+    def full_runs(self) -> Observed:
+        """Return the trials at the target fidelity alone, as if there were no other."""
+        assert self.fidelity is not None
+        keep = np.flatnonzero(self.fidelity.is_target(self.x))
+        trials = [self.trials[i] for i in keep]
+        return Observed(trials, self.x[keep], self.losses[keep], self.violation[keep])
 
 
 class TrialRows:
@@ -108,6 +125,7 @@ def observed(view: StudyView, rows: TrialRows) -> Observed:
         x.reshape(len(keep), len(rows.encoder)),
         losses[keep],
         np.array([view.history.violation(t) for t in trials]),
+        Fidelity.of(rows.encoder),
     )
 
 

@@ -57,7 +57,12 @@ class Domain(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Numeric:
-    """What `Float` and `Int` share: bounds, scale, grid, default and special values."""
+    """What `Float` and `Int` share: bounds, scale, grid, default and special values.
+
+    Attributes:
+        fidelity: it says how thoroughly a trial is run (epochs, a share of the data). Its largest
+            value is what counts; smaller ones are cheaper and only tell what to expect there.
+    """
 
     lo: float
     hi: float
@@ -65,6 +70,7 @@ class _Numeric:
     step: float | None = field(default=None, kw_only=True)
     default: float | None = field(default=None, kw_only=True)
     special: tuple[float, ...] = field(default=(), kw_only=True)
+    fidelity: bool = field(default=False, kw_only=True, repr=False)
 
     @property
     def domain(self) -> Domain:
@@ -92,6 +98,7 @@ class _Numeric:
         if self.log and self.step is not None:
             raise InvalidSpace(f"{shape}: log=True and step= exclude each other; drop one.")
         self._check_special(shape)
+        self._check_fidelity(shape)
         self._check_cells(shape)
         if self.default is not None:
             try:
@@ -107,6 +114,19 @@ class _Numeric:
         if len(set(special)) != len(special):
             raise InvalidSpace(f"{shape}: special={special!r} names a value twice.")
         self._set("special", special)
+
+    def _check_fidelity(self, shape: str) -> None:
+        if not isinstance(self.fidelity, bool):
+            raise InvalidSpace(f"{shape}: fidelity={self.fidelity!r}, expected True or False.")
+        if not self.fidelity:
+            return
+        if self.lo <= 0:
+            raise InvalidSpace(f"{shape}: a fidelity is an amount; raise the lower bound above 0.")
+        if self.default is not None or self.special:
+            raise InvalidSpace(
+                f"{shape}: the default of a fidelity is its largest value, and it has no special "
+                "values; drop default= and special=."
+            )
 
     def _check_cells(self, shape: str) -> None:
         raise NotImplementedError
@@ -158,6 +178,9 @@ class Float(_Numeric):
 
     `special` values (a knob's `-1` for "off") belong to the domain too, inside or outside the
     range; together they take a fifth of a uniform sample.
+
+    With `fidelity=True` it says how thoroughly a trial is run, such as a share of the data: the
+    largest value is its default and the one that counts, smaller ones are cheaper.
 
     Attributes:
         digits: decimal places (on a log scale: significant digits) that values are rounded to.
@@ -223,10 +246,13 @@ class Float(_Numeric):
         return self._rounded(self.lo + k * (self.step or 1.0))
 
     def default_value(self) -> float:
-        """Return the declared default, or else the middle of the (log) range."""
+        """Return the declared default, or else the middle of the (log) range.
+
+        That of a fidelity is its largest value.
+        """
         if self.default is not None:
             return self.default
-        return self.from_unit(self._outer(0.5))
+        return self.from_unit(1.0 if self.fidelity else self._outer(0.5))
 
     def validate(self, value: object, path: str) -> float:
         """Return `value` as a float at the domain's resolution, or raise `InvalidParams`."""
@@ -277,6 +303,8 @@ class Float(_Numeric):
 class Int(_Numeric):
     """An integer in `[lo, hi]` (both inclusive), on a log scale or in steps if asked.
 
+    With `fidelity=True` it says how thoroughly a trial is run, such as the epochs; see `Float`.
+
     Raises:
         InvalidSpace: bounds, step, default or special values contradict each other.
     """
@@ -311,10 +339,13 @@ class Int(_Numeric):
         return n + sum(v not in range(lo, int(self.hi) + 1, step) for v in self.special)
 
     def default_value(self) -> int:
-        """Return the declared default, or else the middle of the (log) range."""
+        """Return the declared default, or else the middle of the (log) range.
+
+        That of a fidelity is its largest value.
+        """
         if self.default is not None:
             return int(self.default)
-        return self.from_unit(self._outer(0.5))
+        return self.from_unit(1.0 if self.fidelity else self._outer(0.5))
 
     def validate(self, value: object, path: str) -> int:
         """Return `value` as an int, or raise `InvalidParams`."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tunekit.errors import InvalidParams, InvalidSpace, did_you_mean
 from tunekit.spaces.constraints import Constraint
-from tunekit.spaces.domains import Domain, Int, Scalar
+from tunekit.spaces.domains import Domain, Float, Int, Scalar
 
 if TYPE_CHECKING:
     from tunekit.spaces.tree import Space
@@ -73,6 +73,34 @@ def collect_constraints(space: Space, known: Mapping[str, Parameter]) -> tuple[C
     found: list[Constraint] = []
     _collect_constraints(space, "", known, found)
     return tuple(found)
+
+
+def fidelity_of(parameters: Sequence[Parameter]) -> str | None:
+    """Return the path of the parameter that is a fidelity, if there is one.
+
+    Raises:
+        InvalidSpace: there are several, or it is not active in every point, or a switch.
+    """
+    found = [p for p in parameters if isinstance(p.domain, Float | Int) and p.domain.fidelity]
+    if not found:
+        return None
+    path = found[0].path
+    if len(found) > 1:
+        raise InvalidSpace(
+            f'fidelity=True stands at "{path}" and at "{found[1].path}"; a space has at most one '
+            "fidelity, so make the other an ordinary parameter."
+        )
+    if found[0].conditions:
+        raise InvalidSpace(
+            f'the fidelity "{path}" is active only when {found[0].requirement()}; every trial '
+            "has one, so declare it at the root of the space."
+        )
+    if any(c.parent == path for p in parameters for c in p.conditions):
+        raise InvalidSpace(
+            f'the fidelity "{path}" opens a child space; it says how thoroughly a trial is run, '
+            "not what is run, so hang the child on another parameter."
+        )
+    return path
 
 
 def _collect(

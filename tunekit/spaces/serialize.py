@@ -16,7 +16,7 @@ from tunekit.spaces.tree import Categorical, Node, Repeat, Space, When
 FORMAT = "tunekit.space/1"
 _FAMILY = "tunekit.space/"
 _T = TypeVar("_T")
-_NUMBER_KEYS = ("lo", "hi", "log", "step", "default", "special")
+_NUMBER_KEYS = ("lo", "hi", "log", "step", "default", "special", "fidelity")
 
 
 def space_to_dict(space: Space) -> dict[str, Any]:
@@ -104,6 +104,8 @@ def _node_to_dict(node: Node) -> dict[str, Any]:
         out["default"] = node.default
     if node.special:
         out["special"] = list(node.special)
+    if node.fidelity:
+        out["fidelity"] = True
     return out
 
 

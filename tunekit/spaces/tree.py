@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -11,10 +11,15 @@ from tunekit.errors import InvalidParams, InvalidSpace, did_you_mean
 from tunekit.spaces.constant import Constant
 from tunekit.spaces.constraints import Constraint
 from tunekit.spaces.domains import Float, Int, Opening, Scalar, plain, typed
-from tunekit.spaces.parameters import Parameter, collect_constraints, collect_parameters
+from tunekit.spaces.parameters import (
+    Parameter,
+    collect_constraints,
+    collect_parameters,
+    fidelity_of,
+)
 from tunekit.spaces.point import Params
 from tunekit.spaces.validate import resolved, resolved_name, validated, with_defaults
-from tunekit.spaces.words import check_choices, checked_choice, checked_name
+from tunekit.spaces.words import check_choices, checked_choice, checked_name, checked_values
 
 MAX_REPEAT = 1000
 
@@ -189,7 +194,7 @@ class When:
             raise InvalidSpace(
                 f"When: the parents are {[parent, *(also or {})]!r}, expected different names."
             )
-        checked = tuple((name, _values(name, v)) for name, v in conditions.items())
+        checked = tuple((name, checked_values(name, v)) for name, v in conditions.items())
         object.__setattr__(self, "parent", parent)
         object.__setattr__(self, "values", checked[0][1])
         object.__setattr__(self, "space", space if isinstance(space, Space) else Space(space))
@@ -208,17 +213,6 @@ class When:
 
     def _key(self) -> tuple[object, ...]:
         return (tuple((name, typed(*values)) for name, values in self.conditions), self.space)
-
-
-def _values(parent: str, values: object) -> tuple[Scalar, ...]:
-    is_group = isinstance(values, Iterable) and not isinstance(values, str)
-    several: list[object] = list(values) if is_group else [values]  # type: ignore[call-overload]
-    if isinstance(values, set | frozenset):  # has no order of its own that lasts
-        several.sort(key=lambda v: (type(v).__name__, str(v)))
-    group = tuple(dict.fromkeys(checked_choice(v) for v in several))
-    if not group:
-        raise InvalidSpace(f'When("{parent}"): no values; give at least one.')
-    return group
 
 
 Node: TypeAlias = Float | Int | Categorical | Constant | Repeat
@@ -268,6 +262,7 @@ class Space:
         object.__setattr__(self, "when", children)
         object.__setattr__(self, "constraints", tuple(constraints))
         self.compiled_constraints  # noqa: B018 - fails here, at the door
+        self.fidelity  # noqa: B018 - likewise
 
     def __iter__(self) -> Iterator[Parameter]:
         return iter(self.parameters)
@@ -284,6 +279,18 @@ class Space:
     def by_path(self) -> dict[str, Parameter]:
         """The parameters by their dotted path."""
         return {p.path: p for p in self.parameters}
+
+    @cached_property
+    def fidelity(self) -> str | None:
+        """The path of the parameter that is a fidelity, if there is one."""
+        return fidelity_of(self.parameters)
+
+    @property
+    def target(self) -> Params:
+        """The fidelity's largest value by its path; empty where there is no fidelity."""
+        if self.fidelity is None:
+            return Params()
+        return Params({self.fidelity: self.by_path[self.fidelity].domain.default_value()})
 
     @cached_property
     def compiled_constraints(self) -> tuple[Constraint, ...]:

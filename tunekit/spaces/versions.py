@@ -34,6 +34,23 @@ class Change:
         return f"{self.path}: {self.text} ({self.effect})"
 
 
+@dataclass(frozen=True, slots=True)
+class SpaceEdit:
+    """What a new version of a space changes.
+
+    Attributes:
+        version: of the space, from now on.
+        changes: one sentence each.
+        n_valid: trials whose params are a point of the new space, with defaults for what is new.
+        n_outside: trials that are not; they stay in the study and no sampler sees them.
+    """
+
+    version: int
+    changes: tuple[str, ...]
+    n_valid: int
+    n_outside: int
+
+
 def diff(old: Space, new: Space) -> list[Change]:
     """Return what changed, in the order of the old space, then of what is new."""
     changes: list[Change] = []
@@ -255,10 +272,10 @@ def _range_changes(a: Float | Int, b: Float | Int, path: str) -> list[Change]:
         effect: Effect = "widening" if _is_finer(a, b) else "narrowing"
         if a.step != b.step or effect == "narrowing":
             changes.append(Change(path, f"step {a.step!r} -> {b.step!r}", effect))
-    if a.log != b.log:
-        changes.append(Change(path, f"log {a.log} -> {b.log}", "neutral"))
-    if a.default != b.default:
-        changes.append(Change(path, f"default {a.default!r} -> {b.default!r}", "neutral"))
+    for name in ("log", "default", "fidelity"):
+        before, after = getattr(a, name), getattr(b, name)
+        if before != after:
+            changes.append(Change(path, f"{name} {before!r} -> {after!r}", "neutral"))
     if added := [v for v in b.special if v not in a.special]:
         changes.append(Change(path, f"special values {added!r} added", "widening"))
     if removed := [v for v in a.special if v not in b.special]:

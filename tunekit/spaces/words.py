@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from tunekit.errors import InvalidSpace
 from tunekit.spaces.domains import Scalar, plain
@@ -48,3 +49,15 @@ def checked_name(name: object) -> str:
     if not all(name.split(".")):
         raise InvalidSpace(f'the parameter name {name!r} is empty before or after a ".".')
     return name
+
+
+def checked_values(parent: str, values: object) -> tuple[Scalar, ...]:
+    """Return the values of a condition on a parent, each once, in an order that lasts."""
+    is_group = isinstance(values, Iterable) and not isinstance(values, str)
+    several: list[object] = list(values) if is_group else [values]  # type: ignore[call-overload]
+    if isinstance(values, set | frozenset):  # has no order of its own that lasts
+        several.sort(key=lambda v: (type(v).__name__, str(v)))
+    group = tuple(dict.fromkeys(checked_choice(v) for v in several))
+    if not group:
+        raise InvalidSpace(f'When("{parent}"): no values; give at least one.')
+    return group

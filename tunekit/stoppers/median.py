@@ -4,35 +4,27 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from statistics import median
 from typing import Literal, TypeAlias
 
-from tunekit.errors import InvalidArgument, did_you_mean
+from tunekit.errors import InvalidArgument
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision
-from tunekit.trial import Objective, Report
+from tunekit.stoppers.losses import Curve, CurveReader, watched_metrics
+from tunekit.stoppers.options import check_metric, check_whole
+from tunekit.trial import Direction, Objective
 
 Summary: TypeAlias = Literal["running_mean", "at_step"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Curve:
-    """A complete trial, summed up: what its value is from each of its steps on."""
+@dataclass(slots=True)
+class _Summary:
+    """A curve summed up: what its value is from each of its steps on."""
 
-    reports: Sequence[Report]
-    objective: Objective
-    steps: list[int]
+    curve: Curve
+    n: int
     values: list[float]
-
-    @classmethod
-    def of(cls, reports: Sequence[Report], objective: Objective, summary: Summary) -> _Curve:
-        losses = _losses(reports, objective)
-        values = [loss for _, loss in losses]
-        if summary == "running_mean":
-            values = [total / n for n, total in enumerate(accumulate(values), start=1)]
-        return cls(reports, objective, [step for step, _ in losses], values)
 
 
 class MedianStopper:
@@ -48,7 +40,8 @@ class MedianStopper:
     bad early. Give it a grace period (`min_reports`) of a third of a run or so.
 
     Args:
-        metric: an objective of the study; `None` for its first.
+        metric: what is watched; the first objective where it is not given.
+        direction: of a metric that is only reported and no objective.
         min_reports: reports that a trial may make before it is judged.
         min_trials: complete trials needed before anything is stopped.
         others: how the curves of the others are summed up.
@@ -66,20 +59,23 @@ class MedianStopper:
         self,
         metric: str | None = None,
         *,
+        direction: Direction | None = None,
         min_reports: int = 4,
         min_trials: int = 5,
         others: Summary = "running_mean",
     ) -> None:
-        for word, value in (("min_reports", min_reports), ("min_trials", min_trials)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InvalidArgument(f"{word}={value!r}, expected a whole number from 1.")
+        check_metric(metric, direction)
+        check_whole("min_reports", min_reports)
+        check_whole("min_trials", min_trials)
         if others not in ("running_mean", "at_step"):
             raise InvalidArgument(f'others={others!r}, expected "running_mean" or "at_step".')
         self.metric = metric
+        self.direction = direction
         self.min_reports = min_reports
         self.min_trials = min_trials
         self.others = others
-        self._curves: dict[int, _Curve] = {}
+        self._reader = CurveReader()
+        self._summaries: dict[int, _Summary] = {}
 
     def decide(self, number: int, view: CurveView) -> Decision:
         """Return what becomes of trial `number` after its latest report.
@@ -87,41 +83,33 @@ class MedianStopper:
         Raises:
             InvalidArgument: the study has no objective of that name.
         """
-        objective = self._objective(view)
-        own = _losses(view.reports.get(number, ()), objective)
-        if len(own) < self.min_reports:
+        objective = watched_metrics(view, self.metric, self.direction, stopper=self.name)[0]
+        own = self._reader.read(number, view, (objective,))
+        if len(own.steps) < self.min_reports:
             return CONTINUE
-        step = own[-1][0]
+        step = own.steps[-1]
         numbers = (t.number for t in view.history.complete() if t.number != number)
-        values = (self._value(n, view.reports.get(n, ()), objective, step) for n in numbers)
+        values = (self._value(n, view, objective, step) for n in numbers)
         compared = [v for v in values if v is not None]
         if len(compared) < self.min_trials:
             return CONTINUE
-        best, threshold = min(loss for _, loss in own), median(compared)
+        best, threshold = min(loss for (loss,) in own.losses), median(compared)
         if not best > threshold:
             return CONTINUE
         return self._stop(objective, step, best, threshold, len(compared))
 
-    def _objective(self, view: CurveView) -> Objective:
-        if self.metric is None:
-            return view.objectives[0]
-        for objective in view.objectives:
-            if objective.metric == self.metric:
-                return objective
-        known = [o.metric for o in view.objectives]
-        raise InvalidArgument(
-            f'the median stopper watches "{self.metric}"{did_you_mean(self.metric, known)}, '
-            f"the study's objectives are {known}; name one of them."
-        )
-
     def _value(
-        self, number: int, reports: Sequence[Report], objective: Objective, step: int
+        self, number: int, view: CurveView, objective: Objective, step: int
     ) -> float | None:
-        known = self._curves.get(number)
+        curve = self._reader.read(number, view, (objective,))
+        known = self._summaries.get(number)
         # The curve of a complete trial does not change: summing it up once is only speed.
-        if known is None or known.reports is not reports or known.objective != objective:
-            known = self._curves[number] = _Curve.of(reports, objective, self.others)
-        i = bisect_right(known.steps, step)
+        if known is None or known.curve is not curve or known.n != len(curve.steps):
+            values = [loss for (loss,) in curve.losses]
+            if self.others == "running_mean":
+                values = [total / n for n, total in enumerate(accumulate(values), start=1)]
+            known = self._summaries[number] = _Summary(curve, len(values), values)
+        i = bisect_right(curve.steps, step)
         return known.values[i - 1] if i else None
 
     def _stop(
@@ -142,13 +130,3 @@ class MedianStopper:
             "others": self.others,
         }
         return Decision("stop", reason, evidence)
-
-
-def _losses(reports: Sequence[Report], objective: Objective) -> list[tuple[int, float]]:
-    """Return (step, loss) where the metric was reported; less is better, not finite is worst."""
-    out = []
-    for report in reports:
-        if objective.metric in report.metrics:
-            loss = objective.loss(report.metrics[objective.metric])
-            out.append((report.step, loss if math.isfinite(loss) else math.inf))
-    return out

@@ -10,11 +10,15 @@ Rules that every implementation keeps, and `tunekit.testing.storages` checks:
   names its lease; a write with a stale epoch, or to a trial that is not RUNNING (or does not
   exist), changes nothing and comes back as "lost", never as an exception, and the rest of the
   batch is applied. A lease that has run out but that nobody took over is still good.
+- `Pause` ends the lease of a running trial, which is PAUSED then: nobody claims it until
+  `promote` makes it WAITING again, with its params and checkpoints. The next lease of a trial
+  that has run before begins at its last checkpoint, so the claim drops the reports after it
+  (all of them, where there is none).
 - A tell is final. The same tell again (same key) answers "ok" and changes nothing; a tell of
   the same lease with another key answers "conflict".
 - An exchange may be sent again when its answer was lost: a repeated `Start`, `Reports`, `Renew`,
-  `Release` or `Tell` of a lease answers "ok" and changes nothing more, unless another worker
-  has taken the trial meanwhile.
+  `Saved`, `Release`, `Pause` or `Tell` of a lease answers "ok" and changes nothing more, unless
+  another worker has taken the trial meanwhile.
 - `claim` hands out trials only while the study is ACTIVE, in this order: WAITING trials by
   number; RUNNING trials whose lease has run out, by number (one whose leases have run out more
   than `max_retries` times becomes LOST instead; a `Release` does not count); new numbers, as
@@ -36,6 +40,8 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from tunekit.spaces import Params, Space
 from tunekit.trial import (
+    Branch,
+    Checkpoint,
     Outcome,
     Proposal,
     Report,
@@ -54,12 +60,14 @@ class Lease:
         params: set for an enqueued trial and for one that is run again; `None` where the
             holder has to propose and `Start` it.
         partial: the params are an enqueued, incomplete point: the sampler fills the rest.
+        branch: the checkpoint that an enqueued trial begins from.
     """
 
     number: int
     epoch: int
     params: Params | None = None
     partial: bool = False
+    branch: Branch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +100,33 @@ class Renew:
 
 
 @dataclass(frozen=True, slots=True)
+class Saved:
+    """Note which complete checkpoints a running trial has now; replaces what was noted."""
+
+    number: int
+    epoch: int
+    checkpoints: tuple[Checkpoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """Give a running trial back: it becomes WAITING with its params and runs again later."""
 
     number: int
     epoch: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """End the lease of a running trial, which stands still until it is promoted.
+
+    `outcome` has the state PAUSED, the reason and evidence, and what the objective has noted.
+    """
+
+    number: int
+    epoch: int
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +139,7 @@ class Tell:
     key: str
 
 
-Operation: TypeAlias = Start | Reports | Renew | Release | Tell
+Operation: TypeAlias = Start | Reports | Renew | Saved | Release | Pause | Tell
 Status: TypeAlias = Literal["ok", "lost", "conflict"]
 
 
@@ -150,7 +179,18 @@ class Changes:
 
 
 EventKind: TypeAlias = Literal[
-    "enqueued", "claimed", "started", "released", "told", "lost", "study", "space", "attrs"
+    "enqueued",
+    "claimed",
+    "started",
+    "checkpoint",
+    "released",
+    "paused",
+    "promoted",
+    "told",
+    "lost",
+    "study",
+    "space",
+    "attrs",
 ]
 
 
@@ -222,12 +262,27 @@ class Storage(Protocol):
         ...
 
     def enqueue(
-        self, study_id: int, points: Sequence[Mapping[str, Any]], *, user_attrs: Mapping[str, Any]
+        self,
+        study_id: int,
+        points: Sequence[Mapping[str, Any]],
+        *,
+        user_attrs: Mapping[str, Any],
+        branch: Branch | None = None,
     ) -> list[int]:
         """Append WAITING trials with the given (maybe partial) params; return their numbers.
 
         Until one is claimed and started, it shows these params while it waits and `None` while
         it runs, because an incomplete point is nothing to learn from.
+        """
+        ...
+
+    def promote(self, study_id: int, reasons: Mapping[int, str]) -> list[int]:
+        """Let paused trials wait for a worker again, each for a reason; return their numbers.
+
+        Those that are not paused (any more) are left as they are and left out.
+
+        Raises:
+            UnknownTrial: no such number.
         """
         ...
 

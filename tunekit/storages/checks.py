@@ -14,8 +14,18 @@ from tunekit.errors import (
     UnknownTrial,
     did_you_mean,
 )
-from tunekit.storages.base import Claim, Operation, Release, Renew, Reports, Start, Tell
-from tunekit.trial import StudySpec
+from tunekit.storages.base import (
+    Claim,
+    Operation,
+    Pause,
+    Release,
+    Renew,
+    Reports,
+    Saved,
+    Start,
+    Tell,
+)
+from tunekit.trial import StudySpec, TrialState
 
 MAX_NAME = 200
 STEPS = range(-(2**63), 2**63)
@@ -69,10 +79,15 @@ def check_exchange(
         if isinstance(op, Tell):
             _check_tell(op)
         elif isinstance(op, Reports):
-            _check_steps(op)
+            _check_steps(op.number, "report", [r.step for r in op.reports])
+        elif isinstance(op, Saved):
+            _check_steps(op.number, "checkpoint", [c.step for c in op.checkpoints])
+        elif isinstance(op, Pause):
+            _check_pause(op)
         elif not isinstance(op, Start | Renew | Release):
             raise InvalidArgument(
-                f"operation {op!r}: expected a Start, Reports, Renew, Release or Tell."
+                f"operation {op!r}: expected a Start, Reports, Renew, Saved, Release, Pause or "
+                "Tell."
             )
     if claim is not None:
         check_text("claim key", claim.key)
@@ -89,16 +104,23 @@ def _check_tell(op: Tell) -> None:
         )
 
 
-def _check_steps(op: Reports) -> None:
-    for report in op.reports:
-        if isinstance(report.step, bool) or not isinstance(report.step, int):
+def _check_pause(op: Pause) -> None:
+    if op.outcome.state is not TrialState.PAUSED:
+        raise InvalidArgument(
+            f'trial {op.number}: pauses with state "{op.outcome.state}", expected "paused"; use '
+            "Tell to end it."
+        )
+
+
+def _check_steps(number: int, what: str, steps: Sequence[object]) -> None:
+    for step in steps:
+        if isinstance(step, bool) or not isinstance(step, int):
             raise InvalidArgument(
-                f"trial {op.number}: report with step {report.step!r}, expected a whole number."
+                f"trial {number}: {what} with step {step!r}, expected a whole number."
             )
-        if report.step not in STEPS:
+        if step not in STEPS:
             raise InvalidArgument(
-                f"trial {op.number}: report with step {report.step!r}, expected a number of at "
-                "most 63 bits."
+                f"trial {number}: {what} with step {step!r}, expected a number of at most 63 bits."
             )
 
 
@@ -152,6 +174,11 @@ def space_conflict(expected: int, current: int) -> TrialConflict:
         f"the space has version {current} by now, expected version {expected}: another process "
         "changed it meanwhile; read it again and repeat the change."
     )
+
+
+def promoted_reason(reason: str) -> str:
+    """Return the sentence that a promoted trial shows until it ends."""
+    return f"promoted: {reason}" if reason else "promoted"
 
 
 def lost_reason(lapses: int) -> str:

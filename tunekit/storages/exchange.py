@@ -21,26 +21,32 @@ from tunekit.storages.base import (
     Exchange,
     Lease,
     Operation,
+    Pause,
     Release,
     Reports,
+    Saved,
     Start,
     Status,
     Tell,
 )
 from tunekit.storages.checks import deleted_study, lost_reason
-from tunekit.storages.rows import decode, encode
+from tunekit.storages.refusals import refusal
+from tunekit.storages.rows import branch_of, checkpoints_of, decode, encode
 from tunekit.storages.statements import (
     ADD_EVENT,
     ADD_TRIAL,
     AGAIN,
     ATTRS,
+    DROP_REPORTS,
     FREE,
     GIVE_BACK,
     LOOK,
     LOSE,
+    PAUSE,
     REFUSED,
     RELEASE,
     RENEW,
+    SAVE,
     SET_ATTRS,
     START,
     TAKE,
@@ -48,6 +54,10 @@ from tunekit.storages.statements import (
     UPSERTS,
 )
 from tunekit.trial import StudyState, TrialState
+
+BEFORE_ALL_STEPS = -(2**63)
+CHANGING = Start | Saved | Release | Pause | Tell
+"""The operations that change a trial, so that each takes an event number."""
 
 
 class ExchangeRun:
@@ -70,7 +80,7 @@ class ExchangeRun:
         claim: Claim | None,
     ) -> Exchange:
         """Apply the operations, whose written form is `texts`, then claim."""
-        n_events = sum(isinstance(op, Start | Tell | Release) for op in operations)
+        n_events = sum(isinstance(op, CHANGING) for op in operations)
         n_new = claim.n if claim is not None else 0
         if n_events or n_new:
             state, version, max_retries = self._take(n_events + n_new, n_new)
@@ -109,8 +119,12 @@ class ExchangeRun:
         if isinstance(op, Tell):
             ok = self._tell(op, text, bound)
         elif isinstance(op, Start):
-            fields = {"to_params": text["params"], "to_proposal": text["proposal"]}
+            fields = {f"to_{name}": text[name] for name in ("params", "proposal", "branch")}
             ok = self._change(START, "started", None, bound | fields)
+        elif isinstance(op, Pause):
+            ok = self._pause(op, text, bound)
+        elif isinstance(op, Saved):
+            ok = self._save(text["checkpoints"], bound)
         elif isinstance(op, Release):
             ok = self._change(RELEASE, "released", text["data"], bound)
         else:
@@ -118,7 +132,7 @@ class ExchangeRun:
             ok = self.connection.execute(RENEW, bound | {"until": until}).rowcount == 1
             if ok and isinstance(op, Reports) and text["reports"]:
                 self._report(op.number, text["reports"])
-        return "ok" if ok else self._refusal(op, bound)
+        return "ok" if ok else self._refusal(op, text, bound)
 
     def _tell(self, op: Tell, text: dict[str, Any], bound: dict[str, Any]) -> bool:
         state = str(op.outcome.state)
@@ -134,6 +148,20 @@ class ExchangeRun:
             merge_attrs(self.connection, self.study_id, op.number, decode(text["user_attrs"]))
         return True
 
+    def _pause(self, op: Pause, text: dict[str, Any], bound: dict[str, Any]) -> bool:
+        fields = {"to_outcome": text["outcome"], "to_params": text["params"]}
+        data = encode({"reason": op.outcome.reason})
+        if not self._change(PAUSE, "paused", data, bound | fields):
+            return False
+        if text["user_attrs"] is not None:
+            merge_attrs(self.connection, self.study_id, op.number, decode(text["user_attrs"]))
+        return True
+
+    def _save(self, checkpoints: str | None, bound: dict[str, Any]) -> bool:
+        fields = {"to_checkpoints": checkpoints, "until": self.now + self.lease_s}
+        data = f'{{"checkpoints":{checkpoints or "[]"}}}'
+        return self._change(SAVE, "checkpoint", data, bound | fields)
+
     def _report(self, number: int, texts: dict[int, str]) -> None:
         rows = [
             {"study_id": self.study_id, "number": number, "step": step, "metrics": metrics}
@@ -141,22 +169,20 @@ class ExchangeRun:
         ]
         self._insert(UPSERTS[self.connection.dialect.name], rows)
 
-    def _refusal(self, op: Operation, bound: dict[str, Any]) -> Status:
+    def _refusal(self, op: Operation, text: dict[str, Any], bound: dict[str, Any]) -> Status:
         """Return why a fenced UPDATE found nothing: a repetition, a conflict or a lost lease."""
         row = self.connection.execute(REFUSED, bound).first()
         if row is None:
             return "lost"
-        state, epoch, started_epoch, tell_key = row
-        same_epoch = epoch == op.epoch
-        if isinstance(op, Tell) and tell_key is not None:
-            if tell_key == op.key:
-                return "ok"
-            return "conflict" if same_epoch else "lost"
-        if isinstance(op, Start) and same_epoch and started_epoch == epoch:
-            return "ok" if state == TrialState.RUNNING else "lost"
-        if isinstance(op, Release) and same_epoch and state == TrialState.WAITING:
-            return "ok"
-        return "lost"
+        state, epoch, started_epoch, tell_key, checkpoints = row
+        return refusal(
+            op,
+            state=state,
+            epoch=epoch,
+            started_epoch=started_epoch,
+            tell_key=tell_key,
+            has_checkpoints=checkpoints == text.get("checkpoints"),
+        )
 
     def _claim(self, claim: Claim, is_active: bool, max_retries: int) -> list[Lease]:
         asked = {"study": self.study_id, "key": claim.key, "n_wanted": claim.n, "now": self.now}
@@ -166,7 +192,7 @@ class ExchangeRun:
         again = {r.number: r for r in rows if r.claim_key == claim.key}
         if again:
             same = sorted(again.values(), key=lambda r: r.seq)  # in the order of the first time
-            return [Lease(r.number, r.epoch, _params(r), r.is_partial) for r in same]
+            return [_lease(r, r.epoch) for r in same]
         if not is_active:
             return []
         leases: list[Lease] = []
@@ -176,7 +202,7 @@ class ExchangeRun:
             if row.state == TrialState.RUNNING and row.lapses >= max_retries:
                 self._lose(row)
             elif self._take_over(row, claim.key):
-                leases.append(Lease(row.number, row.epoch + 1, _params(row), row.is_partial))
+                leases.append(_lease(row, row.epoch + 1))
         return leases + self._new_trials(claim, claim.n - len(leases))
 
     def _lose(self, row: Row[Any]) -> None:
@@ -193,7 +219,14 @@ class ExchangeRun:
             "to_worker": self.worker,
             "key": key,
         }
-        return self._change(AGAIN, "claimed", encode({"worker": self.worker}), bound)
+        if not self._change(AGAIN, "claimed", encode({"worker": self.worker}), bound):
+            return False
+        if row.epoch:  # it has run before, and goes on after its last checkpoint
+            kept = checkpoints_of(decode(row.checkpoints)) if row.checkpoints else ()
+            step = kept[-1].step if kept else BEFORE_ALL_STEPS
+            this = {"study": self.study_id, "n": row.number, "step": step}
+            self.connection.execute(DROP_REPORTS, this)
+        return True
 
     def _new_trials(self, claim: Claim, n: int) -> list[Lease]:
         if claim.max_trials is not None:
@@ -252,6 +285,7 @@ def new_trial(study_id: int, number: int, seq: int, now: float) -> dict[str, Any
         "claim_key": None,
         "params": None,
         "user_attrs": None,
+        "branch": None,
     }
 
 
@@ -277,5 +311,7 @@ def merge_attrs(connection: Connection, study_id: int, number: int, attrs: dict[
     connection.execute(SET_ATTRS, this | {"to_attrs": encode(merged)})
 
 
-def _params(row: Row[Any]) -> Params | None:
-    return None if row.params is None else Params(decode(row.params))
+def _lease(row: Row[Any], epoch: int) -> Lease:
+    params = None if row.params is None else Params(decode(row.params))
+    branch = None if row.branch is None else branch_of(decode(row.branch))
+    return Lease(row.number, epoch, params, row.is_partial, branch)

@@ -18,7 +18,7 @@ from tunekit.storages.checks import (
 )
 from tunekit.storages.memory_study import MemoryStudy
 from tunekit.storages.rows import written
-from tunekit.trial import Report, StudyRecord, StudySpec, StudyState
+from tunekit.trial import Branch, Report, StudyRecord, StudySpec, StudyState
 
 
 class MemoryStorage:
@@ -78,12 +78,22 @@ class MemoryStorage:
             return dict(self._study(study_id).spaces)
 
     def enqueue(
-        self, study_id: int, points: Sequence[Mapping[str, Any]], *, user_attrs: Mapping[str, Any]
+        self,
+        study_id: int,
+        points: Sequence[Mapping[str, Any]],
+        *,
+        user_attrs: Mapping[str, Any],
+        branch: Branch | None = None,
     ) -> list[int]:
         """Append WAITING trials with the given (maybe partial) params; return their numbers."""
         check_points(points)
         with self._lock:
-            return self._study(study_id).enqueue(points, user_attrs)
+            return self._study(study_id).enqueue(points, user_attrs, branch)
+
+    def promote(self, study_id: int, reasons: Mapping[int, str]) -> list[int]:
+        """Let paused trials wait for a worker again; return their numbers."""
+        with self._lock:
+            return self._study(study_id).promote(reasons)
 
     def set_trial_attrs(self, study_id: int, number: int, attrs: Mapping[str, Any]) -> None:
         """Merge plain JSON into a trial's user attributes, or raise `UnknownTrial`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from tunekit.spaces import Params, Space
@@ -16,26 +16,32 @@ from tunekit.storages.base import (
     EventKind,
     Lease,
     Operation,
+    Pause,
     Release,
     Reports,
+    Saved,
     Start,
     Status,
     Tell,
 )
-from tunekit.storages.checks import lost_reason, space_conflict, unknown_trial
+from tunekit.storages.checks import (
+    lost_reason,
+    promoted_reason,
+    space_conflict,
+    unknown_trial,
+)
+from tunekit.storages.memory_trial import MemoryTrial, outcome_fields
+from tunekit.storages.refusals import refusal
 from tunekit.storages.rows import normal
-from tunekit.trial import Report, StudyRecord, StudySpec, StudyState, TrialRecord, TrialState
-
-
-@dataclass(slots=True)
-class _Trial:
-    record: TrialRecord
-    is_partial: bool = False
-    claim_key: str = ""
-    tell_key: str = ""
-    lapses: int = 0
-    started_epoch: int = 0
-    reports: dict[int, Report] = field(default_factory=dict)
+from tunekit.trial import (
+    Branch,
+    Report,
+    StudyRecord,
+    StudySpec,
+    StudyState,
+    TrialRecord,
+    TrialState,
+)
 
 
 class MemoryStudy:
@@ -46,13 +52,14 @@ class MemoryStudy:
         self.spec = replace(
             spec,
             sampler_options=normal(spec.sampler_options),
+            stopper_options=normal(spec.stopper_options),
             attrs=normal(spec.attrs),
         )
         self.state = StudyState.ACTIVE
         self.created = time.time()
         self.spaces: dict[int, Space] = {1: spec.space} if spec.space is not None else {}
         self.log: list[Event] = []
-        self.trials: list[_Trial] = []
+        self.trials: list[MemoryTrial] = []
         self._waiting: list[int] = []  # a heap; may hold numbers that wait no longer
         self._running: set[int] = set()
         self._claims: dict[str, list[int]] = {}
@@ -69,7 +76,7 @@ class MemoryStudy:
             self.created,
         )
 
-    def trial(self, number: int) -> _Trial:
+    def trial(self, number: int) -> MemoryTrial:
         """Return a trial, or raise `UnknownTrial`."""
         if not 0 <= number < len(self.trials):
             raise unknown_trial(number, len(self.trials))
@@ -97,7 +104,10 @@ class MemoryStudy:
         return version
 
     def enqueue(
-        self, points: Sequence[Mapping[str, Any]], user_attrs: Mapping[str, Any]
+        self,
+        points: Sequence[Mapping[str, Any]],
+        user_attrs: Mapping[str, Any],
+        branch: Branch | None,
     ) -> list[int]:
         """Append WAITING trials; return their numbers."""
         # Normalised first: a point that is no JSON must not leave the ones before it behind.
@@ -107,9 +117,14 @@ class MemoryStudy:
         for point in params:
             number = len(self.trials)
             record = TrialRecord(
-                number, TrialState.WAITING, params=point, user_attrs=attrs, created=time.time()
+                number,
+                TrialState.WAITING,
+                params=point,
+                user_attrs=attrs,
+                created=time.time(),
+                branch=branch,
             )
-            self.trials.append(_Trial(record, is_partial=True))
+            self.trials.append(MemoryTrial(record, is_partial=True))
             heapq.heappush(self._waiting, number)
             self._change(number, "enqueued")
             numbers.append(number)
@@ -126,6 +141,24 @@ class MemoryStudy:
             return False
         self._finish(number, TrialState.CANCELLED, "told", end_reason=reason)
         return True
+
+    def promote(self, reasons: Mapping[int, str]) -> list[int]:
+        """Let paused trials wait for a worker again; return their numbers."""
+        paused = [n for n in reasons if self.trial(n).record.state is TrialState.PAUSED]
+        for number in paused:
+            heapq.heappush(self._waiting, number)
+            self._change(
+                number,
+                "promoted",
+                {"reason": reasons[number]},
+                state=TrialState.WAITING,
+                metrics={},
+                end_reason=promoted_reason(reasons[number]),
+                error="",
+                stop_evidence={},
+                domains={},
+            )
+        return paused
 
     def expire(self, leases: Sequence[tuple[int, int]]) -> None:
         """End leases now."""
@@ -146,11 +179,15 @@ class MemoryStudy:
             self._start(op)
         elif isinstance(op, Release):
             self._release(op)
+        elif isinstance(op, Pause):
+            self._pause(op)
+        elif isinstance(op, Saved):
+            self._save(op, lease_s)
         else:
             t = self.trials[op.number]
             t.record = replace(t.record, lease_until=time.time() + lease_s)
             if isinstance(op, Reports):
-                t.reports.update({r.step: r for r in op.reports})
+                t.reports.update({r.step: Report(r.step, r.metrics) for r in op.reports})
         return "ok"
 
     def claim(self, request: Claim, worker: str, lease_s: float) -> list[Lease]:
@@ -178,7 +215,7 @@ class MemoryStudy:
                     found.append(self._shown(t))
         return Changes(tuple(found), found[-1].seq if found else after)
 
-    def _shown(self, t: _Trial) -> TrialRecord:
+    def _shown(self, t: MemoryTrial) -> TrialRecord:
         # An enqueued point that is being completed is no point yet: nobody may learn from it.
         if t.is_partial and t.record.state is TrialState.RUNNING:
             return replace(t.record, params=None)
@@ -192,14 +229,14 @@ class MemoryStudy:
 
     def _refusal(self, op: Operation) -> Status:
         t = self.trials[op.number]
-        same_epoch = t.record.epoch == op.epoch
-        if isinstance(op, Release) and same_epoch and t.record.state is TrialState.WAITING:
-            return "ok"
-        if isinstance(op, Tell) and t.tell_key:
-            if t.tell_key == op.key:
-                return "ok"
-            return "conflict" if same_epoch else "lost"
-        return "lost"
+        return refusal(
+            op,
+            state=t.record.state,
+            epoch=t.record.epoch,
+            started_epoch=t.started_epoch,
+            tell_key=t.tell_key,
+            has_checkpoints=isinstance(op, Saved) and t.record.checkpoints == op.checkpoints,
+        )
 
     def _start(self, op: Start) -> None:
         t = self.trials[op.number]
@@ -215,6 +252,7 @@ class MemoryStudy:
             sampler=p.sampler,
             reason=p.reason,
             evidence=normal(p.evidence),
+            branch=p.branch,
             seen=op.seen,
             batch=tuple(op.batch),
             space_version=op.space_version,
@@ -234,24 +272,32 @@ class MemoryStudy:
             lease_until=None,
         )
 
+    def _save(self, op: Saved, lease_s: float) -> None:
+        t = self.trials[op.number]
+        if t.record.checkpoints == op.checkpoints:
+            return  # the same again
+        t.record = replace(t.record, lease_until=time.time() + lease_s)
+        kept = tuple(op.checkpoints)
+        stored = [[c.step, c.epoch, c.value] for c in kept]
+        self._change(op.number, "checkpoint", {"checkpoints": stored}, checkpoints=kept)
+
+    def _pause(self, op: Pause) -> None:
+        t = self.trials[op.number]
+        t.claim_key = ""
+        self._running.discard(op.number)
+        self._change(
+            op.number,
+            "paused",
+            {"reason": op.outcome.reason},
+            state=TrialState.PAUSED,
+            lease_until=None,
+            **outcome_fields(t, op.outcome),
+        )
+
     def _tell(self, op: Tell) -> None:
         t, outcome = self.trials[op.number], op.outcome
         t.tell_key = op.key
-        params = t.record.params
-        if outcome.params is not None:
-            params, t.is_partial = Params(outcome.params), False
-        self._finish(
-            op.number,
-            outcome.state,
-            "told",
-            params=params,
-            metrics={k: float(v) for k, v in outcome.metrics.items()},
-            end_reason=outcome.reason,
-            error=outcome.error,
-            stop_evidence=normal(outcome.evidence),
-            domains=normal(outcome.domains),
-            user_attrs={**t.record.user_attrs, **normal(outcome.user_attrs)},
-        )
+        self._finish(op.number, outcome.state, "told", **outcome_fields(t, outcome))
 
     def _finish(self, number: int, state: TrialState, kind: EventKind, **fields: Any) -> None:
         self._running.discard(number)
@@ -287,7 +333,7 @@ class MemoryStudy:
         while len(numbers) < request.n and len(self.trials) < limit:
             number = len(self.trials)
             record = TrialRecord(number, TrialState.WAITING, created=time.time())
-            self.trials.append(_Trial(record))
+            self.trials.append(MemoryTrial(record))
             numbers.append(number)
         return numbers
 
@@ -295,6 +341,11 @@ class MemoryStudy:
         t = self.trials[number]
         t.claim_key = key
         self._running.add(number)
+        if t.record.epoch:  # it has run before, and goes on after its last checkpoint
+            kept = t.record.checkpoints
+            last = kept[-1].step if kept else None
+            for step in [s for s in t.reports if last is None or s > last]:
+                del t.reports[step]
         now = time.time()
         runs_again = t.record.params is not None and not t.is_partial
         self._change(
@@ -310,7 +361,8 @@ class MemoryStudy:
 
     def _lease(self, number: int) -> Lease:
         t = self.trials[number]
-        return Lease(number, t.record.epoch, t.record.params, t.is_partial)
+        r = t.record
+        return Lease(number, r.epoch, r.params, t.is_partial, r.branch)
 
     def _append(self, kind: EventKind, number: int | None, **data: Any) -> int:
         seq = len(self.log) + 1

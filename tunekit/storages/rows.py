@@ -15,8 +15,11 @@ from typing import Any
 from tunekit.errors import InvalidArgument, StorageError
 from tunekit.spaces import Params
 from tunekit.spaces.domains import plain
-from tunekit.storages.base import Operation, Release, Reports, Start, Tell
+from tunekit.storages.base import Operation, Pause, Release, Reports, Saved, Start, Tell
 from tunekit.trial import (
+    AUDIT,
+    Branch,
+    Checkpoint,
     MetricConstraint,
     Metrics,
     Objective,
@@ -80,7 +83,7 @@ def written(op: Operation) -> dict[str, Any]:
         InvalidArgument: a part of it cannot be written as JSON.
     """
     what = f"trial {op.number}"
-    if isinstance(op, Tell):
+    if isinstance(op, Tell | Pause):
         outcome = op.outcome
         return {
             "params": None if outcome.params is None else encode(outcome.params, what),
@@ -91,13 +94,37 @@ def written(op: Operation) -> dict[str, Any]:
         return {
             "params": encode(op.proposal.params, what),
             "proposal": _proposal_text(op, what),
+            "branch": branch_text(op.proposal.branch),
         }
     if isinstance(op, Reports):
         # By step: the last report of a step counts, and no database takes it twice in one go.
         return {"reports": {r.step: _metrics_text(r.metrics, what) for r in op.reports}}
+    if isinstance(op, Saved):
+        return {"checkpoints": _checkpoints_text(op.checkpoints, what)}
     if isinstance(op, Release):
         return {"data": encode({"reason": op.reason}, what)}
     return {}
+
+
+def branch_text(branch: Branch | None) -> str | None:
+    """Return the stored form of a branch."""
+    return None if branch is None else encode([int(branch.number), int(branch.step)])
+
+
+def branch_of(stored: Sequence[int] | None) -> Branch | None:
+    """Return the branch of a stored form."""
+    return None if stored is None else Branch(*stored)
+
+
+def _checkpoints_text(checkpoints: Sequence[Checkpoint], what: str) -> str | None:
+    if not checkpoints:
+        return None
+    return encode([[c.step, c.epoch, c.value] for c in checkpoints], what)
+
+
+def checkpoints_of(stored: Sequence[Sequence[Any]] | None) -> tuple[Checkpoint, ...]:
+    """Return the checkpoints of a stored form."""
+    return tuple([Checkpoint(*c) for c in stored or ()])
 
 
 def _proposal_text(op: Start, what: str) -> str:
@@ -154,7 +181,7 @@ def trial_records(rows: Sequence[Sequence[Any]]) -> list[TrialRecord]:
     if not rows:
         return []
     columns = list(zip(*rows, strict=True))
-    params, proposals, outcomes, attrs = (decode_all(c) for c in columns[-4:])
+    params, proposals, outcomes, attrs = (decode_all(c) for c in columns[-6:-2])
     return [
         _trial_record(row, params[i], proposals[i] or {}, outcomes[i] or {}, attrs[i] or {})
         for i, row in enumerate(rows)
@@ -196,6 +223,9 @@ def _trial_record(
         started,
         finished,
         lease,
+        # Few trials have them, so that parsing these columns as a whole would gain nothing.
+        () if row[-2] is None else checkpoints_of(decode(row[-2])),
+        None if row[-1] is None else branch_of(decode(row[-1])),
     )
 
 
@@ -212,17 +242,20 @@ def reports_by_number(
 
 def spec_text(spec: StudySpec) -> str:
     """Return the stored form of the parts of a spec that never change."""
-    return encode(
-        {
-            "objectives": [[o.metric, o.direction] for o in spec.objectives],
-            "constraints": [[c.metric, c.op, c.bound] for c in spec.constraints],
-            "seed": spec.seed,
-            "sampler": spec.sampler,
-            "sampler_options": spec.sampler_options,
-            "max_retries": spec.max_retries,
-        },
-        f'study "{spec.name}"',
-    )
+    doc: dict[str, Any] = {
+        "objectives": [[o.metric, o.direction] for o in spec.objectives],
+        "constraints": [[c.metric, c.op, c.bound] for c in spec.constraints],
+        "seed": spec.seed,
+        "sampler": spec.sampler,
+        "sampler_options": spec.sampler_options,
+        "max_retries": spec.max_retries,
+    }
+    # Only where there is one: a reader that is older than stoppers knows no such keys.
+    if spec.stopper:
+        doc |= {"stopper": spec.stopper, "stopper_options": spec.stopper_options}
+    if spec.audit != AUDIT:
+        doc["audit"] = spec.audit
+    return encode(doc, f'study "{spec.name}"')
 
 
 def spec_fields(text: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-HEAD = "0001"
+HEAD = "0002"
 
 metadata = MetaData()
 
@@ -76,6 +76,8 @@ trials = Table(
     Column("proposal", Text),
     Column("outcome", Text),
     Column("user_attrs", Text),
+    Column("checkpoints", Text),
+    Column("branch", Text),
 )
 
 reports = Table(
@@ -124,6 +126,7 @@ TRIAL_COLUMNS = tuple(
     for name in (
         "number", "seq", "state", "epoch", "worker", "is_partial", "created", "started",
         "finished", "lease_until", "params", "proposal", "outcome", "user_attrs",
+        "checkpoints", "branch",
     )
 )  # fmt: skip
 """What `rows.trial_records` reads, in its order."""

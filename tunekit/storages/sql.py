@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from tunekit.spaces import Space
 from tunekit.spaces.serialize import space_from_dict, space_to_dict
+from tunekit.storages import queue
 from tunekit.storages.base import Changes, Claim, Event, EventKind, Exchange, Operation
 from tunekit.storages.checks import (
     check_exchange,
@@ -22,9 +23,10 @@ from tunekit.storages.checks import (
     unknown_trial,
 )
 from tunekit.storages.database import Database
-from tunekit.storages.exchange import ExchangeRun, merge_attrs, new_event, new_trial
+from tunekit.storages.exchange import ExchangeRun, merge_attrs, new_event
 from tunekit.storages.revision import prepare
 from tunekit.storages.rows import (
+    branch_text,
     decode,
     decode_all,
     encode,
@@ -44,17 +46,17 @@ from tunekit.storages.schema import (
 from tunekit.storages.schema import spaces as space_versions
 from tunekit.storages.statements import (
     ADD_EVENT,
-    ADD_TRIAL,
     CHANGES,
     EVENTS,
     EXPIRE,
+    GIVE_BACK,
     REPORTS,
     SOME_REPORTS,
     STUDIES,
     STUDY,
     TAKE,
 )
-from tunekit.trial import Report, StudyRecord, StudySpec, StudyState, TrialState
+from tunekit.trial import Branch, Report, StudyRecord, StudySpec, StudyState, TrialState
 
 CHUNK = 500
 
@@ -190,34 +192,26 @@ class SQLStorage:
         return {version: self._space(text) for version, text in rows}
 
     def enqueue(
-        self, study_id: int, points: Sequence[Mapping[str, Any]], *, user_attrs: Mapping[str, Any]
+        self,
+        study_id: int,
+        points: Sequence[Mapping[str, Any]],
+        *,
+        user_attrs: Mapping[str, Any],
+        branch: Branch | None = None,
     ) -> list[int]:
         """Append WAITING trials with the given (maybe partial) params; return their numbers."""
         check_points(points)
         texts = [encode(dict(p), "enqueued point") for p in points]
         attrs = encode(user_attrs) if user_attrs else None
+        fields = {"user_attrs": attrs, "is_partial": True, "branch": branch_text(branch)}
         if not texts:
             return []
 
         def work(c: Connection) -> list[int]:
             n = len(texts)
-            last, last_number, now, _ = self._take(c, study_id, n, n)
-            numbers = list(range(last_number - n, last_number))
-            fields = {"user_attrs": attrs, "is_partial": True}
-            seqs = range(last - n + 1, last + 1)
-            rows = [
-                new_trial(study_id, number, seq, now) | fields | {"params": text}
-                for number, seq, text in zip(numbers, seqs, texts, strict=True)
-            ]
-            c.execute(ADD_TRIAL, rows)
-            c.execute(
-                ADD_EVENT,
-                [
-                    new_event(study_id, seq, "enqueued", number, now, None)
-                    for number, seq in zip(numbers, seqs, strict=True)
-                ],
-            )
-            return numbers
+            seq, n_trials, now, _ = self._take(c, study_id, n, n)
+            places = {"first_number": n_trials - n, "first_seq": seq - n + 1}
+            return queue.add_points(c, study_id, texts, fields=fields, now=now, **places)
 
         return self._db.write_once(work)
 
@@ -256,6 +250,25 @@ class SQLStorage:
                 return False
             self._note(c, study_id, seq, now, "told", number, {"state": "cancelled"})
             return True
+
+        return self._db.write_once(work)
+
+    def promote(self, study_id: int, reasons: Mapping[int, str]) -> list[int]:
+        """Let paused trials wait for a worker again; return their numbers."""
+        if not reasons:
+            return []
+
+        def work(c: Connection) -> list[int]:
+            last, n_trials, now, _ = self._take(c, study_id, len(reasons))
+            for number in reasons:
+                if not 0 <= number < n_trials:
+                    raise unknown_trial(number, n_trials)
+            seq = last - len(reasons)
+            promoted = queue.promote(c, study_id, reasons, seq=seq, now=now)
+            if len(promoted) < len(reasons):
+                back = {"to_seq": seq + len(promoted), "to_n_trials": n_trials}
+                c.execute(GIVE_BACK, {"study": study_id, **back})
+            return promoted
 
         return self._db.write_once(work)
 

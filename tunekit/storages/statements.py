@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, case, func, null, or_, select, union_all, update
+from sqlalchemy import bindparam, case, delete, func, null, or_, select, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tunekit.storages.schema import (
@@ -53,6 +53,7 @@ START = (
         started=bindparam("now"),
         params=bindparam("to_params"),
         proposal=bindparam("to_proposal"),
+        branch=bindparam("to_branch"),
     )
 )
 TELL = (
@@ -73,6 +74,38 @@ RELEASE = (
     update(trials)
     .where(_HELD)
     .values(seq=bindparam("to_seq"), state="waiting", lease_until=null(), claim_key=null())
+)
+SAVE = (
+    update(trials)
+    .where(_HELD, _t.checkpoints.is_distinct_from(bindparam("to_checkpoints")))
+    .values(
+        seq=bindparam("to_seq"),
+        checkpoints=bindparam("to_checkpoints"),
+        lease_until=bindparam("until"),
+    )
+)
+PAUSE = (
+    update(trials)
+    .where(_HELD)
+    .values(
+        seq=bindparam("to_seq"),
+        state="paused",
+        lease_until=null(),
+        claim_key=null(),
+        outcome=bindparam("to_outcome"),
+        params=func.coalesce(bindparam("to_params"), _t.params),
+        is_partial=case((bindparam("to_params").is_(None), _t.is_partial), else_=False),
+    )
+)
+PROMOTE = (
+    update(trials)
+    .where(_THIS_TRIAL, _t.state == "paused")
+    .values(seq=bindparam("to_seq"), state="waiting", outcome=bindparam("to_outcome"))
+)
+DROP_REPORTS = delete(reports).where(
+    reports.c.study_id == bindparam("study"),
+    reports.c.number == bindparam("n"),
+    reports.c.step > bindparam("step"),
 )
 LOSE = (
     update(trials)
@@ -106,11 +139,16 @@ AGAIN = (
         started=case((_t.params.is_not(None) & ~_t.is_partial, bindparam("now")), else_=null()),
     )
 )
-REFUSED = select(_t.state, _t.epoch, _t.started_epoch, _t.tell_key).where(_THIS_TRIAL)
+REFUSED = select(_t.state, _t.epoch, _t.started_epoch, _t.tell_key, _t.checkpoints).where(
+    _THIS_TRIAL
+)
 ATTRS = select(_t.user_attrs).where(_THIS_TRIAL)
 SET_ATTRS = update(trials).where(_THIS_TRIAL).values(user_attrs=bindparam("to_attrs"))
 
-_SEEN = (_t.number, _t.seq, _t.state, _t.epoch, _t.claim_key, _t.params, _t.is_partial, _t.lapses)
+_SEEN = (
+    _t.number, _t.seq, _t.state, _t.epoch, _t.claim_key, _t.params, _t.is_partial, _t.lapses,
+    _t.branch, _t.checkpoints,
+)  # fmt: skip
 _first = (
     select(*_SEEN)
     .where(_t.study_id == bindparam("study"), IS_WAITING)

@@ -67,6 +67,7 @@ SPACES: Mapping[str, Space] = {
     "special": Space(
         cache=Int(1, 4096, log=True, special=(-1, 0)), rate=Float(0.1, 1, special=(0,))
     ),
+    "fidelity": Space(x=Float(0, 1), epochs=Int(1, 27, log=True, fidelity=True), kind=["a", "b"]),
     "ordered": Space(size=Categorical(["s", "m", "l"], ordered=True), flag=[True, 2, "2", None]),
     "constants": Space(kind="plain", x=Float(0, 1), version=3),
     "one point": Space(x=Float(2, 2), n=Int(7, 7), only=["here"]),
@@ -99,7 +100,7 @@ def view_of(
     seed: int = 7,
 ) -> StudyView:
     """Return what a sampler is shown of a study with these trials."""
-    history = History(objectives, constraints)
+    history = History(objectives, constraints, space.target)
     history.update(trials, cursor=0)
     return StudyView(space, objectives, constraints, seed, history, dict(fixed or {}))
 
@@ -172,6 +173,9 @@ class SamplerConformance:
 
     several_objectives: ClassVar[bool] = True
 
+    chooses_fidelity: ClassVar[bool] = False
+    """Whether it runs trials at less than the target fidelity; if not, it never does."""
+
     n_trials: ClassVar[int] = 16
     """Length of the longer studies; more than the sampler's start-up phase."""
 
@@ -191,6 +195,18 @@ class SamplerConformance:
         trials = run(sampler, space, self.n_trials)
         view = view_of(space, trials)
         check(view, range(50, 53), proposed(sampler, view, range(50, 53)))
+
+    def test_a_fidelity_is_left_at_its_target_unless_it_is_fixed(self, sampler: Sampler) -> None:
+        space = SPACES["fidelity"]
+        epochs = [t.params["epochs"] for t in run(sampler, space, self.n_trials) if t.params]
+        assert epochs[0] == 27
+        assert self.chooses_fidelity or set(epochs) == {27}
+        trials = random_trials(space, self.n_trials)
+        trials = [replace(t, params=Params({**(t.params or {}), "epochs": 3})) for t in trials[1:]]
+        view = view_of(space, trials, fixed={40: Params({"epochs": 9})})
+        proposals = proposed(sampler, view, [40, 41])
+        check(view, [40, 41], proposals)
+        assert self.chooses_fidelity or [p.params["epochs"] for p in proposals] in ([], [9, 27])
 
     @pytest.mark.parametrize("name", ["nested", "repeat", "constrained", "special"])
     def test_a_fresh_instance_answers_the_same(

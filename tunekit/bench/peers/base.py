@@ -95,6 +95,7 @@ PEERS: dict[str, Entry] = {
     "optuna-tpe-group": _optuna("tpe-group"),
     "optuna-gp": _optuna("gp", "torch"),
     "optuna-cmaes": _optuna("cmaes", "cmaes"),
+    "optuna-nsgaii": _optuna("nsgaii"),
     "optuna-auto": _optuna("auto", "optunahub", "torch", "cmaes"),
     "smac": Entry("tunekit.bench.peers.smac:SmacPeer", ("smac",), "smac"),
     "ax": Entry("tunekit.bench.peers.ax:AxPeer", ("ax", "torch"), "ax-platform"),

@@ -8,7 +8,14 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import optuna
-from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
+from optuna.samplers import (
+    BaseSampler,
+    CmaEsSampler,
+    GPSampler,
+    NSGAIISampler,
+    RandomSampler,
+    TPESampler,
+)
 
 from tunekit.bench.peers.base import Setting, point_key
 from tunekit.errors import InvalidArgument
@@ -38,6 +45,7 @@ KINDS: Mapping[str, tuple[Callable[..., BaseSampler], Mapping[str, Any]]] = {
     "tpe-group": (TPESampler, {"multivariate": True, "group": True}),
     "gp": (GPSampler, {}),
     "cmaes": (CmaEsSampler, {}),
+    "nsgaii": (NSGAIISampler, {}),
     "auto": (_auto, {}),
 }
 

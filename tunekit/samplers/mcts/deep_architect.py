@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tunekit.samplers.base import StudyView, held, sample, stream
+from tunekit.samplers.base import StudyView, at_target, held, sample, stream
 from tunekit.samplers.mcts.decisions import Axis, Edge, axes_of, descend, edges_of
 from tunekit.samplers.mcts.paths import PathCache, default_point
 from tunekit.samplers.mcts.search_tree import ROOT, SearchTree
 from tunekit.samplers.mcts.selection import argmax, ucb1
 from tunekit.samplers.options import number_from, whole_from
-from tunekit.spaces import Params, walk
+from tunekit.spaces import walk
 from tunekit.trial import Proposal
 
 
@@ -71,7 +71,7 @@ class DeepArchitectSampler:
         self, view: StudyView, number: int, *, axes: Mapping[str, Axis], tree: SearchTree
     ) -> Proposal:
         rng = stream(view.seed, number)
-        fixed = held(view, number) or Params()
+        fixed = at_target(view.space, held(view, number))
         search = UcbSearch(tree, self.exploration, rng=rng)
         choices, edges = descend(view.space, axes, search.pick, fixed=fixed)
         values = {**choices, **fixed}  # what is fixed need not be the middle of its bin

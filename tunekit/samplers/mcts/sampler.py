@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from tunekit.errors import InvalidArgument, InvalidSpace
-from tunekit.samplers.base import Sampler, StudyView, held
+from tunekit.samplers.base import Sampler, StudyView, at_target, held
 from tunekit.samplers.mcts.decisions import Axis, Edge, axes_of, descend, edges_of
 from tunekit.samplers.mcts.paths import PathCache, default_point, jumped
 from tunekit.samplers.mcts.prior import Prior, Weights, checked_weights, prior_for
@@ -140,7 +140,7 @@ class TreeSearchSampler:
         prior: Prior,
     ) -> Plan:
         """Return the decisions for a trial, other ones than before where they are all there is."""
-        fixed = held(view, number) or Params()
+        fixed = at_target(view.space, held(view, number))
         rng = jumped(view.seed, number)
         closed: set[int] = set()
         for _ in range(MAX_REPEATS):
@@ -152,7 +152,10 @@ class TreeSearchSampler:
         return plan
 
     def _at_leaves(self, view: StudyView, plans: Mapping[int, Plan]) -> dict[int, Proposal]:
-        fixed = {k: Params({**p.choices, **(held(view, k) or {})}) for k, p in plans.items()}
+        fixed = {
+            k: Params({**p.choices, **at_target(view.space, held(view, k))})
+            for k, p in plans.items()
+        }
         numbers = list(plans)
         try:
             asked = replace(view, fixed={**view.fixed, **fixed})

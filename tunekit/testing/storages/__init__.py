@@ -11,6 +11,7 @@ Subclass it and override the `storage` fixture with a fresh, empty storage:
 """
 
 from tunekit.testing.storages.claims import ClaimRules
+from tunekit.testing.storages.pauses import PauseRules
 from tunekit.testing.storages.reads import ReadRules
 from tunekit.testing.storages.studies import StudyRules
 from tunekit.testing.storages.tells import TellRules
@@ -19,5 +20,5 @@ from tunekit.testing.storages.threads import ThreadRules
 __all__ = ["StorageConformance"]
 
 
-class StorageConformance(StudyRules, ClaimRules, TellRules, ReadRules, ThreadRules):
-    """All rules, in five parts so that a failure names the family of the rule."""
+class StorageConformance(StudyRules, ClaimRules, TellRules, PauseRules, ReadRules, ThreadRules):
+    """All rules, in six parts so that a failure names the family of the rule."""

@@ -28,6 +28,9 @@ class StudyRules(Rules):
                 sampler="tpe",
                 sampler_options={"n_startup": 10},
                 max_retries=5,
+                stopper="asha",
+                stopper_options={"eta": 3},
+                audit=0.25,
                 attrs={"command": ["tunekit", "run"]},
             )
         )
@@ -39,6 +42,8 @@ class StudyRules(Rules):
         assert got.spec.constraints == (MetricConstraint("latency", "<=", 8.0),)
         assert got.spec.seed == 2**62 + 1
         assert got.spec.sampler_options == {"n_startup": 10}
+        assert (got.spec.stopper, got.spec.audit) == ("asha", 0.25)
+        assert got.spec.stopper_options == {"eta": 3}
         assert got.spec.attrs == {"command": ["tunekit", "run"]}
 
     def test_a_taken_name_is_refused_and_changes_nothing(self, storage: Storage) -> None:

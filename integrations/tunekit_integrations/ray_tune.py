@@ -1,0 +1,262 @@
+"""tunekit's samplers as a search algorithm of Ray Tune, and Tune's trainables as objectives.
+
+`tune.Tuner(train, tune_config=tune.TuneConfig(search_alg=as_ray_searcher(space), ...))`, and
+`study.optimize(as_objective(MyTrainable, max_iterations=20), n_trials=50)`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from contextlib import chdir
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, cast
+
+from ray.train._internal.storage import StorageContext
+from ray.tune.result import RESULT_DUPLICATE
+from ray.tune.search.searcher import Searcher
+from ray.tune.trainable import Trainable, wrap_function
+
+from tunekit import registry
+from tunekit.errors import InvalidArgument, SpaceExhausted
+from tunekit.executors.handle import Trial
+from tunekit.history import History
+from tunekit.samplers.base import Sampler, StudyView
+from tunekit.spaces import Params, Space
+from tunekit.trial import Objective, TrialRecord, TrialState
+
+FORMAT = "tunekit.ray_searcher/1"
+
+
+def as_ray_searcher(
+    space: Space,
+    sampler: str | Sampler = "auto",
+    *,
+    metric: str,
+    mode: str = "min",
+    seed: int = 0,
+    options: Mapping[str, Any] | None = None,
+) -> TunekitSearcher:
+    """Return a search algorithm for `ray.tune.TuneConfig(search_alg=...)`.
+
+    Args:
+        space: the tree; `param_space` of the Tuner must be empty.
+        sampler: a short name or an instance.
+        metric: that the trainable reports. Tune tells a searcher with a space of its own
+            nothing of its `TuneConfig`, so it is named here as well.
+        mode: "min" or "max".
+        seed: keys all random streams.
+        options: keyword arguments of a sampler that is given by its short name.
+
+    Raises:
+        InvalidArgument: no such sampler or mode, or options that it does not take.
+    """
+    if not isinstance(sampler, str) and options:
+        raise InvalidArgument(f"options={dict(options)!r} for a sampler that is made already.")
+    made = registry.make("sampler", sampler, options) if isinstance(sampler, str) else sampler
+    return TunekitSearcher(space, cast(Sampler, made), metric=metric, mode=mode, seed=seed)
+
+
+class TunekitSearcher(Searcher):  # type: ignore[misc]
+    """A sampler of tunekit as one of Ray Tune's searchers; see `as_ray_searcher`.
+
+    A trial's config is its point as nested dicts (see `Params.nested`).
+    """
+
+    def __init__(
+        self, space: Space, sampler: Sampler, *, metric: str, mode: str, seed: int
+    ) -> None:
+        if mode not in ("min", "max"):
+            raise InvalidArgument(f'mode={mode!r}, expected "min" or "max".')
+        super().__init__(metric=metric, mode=mode)
+        self._space, self._sampler, self._seed = space, sampler, seed
+        self._objective = Objective(metric, "minimize" if mode == "min" else "maximize")
+        self._records: dict[str, TrialRecord] = {}
+        self._seq = 0
+
+    def set_search_properties(
+        self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
+    ) -> bool:
+        """Refuse a space of the Tuner's beside the searcher's own.
+
+        Raises:
+            InvalidArgument: `param_space` has entries.
+        """
+        if config:
+            raise InvalidArgument(
+                f"param_space has {', '.join(config)}, but the searcher has a space of its own; "
+                "give constants to the trainable by tune.with_parameters."
+            )
+        return True
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return the config of a new trial, or Ray's word for "there is none left"."""
+        number = len(self._records)
+        try:
+            proposal = self._sampler.suggest(self._view(), [number])[0]
+        except SpaceExhausted:
+            return Searcher.FINISHED
+        self._seq += 1
+        self._records[trial_id] = TrialRecord(
+            number,
+            TrialState.RUNNING,
+            self._seq,
+            epoch=1,
+            params=Params(proposal.params),
+            sampler=proposal.sampler,
+            reason=proposal.reason,
+            evidence=json.loads(json.dumps(dict(proposal.evidence))),
+        )
+        return Params(proposal.params).nested()
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Learn how a trial has ended."""
+        metric = self._objective.metric
+        value = (result or {}).get(metric)
+        if error or value is None:
+            self._told(trial_id, TrialState.FAILED, {})
+            return
+        finite = math.isfinite(float(value))
+        state = TrialState.COMPLETE if finite else TrialState.DIVERGED
+        self._told(trial_id, state, {metric: float(value)})
+
+    def save(self, checkpoint_path: str) -> None:
+        """Write what was told so far as JSON."""
+        rows = [
+            {
+                "id": trial_id,
+                "seq": t.seq,
+                "state": str(t.state),
+                "params": dict(t.params or {}),
+                "metrics": dict(t.metrics),
+                "evidence": dict(t.evidence),
+            }
+            for trial_id, t in self._records.items()
+        ]
+        text = json.dumps({"format": FORMAT, "seed": self._seed, "trials": rows})
+        Path(checkpoint_path).write_text(text)
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Take over what `save` has written.
+
+        Raises:
+            InvalidArgument: the file is another one.
+        """
+        data = json.loads(Path(checkpoint_path).read_text())
+        if data.get("format") != FORMAT:
+            raise InvalidArgument(f"{checkpoint_path}: expected a file of format {FORMAT}.")
+        self._seed = data["seed"]
+        self._records = {
+            row["id"]: TrialRecord(
+                number,
+                TrialState(row["state"]),
+                row["seq"],
+                epoch=1,
+                params=Params(row["params"]),
+                metrics=row["metrics"],
+                evidence=row["evidence"],
+            )
+            for number, row in enumerate(data["trials"])
+        }
+        self._seq = max((t.seq for t in self._records.values()), default=0)
+
+    def _told(self, trial_id: str, state: TrialState, metrics: dict[str, float]) -> None:
+        known = self._records[trial_id]
+        self._seq += 1
+        self._records[trial_id] = TrialRecord(
+            known.number,
+            state,
+            self._seq,
+            epoch=1,
+            params=known.params,
+            evidence=known.evidence,
+            metrics=metrics,
+        )
+
+    def _view(self) -> StudyView:
+        history = History([self._objective])
+        history.update(self._records.values(), self._seq)
+        return StudyView(self._space, history.objectives, (), self._seed, history, {})
+
+
+def as_objective(
+    trainable: Callable[..., Any] | type[Trainable],
+    *,
+    max_iterations: int | None = None,
+) -> Callable[[Trial], dict[str, float]]:
+    """Return an objective that runs a trainable of Ray Tune, step by step.
+
+    Each result of a step is reported, so that stoppers can end the trial; the numbers of the
+    last one are the trial's metrics. The config is the point as nested dicts.
+
+    Args:
+        trainable: a function that calls `tune.report`, or a subclass of `Trainable`.
+        max_iterations: steps after which a class is stopped; a function ends by itself.
+
+    Raises:
+        InvalidArgument: no trainable, or a class without a bound on its steps.
+    """
+    is_trainable = not isinstance(trainable, type) or issubclass(trainable, Trainable)
+    if not callable(trainable) or not is_trainable:
+        raise InvalidArgument(f"trainable={trainable!r}, expected a function or a Trainable.")
+    if isinstance(trainable, type) and max_iterations is None:
+        raise InvalidArgument("a Trainable does not end by itself; give max_iterations.")
+    return _TrainableObjective(trainable, max_iterations)
+
+
+class _Folder(StorageContext):  # type: ignore[misc]
+    """A folder for what a trainable writes; Ray's own lies in the session of a running cluster."""
+
+    @property
+    def trial_driver_staging_path(self) -> str:
+        return str(self.storage_fs_path)
+
+    @property
+    def trial_working_directory(self) -> str:
+        return str(self.storage_fs_path)
+
+
+class _TrainableObjective:
+    def __init__(self, trainable: Any, max_iterations: int | None) -> None:
+        self._trainable, self._max_iterations = trainable, max_iterations
+
+    def __call__(self, trial: Trial) -> dict[str, float]:
+        """Run the trainable to its end, or to the stopper's."""
+        kind = self._trainable
+        kind = kind if isinstance(kind, type) else wrap_function(kind)
+        # Ray changes the working directory to the trial's folder.
+        with TemporaryDirectory(prefix="tunekit-ray-") as folder, chdir(Path.cwd()):
+            storage = _Folder(folder, trial.study_name, trial_dir_name=str(trial.number))
+            running = kind(trial.params.nested(), storage=storage)
+            try:
+                return self._run(running, trial)
+            finally:
+                running.stop()
+
+    def _run(self, running: Trainable, trial: Trial) -> dict[str, float]:
+        metrics: dict[str, float] = {}
+        while self._max_iterations is None or running.iteration < self._max_iterations:
+            result: dict[str, Any] = running.train()
+            if RESULT_DUPLICATE in result:  # a function has returned without a further report
+                break
+            metrics = _numbers(result, trial) or metrics
+            trial.report(metrics, step=int(result["training_iteration"]))
+            if result.get("done"):
+                break
+        return metrics
+
+
+def _numbers(result: Mapping[str, Any], trial: Trial) -> dict[str, float]:
+    """Return the metrics of a step: what the study asks for and whatever else is a number."""
+    own = {"training_iteration", "time_this_iter_s", "time_total_s", "timestamp", "pid"}
+    own |= {"time_since_restore", "iterations_since_restore", "timesteps_total", "episodes_total"}
+    found = {
+        k: float(v)
+        for k, v in result.items()
+        if isinstance(v, int | float) and not isinstance(v, bool) and k not in own
+    }
+    return found if any(o.metric in found for o in trial.objectives) else {}

@@ -1,0 +1,363 @@
+"""Final values of running trainings, learnt from complete ones.
+
+Sequential regression: for each number of reports there is a model of what is still to be gained,
+the final value less the last report. It is a mixture of trees, a nu-SVR and a ridge regression,
+weighed on runs they have not seen; where they do not beat the last value, that is the answer.
+
+Reference:
+    B. Baker, O. Gupta, R. Raskar and N. Naik, 2017, "Accelerating Neural Architecture Search
+    using Performance Prediction", arXiv 1705.10823, section 3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import nnls
+
+from tunekit_surrogates.curves.conformal import Residuals
+from tunekit_surrogates.curves.features import carried, curve_features
+from tunekit_surrogates.curves.parametric import extrapolated
+from tunekit_surrogates.curves.scale import Floats, Scale
+
+MIN_CURVES = 3
+"""Complete runs with a finite end below which nothing is said."""
+
+MIN_REGRESSION = 12
+"""Complete runs from which on models are fitted to them; the parametric families below."""
+
+CLEARLY = 0.8
+"""Of few runs, the families have to be so much nearer than the last value to be believed."""
+
+PULL, PULL_ROWS = 0.3, 4.0
+"""Pull of the weights of the models towards equal ones: a share of the rows, and some more."""
+
+MODELS = ("trees", "svr", "ridge")
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """Runs that have ended by themselves; a run that was stopped is none.
+
+    Attributes:
+        curves: `(n, T)` losses by report, less is better; NaN where not reported, `inf` where
+            NaN or infinity was. Runs of fewer than T reports are NaN after their own last.
+        finals: `(n,)` results at each run's own end; `inf` for a run that diverged.
+        x: `(n, d)` parameters of the runs, without NaN; `d` may be 0.
+    """
+
+    curves: Floats
+    finals: Floats
+    x: Floats
+
+    @property
+    def lengths(self) -> Floats:
+        """Return `(n,)` how many reports there are up to the last of each."""
+        is_known = ~np.isnan(self.curves)
+        width = self.curves.shape[1]
+        ends: Floats = width - np.argmax(is_known[:, ::-1], axis=1)
+        return np.where(is_known.any(axis=1), ends, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Distributions of final values, one for each run asked about.
+
+    Attributes:
+        centre: `(m,)` the final values that are expected, `inf` where a run diverges.
+        diverging: `(m,)` chances that the run diverges.
+        model: what answered: names and weights, such as `"trees 0.6 + svr 0.3"`.
+        n_curves: complete runs that it was learnt from.
+        with_past: runs of earlier studies helped.
+    """
+
+    centre: Floats
+    diverging: Floats
+    model: str
+    n_curves: int
+    with_past: bool
+    mapped: Floats
+    sizes: Floats
+    scale: Scale
+    residuals: Residuals
+
+    def quantile(self, chance: float) -> Floats:
+        """Return `(m,)` values that the final ones stay below with this chance."""
+        rest = chance / np.maximum(1.0 - self.diverging, 1e-12)
+        inside = self.residuals.quantile(np.minimum(rest, 1.0), self.sizes)
+        return np.where(rest < 1.0, self.scale.back(self.mapped + inside), np.inf)
+
+    def below(self, value: float) -> Floats:
+        """Return `(m,)` chances that the final values are below `value`."""
+        target = float(self.scale.to(np.array([value]))[0])
+        chance = self.residuals.below(target - self.mapped, self.sizes)
+        return (1.0 - self.diverging) * chance
+
+    @property
+    def sd(self) -> Floats:
+        """Return `(m,)` half-widths of the intervals of 68 %; `inf` where a run may diverge."""
+        with np.errstate(invalid="ignore"):
+            width = (self.quantile(0.84) - self.quantile(0.16)) / 2.0
+        return np.where(np.isnan(width), np.inf, width)
+
+
+class CurvePredictor:
+    """Forecasts of running trainings from complete ones.
+
+    Models are fitted when runs of a length are first asked about, and kept.
+
+    Args:
+        runs: complete runs of this study.
+        past: complete runs of earlier ones with the same columns of `x`, one entry a study. They
+            are mapped to ranks within their own study, so that units may differ, and are used
+            for a length where that makes the errors on unseen runs of this study smaller.
+        seed: of the trees and the folds.
+
+    Raises:
+        ValueError: arrays whose shapes disagree.
+    """
+
+    def __init__(
+        self, runs: Completed, *, past: tuple[Completed, ...] = (), seed: int = 0
+    ) -> None:
+        for part in (runs, *past):
+            n = len(part.finals)
+            if part.curves.ndim != 2 or len(part.curves) != n or part.x.shape[:1] != (n,):
+                raise ValueError(
+                    f"curves {part.curves.shape}, finals {part.finals.shape} and x {part.x.shape}"
+                    ", expected as many rows in each."
+                )
+            if part.x.shape[1:] != runs.x.shape[1:]:
+                raise ValueError(
+                    f"x {part.x.shape} beside {runs.x.shape}, expected equal columns."
+                )
+        self.runs = runs
+        self.seed = seed
+        self._own = _Mapped.of(runs)
+        self._past = [m for m in map(_Mapped.of, past) if m is not None]
+        self._stages: dict[int, _Stage | None] = {}
+
+    def forecast(self, curves: Floats, x: Floats) -> Forecast | None:
+        """Return what becomes of runs with `(m, t)` reports and `(m, d)` parameters.
+
+        NaN is not reported, `inf` is NaN or infinity reported. `None` where too few complete
+        runs are known: fewer than three that reported at least as often and ended finitely.
+        """
+        t = curves.shape[1]
+        if t not in self._stages:
+            self._stages[t] = self._fitted(t)
+        stage = self._stages[t]
+        if stage is None or self._own is None:
+            return None
+        return stage.forecast(curves, x, int(np.median(self.runs.lengths)))
+
+    def _fitted(self, t: int) -> _Stage | None:
+        own = None if self._own is None else self._own.at(t)
+        if own is None or len(own.gains) < MIN_CURVES:
+            return None
+        horizon = int(np.median(self.runs.lengths))
+        if len(own.gains) >= MIN_REGRESSION:
+            alone = _regression(own, [], seed=self.seed)
+        else:
+            alone = _from_few(own, horizon)
+        others = [s for s in (m.at(t) for m in self._past) if s is not None]
+        if others and sum(len(s.gains) for s in others) >= MIN_REGRESSION:
+            together = _regression(own, others, seed=self.seed)
+            share = 1.0 if len(own.gains) >= MIN_REGRESSION else CLEARLY
+            if together.error < share * alone.error:
+                return together
+        return alone
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Runs that were alive after `t` reports.
+
+    Attributes:
+        curves: `(n, t)` mapped reports; `last`: `(n,)` the latest.
+        features: `(n, k)`; `gains`: `(n,)` mapped final value less `last`.
+        volatility: `(n,)` typical change from report to report.
+        diverging: the chance that a run alive now diverges.
+        recovering: the chance that a run whose last report is not finite ends finitely.
+    """
+
+    scale: Scale
+    curves: Floats
+    last: Floats
+    features: Floats
+    gains: Floats
+    volatility: Floats
+    diverging: float
+    recovering: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Mapped:
+    """Complete runs on the scale of their study."""
+
+    runs: Completed
+    scale: Scale
+    mapped: Floats
+    finals: Floats
+
+    @classmethod
+    def of(cls, runs: Completed) -> _Mapped | None:
+        if not np.isfinite(runs.finals).any():
+            return None
+        scale = Scale.fit(runs.curves[:, runs.curves.shape[1] // 2 :], runs.finals)
+        with np.errstate(invalid="ignore"):
+            return cls(runs, scale, runs.curves, scale.to(runs.finals))
+
+    def at(self, t: int) -> _Rows | None:
+        """Return the runs that reported `t` times or more."""
+        long = self.runs.lengths >= t
+        heads = carried(self.runs.curves[long, :t])
+        is_alive = np.isfinite(heads[:, -1]) if len(heads) else np.zeros(0, bool)
+        ends_well = np.isfinite(self.finals[long])
+        n_alive, n_dead = int(is_alive.sum()), int((~is_alive).sum())
+        n_diverged = int((is_alive & ~ends_well).sum())
+        kept = is_alive & ends_well
+        if not kept.any():
+            return None
+        # Early in a study's runs all may lie above where any ends.
+        scale = self.scale.reaching(self.scale.to(heads[is_alive, -1]))
+        seen = _Seen.of(heads[kept], self.runs.x[long][kept], scale)
+        return _Rows(
+            scale,
+            scale.clipped(scale.to(heads[kept])),
+            seen.last,
+            seen.features,
+            self.finals[long][kept] - seen.last,
+            seen.volatility,
+            # Jeffreys' prior of a share, halved: most studies have no divergence at all.
+            (n_diverged + 0.25) / (n_alive + 1.0) if n_diverged else 0.0,
+            int((~is_alive & ends_well).sum()) / (n_dead + 1.0),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The first reports of runs as models see them."""
+
+    last: Floats
+    features: Floats
+    volatility: Floats
+
+    @classmethod
+    def of(cls, heads: Floats, x: Floats, scale: Scale) -> _Seen:
+        with np.errstate(invalid="ignore"):
+            mapped = scale.to(heads)
+        clipped = scale.clipped(mapped)
+        last = np.where(mapped[:, -1] > scale.high, mapped[:, -1], clipped[:, -1])
+        steps = np.abs(np.diff(clipped[:, -6:], axis=1))
+        rough = steps.mean(axis=1) if steps.shape[1] else np.zeros(len(heads))
+        return cls(last, np.column_stack([curve_features(clipped), x]), rough)
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """All that is known for one number of reports."""
+
+    rows: _Rows
+    predictors: tuple[object, ...]
+    weights: Floats
+    residuals: Residuals
+    error: float
+    name: str
+    n_curves: int
+    with_past: bool = False
+
+    def forecast(self, curves: Floats, x: Floats, horizon: int) -> Forecast:
+        scale = self.rows.scale
+        heads = carried(curves)
+        is_dead = ~np.isfinite(heads[:, -1])
+        seen = _Seen.of(np.where(is_dead[:, None], 0.0, heads), x, scale)
+        gains, spread = self._gains(heads, seen, scale, horizon)
+        mapped = seen.last + gains
+        difficulty = np.column_stack([np.abs(gains), seen.volatility, spread])
+        diverging = np.where(is_dead, 1.0 - self.rows.recovering, self.rows.diverging)
+        is_lost = is_dead | (diverging > 0.5)
+        centre = np.where(is_lost, np.inf, scale.back(mapped))
+        return Forecast(
+            centre,
+            diverging,
+            self.name,
+            self.n_curves,
+            self.with_past,
+            np.where(is_dead, scale.high, mapped),
+            self.residuals.sizes(difficulty),
+            scale,
+            self.residuals,
+        )
+
+    def _gains(
+        self, heads: Floats, seen: _Seen, scale: Scale, horizon: int
+    ) -> tuple[Floats, Floats]:
+        if not self.predictors:
+            nothing = np.zeros(len(heads))
+            if self.name != "parametric":
+                return nothing, nothing
+            gains = _parametric(scale.clipped(scale.to(heads)), horizon)
+            return gains, nothing
+        each = np.column_stack([p(seen.features) for p in self.predictors])  # type: ignore[operator]
+        exploded = seen.last > scale.high
+        gains = np.where(exploded, 0.0, each @ self.weights)
+        return gains, each.std(axis=1)
+
+
+def _regression(own: _Rows, past: list[_Rows], *, seed: int) -> _Stage:
+    """Return models fitted to all rows and judged on those of this study."""
+    from tunekit_surrogates.curves import regressors  # needs scikit-learn
+
+    n = len(own.gains)
+    x = np.concatenate([own.features, *(p.features for p in past)])
+    y = np.concatenate([own.gains, *(p.gains for p in past)])
+    reach = 3.0 * float(np.quantile(np.abs(own.gains), 0.9)) + 1e-9
+    y = np.clip(y, -reach, reach)  # an explosion is no gain to learn from
+    fits = [
+        f(x, y, seed=seed)
+        for f in (regressors.forest, regressors.support_vectors, regressors.ridge)
+    ]
+    unseen = np.column_stack([f.unseen[:n] for f in fits])
+    weights = _weights(unseen, np.clip(own.gains, -reach, reach))
+    gains = unseen @ weights
+    last_error = float(np.abs(own.gains).mean())
+    error = float(np.abs(own.gains - gains).mean())
+    name = " + ".join(f"{m} {w:.2f}" for m, w in zip(MODELS, weights, strict=True) if w >= 0.005)
+    if not error < last_error:
+        weights, error, name = np.zeros(len(fits)), last_error, "last value"
+        gains = np.zeros(n)
+    difficulty = np.column_stack([np.abs(gains), own.volatility, unseen.std(axis=1)])
+    # The weights were fitted to these very rows; of few that makes a difference.
+    freedom = np.sqrt(n / max(n - len(fits), 1.0)) if weights.any() else 1.0
+    residuals = Residuals.fit(freedom * (own.gains - gains), difficulty)
+    predictors = tuple(f.predict for f in fits)
+    return _Stage(own, predictors, weights, residuals, error, name, n, bool(past))
+
+
+def _weights(unseen: Floats, gains: Floats) -> Floats:
+    """Return weights from 0 for models whose predictions of unseen rows are the columns."""
+    unit = float(gains.std()) + 1e-12
+    k = unseen.shape[1]
+    pull = np.sqrt((PULL * len(gains) + PULL_ROWS) / k)
+    a = np.vstack([unseen / unit, pull * np.eye(k)])
+    b = np.concatenate([gains / unit, np.full(k, pull / k)])
+    found: Floats = nnls(a, b)[0]
+    return found
+
+
+def _from_few(own: _Rows, horizon: int) -> _Stage:
+    """Return the parametric families or the last value, whichever was nearer to the truth."""
+    gains = _parametric(own.curves, horizon)
+    errors = [float(np.abs(own.gains - g).mean()) for g in (np.zeros(len(gains)), gains)]
+    is_parametric = errors[1] < CLEARLY * errors[0]
+    taken = gains if is_parametric else np.zeros(len(gains))
+    difficulty = np.column_stack([np.abs(taken), own.volatility, np.zeros(len(gains))])
+    residuals = Residuals.fit(own.gains - taken, difficulty)
+    name = "parametric" if is_parametric else "last value"
+    return _Stage(own, (), np.empty(0), residuals, min(errors), name, len(gains))
+
+
+def _parametric(mapped: Floats, horizon: int) -> Floats:
+    return extrapolated(mapped, horizon) - mapped[:, -1]

@@ -1,0 +1,88 @@
+"""How many trials fit on a cluster, and the sentence for one that does not."""
+
+import pytest
+
+from tunekit.errors import InvalidArgument, MissingExtra
+from tunekit.executors.base import Limits
+from tunekit.executors.ray import RayExecutor
+from tunekit.executors.ray_placement import capacity, checked_need, ray_options, shortage
+
+NODES = [{"cpu": 8.0, "gpu": 2.0}, {"cpu": 4.0, "gpu": 1.0, "special": 1.0}]
+
+
+@pytest.mark.parametrize(
+    ("need", "n"),
+    [
+        ({"cpu": 1}, 12),
+        ({"cpu": 3}, 3),
+        ({"cpu": 1, "gpu": 1}, 3),
+        ({"cpu": 1, "gpu": 0.5}, 6),
+        ({"cpu": 1, "gpu": 0.4}, 6),  # two on each device, never one across two
+        ({"cpu": 4, "gpu": 0.5}, 3),
+        ({"cpu": 1, "gpu": 2}, 1),
+        ({"cpu": 1, "special": 0.25}, 4),
+        ({"cpu": 1, "other": 1}, 0),
+    ],
+)
+def test_the_capacity_counts_what_fits_on_each_node(need, n):
+    assert capacity(need, NODES) == n
+
+
+@pytest.mark.parametrize(
+    ("need", "free", "said"),
+    [
+        ({"cpu": 1, "gpu": 4}, {}, "needs 4 gpu; the cluster has 3"),
+        ({"cpu": 1, "gpu": 3}, {}, "needs 3 gpu on one node; the largest node has 2 of the clus"),
+        ({"cpu": 1, "odd": 1}, {}, "needs 1 odd; the cluster has 0"),
+        ({"cpu": 8, "special": 1}, {}, "needs 8 cpu, 1 special on one node; no node has all"),
+        ({"cpu": 1, "gpu": 1}, {"cpu": 9.0}, "needs 1 gpu; of the cluster's 3 only 0 is free"),
+        ({"cpu": 1}, {"cpu": 9.0}, "has that free and starts the worker"),
+    ],
+)
+def test_a_shortage_is_named_with_both_figures(need, free, said):
+    assert said in shortage(need, NODES, free)
+
+
+def test_a_cluster_without_nodes_has_nothing():
+    assert shortage({"cpu": 1}, [], {}) == "a trial needs 1 cpu; the cluster has 0"
+
+
+def test_a_trial_that_asks_for_no_cpu_gets_one():
+    need = checked_need({"gpu": 0.5, "special": 2})
+    assert ray_options(need) == {"num_cpus": 1.0, "num_gpus": 0.5, "resources": {"special": 2}}
+
+
+@pytest.mark.parametrize(
+    ("resources", "said"),
+    [
+        ({"gpu": 1.5}, "whole number"),
+        ({"memory": 4}, "memory_mib"),
+        ({"GPU": 1}, 'write it "gpu"'),
+    ],
+)
+def test_an_amount_that_no_cluster_can_deal_is_refused(resources, said):
+    with pytest.raises(InvalidArgument, match=said):
+        checked_need(resources)
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"workers": 0}, "workers=0"),
+        ({"max_failures": -1}, "max_failures=-1"),
+        ({"quarantine_after": 1.5}, "quarantine_after=1.5"),
+        ({"placement_timeout_s": 0}, "placement_timeout_s=0"),
+        ({"address": "h:1", "local": {"gpu": 1}}, "beside the cluster at h:1"),
+        ({"limits": Limits({"gpu": 2.5})}, "gpu=2.5"),
+    ],
+)
+def test_an_argument_out_of_range_is_refused_before_anything_starts(options, said):
+    with pytest.raises(InvalidArgument, match=said):
+        RayExecutor(**options)
+
+
+def test_without_ray_the_line_to_type_is_told(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"pip install 'tunekit\[ray\]'"):
+        RayExecutor()

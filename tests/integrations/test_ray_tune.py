@@ -1,0 +1,160 @@
+"""tunekit's samplers inside a real Tuner, and Tune's trainables as objectives."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import tunekit as tk
+from tunekit.errors import InvalidArgument
+
+ray = pytest.importorskip("ray")
+pytest.importorskip("ray.tune")
+bridge = pytest.importorskip("tunekit_integrations.ray_tune")
+
+from ray import tune  # noqa: E402
+
+pytestmark = [
+    pytest.mark.xdist_group("ray"),
+    # Ray keeps sockets and files open until its cluster ends, and warns of its own options.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
+    pytest.mark.filterwarnings("ignore::FutureWarning:ray"),
+    pytest.mark.filterwarnings("ignore:.*:pytest.PytestUnraisableExceptionWarning"),
+]
+
+SPACE = tk.Space(
+    model=tk.Categorical(
+        {"svm": tk.Space(C=tk.Float(1e-3, 1e3, log=True)), "forest": tk.Space(depth=tk.Int(2, 32))}
+    )
+)
+
+
+def error(config):
+    model = config["model"]
+    return 0.2 if "svm" in model else 0.1 + abs(model["forest"]["depth"] - 12) / 100
+
+
+def searcher(sampler="bayesian", **options):
+    return bridge.as_ray_searcher(SPACE, sampler, metric="error", seed=1, **options)
+
+
+def played(search, n, start=0):
+    """Let a searcher propose and hear of `n` trials, one after the other."""
+    configs = []
+    for k in range(start, start + n):
+        config = search.suggest(f"t{k}")
+        search.on_trial_complete(f"t{k}", {"error": error(config)})
+        configs.append(config)
+    return configs
+
+
+@pytest.mark.slow
+def test_a_tuner_of_ray_finds_the_best_with_our_sampler(tmp_path):
+    ray.init("local", num_cpus=2, include_dashboard=False, logging_level="ERROR")
+    try:
+        tuner = tune.Tuner(
+            lambda config: tune.report({"error": error(config)}),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher(), num_samples=8, max_concurrent_trials=2
+            ),
+            run_config=tune.RunConfig(verbose=0, storage_path=str(tmp_path)),
+        )
+        results = tuner.fit()
+    finally:
+        ray.shutdown()
+    assert len(results) == 8 and not results.errors
+    assert results.get_best_result("error", "min").metrics["error"] < 0.2
+
+
+def test_a_searcher_learns_from_what_it_is_told():
+    configs = played(searcher(), 12)
+    assert min(map(error, configs)) <= 0.11
+
+
+def test_a_restored_searcher_goes_on_as_the_one_that_was_saved(tmp_path):
+    whole = searcher()
+    played(whole, 8)
+    whole.save(str(tmp_path / "state.json"))
+    other = searcher()
+    other.restore(str(tmp_path / "state.json"))
+    assert played(other, 3, start=8) == played(whole, 3, start=8)
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path):
+    (tmp_path / "other.json").write_text(json.dumps({"format": "else"}))
+    with pytest.raises(InvalidArgument, match=bridge.FORMAT):
+        searcher().restore(str(tmp_path / "other.json"))
+
+
+def test_failed_and_nan_trials_do_not_count_as_results():
+    search = searcher("random")
+    for k, (result, failed) in enumerate([(None, True), ({"error": float("nan")}, False)]):
+        search.suggest(f"t{k}")
+        search.on_trial_complete(f"t{k}", result, error=failed)
+    assert [str(t.state) for t in search._records.values()] == ["failed", "diverged"]
+
+
+def test_an_exhausted_grid_ends_the_search():
+    small = tk.Space(x=tk.Categorical(["a", "b"]))
+    search = bridge.as_ray_searcher(small, "grid", metric="error")
+    found = [search.suggest(f"t{k}") for k in range(3)]
+    assert sorted(f["x"] for f in found[:2]) == ["a", "b"]
+    assert found[2] == tune.search.Searcher.FINISHED
+
+
+def test_a_space_of_the_tuner_beside_ours_is_refused():
+    with pytest.raises(InvalidArgument, match="with_parameters"):
+        searcher().set_search_properties("error", "min", {"lr": tune.uniform(0, 1)})
+
+
+def function(config):
+    for step in range(4):
+        tune.report({"error": config["x"] + 1 / (step + 1), "size": 3})
+
+
+class Stepwise(tune.Trainable):
+    def setup(self, config):
+        self.x = config["x"]
+
+    def step(self):
+        return {"error": self.x + 1 / (self.iteration + 1), "size": 3}
+
+
+@pytest.mark.parametrize("trainable", [function, Stepwise])
+def test_a_trainable_runs_as_an_objective(trainable, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study = tk.study(space=tk.Space(x=tk.Float(0.0, 1.0)), objectives="error", seed=1)
+    study.optimize(bridge.as_objective(trainable, max_iterations=4), n_trials=2)
+    assert [str(t.state) for t in study.trials] == ["complete", "complete"]
+    for trial in study.trials:
+        x = trial.params["x"]
+        assert trial.metrics == {"error": pytest.approx(x + 0.25), "size": 3}
+        reports = study.reports()[trial.number]
+        assert [r.step for r in reports] == [1, 2, 3, 4]
+        assert reports[0].metrics["error"] == pytest.approx(x + 1)
+
+
+def test_a_stopper_ends_a_trainable_early(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study = tk.study(
+        space=tk.Space(x=tk.Float(0.0, 1.0)),
+        objectives="error",
+        seed=1,
+        sampler="grid",
+        stopper="median",
+        stopper_options={"min_reports": 1, "min_trials": 1},
+    )
+    study.enqueue_trial({"x": 0.0})
+    study.enqueue_trial({"x": 1.0})
+    study.optimize(bridge.as_objective(Stepwise, max_iterations=9), n_trials=2)
+    assert [str(t.state) for t in study.trials] == ["complete", "stopped"]
+    assert len(study.reports()[1]) < 9
+
+
+def test_a_class_without_a_bound_on_its_steps_is_refused():
+    with pytest.raises(InvalidArgument, match="max_iterations"):
+        bridge.as_objective(Stepwise)
+    with pytest.raises(InvalidArgument, match="Trainable"):
+        bridge.as_objective(3)

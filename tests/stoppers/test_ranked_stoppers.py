@@ -1,0 +1,210 @@
+"""ASHA, Hyperband and the fast rule: what each lets past its rungs, and why."""
+
+import math
+
+import pytest
+
+from tunekit.errors import InvalidArgument
+from tunekit.stoppers.asha import AshaStopper
+from tunekit.stoppers.fast import FastStopper
+from tunekit.stoppers.hyperband import HyperbandStopper
+from tunekit.stoppers.rungs import n_before, reached
+from tunekit.testing.stoppers import TWO, play, reported, view_of
+from tunekit.trial import Report, TrialState
+
+
+def at_rung(stopper, values, own, *, length=4, **options):
+    """Ask about the last trial, when it and others with these values are at report `length`."""
+    curves = [[v] * length for v in (*values, own)]
+    number = len(values)
+    view = view_of(dict(enumerate(map(reported, curves))), running=[number], **options)
+    return stopper.decide(number, view)
+
+
+@pytest.mark.parametrize(
+    ("others", "own", "action"),
+    [
+        ([], 9.0, "continue"),  # the first at a rung always goes on
+        ([1.0], 2.0, "stop"),
+        ([2.0], 1.0, "continue"),
+        ([1.0, 2.0, 4.0], 3.0, "stop"),  # the best two of four
+        ([1.0, 3.0, 4.0], 2.0, "continue"),
+        ([1.0, 1.0, 1.0], 1.0, "continue"),  # nobody is before it
+        ([math.nan, 1e34, math.inf], 5.0, "continue"),
+        ([1.0, 2.0], math.nan, "stop"),
+    ],
+)
+def test_asha_keeps_the_best_half_at_a_rung(others, own, action):
+    assert at_rung(AshaStopper(), others, own).action == action
+
+
+def test_asha_judges_at_its_rungs_only():
+    for length in range(1, 20):
+        action = at_rung(AshaStopper(), [1.0, 2.0], 3.0, length=length).action
+        assert action == ("stop" if length in (4, 8, 16) else "continue")
+
+
+def test_asha_says_who_was_before_the_trial():
+    decision = at_rung(AshaStopper(), [1.0, 2.0, 4.0], 3.0)
+    assert decision.reason == ("loss 3 at report 4 has 2 of 4 trials before it; the best 2 go on")
+    assert decision.evidence["n_before"] == 2
+    assert decision.evidence["rung"] == 4
+
+
+def test_steps_and_reports_are_counted_apart():
+    steps = [10, 20, 30, 50]
+    by_report = {k: reported([v] * 4, steps) for k, v in enumerate((1.0, 2.0))}
+    view = view_of(by_report, running=[1])
+    assert AshaStopper().decide(1, view).action == "stop"
+    assert AshaStopper(unit="steps", min_resource=40).decide(1, view).action == "stop"
+    assert AshaStopper(unit="steps", min_resource=60).decide(1, view).action == "continue"
+    # Rungs at 4, 8, 16, 32 are passed between steps 30 and 50: only the highest counts.
+    evidence = AshaStopper(unit="steps").decide(1, view).evidence
+    assert evidence["rung"] == 32
+
+
+def test_trials_of_other_workers_that_still_run_count():
+    reports = {k: reported([v] * 4) for k, v in enumerate((1.0, 2.0, 3.0))}
+    view = view_of(reports, running=[0, 1, 2])
+    assert [AshaStopper().decide(k, view).action for k in range(3)] == ["continue", "stop", "stop"]
+
+
+def test_with_several_objectives_the_whole_front_goes_on():
+    points = [(1.0, 1.0), (2.0, 2.0), (3.0, 3.0), (3.5, 2.9), (4.0, 0.5)]  # (loss, speed)
+    reports = {
+        k: [Report(s, {"loss": loss, "speed": speed}) for s in range(4)]
+        for k, (loss, speed) in enumerate(points)
+    }
+    actions = []
+    for number in reports:
+        view = view_of(reports, running=list(reports), objectives=TWO)
+        actions.append(AshaStopper().decide(number, view).action)
+    assert actions == ["continue", "continue", "continue", "stop", "stop"]
+    only = AshaStopper(metric="speed")
+    view = view_of(reports, running=list(reports), objectives=TWO)
+    assert [only.decide(k, view).action for k in reports] == [
+        "stop", "stop", "continue", "continue", "stop",
+    ]  # fmt: skip
+
+
+def test_equal_points_stand_in_one_layer():
+    front = [(0.0, 1.0), (1.0, 0.0)]
+    assert n_before((0.0, 1.0), [*front, (0.0, 1.0)]) == 0
+    assert n_before((1.0, 1.0), [*front, *front]) == 4
+    assert n_before((math.inf, math.inf), [*front, (2.0, 2.0)]) == 3
+
+
+def test_a_pausing_asha_promotes_who_is_among_the_best_by_now():
+    stopper = AshaStopper(mode="promote")
+    reports = {k: reported([v] * 4) for k, v in enumerate((2.0, 3.0))}
+    view = view_of(reports, running=[0, 1])
+    assert stopper.decide(1, view).action == "pause"
+    paused = {1: TrialState.PAUSED}
+    assert stopper.promote(view_of(reports, running=[0], states=paused)) == {}
+    more = {**reports, 2: reported([4.0] * 4), 3: reported([5.0] * 4)}
+    promoted = stopper.promote(view_of(more, running=[0], states=paused))
+    assert list(promoted) == [1]
+    assert promoted[1] == "loss 3 at report 4 has 1 of 4 trials before it; the best 2 go on"
+    running = view_of({**more, 1: reported([3.0] * 7)}, running=[1])
+    assert stopper.promote(running) == {}
+    assert stopper.decide(1, running).action == "continue"
+
+
+def test_a_trial_that_was_paused_before_its_first_rung_is_not_promoted():
+    reports = {0: reported([1.0] * 2)}
+    view = view_of(reports, states={0: TrialState.PAUSED})
+    assert AshaStopper(mode="promote").promote(view) == {}
+
+
+def test_hyperband_compares_within_its_brackets():
+    stopper = HyperbandStopper(n_brackets=3, min_resource=2)
+    brackets = [stopper.bracket(n) for n in range(300)]
+    shares = [brackets.count(s) / 300 for s in range(3)]
+    # Hyperband's n for eta = 2 and three brackets: 3/3 * 4, 3/2 * 2, 3/1 * 1.
+    assert shares == pytest.approx([0.4, 0.3, 0.3], abs=0.01)
+    reports = {n: reported([float(n)] * 2) for n in range(40)}
+    view = view_of(reports, running=list(reports))
+    ended = [n for n in reports if stopper.decide(n, view).action == "stop"]
+    assert {stopper.bracket(n) for n in ended} == {0}
+    longer = {n: reported([float(n)] * 4) for n in range(40)}
+    view = view_of(longer, running=list(longer))
+    ended = [n for n in longer if stopper.decide(n, view).action == "stop"]
+    assert {stopper.bracket(n) for n in ended} == {0, 1}
+    assert all(stopper.decide(n, view).evidence["bracket"] == stopper.bracket(n) for n in ended)
+
+
+def test_hyperband_promotes_within_its_brackets():
+    stopper = HyperbandStopper(mode="promote", min_resource=2)
+    numbers = [n for n in range(40) if stopper.bracket(n) == 0][:4]
+    reports = {n: reported([float(k)] * 2) for k, n in enumerate(numbers)}
+    view = view_of(reports, states={numbers[1]: TrialState.PAUSED, numbers[3]: TrialState.PAUSED})
+    assert list(stopper.promote(view)) == [numbers[1]]
+
+
+def test_the_fast_rule_keeps_one_of_t_and_never_fewer_than_two():
+    others = [float(k) for k in range(30)]
+    without = FastStopper(hedge=None)
+    for own, action in ((9.5, "continue"), (10.5, "stop")):  # 31 started: the best 11 at 3
+        assert at_rung(without, others, own, length=3).action == action
+    assert at_rung(without, [1.0] * 4, 2.0, length=3).action == "stop"
+    assert at_rung(without, [1.0, 3.0, 3.0, 3.0], 2.0, length=3).action == "continue"
+
+
+def test_the_first_trials_are_exempt_from_the_fast_rule():
+    assert at_rung(FastStopper(hedge=None), [1.0] * 3, 9.0, length=3).action == "continue"
+    few = FastStopper(n_exempt=0, hedge=None)
+    assert at_rung(few, [1.0] * 3, 9.0, length=3).action == "stop"
+
+
+def test_the_fast_rule_hedges_for_a_curve_that_still_falls():
+    ends = [[1.0, 0.9, 0.8, 0.8, 0.8, 0.8, 0.8]] * 8
+    climber = [8.0, 7.0, 6.0, 4.0, 2.5]
+    flat = [2.5] * 5
+    for own, hedge, action in (
+        (climber, 0.0, "continue"),
+        (climber, None, "stop"),
+        (flat, 0.0, "stop"),
+    ):
+        view = view_of(dict(enumerate(map(reported, [*ends, own]))), running=[8])
+        assert FastStopper(hedge=hedge).decide(8, view).action == action
+
+
+def test_rungs_are_rounded_up_and_none_is_missed():
+    found = [n for n in range(1, 60) if reached(n - 1, n, 3, 1.5) == n]
+    assert found == [3, 5, 7, 11, 16, 23, 35, 52]
+    assert reached(0, 60, 3, 1.5) == 52
+    assert reached(0, 2, 3, 1.5) is None
+
+
+@pytest.mark.parametrize(
+    ("made", "options"),
+    [
+        (AshaStopper, {"eta": 1}),
+        (AshaStopper, {"eta": "2"}),
+        (AshaStopper, {"min_resource": 0}),
+        (AshaStopper, {"unit": "epochs"}),
+        (AshaStopper, {"mode": "wait"}),
+        (AshaStopper, {"metric": 3}),
+        (AshaStopper, {"direction": "minimize"}),
+        (AshaStopper, {"metric": "loss", "direction": "down"}),
+        (HyperbandStopper, {"n_brackets": 0}),
+        (HyperbandStopper, {"eta": 0.5}),
+        (FastStopper, {"n_exempt": -1}),
+        (FastStopper, {"hedge": math.nan}),
+    ],
+)
+def test_settings_outside_their_range_are_refused(made, options):
+    with pytest.raises(InvalidArgument):
+        made(**options)
+
+
+def test_a_direction_that_contradicts_the_study_is_refused():
+    stopper = AshaStopper(metric="loss", direction="maximize")
+    with pytest.raises(InvalidArgument, match="minimize"):
+        at_rung(stopper, [1.0], 2.0)
+
+
+def test_a_hard_rule_ends_more_trials_than_a_mild_one():
+    mild = play(lambda: AshaStopper(eta=2))
+    hard = play(lambda: AshaStopper(eta=4, min_resource=2))
+    assert len(hard) > len(mild)

@@ -1,0 +1,106 @@
+"""Patience, threshold, and several stoppers as one."""
+
+import math
+
+import pytest
+
+from tunekit.errors import InvalidArgument
+from tunekit.stoppers.asha import AshaStopper
+from tunekit.stoppers.first import FirstStopper
+from tunekit.stoppers.patience import PatienceStopper
+from tunekit.stoppers.threshold import ThresholdStopper
+from tunekit.testing.stoppers import TWO, reported, view_of
+from tunekit.trial import Objective, Report, TrialState
+
+
+def decide(stopper, curve, **options):
+    return stopper.decide(0, view_of({0: reported(curve)}, running=[0], **options))
+
+
+def test_patience_counts_reports_since_the_last_improvement():
+    stopper = PatienceStopper(patience=3)
+    assert decide(stopper, [3.0, 2.0, 2.0, 2.5]).action == "continue"
+    stopped = decide(stopper, [3.0, 2.0, 2.0, 2.5, 2.0])
+    assert stopped.action == "stop"
+    assert stopped.reason == (
+        "no improvement by more than 0 in 3 reports since step 1 (best loss 2)"
+    )
+    assert decide(stopper, [3.0, 2.0, 2.0, 2.5, 1.9]).action == "continue"
+
+
+def test_patience_wants_more_than_min_delta_and_has_a_grace_period():
+    small = [3.0, 2.95, 2.9, 2.85]
+    assert decide(PatienceStopper(patience=3), small).action == "continue"
+    assert decide(PatienceStopper(patience=3, min_delta=0.2), small).action == "stop"
+    late = PatienceStopper(patience=3, min_delta=0.2, min_reports=5)
+    assert decide(late, small).action == "continue"
+
+
+def test_patience_runs_out_on_nan_and_begins_anew_at_the_first_number():
+    stopper = PatienceStopper(patience=3)
+    assert decide(stopper, [math.nan] * 4).action == "stop"
+    assert decide(stopper, [math.nan] * 3 + [1.0]).action == "continue"
+
+
+def test_of_several_objectives_any_improvement_counts_for_patience():
+    reports = {0: [Report(s, {"loss": 1.0, "speed": float(s)}) for s in range(8)]}
+    view = view_of(reports, running=[0], objectives=TWO)
+    assert PatienceStopper(patience=3).decide(0, view).action == "continue"
+    assert PatienceStopper("loss", patience=3).decide(0, view).action == "stop"
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e34, -1e34])
+def test_a_diverged_trial_stops_at_once(value):
+    decision = decide(ThresholdStopper(min_reports=99), [value])
+    assert decision.action == "stop"
+    assert "no measurement" in decision.reason
+
+
+def test_a_bound_is_one_of_the_metrics_own_direction():
+    assert decide(ThresholdStopper(bound=2.0), [2.0]).action == "continue"
+    stopped = decide(ThresholdStopper(bound=2.0), [2.1])
+    assert stopped.reason == "loss is 2.1 at step 0, above the bound 2"
+    up = (Objective("loss", "maximize"),)
+    assert decide(ThresholdStopper(bound=2.0), [2.1], objectives=up).action == "continue"
+    assert "below" in decide(ThresholdStopper(bound=2.0), [1.9], objectives=up).reason
+    assert decide(ThresholdStopper(bound=2.0, min_reports=2), [9.0]).action == "continue"
+
+
+def test_of_several_stoppers_the_first_that_stops_wins():
+    stopper = FirstStopper(["threshold", "asha"], options={"asha": {"eta": 4}})
+    reports = {k: reported([float(k)] * 4) for k in range(4)}
+    view = view_of(reports, running=[3])
+    decision = stopper.decide(3, view)
+    assert decision.evidence["stopper"] == "asha"
+    assert decision.evidence["eta"] == 4
+    broken = view_of({**reports, 3: reported([1.0] * 3 + [math.nan])}, running=[3])
+    assert stopper.decide(3, broken).evidence["stopper"] == "threshold"
+    assert stopper.decide(0, view).action == "continue"
+
+
+def test_several_stoppers_promote_what_one_of_them_promotes():
+    stopper = FirstStopper(["threshold", AshaStopper(mode="promote")])
+    reports = {k: reported([float(k)] * 4) for k in range(4)}
+    view = view_of(reports, states={1: TrialState.PAUSED, 3: TrialState.PAUSED})
+    assert list(stopper.promote(view)) == [1]
+
+
+@pytest.mark.parametrize(
+    ("made", "options"),
+    [
+        (PatienceStopper, {"patience": 0}),
+        (PatienceStopper, {"min_delta": -1}),
+        (ThresholdStopper, {"bound": math.inf}),
+        (ThresholdStopper, {"bound": "2"}),
+        (ThresholdStopper, {"min_reports": 0}),
+        (FirstStopper, {"stoppers": []}),
+        (FirstStopper, {"stoppers": ["asha", "asha"]}),
+        (FirstStopper, {"stoppers": ["asha"], "options": {"median": {}}}),
+        (FirstStopper, {"stoppers": ["asha"], "options": {"asha": 3}}),
+        (FirstStopper, {"stoppers": ["ahsa"]}),
+        (FirstStopper, {"stoppers": [object()]}),
+    ],
+)
+def test_settings_outside_their_range_are_refused(made, options):
+    with pytest.raises(InvalidArgument):
+        made(**options)

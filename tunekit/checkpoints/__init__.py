@@ -1,0 +1,1 @@
+"""Checkpoints of trials: complete or not there, wherever they are kept."""

@@ -1,0 +1,153 @@
+"""Checkpoints in a folder of this machine, or of a file system that all workers mount.
+
+A checkpoint is written beside its place, synchronised to the disk and renamed: a rename within
+a file system happens as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+from tunekit.checkpoints.base import epoch_of
+from tunekit.errors import CheckpointError, UnknownCheckpoint
+
+
+class LocalPlace:
+    """A folder with one folder a trial; safe to use from several processes."""
+
+    def __init__(self, root: str) -> None:
+        self.uri = root
+        self._root = Path(root)
+
+    def work_folder(self, number: int, epoch: int) -> Path:
+        """Return a new, empty folder; it is on the same file system as the checkpoints."""
+        folder = self._root / str(number) / f"work-{epoch}"
+        with _explained("the folder of a trial cannot be made", folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+        return folder
+
+    def discard(self, folder: Path) -> None:
+        """Delete a working folder, and that of its trial where no checkpoint is in it."""
+        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            folder.parent.rmdir()
+
+    def save(self, name: str, source: Path) -> None:
+        """Copy a folder; whoever sees the name sees all of it, also after a crash."""
+        with _explained("the checkpoint cannot be written", self._root / name):
+            self._place(source, name, replaces=True)
+
+    def load(self, name: str, target: Path) -> None:
+        """Copy a checkpoint into an empty folder, or raise `UnknownCheckpoint`."""
+        source = self._existing(name)
+        with _explained("the checkpoint cannot be read", source):
+            _copy_tree(source, target)
+
+    def has(self, name: str) -> bool:
+        """Return whether there is a complete checkpoint of that name."""
+        return (self._root / name).is_dir()
+
+    def copy(self, name: str, to: str) -> None:
+        """Copy a checkpoint to another name, unless that is there already."""
+        if self.has(to):
+            return
+        source = self._existing(name)
+        try:
+            with _explained("the checkpoint cannot be copied", source):
+                self._place(source, to, replaces=False)
+        except CheckpointError:
+            self._existing(name)  # says so if it was deleted while we read it
+            raise
+        if not self.has(name):  # deleted while we read it: the copy may be only a part of it
+            self.delete(to)
+            raise self._unknown(name)
+
+    def delete(self, name: str) -> None:
+        """Delete a checkpoint, if it is there."""
+        self._delete(self._root / name)
+
+    def tidy(self, number: int, epoch: int, keep: Collection[str]) -> None:
+        """Delete what earlier leases of a trial than `epoch` have left, but for these names."""
+        folder = self._root / str(number)
+        entries = os.listdir(folder) if folder.is_dir() else []
+        for entry in entries:
+            saved = epoch_of(entry)
+            if saved is not None and saved < epoch and f"{number}/{entry}" not in keep:
+                self._delete(folder / entry)
+
+    def _place(self, source: Path, name: str, *, replaces: bool) -> None:
+        final = self._root / name
+        final.parent.mkdir(parents=True, exist_ok=True)
+        partial = final.with_name(f".{final.name}.{uuid4().hex[:8]}")
+        try:
+            _copy_tree(source, partial, is_durable=True)
+            if replaces:
+                self._delete(final)
+            try:
+                partial.rename(final)
+            except OSError:
+                if replaces or not final.is_dir():
+                    raise  # else another process has made the same copy
+            _sync(final.parent)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+    def _delete(self, path: Path) -> None:
+        # Out of sight first, so that nobody finds a part of it.
+        gone = path.with_name(f".{path.name.lstrip('.')}.{uuid4().hex[:8]}")
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def _existing(self, name: str) -> Path:
+        if not self.has(name):
+            raise self._unknown(name)
+        return self._root / name
+
+    def _unknown(self, name: str) -> UnknownCheckpoint:
+        return UnknownCheckpoint(
+            f"no checkpoint {name} in {self.uri}: it was not kept, or somebody removed it; give "
+            "the place where the study's checkpoints are now."
+        )
+
+
+def _copy_tree(source: Path, target: Path, *, is_durable: bool = False) -> None:
+    """Copy a folder's files, following links; durable ones are on the disk afterwards."""
+    target.mkdir(exist_ok=True)
+    with os.scandir(source) as entries:
+        for entry in entries:
+            to = target / entry.name
+            if entry.is_dir():
+                _copy_tree(Path(entry.path), to, is_durable=is_durable)
+                continue
+            shutil.copyfile(entry.path, to)
+            if is_durable:
+                _sync(to)
+    if is_durable:
+        _sync(target)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _explained(what: str, path: Path) -> Iterator[None]:
+    """Turn errors of the file system into ours."""
+    try:
+        yield
+    except (OSError, shutil.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CheckpointError(
+            f"{what} ({path}): {reason}; free space there, or give another checkpoints=."
+        ) from error

@@ -1,0 +1,146 @@
+"""Checkpoints behind a URI: object stores and remote file systems, through pyarrow or fsspec.
+
+An object store has no rename of a folder. A checkpoint there is complete when its marker is,
+which is written last and deleted first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from tunekit.checkpoints.base import epoch_of
+from tunekit.errors import CheckpointError, InvalidArgument, MissingExtra, UnknownCheckpoint
+
+MARKER = ".complete"
+
+
+class RemotePlace:
+    """A prefix in an object store or a remote file system.
+
+    Raises:
+        InvalidArgument: no file system for the URI.
+        MissingExtra: pyarrow is not installed.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self._fs, self._root = _file_system(uri)
+
+    def work_folder(self, number: int, epoch: int) -> Path:
+        """Return a new, empty folder among the temporary files of this machine."""
+        return Path(tempfile.mkdtemp(prefix=f"tunekit-{number}-{epoch}-"))
+
+    def discard(self, folder: Path) -> None:
+        """Delete a working folder."""
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def save(self, name: str, source: Path) -> None:
+        """Upload a folder, and then its marker."""
+        with self._explained("the checkpoint cannot be written", name):
+            self._remove(name)
+            self._copy(str(source), self._path(name), local="source")
+            self._mark(name)
+
+    def load(self, name: str, target: Path) -> None:
+        """Download a checkpoint into an empty folder, or raise `UnknownCheckpoint`."""
+        self._check(name)
+        with self._explained("the checkpoint cannot be read", name):
+            self._copy(self._path(name), str(target), local="target")
+            (target / MARKER).unlink()
+
+    def has(self, name: str) -> bool:
+        """Return whether there is a complete checkpoint of that name."""
+        with self._explained("the checkpoints cannot be listed", name):
+            return bool(self._fs.get_file_info(f"{self._path(name)}/{MARKER}").is_file)
+
+    def copy(self, name: str, to: str) -> None:
+        """Copy a checkpoint to another name, unless that is there already."""
+        if self.has(to):
+            return
+        with tempfile.TemporaryDirectory(prefix="tunekit-") as folder:
+            # Through this machine: the marker of a copy within the store could come first.
+            self.load(name, Path(folder))
+            self._check(name)  # deleted while we read it: this may be only a part of it
+            self.save(to, Path(folder))
+
+    def delete(self, name: str) -> None:
+        """Delete a checkpoint, if it is there."""
+        with self._explained("the checkpoint cannot be deleted", name):
+            self._remove(name)
+
+    def tidy(self, number: int, epoch: int, keep: Collection[str]) -> None:
+        """Delete what earlier leases of a trial than `epoch` have left, but for these names."""
+        from pyarrow.fs import FileSelector
+
+        with self._explained("old checkpoints cannot be deleted", str(number)):
+            folder = FileSelector(self._path(str(number)), allow_not_found=True)
+            for entry in self._fs.get_file_info(folder):
+                saved, name = epoch_of(entry.base_name), f"{number}/{entry.base_name}"
+                if saved is not None and saved < epoch and name not in keep:
+                    self._remove(name)
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+    def _copy(self, source: str, target: str, *, local: str) -> None:
+        from pyarrow.fs import LocalFileSystem, copy_files
+
+        here = LocalFileSystem()
+        from_fs, to_fs = (here, self._fs) if local == "source" else (self._fs, here)
+        copy_files(source, target, source_filesystem=from_fs, destination_filesystem=to_fs)
+
+    def _mark(self, name: str) -> None:
+        with self._fs.open_output_stream(f"{self._path(name)}/{MARKER}") as stream:
+            stream.write(b"complete\n")
+
+    def _remove(self, name: str) -> None:
+        path = self._path(name)
+        if self._fs.get_file_info(f"{path}/{MARKER}").is_file:
+            self._fs.delete_file(f"{path}/{MARKER}")
+        with contextlib.suppress(FileNotFoundError):
+            self._fs.delete_dir(path)
+
+    def _check(self, name: str) -> None:
+        if not self.has(name):
+            raise UnknownCheckpoint(
+                f"no checkpoint {name} in {self.uri}: it was not kept, or somebody removed it; "
+                "give the place where the study's checkpoints are now."
+            )
+
+    @contextlib.contextmanager
+    def _explained(self, what: str, name: str) -> Iterator[None]:
+        """Turn errors of the file system into ours."""
+        try:
+            yield
+        except OSError as error:
+            raise CheckpointError(
+                f"{what} ({self.uri}/{name}): {error}; check the place and the rights to it."
+            ) from error
+
+
+def _file_system(uri: str) -> tuple[Any, str]:
+    """Return the file system of a URI and the path in it."""
+    try:
+        from pyarrow.fs import FileSystem, FSSpecHandler, PyFileSystem
+    except ImportError:
+        raise MissingExtra("checkpoints", "A URI for checkpoints") from None
+    try:
+        system, path = FileSystem.from_uri(uri)
+        return system, path.rstrip("/")
+    except (OSError, ValueError) as error:  # a scheme that pyarrow does not know
+        said = str(error)
+    try:
+        import fsspec
+
+        found, path = fsspec.core.url_to_fs(uri)
+    except (ImportError, OSError, ValueError) as error:
+        raise InvalidArgument(
+            f"checkpoints={uri!r}: neither pyarrow ({said}) nor fsspec ({error}) opens it; give "
+            "a folder, or a URI such as s3://bucket/checkpoints."
+        ) from None
+    return PyFileSystem(FSSpecHandler(found)), path.rstrip("/")

@@ -1,0 +1,87 @@
+"""The folder that a running trial writes in, and how it becomes a checkpoint."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from tunekit.checkpoints.base import checkpoint_name
+from tunekit.checkpoints.places import open_place
+from tunekit.errors import InvalidArgument
+
+
+class Workspace:
+    """The working folder of one run of a trial, made when it is first asked for.
+
+    Args:
+        uri: the study's place of checkpoints.
+        number: of the trial.
+        epoch: of its lease.
+        start: name of the checkpoint that it begins with, if any.
+        kept: names of all checkpoints that earlier runs of the trial have left for good.
+    """
+
+    def __init__(
+        self, uri: str, number: int, epoch: int, *, start: str | None, kept: tuple[str, ...]
+    ) -> None:
+        self._place = open_place(uri)
+        self._number = number
+        self._epoch = epoch
+        self._start = start
+        self._kept = kept
+        self._folder: Path | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder, filled with the checkpoint that the trial begins with.
+
+        Raises:
+            UnknownCheckpoint: that is not there any more.
+            CheckpointError: the file system refuses.
+        """
+        if self._folder is None:
+            keep = {*self._kept, *([self._start] if self._start else [])}
+            self._place.tidy(self._number, self._epoch, keep)
+            folder = self._place.work_folder(self._number, self._epoch)
+            try:
+                if self._start is not None:
+                    self._place.load(self._start, folder)
+            except BaseException:
+                self._place.discard(folder)
+                raise
+            self._folder = folder
+        return self._folder
+
+    def save(self, step: int, source: str | Path | None = None) -> None:
+        """Make a complete checkpoint of a step: of the folder, or of another file or folder.
+
+        Raises:
+            InvalidArgument: there is nothing to save.
+            CheckpointError: the file system refuses, as when the disk is full; what was saved
+                before stays as it is.
+        """
+        path = self.folder if source is None else Path(source)
+        name = checkpoint_name(self._number, step, self._epoch)
+        if path.is_dir():
+            if not any(path.iterdir()):
+                raise InvalidArgument(
+                    f"checkpoint of step {step}: {path} is empty, expected files in it; write "
+                    "them to trial.checkpoint_dir first."
+                )
+            self._place.save(name, path)
+            return
+        if not path.is_file():
+            raise InvalidArgument(
+                f"checkpoint of step {step}: {str(path)!r} is no file and no folder; write it "
+                "first, or give checkpoint=True for all that is in trial.checkpoint_dir."
+            )
+        with tempfile.TemporaryDirectory(prefix="tunekit-") as folder:
+            os.symlink(path.absolute(), Path(folder) / path.name)
+            self._place.save(name, Path(folder))
+
+    def close(self) -> None:
+        """Delete the folder; the checkpoints stay."""
+        if self._folder is not None:
+            self._place.discard(self._folder)
+            self._folder = None

@@ -1,0 +1,223 @@
+"""The only process that speaks to Ray: it makes and kills actors as its driver says.
+
+Ray ends the process that is connected to it when its head has been gone for a minute, starts
+threads in it and prints. So the driver starts this one beside itself; when it dies, Ray ends
+its actors, and when the head comes back, another one takes its place.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from tunekit.executors.process_worker import PR_SET_PDEATHSIG
+from tunekit.executors.ray_host import Setup
+from tunekit.executors.ray_placement import tunekit_names
+
+TICK_S = 0.2
+LOOK_S = 1.0
+PROBE_S = 10.0
+NOT_INSTALLED = "tunekit is not installed"
+PACKAGES = ("tunekit", "tunekit_surrogates", "tunekit_integrations", "tunekit_dashboard")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to reach the cluster.
+
+    Attributes:
+        address: of an existing cluster; `None` starts one on this machine.
+        local: the resources of a cluster that is started here, by tunekit's names.
+        runtime_env: of the workers, as Ray takes it.
+        is_shipping: send our own packages along, because the cluster does not have them.
+    """
+
+    address: str | None
+    local: Mapping[str, float]
+    runtime_env: Mapping[str, Any]
+    is_shipping: bool = False
+
+
+def main(descriptor: int, driver: int) -> None:
+    """Serve a driver until it closes the connection.
+
+    Args:
+        descriptor: our end of the socket pair.
+        driver: process id of the driver, whose death ends this process at once.
+    """
+    os.set_inheritable(descriptor, False)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != driver:
+        return  # it died before the line above
+    connection = Connection(descriptor)
+    plan: Plan = connection.recv()
+    try:
+        ip = _connect(plan)
+    except Exception as error:  # Ray raises what it likes here, from ValueError to its own
+        connection.send(("unreachable", _short(error)))
+        return
+    import ray
+
+    connection.send(("connected", ip))
+    try:
+        _Agent(connection).serve()
+    except (EOFError, ConnectionError):
+        pass  # the driver is done with us
+    finally:
+        ray.shutdown()
+
+
+def _connect(plan: Plan) -> str:
+    """Connect to the cluster, or start one, and return the address of this machine in it."""
+    if plan.address is None:
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # Ray's switch for loopback only
+    import ray
+
+    runtime_env = dict(plan.runtime_env)
+    if plan.is_shipping:
+        runtime_env["py_modules"] = [*runtime_env.get("py_modules", ()), *_own_packages()]
+    options: dict[str, Any] = {
+        "runtime_env": runtime_env,
+        "log_to_driver": False,
+        "logging_level": "ERROR",
+        "configure_logging": False,
+    }
+    if plan.address is None:
+        custom = {k: v for k, v in plan.local.items() if k not in ("cpu", "gpu")}
+        ray.init(
+            address="local",
+            num_cpus=int(plan.local["cpu"]),
+            num_gpus=None if "gpu" not in plan.local else int(plan.local["gpu"]),
+            resources=custom,
+            include_dashboard=False,
+            **options,
+        )
+    else:
+        _probe(plan.address)
+        ray.init(address=plan.address, **options)
+    return str(ray.util.get_node_ip_address())
+
+
+def _probe(address: str) -> None:
+    """Ask whether anybody is there, which takes Ray a minute to find out.
+
+    Raises:
+        OSError: nobody is.
+    """
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if port.isdigit():  # not "auto"
+        socket.create_connection((host.strip("[]"), int(port)), PROBE_S).close()
+
+
+def _own_packages() -> list[str]:
+    found = (importlib.util.find_spec(name) for name in PACKAGES)
+    return [str(Path(spec.origin).parent) for spec in found if spec is not None and spec.origin]
+
+
+def _worker_class() -> Any:
+    """Return the actor's class, which Ray ships by value: a node may not have tunekit."""
+
+    class Worker:
+        def serve(self, paths: list[str], setup: tuple[Any, ...], objective: bytes) -> str:
+            import os
+            import pickle
+            import sys
+
+            sys.path.extend(p for p in paths if p not in sys.path and os.path.isdir(p))
+            try:
+                from tunekit.executors.ray_host import serve
+            except ModuleNotFoundError as error:
+                if error.name == "tunekit":
+                    return "tunekit is not installed"
+                raise
+            import ray
+
+            context = ray.get_runtime_context()
+            found = context.get_accelerator_ids().values()
+            devices = tuple(str(x) for ids in found for x in ids)
+            known = pickle.loads(setup[0])  # noqa: S301 - from our driver, through Ray
+            serve(known, objective, node=context.get_node_id(), devices=devices)
+            return "its driver hung up"
+
+    return Worker
+
+
+class _Agent:
+    """The actors of one driver."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._actors: dict[int, tuple[Any, Any]] = {}
+        self._objective: Any = None
+        self._class: Any = None
+        self._next_look = 0.0
+
+    def serve(self) -> None:
+        while True:
+            if self._connection.poll(TICK_S):
+                kind, *content = self._connection.recv()
+                getattr(self, f"_{kind}")(*content)
+            self._bury()
+            if time.monotonic() >= self._next_look:
+                self._look()
+                self._next_look = time.monotonic() + LOOK_S
+
+    def _objective_is(self, objective: bytes) -> None:
+        import ray
+
+        self._objective = ray.put(objective)
+        self._class = ray.remote(_worker_class())
+
+    def _start(self, setup: Setup, options: dict[str, Any]) -> None:
+        import pickle
+
+        known = (pickle.dumps(setup),)
+        worker = self._class.options(max_restarts=0, **options).remote()
+        call = worker.serve.remote(list(sys.path), known, self._objective)
+        self._actors[setup.key] = worker, call
+
+    def _kill(self, key: int) -> None:
+        import ray
+
+        if key in self._actors:
+            ray.kill(self._actors.pop(key)[0])
+
+    def _bury(self) -> None:
+        """Tell the driver which actors have died, and why as far as Ray knows."""
+        import ray
+
+        if not self._actors:
+            return
+        calls = {call: key for key, (_, call) in self._actors.items()}
+        for call in ray.wait(list(calls), num_returns=len(calls), timeout=0)[0]:
+            try:
+                reason = ray.get(call)
+            except Exception as error:  # of Ray, or what the host raised
+                reason = _short(error)
+            self._kill(calls[call])
+            self._connection.send(("gone", calls[call], reason))
+
+    def _look(self) -> None:
+        import ray
+
+        nodes = [tunekit_names(n["Resources"]) for n in ray.nodes() if n["Alive"]]
+        free = tunekit_names(ray.available_resources())
+        self._connection.send(("nodes", nodes, free))
+
+
+def _short(error: BaseException) -> str:
+    """Return the line of one of Ray's long messages that says what happened."""
+    lines = [x.strip() for x in str(error).splitlines() if x.strip()] or [type(error).__name__]
+    told = [x for x in lines if x.startswith(("The actor is dead because", "ConnectionError"))]
+    return (told or lines)[-1 if told else 0][:300]

@@ -1,0 +1,166 @@
+"""What runs in a Ray actor: takes tasks from its driver and runs them in a process of its own.
+
+The actor holds the place and the devices. The objective runs in a child of it, so that its
+crash, hang or hunger costs one trial and is told as what it is, while the loss of the actor or
+of its node is nobody's fault and the trial runs again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import select
+import socket
+import sys
+from collections import deque
+from dataclasses import dataclass
+from typing import TextIO
+
+from tunekit.executors.base import Ended, Limits, Task
+from tunekit.executors.child import TAIL_BYTES
+from tunekit.executors.devices import Seat, thread_limits
+from tunekit.executors.process import ProcessExecutor, Shipped
+from tunekit.executors.process_worker import pickled
+from tunekit.executors.ray_wire import Line
+from tunekit.stoppers.base import CONTINUE, Decision
+from tunekit.trial import Report
+
+POLL_S = 60.0
+LOGGED_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a worker needs to know of its driver.
+
+    Attributes:
+        key: names the worker to its driver.
+        address: where the driver listens.
+        token: what to say first.
+        limits: of one trial.
+        folder: where the driver runs; used where it exists, for relative paths.
+    """
+
+    key: int
+    address: tuple[str, int]
+    token: bytes
+    limits: Limits
+    folder: str | None
+
+
+def serve(setup: Setup, objective: bytes, *, node: str, devices: tuple[str, ...]) -> None:
+    """Run tasks until the driver hangs up; its death is a hanging up, too.
+
+    Raises:
+        ConnectionError: the driver cannot be reached.
+    """
+    if setup.folder is not None and os.path.isdir(setup.folder):
+        os.chdir(setup.folder)
+    try:
+        line = Line.connect(setup.address, setup.token)
+    except OSError as error:
+        host, port = setup.address
+        raise ConnectionError(f"cannot reach the driver at {host}:{port}: {error}") from None
+    cpu = setup.limits.resources.get("cpu")
+    seat = Seat(devices, thread_limits(cpu) if cpu is not None else {})
+    limits = Limits(timeout_s=setup.limits.timeout_s, memory_mib=setup.limits.memory_mib)
+    executor = ProcessExecutor(limits=limits, seats=[seat])
+    log = _Log(sys.stderr)
+    with contextlib.redirect_stderr(log):
+        try:
+            line.send("hello", setup.key, node, socket.gethostname(), os.getpid(), devices)
+            _Host(line, executor, log).run(Shipped(objective))
+        except OSError:
+            pass  # it hung up while we spoke
+        finally:
+            executor.close()
+            line.close()
+
+
+class _Host:
+    """One driver, one process of the objective, one task at a time."""
+
+    def __init__(self, line: Line, executor: ProcessExecutor, log: _Log) -> None:
+        self._line = line
+        self._executor = executor
+        self._log = log
+        self._waiting: deque[tuple[int, Task]] = deque()
+        self._run: int | None = None
+        self._task: Task | None = None
+        self._decision: Decision | None = None
+        self._is_open = True
+
+    def run(self, objective: Shipped) -> None:
+        self._executor.open(objective, self._on_report)
+        self._executor.wake_on = (self._line.fileno(),)
+        while True:
+            self._listen()
+            if not self._is_open:
+                return
+            if self._run is None and self._waiting:
+                self._run, self._task = self._waiting.popleft()
+                self._log.forget()
+                self._executor.start(self._task)
+            for ended in self._executor.poll(POLL_S):
+                self._tell(ended)
+
+    def _listen(self) -> None:
+        messages, self._is_open = self._line.receive()
+        for kind, run, *content in messages:
+            if kind == "run":
+                self._waiting.append((run, content[0]))
+            elif kind == "decision" and run == self._run:
+                self._decision = content[0]
+            elif kind == "stop" and run == self._run:
+                assert self._task is not None
+                self._run = None  # the driver has ended it already: nothing is told
+                self._executor.stop(self._task.number, content[0])
+
+    def _on_report(self, number: int, report: Report) -> Decision:
+        run = self._run
+        self._line.send("report", run, report)
+        self._decision = None
+        while self._is_open and self._run == run:
+            select.select([self._line], [], [])
+            self._listen()
+            if self._decision is not None:
+                return self._decision
+        return CONTINUE
+
+    def _tell(self, ended: Ended) -> None:
+        if self._run is not None:
+            raised = b"" if ended.exception is None else pickled(ended.exception)
+            self._line.send("ended", self._run, ended.outcome, raised, self._log.tail())
+            self._run = None
+
+
+class _Log(io.TextIOBase):
+    """Takes what trials print: the first of it goes to Ray's log, the last of it is kept."""
+
+    def __init__(self, target: TextIO) -> None:
+        self._target = target
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, with another trial."""
+        self._left = LOGGED_BYTES
+        self._tail = ""
+
+    def tail(self) -> str:
+        """Return the last that the trial has printed."""
+        return self._tail[-TAIL_BYTES:].strip()
+
+    def write(self, text: str) -> int:
+        """Take a chunk of output."""
+        self._tail = (self._tail + text)[-2 * TAIL_BYTES :]
+        if self._left > 0:
+            self._target.write(text[: self._left])
+            self._left -= len(text)
+            if self._left <= 0:
+                self._target.write(f"\n... (more than {LOGGED_BYTES >> 20} MiB: cut here)\n")
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush Ray's log."""
+        self._target.flush()

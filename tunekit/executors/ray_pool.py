@@ -1,0 +1,376 @@
+"""A driver's workers on a Ray cluster: asked for, joined, lost and given back."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import secrets
+import selectors
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from typing import Any
+
+from tunekit.errors import ExecutorFailed
+from tunekit.executors.base import Limits
+from tunekit.executors.ray_agent import NOT_INSTALLED, Plan
+from tunekit.executors.ray_host import Setup
+from tunekit.executors.ray_placement import Amounts, capacity, ray_options, shortage
+from tunekit.executors.ray_wire import TOKEN_BYTES, Line
+
+log = logging.getLogger("tunekit")
+
+NOTICE_S = 10.0
+CONNECT_S = 120.0
+RETRY_S = 2.0
+TEND_S = 0.2
+SILENT_S = 30.0
+CLOSE_S = 15.0
+START_TRIES = 3
+_BOOT = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[3]); "
+    "from tunekit.executors.ray_agent import main; main(int(sys.argv[1]), int(sys.argv[2]))"
+)
+
+
+@dataclass(eq=False, slots=True)
+class Worker:
+    """A worker that has joined.
+
+    Attributes:
+        node: Ray's id of its node.
+        devices: the accelerators that Ray dealt to it.
+        is_parked: it keeps its place, so that nobody else gets it, and runs nothing.
+    """
+
+    key: int
+    line: Line
+    node: str
+    host: str
+    pid: int
+    devices: tuple[str, ...]
+    is_parked: bool = False
+
+    def __str__(self) -> str:
+        return f"worker {self.pid} on {self.host}"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A worker has joined, was lost, or has said something."""
+
+    kind: str
+    worker: Worker
+    content: tuple[Any, ...] = ()
+
+
+class RayPool:
+    """Keeps as many workers as are wanted, or as the cluster has room for.
+
+    Args:
+        plan: how to reach the cluster.
+        workers: how many; `None` for all that fit, also on nodes that join later.
+        need: the resources of one, by tunekit's names.
+        limits: of one trial.
+        placement_timeout_s: with no worker for so long the pool gives up.
+        host: the address of this machine as the cluster reaches it; `None` asks Ray.
+
+    Attributes:
+        workers: the joined ones by key.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        workers: int | None,
+        *,
+        need: Amounts,
+        limits: Limits,
+        placement_timeout_s: float,
+        host: str | None,
+    ) -> None:
+        self.workers: dict[int, Worker] = {}
+        self._plan = plan
+        self._wanted = workers
+        self._need = need
+        self._limits = limits
+        self._patience_s = placement_timeout_s
+        self._host = host
+        self._objective = b""
+        self._address = ("", 0)
+        self._token = secrets.token_bytes(TOKEN_BYTES)
+        self._keys_given = 0
+        self._asked: dict[int, float] = {}
+        self._selector = selectors.DefaultSelector()
+        self._listener: socket.socket | None = None
+        self._agent: _Agent | None = None
+        self._events: deque[Event] = deque()
+        self._nodes: list[Amounts] | None = None
+        self._free: Amounts = {}
+        self._retry_at = self._next_tending = 0.0
+        self._served_at = self._heard_at = time.monotonic()
+        self._bad_starts = 0
+        self._has_given_up = False
+        self._trouble = ""
+        self._said = ""
+
+    def open(self, objective: bytes) -> None:
+        """Connect to the cluster and ask for workers, without waiting for any."""
+        self._objective = objective
+        self._served_at = time.monotonic()
+        self._begin()
+
+    def poll(self, timeout_s: float) -> list[Event]:
+        """Return what happens first within a time.
+
+        Raises:
+            ExecutorFailed: no worker for `placement_timeout_s`, or none can be started.
+        """
+        if time.monotonic() >= self._next_tending:
+            self._tend()
+            self._next_tending = time.monotonic() + TEND_S
+        for key, _ in self._selector.select(timeout_s):
+            key.data(key.fileobj)
+        events = list(self._events)
+        self._events.clear()
+        return events
+
+    def drop(self, worker: Worker, reason: str) -> None:
+        """Give up a worker; its loss is the next event."""
+        self._remove(worker)
+        self._events.append(Event("lost", worker, (reason,)))
+
+    def close(self) -> None:
+        """End all workers, and the cluster if it was started here."""
+        for worker in list(self.workers.values()):
+            self._remove(worker)
+        if self._agent is not None:
+            self._end_agent(wait_s=CLOSE_S)
+        for key in list(self._selector.get_map().values()):
+            self._hang_up(key.fileobj)
+        self._selector.close()
+
+    # The agent
+
+    def _begin(self) -> None:
+        self._agent = _Agent(self._plan)
+        self._nodes, self._heard_at = None, time.monotonic()
+        self._selector.register(self._agent.connection, selectors.EVENT_READ, self._hear_agent)
+
+    def _end_agent(self, *, wait_s: float) -> None:
+        assert self._agent is not None
+        agent, self._agent = self._agent, None
+        self._selector.unregister(agent.connection)
+        agent.close(wait_s)
+
+    def _hear_agent(self, connection: Any) -> None:
+        try:
+            kind, *content = connection.recv()
+        except Exception:  # it died, maybe in the middle of a message
+            said = self._agent.said() if self._agent is not None else ""
+            self._break(f"the connection to the Ray cluster broke{said}")
+            return
+        self._heard_at = time.monotonic()
+        if kind == "connected":
+            self._connected(content[0])
+        elif kind == "unreachable":
+            where = "here" if self._plan.address is None else f"at {self._plan.address}"
+            trouble = f"no Ray cluster can be reached {where}: {content[0]}"
+            if self._listener is None:  # it never was: no use in waiting for it to come back
+                raise self._given_up(f"{trouble}; start it, or correct its address.")
+            self._break(trouble)
+        elif kind == "nodes":
+            if self._nodes is None and not self._keys_given:
+                self._served_at = self._heard_at  # the search for a place begins
+            self._nodes, self._free = content
+            self._ask()
+        else:
+            self._gone(*content)
+
+    def _connected(self, ip: str) -> None:
+        if self._listener is not None:
+            self._hang_up(self._listener)
+        self._listener = socket.create_server((ip if self._host is None else "", 0), backlog=512)
+        self._listener.setblocking(False)
+        self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        self._address = (self._host or ip, self._listener.getsockname()[1])
+        self._tell("objective_is", self._objective)
+
+    def _break(self, trouble: str) -> None:
+        """The cluster is away: all workers are lost, and it is tried again in a while."""
+        self._trouble, self._nodes = trouble, None
+        log.warning("%s; trying again", trouble)
+        self._end_agent(wait_s=0)
+        self._asked.clear()
+        for worker in list(self.workers.values()):
+            self._remove(worker)
+            self._events.append(Event("lost", worker, ("the Ray cluster went away", False)))
+        self._retry_at = time.monotonic() + RETRY_S
+
+    def _tell(self, *message: Any) -> None:
+        if self._agent is not None:
+            with contextlib.suppress(OSError):  # it died: we hear that soon
+                self._agent.connection.send(message)
+
+    # Workers
+
+    def _ask(self) -> None:
+        """Ask for as many workers as are missing, and no longer for what is too many."""
+        assert self._nodes is not None
+        parked = sum(w.is_parked for w in self.workers.values())
+        room = capacity(self._need, self._nodes)
+        if not room and self._plan.address is None:  # nobody will join this one
+            why = self._why()
+            raise self._given_up(f"{why}; ask for less, or name a cluster (address=...).")
+        wanted = room if self._wanted is None else self._wanted
+        missing = wanted - len(self._asked) - len(self.workers)
+        missing += parked if self._wanted is not None else 0
+        for _ in range(missing):
+            key = self._keys_given = self._keys_given + 1
+            folder = None if "working_dir" in self._plan.runtime_env else os.getcwd()
+            setup = Setup(key, self._address, self._token, self._limits, folder)
+            self._asked[key] = time.monotonic()
+            self._tell("start", setup, ray_options(self._need))
+        for key in list(self._asked)[: max(-missing, 0)]:
+            del self._asked[key]
+            self._tell("kill", key)
+
+    def _accept(self, listener: Any) -> None:
+        with contextlib.suppress(OSError):  # it went away again
+            line = Line(listener.accept()[0], self._token)
+            self._selector.register(line, selectors.EVENT_READ, self._greet)
+
+    def _greet(self, line: Any) -> None:
+        messages, is_there = line.receive()
+        if messages and messages[0][1] in self._asked and is_there:
+            _, key, *who = messages[0]
+            del self._asked[key]
+            worker = self.workers[key] = Worker(key, line, *who)
+            self._selector.modify(line, selectors.EVENT_READ, lambda _: self._hear(worker))
+            self._bad_starts, self._trouble, self._said = 0, "", ""
+            self._events.append(Event("joined", worker))
+        elif messages or not is_there:  # nobody we asked for, or no more
+            self._hang_up(line)
+
+    def _hear(self, worker: Worker) -> None:
+        if self.workers.get(worker.key) is not worker:
+            return  # it was given up for what another one said just now
+        messages, is_there = worker.line.receive()
+        self._events.extend(Event(m[0], worker, m[1:]) for m in messages)
+        if not is_there:
+            self.drop(worker, f"lost its {worker}")
+
+    def _gone(self, key: int, reason: str) -> None:
+        if key in self.workers:
+            worker = self.workers[key]
+            self.drop(worker, f"lost its {worker}: {reason}")
+            return
+        if self._asked.pop(key, None) is None:
+            return
+        if reason == NOT_INSTALLED and not self._plan.is_shipping:
+            self._plan = replace(self._plan, is_shipping=True)
+            self._break("the cluster has no tunekit: it is sent along")
+            self._retry_at = 0.0
+            return
+        self._bad_starts += 1
+        self._trouble = f"a Ray worker did not start: {reason}"
+        if self._bad_starts >= START_TRIES and not self.workers:
+            raise self._given_up(f"{self._trouble}, {START_TRIES} times; check runtime_env.")
+
+    def _remove(self, worker: Worker) -> None:
+        if self.workers.pop(worker.key, None) is not None:
+            self._hang_up(worker.line)
+            self._tell("kill", worker.key)
+
+    def _hang_up(self, end: Any) -> None:
+        self._selector.unregister(end)
+        end.close()
+
+    # Patience
+
+    def _given_up(self, why: str) -> ExecutorFailed:
+        """Note that it is over, so that what is left can be collected in peace."""
+        self._has_given_up = True
+        return ExecutorFailed(why)
+
+    def _tend(self) -> None:
+        now = time.monotonic()
+        if self._has_given_up:
+            return
+        if self._agent is None and now >= self._retry_at:
+            self._begin()
+        if any(not w.is_parked for w in self.workers.values()):
+            self._served_at = now
+        elif self._nodes is not None and now - self._heard_at > SILENT_S:
+            self._break("the Ray cluster does not answer")
+        if self._asked and now - min(self._asked.values()) >= NOTICE_S:
+            self._say(self._why())
+        # A cluster takes its time to answer at all; the search for a place begins after that.
+        patience_s = self._patience_s if self._keys_given else max(self._patience_s, CONNECT_S)
+        if now - self._served_at >= patience_s:
+            raise self._given_up(
+                f"no worker on the Ray cluster for {patience_s:g} s: {self._why()}; ask for "
+                "less, add nodes, or wait longer (placement_timeout_s)."
+            )
+
+    def _why(self) -> str:
+        if self._trouble or self._nodes is None:
+            return self._trouble or "it has not answered yet"
+        return shortage(self._need, self._nodes, self._free)
+
+    def _say(self, why: str) -> None:
+        if why != self._said:
+            self._said = why
+            n = len(self.workers)
+            log.warning("waiting for a place on the Ray cluster, %d workers run: %s", n, why)
+
+
+class _Agent:
+    """The driver's end of `ray_agent`."""
+
+    def __init__(self, plan: Plan) -> None:
+        ours, theirs = socket.socketpair()
+        self._output = tempfile.TemporaryFile()
+        argv = [str(theirs.fileno()), str(os.getpid()), json.dumps([str(p) for p in sys.path])]
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
+                [sys.executable, "-c", _BOOT, *argv],
+                stdin=subprocess.DEVNULL,
+                stdout=self._output,
+                stderr=subprocess.STDOUT,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # Ctrl-C is the driver's
+            )
+        except OSError as error:
+            ours.close()
+            raise ExecutorFailed(f"no process to speak to Ray could start: {error}") from None
+        finally:
+            theirs.close()
+        self.connection = Connection(ours.detach())
+        with contextlib.suppress(OSError):  # it died: we hear that soon
+            self.connection.send(plan)
+
+    def said(self) -> str:
+        """Return the last line that it has printed, stack frames aside, after a colon."""
+        self._output.seek(0, os.SEEK_END)
+        self._output.seek(max(0, self._output.tell() - 4096))
+        lines = self._output.read().decode(errors="replace").split("\n")
+        told = (x.strip() for x in reversed(lines) if x.strip() and "[0x" not in x)
+        last = next(told, "")
+        return f": {last[:300]}" if last else ""
+
+    def close(self, wait_s: float) -> None:
+        """End it: after a wait in which it can end its cluster, by force."""
+        self.connection.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(wait_s)
+        self._process.kill()
+        self._process.wait()
+        self._output.close()

@@ -1,0 +1,173 @@
+"""The driver's side of checkpoints: which a trial has, which stay, and where it begins."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+
+from tunekit.checkpoints.base import BRANCH_EPOCH, Checkpoints, checkpoint_name, retained
+from tunekit.checkpoints.places import open_place
+from tunekit.errors import CheckpointError, InvalidArgument, UnknownCheckpoint
+from tunekit.executors.base import Origin
+from tunekit.storages.base import Saved
+from tunekit.trial import Branch, Checkpoint, Report, StudyRecord, TrialRecord
+
+log = logging.getLogger("tunekit")
+
+
+class Keeper:
+    """Follows the checkpoints of the trials that one process runs.
+
+    A worker saves; only the keeper notes and deletes, and it deletes nothing before the storage
+    has the note of what stays. Kill it in between, and a file too many is left, never one too few.
+
+    Attributes:
+        uri: the study's place; empty where it has none.
+    """
+
+    def __init__(self, study: StudyRecord, checkpoints: Checkpoints | None) -> None:
+        self.uri = "" if checkpoints is None else checkpoints.of_study(study)
+        self._place = open_place(self.uri) if self.uri else None
+        self._keep_best = checkpoints.keep_best if checkpoints is not None else 1
+        self._max_retries = study.spec.max_retries
+        self._objective = study.spec.objectives[0]
+        self._known: dict[int, list[Checkpoint]] = {}
+        self._origins: dict[int, Origin | None] = {}
+        self._unsaved: set[int] = set()
+
+    @property
+    def has_news(self) -> bool:
+        """Return whether there is something to note."""
+        return bool(self._unsaved)
+
+    def origin(
+        self, number: int, checkpoints: Sequence[Checkpoint], branch: Branch | None
+    ) -> Origin | None:
+        """Return where a trial begins: its last checkpoint that is there, else its branch."""
+        for c in reversed(checkpoints):
+            name = checkpoint_name(number, c.step, c.epoch)
+            if self._place is None or self._place.has(name):
+                return Origin(c.step, name)
+        if checkpoints:
+            log.warning("trial %d starts over: its checkpoints are not in %s", number, self.uri)
+        if branch is None:
+            return None
+        return Origin(branch.step, checkpoint_name(number, branch.step, BRANCH_EPOCH))
+
+    def graft(self, number: int, branch: Branch, parent: TrialRecord | None) -> None:
+        """Copy the checkpoint that a trial branches from into its own folder, if it is there."""
+        if self._place is None or parent is None:
+            return
+        own = checkpoint_name(number, branch.step, BRANCH_EPOCH)
+        for c in reversed(parent.checkpoints):
+            if c.step == branch.step:
+                try:
+                    self._place.copy(checkpoint_name(parent.number, c.step, c.epoch), own)
+                    return
+                except (UnknownCheckpoint, CheckpointError) as error:
+                    log.warning("trial %d: %s", number, error.message)
+
+    def check(self, parent: TrialRecord, step: int) -> None:
+        """Refuse a branch from a checkpoint that is not there.
+
+        Raises:
+            InvalidArgument: the study was opened without a place of checkpoints.
+            UnknownCheckpoint: the trial has none of this step.
+        """
+        if self._place is None:
+            raise InvalidArgument(
+                f"branch_from=({parent.number}, {step}): the study was opened without a place of "
+                'checkpoints; give tk.study(..., checkpoints="folder").'
+            )
+        names = {
+            c.step: checkpoint_name(parent.number, c.step, c.epoch) for c in parent.checkpoints
+        }
+        there = [s for s, name in names.items() if self._place.has(name)]
+        if step not in there:
+            has = f"has those of the steps {there}" if there else "has none"
+            raise UnknownCheckpoint(
+                f"branch_from=({parent.number}, {step}): trial {parent.number} {has}; branch from "
+                "one of them, or keep more with Checkpoints(root, keep_best=...)."
+            )
+
+    def begin(self, number: int, checkpoints: Sequence[Checkpoint], origin: Origin | None) -> None:
+        """Take over what a trial has when it starts: those up to where it goes on."""
+        kept: list[Checkpoint] = []
+        names = [checkpoint_name(number, c.step, c.epoch) for c in checkpoints]
+        if origin is not None and origin.name in names:
+            kept = list(checkpoints)[: names.index(origin.name) + 1]
+        self._known[number] = kept
+        self._origins[number] = origin
+        self._unsaved.discard(number)
+
+    def note(self, number: int, epoch: int, report: Report) -> None:
+        """Take over what a report says of checkpoints."""
+        known = self._known.get(number)
+        if known is None:
+            return
+        value = report.metrics.get(self._objective.metric)
+        value = value if value is not None and math.isfinite(value) else None
+        if report.checkpoint:
+            new = Checkpoint(report.step, epoch, value)
+            if value is None:
+                same = (c.value for c in known if (c.step, c.epoch) == (new.step, epoch))
+                new = Checkpoint(report.step, epoch, next(same, None))
+            known[:] = [c for c in known if (c.step, c.epoch) != (new.step, epoch)] + [new]
+            self._unsaved.add(number)
+        elif known and value is not None and known[-1].step == report.step:
+            if known[-1].epoch == epoch and known[-1].value != value:  # saved before its report
+                known[-1] = Checkpoint(report.step, epoch, value)
+                self._unsaved.add(number)
+
+    def may_go_on(self, number: int, epoch: int) -> bool:
+        """Return whether a trial whose process died under this lease runs again.
+
+        It does so from its checkpoint, if it has one, and `max_retries` times without a new one.
+        """
+        known = self._known.get(number, [])
+        return bool(known) and epoch - known[-1].epoch < self._max_retries
+
+    def news(self, epochs: dict[int, int], number: int | None = None) -> list[Saved]:
+        """Return what to note in the storage, of one trial or of all."""
+        due = self._unsaved if number is None else self._unsaved & {number}
+        out = []
+        for n in sorted(due):
+            kept = retained(
+                self._known[n], sign=self._objective.loss(1.0), keep_best=self._keep_best
+            )
+            if n in epochs:
+                out.append(Saved(n, epochs[n], tuple(kept)))
+        self._unsaved = self._unsaved - due
+        return out
+
+    def stored(self, note: Saved) -> None:
+        """Delete what is not kept, now that the storage knows what is."""
+        known = self._known.get(note.number, [])
+        last = note.checkpoints[-1]
+        place = {(c.step, c.epoch): i for i, c in enumerate(known)}
+        # What was saved after the note was written is not judged yet.
+        until = place.get((last.step, last.epoch), -1) + 1
+        kept = {(c.step, c.epoch) for c in note.checkpoints}
+        dropped = [c for c in known[:until] if (c.step, c.epoch) not in kept]
+        for c in dropped:
+            known.remove(c)
+            if self._place is None:
+                continue
+            try:
+                self._place.delete(checkpoint_name(note.number, c.step, c.epoch))
+            except CheckpointError as error:
+                log.warning("trial %d: %s", note.number, error.message)
+
+    def tidy(self, number: int, epoch: int) -> None:
+        """Delete what a run that is over has left beside the trial's checkpoints."""
+        if self._place is None:
+            return
+        known, origin = self._known.get(number), self._origins.get(number)
+        names = [checkpoint_name(number, c.step, c.epoch) for c in known or ()]
+        if not known and origin is not None:  # it may have to run again, before it is told
+            names.append(origin.name)
+        try:
+            self._place.tidy(number, epoch + 1, names)
+        except CheckpointError as error:
+            log.warning("trial %d: %s", number, error.message)

@@ -1,0 +1,84 @@
+"""Points that a person puts into the queue: new ones, and branches of trials that there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tunekit.errors import InvalidArgument, UnknownTrial
+from tunekit.ledger import Ledger
+from tunekit.spaces import Parameter, Params, Scalar, Space, walk
+from tunekit.trial import Branch, TrialRecord
+
+
+def enqueue(
+    ledger: Ledger,
+    params: Mapping[str, object],
+    branch_from: tuple[int, int] | None,
+    *,
+    user_attrs: Mapping[str, Any],
+) -> int:
+    """Put a point into the queue and return its number; see `Study.enqueue_trial`."""
+    ledger.refresh()
+    ledger.refresh_space()
+    if branch_from is not None:
+        return _branched(ledger, params, branch_from, user_attrs)
+    if ledger.is_open:
+        given: Mapping[str, object] = dict(params)
+    else:
+        full = ledger.space.complete(params)  # checks names, values and activity
+        named = {ledger.space.resolve(name) for name in params}
+        given = {path: value for path, value in full.items() if path in named}
+    return ledger.storage.enqueue(ledger.record.id, [given], user_attrs=user_attrs)[0]
+
+
+def _branched(
+    ledger: Ledger,
+    params: Mapping[str, object],
+    branch_from: tuple[int, int],
+    user_attrs: Mapping[str, Any],
+) -> int:
+    branch = _checked(branch_from)
+    parent = ledger.history.get(branch.number)
+    if parent is None or parent.params is None:
+        raise UnknownTrial(
+            f"branch_from={branch_from!r}: study {ledger.record.spec.name!r} has no trial "
+            f"{branch.number} that has run; see study.trials."
+        )
+    ledger.keeper.check(parent, branch.step)
+    if ledger.is_open:
+        given: Mapping[str, object] = {**parent.params, **params}
+    else:
+        given = _completed(ledger.space, params, parent)
+    storage, study_id = ledger.storage, ledger.record.id
+    number = storage.enqueue(study_id, [given], user_attrs=user_attrs, branch=branch)[0]
+    # Now, because the parent may drop its checkpoint before the trial starts. If we die in
+    # between, whoever starts it copies the checkpoint then.
+    ledger.keeper.graft(number, branch, parent)
+    return number
+
+
+def _checked(branch_from: object) -> Branch:
+    if isinstance(branch_from, tuple | list) and len(branch_from) == 2:
+        number, step = branch_from
+        if type(number) is int and type(step) is int:
+            return Branch(number, step)
+    raise InvalidArgument(
+        f"branch_from={branch_from!r}, expected the number of a trial and the step of one of its "
+        "checkpoints; give such as (3, 20)."
+    )
+
+
+def _completed(space: Space, params: Mapping[str, object], parent: TrialRecord) -> Params:
+    """Return the point with the parent's values where it leaves parameters open."""
+    full = space.complete(params)  # checks names, values and activity
+    named = {space.resolve(name) for name in params}
+    theirs = parent.params or Params()
+
+    def pick(parameter: Parameter, _: Mapping[str, Scalar]) -> Scalar:
+        path = parameter.path
+        if path not in named and path in theirs:
+            return parameter.domain.validate(theirs[path], path)
+        return full[path] if path in full else parameter.domain.default_value()
+
+    return space.complete(walk(space, pick))

@@ -1,0 +1,62 @@
+"""How many trials a run may still start, and whether it has what it was asked for."""
+
+from __future__ import annotations
+
+import sys
+
+from tunekit.history import History
+from tunekit.runs import Goal
+
+
+class Quota:
+    """Counts the trials that a run starts against its goal.
+
+    Attributes:
+        started: by this run; a promoted trial that goes on is none of them.
+        is_exhausted: the sampler has no further point.
+    """
+
+    def __init__(self, goal: Goal, history: History) -> None:
+        self.started = 0
+        self.is_exhausted = False
+        self._goal = goal
+        self._history = history
+
+    def want(self, free: int) -> int:
+        """Return how many trials to claim for so many free slots."""
+        left = self._left()
+        return free if left is None else min(free, left + self._history.n_promoted)
+
+    def max_trials(self) -> int | None:
+        """Return how many trials the study may have at most after the next claim."""
+        left, total = self._left(), self._goal.total_trials
+        if left is None or not self._history.n_promoted:
+            return total
+        # What is claimed beyond the goal, for promoted trials, must be no new one.
+        return min(len(self._history) + left, sys.maxsize if total is None else total)
+
+    def is_reached(self) -> bool:
+        """Return whether the goal is reached, given that nothing runs here.
+
+        Paused trials stay as they are: nobody lets them go on.
+        """
+        history, total = self._history, self._goal.total_trials
+        if self._left() == 0 and not history.n_promoted:
+            return True
+        is_full = total is not None and len(history) >= total
+        return is_full and history.n_finished + history.n_paused == len(history)
+
+    def total(self) -> int | None:
+        """Return how many trials the study will have, if that is known."""
+        if self._goal.total_trials is not None:
+            return self._goal.total_trials
+        if self._goal.n_trials is not None:
+            return len(self._history) + self._goal.n_trials
+        return None
+
+    def _left(self) -> int | None:
+        if self.is_exhausted:
+            return 0
+        if self._goal.n_trials is None:
+            return None
+        return max(self._goal.n_trials - self.started, 0)

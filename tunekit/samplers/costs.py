@@ -1,0 +1,236 @@
+"""What trials cost: learnt from those that have ended, and cooled as the budget is spent.
+
+Opt-in, never automatic: a proposal stays a pure function of the stored trials, durations among
+them, so that a study replays. But two runs of a program never take the same seconds, and so a
+second run from the same seed would no longer propose the same.
+
+Reference: Lee, Perrone, Archambeau and Seeger, 2020, "Cost-aware Bayesian optimization",
+arXiv 2003.10870 (CArBO), section 3.2: the improvement over `cost^a` with
+`a = (budget - spent) / (budget - spent at the start)`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunekit.errors import InvalidArgument
+from tunekit.samplers.base import StudyView
+from tunekit.samplers.candidates import Climb
+from tunekit.samplers.fidelity import Fidelity
+from tunekit.samplers.fitting import fitted
+from tunekit.samplers.options import number_from, whole_from
+from tunekit.samplers.tree_model import TrialRows, structure_of
+from tunekit.trial import TrialRecord
+from tunekit_surrogates.tree_gp import TreeGP
+
+SECONDS = "seconds"
+
+OVERHEAD_S = 0.1
+"""Added to the seconds of each trial: to propose, start and store it costs something, too, so
+that the seconds of tiny trials do not matter."""
+
+MIN_COSTS = 5
+"""Costs to learn from."""
+
+MIN_SPREAD = 0.1
+"""Standard deviation of the logarithms of the costs from which they matter: about 10 %."""
+
+MIN_EXPLAINED = 0.1
+"""Share of their variance that the model has to predict, each cost from all others."""
+
+
+class Costs:
+    """The options of a sampler that weighs what trials cost.
+
+    Args:
+        source: `"seconds"`, or the name of a metric above 0 that the trials report; `None`
+            where costs do not count.
+        budget: how many trials the study is meant to have.
+        cost_budget: how much it may cost, in the unit of the costs. Without either budget, as
+            much is taken to be left as has been spent: the exponent falls from 1 towards 1/2.
+
+    Raises:
+        InvalidArgument: an option of another kind, both budgets, or a budget without a source.
+    """
+
+    def __init__(
+        self, source: str | None, *, budget: int | None = None, cost_budget: float | None = None
+    ) -> None:
+        if source is not None and (not isinstance(source, str) or not source):
+            raise InvalidArgument(
+                f'bayesian: cost={source!r}, expected "seconds", the name of a metric, or None.'
+            )
+        if source is None and (budget is not None or cost_budget is not None):
+            raise InvalidArgument(
+                "bayesian: budget= and cost_budget= say how long the cost of trials matters; "
+                'give cost="seconds" or the name of a metric, too.'
+            )
+        if budget is not None and cost_budget is not None:
+            raise InvalidArgument("bayesian: give one of budget= and cost_budget=, not both.")
+        if budget is not None:
+            whole_from(budget, "bayesian: budget", low=1)
+        if cost_budget is not None:
+            number_from(cost_budget, "bayesian: cost_budget")
+        self.source, self.budget, self.cost_budget = source, budget, cost_budget
+
+    def learnt(self, view: StudyView, rows: TrialRows, *, n_start: int) -> CostModel | None:
+        """Return the model of the costs, or `None` where they do not vary in a way it foresees.
+
+        Args:
+            view: of the study.
+            rows: encodes its trials.
+            n_start: trials before the model proposes; what they cost is no part of the budget.
+
+        Raises:
+            InvalidArgument: no complete trial has the metric, or one has it below 0.
+        """
+        if self.source is None or not len(rows.encoder):
+            return None
+        # Of whole trials alone: one that failed or was stopped says little of what one costs.
+        complete = view.history.complete()
+        x, costs = _measured(self.source, complete, rows)
+        if len(costs) < MIN_COSTS:
+            return None
+        fidelity = Fidelity.of(rows.encoder)
+        logs = np.log(costs) - (0.0 if fidelity is None else np.log(fidelity.share(x)))
+        spread = float(np.std(logs))
+        if spread < MIN_SPREAD:
+            return None
+        gp, _ = fitted(structure_of(rows.encoder), x, (logs - logs.mean()) / spread)
+        explained = 1.0 - float(np.mean((gp.y - gp.leave_one_out()[0]) ** 2))
+        if explained < MIN_EXPLAINED:
+            return None
+        spent, start = self._spent(view, n_start)
+        return CostModel(self, gp, float(logs.mean()), spread, spent, start, fidelity)
+
+    def _spent(self, view: StudyView, n_start: int) -> tuple[float, float]:
+        """Return what all ended trials have cost, and the first of them."""
+        ended = view.history.finished()
+        if self.budget is not None:
+            return float(len(ended)), float(min(n_start, len(ended)))
+        each = [_cost(self.source or SECONDS, t) or 0.0 for t in ended]
+        return sum(each), sum(each[:n_start])
+
+
+def _measured(
+    source: str, trials: Sequence[TrialRecord], rows: TrialRows
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return `(n, d)` rows and `(n,)` costs above 0 of the trials that have both."""
+    costs = [_cost(source, t) for t in trials]
+    if trials and all(c is None for c in costs):
+        metrics = sorted({m for t in trials for m in t.metrics})
+        raise InvalidArgument(
+            f"bayesian: cost={source!r}, but no complete trial has it; they have "
+            f"{', '.join(metrics)}. Report that metric, or give another cost=."
+        )
+    found = [(x, c) for x, c in zip(rows.of(trials), costs, strict=True) if x is not None and c]
+    x = np.array([row for row, _ in found], dtype=np.float64).reshape(-1, len(rows.encoder))
+    return x, np.array([c for _, c in found])
+
+
+def _cost(source: str, trial: TrialRecord) -> float | None:
+    """Return what a trial has cost, if that is known."""
+    if source == SECONDS:
+        return None if trial.duration_s is None else max(trial.duration_s, 0.0) + OVERHEAD_S
+    cost = trial.metrics.get(source, math.nan)
+    if cost < 0.0:
+        raise InvalidArgument(
+            f"bayesian: cost={source!r}, but it is {cost:g} in trial {trial.number}, expected "
+            "values above 0; give another cost=."
+        )
+    return cost if math.isfinite(cost) else None
+
+
+@dataclass(frozen=True, slots=True)
+class CostModel:
+    """What a point is expected to cost.
+
+    Attributes:
+        options: what to weigh, and the budget.
+        gp: of the standardised logarithms of the costs.
+        mean, sd: of those logarithms.
+        spent: what all ended trials have cost, in the unit of the budget.
+        start: the part of it before the model proposed.
+        fidelity: of the space, if it has one: the process is then that of the cost divided by
+            it, so that costs are proportional to the fidelity as far as nothing else is known.
+    """
+
+    options: Costs
+    gp: TreeGP
+    mean: float
+    sd: float
+    spent: float
+    start: float
+    fidelity: Fidelity | None = None
+
+    def log_cost(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return `(m,)` expected logarithms of the costs of rows."""
+        found = self.mean + self.sd * self.gp.predict(x)[0]
+        return np.asarray(
+            found if self.fidelity is None else found + np.log(self.fidelity.share(x))
+        )
+
+    def relative(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return `(m,)` costs of rows, as shares of what the same costs at the target."""
+        if self.fidelity is None or not len(x):
+            return np.ones(len(x))
+        return np.asarray(np.exp(self.log_cost(x) - self.log_cost(self.fidelity.raised(x))))
+
+    def term(self, pending: NDArray[np.float64]) -> CostTerm:
+        """Return the weight of the costs while rows are pending, which will be paid, too."""
+        if self.options.budget is not None:
+            more = float(len(pending))
+        else:
+            more = float(np.exp(self.log_cost(pending)).sum())
+        return CostTerm(self, self._exponent(self.spent + more))
+
+    def _exponent(self, spent: float) -> float:
+        budget = self.options.budget or self.options.cost_budget
+        if budget is None:
+            budget = 2.0 * spent
+        if budget <= self.start:
+            return 0.0
+        return min(1.0, max(0.0, (budget - spent) / (budget - self.start)))
+
+
+@dataclass(frozen=True, slots=True)
+class CostTerm:
+    """The factor `cost^-a` of a score; a `tunekit.samplers.feasibility.Term`."""
+
+    model: CostModel
+    exponent: float
+
+    def log_probability(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return `(m,)` logarithms of the factor at rows."""
+        return -self.exponent * self.model.log_cost(x)
+
+    def climber(self, rows: NDArray[np.float64]) -> Climb:
+        """Return what gives the same, with gradients, in the branches of these rows."""
+        model = self.model
+        predicts = model.gp.climber(rows, model.gp.y[None, :])
+
+        def climb(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+            mean, _, back = predicts.predict(x)
+            slope = np.full((1, len(x)), -self.exponent * model.sd)
+            value = -self.exponent * (model.mean + model.sd * mean[0])
+            return value, back(slope, np.zeros(len(x)))
+
+        return climb
+
+    def explained(
+        self, evidence: Mapping[str, Any], why: str, row: NDArray[np.float64]
+    ) -> tuple[dict[str, Any], str]:
+        """Return the evidence for a row and the sentence, with what the row will cost."""
+        source = self.model.options.source
+        cost = float(f"{np.exp(self.model.log_cost(row[None])[0]):.4g}")
+        exponent = round(self.exponent, 4)
+        unit = "s" if source == SECONDS else source
+        added = {"of": source, "expected": cost, "exponent": exponent}
+        text = f"{why}; divided by its cost, about {cost:g} {unit}, to the power of {exponent:.2f}"
+        return {**evidence, "cost": added}, text

@@ -1,0 +1,67 @@
+"""Points of several losses in order: by non-dominated rank, then by crowding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def dominates(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Return whether losses are nowhere worse than others and somewhere better."""
+    pairs = list(zip(one, other, strict=True))
+    return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
+
+
+def fronts(losses: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return `(n,)` ranks of `(n, m)` losses: 0 for points that none dominates, and so on.
+
+    Reference:
+        K. Deb et al., A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II, 2002,
+        section III.A.
+    """
+    worse = np.all(losses[:, None] <= losses[None], axis=2)
+    dominates = worse & np.any(losses[:, None] < losses[None], axis=2)
+    ranks = np.full(len(losses), -1, dtype=np.intp)
+    n_above = dominates.sum(axis=0)
+    rank = 0
+    while (ranks < 0).any():
+        front = (n_above == 0) & (ranks < 0)
+        ranks[front] = rank
+        n_above = n_above - dominates[front].sum(axis=0)
+        rank += 1
+    return ranks
+
+
+def crowding(losses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return `(n,)` crowding distances within one front, `inf` at the ends of each objective.
+
+    Reference:
+        Deb et al. 2002, section III.B.
+    """
+    n, m = losses.shape
+    distance = np.zeros(n)
+    for j in range(m):
+        order = np.argsort(losses[:, j], kind="stable")
+        sorted_losses = losses[order, j] / 4  # so that no difference overflows
+        spread = sorted_losses[-1] - sorted_losses[0]
+        distance[order[[0, -1]]] = np.inf
+        if n > 2 and spread > 0:
+            distance[order[1:-1]] += (sorted_losses[2:] - sorted_losses[:-2]) / spread
+    return distance
+
+
+def order(losses: NDArray[np.float64]) -> list[int]:
+    """Return the indices of `(n, m)` losses from best to worst; ties keep their order."""
+    if not len(losses):
+        return []
+    ranks = fronts(losses)
+    distance = np.empty(len(losses))
+    for rank in range(int(ranks.max()) + 1):
+        front = ranks == rank
+        distance[front] = crowding(losses[front])
+    return [int(i) for i in np.lexsort((-distance, ranks))]

@@ -1,0 +1,180 @@
+"""The explore step of population-based training: a copy of a good member, perturbed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from tunekit.errors import InvalidArgument, SpaceExhausted
+from tunekit.samplers.base import MAX_TRIES, StudyView, held, sample, stream
+from tunekit.spaces import Float, Int, Parameter, Params, Scalar, Space, walk
+from tunekit.trial import Branch, Proposal, TrialRecord, TrialState
+
+
+class PbtSampler:
+    """Proposes a first population at random, then branches that replace stopped members.
+
+    It goes with the stopper of the same name. A branch has the params of a trial that is among
+    the best, each of them perturbed, and begins from that trial's checkpoint. Where a member has
+    ended and a slot is free, the best one that still trains gets a further branch; when none
+    trains any more, the search is over (`SpaceExhausted`), so that `n_trials` is a bound.
+
+    Args:
+        population: so many trials begin anew; run as many at the same time.
+        factors: a perturbed number is multiplied by one of these.
+        resample: the chance that a perturbed value is drawn anew instead.
+        explore: paths of the parameters that may change while a model trains; all of type
+            `Float` where they are not given, because others often shape the model.
+
+    Raises:
+        InvalidArgument: an option outside its range.
+
+    Reference:
+        M. Jaderberg et al., 2017, "Population Based Training of Neural Networks"
+        (arXiv 1711.09846), section 4.1.1: perturb, "where each hyperparameter independently is
+        randomly perturbed by a factor of 1.2 or 0.8", and resample, "with some probability".
+    """
+
+    name = "pbt"
+
+    def __init__(
+        self,
+        *,
+        population: int = 8,
+        factors: Sequence[float] = (0.8, 1.2),
+        resample: float = 0.1,
+        explore: Iterable[str] | None = None,
+    ) -> None:
+        if isinstance(population, bool) or not isinstance(population, int) or population < 2:
+            raise InvalidArgument(f"population={population!r}, expected a whole number from 2.")
+        if not factors or any(not f > 0 for f in factors):
+            raise InvalidArgument(f"factors={factors!r}, expected numbers above 0.")
+        if not 0 <= resample <= 1:
+            raise InvalidArgument(f"resample={resample!r}, expected a number in [0, 1].")
+        self.population = population
+        self.factors = tuple(factors)
+        self.resample = resample
+        self.explore = None if explore is None else frozenset(explore)
+
+    def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
+        """Return one proposal for each trial number, in order.
+
+        Raises:
+            SpaceExhausted: the whole population has ended.
+        """
+        self._check(view.space)
+        vacant = _vacancies(view)
+        return [self._propose(view, n, vacant, set(numbers)) for n in numbers]
+
+    def _propose(
+        self, view: StudyView, number: int, vacant: list[TrialRecord], asked: set[int]
+    ) -> Proposal:
+        rng = stream(view.seed, number)
+        fixed = held(view, number)
+        if fixed or number < self.population:
+            params = sample(view.space, rng, fixed)
+            return Proposal(params, self.name, "a random member of the first population")
+        while vacant:
+            stopped = vacant.pop(0)
+            parent = view.history.get(int(stopped.stop_evidence["parent"]))
+            branch = _branch(parent, int(stopped.stop_evidence["step"]))
+            if parent is not None and branch is not None:
+                return self._child(view, rng, parent, branch, stopped.number)
+        training = [
+            t for t in view.history.unfinished() if t.number not in asked and t.params is not None
+        ]
+        with_checkpoint = [t for t in training if _branch(t, None) is not None]
+        if with_checkpoint:
+            best = min(with_checkpoint, key=lambda t: (_loss(view, t), t.number))
+            branch = _branch(best, None)
+            assert branch is not None
+            return self._child(view, rng, best, branch, None)
+        if training:
+            return Proposal(sample(view.space, rng), self.name, "a further random member")
+        raise SpaceExhausted(
+            f"pbt: the population of {self.population} has trained to its end; there is nothing "
+            "left to branch from."
+        )
+
+    def _child(
+        self,
+        view: StudyView,
+        rng: np.random.Generator,
+        parent: TrialRecord,
+        branch: Branch,
+        replaces: int | None,
+    ) -> Proposal:
+        assert parent.params is not None
+        params = self._explored(view.space, parent.params, rng)
+        instead = "" if replaces is None else f", in place of trial {replaces}"
+        reason = f"explores around trial {parent.number} from step {branch.step}{instead}"
+        evidence = {} if replaces is None else {"replaces": replaces}
+        return Proposal(params, self.name, reason, evidence, branch)
+
+    def _explored(self, space: Space, start: Params, rng: np.random.Generator) -> Params:
+        """Return perturbed params; the parent's own where none satisfies the constraints."""
+
+        def pick(p: Parameter, _: Mapping[str, Scalar]) -> Scalar:
+            if p.path not in start:
+                return p.domain.from_unit(rng.random())
+            return self._perturbed(p, start[p.path], rng) if self._explores(p) else start[p.path]
+
+        for _ in range(MAX_TRIES):
+            point = walk(space, pick)
+            if not space.violated(point):
+                return point
+        return start
+
+    def _explores(self, p: Parameter) -> bool:
+        if self.explore is not None:
+            return p.path in self.explore
+        return isinstance(p.domain, Float) and not p.domain.fidelity
+
+    def _perturbed(self, p: Parameter, value: Scalar, rng: np.random.Generator) -> Scalar:
+        domain = p.domain
+        redraw, u = rng.random() < self.resample, rng.random()
+        factor = self.factors[int(rng.integers(len(self.factors)))]
+        if redraw or not isinstance(domain, Float | Int):
+            return domain.from_unit(u) if redraw else value
+        if value in domain.special:
+            return value
+        moved = min(max(float(value or 0.0) * factor, domain.lo), domain.hi)
+        # The way to the unit interval and back lands on the domain's grid.
+        whole = round(moved) if isinstance(domain, Int) else moved
+        return domain.from_unit(domain.to_unit(whole))
+
+    def _check(self, space: Space) -> None:
+        unknown = [path for path in self.explore or () if path not in space.by_path]
+        if unknown:
+            raise InvalidArgument(
+                f"explore={sorted(unknown)}: the space has {sorted(space.by_path)}; give paths "
+                "of it."
+            )
+
+
+def _vacancies(view: StudyView) -> list[TrialRecord]:
+    """Return the members that were stopped and have no successor yet, by number."""
+    replaced = {t.evidence.get("replaces") for t in view.history}
+    return [
+        t
+        for t in view.history.finished()
+        if t.state is TrialState.STOPPED
+        and "parent" in t.stop_evidence
+        and t.number not in replaced
+    ]
+
+
+def _branch(parent: TrialRecord | None, step: int | None) -> Branch | None:
+    """Return the parent's last checkpoint; of one that has ended, the last up to the step."""
+    if parent is None:
+        return None
+    steps = [c.step for c in parent.checkpoints]
+    if parent.state.is_finished:
+        steps = [s for s in steps if step is not None and s <= step]
+    return Branch(parent.number, steps[-1]) if steps else None
+
+
+def _loss(view: StudyView, trial: TrialRecord) -> float:
+    value = trial.checkpoints[-1].value
+    return np.inf if value is None else view.objectives[0].loss(value)

@@ -1,0 +1,217 @@
+"""What evolution knows: the living, the best of each branch, and which operators pay."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from tunekit.history import History
+from tunekit.samplers.base import StudyView
+from tunekit.samplers.cmaes import Knowledge
+from tunekit.samplers.cmaes_runs import Settings
+from tunekit.samplers.dominance import dominates, order
+from tunekit.samplers.merit import BROKEN, FEASIBLE, Merit, merit
+from tunekit.samplers.structure import Structure
+from tunekit.spaces import Params, Scalar
+from tunekit.trial import TrialRecord
+
+Algorithm: TypeAlias = Literal["ga", "regularised"]
+
+MEMORY = 150
+"""Trials whose success tells which operator to use and how far to step."""
+
+N_SUCCESSES = 25
+"""Successes of an operator that its step width is the mean of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One that lives, or has lived.
+
+    Attributes:
+        outline: all its params but the numbers.
+        birth: how many trials had ended when it had.
+    """
+
+    merit: Merit
+    number: int
+    params: Params
+    losses: tuple[float, ...]
+    outline: tuple[tuple[str, Scalar], ...]
+    birth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How one child did.
+
+    Attributes:
+        reward: from 0 (not among the living) to 1 (the best).
+        has_improved: whether it is better than the parent that it was made from.
+    """
+
+    arm: str
+    reward: float
+    has_improved: bool
+    dials: Mapping[str, float]
+
+
+class Population:
+    """The living, in order of merit.
+
+    `"ga"` keeps the best `size` of all children (mu + lambda truncation), `"regularised"` the
+    last `size`, however good. Of several objectives the order is that of NSGA-II.
+    """
+
+    def __init__(self, view: StudyView, *, algorithm: Algorithm, size: int) -> None:
+        self.structure = Structure(view.space)
+        self.best_in: dict[tuple[str, Scalar], Member] = {}
+        self.keys: set[tuple[tuple[str, Scalar], ...]] = set()
+        self.is_single = len(view.objectives) == 1
+        self.cma = Knowledge(view, Settings()) if self.is_single else None
+        self.n_told = 0
+        self._algorithm = algorithm
+        self._size = size
+        self._living: list[Member] = []
+        self._recent: deque[Member] = deque(maxlen=size)
+        self._newborn: list[Member] = []
+        self._members: dict[int, Member] = {}
+        self._scores: deque[Score] = deque(maxlen=MEMORY)
+
+    @property
+    def living(self) -> list[Member]:
+        """Return the living from the best to the worst."""
+        return self._living
+
+    def tell(self, trial: TrialRecord, history: History) -> None:
+        """Take over a finished trial."""
+        params = Params(trial.params or {})
+        losses = tuple(history.losses([trial])[0].tolist())
+        key = merit(trial, history)
+        if any(math.isnan(v) for v in losses):
+            key = (BROKEN, key[1], key[2])
+        axes = self.structure.axes
+        outline = tuple((path, v) for path, v in params.items() if path not in axes)
+        child = Member(key, trial.number, params, losses, outline, self.n_told)
+        self.n_told += 1
+        self.keys.add(tuple(params.items()))
+        if self.cma is not None:
+            self.cma.tell(trial, history)
+        place = self._admit(child) if key[0] < BROKEN else None
+        self._note_branches(child)
+        self._note_score(child, trial.evidence, place)
+        self._members[trial.number] = child
+
+    @property
+    def settled(self) -> float:
+        """Return the share of the living that differ from the best in their numbers only."""
+        if not self._living:
+            return 0.0
+        best = self._living[0].outline
+        return sum(m.outline == best for m in self._living) / len(self._living)
+
+    def arm_rewards(self) -> dict[str, float]:
+        """Return the mean reward of each operator that has been used of late."""
+        rewards: dict[str, list[float]] = {}
+        for score in self._scores:
+            rewards.setdefault(score.arm, []).append(score.reward)
+        # One reward of 1/2 more for each, so that a short run of bad luck is no verdict.
+        return {arm: (sum(r) + 0.5) / (len(r) + 1) for arm, r in rewards.items()}
+
+    def dial(self, arm: str, name: str, default: float) -> float:
+        """Return what a step width was on (geometric) average when it led to an improvement."""
+        good = [
+            s.dials[name]
+            for s in reversed(self._scores)
+            if s.arm == arm and s.has_improved and name in s.dials
+        ][:N_SUCCESSES]
+        logs = [math.log(v) for v in good] + [math.log(default)] * 2
+        return math.exp(sum(logs) / len(logs))
+
+    def _admit(self, child: Member) -> int | None:
+        """Let a child live, if it is good or young enough; return its place among the living."""
+        if not self.is_single:
+            return self._admit_front(child)
+        if self._algorithm == "regularised":
+            self._recent.append(child)
+            self._living = sorted(self._recent, key=lambda m: (m.merit, m.number))
+            return self._living.index(child)
+        place = bisect_left(self._living, (child.merit, child.number), key=_rank)
+        if place >= self._size:
+            return None
+        self._living.insert(place, child)
+        del self._living[self._size :]
+        return place
+
+    def _admit_front(self, child: Member) -> int | None:
+        if self._algorithm == "regularised":
+            self._recent.append(child)
+            self._living = ordered(list(self._recent))
+            return self._living.index(child)
+        self._newborn.append(child)
+        # Parents and children are ranked together each time that half a generation has come.
+        if len(self._newborn) >= max(1, self._size // 2) or len(self._living) < self._size:
+            self._living = ordered(self._living + self._newborn)[: self._size]
+            self._newborn = []
+            return self._living.index(child) if child in self._living else None
+        return None
+
+    def _note_branches(self, child: Member) -> None:
+        if child.merit[0] > FEASIBLE:
+            return
+        for path, value in child.outline:
+            if self.structure.is_switch(path):
+                best = self.best_in.get((path, value))
+                is_old = best is not None and self._has_aged(best)
+                if best is None or is_old or self._is_better(child, best):
+                    self.best_in[path, value] = child
+
+    def _is_better(self, new: Member, old: Member) -> bool:
+        """Return whether one may take another's place as the best of a branch.
+
+        Of several objectives it need only not be dominated, so that a branch stands for all of
+        its front in turn, not for the end of it where the first objective is best.
+        """
+        if self.is_single or new.merit[:2] != old.merit[:2]:
+            return _rank(new) < _rank(old)
+        return not dominates(old.losses, new.losses)
+
+    def _has_aged(self, member: Member) -> bool:
+        return self._algorithm == "regularised" and member.birth <= self.n_told - self._size
+
+    def _note_score(self, child: Member, evidence: Mapping[str, Any], place: int | None) -> None:
+        arm, number, dials = (evidence.get(k) for k in ("arm", "parent", "dials"))
+        if not isinstance(arm, str):
+            return
+        parent = self._members.get(number) if isinstance(number, int) else None
+        steps = dials.items() if isinstance(dials, Mapping) else ()
+        score = Score(
+            arm,
+            reward=0.0 if place is None else 1.0 - place / self._size,
+            has_improved=parent is not None and self._has_improved(child, parent),
+            dials={k: float(v) for k, v in steps if isinstance(v, int | float) and v > 0},
+        )
+        self._scores.append(score)
+
+    def _has_improved(self, child: Member, parent: Member) -> bool:
+        if self.is_single or child.merit[:2] != parent.merit[:2]:
+            return child.merit < parent.merit
+        return dominates(child.losses, parent.losses)
+
+
+def ordered(members: list[Member]) -> list[Member]:
+    """Return members of several losses from best to worst: feasible ones by NSGA-II's order."""
+    inside = [m for m in members if m.merit[0] == FEASIBLE]
+    outside = [m for m in members if m.merit[0] != FEASIBLE]
+    ranks = order(np.array([m.losses for m in inside])) if inside else []
+    return [inside[i] for i in ranks] + sorted(outside, key=_rank)
+
+
+def _rank(member: Member) -> tuple[Merit, int]:
+    return member.merit, member.number

@@ -1,0 +1,125 @@
+"""ASHA: at each rung only the best share of the trials that have reached it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeAlias
+
+from tunekit.errors import InvalidArgument
+from tunekit.stoppers.base import CONTINUE, CurveView, Decision
+from tunekit.stoppers.losses import CurveReader, Unit, as_metrics, shown, watched_metrics
+from tunekit.stoppers.options import check_metric, check_number, check_unit
+from tunekit.stoppers.rungs import Ladder, Rung
+from tunekit.trial import Direction, Objective, TrialState
+
+Mode: TypeAlias = Literal["stop", "promote"]
+
+
+class AshaStopper:
+    """Lets a trial past a rung if it is among the best `1 / eta` of those that have come there.
+
+    Rungs lie at `min_resource * eta**k`. The first trial at a rung always goes on, and nobody
+    waits for others. With `mode="stop"` a trial that falls behind is stopped, so a verdict on
+    few trials may be hard. With `mode="promote"` it is paused at its checkpoint, and goes on
+    when enough others have turned out worse; that needs an objective that saves checkpoints.
+
+    Several objectives are compared in non-dominated layers: the whole front is equally good.
+
+    Args:
+        metric: what is watched; all objectives where it is not given.
+        direction: of a metric that is only reported and no objective.
+        eta: one of so many trials goes on; also the factor between rungs. Above 1.
+        min_resource: the first rung, which is the grace period: nobody is judged before.
+        unit: what rungs are counted in: `"reports"`, or the `"steps"` that are reported (then
+            the first report at or beyond a rung counts).
+        mode: what becomes of the others.
+        members: which trials (by number) are compared with each other; all by default.
+
+    Reference:
+        L. Li et al., 2018, "A System for Massively Parallel Hyperparameter Tuning"
+        (arXiv 1810.05834), algorithm 2. The stopping form decides as Optuna's
+        `SuccessiveHalvingPruner` does.
+    """
+
+    name = "asha"
+
+    def __init__(
+        self,
+        metric: str | None = None,
+        *,
+        direction: Direction | None = None,
+        eta: float = 2,
+        min_resource: float = 4,
+        unit: Unit = "reports",
+        mode: Mode = "stop",
+        members: Callable[[int], bool] | None = None,
+    ) -> None:
+        check_metric(metric, direction)
+        check_number("eta", eta, 1.0, is_open=True)
+        check_number("min_resource", min_resource, 1)
+        check_unit(unit)
+        if mode not in ("stop", "promote"):
+            raise InvalidArgument(f'mode={mode!r}, expected "stop" or "promote".')
+        self.metric = metric
+        self.direction = direction
+        self.eta = eta
+        self.mode = mode
+        self._ladder = Ladder(min_resource, eta, unit, members)
+        self._reader = CurveReader()
+
+    def decide(self, number: int, view: CurveView) -> Decision:
+        """Return what becomes of trial `number` after its latest report.
+
+        Raises:
+            InvalidArgument: the study has no objective of that name.
+        """
+        watched = self._watched(view)
+        rung = self._ladder.passed(number, view, watched, self._reader)
+        if rung is None or rung.before < self._n_kept(rung.n):
+            return CONTINUE
+        action: Literal["pause", "stop"] = "stop" if self.mode == "stop" else "pause"
+        return Decision(action, self._sentence(rung, watched), self._evidence(rung, watched))
+
+    def promote(self, view: CurveView) -> Mapping[int, str]:
+        """Return the paused trials that are among the best of their rung by now, with why."""
+        watched = self._watched(view)
+        found = {}
+        for trial in view.history.unfinished():
+            if trial.state is not TrialState.PAUSED or not self._is_member(trial.number):
+                continue
+            curve = self._reader.read(trial.number, view, watched)
+            level = self._ladder.highest(curve.progress(self._ladder.unit))
+            if level is None:  # paused by somebody else before it was judged
+                continue
+            rung = self._ladder.standing(trial.number, level, view, watched, self._reader)
+            assert rung is not None, "its own curve reaches its highest rung"
+            if rung.before < self._n_kept(rung.n):
+                found[trial.number] = self._sentence(rung, watched)
+        return found
+
+    def _n_kept(self, n: int) -> int:
+        # Algorithm 2, get_job: the top |rung| / eta; of few trials the best, so that it can begin.
+        return max(1, int(n / self.eta))
+
+    def _is_member(self, number: int) -> bool:
+        return self._ladder.members is None or self._ladder.members(number)
+
+    def _watched(self, view: CurveView) -> tuple[Objective, ...]:
+        return watched_metrics(view, self.metric, self.direction, stopper=self.name)
+
+    def _sentence(self, rung: Rung, watched: tuple[Objective, ...]) -> str:
+        return (
+            f"{shown(rung.own, watched)} at {self._ladder.unit[:-1]} {rung.level} has "
+            f"{rung.before} of {rung.n} trials before it; the best {self._n_kept(rung.n)} go on"
+        )
+
+    def _evidence(self, rung: Rung, watched: tuple[Objective, ...]) -> dict[str, Any]:
+        return {
+            "metrics": as_metrics(rung.own, watched),
+            "unit": self._ladder.unit,
+            "rung": rung.level,
+            "n_before": rung.before,
+            "n_reached": rung.n,
+            "n_kept": self._n_kept(rung.n),
+            "eta": self.eta,
+        }

@@ -1,0 +1,80 @@
+"""Parameters of trials as columns of numbers, without knowing the space.
+
+A stopper sees trials and no space. Ranks among the trials known stand for the scale of a number,
+so it does not matter whether a range was logarithmic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunekit.spaces import Scalar
+
+ABSENT = -0.5
+"""What stands for a parameter that a trial does not have; present ones lie in [0, 1]."""
+
+MAX_CHOICES = 8
+"""Of a parameter that is no number, so many of its values get a column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns learnt from some trials.
+
+    Attributes:
+        numbers: path -> the sorted values seen.
+        choices: path -> the values seen, in order of first appearance.
+    """
+
+    numbers: Mapping[str, NDArray[np.float64]]
+    choices: Mapping[str, tuple[Scalar, ...]]
+
+    @classmethod
+    def of(cls, points: Sequence[Mapping[str, Scalar]]) -> Columns:
+        """Return columns for every parameter that takes more than one value in the points."""
+        seen: dict[str, list[Scalar]] = {}
+        for point in points:
+            for path, value in point.items():
+                seen.setdefault(path, []).append(value)
+        numbers: dict[str, NDArray[np.float64]] = {}
+        choices: dict[str, tuple[Scalar, ...]] = {}
+        for path, values in sorted(seen.items()):
+            kinds = dict.fromkeys((type(v), v) for v in values)
+            if len(kinds) < 2 and len(values) == len(points):
+                continue
+            if all(_is_number(v) for v in values):
+                numbers[path] = np.unique(np.array(values, np.float64))
+            else:
+                choices[path] = tuple(v for _, v in list(kinds)[:MAX_CHOICES])
+        return cls(numbers, choices)
+
+    def encode(self, points: Sequence[Mapping[str, Scalar]]) -> NDArray[np.float64]:
+        """Return `(n, d)` rows: ranks in [0, 1], 0 or 1 for choices, `ABSENT` for neither."""
+        columns = []
+        for path, known in self.numbers.items():
+            given = [point.get(path) for point in points]
+            present = np.array([_is_number(v) for v in given])
+            values = np.array([v if _is_number(v) else 0.0 for v in given], np.float64)
+            ranks = np.interp(values, known, np.linspace(0.0, 1.0, len(known)))
+            columns.append(np.where(present, ranks, ABSENT))
+        for path, choices in self.choices.items():
+            for choice in choices:
+                columns.append(
+                    np.array(
+                        [
+                            float(p[path] == choice and type(p[path]) is type(choice))
+                            if path in p
+                            else ABSENT
+                            for p in points
+                        ]
+                    )
+                )
+        return np.column_stack(columns) if columns else np.zeros((len(points), 0))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

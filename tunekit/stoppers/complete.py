@@ -1,0 +1,212 @@
+"""The complete trials of a view as arrays for the curve predictor, and the predictor of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunekit.errors import InvalidArgument
+from tunekit.spaces import Scalar
+from tunekit.stoppers.base import CurveView
+from tunekit.stoppers.columns import Columns
+from tunekit.stoppers.losses import Curve, CurveReader, worst_if_diverged
+from tunekit.trial import Objective, TrialRecord, TrialState
+from tunekit_surrogates.curves.predictor import Completed, CurvePredictor, Forecast
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A predictor and what it was fitted on."""
+
+    watched: Objective
+    numbers: tuple[int, ...]
+    curves: tuple[Curve, ...]
+    completed: Completed
+    columns: Columns
+    predictor: CurvePredictor
+
+    def forecast(
+        self, heads: Sequence[Sequence[float]], points: Sequence[Mapping[str, Scalar]]
+    ) -> Forecast | None:
+        """Return what becomes of runs with equally many losses each, if enough is known."""
+        return self.predictor.forecast(np.array(heads, np.float64), self.columns.encode(points))
+
+
+class CompleteTrials:
+    """Fits a predictor to the trials that ended by themselves.
+
+    It is refitted when `refit_every` further trials have ended: the first `k * refit_every` to
+    end are used. What is kept is only speed: a fresh instance fits the same.
+
+    Args:
+        refit_every: trials.
+        past: complete runs of earlier studies: params, losses and final loss of each.
+    """
+
+    def __init__(self, *, refit_every: int, past: Sequence[PastRuns] = ()) -> None:
+        self.refit_every = refit_every
+        self.past = tuple(past)
+        self._fitted: Fitted | None = None
+
+    def fitted(self, view: CurveView, watched: Objective, reader: CurveReader) -> Fitted | None:
+        """Return the predictor for what a view shows, if enough trials have ended."""
+        ended = ended_by_themselves(view)
+        n = len(ended) - len(ended) % self.refit_every
+        used = sorted(ended, key=lambda t: (t.finished or 0.0, t.number))[:n]
+        curves = tuple(reader.read(t.number, view, (watched,)) for t in used)
+        known = self._fitted
+        numbers = tuple(t.number for t in used)
+        if known is not None and known.watched == watched and known.numbers == numbers:
+            if all(a is b for a, b in zip(curves, known.curves, strict=True)):
+                return known
+        self._fitted = self._fit(used, curves, watched)
+        return self._fitted
+
+    def _fit(
+        self, used: Sequence[TrialRecord], curves: tuple[Curve, ...], watched: Objective
+    ) -> Fitted | None:
+        rows = [
+            (t, [losses[0] for losses in curve.losses])
+            for t, curve in zip(used, curves, strict=True)
+        ]
+        points = [dict(t.params or {}) for t in used]
+        columns = Columns.of([*points, *(p for study in self.past for p in study.points)])
+        completed = Completed(
+            padded([losses for _, losses in rows]),
+            np.array([final_loss(t, losses, watched) for t, losses in rows], np.float64),
+            columns.encode(points),
+        )
+        known, numbers = self._fitted, tuple(t.number for t in used)
+        if known is not None and _equal(known.completed, completed):  # read again, nothing new
+            predictor = known.predictor
+        else:
+            past = tuple(study.completed(columns) for study in self.past)
+            predictor = CurvePredictor(completed, past=past)
+        return Fitted(watched, numbers, curves, completed, columns, predictor)
+
+
+@dataclass(frozen=True, slots=True)
+class PastRuns:
+    """The complete runs of an earlier study.
+
+    Attributes:
+        study: its name.
+        points: the params of each run.
+        losses: by report, less is better.
+        finals: the loss of each result.
+    """
+
+    study: str
+    points: tuple[Mapping[str, Scalar], ...]
+    losses: tuple[tuple[float, ...], ...]
+    finals: tuple[float, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON, with `None` for what is not finite."""
+        runs = [
+            [dict(point), [_plain(v) for v in losses], _plain(final)]
+            for point, losses, final in zip(self.points, self.losses, self.finals, strict=True)
+        ]
+        return {"study": self.study, "runs": runs}
+
+    @classmethod
+    def from_dict(cls, data: object) -> PastRuns:
+        """Return the runs that plain JSON says.
+
+        Raises:
+            InvalidArgument: it has another form.
+        """
+        try:
+            name, runs = data["study"], data["runs"]  # type: ignore[index]
+            if not isinstance(name, str):
+                raise TypeError(name)
+            points = tuple(dict(point) for point, _, _ in runs)
+            losses = tuple(tuple(_number(v) for v in values) for _, values, _ in runs)
+            return cls(name, points, losses, tuple(_number(final) for _, _, final in runs))
+        except (TypeError, KeyError, ValueError):
+            raise InvalidArgument(
+                f"past: got {str(data)[:80]}, expected runs of studies in the form "
+                '{"study": name, "runs": [[params, [loss, ...], final loss], ...]}; '
+                "tunekit.warm_start.past_curves gives it."
+            ) from None
+
+    @classmethod
+    def of(cls, study: str, view: CurveView, watched: Objective) -> PastRuns:
+        """Return the runs of a study that ended by themselves."""
+        reader = CurveReader()
+        trials = ended_by_themselves(view)
+        losses = [
+            tuple(v[0] for v in reader.read(t.number, view, (watched,)).losses) for t in trials
+        ]
+        finals = [final_loss(t, v, watched) for t, v in zip(trials, losses, strict=True)]
+        points = tuple(dict(t.params or {}) for t in trials)
+        return cls(study, points, tuple(losses), tuple(finals))
+
+    def taken(self, rows: Sequence[int]) -> PastRuns:
+        """Return some of the runs."""
+        return PastRuns(
+            self.study,
+            tuple(self.points[i] for i in rows),
+            tuple(self.losses[i] for i in rows),
+            tuple(self.finals[i] for i in rows),
+        )
+
+    def completed(self, columns: Columns) -> Completed:
+        """Return the runs as arrays."""
+        finals = np.array([worst_if_diverged(v) for v in self.finals], np.float64)
+        return Completed(padded(self.losses), finals, columns.encode(self.points))
+
+
+def past_runs(given: Sequence[Mapping[str, Any]]) -> tuple[PastRuns, ...]:
+    """Return the earlier studies that a stopper's option says.
+
+    Raises:
+        InvalidArgument: it has another form.
+    """
+    if isinstance(given, str | Mapping) or not isinstance(given, Sequence):
+        raise InvalidArgument(f"past: got {str(given)[:80]}, expected a list of studies.")
+    return tuple(PastRuns.from_dict(g) for g in given)
+
+
+def ended_by_themselves(view: CurveView) -> list[TrialRecord]:
+    """Return the trials that ran to their end, those that diverged there included, by number."""
+    ends = (TrialState.COMPLETE, TrialState.DIVERGED)
+    return [t for t in view.history if t.state in ends and view.reports.get(t.number)]
+
+
+def final_loss(trial: TrialRecord, losses: Sequence[float], watched: Objective) -> float:
+    """Return the loss that a trial ended with: of its result, else of its last report."""
+    if trial.state is TrialState.DIVERGED:
+        return math.inf
+    if watched.metric in trial.metrics:
+        return worst_if_diverged(watched.loss(trial.metrics[watched.metric]))
+    return losses[-1] if losses else math.inf
+
+
+def padded(rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    """Return `(n, T)` rows of different lengths, NaN after the end of each."""
+    width = max(map(len, rows), default=0)
+    out = np.full((len(rows), width), np.nan)
+    for k, row in enumerate(rows):
+        out[k, : len(row)] = [worst_if_diverged(v) for v in row]
+    return out
+
+
+def _equal(a: Completed, b: Completed) -> bool:
+    return all(
+        np.array_equal(p, q, equal_nan=True)
+        for p, q in ((a.curves, b.curves), (a.finals, b.finals), (a.x, b.x))
+    )
+
+
+def _plain(loss: float) -> float | None:
+    return loss if math.isfinite(loss) else None
+
+
+def _number(loss: object) -> float:
+    return math.inf if loss is None else float(loss)  # type: ignore[arg-type]

@@ -1,0 +1,326 @@
+"""The curve stopper: ends trials whose predicted final value cannot beat the best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, Literal, TypeAlias, get_args
+
+from tunekit.errors import InvalidArgument, MissingExtra
+from tunekit.stoppers.base import CONTINUE, CurveView, Decision
+from tunekit.stoppers.complete import (
+    CompleteTrials,
+    Fitted,
+    ended_by_themselves,
+    final_loss,
+    past_runs,
+)
+from tunekit.stoppers.losses import CurveReader, watched_metrics
+from tunekit.stoppers.options import check_metric, check_number, check_whole
+from tunekit.stoppers.rungs import Ladder, Rung
+from tunekit.trial import Direction, Objective, TrialState
+from tunekit_surrogates.curves.predictor import Forecast
+
+Rule: TypeAlias = Literal["chance", "rank", "both"]
+
+LEVEL = 0.9
+"""Of the interval that is shown."""
+
+LEAST = 2
+"""So many of the best at a rung always go on, of `rule="both"`."""
+
+SURE = 3.0
+"""The share that goes on is divided by this where the prediction says that it is hopeless."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Study:
+    """What a decision is about."""
+
+    view: CurveView
+    watched: Objective
+    fitted: Fitted | None
+    best: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What is known of a trial at a rung.
+
+    Attributes:
+        rung: reports.
+        before, n: trials that are better there, of those that have come there.
+        n_allowed: so many may be better; `None` where ranks do not count.
+        forecast, chance: of the final value, and of beating the best; `None` if unknown.
+    """
+
+    rung: int
+    before: int
+    n: int
+    n_allowed: int | None = None
+    forecast: Forecast | None = None
+    chance: float | None = None
+
+
+class CurveStopper:
+    """Stops a trial that others have left behind and whose predicted end cannot beat the best.
+
+    At rungs (after `min_reports` reports, and each time their number has grown by `factor`) the
+    final value is predicted from the reports so far and the params, with a distribution that
+    comes from errors on unseen trials of this study. The k-th reports of trials are compared,
+    so trials should report at the same pace.
+
+    * `rule="both"`, the default. At report `t` a trial is stopped if `spare * n / t` or more
+      trials were better there, of `n` that have started. From report `predict_from` on, that
+      it is not among the best `spare / 3 * n / t` is enough if P(it beats the best) is below
+      `limit` as well. The best two at a rung always go on.
+    * `rule="chance"` stops when P(it beats the best) is below `limit`, whatever its rank. Few
+      complete curves say little of an exceptional one: of random trials this loses the best
+      often, while it suits trials that are alike.
+    * `rule="rank"` keeps the best `1 / eta` by predicted final value of all that have come to
+      the rung (f-Hyperband).
+
+    A chance has to be below the limit at `patience` rungs in a row. Only trials that ended by
+    themselves are learnt from, so some have to: the first `n_first` (trial 0, often the default,
+    among them) are never stopped, nor is a trial while fewer than `keep_min` of the ended ones
+    ran to their end. Up to 12 complete trials, parametric curves or the last value predict;
+    from then on models do. With fewer than 3 nothing is predicted.
+
+    Args:
+        metric: what is watched; it may be left out if the study has one objective.
+        direction: of a metric that is only reported and no objective.
+        rule: see above.
+        limit: the chance below which a trial has none.
+        patience: so many rungs in a row have to agree on the chance.
+        spare: how many trials go on, of `rule="both"`; 1 is about one of `t` at report `t`.
+        predict_from: reports from which on chances count, of `rule="both"`.
+        eta: one of so many goes on, of `rule="rank"`.
+        min_reports: the grace period, and the first rung.
+        factor: between a rung and the next.
+        n_first: trials at the start that are never stopped; 1 or more.
+        keep_min: the least share of trials that run to their end.
+        refit_every: how many further trials have to end before models are fitted again.
+        past: complete runs of earlier studies, as `tunekit.warm_start.past_curves` gives them.
+            They are learnt from, for a number of reports, where that makes the errors on this
+            study's own unseen curves smaller; the evidence says `with_past` then.
+
+    Reference:
+        B. Baker, O. Gupta, R. Raskar and N. Naik, 2017, "Accelerating Neural Architecture Search
+        using Performance Prediction", arXiv 1705.10823, sections 3.3 and 3.4 (f-Hyperband).
+    """
+
+    name = "curve"
+
+    def __init__(
+        self,
+        metric: str | None = None,
+        *,
+        direction: Direction | None = None,
+        rule: Rule = "both",
+        limit: float = 0.05,
+        patience: int = 1,
+        spare: float = 2.0,
+        predict_from: int = 10,
+        eta: float = 3,
+        min_reports: int = 3,
+        factor: float = 1.5,
+        n_first: int = 2,
+        keep_min: float = 0.05,
+        refit_every: int = 4,
+        past: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        if find_spec("sklearn") is None:
+            raise MissingExtra("sklearn", 'The stopper "curve"')
+        check_metric(metric, direction)
+        if rule not in get_args(Rule):
+            raise InvalidArgument(f'rule={rule!r}, expected "chance", "rank" or "both".')
+        for name, share in (("limit", limit), ("keep_min", keep_min)):
+            check_number(name, share, 0.0)
+            if share >= 1.0:
+                raise InvalidArgument(f"{name}={share!r}, expected a share below 1.")
+        check_number("eta", eta, 1.0, is_open=True)
+        check_number("factor", factor, 1.0, is_open=True)
+        check_number("spare", spare, 0.0, is_open=True)
+        for name, count in (
+            ("patience", patience),
+            ("predict_from", predict_from),
+            ("min_reports", min_reports),
+            ("n_first", n_first),
+            ("refit_every", refit_every),
+        ):
+            check_whole(name, count)
+        self.metric, self.direction = metric, direction
+        self.rule, self.limit, self.patience, self.eta = rule, limit, patience, eta
+        self.spare, self.predict_from = spare, predict_from
+        self.n_first, self.keep_min = n_first, keep_min
+        self._ladder = Ladder(min_reports, factor)
+        self._reader = CurveReader()
+        self._trials = CompleteTrials(refit_every=refit_every, past=past_runs(past))
+        self._predicted_by: Fitted | None = None
+        self._predicted: dict[int, dict[int, float]] = {}
+
+    def decide(self, number: int, view: CurveView) -> Decision:
+        """Return what becomes of trial `number` after its latest report.
+
+        Raises:
+            InvalidArgument: several objectives and no metric, or no objective of that name.
+        """
+        watched = self._watched(view)
+        rung = self._ladder.passed(number, view, (watched,), self._reader)
+        if rung is None or number < self.n_first or not self._may_stop(view):
+            return CONTINUE
+        best = self._best(view, watched)
+        fitted = self._trials.fitted(view, watched, self._reader)
+        study = _Study(view, watched, fitted, best)
+        verdict = self._verdict(number, rung, study)
+        if not self._condemns(number, verdict, study):
+            return CONTINUE
+        return self._stop(verdict, watched, best)
+
+    def _watched(self, view: CurveView) -> Objective:
+        found = watched_metrics(view, self.metric, self.direction, stopper=self.name)
+        if len(found) > 1:
+            names = [o.metric for o in found]
+            raise InvalidArgument(
+                f"the curve stopper predicts one metric, the study has the objectives {names}; "
+                "name one with metric=."
+            )
+        return found[0]
+
+    def _may_stop(self, view: CurveView) -> bool:
+        ran, stopped = 0, 0
+        for trial in view.history:
+            # One of the first that still runs will run to its end.
+            is_sure = not trial.state.is_finished and trial.number < self.n_first
+            ran += is_sure or trial.state in (TrialState.COMPLETE, TrialState.DIVERGED)
+            stopped += trial.state is TrialState.STOPPED
+        return ran >= self.keep_min * (ran + stopped + 1)
+
+    def _best(self, view: CurveView, watched: Objective) -> float | None:
+        finals = []
+        for trial in ended_by_themselves(view):
+            finals.append(final_loss(trial, self._losses(trial.number, view, watched), watched))
+        best = min(finals, default=math.inf)
+        return best if math.isfinite(best) else None
+
+    def _verdict(self, number: int, rung: Rung, study: _Study) -> _Verdict:
+        t = rung.level
+        forecast = self._forecast([number], t, study)
+        chance = None
+        if forecast is not None and study.best is not None:
+            chance = float(forecast.below(study.best)[0])
+        if self.rule == "chance":
+            return _Verdict(t, rung.before, rung.n, None, forecast, chance)
+        if self.rule == "rank":
+            if forecast is None:
+                return _Verdict(t, 0, rung.n, None)
+            centres = self._centres(t, study)
+            before = sum(c < centres[number] for c in centres.values())
+            n_allowed = max(1, math.ceil(len(centres) / self.eta))
+            return _Verdict(t, before, len(centres), n_allowed, forecast, chance)
+        n_started = sum(bool(reports) for reports in study.view.reports.values())
+        is_hopeless = t >= self.predict_from and self._is_hopeless(number, t, chance, study)
+        spare = self.spare / SURE if is_hopeless else self.spare
+        n_allowed = max(LEAST, math.ceil(spare * n_started / t))
+        return _Verdict(t, rung.before, rung.n, n_allowed, forecast, chance)
+
+    def _condemns(self, number: int, verdict: _Verdict, study: _Study) -> bool:
+        if self.rule == "chance":
+            return self._is_hopeless(number, verdict.rung, verdict.chance, study)
+        return verdict.n_allowed is not None and verdict.before >= verdict.n_allowed
+
+    def _is_hopeless(self, number: int, rung: int, chance: float | None, study: _Study) -> bool:
+        """Return whether the chance is below the limit here and at the rungs before."""
+        if chance is None or chance >= self.limit:
+            return False
+        for _ in range(self.patience - 1):
+            before = self._ladder.highest(rung - 1)
+            if before is None:
+                return False
+            rung = before
+            forecast = self._forecast([number], rung, study)
+            if forecast is None or study.best is None:
+                return False
+            if float(forecast.below(study.best)[0]) >= self.limit:
+                return False
+        return True
+
+    def _centres(self, rung: int, study: _Study) -> dict[int, float]:
+        """Return the predicted final losses of all trials that have come to a rung."""
+        come = self._ladder.at(rung, study.view, (study.watched,), self._reader).keys()
+        if self._predicted_by is not study.fitted:
+            self._predicted_by, self._predicted = study.fitted, {}
+        known = self._predicted.setdefault(rung, {})
+        new = sorted(come - known.keys())
+        if new:
+            forecast = self._forecast(new, rung, study)
+            assert forecast is not None, "the trial asked about has one"
+            known |= dict(zip(new, forecast.centre.tolist(), strict=True))
+        return {n: known[n] for n in come}
+
+    def _forecast(self, numbers: Sequence[int], rung: int, study: _Study) -> Forecast | None:
+        if study.fitted is None:
+            return None
+        trials = [study.view.history.get(n) for n in numbers]
+        heads = [self._losses(n, study.view, study.watched)[:rung] for n in numbers]
+        return study.fitted.forecast(heads, [dict(t.params or {}) if t else {} for t in trials])
+
+    def _losses(self, number: int, view: CurveView, watched: Objective) -> list[float]:
+        curve = self._reader.read(number, view, (watched,))
+        return [losses[0] for losses in curve.losses]
+
+    def _stop(self, verdict: _Verdict, watched: Objective, best: float | None) -> Decision:
+        said, evidence = [], {"metric": watched.metric, "rule": self.rule, "report": verdict.rung}
+        if verdict.forecast is not None:
+            said.append(_predicted(verdict, watched, evidence))
+        if best is not None and verdict.chance is not None:
+            top = _metric(best, watched)
+            evidence |= {"best": top, "chance": verdict.chance, "limit": self.limit}
+            evidence["patience"] = self.patience
+            said.append(
+                f"{verdict.chance:.2%} chance to beat {_text(top)} (limit {self.limit:.2%})"
+            )
+        if verdict.n_allowed is not None:
+            evidence |= {"n_before": verdict.before, "n_reached": verdict.n}
+            evidence["n_allowed"] = verdict.n_allowed
+            by = " by prediction" if self.rule == "rank" else ""
+            said.append(
+                f"{verdict.before} of {verdict.n} trials are better{by} at report "
+                f"{verdict.rung}; the best {verdict.n_allowed} go on"
+            )
+        return Decision("stop", "; ".join(said), evidence)
+
+
+def _predicted(verdict: _Verdict, watched: Objective, evidence: dict[str, Any]) -> str:
+    """Return the forecast in words, and add it to the evidence."""
+    f = verdict.forecast
+    assert f is not None
+    ends = [float(f.quantile(q)[0]) for q in ((1 - LEVEL) / 2, (1 + LEVEL) / 2)]
+    if watched.direction == "maximize":
+        ends.reverse()
+    low, high = (_metric(v, watched) for v in ends)
+    predicted = _metric(float(f.centre[0]), watched)
+    evidence |= {
+        "predicted": predicted,
+        "interval": [low, high],
+        "level": LEVEL,
+        "diverging": float(f.diverging[0]),
+        "n_curves": f.n_curves,
+        "model": f.model,
+        "with_past": f.with_past,
+    }
+    curves = f"from {f.n_curves} complete curves ({f.model})"
+    if predicted is None:
+        return f"it has diverged, {curves}"
+    interval = f"[{_text(low)}, {_text(high)}]"
+    return f"predicted final {watched.metric} {_text(predicted)} {interval} {curves}"
+
+
+def _metric(loss: float, watched: Objective) -> float | None:
+    return watched.loss(loss) if math.isfinite(loss) else None
+
+
+def _text(value: float | None) -> str:
+    return "diverged" if value is None else f"{value:.4g}"

@@ -1,0 +1,65 @@
+"""Several stoppers as one: the first that stops or pauses a trial wins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tunekit import registry
+from tunekit.errors import InvalidArgument
+from tunekit.stoppers.base import CONTINUE, CurveView, Decision, Stopper
+
+
+class FirstStopper:
+    """Asks its stoppers in order; the first decision that is not to continue holds.
+
+    Args:
+        stoppers: short names or instances, in order.
+        options: keyword arguments by short name, such as `{"asha": {"eta": 3}}`.
+
+    Raises:
+        InvalidArgument: no stoppers, one twice, or options for one that is not among them.
+    """
+
+    name = "first"
+
+    def __init__(
+        self,
+        stoppers: Sequence[str | Stopper],
+        *,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        names = [s for s in stoppers if isinstance(s, str)]
+        strangers = sorted(set(options or {}) - set(names))
+        if not stoppers or isinstance(stoppers, str) or len(set(names)) < len(names):
+            raise InvalidArgument(f"stoppers={stoppers!r}, expected one or more different ones.")
+        if strangers or not all(isinstance(o, Mapping) for o in (options or {}).values()):
+            raise InvalidArgument(
+                f"the options {dict(options or {})!r} of several stoppers go by their short "
+                f'names {names}; give such as {{"asha": {{"eta": 3}}}}.'
+            )
+        self.stoppers: list[Stopper] = [
+            registry.make("stopper", s, (options or {}).get(s)) if isinstance(s, str) else s
+            for s in stoppers
+        ]
+        for stopper in self.stoppers:
+            if not callable(getattr(stopper, "decide", None)):
+                raise InvalidArgument(f"{stopper!r} is no short name and no Stopper.")
+
+    def decide(self, number: int, view: CurveView) -> Decision:
+        """Return the first decision that is not to continue, with the name of its stopper."""
+        for stopper in self.stoppers:
+            decision = stopper.decide(number, view)
+            if decision.action != "continue":
+                evidence = {**decision.evidence, "stopper": stopper.name}
+                return Decision(decision.action, decision.reason, evidence)
+        return CONTINUE
+
+    def promote(self, view: CurveView) -> Mapping[int, str]:
+        """Return the paused trials that one of its stoppers lets go on."""
+        found: dict[int, str] = {}
+        for stopper in self.stoppers:
+            promote = getattr(stopper, "promote", None)
+            for number, why in (promote(view) if promote is not None else {}).items():
+                found.setdefault(number, why)
+        return found

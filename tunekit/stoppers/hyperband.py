@@ -1,0 +1,99 @@
+"""Hyperband: several ASHA brackets side by side, the later ones with longer grace periods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+
+from tunekit.stoppers.asha import AshaStopper, Mode
+from tunekit.stoppers.base import CONTINUE, CurveView, Decision
+from tunekit.stoppers.losses import Unit
+from tunekit.stoppers.options import check_number, check_whole
+from tunekit.trial import Direction
+
+GOLDEN = (5**0.5 - 1) / 2
+
+
+class HyperbandStopper:
+    """Hedges over the grace period of ASHA: a late bloomer in a patient bracket gets its time.
+
+    Bracket `s` has its first rung at `min_resource * eta**s`, and trials are compared within
+    their bracket. The impatient brackets get more trials, as Hyperband allots them: in
+    proportion to `eta**(s_max - s) / (s_max - s + 1)`. Which bracket a trial is in depends on
+    its number alone, so that all workers agree.
+
+    Args:
+        metric: what is watched; all objectives where it is not given.
+        direction: of a metric that is only reported and no objective.
+        eta: one of so many trials goes on; also the factor between rungs. Above 1.
+        min_resource: the first rung of the most impatient bracket.
+        n_brackets: how many brackets there are.
+        unit: what rungs are counted in; see `AshaStopper`.
+        mode: `"stop"` or `"promote"`; see `AshaStopper`.
+
+    Reference:
+        L. Li et al., 2018, "Hyperband: A Novel Bandit-Based Approach to Hyperparameter
+        Optimization", algorithm 1 (the sizes of brackets).
+    """
+
+    name = "hyperband"
+
+    def __init__(
+        self,
+        metric: str | None = None,
+        *,
+        direction: Direction | None = None,
+        eta: float = 2,
+        min_resource: float = 4,
+        n_brackets: int = 3,
+        unit: Unit = "reports",
+        mode: Mode = "stop",
+    ) -> None:
+        check_whole("n_brackets", n_brackets)
+        check_number("min_resource", min_resource, 1)
+        self._brackets = [
+            AshaStopper(
+                metric,
+                direction=direction,
+                eta=eta,
+                min_resource=min_resource * eta**s,
+                unit=unit,
+                mode=mode,
+                members=partial(self._is_in, s),
+            )
+            for s in range(n_brackets)
+        ]
+        # Algorithm 1: n = (s_max + 1) / (s + 1) * eta^s, where its s counts the other way.
+        sizes = [eta ** (n_brackets - 1 - s) / (n_brackets - s) for s in range(n_brackets)]
+        self._bounds = [sum(sizes[: s + 1]) / sum(sizes) for s in range(n_brackets)]
+
+    def decide(self, number: int, view: CurveView) -> Decision:
+        """Return what becomes of trial `number` after its latest report.
+
+        Raises:
+            InvalidArgument: the study has no objective of that name.
+        """
+        s = self.bracket(number)
+        decision = self._brackets[s].decide(number, view)
+        if decision is CONTINUE:
+            return CONTINUE
+        evidence = {**decision.evidence, "bracket": s}
+        return replace(decision, reason=f"bracket {s}: {decision.reason}", evidence=evidence)
+
+    def promote(self, view: CurveView) -> Mapping[int, str]:
+        """Return the paused trials that are among the best of their rung by now, with why."""
+        return {
+            number: f"bracket {s}: {why}"
+            for s, bracket in enumerate(self._brackets)
+            for number, why in bracket.promote(view).items()
+        }
+
+    def bracket(self, number: int) -> int:
+        """Return the bracket of a trial, from 0 for the most impatient one."""
+        # Multiples of the golden ratio fill the unit interval evenly, from the first few on.
+        place = (number + 0.5) * GOLDEN % 1.0
+        return sum(place >= bound for bound in self._bounds[:-1])
+
+    def _is_in(self, s: int, number: int) -> bool:
+        return self.bracket(number) == s

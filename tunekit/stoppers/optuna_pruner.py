@@ -1,0 +1,206 @@
+"""Optuna's pruners as stoppers: a real pruner asks a study in memory that is built of the view."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
+from tunekit.stoppers.base import CONTINUE, CurveView, Decision
+from tunekit.stoppers.losses import Curve, CurveReader, as_metrics, shown, watched_metrics
+from tunekit.stoppers.options import check_metric
+from tunekit.trial import Direction, Objective, TrialState
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.pruners import BasePruner
+
+    from tunekit.stoppers.optuna_view import ViewStorage
+
+_WITHOUT_NOTES = ("MedianPruner", "PercentilePruner", "ThresholdPruner", "WilcoxonPruner")
+"""Pruners that keep nothing with a trial, so that its past need not be played again."""
+
+
+@dataclass(slots=True)
+class _Told:
+    """A trial as Optuna was told of it.
+
+    Attributes:
+        curve: a copy, since the curve itself grows.
+        past: what the pruner noted on the trial before its latest report.
+    """
+
+    curve: Curve
+    state: TrialState
+    past: dict[str, Any]
+
+
+class OptunaPrunerStopper:
+    """Stops a trial where a pruner of Optuna would.
+
+    A pruner notes on each trial which rungs it has passed. These notes are worked out from the
+    reports, so that a fresh process decides the same. NaN, infinities and overflows are NaN to
+    it, and a trial that was not told its reports in order of step is asked about its last step.
+
+    Args:
+        name: of a class in `optuna.pruners`.
+        metric: what is watched; needed where the study has several objectives.
+        direction: of a metric that is only reported and no objective.
+        options: keyword arguments of the class; a pruner among them (as in `PatientPruner`) is
+            a mapping with its `name` and its options.
+
+    Raises:
+        MissingExtra: Optuna is not installed.
+        InvalidArgument: no such pruner, or options that it does not take.
+    """
+
+    def __init__(
+        self,
+        name: str = "MedianPruner",
+        metric: str | None = None,
+        *,
+        direction: Direction | None = None,
+        **options: Any,
+    ) -> None:
+        check_metric(metric, direction)
+        self.name = "optuna"
+        self.pruner = name
+        self.metric = metric
+        self.direction = direction
+        self._options = options
+        _made(name, options)
+        self._reader = CurveReader()
+        self._told: dict[int, _Told] = {}
+        self._known_by: object = None
+        self._study: optuna.Study | None = None
+        self._storage: ViewStorage | None = None
+
+    def decide(self, number: int, view: CurveView) -> Decision:
+        """Return what becomes of trial `number` after its latest report.
+
+        Raises:
+            InvalidArgument: the study has no objective of that name, or several of which none
+                is named.
+        """
+        watched = watched_metrics(view, self.metric, self.direction, stopper=self.name)
+        if len(watched) > 1:
+            raise InvalidArgument(
+                f"Optuna's {self.pruner} handles one metric, the study has "
+                f"{[o.metric for o in watched]}; name one of them with metric=."
+            )
+        curve = self._reader.read(number, view, watched)
+        reports = view.reports.get(number, ())
+        if not curve.steps or watched[0].metric not in reports[-1].metrics:
+            return CONTINUE
+        with quiet():
+            self._sync(number, view, watched[0])
+            assert self._storage is not None and self._study is not None
+            self._storage.set_notes(number, self._told[number].past)
+            is_pruned = _made(self.pruner, self._options).prune(
+                self._study, self._storage.get_trial(number)
+            )
+        if not is_pruned:
+            return CONTINUE
+        own = curve.losses[-1]
+        reason = (
+            f"Optuna's {self.pruner} prunes it at step {curve.steps[-1]} ({shown(own, watched)})"
+        )
+        evidence = {
+            "pruner": self.pruner,
+            "metrics": as_metrics(own, watched),
+            "step": curve.steps[-1],
+            "n_trials": len(self._told),
+        }
+        return Decision("stop", reason, evidence)
+
+    def _sync(self, asked: int, view: CurveView, objective: Objective) -> None:
+        """Tell Optuna's study what is new in the view."""
+        curves = {n: self._reader.read(n, view, (objective,)) for n in view.reports}
+        complete = (curves[t.number] for t in view.history.complete() if t.number in curves)
+        longest = max((curve.steps[-1] for curve in complete if curve.steps), default=0)
+        storage = self._storage_for(objective, longest)
+        for number in [n for n in self._told if n not in curves]:
+            del self._told[number]
+            storage.forget(number)
+        changed = []
+        for number, curve in curves.items():
+            trial = view.history.get(number)
+            # The trial that is asked about runs, whatever a history that lags behind says.
+            state = TrialState.RUNNING if trial is None or number == asked else trial.state
+            told = self._told.get(number)
+            if told is not None and told.state is state and told.curve == curve:
+                continue
+            self._told[number] = _Told(Curve([*curve.steps], [*curve.losses]), state, {})
+            storage.put(number, state, _values(curve, objective))
+            changed.append(number)
+        if self.pruner not in _WITHOUT_NOTES:
+            for number in sorted(changed):
+                self._play(number)
+
+    def _storage_for(self, objective: Objective, longest: int) -> ViewStorage:
+        """Return the trials told so far, or a new storage where they count otherwise now.
+
+        Pruners derive their rungs from the longest complete trial where they are not given.
+        """
+        from tunekit.stoppers.optuna_view import ViewStorage, study_over
+
+        if self._storage is None or self._known_by != (objective, longest):
+            self._known_by, self._told = (objective, longest), {}
+            self._storage = ViewStorage(objective.direction)
+            self._study = study_over(self._storage)
+        return self._storage
+
+    def _play(self, number: int) -> None:
+        """Let the pruner see the reports of a trial one after the other, for its notes."""
+        assert self._storage is not None and self._study is not None
+        pruner = _made(self.pruner, self._options)
+        for trial in self._storage.prefixes(number):
+            self._told[number].past = dict(trial.system_attrs)
+            pruner.prune(self._study, trial)
+
+
+def _values(curve: Curve, objective: Objective) -> dict[int, float]:
+    """Return a curve by step with the sign of the metric, NaN where it has diverged."""
+    pairs = zip(curve.steps, curve.losses, strict=True)
+    return {
+        step: objective.loss(loss) if math.isfinite(loss) else math.nan for step, (loss,) in pairs
+    }
+
+
+def _made(name: str, options: Mapping[str, Any]) -> BasePruner:
+    try:
+        from optuna import pruners
+    except ImportError:
+        raise MissingExtra("optuna", f'the pruner "{name}"') from None
+    chosen = getattr(pruners, name, None) if isinstance(name, str) else None
+    if name not in pruners.__all__ or name == "BasePruner" or chosen is None:
+        hint = did_you_mean(str(name), pruners.__all__)
+        known = [n for n in pruners.__all__ if n != "BasePruner"]
+        raise InvalidArgument(f'"{name}" is no pruner of Optuna{hint}; there are {known}.')
+    given = {
+        key: _made(value["name"], {k: v for k, v in value.items() if k != "name"})
+        if isinstance(value, Mapping) and "name" in value
+        else value
+        for key, value in options.items()
+    }
+    try:
+        with quiet():
+            made: BasePruner = chosen(**given)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgument(f"Optuna's {name}: {error}; options: {', '.join(given)}.") from None
+    return made
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence Optuna on its experimental parts and NumPy on curves of NaN, here and only here."""
+    import optuna
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+        yield

@@ -1,0 +1,124 @@
+"""Optuna's storage over the trials of a view, for pruners to look at.
+
+Importing this module imports Optuna.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Container, Iterator, Mapping
+from typing import Any
+
+import optuna
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
+from optuna.trial import TrialState as OptunaState
+
+from tunekit.trial import Direction, TrialState
+
+_STATES = {
+    TrialState.WAITING: OptunaState.WAITING,
+    TrialState.RUNNING: OptunaState.RUNNING,
+    TrialState.PAUSED: OptunaState.RUNNING,
+    TrialState.COMPLETE: OptunaState.COMPLETE,
+    TrialState.STOPPED: OptunaState.PRUNED,
+}
+"""All other states are failures to Optuna, which its pruners leave out."""
+
+NAME = "view"
+
+
+class ViewStorage(optuna.storages.InMemoryStorage):
+    """One study whose trials are put in as they are; a pruner may note things on them.
+
+    A note replaces the trial instead of changing it, as in Optuna's own storages: a pruner
+    holds lists of trials from before its note.
+    """
+
+    def __init__(self, direction: Direction) -> None:
+        super().__init__()
+        self._put: dict[int, FrozenTrial] = {}
+        self.create_new_study([StudyDirection[direction.upper()]], NAME)
+
+    def put(self, number: int, state: TrialState, values: Mapping[int, float]) -> None:
+        """Tell of a trial by its state and its reports by step; the last one is its value."""
+        told = _STATES.get(state, OptunaState.FAIL)
+        is_complete = told is OptunaState.COMPLETE and bool(values)
+        self._put[number] = FrozenTrial(
+            number=number,
+            trial_id=number,
+            state=told if is_complete or told is not OptunaState.COMPLETE else OptunaState.FAIL,
+            value=list(values.values())[-1] if is_complete else None,
+            values=None,
+            datetime_start=None,
+            datetime_complete=None,
+            params={},
+            distributions={},
+            user_attrs={},
+            system_attrs={},
+            intermediate_values=dict(values),
+        )
+
+    def forget(self, number: int) -> None:
+        """Take a trial out."""
+        del self._put[number]
+
+    def set_notes(self, number: int, notes: Mapping[str, Any]) -> None:
+        """Replace all that pruners have noted on a trial."""
+        trial = copy.copy(self._put[number])
+        trial.system_attrs = dict(notes)
+        self._put[number] = trial
+
+    def prefixes(self, number: int) -> Iterator[FrozenTrial]:
+        """Give a trial as it was after each of its reports, with the notes up to then."""
+        whole = self._put[number].intermediate_values
+        seen: dict[int, float] = {}
+        for step, value in whole.items():
+            seen[step] = value
+            trial = copy.copy(self._put[number])
+            trial.intermediate_values = dict(seen)
+            yield trial
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Keep a note of the pruner on a trial."""
+        self.set_notes(trial_id, {**self._put[trial_id].system_attrs, key: value})
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        """Return a trial; its id is its number."""
+        return self._put[trial_id]
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[OptunaState] | None = None,
+    ) -> list[FrozenTrial]:
+        """Return the trials by number."""
+        found = [
+            self._put[n]
+            for n in sorted(self._put)
+            if states is None or self._put[n].state in states
+        ]
+        return copy.deepcopy(found) if deepcopy else found
+
+    def get_best_trial(self, study_id: int) -> FrozenTrial:
+        """Return the complete trial with the best value.
+
+        Raises:
+            ValueError: there is none, as Optuna expects it.
+        """
+        complete = self.get_all_trials(study_id, deepcopy=False, states=(OptunaState.COMPLETE,))
+        if not complete:
+            raise ValueError("no trials are completed yet")
+        sign = 1 if self.get_study_directions(study_id)[0] is StudyDirection.MINIMIZE else -1
+        return min(complete, key=lambda t: sign * (t.value if t.value is not None else 0.0))
+
+
+def study_over(storage: ViewStorage) -> optuna.Study:
+    """Return the study of a storage, for pruners to be asked with."""
+    return optuna.load_study(
+        study_name=NAME,
+        storage=storage,
+        sampler=optuna.samplers.RandomSampler(seed=0),
+        pruner=optuna.pruners.NopPruner(),
+    )

@@ -1,0 +1,98 @@
+"""The exploit step of population-based training: the worst members make room for copies."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+
+from tunekit.errors import InvalidArgument
+from tunekit.stoppers.base import CONTINUE, CurveView, Decision
+from tunekit.trial import Report, TrialState
+
+
+class PbtStopper:
+    """Stops a trial that is among the worst of its population when it is ready.
+
+    It goes with the sampler of the same name, whose next proposal takes the place of the
+    stopped trial: it begins from a checkpoint of a trial that is among the best. A population
+    has to run at the same time (as many workers as members) and to save checkpoints; a trial is
+    compared with those that have reported since its last ready step, and with nothing else.
+
+    Args:
+        interval: a trial is ready after each so many steps.
+        quantile: the share of the worst that is stopped and of the best that is copied.
+        seed: of the choice among the best.
+
+    Raises:
+        InvalidArgument: an interval below 1, or a quantile outside (0, 0.5].
+
+    Reference:
+        M. Jaderberg et al., 2017, "Population Based Training of Neural Networks"
+        (arXiv 1711.09846), algorithm 1 and section 4.1.1, truncation selection: "if the current
+        agent is in the bottom 20% of the population, we sample another agent uniformly from the
+        top 20%, and copy its weights and hyperparameters".
+    """
+
+    name = "pbt"
+
+    def __init__(self, *, interval: int = 10, quantile: float = 0.25, seed: int = 0) -> None:
+        if isinstance(interval, bool) or not isinstance(interval, int) or interval < 1:
+            raise InvalidArgument(f"interval={interval!r}, expected a whole number from 1.")
+        if not 0 < quantile <= 0.5:
+            raise InvalidArgument(f"quantile={quantile!r}, expected a number in (0, 0.5].")
+        self.interval = interval
+        self.quantile = quantile
+        self.seed = seed
+
+    def decide(self, number: int, view: CurveView) -> Decision:
+        """Return whether trial `number` makes room, after its latest report."""
+        reports = view.reports.get(number)
+        if not reports:
+            return CONTINUE
+        step = reports[-1].step
+        if (step + 1) % self.interval:
+            return CONTINUE
+        losses = self._population(view, step)
+        n_cut = int(len(losses) * self.quantile)
+        order = sorted(losses, key=lambda n: (losses[n], n))
+        if number not in losses or not n_cut or number not in order[-n_cut:]:
+            return CONTINUE
+        best = [n for n in order[:n_cut] if self._last_checkpoint(view, n) is not None]
+        if not best or losses[best[0]] == losses[number]:
+            return CONTINUE
+        # Seeded by what it decides on, so that a fresh instance chooses the same.
+        parent = random.Random(f"{self.seed}|{number}|{step}").choice(best)  # noqa: S311
+        o = view.objectives[0]
+        own, theirs = o.loss(losses[number]), o.loss(losses[parent])
+        reason = (
+            f"{o.metric} at step {step} is {own:.6g}, among the worst {n_cut} of {len(order)}; "
+            f"trial {parent} with {theirs:.6g} is copied in its place"
+        )
+        return Decision("stop", reason, {"parent": parent, "step": step, "n": len(order)})
+
+    def _population(self, view: CurveView, step: int) -> dict[int, float]:
+        """Return the loss of each living member at its latest step that compares with `step`."""
+        living = (TrialState.RUNNING, TrialState.PAUSED, TrialState.COMPLETE)
+        losses = {}
+        for number, reports in view.reports.items():
+            trial = view.history.get(number)
+            # One that has just started may not be read back yet.
+            if trial is not None and trial.state not in living:
+                continue
+            loss = self._loss(view, reports, step)
+            if loss is not None:
+                losses[number] = loss
+        return losses
+
+    def _loss(self, view: CurveView, reports: Sequence[Report], step: int) -> float | None:
+        objective = view.objectives[0]
+        for report in reversed(reports):
+            if step - self.interval < report.step <= step and objective.metric in report.metrics:
+                loss = objective.loss(report.metrics[objective.metric])
+                return loss if math.isfinite(loss) else math.inf
+        return None
+
+    def _last_checkpoint(self, view: CurveView, number: int) -> int | None:
+        trial = view.history.get(number)
+        return trial.checkpoints[-1].step if trial is not None and trial.checkpoints else None

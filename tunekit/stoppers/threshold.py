@@ -1,0 +1,90 @@
+"""Threshold: stop a trial whose metric is no number, or beyond a bound."""
+
+from __future__ import annotations
+
+import math
+
+from tunekit.errors import InvalidArgument
+from tunekit.stoppers.base import CONTINUE, CurveView, Decision
+from tunekit.stoppers.losses import WORST, CurveReader, losses, watched_metrics
+from tunekit.stoppers.options import check_metric, check_whole
+from tunekit.trial import Direction, Objective
+
+
+class ThresholdStopper:
+    """Stops a trial at once that reports NaN, an infinity or an overflow; or beyond a bound.
+
+    Args:
+        metric: what is watched; all objectives where it is not given.
+        direction: of a metric that is only reported and no objective.
+        bound: stop where the metric is worse than this (above it if it is minimised); needs
+            a study with one objective, or `metric`. Without it only diverged trials are stopped.
+        min_reports: grace period for the bound: reports before it holds. What has diverged is
+            stopped at once all the same.
+    """
+
+    name = "threshold"
+
+    def __init__(
+        self,
+        metric: str | None = None,
+        *,
+        direction: Direction | None = None,
+        bound: float | None = None,
+        min_reports: int = 1,
+    ) -> None:
+        check_metric(metric, direction)
+        is_number = isinstance(bound, int | float) and not isinstance(bound, bool)
+        if bound is not None and not (is_number and math.isfinite(bound)):
+            raise InvalidArgument(f"bound={bound!r}, expected a finite number or None.")
+        check_whole("min_reports", min_reports)
+        self.metric = metric
+        self.direction = direction
+        self.bound = bound
+        self.min_reports = min_reports
+        self._reader = CurveReader()
+
+    def decide(self, number: int, view: CurveView) -> Decision:
+        """Return what becomes of trial `number` after its latest report.
+
+        Raises:
+            InvalidArgument: the study has no objective of that name, or several and a bound
+                for none of them.
+        """
+        watched = watched_metrics(view, self.metric, self.direction, stopper=self.name)
+        if self.bound is not None and len(watched) > 1:
+            raise InvalidArgument(
+                f"the threshold stopper was given bound={self.bound:g} for "
+                f"{[o.metric for o in watched]}; name one of them with metric=."
+            )
+        reports = view.reports.get(number, ())
+        if not reports:
+            return CONTINUE
+        for objective in watched:
+            found = losses(reports[-1], [objective])
+            if found is not None and math.isinf(found[0]):
+                value = reports[-1].metrics[objective.metric]
+                return _diverged(objective, value, reports[-1].step)
+        if self.bound is None or watched[0].metric not in reports[-1].metrics:
+            return CONTINUE
+        curve = self._reader.read(number, view, watched)
+        value, step = reports[-1].metrics[watched[0].metric], reports[-1].step
+        is_worse = watched[0].loss(value) > watched[0].loss(self.bound)
+        if not is_worse or len(curve.steps) < self.min_reports:
+            return CONTINUE
+        beyond = "above" if watched[0].direction == "minimize" else "below"
+        name = watched[0].metric
+        reason = f"{name} is {value:.6g} at step {step}, {beyond} the bound {self.bound:g}"
+        evidence = {"metric": name, "step": step, "value": value, "bound": self.bound}
+        return Decision("stop", reason, evidence)
+
+
+def _diverged(objective: Objective, value: float, step: int) -> Decision:
+    reason = f"{objective.metric} is {value:.6g} at step {step}, which is no measurement"
+    evidence = {
+        "metric": objective.metric,
+        "step": step,
+        "value": value if math.isfinite(value) else None,
+        "worst_from": WORST,
+    }
+    return Decision("stop", reason, evidence)
