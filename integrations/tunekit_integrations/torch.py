@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch.distributed import TCPStore  # type: ignore[attr-defined] - it is documented
 
 from tunekit.errors import InvalidArgument, RankFailed, TrialPaused, TrialStopped
 from tunekit.executors.base import Ended, Task
@@ -184,7 +185,7 @@ def run_distributed(
     # Bound here, to this machine alone: nobody else can take the port, and none can reach it.
     listener = socket.create_server((HOST, 0))
     port = listener.getsockname()[1]
-    store = dist.TCPStore(
+    store = TCPStore(
         HOST, port, is_master=True, wait_for_workers=False, master_listen_fd=listener.detach()
     )
     seats = [
@@ -245,7 +246,7 @@ class _Program:
     def __call__(self, process: Trial) -> Any:
         rank = process.number
         port = int(os.environ["MASTER_PORT"])
-        store = dist.TCPStore(HOST, port, is_master=False)
+        store = TCPStore(HOST, port, is_master=False)
         dist.init_process_group(
             self.backend, store=store, rank=rank, world_size=self.facts.world_size
         )

@@ -77,7 +77,8 @@ def test_the_gradient_is_the_mean_over_the_shards_and_the_ranks_stay_equal(tmp_p
             optimizer.zero_grad()
             loss = together(shard).square().mean()
             loss.backward()
-            shared = net.weight.grad.clone() if step == 0 else shared
+            if step == 0:
+                shared = net.weight.grad.clone()
             optimizer.step()
             rank.report(loss.item(), step)
         kept = {"own": own, "shared": shared, "end": net.weight.detach()}
@@ -129,7 +130,7 @@ def test_a_rank_that_dies_is_the_cause_and_not_the_one_that_missed_it(tmp_path):
         if rank.rank == 1 and step == 2:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    with pytest.raises(RankFailed, match="rank 1 of 2: .* died with SIGKILL"):
+    with pytest.raises(RankFailed, match=r"rank 1 of 2: .* died with SIGKILL"):
         run_distributed(a_trial(), lambda rank: report_for_ever(rank, tmp_path, die))
     assert_all_are_gone(tmp_path)
 
@@ -199,7 +200,8 @@ def test_a_driver_that_is_killed_leaves_no_process(tmp_path, executor):
         from tunekit_integrations.torch import run_distributed
 
         def objective(trial):
-            return run_distributed(trial, lambda rank: report_for_ever(rank, Path({str(tmp_path)!r})))
+            folder = Path({str(tmp_path)!r})
+            return run_distributed(trial, lambda rank: report_for_ever(rank, folder))
 
         class Tell:
             name = "tell"
