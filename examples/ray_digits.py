@@ -115,10 +115,12 @@ def tell(study):
         note = "" if went_on is None else f"  went on from epoch {went_on}"
         n = len(study.reports([trial.number])[trial.number])
         print(f"{trial.number:2} {trial.state:8} {n:2} epochs, {trial.metrics}{note}")
-    stopped = next((t for t in study.trials if t.state == "stopped"), None)
-    if stopped is not None:
-        print(f"why trial {stopped.number} was stopped: {stopped.reason}")
-        print(f"  {dict(stopped.evidence)}")
+    stopped = [t for t in study.trials if t.state == "stopped"]
+    # The first ones are ended by their rank alone; later ones have a prediction as well.
+    predicted = [t for t in stopped if t.stop_evidence.get("predicted") is not None]
+    for trial in (predicted or stopped)[:1]:
+        print(f"why trial {trial.number} was stopped: {trial.end_reason}")
+        print(f"  {dict(trial.stop_evidence)}")
     print(study.stop_audit())
     best = study.best_trial
     print(
@@ -139,6 +141,6 @@ if __name__ == "__main__":
     while child.poll() is None and not is_under_way(study):
         time.sleep(0.02)
     child.kill()
-    print(f"the first run ended with {child.wait()} (its driver was killed)")
+    print(f"the first run ended with {child.wait()} (-9: its driver was killed)")
     run(study)
     tell(study)

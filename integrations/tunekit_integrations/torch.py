@@ -151,8 +151,8 @@ def run_distributed(
     To be called in an objective, with any executor; the trial has to hold the resources of all
     ranks, such as `resources={"cpu": 2}` or `{"gpu": 2}`. The processes are started for this
     call, on this machine; in each, the default process group of `torch.distributed` is there
-    when `fn` is called. They share the trial's devices: take `f"cuda:{rank_trial.rank}"`. Where
-    the executor limits the threads of the trial, each rank has its share of them.
+    when `fn` is called. They share the trial's devices (take `f"cuda:{rank_trial.rank}"`)
+    and its threads: `OMP_NUM_THREADS`, or else the cores of the machine, by `world_size`.
 
     A rank that raises or dies ends all the others and the trial with them. All ranks die with
     this process.
