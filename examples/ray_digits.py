@@ -18,8 +18,8 @@ from torch import nn
 
 import tunekit as tk
 
-EPOCHS = 30
-TRIALS = 20
+EPOCHS = 24
+TRIALS = 16
 RESOURCES = {"gpu": 0.5} if torch.cuda.is_available() else {"cpu": 1}
 SPACE = tk.Space(
     width=tk.Int(8, 128, log=True),
@@ -116,9 +116,9 @@ def tell(study):
         n = len(study.reports([trial.number])[trial.number])
         print(f"{trial.number:2} {trial.state:8} {n:2} epochs, {trial.metrics}{note}")
     stopped = [t for t in study.trials if t.state == "stopped"]
-    # The first ones are ended by their rank alone; later ones have a prediction as well.
-    predicted = [t for t in stopped if t.stop_evidence.get("predicted") is not None]
-    for trial in (predicted or stopped)[:1]:
+    # The first are ended by their rank alone; others have a chance to be the best as well.
+    weighed = [t for t in stopped if t.stop_evidence.get("chance") is not None]
+    for trial in sorted(weighed, key=lambda t: t.stop_evidence["chance"])[:1] or stopped[:1]:
         print(f"why trial {trial.number} was stopped: {trial.end_reason}")
         print(f"  {dict(trial.stop_evidence)}")
     print(study.stop_audit())
@@ -141,6 +141,6 @@ if __name__ == "__main__":
     while child.poll() is None and not is_under_way(study):
         time.sleep(0.02)
     child.kill()
-    print(f"the first run ended with {child.wait()} (-9: its driver was killed)")
+    print(f"the first run ended with {child.wait()} after {len(study.trials)} trials were begun")
     run(study)
     tell(study)

@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch.distributed import TCPStore  # type: ignore[attr-defined] - it is documented
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from tunekit.errors import InvalidArgument, RankFailed, TrialPaused, TrialStopped
 from tunekit.executors.base import Ended, Task
@@ -182,14 +182,10 @@ def run_distributed(
         )
     program = shipped(fn, name="the function", otherwise="take them from its argument")
     facts = _Facts.of(trial, world_size)
-    # Bound here, to this machine alone: nobody else can take the port, and none can reach it.
-    listener = socket.create_server((HOST, 0))
-    port = listener.getsockname()[1]
-    store = TCPStore(
-        HOST, port, is_master=True, wait_for_workers=False, master_listen_fd=listener.detach()
-    )
+    store = _serve_store()
     seats = [
-        Seat(trial.devices, _environment(rank, world_size, port)) for rank in range(world_size)
+        Seat(trial.devices, _environment(rank, world_size, store.port))
+        for rank in range(world_size)
     ]
     executor = ProcessExecutor(seats=seats)
 
@@ -260,6 +256,16 @@ class _Program:
         # only fail for its end, before it is known what was the first cause.
         dist.destroy_process_group()
         return result if rank == 0 else 0.0
+
+
+def _serve_store() -> TCPStore:
+    """Serve the store by which the ranks find each other, until it is deleted."""
+    # Bound here, to this machine alone: nobody takes the port first, no other machine reaches it.
+    listener = socket.create_server((HOST, 0))
+    port = listener.getsockname()[1]
+    return TCPStore(
+        HOST, port, is_master=True, wait_for_workers=False, master_listen_fd=listener.detach()
+    )
 
 
 class _RankTraceback(Exception):
