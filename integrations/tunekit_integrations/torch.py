@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch.distributed import TCPStore  # type: ignore[attr-defined]
+from torch.distributed import TCPStore  # type: ignore[attr-defined] # documented
 
 from tunekit.errors import InvalidArgument, RankFailed, TrialPaused, TrialStopped
 from tunekit.executors.base import Ended, Task
@@ -69,6 +69,9 @@ class RankTrial:
     @property
     def checkpoint_dir(self) -> Path:
         """Return the folder of the trial, which all ranks share; see `Trial.checkpoint_dir`.
+
+        Where a rank writes what others read from the checkpoint that they go on from, they all
+        have to have read it: `torch.distributed.barrier()`.
 
         Raises:
             InvalidArgument: the study was opened without a place of checkpoints.

@@ -21,6 +21,7 @@ from tunekit.executors.handle import Trial
 from tunekit.executors.process import ProcessExecutor
 from tunekit.spaces import Params
 from tunekit.stoppers.base import CONTINUE, Decision
+from tunekit.stoppers.threshold import ThresholdStopper
 from tunekit.testing.executors import CANCELLED, PATIENCE_S, make_task
 from tunekit.trial import Objective, TrialState
 
@@ -170,6 +171,18 @@ def test_a_checkpoint_holds_the_files_of_all_ranks_and_all_go_on_from_it(tmp_pat
     assert noted(tmp_path, "found") == dict.fromkeys((0, 1), "{0: '1', 1: '1'}")
 
 
+def test_a_checkpoint_that_cannot_be_kept_ends_all_ranks(tmp_path):
+    def train(rank):
+        note(tmp_path, "pid", rank.rank, os.getpid())
+        rank.report(1.0, 0, checkpoint=True)
+
+    trial = a_trial(place=str(tmp_path / "kept"))
+    with pytest.raises(InvalidArgument, match="is empty"):
+        run_distributed(trial, train)
+    trial.close()
+    assert_all_are_gone(tmp_path)
+
+
 def test_a_trial_that_is_ended_from_outside_takes_its_ranks_along(tmp_path):
     executor = ProcessExecutor()
 
@@ -221,16 +234,27 @@ def test_a_driver_that_is_killed_leaves_no_process(tmp_path, executor):
 
 
 @pytest.mark.ray
-def test_one_worker_of_ray_holds_what_all_ranks_need(monkeypatch):
+def test_a_stopper_ends_all_ranks_in_the_one_worker_of_ray_that_holds_them(tmp_path, monkeypatch):
     def objective(trial):
-        return run_distributed(trial, lambda rank: float(rank.params["lr"] + rank.world_size))
+        return run_distributed(trial, lambda rank: report_for_ever(rank, tmp_path))
 
     with running_cluster(num_cpus=2) as cluster:
-        study = tk.study(space={"lr": tk.Float(0, 1)}, sampler="random", seed=1)
         monkeypatch.setenv("RAY_ADDRESS", cluster.address)
-        study.optimize(objective, 2, executor="ray", resources={"cpu": 2})
-    assert [t.state for t in study.trials] == [TrialState.COMPLETE] * 2
-    assert [t.metrics["value"] for t in study.trials] == [2 + t.params["lr"] for t in study.trials]
+        study = tk.study(
+            space={"lr": tk.Float(0, 1)},
+            objectives="loss",
+            sampler="random",
+            seed=1,
+            stopper=ThresholdStopper(bound=0.5, min_reports=4),
+            audit=0,
+        )
+        study.optimize(objective, 1, executor="ray", resources={"cpu": 2})
+        assert_all_are_gone(tmp_path)
+    (trial,) = study.trials
+    assert trial.state is TrialState.STOPPED
+    assert trial.metrics == {"loss": 1.0}
+    said = f"3 TrialStopped {trial.end_reason}"
+    assert noted(tmp_path, "left") == {0: said, 1: said}
 
 
 @pytest.mark.parametrize(
