@@ -71,6 +71,7 @@ def train(trial):
         state = torch.load(file, weights_only=True, map_location=device)
         net.load_state_dict(state["net"])
         optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["random"].cpu())  # dropout goes on as if nothing had happened
         trial.set_user_attr("went_on_from", trial.resumed_from)
     (x, y), tune, held_out = data(device)
     for epoch in range(first, EPOCHS):
@@ -80,7 +81,8 @@ def train(trial):
             optimizer.zero_grad()
             nn.functional.cross_entropy(net(x[batch]), y[batch]).backward()
             optimizer.step()
-        torch.save({"net": net.state_dict(), "optimizer": optimizer.state_dict()}, file)
+        state = {"net": net.state_dict(), "optimizer": optimizer.state_dict()}
+        torch.save({**state, "random": torch.get_rng_state()}, file)
         trial.report({"error": error(net, *tune)}, epoch, checkpoint=True)
     return {"error": error(net, *tune), "held_out": error(net, *held_out)}
 
