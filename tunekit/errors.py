@@ -115,6 +115,12 @@ class ExecutorFailed(TunekitError, RuntimeError):
     code = "TK210"
 
 
+class RankFailed(TunekitError, ChildProcessError):
+    """A process of a distributed trial has died, or raised what cannot be brought over."""
+
+    code = "TK211"
+
+
 class UnknownStudy(TunekitError, KeyError):
     """No study with that name in the storage."""
 

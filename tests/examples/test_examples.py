@@ -29,7 +29,7 @@ def run(command: list[str], folder: Path, **variables: str) -> str:
 
 @pytest.mark.parametrize("script", sorted(p.name for p in EXAMPLES.glob("*.py")))
 def test_the_example_runs_and_prints_a_result(script: str, tmp_path: Path) -> None:
-    assert run([sys.executable, str(EXAMPLES / script)], tmp_path).strip()
+    assert run([sys.executable, str(EXAMPLES / script)], tmp_path, TRIALS="100").strip()
 
 
 def test_the_quickstart_goes_on_with_the_study_that_it_finds(tmp_path: Path) -> None:

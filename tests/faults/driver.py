@@ -1,4 +1,7 @@
-"""A study's driver as its own process, to be killed: `driver.py URL NAME TRIALS WORKERS`."""
+"""A study's driver as its own process, to be killed: `driver.py URL NAME TRIALS WORKERS`.
+
+With a fifth argument it says that it is ready and waits for a line before it begins.
+"""
 
 import sys
 import time
@@ -20,6 +23,9 @@ def objective(trial):
 
 
 if __name__ == "__main__":
-    url, name, n_trials, workers = sys.argv[1:]
+    url, name, n_trials, workers, *held = sys.argv[1:]
     study = tk.study(name, space=SPACE, storage=url, sampler="random", seed=11, max_retries=1000)
+    if held:
+        print("ready", flush=True)
+        sys.stdin.readline()
     study.optimize(objective, total_trials=int(n_trials), workers=int(workers), lease_s=5)

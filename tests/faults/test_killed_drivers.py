@@ -33,11 +33,25 @@ STARTED = []
 
 
 def start(url, name, workers=2):
-    process = subprocess.Popen(
-        [sys.executable, str(DRIVER), url, name, str(N_TRIALS), str(workers)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
+    return started([url, name, str(N_TRIALS), str(workers)], stdout=subprocess.DEVNULL)
+
+
+def start_together(url, name, n):
+    """Return drivers that began when all of them stood at the line."""
+    arguments = [url, name, str(N_TRIALS), "1", "held"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    processes = [started(arguments, **pipes) for _ in range(n)]
+    for process in processes:
+        assert process.stdout.readline() == b"ready\n"
+    for process in processes:
+        process.stdin.write(b"go\n")
+        process.stdin.flush()
+    return processes
+
+
+def started(arguments, **pipes):
+    command = [sys.executable, str(DRIVER), *arguments]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, **pipes)
     STARTED.append(process)
     return process
 
@@ -132,7 +146,7 @@ def test_a_killed_worker_costs_one_trial(url, expected):
 
 
 def test_many_drivers_share_a_study_and_one_dies(url, expected):
-    processes = [start(url, "shared", 1) for _ in range(8)]
+    processes = start_together(url, "shared", 8)
     wait_until(url, "shared", 5, processes[0])
     processes[0].kill()
     processes[0].communicate()

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from tunekit.samplers.bayesian import BayesianSampler
+from tunekit.samplers.feasibility import RISKY, Feasible, cautious
 from tunekit.samplers.tree_model import TrialRows, observed
 from tunekit.spaces import Categorical, Float, Space
 from tunekit.spaces.encode import Encoder
 from tunekit.testing.samplers import TREE, TWO, check, ended, random_trials, view_of
 from tunekit.trial import MetricConstraint, Outcome, TrialState
+from tunekit_surrogates.blocks import Structure
+from tunekit_surrogates.tree_gp import fit
 
 SQUARE = Space(x=Float(0, 1), y=Float(0, 1))
 BRANCHES = Space(kind=Categorical({"good": Space(x=Float(0, 1)), "broken": Space(z=Float(0, 1))}))
@@ -50,7 +53,30 @@ def test_the_best_beside_a_region_that_diverges_is_found(seed):
         return complete(loss=(p["x"] - 0.9) ** 2 + (p["y"] - 0.5) ** 2)
 
     trials = study(SQUARE, 30, run, seed=seed)
-    assert min(t.metrics["loss"] for t in trials if t.state is TrialState.COMPLETE) < 0.1
+    assert min(t.metrics["loss"] for t in trials if t.state is TrialState.COMPLETE) < 0.092
+    assert sum(t.state is TrialState.DIVERGED for t in trials) <= 18
+
+
+def test_a_small_chance_counts_with_a_power_and_its_gradient_follows():
+    rng = np.random.default_rng(0)
+    x = rng.random((20, 2))
+    gp = fit(Structure.flat([0, 0]), x, np.where(x[:, 0] > 0.5, 2.0, 0.0))
+    chance = Feasible("no failure", gp, -1.0, is_label=True)
+    (term,) = cautious([chance])
+    rows = rng.random((40, 2))
+    plain, counted = chance.log_probability(rows), term.log_probability(rows)
+    likely = plain > math.log(RISKY)
+    assert 0 < likely.sum() < 40
+    assert counted[likely] == pytest.approx(plain[likely])
+    assert np.all(counted[~likely] < plain[~likely])
+    value, gradient = term.climber(rows)(rows)
+    assert value == pytest.approx(counted)
+    step = 1e-6 * np.eye(2)
+    ends = [(term.log_probability(rows + s), term.log_probability(rows - s)) for s in step]
+    numeric = np.stack([(high - low) / 2e-6 for high, low in ends], axis=1)
+    assert gradient == pytest.approx(numeric, rel=1e-3, abs=1e-3)
+    known = Feasible("memory <= 1", gp, -1.0)
+    assert cautious([known]) == [known]
 
 
 def test_without_a_feasible_trial_the_chance_of_being_feasible_leads():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import math
 import os
@@ -12,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections import deque
@@ -42,7 +44,8 @@ def readable(descriptors: Iterable[int], timeout_s: float) -> list[int]:
     poll = select.poll()
     for descriptor in descriptors:
         poll.register(descriptor, select.POLLIN)
-    return [descriptor for descriptor, _ in poll.poll(math.ceil(timeout_s * 1000))]
+    timeout_ms = None if timeout_s == math.inf else math.ceil(timeout_s * 1000)
+    return [descriptor for descriptor, _ in poll.poll(timeout_ms)]
 
 
 class Child:
@@ -113,7 +116,8 @@ class Child:
         self.connection.send_bytes(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
 
     def rest(self) -> None:
-        """Note that its task is over."""
+        """Note that its task is over, and with it what it printed."""
+        self._output.settle()
         self.phase, self.task, self.deadline = "idle", None, float("inf")
 
     def messages(self, spoken: Collection[int] = ()) -> list[tuple[Any, ...]] | None:
@@ -228,37 +232,60 @@ class _Output:
         self._pipe = pipe
         self._chunks: deque[bytes] = deque()
         self._size = 0
-        self._lock = threading.Lock()
+        self._n_read = self._n_forwarded = 0
+        self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._drain, name="tunekit-output", daemon=True)
         self._thread.start()
 
     def forget(self) -> None:
         """Begin anew, with the output of another trial."""
-        with self._lock:
+        with self._changed:
             self._chunks.clear()
             self._size = 0
 
     def tail(self) -> str:
         """Return the last lines."""
-        with self._lock:
+        self.settle()
+        with self._changed:
             kept = b"".join(self._chunks)[-TAIL_BYTES:]
         return kept.decode(errors="replace").strip()
+
+    def settle(self) -> None:
+        """Wait until all that is in the pipe by now was taken and forwarded."""
+        with self._changed:
+            goal = self._n_read + self._n_waiting()
+            self._changed.wait_for(lambda: self._n_forwarded >= goal, SETTLE_S)
 
     def close(self) -> None:
         """Take what is left and stop; a process that escaped us may hold the pipe open."""
         self._thread.join(SETTLE_S)
 
+    def _n_waiting(self) -> int:
+        if self._pipe.closed:
+            return 0
+        told = fcntl.ioctl(self._pipe.fileno(), termios.FIONREAD, bytes(4))
+        return int.from_bytes(told, sys.byteorder)
+
     def _drain(self) -> None:
         with self._pipe:
-            while chunk := os.read(self._pipe.fileno(), 1 << 16):
-                with self._lock:
-                    self._chunks.append(chunk)
-                    self._size += len(chunk)
-                    while self._size - len(self._chunks[0]) >= TAIL_BYTES:
-                        self._size -= len(self._chunks.popleft())
+            while chunk := self._take():
                 with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or none
                     sys.stderr.write(chunk.decode(errors="replace"))
                     sys.stderr.flush()
+                with self._changed:
+                    self._n_forwarded += len(chunk)
+                    self._changed.notify_all()
+
+    def _take(self) -> bytes:
+        readable([self._pipe.fileno()], math.inf)
+        with self._changed:  # what has left the pipe is counted before anybody asks
+            chunk = os.read(self._pipe.fileno(), 1 << 16)
+            self._n_read += len(chunk)
+            self._chunks.append(chunk)
+            self._size += len(chunk)
+            while self._size - len(self._chunks[0]) >= TAIL_BYTES:
+                self._size -= len(self._chunks.popleft())
+        return chunk
 
 
 def _death(status: int, is_ours: bool) -> str:

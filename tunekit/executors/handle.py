@@ -141,6 +141,19 @@ class Trial:
         if decision.action != "continue":
             raise self._end()
 
+    @property
+    def has_checkpoints(self) -> bool:
+        """Return whether the study has a place for checkpoints."""
+        return bool(self._task.place)
+
+    def forward(self, report: Report) -> Decision:
+        """Hand a report to whoever decides, as it is; for the process of a distributed trial.
+
+        Nothing is checked, saved or remembered here: that is done where it arrives.
+        """
+        with self._lock:
+            return self._send(report)
+
     def close(self) -> None:
         """Delete the working folder; called by whoever runs the trial."""
         if self._workspace is not None:

@@ -303,8 +303,18 @@ def unpickled(raised: bytes) -> BaseException | None:
     return error if isinstance(error, BaseException) else None
 
 
-def shipped(objective: Callable[..., Any]) -> bytes:
+def shipped(
+    objective: Callable[..., Any],
+    *,
+    name: str = "the objective",
+    otherwise: str = 'use executor="inline"',
+) -> bytes:
     """Return the pickled objective, by value if a worker could not import its module.
+
+    Args:
+        objective: what to pickle.
+        name: what the error calls it.
+        otherwise: what the error advises, where things inside of it cannot be pickled.
 
     Raises:
         InvalidArgument: it cannot be pickled.
@@ -317,9 +327,9 @@ def shipped(objective: Callable[..., Any]) -> bytes:
         return bytes(cloudpickle.dumps(objective))
     except Exception as error:
         raise InvalidArgument(
-            f"the objective {objective!r} cannot be sent to worker processes: "
+            f"{name} {objective!r} cannot be sent to worker processes: "
             f"{type(error).__name__}: {error}; open files, locks and connections inside of it, "
-            'or use executor="inline".'
+            f"or {otherwise}."
         ) from error
     finally:
         if by_value:

@@ -12,8 +12,8 @@ from scipy.special import erfcx, log_ndtr, logsumexp, ndtr
 from tunekit.samplers.candidates import Climb
 from tunekit_surrogates.tree_gp import TreeGP
 
-N_FANTASIES = 16
-"""Joint draws of what the pending trials may give."""
+N_FANTASIES = 64
+"""Joint draws of what the pending trials may give; with 16 batches of 8 were clearly worse."""
 
 
 def log_improvement(z: NDArray[np.float64]) -> NDArray[np.float64]:

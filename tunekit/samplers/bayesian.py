@@ -66,7 +66,7 @@ expected improvement would run after the deepest branches as long as they are un
 
 
 MANY_NUMBERS = 20
-"""Active numeric parameters from which the model searches in a trust region."""
+"""Active numeric parameters from which a model that is stuck searches in a trust region."""
 
 
 class BayesianSampler:
@@ -95,14 +95,14 @@ class BayesianSampler:
         budget: how many trials the study is meant to have.
         cost_budget: in its place, how much all of them may cost; see
             `tunekit.samplers.costs.Costs` for what holds without either.
-        trust_region: from how many active numeric parameters on the model searches only in a box
-            around the best trial, which grows and shrinks with its success; `None` for never.
-            See `tunekit.samplers.trust_region`.
+        trust_region: from how many active numeric parameters on the model searches in a box
+            around the best trial while it is stuck; `None` for never. The box grows and shrinks
+            with its success; see `tunekit.samplers.trust_region`.
 
     Raises:
-        InvalidArgument: `n_start` is no whole number of 1 or more, the priors or the past have
-            another form, the strength of the priors is no number of 0 or more, or the options
-            on costs contradict each other.
+        InvalidArgument: `n_start` or `trust_region` is no whole number of 1 or more, the priors or
+            the past have another form, the strength of the priors is no number of 0 or more, or
+            the options on costs contradict each other.
     """
 
     name = "bayesian"
@@ -352,7 +352,7 @@ Model: TypeAlias = _Model | FrontModel | FeasibilityModel
 def _candidates(
     model: Model, fixed: Params | None, rng: np.random.Generator, region: TrustRegion | None
 ) -> Candidates:
-    if region is None or not isinstance(model, _Model):
+    if region is None or region.is_open or not isinstance(model, _Model):
         return Candidates(model.encoder, fixed, rng)
     lengths = model.gp.parameters.lengths
     return RegionCandidates(model.encoder, fixed, rng, region=region, lengths=lengths)

@@ -30,6 +30,9 @@ P_PRIOR = 0.03
 P_CMA = 0.65
 """Share of the trials that CMA-ES gets where all the living have one structure."""
 
+P_CMA_FLAT = 0.85
+"""The same in a space of numbers alone, where there is no structure to breed."""
+
 P_BRANCH = 0.25
 """How often a parent is the best in a random branch rather than the winner of a tournament."""
 
@@ -175,7 +178,8 @@ def chosen_arm(population: Population, rng: np.random.Generator) -> Arm:
     """
     arms: list[Arm] = ["cross", "mutate", "step"]
     if population.is_single:
-        if rng.random() < P_CMA * population.settled:
+        share = P_CMA_FLAT if population.is_flat else P_CMA
+        if rng.random() < share * population.settled:
             return "cma"
         arms.append("cma")
     rewards = population.arm_rewards()

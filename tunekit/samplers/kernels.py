@@ -61,7 +61,7 @@ def kernels_of(encoder: Encoder) -> dict[str, Structure]:
     """Return the kernels that are worth a comparison, the one that goes with the space first.
 
     `trend` gives most of the variance to a wide, smooth part, as flat spaces mostly want;
-    `blocks` none, as branches mostly want. `additive` lets each parameter have an effect of its
+    `blocks` none. `additive` lets each parameter have an effect of its
     own beside that of its block as a whole.
     """
     structure = structure_of(encoder)

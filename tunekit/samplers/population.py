@@ -75,6 +75,7 @@ class Population:
         self.keys: set[tuple[tuple[str, Scalar], ...]] = set()
         self.is_single = len(view.objectives) == 1
         self.cma = Knowledge(view, Settings()) if self.is_single else None
+        self.is_flat = len(self.structure.axes) == len(tuple(view.space))
         self.n_told = 0
         self._algorithm = algorithm
         self._size = size
