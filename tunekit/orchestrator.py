@@ -157,10 +157,9 @@ class Orchestrator:
         """Return how many more trials it could start now, were there slots for them."""
         if not self._may_claim():
             return 0
-        known = self._quota.demand()
-        # Of what is not known until it is tried, one at a time: it may come to nothing.
-        is_hopeful = self._promotions.can_promote and self.ledger.history.n_paused > 0
-        return known or int(is_hopeful or self.ledger.has_orphans(self._running))
+        known = self._quota.demand() or len(self._promotions.due())
+        # What was lost elsewhere is not known until it is tried: one at a time.
+        return known or int(self._quota.want(1) > 0 and self.ledger.has_orphans(self._running))
 
     def preempt(self, numbers: Sequence[int], reason: str) -> None:
         """Let running trials give way: they go on later, from their last checkpoints."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import islice
 from typing import cast
 
@@ -32,13 +33,17 @@ class Promotions:
         """Return whether the stopper promotes at all."""
         return self._promoter is not None
 
-    def promote(self, free: int) -> list[int]:
-        """Let up to `free` paused trials wait for a worker; return their numbers."""
+    def due(self) -> Mapping[int, str]:
+        """Return the paused trials that may go on by now, with why; nothing is written."""
         if self._promoter is None or not self._ledger.history.n_paused:
-            return []
+            return {}
         history = self._ledger.history
         view = CurveView(self._ledger.record.spec.objectives, history, self._curves)
-        chosen = dict(islice(self._promoter.promote(view).items(), free))
+        return self._promoter.promote(view)
+
+    def promote(self, free: int) -> list[int]:
+        """Let up to `free` paused trials wait for a worker; return their numbers."""
+        chosen = dict(islice(self.due().items(), free))
         promoted = self._ledger.storage.promote(self._ledger.record.id, chosen) if chosen else []
         if chosen:
             self._ledger.refresh()

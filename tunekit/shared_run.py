@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +32,10 @@ log = logging.getLogger("tunekit")
 
 @dataclass(slots=True)
 class _Member:
-    """A study with what it may claim; `served` is in slot-seconds."""
+    """A study with what it may claim; `served` is in slot-seconds.
+
+    It is away while it neither runs nor waits for anything.
+    """
 
     study: Study
     objective: Callable[[Trial], Any]
@@ -42,6 +46,7 @@ class _Member:
     priority: int
     stack: ExitStack
     served: float = 0.0
+    is_away: bool = True
 
 
 class SharedRun:
@@ -76,6 +81,8 @@ class SharedRun:
         self._endings: dict[str, Ending | Literal["failed"]] = {}
         self._quotas: dict[str, int | None] = {}
         self._names: set[str] = set()
+        self._lock = threading.Lock()  # of what `add` changes
+        self._is_over = False
         self._polled_at = self._pool.now_s
         self._looked_at = time.monotonic()
 
@@ -96,7 +103,7 @@ class SharedRun:
         lease_s: float = 60.0,
         max_failed_trials: int | None = None,
     ) -> None:
-        """Let a study take part; also while it runs, from a callback or another thread.
+        """Let a study take part; also during `run`, from a callback or another thread.
 
         Args:
             study: each takes part once.
@@ -116,37 +123,39 @@ class SharedRun:
                 without a bound at first.
 
         Raises:
-            InvalidArgument: an argument that cannot be right, or a study that is in already.
+            InvalidArgument: an argument that cannot be right, a study that is in already, or
+                the run is over.
         """
         if not isinstance(study, Study):
             raise InvalidArgument(f"study={study!r}, expected what tk.study(...) returns.")
+        if not isinstance(owner, str):
+            raise InvalidArgument(f"owner={owner!r}, expected a name; such as 'ada'.")
+        if isinstance(priority, bool) or not isinstance(priority, int):
+            raise InvalidArgument(f"priority={priority!r}, expected a whole number; such as 1.")
+        arguments.function(objective)
+        weight = arguments.above_zero(weight, "weight")
+        quota = arguments.count(quota, "quota")
+        goal = arguments.goal(n_trials, total_trials, timeout)
+        settings = arguments.settings(catch, lease_s, max_failed_trials)
+        calls = arguments.functions(callbacks)
+        with self._lock:
+            self._check_place(study)
+            share = self._pool.slice()
+            runner = study.orchestrator(share, goal, settings, calls, interrupts=self._interrupts)
+            self._names.add(study.name)
+            if quota is not None or owner not in self._quotas:
+                self._quotas[owner] = quota
+            self._new.append(
+                _Member(study, objective, runner, share, owner, weight, priority, ExitStack())
+            )
+
+    def _check_place(self, study: Study) -> None:
+        if self._is_over:
+            raise InvalidArgument("the run is over; make another with tk.share(...).")
         if study.name in self._names:
             raise InvalidArgument(
                 f"study {study.name!r} takes part already; each takes part once and by its name."
             )
-        if isinstance(priority, bool) or not isinstance(priority, int):
-            raise InvalidArgument(f"priority={priority!r}, expected a whole number; such as 1.")
-        share = self._pool.slice()
-        member = _Member(
-            study,
-            arguments.function(objective),
-            study.orchestrator(
-                share,
-                arguments.goal(n_trials, total_trials, timeout),
-                arguments.settings(catch, lease_s, max_failed_trials),
-                callbacks,
-                interrupts=self._interrupts,
-            ),
-            share,
-            owner,
-            arguments.above_zero(weight, "weight"),
-            priority,
-            ExitStack(),
-        )
-        if arguments.count(quota, "quota") is not None or owner not in self._quotas:
-            self._quotas[owner] = quota
-        self._names.add(study.name)
-        self._new.append(member)
 
     def run(self) -> dict[str, Ending | Literal["failed"]]:
         """Run until every study has ended; nothing is lost however that comes.
@@ -163,10 +172,13 @@ class SharedRun:
             StorageUnreachable: a storage stayed away.
             KeyboardInterrupt: it was interrupted; the state is saved.
         """
+        with self._lock:
+            if self._is_over:
+                raise InvalidArgument("it has run; make another with tk.share(...).")
         with ExitStack() as stack:
-            stack.callback(self._pool.close)
+            stack.callback(self._end)
             stack.enter_context(self._interrupts)
-            while self._new or self._members:
+            while not self._is_done():
                 while self._new:
                     self._admit(stack, self._new.popleft())
                 self._round()
@@ -174,12 +186,17 @@ class SharedRun:
             raise KeyboardInterrupt("the studies were interrupted; their state is saved")
         return dict(self._endings)
 
+    def _is_done(self) -> bool:
+        with self._lock:  # so that nobody is let in when the last has left
+            self._is_over = not self._new and not self._members
+        return self._is_over
+
+    def _end(self) -> None:
+        with self._lock:
+            self._is_over = True
+        self._pool.close()
+
     def _admit(self, stack: ExitStack, member: _Member) -> None:
-        # As if it had been served so far as those that are there: it catches up with nobody.
-        past = [m.served / m.weight for m in self._members if m.priority == member.priority]
-        member.served = min(past, default=0.0) * member.weight
-        if member.study.record().state in (StudyState.STOPPED, StudyState.CANCELLED):
-            member.study.resume()
         stack.enter_context(member.stack)
         self._members.append(member)
         self._let(member, lambda: _open(member))
@@ -192,9 +209,9 @@ class SharedRun:
         for m in list(self._members):
             self._let(m, m.runner.step)
         idle = [m for m in self._members if m.runner.is_idle]
-        if self._pool.n_running:
+        if self._members:
             self._poll()
-        elif len(idle) == len(self._members) and idle:
+        if idle and len(idle) == len(self._members) and not self._pool.n_running:
             time.sleep(WAIT_S)
         is_due = not self._pool.n_running or time.monotonic() - self._looked_at >= LOOK_S
         if idle and is_due:
@@ -221,7 +238,8 @@ class SharedRun:
 
     def _poll(self) -> None:
         held = [(m, len(m.slice.running)) for m in self._members]
-        self._pool.poll(POLL_S)
+        # Also where nothing runs: slots may come and go with each poll.
+        self._pool.poll(POLL_S if self._pool.n_running else 0.0)
         now = self._pool.now_s
         for m, n in held:
             m.served += n * (now - self._polled_at)
@@ -231,7 +249,8 @@ class SharedRun:
         capacity = self._pool.executor.slots
         claimants = []
         for m in self._members:
-            held = m.slice.held()
+            held, waiting = m.slice.held(), min(m.runner.demand(), capacity)
+            self._catch_up(m, is_away=not held and not waiting)
             claimants.append(
                 Claimant(
                     m.study.name,
@@ -240,7 +259,7 @@ class SharedRun:
                     m.priority,
                     self._quotas[m.owner],
                     held,
-                    min(m.runner.demand(), capacity),
+                    waiting,
                     m.served,
                 )
             )
@@ -250,8 +269,21 @@ class SharedRun:
             if giving:
                 m.runner.preempt(giving, "another study was below its share")
 
+    def _catch_up(self, member: _Member, *, is_away: bool) -> None:
+        """Let a study that comes, or comes back, begin as if served as those that are there.
+
+        The time that it was away gives it no claim: else it had the others wait as long.
+        """
+        if member.is_away and not is_away:
+            others = [m for m in self._members if m.priority == member.priority and not m.is_away]
+            least = min((m.served / m.weight for m in others), default=0.0)
+            member.served = max(member.served, least * member.weight)
+        member.is_away = is_away
+
 
 def _open(member: _Member) -> None:
+    if member.study.record().state in (StudyState.STOPPED, StudyState.CANCELLED):
+        member.study.resume()
     member.stack.enter_context(member.runner.opened(member.objective))
 
 

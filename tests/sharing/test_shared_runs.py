@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import tunekit as tk
-from tunekit.errors import InvalidArgument
+from tunekit.errors import InvalidArgument, TunekitError
 from tunekit.executors.simulated import Replay, SimulatedExecutor
 from tunekit.shared_run import SharedRun
 from tunekit.trial import TrialState
@@ -236,3 +236,93 @@ def test_what_cannot_be_right_is_refused_at_the_door():
     with pytest.raises(InvalidArgument, match=r"tk\.study"):
         shared.add("mine", lambda t: 0.0)
     assert shared.run() == {"mine": "done"}
+
+
+class LateSlots(SimulatedExecutor):
+    """Has no slot before it was polled three times, as a cluster that is still growing."""
+
+    def __init__(self, slots):
+        super().__init__(slots)
+        self.coming, self.slots, self.polls = slots, 0, 0
+
+    def poll(self, timeout_s):
+        self.polls += 1
+        self.slots = self.coming if self.polls > 3 else 0
+        return super().poll(timeout_s)
+
+
+def test_slots_that_come_while_nothing_runs_are_used():
+    shared = SharedRun(LateSlots(2))
+    one = study("one")
+    shared.add(one, hours(), n_trials=4, timeout=20)
+    assert shared.run() == {"one": "done"}
+    assert one.refresh().counts() == {TrialState.COMPLETE: 4}
+
+
+def test_paused_trials_that_may_not_go_on_hold_no_slot_back():
+    shared = SharedRun(SimulatedExecutor(4), min_run_s=0)
+    options = {"eta": 4, "min_resource": 1, "mode": "promote"}
+    racing, other = study("racing", stopper="asha", stopper_options=options), study("other")
+    shared.add(racing, hours(n_steps=40), n_trials=8, priority=1)
+    shared.add(other, hours(), n_trials=60)
+    watch = Watch(shared)
+    assert shared.run() == {"racing": "done", "other": "done"}
+    assert racing.refresh().counts()[TrialState.PAUSED] > 0
+    busy = [r for _, r in watch.log if len(r) == 2]
+    assert len(busy) > 10
+    assert all(sum(r.values()) == 4 for r in busy), "a slot stays free though there is work"
+    # Each trial that gave way let one of the racing ones run.
+    preempted = sum(e.kind == "preempted" for e in other.storage.events(other.id, limit=10_000))
+    claimed = sum(e.kind == "claimed" for e in racing.storage.events(racing.id, limit=10_000))
+    assert preempted <= claimed
+
+
+def test_a_study_that_was_away_catches_up_with_nobody(monkeypatch):
+    monkeypatch.setattr("tunekit.orchestrator.LOOK_S", 0.0)
+    shared = SharedRun(SimulatedExecutor(1))
+    calm, away = study("calm"), study("away")
+    away.pause()
+
+    def come_back(_, trial):
+        if trial.number == 20:
+            away.resume()
+
+    shared.add(calm, hours(), n_trials=40, callbacks=come_back)
+    shared.add(away, hours(), n_trials=20)
+    watch = Watch(shared)
+    shared.run()
+    turns = [next(k for k, n in r.items() if n) for _, r in watch.log if any(r.values())]
+    assert turns[:20] == ["calm"] * 20
+    assert 6 <= turns[22:40].count("calm") <= 12, "they take turns"
+
+
+def test_a_study_that_is_gone_before_it_comes_in_leaves_the_others_alone(tmp_path):
+    url = f"sqlite:///{tmp_path}/s.db"
+    shared = SharedRun(SimulatedExecutor(2))
+    gone, good = study("gone", storage=url), study("good", storage=url)
+    shared.add(gone, hours(), n_trials=4)
+    shared.add(good, hours(), n_trials=4)
+    gone.storage.delete_study("gone")
+    assert shared.run() == {"gone": "failed", "good": "done"}
+    assert isinstance(shared.errors["gone"], TunekitError)
+
+
+def test_a_run_that_is_over_takes_no_study_in_silence():
+    shared = SharedRun(SimulatedExecutor(2))
+    shared.add(study("first"), hours(), n_trials=1)
+    shared.run()
+    with pytest.raises(InvalidArgument, match="the run is over"):
+        shared.add(study("late"), hours(), n_trials=1)
+    with pytest.raises(InvalidArgument, match="it has run"):
+        shared.run()
+
+
+def test_what_is_refused_may_be_added_again_when_it_is_right():
+    shared = SharedRun(SimulatedExecutor(2))
+    first = study("first")
+    with pytest.raises(InvalidArgument, match="callbacks"):
+        shared.add(first, hours(), n_trials=1, callbacks=[3])
+    with pytest.raises(InvalidArgument, match="owner"):
+        shared.add(first, hours(), n_trials=1, owner=["ada"])
+    shared.add(first, hours(), n_trials=1)
+    assert shared.run() == {"first": "done"}

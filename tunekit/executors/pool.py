@@ -42,7 +42,7 @@ class Pool:
     @property
     def n_running(self) -> int:
         """Return how many trials run or have ended unnoticed."""
-        return sum(len(s.running) for s in self._slices.values())
+        return sum(len(s.running) for s in list(self._slices.values()))  # `add` may come now
 
     def slice(self) -> Slice:
         """Return a new slice, without slots at first.
