@@ -52,6 +52,7 @@ PUBLIC = {
     "load_space",
     "load_study",
     "offline",
+    "share",
     "study",
 }
 

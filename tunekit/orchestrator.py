@@ -15,17 +15,16 @@ from typing import Any
 from uuid import uuid4
 
 from tunekit.errors import SpaceExhausted, StorageUnreachable, TunekitError
-from tunekit.executors.base import Ended, Executor, Task
-from tunekit.foreign_curves import ForeignCurves
+from tunekit.executors.base import Ended, Executor
 from tunekit.heart import Heart
 from tunekit.interrupts import Interrupts
+from tunekit.judge import Judge
 from tunekit.leases import Leases
 from tunekit.ledger import Assignment, Ledger
-from tunekit.promotion import Promotions
 from tunekit.quota import Quota
 from tunekit.report_buffer import ReportBuffer
 from tunekit.runs import Callback, Ending, Failures, Goal, Progress, Settings
-from tunekit.stoppers.base import CONTINUE, CurveView, Decision, Stopper
+from tunekit.stoppers.base import Decision, Stopper
 from tunekit.storages.base import Lease, Operation, Pause, Release, Saved, Tell
 from tunekit.trial import Outcome, Report, StudyState, TrialState
 
@@ -62,7 +61,6 @@ class Orchestrator:
         self.executor = executor
         self.goal = goal
         self.settings = settings
-        self.stopper = stopper
         self.callbacks = callbacks
         self.progress = progress
         self.is_idle = False
@@ -72,9 +70,7 @@ class Orchestrator:
         self._outbox: list[Operation] = []
         self._reports = ReportBuffer(ledger.keeper)
         self._claimed: tuple[Lease, ...] = ()
-        self._curves: dict[int, list[Report]] = {}
-        self._promotions = Promotions(ledger, stopper, self._curves)
-        self._foreign = ForeignCurves(ledger)
+        self._judge = Judge(ledger, stopper)
         self._begin = self._last_look = time.monotonic()
         self._is_late = False
         self._is_told_paused = False
@@ -106,8 +102,7 @@ class Orchestrator:
         ledger = self.ledger
         ledger.refresh()
         ledger.expire_dead()
-        if self.stopper is not None:
-            self._curves |= ledger.curves()
+        self._judge.load()
         if self.progress is not None:
             self.progress.start(ledger.record.spec.name, ledger.history, self._quota.total())
         try:
@@ -157,7 +152,7 @@ class Orchestrator:
         """Return how many more trials it could start now, were there slots for them."""
         if not self._may_claim():
             return 0
-        known = self._quota.demand() or len(self._promotions.due())
+        known = self._quota.demand() or len(self._judge.due())
         # What was lost elsewhere is not known until it is tried: one at a time.
         return known or int(self._quota.want(1) > 0 and self.ledger.has_orphans(self._running))
 
@@ -223,9 +218,9 @@ class Orchestrator:
 
     def _promote(self, free: int) -> None:
         """Ask the stopper which paused trials go on; it has to know what has ended by now."""
-        if self._promotions.can_promote and self._outbox:
+        if self._judge.can_promote and self._outbox:
             self._exchange()
-        for number in self._promotions.promote(free):
+        for number in self._judge.promote(free):
             self._say(f"trial {number} goes on")
 
     def _start(self, assignment: Assignment) -> None:
@@ -233,7 +228,7 @@ class Orchestrator:
         self._reports.begin(assignment.number, assignment.epoch)
         self._quota.started += not assignment.is_promoted
         task = self.ledger.task(assignment)
-        self._begin_curve(task)
+        self._judge.begin(task)
         self._interrupts.breakable = self.executor.runs_in_caller
         try:
             self.executor.start(task)
@@ -244,14 +239,6 @@ class Orchestrator:
             self._interrupts.count = max(2, self._interrupts.count)
         finally:
             self._interrupts.breakable = False
-
-    def _begin_curve(self, task: Task) -> None:
-        """Keep the reports of earlier tries up to the checkpoint that the trial goes on from."""
-        reports = self._curves.pop(task.number, [])
-        if self.stopper is None or task.origin is None or task.epoch == 1:
-            return
-        reports = reports or self.ledger.curves([task.number]).get(task.number, [])
-        self._curves[task.number] = [r for r in reports if r.step <= task.origin.step]
 
     def collect(self) -> None:
         """Take ended trials from the executor and put their tells into the outbox."""
@@ -265,7 +252,7 @@ class Orchestrator:
         number, epoch = ended.number, ended.epoch
         self._outbox += self._reports.end(number)
         forced = self._forced.pop(number, None)
-        if forced is not None and forced.state is TrialState.PREEMPTED and _has_result(ended):
+        if forced is not None and forced.state is TrialState.PREEMPTED and ended.has_result:
             forced = None  # it came to its end before it could be stopped
         if forced is None and (reason := self._second_chance(ended)):
             self._quota.started -= not held.is_promoted
@@ -312,8 +299,7 @@ class Orchestrator:
         history = self.ledger.history
         before = history.best
         finished = self.ledger.refresh()
-        if self.stopper is not None:
-            self._curves |= self._foreign.news(finished, {*told, *self._running})
+        self._judge.follow(finished, {*told, *self._running})
         best = history.best
         if best is not None and best is not before:
             objective = self.ledger.record.spec.objectives[0]
@@ -335,9 +321,8 @@ class Orchestrator:
             return "stopped" if self._wish is StudyState.STOPPED else "cancelled"
         if self._is_late:
             return "timeout"
-        if self._failures.error is not None:
-            return "done"
-        return "done" if self._quota.is_reached() else None
+        is_done = self._failures.error is not None or self._quota.is_reached()
+        return "done" if is_done else None
 
     def look_around(self) -> None:
         """See what has changed while there was nothing to do."""
@@ -367,13 +352,7 @@ class Orchestrator:
             self._forced[number] = CANCELLED
         if number in self._forced:
             return Decision("stop", self._forced[number].reason)
-        if self.stopper is None or not report.metrics:
-            return CONTINUE
-        self._curves.setdefault(number, []).append(report)
-        spec = self.ledger.record.spec
-        return self.stopper.decide(
-            number, CurveView(spec.objectives, self.ledger.history, self._curves)
-        )
+        return self._judge.decide(number, report)
 
     def _end_running(self) -> None:
         cancelled = self._wish is StudyState.CANCELLED
@@ -419,9 +398,3 @@ class Orchestrator:
             self.progress.event(text)
         else:
             log.log(level, text)
-
-
-def _has_result(ended: Ended) -> bool:
-    return ended.outcome.state not in (TrialState.WAITING, TrialState.PREEMPTED) and not (
-        ended.has_died
-    )

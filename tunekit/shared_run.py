@@ -25,7 +25,6 @@ from tunekit.orchestrator import LOOK_S, POLL_S, WAIT_S, Orchestrator
 from tunekit.runs import Ending
 from tunekit.sharing import Claimant, decide
 from tunekit.studies import Callback, Study
-from tunekit.trial import StudyState
 
 log = logging.getLogger("tunekit")
 
@@ -282,8 +281,6 @@ class SharedRun:
 
 
 def _open(member: _Member) -> None:
-    if member.study.record().state in (StudyState.STOPPED, StudyState.CANCELLED):
-        member.study.resume()
     member.stack.enter_context(member.runner.opened(member.objective))
 
 

@@ -202,12 +202,9 @@ class Study:
         goal = arguments.goal(n_trials, total_trials, timeout)
         settings = arguments.settings(catch, lease_s, max_failed_trials)
         limits = arguments.trial_limits(resources, trial_timeout_s, memory_mib)
-        place = arguments.make_executor(executor, workers, limits, devices)
-        runner = self.orchestrator(place, goal, settings, callbacks, progress=progress)
-        if self.record().state in (StudyState.STOPPED, StudyState.CANCELLED):
-            self.resume()
-        ending = runner.run(objective)
-        if ending == "interrupted":
+        on = arguments.make_executor(executor, workers, limits, devices)
+        runner = self.orchestrator(on, goal, settings, callbacks, progress=progress)
+        if (ending := runner.run(objective)) == "interrupted":
             raise KeyboardInterrupt(f"study {self.name!r} was interrupted; its state is saved")
         return ending
 
@@ -219,10 +216,12 @@ class Study:
         callbacks: Callback | Sequence[Callback] = (),
         **watched: Any,
     ) -> Orchestrator:
-        """Return what runs trials on an executor and is watched by others; see `optimize`."""
-        calls = [partial(c, self) for c in arguments.functions(callbacks)]
-        orchestrator = partial(Orchestrator, goal=goal, settings=settings, callbacks=calls)
-        return orchestrator(self._ledger, executor, stopper=self._judge(), **watched)
+        """Resume the study where it has been ended; return what runs it, as `optimize` does."""
+        watched |= {"callbacks": [partial(c, self) for c in arguments.functions(callbacks)]}
+        watched |= {"goal": goal, "settings": settings, "stopper": self._judge()}
+        if self.record().state in (StudyState.STOPPED, StudyState.CANCELLED):
+            self.resume()
+        return Orchestrator(self._ledger, executor, **watched)
 
     def ask(self) -> Trial:
         """Return a new trial to evaluate by hand; give its result to `tell`.

@@ -307,6 +307,15 @@ def test_a_study_that_is_gone_before_it_comes_in_leaves_the_others_alone(tmp_pat
     assert isinstance(shared.errors["gone"], TunekitError)
 
 
+def test_a_study_that_is_cancelled_before_it_comes_in_does_not_begin():
+    shared = SharedRun(SimulatedExecutor(2))
+    unwanted = study("unwanted")
+    shared.add(unwanted, hours(), n_trials=4)
+    unwanted.cancel()
+    assert shared.run() == {"unwanted": "cancelled"}
+    assert not unwanted.trials
+
+
 def test_a_run_that_is_over_takes_no_study_in_silence():
     shared = SharedRun(SimulatedExecutor(2))
     shared.add(study("first"), hours(), n_trials=1)

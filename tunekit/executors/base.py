@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeAlias
 
 from tunekit.spaces import Params
 from tunekit.stoppers.base import Decision
-from tunekit.trial import Objective, Outcome, Report
+from tunekit.trial import Objective, Outcome, Report, TrialState
 
 ReportHandler: TypeAlias = Callable[[int, Report], Decision]
 """Given a trial's number and its report, stores it and returns whether the trial goes on."""
@@ -95,6 +95,12 @@ class Ended:
     outcome: Outcome
     exception: BaseException | None = None
     has_died: bool = False
+
+    @property
+    def has_result(self) -> bool:
+        """Return whether its objective came to an end of its own."""
+        is_open = self.outcome.state in (TrialState.WAITING, TrialState.PREEMPTED)
+        return not is_open and not self.has_died
 
 
 @dataclass(frozen=True, slots=True)
