@@ -131,9 +131,10 @@ def decide(claimants: Sequence[Claimant], capacity: int, *, min_run_s: float = 0
     """Return how many trials each claimant may run now, and which give way.
 
     Slots that are free go to who is furthest below its share. A trial gives way only where a
-    claimant lacks a whole slot of its share, and only of a study that keeps its own share,
-    rounded down; of those of a study, the one that loses least. So nothing is pre-empted while
-    all are within one slot of their shares, and rounding moves nothing to and fro.
+    claimant lacks a whole slot of its share or another has a whole one too many, and only of a
+    study that keeps its own share, rounded down; of those of a study, the one that loses least.
+    So nothing is pre-empted while all are within one slot of their shares, and rounding moves
+    nothing to and fro.
 
     Args:
         claimants: all that share; those of one owner agree on its quota.
@@ -195,25 +196,27 @@ class _Preemption:
 
     def choose(self, goal: Sequence[int]) -> list[list[int]]:
         """Return the numbers of each claimant's trials that give way."""
+        sure = [math.floor(x + EPSILON) for x in self._shares]
         for level in _levels(self._claimants):
-            lacking = sum(goal[i] - self._holds[i] for i in level)
+            # What is due in whole comes first: nobody gets by rounding up what it then gives.
             for i in level:
-                sure = math.floor(self._shares[i] + EPSILON)
-                while self._holds[i] < goal[i]:
-                    # What is due by rounding up is taken from lower priorities alone, as long
-                    # as all of this one hold less than is due to them together.
-                    is_sure = self._holds[i] < sure
-                    if not is_sure and lacking <= 0:
-                        break
-                    if not self._has_room(i):
-                        j = self._victim(i, is_sure=is_sure)
-                        if j is None:
-                            break
-                        self._give_up(j)
-                        lacking += self._claimants[j].priority == self._claimants[i].priority
-                    self._move(i, 1)
-                    lacking -= 1
+                self._fill(i, sure[i], is_sure=True)
+            for i in level:
+                is_lacking = sum(goal[k] - self._holds[k] for k in level) > 0
+                self._fill(i, goal[i], is_sure=False, is_lacking=is_lacking)
         return self._chosen
+
+    def _fill(self, i: int, goal: int, *, is_sure: bool, is_lacking: bool = True) -> None:
+        """Let a claimant hold as much as its goal, if that can be."""
+        while self._holds[i] < goal:
+            if not self._has_room(i):
+                j = self._victim(i, is_sure=is_sure, is_lacking=is_lacking)
+                if j is None:
+                    return
+                self._give_up(j)
+            elif not is_lacking:
+                return
+            self._move(i, 1)
 
     def _has_room(self, i: int) -> bool:
         return self._free > 0 and self._quota[self._claimants[i].owner] >= 1
@@ -227,26 +230,34 @@ class _Preemption:
         self._chosen[j].append(self._candidates[j].pop().number)
         self._move(j, -1)
 
-    def _victim(self, i: int, *, is_sure: bool) -> int | None:
+    def _victim(self, i: int, *, is_sure: bool, is_lacking: bool) -> int | None:
         """Return who gives a slot: the lowest priority, then who has a whole one too many.
 
-        Then the least loss. It is of the owner itself where that one is at its quota.
+        Then the least loss. It is of the owner itself where that one is at its quota. What is due
+        by rounding up alone is taken from those that have a whole one too many; from all of lower
+        priorities as long as all of this one hold less than is due to them together.
         """
         claimant = self._claimants[i]
         able = [
             j
             for j, c in enumerate(self._claimants)
             if self._holds[j] - self._shares[j] > EPSILON
-            and (is_sure or c.priority < claimant.priority)
+            and (
+                is_sure
+                or self._has_one_too_many(j)
+                or (is_lacking and c.priority < claimant.priority)
+            )
             and (c.owner == claimant.owner or self._quota[claimant.owner] >= 1)
             and self._losable(j)
         ]
         return min(able, key=self._rank, default=None)
 
     def _rank(self, j: int) -> tuple[int, bool, float, int]:
-        has_one_too_many = self._holds[j] - self._shares[j] >= 1 - EPSILON
         loss_s = self._candidates[j][-1].unsaved_s
-        return self._claimants[j].priority, not has_one_too_many, loss_s, j
+        return self._claimants[j].priority, not self._has_one_too_many(j), loss_s, j
+
+    def _has_one_too_many(self, j: int) -> bool:
+        return self._holds[j] - self._shares[j] >= 1 - EPSILON
 
     def _losable(self, j: int) -> list[Held]:
         """Return the trials of a claimant that may give way, the one that loses least last."""

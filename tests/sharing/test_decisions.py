@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tunekit.sharing import Claimant, Held, decide, fair_shares, whole_shares
@@ -155,7 +155,18 @@ def test_nothing_gives_way_while_all_are_within_one_slot_of_their_shares(pool):
     assert not any(decide(settled, capacity).preempt)
 
 
+TWO_LACK_A_PART_AND_ONE_HAS_TOO_MANY = (
+    [
+        Claimant("a", running=[Held(k) for k in range(3)]),
+        Claimant("b", waiting=2),
+        Claimant("c", waiting=2),
+    ],
+    5,
+)
+
+
 @given(pools())
+@example(TWO_LACK_A_PART_AND_ONE_HAS_TOO_MANY)
 def test_pre_empting_leads_to_the_fair_shares_and_ends(pool):
     claimants, capacity = pool
     for _ in range(100):
