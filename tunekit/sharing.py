@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 EPSILON = 1e-9
 
@@ -107,12 +108,17 @@ def fair_shares(claimants: Sequence[Claimant], capacity: int) -> list[float]:
     return shares
 
 
+def sure(shares: Sequence[float]) -> list[int]:
+    """Return the shares rounded down."""
+    return [math.floor(s + EPSILON) for s in shares]
+
+
 def whole_shares(claimants: Sequence[Claimant], shares: Sequence[float]) -> list[int]:
     """Return the shares rounded down or up, with the same sum, within the quotas.
 
     What is left after rounding down goes to who was served least by its weight.
     """
-    whole = [math.floor(s + EPSILON) for s in shares]
+    whole = sure(shares)
     quota = _quotas(claimants)
     for c, n in zip(claimants, whole, strict=True):
         quota[c.owner] -= n
@@ -143,20 +149,23 @@ def decide(claimants: Sequence[Claimant], capacity: int, *, min_run_s: float = 0
     """
     shares = fair_shares(claimants, capacity)
     goal = whole_shares(claimants, shares)
-    slots = _granted(claimants, goal, capacity)
+    slots = _granted(claimants, [sure(shares), goal], capacity)
     preempt: Sequence[Sequence[int]] = [()] * len(claimants)
     if any(n < g for n, g in zip(slots, goal, strict=True)):
         preempt = _Preemption(claimants, shares, slots, capacity, min_run_s).choose(goal)
     return Decision(tuple(slots), tuple(tuple(numbers) for numbers in preempt))
 
 
-def _granted(claimants: Sequence[Claimant], goal: Sequence[int], capacity: int) -> list[int]:
+def _granted(
+    claimants: Sequence[Claimant], goals: Sequence[Sequence[int]], capacity: int
+) -> list[int]:
+    """Return what each may hold once the free slots are given, to one goal after the other."""
     slots = [len(c.running) for c in claimants]
     free = capacity - sum(slots)
     quota = _quotas(claimants)
     for c in claimants:
         quota[c.owner] -= len(c.running)
-    for level in _levels(claimants):
+    for level, goal in product(_levels(claimants), goals):
         while free > 0:
             below = [i for i in level if slots[i] < goal[i] and quota[claimants[i].owner] >= 1]
             if not below:
@@ -196,11 +205,11 @@ class _Preemption:
 
     def choose(self, goal: Sequence[int]) -> list[list[int]]:
         """Return the numbers of each claimant's trials that give way."""
-        sure = [math.floor(x + EPSILON) for x in self._shares]
+        due = sure(self._shares)
         for level in _levels(self._claimants):
             # What is due in whole comes first: nobody gets by rounding up what it then gives.
             for i in level:
-                self._fill(i, sure[i], is_sure=True)
+                self._fill(i, due[i], is_sure=True)
             for i in level:
                 is_lacking = sum(goal[k] - self._holds[k] for k in level) > 0
                 self._fill(i, goal[i], is_sure=False, is_lacking=is_lacking)
