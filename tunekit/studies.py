@@ -65,8 +65,6 @@ class Study:
     def __repr__(self) -> str:
         return f"Study({self.name!r}, storage={self.storage.url!r})"
 
-    # What it is and where it stands
-
     @property
     def id(self) -> int:
         """Return its key in the storage."""
