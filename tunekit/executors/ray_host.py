@@ -136,7 +136,7 @@ class _Host:
                 self._executor.start(self._task)
             for ended in self._executor.poll(POLL_S):
                 if isinstance(ended.exception, RankLost):
-                    self._line.send("lost", str(ended.exception))
+                    self._line.send("lost", ended.exception.message)
                     return  # without its followers this worker is of no use
                 self._tell(ended)
 
