@@ -340,7 +340,8 @@ def _result(
 ) -> dict[str, float]:
     outcomes: dict[int, Outcome] = {}
     while len(outcomes) < world_size:
-        for ended in executor.poll(POLL_S):
+        # A death first: it is the cause of what the others raise, also where both came at once.
+        for ended in sorted(executor.poll(POLL_S), key=lambda e: not e.has_died):
             outcomes[ended.number] = ended.outcome
             if ended.outcome.state == TrialState.FAILED:
                 _fail(_first_cause(executor, ended), world_size)

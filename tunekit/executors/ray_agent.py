@@ -260,16 +260,21 @@ class _Agent:
 
         if not self._slots:
             return
-        calls = {call: key for key, slot in self._slots.items() for call in slot.calls}
+        calls = {
+            call: (key, rank)
+            for key, slot in self._slots.items()
+            for rank, call in enumerate(slot.calls)
+        }
         for call in ray.wait(list(calls), num_returns=len(calls), timeout=0)[0]:
-            if calls[call] not in self._slots:
+            key, rank = calls[call]
+            if key not in self._slots:
                 continue  # another actor of it came first
             try:
                 reason = ray.get(call)
             except Exception as error:  # of Ray, or what the host raised
-                reason = _short(error)
-            self._kill(calls[call])
-            self._connection.send(("gone", calls[call], reason))
+                reason = f"that of rank {rank}: {_short(error)}" if rank else _short(error)
+            self._kill(key)
+            self._connection.send(("gone", key, reason))
 
     def _look(self) -> None:
         import ray
