@@ -121,6 +121,12 @@ class RankFailed(TunekitError, ChildProcessError):
     code = "TK211"
 
 
+class RankLost(TunekitError, ConnectionError):
+    """A node or worker that held a process of a distributed trial is gone; it will run again."""
+
+    code = "TK212"
+
+
 class UnknownStudy(TunekitError, KeyError):
     """No study with that name in the storage."""
 

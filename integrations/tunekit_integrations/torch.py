@@ -1,8 +1,8 @@
 """Trials of several processes: PyTorch's `torch.distributed` inside of an objective.
 
-`return run_distributed(trial, train, world_size=2)` calls `train(rank_trial)` in two processes
-of this machine, which are one process group. Rank 0 speaks for the trial, and all ranks learn
-what becomes of it.
+`return run_distributed(trial, train, world_size=2)` calls `train(rank_trial)` in two processes,
+which are one process group: on this machine, or on the places that `RayExecutor(processes=2)`
+keeps for a trial. Rank 0 speaks for the trial, and all ranks learn what becomes of it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from tunekit.executors.base import Ended, Task
 from tunekit.executors.devices import Seat, thread_limits
 from tunekit.executors.handle import Trial
 from tunekit.executors.process import ProcessExecutor, shipped
+from tunekit.executors.ranks import RankExecutor
 from tunekit.spaces import Params
 from tunekit.stoppers.base import Decision
 from tunekit.trial import Objective, Outcome, Report, TrialState, checked_metrics
@@ -42,12 +43,16 @@ class RankTrial:
     Attributes:
         rank: of this process, from 0.
         world_size: how many processes there are.
-        number, study_name, params, seed, block, devices, resumed_from: of the trial, the same
-            in all ranks.
+        local_rank: which of `devices` is its own, as in `f"cuda:{rank_trial.local_rank}"`: its
+            rank where all share those of the trial, 0 where each has a place with its own.
+        devices: the accelerators that it sees.
+        number, study_name, params, seed, block, resumed_from: of the trial, the same in all
+            ranks.
     """
 
     def __init__(self, facts: _Facts, rank: int, process: Trial) -> None:
         self.rank = rank
+        self.local_rank = int(os.environ["LOCAL_RANK"])
         self.world_size = facts.world_size
         self.number = facts.number
         self.study_name = process.study_name
@@ -74,12 +79,19 @@ class RankTrial:
         have to have read it: `torch.distributed.barrier()`.
 
         Raises:
-            InvalidArgument: the study was opened without a place of checkpoints.
+            InvalidArgument: the study was opened without a place of checkpoints, or the folder
+                is on the node of rank 0, where this rank is on another one.
         """
         if self._folder is None:
             raise InvalidArgument(
                 f"trial {self.number}: the study has no place for checkpoints; open it with "
                 'tk.study(..., checkpoints="folder").'
+            )
+        if self.rank > 0 and not self._folder.is_dir():
+            raise InvalidArgument(
+                f"trial {self.number}: its folder {self._folder} is not on the node of rank "
+                f"{self.rank}, only on that of rank 0; take a folder for the study's checkpoints "
+                "that all nodes share, or read and write in rank 0 alone."
             )
         return self._folder
 
@@ -154,8 +166,11 @@ def run_distributed(
     To be called in an objective, with any executor; the trial has to hold the resources of all
     ranks, such as `resources={"cpu": 2}` or `{"gpu": 2}`. The processes are started for this
     call, on this machine; in each, the default process group of `torch.distributed` is there
-    when `fn` is called. They share the trial's devices (take `f"cuda:{rank_trial.rank}"`)
+    when `fn` is called. They share the trial's devices (take `f"cuda:{rank_trial.local_rank}"`)
     and its threads: `OMP_NUM_THREADS`, or else the cores of the machine, by `world_size`.
+
+    With `RayExecutor(processes=world_size)` each rank has a place of its own, with its own
+    devices and cores, which may be on another node. If that is lost, the trial runs again.
 
     A rank that raises or dies ends all the others and the trial with them. All ranks die with
     this process.
@@ -171,10 +186,12 @@ def run_distributed(
         The metrics that rank 0 has returned, by name.
 
     Raises:
-        InvalidArgument: such a backend is not there, or `fn` cannot be pickled.
+        InvalidArgument: such a backend is not there, `fn` cannot be pickled, or the trial has
+            places for another number of processes.
         TrialStopped: the stopper has ended the trial, or a rank has raised it.
         RankFailed: a rank has died, or what it raised cannot be brought over. Anything else
             that a rank raises is raised here, with the traceback of the rank as its cause.
+        RankLost: the place of a rank is gone; let it through.
     """
     if isinstance(world_size, bool) or not isinstance(world_size, int) or world_size < 1:
         raise InvalidArgument(f"world_size={world_size!r}, expected a whole number from 1.")
@@ -183,14 +200,16 @@ def run_distributed(
             f"backend={backend!r} is not in this build of PyTorch; take "
             '"gloo", or install one that has it.'
         )
+    if trial.ranks is not None and trial.ranks.world_size != world_size:
+        raise InvalidArgument(
+            f"world_size={world_size}, but the executor keeps {trial.ranks.world_size} places for "
+            f"a trial; give it processes={world_size}, or take world_size="
+            f"{trial.ranks.world_size} here."
+        )
     program = shipped(fn, name="the function", otherwise="take them from its argument")
     facts = _Facts.of(trial, world_size)
-    store = _serve_store()
-    seats = [
-        Seat(trial.devices, _environment(rank, world_size, store.port))
-        for rank in range(world_size)
-    ]
-    executor = ProcessExecutor(seats=seats)
+    store = _serve_store(HOST if trial.ranks is None else trial.ranks.host)
+    executor = _executor(trial, world_size, store)
 
     def on_report(_: int, report: Report) -> Decision:
         return trial.report(
@@ -244,8 +263,8 @@ class _Program:
 
     def __call__(self, process: Trial) -> Any:
         rank = process.number
-        port = int(os.environ["MASTER_PORT"])
-        store = TCPStore(HOST, port, is_master=False)
+        host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        store = TCPStore(host, port, is_master=False)
         dist.init_process_group(
             self.backend, store=store, rank=rank, world_size=self.facts.world_size
         )
@@ -261,14 +280,26 @@ class _Program:
         return result if rank == 0 else 0.0
 
 
-def _serve_store() -> TCPStore:
-    """Serve the store by which the ranks find each other, until it is deleted."""
-    # Bound here, to this machine alone: nobody takes the port first, no other machine reaches it.
-    listener = socket.create_server((HOST, 0))
+def _serve_store(host: str) -> TCPStore:
+    """Serve the store by which the ranks find each other, until it is deleted.
+
+    Args:
+        host: the address to bind to; no machine that does not reach it reaches the store.
+    """
+    listener = socket.create_server((host, 0))  # bound here: nobody takes the port first
     port = listener.getsockname()[1]
     return TCPStore(
-        HOST, port, is_master=True, wait_for_workers=False, master_listen_fd=listener.detach()
+        host, port, is_master=True, wait_for_workers=False, master_listen_fd=listener.detach()
     )
+
+
+def _executor(trial: Trial, world_size: int, store: TCPStore) -> ProcessExecutor | RankExecutor:
+    ranks = range(world_size)
+    if trial.ranks is not None:
+        envs = [_names(rank, world_size, store) for rank in ranks]
+        return RankExecutor(trial.ranks, trial.devices, envs)
+    seats = [Seat(trial.devices, _shared(rank, world_size, store)) for rank in ranks]
+    return ProcessExecutor(seats=seats)
 
 
 class _RankTraceback(Exception):
@@ -278,27 +309,39 @@ class _RankTraceback(Exception):
         return f"\n{self.args[0]}"
 
 
-def _environment(rank: int, world_size: int, port: int) -> Mapping[str, str]:
-    """Return the variables of a rank, those that torchrun sets among them."""
+def _names(rank: int, world_size: int, store: TCPStore) -> Mapping[str, str]:
+    """Return the variables that torchrun sets, for a rank that has its place alone."""
+    return {
+        "RANK": str(rank),
+        "LOCAL_RANK": "0",
+        "WORLD_SIZE": str(world_size),
+        "LOCAL_WORLD_SIZE": "1",
+        "MASTER_ADDR": store.host,
+        "MASTER_PORT": str(store.port),
+    }
+
+
+def _shared(rank: int, world_size: int, store: TCPStore) -> Mapping[str, str]:
+    """Return the variables of a rank that shares its place with the others."""
     told = os.environ.get("OMP_NUM_THREADS", "")
     cores = int(told) if told.isdigit() else os.cpu_count() or 1
     loopback = "lo0" if sys.platform == "darwin" else "lo"
     return {
+        **_names(rank, world_size, store),
         **thread_limits(max(1, cores // world_size)),
-        "RANK": str(rank),
         "LOCAL_RANK": str(rank),
-        "WORLD_SIZE": str(world_size),
         "LOCAL_WORLD_SIZE": str(world_size),
-        "MASTER_ADDR": HOST,
-        "MASTER_PORT": str(port),
         "GLOO_SOCKET_IFNAME": os.environ.get("GLOO_SOCKET_IFNAME", loopback),
     }
 
 
-def _result(executor: ProcessExecutor, trial: Trial, world_size: int) -> dict[str, float]:
+def _result(
+    executor: ProcessExecutor | RankExecutor, trial: Trial, world_size: int
+) -> dict[str, float]:
     outcomes: dict[int, Outcome] = {}
     while len(outcomes) < world_size:
-        for ended in executor.poll(POLL_S):
+        # A death first: it is the cause of what the others raise, also where both came at once.
+        for ended in sorted(executor.poll(POLL_S), key=lambda e: not e.has_died):
             outcomes[ended.number] = ended.outcome
             if ended.outcome.state == TrialState.FAILED:
                 _fail(_first_cause(executor, ended), world_size)
@@ -317,7 +360,7 @@ def _stop(outcome: Outcome) -> None:
     raise (TrialPaused if outcome.state == TrialState.PAUSED else TrialStopped)(outcome.reason)
 
 
-def _first_cause(executor: ProcessExecutor, ended: Ended) -> Ended:
+def _first_cause(executor: ProcessExecutor | RankExecutor, ended: Ended) -> Ended:
     """Return the rank that died, where this one has failed because it lost that one.
 
     The kernel tells both at once: to its peers by closed connections, and to us.

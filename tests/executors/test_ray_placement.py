@@ -5,7 +5,13 @@ import pytest
 from tunekit.errors import InvalidArgument, MissingExtra
 from tunekit.executors.base import Limits
 from tunekit.executors.ray import RayExecutor
-from tunekit.executors.ray_placement import capacity, checked_need, ray_options, shortage
+from tunekit.executors.ray_placement import (
+    capacity,
+    checked_group,
+    checked_need,
+    ray_options,
+    shortage,
+)
 
 NODES = [{"cpu": 8.0, "gpu": 2.0}, {"cpu": 4.0, "gpu": 1.0, "special": 1.0}]
 
@@ -43,6 +49,40 @@ def test_a_shortage_is_named_with_both_figures(need, free, said):
     assert said in shortage(need, NODES, free)
 
 
+SMALL = [{"cpu": 3.0}, {"cpu": 1.0}, {"cpu": 1.0}]
+
+
+@pytest.mark.parametrize(
+    ("processes", "strategy", "n"),
+    [
+        (1, "SPREAD", 5),
+        (2, "PACK", 2),
+        (2, "SPREAD", 2),
+        (2, "STRICT_PACK", 1),
+        (4, "STRICT_PACK", 0),
+        (2, "STRICT_SPREAD", 2),  # the large node is in both
+        (3, "STRICT_SPREAD", 1),
+        (4, "STRICT_SPREAD", 0),
+    ],
+)
+def test_the_capacity_for_groups_is_that_of_their_strategy(processes, strategy, n):
+    assert capacity({"cpu": 1}, SMALL, checked_group(processes, strategy)) == n
+
+
+@pytest.mark.parametrize(
+    ("need", "group", "free", "said"),
+    [
+        ({"cpu": 1, "gpu": 1}, (4, "SPREAD"), {}, "needs 4 x 1 gpu (SPREAD); the cluster has 3"),
+        ({"cpu": 6}, (2, "PACK"), {}, "needs 2 x (6 cpu) (PACK); the nodes have room for 1 of"),
+        ({"cpu": 1}, (3, "STRICT_SPREAD"), {}, "(STRICT_SPREAD); the nodes have room for 8, 4 of"),
+        ({"cpu": 2}, (2, "PACK"), {"cpu": 3.0}, "2 x 2 cpu (PACK); of the cluster's 12 only 3 is"),
+        ({"cpu": 1}, (2, "PACK"), {"cpu": 9.0}, "2 x (1 cpu) (PACK); the cluster has that free"),
+    ],
+)
+def test_a_shortage_of_places_for_a_group_is_named_with_the_strategy(need, group, free, said):
+    assert said in shortage(need, NODES, free, checked_group(*group))
+
+
 def test_a_cluster_without_nodes_has_nothing():
     assert shortage({"cpu": 1}, [], {}) == "a trial needs 1 cpu; the cluster has 0"
 
@@ -73,6 +113,8 @@ def test_an_amount_that_no_cluster_can_deal_is_refused(resources, said):
         ({"max_failures": -1}, "max_failures=-1"),
         ({"quarantine_after": 1.5}, "quarantine_after=1.5"),
         ({"placement_timeout_s": 0}, "placement_timeout_s=0"),
+        ({"processes": 0}, "processes=0"),
+        ({"processes": 2, "strategy": "STRICT"}, "strategy='STRICT', expected one of Ray's: PACK"),
         ({"address": "h:1", "local": {"gpu": 1}}, "beside the cluster at h:1"),
         ({"limits": Limits({"gpu": 2.5})}, "gpu=2.5"),
     ],

@@ -42,6 +42,27 @@ class Guest:
 
 
 @dataclass(frozen=True, slots=True)
+class Ranks:
+    """Where the processes of a distributed trial start, where each has a place of its own.
+
+    Attributes:
+        host: the address of the node of the first, as the others reach it; its process is the
+            one that runs the trial, or is below it.
+        followers: where each of the others is asked for: address and port.
+        token: what to say there first.
+    """
+
+    host: str
+    followers: tuple[tuple[str, int], ...]
+    token: bytes = field(repr=False)
+
+    @property
+    def world_size(self) -> int:
+        """Return how many processes have a place."""
+        return 1 + len(self.followers)
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """One trial to run.
 
@@ -55,6 +76,7 @@ class Task:
         origin: the checkpoint that it begins with, if it does not begin anew.
         kept: the names of its checkpoints from earlier leases.
         guest: set where the executor is shared by several studies.
+        ranks: set where the executor keeps a place for each process of a distributed trial.
     """
 
     study: str
@@ -70,6 +92,7 @@ class Task:
     origin: Origin | None = None
     kept: tuple[str, ...] = ()
     guest: Guest | None = None
+    ranks: Ranks | None = None
 
     @property
     def trial_number(self) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 
 from tunekit.checkpoints.workspace import Workspace
 from tunekit.errors import InvalidArgument, InvalidParams, TrialPaused, TrialStopped
-from tunekit.executors.base import Task
+from tunekit.executors.base import Ranks, Task
 from tunekit.samplers.base import stream
 from tunekit.spaces import Parameter, Params, Scalar
 from tunekit.spaces.domains import plain
@@ -145,6 +145,11 @@ class Trial:
     def has_checkpoints(self) -> bool:
         """Return whether the study has a place for checkpoints."""
         return bool(self._task.place)
+
+    @property
+    def ranks(self) -> Ranks | None:
+        """Return the places of a distributed trial's processes; `None` for all on this machine."""
+        return self._task.ranks
 
     def forward(self, report: Report) -> Decision:
         """Hand a report to whoever decides, as it is; for the process of a distributed trial.

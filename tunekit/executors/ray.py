@@ -19,7 +19,7 @@ from tunekit.executors.base import Ended, Limits, ReportHandler, Task
 from tunekit.executors.process import shipped, unpickled
 from tunekit.executors.quarantine import Place, Quarantine
 from tunekit.executors.ray_agent import Plan
-from tunekit.executors.ray_placement import checked_need
+from tunekit.executors.ray_placement import Strategy, checked_group, checked_need
 from tunekit.executors.ray_pool import RayPool, Worker
 from tunekit.trial import Outcome, Report, TrialState
 
@@ -45,11 +45,21 @@ class RayExecutor:
     one trial. A trial whose actor or node was lost is given back and runs again. Reports and
     results come straight from the worker to this process, which the nodes must be able to reach.
 
+    With `processes` a worker is a Ray placement group: one place for each process of a
+    distributed trial, which may be on several nodes, with an actor in each. The objective runs
+    in the first, and `tunekit_integrations.torch.run_distributed` starts the other ranks in the
+    others. A group that has lost one of its actors is lost as a whole.
+
     Args:
         workers: trials at a time; `None` for all that the cluster has room for, also on nodes
             that join later.
-        limits: of one trial. Resources are "cpu" (1 if not given), "gpu" (a whole number, or a
+        limits: of one trial; with several `processes`, its resources and memory are those of
+            each. Resources are "cpu" (1 if not given), "gpu" (a whole number, or a
             fraction of one device) and the custom ones of the cluster.
+        processes: places of one trial, each with the resources of `limits`.
+        strategy: how these lie on the nodes: "PACK" (together where that can be), "SPREAD"
+            (apart where that can be), "STRICT_PACK" (on one node) or "STRICT_SPREAD" (each on a
+            node of its own).
         address: "auto", "host:port" or "ray://host:port"; else `RAY_ADDRESS`, else the cluster
             that this process is connected to, else one is started here and ended with the run.
         runtime_env: the environment of the workers, as Ray takes it.
@@ -76,6 +86,8 @@ class RayExecutor:
         workers: int | None = None,
         *,
         limits: Limits = _NO_LIMITS,
+        processes: int = 1,
+        strategy: Strategy = "PACK",
         address: str | None = None,
         runtime_env: Mapping[str, Any] | None = None,
         local: Mapping[str, float] | None = None,
@@ -93,18 +105,20 @@ class RayExecutor:
                 f"placement_timeout_s={placement_timeout_s!r}, expected a number above 0."
             )
         self.runs_in_caller = False
-        self._need = checked_need(limits.resources)
+        need, group = checked_need(limits.resources), checked_group(processes, strategy)
         address = address or os.environ.get("RAY_ADDRESS") or _connected_cluster()
         if local is not None and address is not None:
             raise InvalidArgument(
                 f"local={dict(local)!r} beside the cluster at {address}: it says what a cluster "
                 "that is started here has; drop it, or the address."
             )
-        resources = _local_resources(local or {}, workers, limits.resources)
+        places = None if workers is None else workers * processes
+        resources = _local_resources(local or {}, places, limits.resources)
         self._pool = RayPool(
             Plan(address, resources, dict(runtime_env or {})),
             workers,
-            need=self._need,
+            need=need,
+            group=group,
             limits=limits,
             placement_timeout_s=placement_timeout_s,
             host=host,
@@ -313,14 +327,14 @@ def _connected_cluster() -> str | None:
 
 
 def _local_resources(
-    given: Mapping[str, float], workers: int | None, resources: Mapping[str, float]
+    given: Mapping[str, float], places: int | None, resources: Mapping[str, float]
 ) -> dict[str, float]:
     """Return what a cluster on this machine is told to have.
 
-    As with processes, as many workers as were asked for share the cores, unless it was said how
-    many cores a trial needs.
+    As with processes, as many workers as were asked for, with as many places each, share the
+    cores, unless it was said how many cores a trial needs.
     """
     cores = float(os.cpu_count() or 1)
-    if "cpu" not in resources and workers is not None:
-        cores = max(cores, workers)
+    if "cpu" not in resources and places is not None:
+        cores = max(cores, places)
     return {"cpu": cores, **given}

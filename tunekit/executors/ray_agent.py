@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import Any
 
 from tunekit.executors.process_worker import PR_SET_PDEATHSIG
 from tunekit.executors.ray_host import Setup
-from tunekit.executors.ray_placement import tunekit_names
+from tunekit.executors.ray_placement import Amounts, Group, bundle, ray_options, tunekit_names
 
 TICK_S = 0.2
 LOOK_S = 1.0
@@ -129,28 +129,81 @@ def _worker_class() -> Any:
     """Return the actor's class, which Ray ships by value: a node may not have tunekit."""
 
     class Worker:
-        def serve(self, paths: list[str], setup: tuple[Any, ...], objective: bytes) -> str:
+        def __init__(self, paths: list[str]) -> None:
+            import importlib.util
             import os
-            import pickle
             import sys
 
             sys.path.extend(p for p in paths if p not in sys.path and os.path.isdir(p))
-            try:
-                from tunekit.executors.ray_host import serve
-            except ModuleNotFoundError as error:
-                if error.name == "tunekit":
-                    return "tunekit is not installed"
-                raise
+            self.has_tunekit = importlib.util.find_spec("tunekit") is not None
+
+        def devices(self) -> tuple[str, ...]:
             import ray
 
-            context = ray.get_runtime_context()
-            found = context.get_accelerator_ids().values()
-            devices = tuple(str(x) for ids in found for x in ids)
+            found = ray.get_runtime_context().get_accelerator_ids().values()
+            return tuple(str(x) for ids in found for x in ids)
+
+        def listen(self, setup: tuple[Any, ...]) -> tuple[str, int] | None:
+            import pickle
+
+            import ray
+
+            if not self.has_tunekit:
+                return None
+            from tunekit.executors.ray_follower import Follower
+
             known = pickle.loads(setup[0])  # noqa: S301 - from our driver, through Ray
-            serve(known, objective, node=context.get_node_id(), devices=devices)
+            self.follower = Follower(known, ray.util.get_node_ip_address(), self.devices())
+            return self.follower.address
+
+        def follow(self) -> str:
+            if self.has_tunekit:
+                self.follower.serve()
+            return "tunekit is not installed"
+
+        def serve(
+            self, setup: tuple[Any, ...], objective: bytes, *followers: tuple[str, int] | None
+        ) -> str:
+            import pickle
+
+            import ray
+
+            found = tuple(address for address in followers if address is not None)
+            if not self.has_tunekit or found != followers:
+                return "tunekit is not installed"
+            from tunekit.executors.base import Ranks
+            from tunekit.executors.ray_host import serve
+
+            known = pickle.loads(setup[0])  # noqa: S301 - from our driver, through Ray
+            node = ray.get_runtime_context().get_node_id()
+            ranks = None
+            if found:
+                ranks = Ranks(ray.util.get_node_ip_address(), found, known.ranks_token)
+            serve(known, objective, node=node, devices=self.devices(), ranks=ranks)
             return "its driver hung up"
 
     return Worker
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """What one trial runs on: the actor that leads, those that follow, and their group.
+
+    Attributes:
+        calls: that each of them serves; the slot is done when one is.
+    """
+
+    actors: Sequence[Any]
+    calls: Sequence[Any]
+    group: Any = None
+
+    def end(self) -> None:
+        import ray
+
+        for actor in self.actors:
+            ray.kill(actor)
+        if self.group is not None:
+            ray.util.remove_placement_group(self.group)
 
 
 class _Agent:
@@ -158,7 +211,7 @@ class _Agent:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._actors: dict[int, tuple[Any, Any]] = {}
+        self._slots: dict[int, _Slot] = {}
         self._objective: Any = None
         self._class: Any = None
         self._next_look = 0.0
@@ -179,34 +232,49 @@ class _Agent:
         self._objective = ray.put(objective)
         self._class = ray.remote(_worker_class())
 
-    def _start(self, setup: Setup, options: dict[str, Any]) -> None:
+    def _start(self, setup: Setup, need: Amounts, group: Group) -> None:
         import pickle
 
         known = (pickle.dumps(setup),)
-        worker = self._class.options(max_restarts=0, **options).remote()
-        call = worker.serve.remote(list(sys.path), known, self._objective)
-        self._actors[setup.key] = worker, call
+        options, places = {"max_restarts": 0, **ray_options(need)}, None
+        if group.processes > 1:
+            places = _placement_group(need, group)
+        actors = []
+        for k in range(group.processes):
+            if places is not None:
+                options["scheduling_strategy"] = _bundle_of(places, k)
+            actors.append(self._class.options(**options).remote(list(sys.path)))
+        leader, *followers = actors
+        addresses = [f.listen.remote(known) for f in followers]
+        calls = [leader.serve.remote(known, self._objective, *addresses)]
+        calls += [f.follow.remote() for f in followers]
+        self._slots[setup.key] = _Slot(actors, calls, places)
 
     def _kill(self, key: int) -> None:
-        import ray
-
-        if key in self._actors:
-            ray.kill(self._actors.pop(key)[0])
+        if key in self._slots:
+            self._slots.pop(key).end()
 
     def _bury(self) -> None:
-        """Tell the driver which actors have died, and why as far as Ray knows."""
+        """Tell the driver which slots have lost an actor, and why as far as Ray knows."""
         import ray
 
-        if not self._actors:
+        if not self._slots:
             return
-        calls = {call: key for key, (_, call) in self._actors.items()}
+        calls = {
+            call: (key, rank)
+            for key, slot in self._slots.items()
+            for rank, call in enumerate(slot.calls)
+        }
         for call in ray.wait(list(calls), num_returns=len(calls), timeout=0)[0]:
+            key, rank = calls[call]
+            if key not in self._slots:
+                continue  # another actor of it came first
             try:
                 reason = ray.get(call)
             except Exception as error:  # of Ray, or what the host raised
-                reason = _short(error)
-            self._kill(calls[call])
-            self._connection.send(("gone", calls[call], reason))
+                reason = f"that of rank {rank}: {_short(error)}" if rank else _short(error)
+            self._kill(key)
+            self._connection.send(("gone", key, reason))
 
     def _look(self) -> None:
         import ray
@@ -214,6 +282,19 @@ class _Agent:
         nodes = [tunekit_names(n["Resources"]) for n in ray.nodes() if n["Alive"]]
         free = tunekit_names(ray.available_resources())
         self._connection.send(("nodes", nodes, free))
+
+
+def _placement_group(need: Amounts, group: Group) -> Any:
+    from ray.util import placement_group
+
+    return placement_group([bundle(need)] * group.processes, strategy=group.strategy)
+
+
+def _bundle_of(places: Any, k: int) -> Any:
+    """Return the scheduling strategy that puts an actor at one of a group's places."""
+    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+    return PlacementGroupSchedulingStrategy(places, placement_group_bundle_index=k)
 
 
 def _short(error: BaseException) -> str:

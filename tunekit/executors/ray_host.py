@@ -14,10 +14,11 @@ import select
 import socket
 import sys
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TextIO
 
-from tunekit.executors.base import Ended, Limits, Task
+from tunekit.errors import RankLost
+from tunekit.executors.base import Ended, Limits, Ranks, Task
 from tunekit.executors.child import TAIL_BYTES
 from tunekit.executors.devices import Seat, thread_limits
 from tunekit.executors.process import ProcessExecutor, Shipped
@@ -40,6 +41,7 @@ class Setup:
         token: what to say first.
         limits: of one trial.
         folder: where the driver runs; used where it exists, for relative paths.
+        ranks_token: what is said first among the workers of one trial.
     """
 
     key: int
@@ -47,30 +49,56 @@ class Setup:
     token: bytes
     limits: Limits
     folder: str | None
+    ranks_token: bytes = b""
+
+    def enter_folder(self) -> None:
+        """Go where the driver runs, if that is here too."""
+        if self.folder is not None and os.path.isdir(self.folder):
+            os.chdir(self.folder)
+
+    def thread_limits(self) -> dict[str, str]:
+        """Return the variables that keep a process to the cores it was given, if it was."""
+        cpu = self.limits.resources.get("cpu")
+        return {} if cpu is None else thread_limits(cpu)
+
+    def process_limits(self) -> Limits:
+        """Return what is left to watch, once Ray has dealt the resources."""
+        return Limits(timeout_s=self.limits.timeout_s, memory_mib=self.limits.memory_mib)
 
 
-def serve(setup: Setup, objective: bytes, *, node: str, devices: tuple[str, ...]) -> None:
+def serve(
+    setup: Setup,
+    objective: bytes,
+    *,
+    node: str,
+    devices: tuple[str, ...],
+    ranks: Ranks | None = None,
+) -> None:
     """Run tasks until the driver hangs up; its death is a hanging up, too.
+
+    Args:
+        setup: what is known of the driver.
+        objective: what it ships, pickled.
+        node: Ray's id of this node.
+        devices: the accelerators that Ray dealt to this worker.
+        ranks: where the other processes of a trial have their places, if they have.
 
     Raises:
         ConnectionError: the driver cannot be reached.
     """
-    if setup.folder is not None and os.path.isdir(setup.folder):
-        os.chdir(setup.folder)
+    setup.enter_folder()
     try:
         line = Line.connect(setup.address, setup.token)
     except OSError as error:
         host, port = setup.address
         raise ConnectionError(f"cannot reach the driver at {host}:{port}: {error}") from None
-    cpu = setup.limits.resources.get("cpu")
-    seat = Seat(devices, thread_limits(cpu) if cpu is not None else {})
-    limits = Limits(timeout_s=setup.limits.timeout_s, memory_mib=setup.limits.memory_mib)
-    executor = ProcessExecutor(limits=limits, seats=[seat])
-    log = _Log(sys.stderr)
+    seat = Seat(devices, setup.thread_limits())
+    executor = ProcessExecutor(limits=setup.process_limits(), seats=[seat])
+    log = TrialLog(sys.stderr)
     with contextlib.redirect_stderr(log):
         try:
             line.send("hello", setup.key, node, socket.gethostname(), os.getpid(), devices)
-            _Host(line, executor, log).run(Shipped(objective))
+            _Host(line, executor, log, ranks).run(Shipped(objective))
         except OSError:
             pass  # it hung up while we spoke
         finally:
@@ -81,10 +109,13 @@ def serve(setup: Setup, objective: bytes, *, node: str, devices: tuple[str, ...]
 class _Host:
     """One driver, one process of the objective, one task at a time."""
 
-    def __init__(self, line: Line, executor: ProcessExecutor, log: _Log) -> None:
+    def __init__(
+        self, line: Line, executor: ProcessExecutor, log: TrialLog, ranks: Ranks | None
+    ) -> None:
         self._line = line
         self._executor = executor
         self._log = log
+        self._ranks = ranks
         self._waiting: deque[tuple[int, Task]] = deque()
         self._run: int | None = None
         self._task: Task | None = None
@@ -99,10 +130,14 @@ class _Host:
             if not self._is_open:
                 return
             if self._run is None and self._waiting:
-                self._run, self._task = self._waiting.popleft()
+                self._run, task = self._waiting.popleft()
+                self._task = replace(task, ranks=self._ranks)
                 self._log.forget()
                 self._executor.start(self._task)
             for ended in self._executor.poll(POLL_S):
+                if isinstance(ended.exception, RankLost):
+                    self._line.send("lost", ended.exception.message)
+                    return  # without its followers this worker is of no use
                 self._tell(ended)
 
     def _listen(self) -> None:
@@ -135,7 +170,7 @@ class _Host:
             self._run = None
 
 
-class _Log(io.TextIOBase):
+class TrialLog(io.TextIOBase):
     """Takes what trials print: the first of it goes to Ray's log, the last of it is kept."""
 
     def __init__(self, target: TextIO) -> None:

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
 
 from tunekit.errors import InvalidArgument
 
 Amounts = Mapping[str, float]
+Strategy: TypeAlias = Literal["PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"]
+"""Ray's words for how the places of one trial lie on the nodes: together or apart, if it can be
+(as it may), or always (`STRICT_`)."""
+
 _RAY_NAMES = {"cpu": "CPU", "gpu": "GPU"}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """How many places one trial has, each with the resources of a process, and how they lie."""
+
+    processes: int = 1
+    strategy: Strategy = "PACK"
+
+
+ALONE = Group()
 
 
 def checked_need(resources: Amounts) -> dict[str, float]:
@@ -40,46 +56,86 @@ def ray_options(need: Amounts) -> dict[str, Any]:
     return {"num_cpus": need["cpu"], "num_gpus": need.get("gpu", 0), "resources": custom}
 
 
+def bundle(need: Amounts) -> dict[str, float]:
+    """Return what one place of a Ray placement group holds, by Ray's names."""
+    return {_RAY_NAMES.get(name, name): amount for name, amount in need.items() if amount}
+
+
+def checked_group(processes: int, strategy: str) -> Group:
+    """Return how many places one trial has, and how they lie.
+
+    Raises:
+        InvalidArgument: fewer than one, or a strategy that Ray does not have.
+    """
+    if isinstance(processes, bool) or not isinstance(processes, int) or processes < 1:
+        raise InvalidArgument(f"processes={processes!r}, expected a whole number from 1.")
+    for known in get_args(Strategy):
+        if strategy == known:
+            return Group(processes, known)
+    names = ", ".join(get_args(Strategy))
+    raise InvalidArgument(f"strategy={strategy!r}, expected one of Ray's: {names}.")
+
+
 def tunekit_names(resources: Amounts) -> dict[str, float]:
     """Return the resources of a node by tunekit's names, without those Ray adds itself."""
     ours = {ray: name for name, ray in _RAY_NAMES.items()}
     return {ours.get(k, k): v for k, v in resources.items() if not k.startswith("node:")}
 
 
-def capacity(need: Amounts, nodes: Sequence[Amounts]) -> int:
-    """Return how many trials the nodes could hold at once if nobody else used them."""
-    return sum(_fitting(need, node) for node in nodes)
+def capacity(need: Amounts, nodes: Sequence[Amounts], group: Group = ALONE) -> int:
+    """Return how many trials the nodes could hold at once if nobody else used them.
+
+    Args:
+        need: of one process.
+        nodes: what each node has in all.
+        group: of the processes of a trial.
+    """
+    room, n = [_fitting(need, node) for node in nodes], group.processes
+    if group.strategy == "STRICT_PACK":
+        return sum(r // n for r in room)
+    trials = sum(room) // n
+    if group.strategy == "STRICT_SPREAD":
+        # As many trials as nodes can give each of them at most one place.
+        while trials * n > sum(min(r, trials) for r in room):
+            trials -= 1
+    return trials
 
 
-def shortage(need: Amounts, nodes: Sequence[Amounts], free: Amounts) -> str:
+def shortage(need: Amounts, nodes: Sequence[Amounts], free: Amounts, group: Group = ALONE) -> str:
     """Return the sentence that says why a trial that waits for a place has none.
 
     Args:
-        need: of one trial.
+        need: of one process.
         nodes: what each node has in all.
         free: what is free on all nodes together.
+        group: of the processes of a trial.
     """
+    n = group.processes
+    times, lie = (f"{n} x ", f" ({group.strategy})") if n > 1 else ("", "")
+    totals = {name: sum(node.get(name, 0.0) for node in nodes) for name in need}
     for name, amount in need.items():
         largest = max((node.get(name, 0.0) for node in nodes), default=0.0)
-        total = sum(node.get(name, 0.0) for node in nodes)
-        if amount > total:
-            return f"a trial needs {amount:g} {name}; the cluster has {total:g}"
+        told, total = f"a trial needs {times}{amount:g} {name}", totals[name]
+        if n * amount > total:
+            return f"{told}{lie}; the cluster has {total:g}"
         if amount > largest:
             return (
-                f"a trial needs {amount:g} {name} on one node; the largest node has {largest:g} "
-                f"of the cluster's {total:g}"
+                f"{told} on one node; the largest node has {largest:g} of the cluster's {total:g}"
             )
     wanted = ", ".join(f"{amount:g} {name}" for name, amount in need.items())
+    wanted = f"a trial needs {times}({wanted}){lie}" if n > 1 else f"a trial needs {wanted}"
     if not capacity(need, nodes):
-        return f"a trial needs {wanted} on one node; no node has all of that"
+        return f"{wanted} on one node; no node has all of that"
+    if not capacity(need, nodes, group):
+        room = [r for node in nodes if (r := _fitting(need, node))]
+        return f"{wanted}; the nodes have room for {', '.join(map(str, room))} of these"
     for name, amount in need.items():
-        if free.get(name, 0.0) < amount:
-            total = sum(node.get(name, 0.0) for node in nodes)
+        if free.get(name, 0.0) < n * amount:
             return (
-                f"a trial needs {amount:g} {name}; of the cluster's {total:g} only "
-                f"{free.get(name, 0.0):g} is free"
+                f"a trial needs {times}{amount:g} {name}{lie}; of the cluster's {totals[name]:g} "
+                f"only {free.get(name, 0.0):g} is free"
             )
-    return f"a trial needs {wanted}; the cluster has that free and starts the worker"
+    return f"{wanted}; the cluster has that free and starts the worker"
 
 
 def _fitting(need: Amounts, node: Amounts) -> int:

@@ -22,7 +22,7 @@ from tunekit.errors import ExecutorFailed
 from tunekit.executors.base import Limits
 from tunekit.executors.ray_agent import NOT_INSTALLED, Plan
 from tunekit.executors.ray_host import Setup
-from tunekit.executors.ray_placement import Amounts, capacity, ray_options, shortage
+from tunekit.executors.ray_placement import Amounts, Group, capacity, shortage
 from tunekit.executors.ray_wire import TOKEN_BYTES, Line
 
 log = logging.getLogger("tunekit")
@@ -77,7 +77,8 @@ class RayPool:
     Args:
         plan: how to reach the cluster.
         workers: how many; `None` for all that fit, also on nodes that join later.
-        need: the resources of one, by tunekit's names.
+        need: the resources of one process of a trial, by tunekit's names.
+        group: of the processes of a trial.
         limits: of one trial.
         placement_timeout_s: with no worker for so long the pool gives up.
         host: the address of this machine as the cluster reaches it; `None` asks Ray.
@@ -92,6 +93,7 @@ class RayPool:
         workers: int | None,
         *,
         need: Amounts,
+        group: Group,
         limits: Limits,
         placement_timeout_s: float,
         host: str | None,
@@ -100,6 +102,7 @@ class RayPool:
         self._plan = plan
         self._wanted = workers
         self._need = need
+        self._group = group
         self._limits = limits
         self._patience_s = placement_timeout_s
         self._host = host
@@ -225,7 +228,7 @@ class RayPool:
         """Ask for as many workers as are missing, and no longer for what is too many."""
         assert self._nodes is not None
         parked = sum(w.is_parked for w in self.workers.values())
-        room = capacity(self._need, self._nodes)
+        room = capacity(self._need, self._nodes, self._group)
         if not room and self._plan.address is None:  # nobody will join this one
             why = self._why()
             raise self._given_up(f"{why}; ask for less, or name a cluster (address=...).")
@@ -235,9 +238,12 @@ class RayPool:
         for _ in range(missing):
             key = self._keys_given = self._keys_given + 1
             folder = None if "working_dir" in self._plan.runtime_env else os.getcwd()
-            setup = Setup(key, self._address, self._token, self._limits, folder)
+            ranks_token = secrets.token_bytes(TOKEN_BYTES)
+            setup = Setup(
+                key, self._address, self._token, self._limits, folder, ranks_token=ranks_token
+            )
             self._asked[key] = time.monotonic()
-            self._tell("start", setup, ray_options(self._need))
+            self._tell("start", setup, self._need, self._group)
         for key in list(self._asked)[: max(-missing, 0)]:
             del self._asked[key]
             self._tell("kill", key)
@@ -323,7 +329,7 @@ class RayPool:
     def _why(self) -> str:
         if self._trouble or self._nodes is None:
             return self._trouble or "it has not answered yet"
-        return shortage(self._need, self._nodes, self._free)
+        return shortage(self._need, self._nodes, self._free, self._group)
 
     def _say(self, why: str) -> None:
         if why != self._said:
