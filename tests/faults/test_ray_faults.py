@@ -174,6 +174,22 @@ def test_a_trial_that_fits_nowhere_says_why_and_ends_the_run(
     assert study.trials == []
 
 
+def crash_once(trial):
+    if trial.resumed_from is None:
+        (trial.checkpoint_dir / "state").touch()
+        trial.report(1.0, 0, checkpoint=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return float(trial.resumed_from)
+
+
+def test_a_trial_whose_process_crashes_goes_on_from_its_checkpoint(cluster, tmp_path):
+    url, kept = f"sqlite:///{tmp_path}/r.db", tmp_path / "kept"
+    study = tk.study("s", space=SPACE, storage=url, sampler="random", checkpoints=kept)
+    executor = RayExecutor(1, address=cluster.address)
+    study.optimize(crash_once, 1, executor=executor)
+    assert [(str(t.state), t.metrics) for t in study.trials] == [("complete", {"value": 0.0})]
+
+
 def print_much(trial):
     line = "x" * 999 + "\n"
     for _ in range(trial.params["n_mib"]):

@@ -235,7 +235,13 @@ class RayExecutor:
             self._send(worker, "decision", run.id, decision)
 
     def _finish(
-        self, worker: Worker, run: _Run, outcome: Outcome, raised: bytes, printed: str
+        self,
+        worker: Worker,
+        run: _Run,
+        outcome: Outcome,
+        raised: bytes,
+        has_died: bool,
+        printed: str,
     ) -> None:
         del self._runs[worker.key]
         number = run.task.number
@@ -247,7 +253,7 @@ class RayExecutor:
         if printed and outcome.state is TrialState.FAILED and "Traceback" in outcome.error:
             error = f"{outcome.error}\nThe last that it printed:\n{printed}"
             outcome = replace(outcome, error=error)
-        self._ended.append(Ended(number, run.task.epoch, outcome, unpickled(raised)))
+        self._ended.append(Ended(number, run.task.epoch, outcome, unpickled(raised), has_died))
         self._judge(worker, is_failure=outcome.state is TrialState.FAILED)
         self._free(worker)
 

@@ -166,7 +166,8 @@ class _Host:
     def _tell(self, ended: Ended) -> None:
         if self._run is not None:
             raised = b"" if ended.exception is None else pickled(ended.exception)
-            self._line.send("ended", self._run, ended.outcome, raised, self._log.tail())
+            told = ended.outcome, raised, ended.has_died, self._log.tail()
+            self._line.send("ended", self._run, *told)
             self._run = None
 
 
