@@ -23,6 +23,9 @@ setup: $(DEV_STAMP) ## install everything for development into .venv
 demo: $(DEMO_STAMP) ## tune a scikit-learn pipeline: 60 trials, 2 workers, a live table
 	$(BIN)/tunekit demo
 
+# Tests run side by side: the threads of a numeric library would wait for each other's cores.
+test docs faults: export OMP_NUM_THREADS = 1
+
 test: $(DEV_STAMP) postgres ## run all tests, with a real PostgreSQL server and real kills
 	$(BIN)/python -m pytest tests -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
