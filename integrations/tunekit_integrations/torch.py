@@ -170,7 +170,9 @@ def run_distributed(
     and its threads: `OMP_NUM_THREADS`, or else the cores of the machine, by `world_size`.
 
     With `RayExecutor(processes=world_size)` each rank has a place of its own, with its own
-    devices and cores, which may be on another node. If that is lost, the trial runs again.
+    devices and cores, which may be on another node. If that is lost, the trial runs again. As
+    always with `torch.distributed`, the ranks trust whoever reaches them there: keep the nodes'
+    network closed to others.
 
     A rank that raises or dies ends all the others and the trial with them. All ranks die with
     this process.
@@ -341,7 +343,7 @@ def _result(
     outcomes: dict[int, Outcome] = {}
     while len(outcomes) < world_size:
         # A death first: it is the cause of what the others raise, also where both came at once.
-        for ended in sorted(executor.poll(POLL_S), key=lambda e: not e.has_died):
+        for ended in sorted(executor.poll(POLL_S), key=lambda e: not _was_killed(e)):
             outcomes[ended.number] = ended.outcome
             if ended.outcome.state == TrialState.FAILED:
                 _fail(_first_cause(executor, ended), world_size)
@@ -361,18 +363,23 @@ def _stop(outcome: Outcome) -> None:
 
 
 def _first_cause(executor: ProcessExecutor | RankExecutor, ended: Ended) -> Ended:
-    """Return the rank that died, where this one has failed because it lost that one.
+    """Return the rank that died or was killed, where this one has failed for the loss of it.
 
     The kernel tells both at once: to its peers by closed connections, and to us.
     """
     until = time.monotonic() + SETTLE_S
-    if ended.has_died or not isinstance(ended.exception, RuntimeError):
+    if not isinstance(ended.exception, RuntimeError):
         return ended
     while (left := until - time.monotonic()) > 0:
         for other in executor.poll(left):
-            if other.has_died:
+            if _was_killed(other):
                 return other
     return ended
+
+
+def _was_killed(ended: Ended) -> bool:
+    """Return whether a rank raised nothing: it died, or was too large for its place."""
+    return ended.outcome.state == TrialState.FAILED and ended.exception is None
 
 
 def _fail(ended: Ended, world_size: int) -> None:

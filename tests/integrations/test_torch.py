@@ -15,6 +15,7 @@ import pytest
 
 import tunekit as tk
 from tests.executors.ray_cluster import running_cluster
+from tests.executors.test_ray_follower import serving
 from tunekit.errors import InvalidArgument, RankFailed
 from tunekit.executors.base import Origin, Task
 from tunekit.executors.handle import Trial
@@ -134,6 +135,20 @@ def test_a_rank_that_dies_is_the_cause_and_not_the_one_that_missed_it(tmp_path):
     with pytest.raises(RankFailed, match=r"rank 1 of 2: .* died with SIGKILL"):
         run_distributed(a_trial(), lambda rank: report_for_ever(rank, tmp_path, die))
     assert_all_are_gone(tmp_path)
+
+
+def test_a_rank_that_is_too_large_for_its_place_is_the_cause_and_not_who_missed_it():
+    def grow(rank):
+        torch.distributed.barrier()
+        held = b"x" * (700 << 20) if rank.rank == 1 else b""
+        while held:
+            os.sched_yield()
+        torch.distributed.barrier()
+        return 1.0
+
+    for ranks in serving(memory_mib=700):
+        with pytest.raises(RankFailed, match=r"rank 1 of 2: used .* its memory limit is 700 MiB"):
+            run_distributed(a_trial(ranks=ranks), grow)
 
 
 def test_ranks_that_report_different_steps_are_told_so():
