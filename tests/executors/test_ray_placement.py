@@ -96,6 +96,9 @@ def test_a_trial_that_asks_for_no_cpu_gets_one():
     ("resources", "said"),
     [
         ({"gpu": 1.5}, "whole number"),
+        ({"cpu": 0}, "resource cpu=0, expected a number above 0"),
+        ({"gpu": float("nan")}, "resource gpu=nan, expected a number above 0"),
+        ({"special": "2"}, "resource special='2', expected a number above 0"),
         ({"memory": 4}, "memory_mib"),
         ({"GPU": 1}, 'write it "gpu"'),
     ],
@@ -117,6 +120,8 @@ def test_an_amount_that_no_cluster_can_deal_is_refused(resources, said):
         ({"processes": 2, "strategy": "STRICT"}, "strategy='STRICT', expected one of Ray's: PACK"),
         ({"address": "h:1", "local": {"gpu": 1}}, "beside the cluster at h:1"),
         ({"limits": Limits({"gpu": 2.5})}, "gpu=2.5"),
+        ({"limits": Limits(timeout_s=0)}, "timeout_s=0"),
+        ({"limits": Limits(memory_mib=-1)}, "memory_mib=-1"),
     ],
 )
 def test_an_argument_out_of_range_is_refused_before_anything_starts(options, said):

@@ -67,10 +67,7 @@ class ProcessExecutor:
     ) -> None:
         if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
             raise InvalidArgument(f"workers={workers!r}, expected a whole number from 1.")
-        for name in ("timeout_s", "memory_mib"):
-            value = getattr(limits, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise InvalidArgument(f"{name}={value!r}, expected a number above 0, or None.")
+        check_watched(limits)
         if seats is None:
             seats = make_seats(workers, limits.resources, devices)
         self._seats = list(seats)
@@ -283,6 +280,18 @@ class ProcessExecutor:
         child.kill()
         words = child.output_tail()
         self._finish(task, Outcome(TrialState.FAILED, reason=reason, error=words))
+
+
+def check_watched(limits: Limits) -> None:
+    """Check the limits that a worker is watched for: its time and its memory.
+
+    Raises:
+        InvalidArgument: one outside its range.
+    """
+    for name in ("timeout_s", "memory_mib"):
+        value = getattr(limits, name)
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise InvalidArgument(f"{name}={value!r}, expected a number above 0, or None.")
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from typing import Any
 
 from tunekit.errors import InvalidArgument, MissingExtra
 from tunekit.executors.base import Ended, Limits, ReportHandler, Task
-from tunekit.executors.process import shipped, unpickled
+from tunekit.executors.process import check_watched, shipped, unpickled
 from tunekit.executors.quarantine import Place, Quarantine
 from tunekit.executors.ray_agent import Plan
 from tunekit.executors.ray_placement import Strategy, checked_group, checked_need
@@ -104,6 +104,7 @@ class RayExecutor:
             raise InvalidArgument(
                 f"placement_timeout_s={placement_timeout_s!r}, expected a number above 0."
             )
+        check_watched(limits)
         self.runs_in_caller = False
         need, group = checked_need(limits.resources), checked_group(processes, strategy)
         address = address or os.environ.get("RAY_ADDRESS") or _connected_cluster()

@@ -42,6 +42,9 @@ def checked_need(resources: Amounts) -> dict[str, float]:
             )
         if name.lower() in _RAY_NAMES and name not in _RAY_NAMES:
             raise InvalidArgument(f'resource "{name}": write it "{name.lower()}".')
+        is_number = isinstance(amount, int | float) and not isinstance(amount, bool)
+        if not is_number or not math.isfinite(amount) or amount <= 0:
+            raise InvalidArgument(f"resource {name}={amount!r}, expected a number above 0.")
         if amount > 1 and amount != int(amount):
             raise InvalidArgument(
                 f"resource {name}={amount:g}, expected a whole number, or a fraction below 1 "
@@ -58,7 +61,7 @@ def ray_options(need: Amounts) -> dict[str, Any]:
 
 def bundle(need: Amounts) -> dict[str, float]:
     """Return what one place of a Ray placement group holds, by Ray's names."""
-    return {_RAY_NAMES.get(name, name): amount for name, amount in need.items() if amount}
+    return {_RAY_NAMES.get(name, name): amount for name, amount in need.items()}
 
 
 def checked_group(processes: int, strategy: str) -> Group:
