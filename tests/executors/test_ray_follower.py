@@ -11,8 +11,10 @@ import psutil
 import pytest
 
 from tunekit.errors import RankLost
-from tunekit.executors.base import Ranks
+from tunekit.executors.base import Limits, Ranks
 from tunekit.executors.ranks import RankExecutor
+from tunekit.executors.ray_follower import STRANGERS, Follower
+from tunekit.executors.ray_host import Setup
 from tunekit.executors.ray_wire import TOKEN_BYTES, Line
 from tunekit.stoppers.base import CONTINUE
 from tunekit.testing.executors import PATIENCE_S, make_task
@@ -84,6 +86,25 @@ def test_who_knows_no_token_and_who_says_nothing_keep_nobody_waiting(ranks):
     assert not stranger.receive()[1], "hung up on"
     stranger.close()
     silent.close()
+
+
+def test_of_many_who_say_nothing_the_first_is_hung_up_on(ranks):
+    (address,) = ranks.followers
+    silent = [socket.create_connection(address, PATIENCE_S) for _ in range(STRANGERS + 1)]
+    assert silent[0].recv(1) == b""
+    for connected in silent:
+        connected.close()
+
+
+def test_a_follower_without_an_address_of_its_node_says_so():
+    with pytest.raises(ConnectionError, match=r"cannot listen at 192\.0\.2\.1: "):
+        Follower(Setup(0, ("", 0), b"", Limits(), None, b""), "192.0.2.1", ())
+
+
+def test_neither_token_is_in_the_text_of_what_a_worker_knows():
+    text = repr(Setup(0, ("", 0), b"the first", Limits(), None, b"the second"))
+    assert "the first" not in text
+    assert "the second" not in text
 
 
 def test_a_rank_that_grows_beyond_the_memory_of_its_place_is_ended():

@@ -156,8 +156,8 @@ def _worker_class() -> Any:
             self.follower = Follower(known, ray.util.get_node_ip_address(), self.devices())
             return self.follower.address
 
-        def follow(self) -> str:
-            if self.has_tunekit:
+        def follow(self, address: tuple[str, int] | None) -> str:
+            if address is not None:  # else there was nothing to listen with
                 self.follower.serve()
             return "tunekit is not installed"
 
@@ -247,7 +247,7 @@ class _Agent:
         leader, *followers = actors
         addresses = [f.listen.remote(known) for f in followers]
         calls = [leader.serve.remote(known, self._objective, *addresses)]
-        calls += [f.follow.remote() for f in followers]
+        calls += [f.follow.remote(a) for f, a in zip(followers, addresses, strict=True)]
         self._slots[setup.key] = _Slot(actors, calls, places)
 
     def _kill(self, key: int) -> None:

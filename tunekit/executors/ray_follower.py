@@ -24,6 +24,7 @@ from tunekit.executors.ray_wire import Line
 from tunekit.stoppers.base import CONTINUE
 
 POLL_S = 60.0
+STRANGERS = 64
 
 
 class Follower:
@@ -34,6 +35,9 @@ class Follower:
         ip: the address of this node, as the other nodes reach it.
         devices: the accelerators that Ray dealt to this actor.
 
+    Raises:
+        ConnectionError: nobody can be listened for at this address.
+
     Attributes:
         address: where it listens.
     """
@@ -42,7 +46,10 @@ class Follower:
         setup.enter_folder()
         self._setup = setup
         self._devices = devices
-        self._listener = socket.create_server((ip, 0))
+        try:
+            self._listener = socket.create_server((ip, 0))
+        except OSError as error:
+            raise ConnectionError(f"cannot listen at {ip}: {error}") from None
         self._listener.setblocking(False)
         self._strangers: list[Line] = []
         self.address: tuple[str, int] = (ip, self._listener.getsockname()[1])
@@ -69,6 +76,8 @@ class Follower:
             with contextlib.suppress(OSError):  # nobody new, or it went away again
                 accepted = self._listener.accept()[0]
                 self._strangers.append(Line(accepted, self._setup.ranks_token))
+            if len(self._strangers) > STRANGERS:  # who says nothing costs a descriptor
+                self._strangers.pop(0).close()
             for line in list(self._strangers):
                 messages, is_there = line.receive()
                 if messages or not is_there:

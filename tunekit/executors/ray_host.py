@@ -14,7 +14,7 @@ import select
 import socket
 import sys
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TextIO
 
 from tunekit.errors import RankLost
@@ -46,10 +46,10 @@ class Setup:
 
     key: int
     address: tuple[str, int]
-    token: bytes
+    token: bytes = field(repr=False)
     limits: Limits
     folder: str | None
-    ranks_token: bytes = b""
+    ranks_token: bytes = field(repr=False)
 
     def enter_folder(self) -> None:
         """Go where the driver runs, if that is here too."""

@@ -238,10 +238,8 @@ class RayPool:
         for _ in range(missing):
             key = self._keys_given = self._keys_given + 1
             folder = None if "working_dir" in self._plan.runtime_env else os.getcwd()
-            ranks_token = secrets.token_bytes(TOKEN_BYTES)
-            setup = Setup(
-                key, self._address, self._token, self._limits, folder, ranks_token=ranks_token
-            )
+            ours, theirs = self._token, secrets.token_bytes(TOKEN_BYTES)
+            setup = Setup(key, self._address, ours, self._limits, folder, theirs)
             self._asked[key] = time.monotonic()
             self._tell("start", setup, self._need, self._group)
         for key in list(self._asked)[: max(-missing, 0)]:

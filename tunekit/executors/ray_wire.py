@@ -49,7 +49,11 @@ class Line:
             OSError: nobody answers at the address.
         """
         line = cls(socket.create_connection(address, CONNECT_S))
-        line._send_bytes(token)
+        try:
+            line._send_bytes(token)
+        except OSError:
+            line.close()
+            raise
         return line
 
     def fileno(self) -> int:
