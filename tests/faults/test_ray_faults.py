@@ -91,6 +91,9 @@ def test_a_node_that_joins_is_used_and_its_death_costs_no_trial(cluster, tmp_pat
         executor = RayExecutor(address=cluster.address)
         ending = study.optimize(objective, executor=executor, callbacks=come_and_go)
         assert ending == "stopped"
+        if study.refresh().n_waiting:  # given back by the dead node when the study was stopped
+            executor = RayExecutor(address=cluster.address)
+            study.optimize(objective, total_trials=len(study.trials), executor=executor)
         assert {t.user_attrs["node"] for t in study.trials} == {"head", "second"}
         check(study, len(study.trials))
 

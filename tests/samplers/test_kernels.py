@@ -105,3 +105,15 @@ def test_additive_blocks_keep_the_variance_of_the_whole():
     assert structure.columns == ((0,), (1, 2), (1,), (2,))
     assert structure.parents == (-1, 0, 0, 0)
     assert np.exp(structure.shares)[1:].sum() == pytest.approx(1.0)
+
+
+def test_many_trials_keep_their_parameters_until_they_have_grown_by_a_part():
+    x = rows(100)
+    y = bumps(x)
+    before = fit_chosen(FLAT, x[:96], y[:96], [])
+    known = trials([before.evidence()])
+    kept, grown = fit_chosen(FLAT, x[:98], y[:98], known), fit_chosen(FLAT, x[:99], y[:99], known)
+    assert (before.fitted_at, kept.fitted_at, grown.fitted_at) == (96, 96, 99)
+    close = before.gp.parameters.to_array()
+    assert kept.gp.parameters.to_array() == pytest.approx(close, abs=6e-3)
+    assert len(kept.gp.y) == 98, "what is new is known all the same"

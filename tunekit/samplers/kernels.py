@@ -12,11 +12,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import LinAlgError
 
-from tunekit.samplers.fitting import chosen_rows, fitted, key_of, parameters_evidence, warm_start
+from tunekit.samplers.fitting import (
+    MAX_ROWS,
+    chosen_rows,
+    fitted,
+    given,
+    key_of,
+    parameters_evidence,
+    warm_start,
+)
 from tunekit.samplers.tree_model import structure_of
 from tunekit.spaces.encode import Encoder
 from tunekit.trial import TrialRecord
+from tunekit_surrogates.block_kernel import Parameters
 from tunekit_surrogates.blocks import Structure
 from tunekit_surrogates.tree_gp import Priors, TreeGP
 
@@ -24,7 +34,7 @@ FIRST = 20
 """Trials before kernels are compared; fewer decide by chance."""
 
 EVERY = 10
-"""Trials from one comparison to the next."""
+"""Trials from one comparison to the next, at least; from 100 on a tenth of the trials."""
 
 MARGIN = 2.0
 """By so many nats another kernel has to be better than the one that goes with the space."""
@@ -32,8 +42,14 @@ MARGIN = 2.0
 ADDITIVE = 0.5
 """Share of a block's variance that an additive kernel gives to each parameter for itself."""
 
-MAX_ROWS = 200
+MAX_COMPARED_ROWS = 200
 """Rows that kernels are compared on."""
+
+REFIT_FROM = 64
+"""Trials from which the parameters are not fitted anew for every proposal,"""
+
+REFIT_PARTS = 32
+"""but once the trials have grown by one part in so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +59,21 @@ class Fit:
     Attributes:
         kernel: its name; see `kernels_of`.
         compared_at: trials at the last comparison, 0 before the first.
+        fitted_at: trials at the last fit of the parameters.
         how: how the parameters came about.
     """
 
     gp: TreeGP
     kernel: str
     compared_at: int
+    fitted_at: int
     how: str
 
     def evidence(self) -> dict[str, Any]:
         """Return what the next fit starts from, as plain JSON."""
         found = parameters_evidence(self.gp, key_of(self.gp.structure, self.kernel))
-        return {"kernel": self.kernel, "compared_at": self.compared_at, **found}
+        since = {"compared_at": self.compared_at, "fitted_at": self.fitted_at}
+        return {"kernel": self.kernel, **since, **found}
 
 
 def kernels_of(encoder: Encoder) -> dict[str, Structure]:
@@ -89,18 +108,22 @@ def fit_chosen(
         priors: of the parameters of each kernel, where they are not the usual ones.
     """
     kernels = kernels_of(encoder)
-    kernel, compared_at = _last_choice(trials, kernels)
-    if len(y) < FIRST or len(y) < compared_at + EVERY:
+    kernel, compared_at, fitted_at = _last_choice(trials, kernels)
+    if len(y) < FIRST or len(y) < compared_at + max(EVERY, len(y) // 10):
+        if REFIT_FROM <= len(y) < fitted_at + len(y) // REFIT_PARTS:
+            kept = _kept(kernels[kernel], x, y, trials, kernel)
+            if kept is not None:
+                return Fit(kept, kernel, compared_at, fitted_at, f"parameters of {fitted_at}")
         gp, how = _fitted(kernels[kernel], x, y, trials, kernel, priors)
-        return Fit(gp, kernel, compared_at, how)
+        return Fit(gp, kernel, compared_at, len(y), how)
     fits = {name: _fitted(s, x, y, trials, name, priors) for name, s in kernels.items()}
-    few = chosen_rows(y, MAX_ROWS)
+    few = chosen_rows(y, MAX_COMPARED_ROWS)
     density = {name: _density(gp, x[few], y[few]) for name, (gp, _) in fits.items()}
     first = next(iter(kernels))
     best = max(density, key=lambda name: density[name])
     kernel = best if density[best] > density[first] + MARGIN else first
     gp, how = fits[kernel]
-    return Fit(gp, kernel, len(y), how)
+    return Fit(gp, kernel, len(y), len(y), how)
 
 
 def _fitted(
@@ -115,6 +138,24 @@ def _fitted(
     return fitted(structure, x, y, warm=warm, priors=priors)
 
 
+def _kept(
+    structure: Structure,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    trials: Sequence[TrialRecord],
+    kernel: str,
+) -> TreeGP | None:
+    """Return the process with the parameters of the last proposal, if they are still good."""
+    warm = warm_start(trials, structure, key_of(structure, kernel))
+    if warm is None:
+        return None
+    rows = chosen_rows(y, MAX_ROWS)
+    try:
+        return given(structure, Parameters.from_array(warm, x.shape[1]), x[rows], y[rows])
+    except LinAlgError:
+        return None
+
+
 def _density(gp: TreeGP, x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     """Return the leave-one-out density of rows under a process' parameters."""
     noise = np.full(len(y), np.exp(gp.parameters.noise))
@@ -123,9 +164,11 @@ def _density(gp: TreeGP, x: NDArray[np.float64], y: NDArray[np.float64]) -> floa
 
 def _last_choice(
     trials: Sequence[TrialRecord], kernels: Mapping[str, Structure]
-) -> tuple[str, int]:
+) -> tuple[str, int, int]:
+    """Return the kernel that was chosen last, and the trials at its comparison and its fit."""
     for trial in reversed(trials):
-        name, at = trial.evidence.get("kernel"), trial.evidence.get("compared_at")
+        found = trial.evidence
+        name, at, fitted_at = (found.get(k) for k in ("kernel", "compared_at", "fitted_at"))
         if isinstance(name, str) and name in kernels and isinstance(at, int):
-            return name, at
-    return next(iter(kernels)), 0
+            return name, at, fitted_at if isinstance(fitted_at, int) else 0
+    return next(iter(kernels)), 0, 0

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 Leaf: TypeAlias = Literal["bayesian", "random"]
 
+USUAL: Mapping[Leaf, tuple[float, int]] = {"bayesian": (0.3, 8), "random": (1.0, 0)}
+"""Exploration and minimal visits that go with each leaf sampler."""
+
 MAX_REPEATS = 64
 """Descents after which a point is proposed once more where there are no numbers to vary."""
 
@@ -67,7 +70,9 @@ class TreeSearchSampler:
 
     Args:
         leaf: the sampler of the numbers, and of the decisions below `min_visits`.
-        exploration, max_bias, borrow, width, min_visits: see `Rule`.
+        exploration, max_bias, borrow, width, min_visits: see `Rule`. The first and the last
+            depend on the leaf where they are not given: 0.3 and 8 above the model, which explores
+            itself and knows a branch from the others; 1 and 0 above random numbers.
         prior: `{path: {value: weight}}`; a value that is not named has weight 1.
         default_first: propose the default configuration as trial 0.
 
@@ -84,16 +89,19 @@ class TreeSearchSampler:
         self,
         *,
         leaf: Leaf = "bayesian",
-        exploration: float = 1.0,
+        exploration: float | None = None,
         max_bias: float = 0.5,
         borrow: float = 4.0,
         width: float = 3.0,
-        min_visits: int = 0,
+        min_visits: int | None = None,
         prior: Weights | None = None,
         default_first: bool = True,
     ) -> None:
         if leaf not in ("bayesian", "random"):
             raise InvalidArgument(f'mcts: leaf={leaf!r}, expected "bayesian" or "random".')
+        usual_exploration, usual_visits = USUAL[leaf]
+        exploration = usual_exploration if exploration is None else exploration
+        min_visits = usual_visits if min_visits is None else min_visits
         number_from(exploration, "mcts: exploration")
         number_from(max_bias, "mcts: max_bias", high=1.0)
         number_from(borrow, "mcts: borrow")
@@ -143,8 +151,10 @@ class TreeSearchSampler:
         fixed = at_target(view.space, held(view, number))
         rng = jumped(view.seed, number)
         closed: set[int] = set()
+        # The model would begin with the default configuration, wanted or not.
+        rule = self.rule if tree.visits(ROOT) else replace(self.rule, min_visits=0)
         for _ in range(MAX_REPEATS):
-            search = Search(tree, self.rule, prior, rng=rng, closed=closed)
+            search = Search(tree, rule, prior, rng=rng, closed=closed)
             plan = Plan(*descend(view.space, axes, search.pick, fixed=fixed))
             if tree.visits(search.node) == 0 or not _is_whole(view, plan):
                 break
