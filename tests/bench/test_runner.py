@@ -179,7 +179,10 @@ def command(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_a_killed_comparison_goes_on_where_it_was(tmp_path, number):
+def test_a_killed_comparison_goes_on_where_it_was(tmp_path, number, request):
+    # Below `nohup` and in the background of a script the signal is ignored, here and below.
+    ours = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, ours))
     started = subprocess.Popen(
         command(tmp_path),
         stdout=subprocess.PIPE,
