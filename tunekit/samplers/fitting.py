@@ -43,26 +43,26 @@ def fitted(
     priors = priors or Priors()
     mode = priors.of(structure)[0]
     starts = [mode] if warm is None else [warm, mode] if len(y) <= FEW_ROWS else [warm]
-    rows, few = chosen_rows(y, MAX_ROWS), chosen_rows(y, MAX_FIT_ROWS)
+    few = chosen_rows(y, MAX_FIT_ROWS)
     try:
         gp = fit(structure, x[few], y[few], priors=priors, starts=starts, iterations=ITERATIONS)
-        if len(few) == len(rows):
+        if len(few) == len(y):
             return gp, "fitted"
-        return given(structure, gp.parameters, x[rows], y[rows]), "fitted to a part"
+        return conditioned(structure, gp.parameters, x, y), "fitted to a part"
     except LinAlgError:
         pass
     how = (
         "not fitted: the mode of the prior" if warm is None else "not fitted: the last parameters"
     )
-    p = Parameters.from_array(starts[0], x.shape[1])
-    return given(structure, p, x[rows], y[rows]), how
+    return conditioned(structure, Parameters.from_array(starts[0], x.shape[1]), x, y), how
 
 
-def given(
+def conditioned(
     structure: Structure, p: Parameters, x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> TreeGP:
-    """Return the process with these parameters."""
-    return TreeGP.given(structure, p, x, y, np.full(len(y), np.exp(p.noise)))
+    """Return the process with these parameters, conditioned on `MAX_ROWS` rows at most."""
+    rows = chosen_rows(y, MAX_ROWS)
+    return TreeGP.given(structure, p, x[rows], y[rows], np.full(len(rows), np.exp(p.noise)))
 
 
 def chosen_rows(y: NDArray[np.float64], most: int) -> NDArray[np.int64]:

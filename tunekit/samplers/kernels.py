@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
 from tunekit.samplers.fitting import (
-    MAX_ROWS,
     chosen_rows,
+    conditioned,
     fitted,
-    given,
     key_of,
     parameters_evidence,
     warm_start,
@@ -149,9 +148,8 @@ def _kept(
     warm = warm_start(trials, structure, key_of(structure, kernel))
     if warm is None:
         return None
-    rows = chosen_rows(y, MAX_ROWS)
     try:
-        return given(structure, Parameters.from_array(warm, x.shape[1]), x[rows], y[rows])
+        return conditioned(structure, Parameters.from_array(warm, x.shape[1]), x, y)
     except LinAlgError:
         return None
 
