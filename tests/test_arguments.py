@@ -11,7 +11,7 @@ from tunekit.errors import InvalidArgument, StudyExists, UnknownTrial
 from tunekit.executors.base import Limits
 from tunekit.executors.inline import InlineExecutor
 from tunekit.executors.process import ProcessExecutor
-from tunekit.trial import MetricConstraint, TrialState
+from tunekit.records import MetricConstraint, TrialState
 
 
 @pytest.fixture

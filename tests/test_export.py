@@ -6,8 +6,8 @@ import pytest
 
 import tunekit as tk
 from tunekit import export
-from tunekit.trial import Objective, Report, StudyRecord, StudySpec, StudyState, TrialRecord
-from tunekit.trial import TrialState as State
+from tunekit.records import Objective, Report, StudyRecord, StudySpec, StudyState, TrialRecord
+from tunekit.records import TrialState as State
 
 STUDY = StudyRecord(1, StudySpec("s", (Objective("loss"),)), StudyState.ACTIVE, 0, 2, 1, 0.0)
 FIXED = list(export.rows([TrialRecord(0, State.COMPLETE)])[0])

@@ -6,7 +6,7 @@ import tunekit as tk
 from tunekit.errors import InvalidArgument, TooManyFailures
 from tunekit.executors.base import Ended
 from tunekit.executors.inline import InlineExecutor
-from tunekit.trial import Outcome, TrialState
+from tunekit.records import Outcome, TrialState
 
 
 @pytest.fixture

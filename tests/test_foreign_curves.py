@@ -8,7 +8,7 @@ from tunekit.ledger import Ledger
 from tunekit.registry import make
 from tunekit.storages.base import Reports, Tell
 from tunekit.storages.memory import MemoryStorage
-from tunekit.trial import Objective, Outcome, Report, StudySpec, TrialState
+from tunekit.records import Objective, Outcome, Report, StudySpec, TrialState
 
 POINTS = tuple(Report(step, {"value": 1.0}) for step in range(9))
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from tunekit.history import History
 from tunekit.spaces import Params
-from tunekit.trial import MetricConstraint, Objective, TrialRecord, TrialState
+from tunekit.records import MetricConstraint, Objective, TrialRecord, TrialState
 
 ERROR = (Objective("error"),)
 

@@ -12,7 +12,7 @@ from tunekit.history import History
 from tunekit.importance import importance
 from tunekit.samplers.base import sample, stream
 from tunekit.spaces import Categorical, Float, Int, Space
-from tunekit.trial import MetricConstraint, Objective, TrialRecord, TrialState
+from tunekit.records import MetricConstraint, Objective, TrialRecord, TrialState
 
 LOSS = (Objective("loss"),)
 

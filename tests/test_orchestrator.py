@@ -16,7 +16,7 @@ from tunekit.registry import make
 from tunekit.runs import Goal, Settings
 from tunekit.storages.base import Tell
 from tunekit.storages.memory import MemoryStorage
-from tunekit.trial import Objective, Outcome, Proposal, StudySpec, TrialState
+from tunekit.records import Objective, Outcome, Proposal, StudySpec, TrialState
 
 SPACE = tk.Space(x=tk.Float(0, 1))
 

@@ -13,7 +13,7 @@ from tunekit.errors import InvalidArgument, NoCompleteTrial
 from tunekit.paired import holm, p_worse, spent
 from tunekit.replicates import Noise, configurations, leaderboard
 from tunekit.testing.samplers import BOUND, ended, view_of
-from tunekit.trial import MetricConstraint, Objective, Outcome, Proposal, TrialState
+from tunekit.records import MetricConstraint, Objective, Outcome, Proposal, TrialState
 
 SPACE = tk.Space(x=tk.Int(0, 99))
 LOSS = (Objective("loss"),)

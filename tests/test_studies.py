@@ -18,7 +18,7 @@ from tunekit.errors import (
     UnknownStudy,
     UnknownTrial,
 )
-from tunekit.trial import TrialState
+from tunekit.records import TrialState
 
 SPACE = tk.Space(
     model=tk.Categorical(

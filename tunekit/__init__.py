@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tunekit.spaces.catalogue import load_space
     from tunekit.stoppers.base import Stopper
     from tunekit.studies import Study
-    from tunekit.trial import Proposal
+    from tunekit.records import Proposal
 
 _HOMES = {
     "study": "tunekit.api",
@@ -44,7 +44,7 @@ _HOMES = {
     "Checkpoints": "tunekit.checkpoints.base",
     "TrialPaused": "tunekit.errors",
     "TrialStopped": "tunekit.errors",
-    "Proposal": "tunekit.trial",
+    "Proposal": "tunekit.records",
     "TunekitError": "tunekit.errors",
 }
 

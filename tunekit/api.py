@@ -22,7 +22,7 @@ from tunekit.stoppers.base import Stopper
 from tunekit.storages.base import Storage
 from tunekit.storages.urls import open_storage
 from tunekit.studies import Study
-from tunekit.trial import (
+from tunekit.records import (
     AUDIT,
     Direction,
     MetricConstraint,

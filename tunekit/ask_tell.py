@@ -22,7 +22,7 @@ from tunekit.executors.handle import Trial
 from tunekit.ledger import Ledger
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision, Stopper
 from tunekit.storages.base import Pause, Reports, Tell
-from tunekit.trial import (
+from tunekit.records import (
     Objective,
     Outcome,
     Report,

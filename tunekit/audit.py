@@ -12,7 +12,7 @@ import numpy as np
 
 from tunekit.errors import InvalidArgument
 from tunekit.history import History
-from tunekit.trial import Report, TrialRecord, TrialState
+from tunekit.records import Report, TrialRecord, TrialState
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

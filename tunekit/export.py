@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from tunekit.errors import InvalidArgument, MissingExtra, StorageError
 from tunekit.spaces import Scalar
-from tunekit.trial import Report, StudyRecord, TrialRecord
+from tunekit.records import Report, StudyRecord, TrialRecord
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Iterable
 
 from tunekit.ledger import Ledger
-from tunekit.trial import Report, TrialRecord, TrialState
+from tunekit.records import Report, TrialRecord, TrialState
 
 EVERY_S = 1.0
 """How often the curves of running trials are read again."""

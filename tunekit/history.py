@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tunekit.spaces import Scalar
-from tunekit.trial import MetricConstraint, Objective, TrialRecord, TrialState
+from tunekit.records import MetricConstraint, Objective, TrialRecord, TrialState
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

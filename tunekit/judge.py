@@ -10,7 +10,7 @@ from tunekit.executors.base import Task
 from tunekit.foreign_curves import ForeignCurves
 from tunekit.ledger import Ledger
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision, Promoter, Stopper
-from tunekit.trial import Report, TrialRecord
+from tunekit.records import Report, TrialRecord
 
 
 class Judge:

@@ -11,7 +11,7 @@ from tunekit.checkpoints.places import open_place
 from tunekit.errors import CheckpointError, InvalidArgument, UnknownCheckpoint
 from tunekit.executors.base import Origin
 from tunekit.storages.base import Saved
-from tunekit.trial import Branch, Checkpoint, Report, StudyRecord, TrialRecord
+from tunekit.records import Branch, Checkpoint, Report, StudyRecord, TrialRecord
 
 log = logging.getLogger("tunekit")
 

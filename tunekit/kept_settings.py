@@ -7,7 +7,7 @@ from typing import Any
 
 from tunekit.errors import StudyExists
 from tunekit.storages.base import Storage
-from tunekit.trial import StudyRecord, StudySpec
+from tunekit.records import StudyRecord, StudySpec
 
 
 def kept_past(record: StudyRecord, earlier: Sequence[str]) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ from tunekit.storages.base import (
     Storage,
     Tell,
 )
-from tunekit.trial import (
+from tunekit.records import (
     Branch,
     Checkpoint,
     Outcome,

@@ -26,7 +26,7 @@ from tunekit.report_buffer import ReportBuffer
 from tunekit.runs import Callback, Ending, Failures, Goal, Progress, Settings
 from tunekit.stoppers.base import Decision, Stopper
 from tunekit.storages.base import Lease, Operation, Pause, Release, Saved, Tell
-from tunekit.trial import Outcome, Report, StudyState, TrialState
+from tunekit.records import Outcome, Report, StudyState, TrialState
 
 log = logging.getLogger("tunekit")
 

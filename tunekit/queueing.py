@@ -8,7 +8,7 @@ from typing import Any
 from tunekit.errors import InvalidArgument, UnknownTrial
 from tunekit.ledger import Ledger
 from tunekit.spaces import Parameter, Params, Scalar, Space, walk
-from tunekit.trial import Branch, TrialRecord
+from tunekit.records import Branch, TrialRecord
 
 
 def enqueue(

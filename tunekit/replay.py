@@ -16,7 +16,7 @@ from tunekit.samplers.base import Sampler, StudyView
 from tunekit.spaces import Params
 from tunekit.storages.base import Event, Storage
 from tunekit.storages.rows import checkpoints_of
-from tunekit.trial import Checkpoint, StudyRecord, TrialRecord, TrialState
+from tunekit.records import Checkpoint, StudyRecord, TrialRecord, TrialState
 
 
 @dataclass(frozen=True, slots=True)

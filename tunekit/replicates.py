@@ -17,7 +17,7 @@ from tunekit.errors import InvalidArgument, NoCompleteTrial
 from tunekit.history import History
 from tunekit.paired import LEAST, Test, holm, p_worse
 from tunekit.spaces import Params, Scalar
-from tunekit.trial import Metrics, TrialRecord, TrialState
+from tunekit.records import Metrics, TrialRecord, TrialState
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,7 +6,7 @@ import time
 
 from tunekit.keeper import Keeper
 from tunekit.storages.base import Operation, Reports
-from tunekit.trial import Report
+from tunekit.records import Report
 
 REPORT_BATCH = 20
 FLUSH_S = 0.5

@@ -8,7 +8,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from tunekit.errors import ObjectiveFailed, TooManyFailures, TunekitError
 from tunekit.history import History
-from tunekit.trial import Outcome, TrialRecord
+from tunekit.records import Outcome, TrialRecord
 
 Ending: TypeAlias = Literal["done", "timeout", "stopped", "cancelled", "exhausted", "interrupted"]
 

@@ -24,7 +24,7 @@ from tunekit.spaces.versions import SpaceEdit
 from tunekit.stoppers.audited import audited
 from tunekit.stoppers.base import Stopper
 from tunekit.storages.base import Storage
-from tunekit.trial import Objective, Report, StudyRecord, StudyState, TrialRecord, TrialState
+from tunekit.records import Objective, Report, StudyRecord, StudyState, TrialRecord, TrialState
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,7 +19,7 @@ from tunekit.samplers.past import PastStudy
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.complete import PastRuns
 from tunekit.storages.base import Storage
-from tunekit.trial import Objective, StudySpec, TrialState
+from tunekit.records import Objective, StudySpec, TrialState
 
 MAX_TRIALS = 100
 """Trials kept of a study: the best half of so many, and others of each quality."""

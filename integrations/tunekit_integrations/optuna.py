@@ -28,7 +28,7 @@ from tunekit.spaces.discover import Discovery
 from tunekit.spaces.interop import from_optuna
 from tunekit.spaces.serialize import domain_to_dict
 from tunekit.stoppers.base import CurveView, Stopper
-from tunekit.trial import MetricConstraint, Objective, Proposal, Report, TrialRecord, TrialState
+from tunekit.records import MetricConstraint, Objective, Proposal, Report, TrialRecord, TrialState
 
 REASON, EVIDENCE = "tunekit:reason", "tunekit:evidence"
 """System attributes of an Optuna trial: why it was proposed, and what the sampler wants back."""

@@ -25,7 +25,7 @@ from tunekit.executors.handle import Trial
 from tunekit.history import History
 from tunekit.samplers.base import Sampler, StudyView
 from tunekit.spaces import Params, Space
-from tunekit.trial import Objective, TrialRecord, TrialState
+from tunekit.records import Objective, TrialRecord, TrialState
 
 FORMAT = "tunekit.ray_searcher/1"
 

@@ -29,7 +29,7 @@ from tunekit.executors.process import ProcessExecutor, shipped
 from tunekit.executors.ranks import RankExecutor
 from tunekit.spaces import Params
 from tunekit.stoppers.base import Decision
-from tunekit.trial import Objective, Outcome, Report, TrialState, checked_metrics
+from tunekit.records import Objective, Outcome, Report, TrialState, checked_metrics
 
 HOST = "127.0.0.1"
 POLL_S = 60.0

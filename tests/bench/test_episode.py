@@ -16,7 +16,7 @@ from tunekit.samplers.base import StudyView
 from tunekit.samplers.random import RandomSampler
 from tunekit.spaces import Space
 from tunekit.testing.problems import FLAT, TREE, branchy, sphere, two
-from tunekit.trial import MetricConstraint, Objective, Proposal, TrialState
+from tunekit.records import MetricConstraint, Objective, Proposal, TrialState
 
 
 class Watcher:

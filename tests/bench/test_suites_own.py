@@ -10,7 +10,7 @@ from tunekit.bench import own
 from tunekit.bench.problem import Problem
 from tunekit.bench.suites import suite
 from tunekit.errors import InvalidArgument
-from tunekit.trial import Objective
+from tunekit.records import Objective
 
 SPACE = tk.Space(x=tk.Float(-1.0, 1.0))
 SOURCE = """

@@ -26,7 +26,7 @@ import numpy as np
 from tunekit.history import History
 from tunekit.registry import make, names
 from tunekit.stoppers.base import CurveView
-from tunekit.trial import Objective, Report, TrialRecord, TrialState
+from tunekit.records import Objective, Report, TrialRecord, TrialState
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "taskset"
 KEPT = 1e-3

@@ -10,7 +10,7 @@ from tunekit.checkpoints.local import LocalPlace
 from tunekit.checkpoints.places import open_place
 from tunekit.checkpoints.workspace import Workspace
 from tunekit.errors import CheckpointError, InvalidArgument, UnknownCheckpoint
-from tunekit.trial import Checkpoint
+from tunekit.records import Checkpoint
 
 
 @pytest.fixture(params=["local", "uri"])

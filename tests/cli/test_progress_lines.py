@@ -8,7 +8,7 @@ from rich.console import Console
 
 from tunekit.cli.progress import LiveProgress, LogProgress, clock_text, make_progress
 from tunekit.history import History
-from tunekit.trial import Objective, TrialRecord, TrialState
+from tunekit.records import Objective, TrialRecord, TrialState
 
 
 class Clock:

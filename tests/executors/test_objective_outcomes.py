@@ -14,7 +14,7 @@ from tunekit.executors.inline import InlineExecutor
 from tunekit.executors.objective import run_objective
 from tunekit.spaces import Params
 from tunekit.stoppers.base import CONTINUE, Decision
-from tunekit.trial import Objective, Outcome, Report, TrialState
+from tunekit.records import Objective, Outcome, Report, TrialState
 
 LOSS = (Objective("loss"),)
 TWO = (Objective("loss"), Objective("latency"))

@@ -14,7 +14,7 @@ from tunekit.executors.devices import make_seats
 from tunekit.executors.process import START_TRIES, ProcessExecutor
 from tunekit.stoppers.base import CONTINUE
 from tunekit.testing.executors import PATIENCE_S, make_task, run_tasks
-from tunekit.trial import TrialState
+from tunekit.records import TrialState
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 

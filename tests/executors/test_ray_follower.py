@@ -18,7 +18,7 @@ from tunekit.executors.ray_host import Setup
 from tunekit.executors.ray_wire import TOKEN_BYTES, Line
 from tunekit.stoppers.base import CONTINUE
 from tunekit.testing.executors import PATIENCE_S, make_task
-from tunekit.trial import TrialState
+from tunekit.records import TrialState
 
 SERVE = textwrap.dedent("""
     import sys

@@ -13,7 +13,7 @@ from tunekit.spaces import Params
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision
 from tunekit.stoppers.median import MedianStopper
 from tunekit.testing.executors import ExecutorConformance, make_task
-from tunekit.trial import Objective, Outcome, TrialRecord, TrialState
+from tunekit.records import Objective, Outcome, TrialRecord, TrialState
 
 TASKSET = Path(__file__).parents[3] / "shared" / "data" / "taskset"
 LOSS = (Objective("loss"),)

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 import tunekit as tk
-from tunekit.trial import TrialState
+from tunekit.records import TrialState
 
 DRIVER = Path(__file__).with_name("checkpointing.py")
 ROUNDS = int(os.environ.get("TUNEKIT_FAULT_ROUNDS", "1"))

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 import tunekit as tk
-from tunekit.trial import TrialState
+from tunekit.records import TrialState
 
 DRIVER = Path(__file__).with_name("driver.py")
 ROUNDS = int(os.environ.get("TUNEKIT_FAULT_ROUNDS", "5"))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import tunekit as tk
-from tunekit.trial import TrialState
+from tunekit.records import TrialState
 
 DRIVER = Path(__file__).with_name("sharing.py")
 ROUNDS = int(os.environ.get("TUNEKIT_FAULT_ROUNDS", "1"))

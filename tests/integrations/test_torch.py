@@ -24,7 +24,7 @@ from tunekit.spaces import Params
 from tunekit.stoppers.base import CONTINUE, Decision
 from tunekit.stoppers.threshold import ThresholdStopper
 from tunekit.testing.executors import CANCELLED, PATIENCE_S, make_task
-from tunekit.trial import Objective, TrialState
+from tunekit.records import Objective, TrialState
 
 torch = pytest.importorskip("torch")
 

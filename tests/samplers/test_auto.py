@@ -14,7 +14,7 @@ from tunekit.samplers.auto import AutoSampler
 from tunekit.samplers.random import RandomSampler
 from tunekit.spaces import Float, Int, Params, Space
 from tunekit.testing.samplers import TREE, TWO, random_trials, run, view_of
-from tunekit.trial import TrialState
+from tunekit.records import TrialState
 
 FLAT = Space(x=Float(-5, 5), y=Float(1e-4, 1, log=True), n=Int(1, 100))
 

@@ -25,7 +25,7 @@ from tunekit.testing.samplers import (
     random_trials,
     view_of,
 )
-from tunekit.trial import TrialState
+from tunekit.records import TrialState
 
 BOX = Space({f"x{i}": Float(-5, 5) for i in range(4)})
 

@@ -16,7 +16,7 @@ from tunekit.samplers.tree_model import TrialRows
 from tunekit.spaces import Categorical, Float, Space
 from tunekit.spaces.encode import Encoder
 from tunekit.testing.samplers import TREE, TWO, check, ended, random_trials, run, view_of
-from tunekit.trial import Outcome, TrialState
+from tunekit.records import Outcome, TrialState
 
 SQUARE = Space(x=Float(0, 1), y=Float(0, 1))
 PLANE = Space(x=Float(0, 1), y=Float(0, 1))

@@ -35,7 +35,7 @@ from tunekit.testing.samplers import (
     view_of,
 )
 from tunekit.testing.spaces import spaces
-from tunekit.trial import Objective, TrialRecord, TrialState
+from tunekit.records import Objective, TrialRecord, TrialState
 
 
 def study(make, space, f, n, *, seed=0, objectives=ONE):

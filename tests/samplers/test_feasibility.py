@@ -13,7 +13,7 @@ from tunekit.samplers.tree_model import TrialRows, observed
 from tunekit.spaces import Categorical, Float, Space
 from tunekit.spaces.encode import Encoder
 from tunekit.testing.samplers import TREE, TWO, check, ended, random_trials, view_of
-from tunekit.trial import MetricConstraint, Outcome, TrialState
+from tunekit.records import MetricConstraint, Outcome, TrialState
 from tunekit_surrogates.blocks import Structure
 from tunekit_surrogates.tree_gp import fit
 

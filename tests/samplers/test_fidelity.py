@@ -18,7 +18,7 @@ from tunekit.samplers.tree_model import TrialRows, observed
 from tunekit.spaces import Categorical, Float, Int, Params, Space
 from tunekit.spaces.encode import Encoder
 from tunekit.testing.samplers import TWO, check, ended, random_trials, view_of
-from tunekit.trial import MetricConstraint, Outcome, TrialState
+from tunekit.records import MetricConstraint, Outcome, TrialState
 
 EPOCHS = Int(1, 81, log=True, fidelity=True)
 NETS = Space(lr=Float(1e-4, 1, log=True), depth=Int(1, 12))

@@ -11,7 +11,7 @@ from tunekit.history import History
 from tunekit.samplers.base import StudyView
 from tunekit.samplers.grid import Grid, GridSampler, shuffled
 from tunekit.spaces import Categorical, Float, Int, Params, Repeat, Space, When
-from tunekit.trial import Objective, TrialRecord, TrialState
+from tunekit.records import Objective, TrialRecord, TrialState
 
 LOSS = (Objective("loss"),)
 

@@ -8,7 +8,7 @@ import pytest
 from tunekit.samplers.kernels import EVERY, FIRST, fit_chosen, kernels_of
 from tunekit.spaces import Categorical, Float, Space
 from tunekit.spaces.encode import Encoder
-from tunekit.trial import TrialRecord, TrialState
+from tunekit.records import TrialRecord, TrialState
 
 FLAT = Encoder(Space({f"x{i}": Float(0.0, 1.0) for i in range(8)}))
 TREE = Encoder(

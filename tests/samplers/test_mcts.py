@@ -20,7 +20,7 @@ from tunekit.testing.samplers import (
     ended,
     view_of,
 )
-from tunekit.trial import Outcome, Proposal, TrialRecord, TrialState
+from tunekit.records import Outcome, Proposal, TrialRecord, TrialState
 
 NAN = math.nan
 

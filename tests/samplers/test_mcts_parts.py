@@ -27,7 +27,7 @@ from tunekit.testing.samplers import (
     random_trials,
     view_of,
 )
-from tunekit.trial import Outcome, Proposal, TrialRecord, TrialState
+from tunekit.records import Outcome, Proposal, TrialRecord, TrialState
 
 NAN = math.nan
 GOLDEN = Path(__file__).parent / "golden_tree.json"

@@ -30,7 +30,7 @@ from tunekit.testing.samplers import (
     run,
     view_of,
 )
-from tunekit.trial import Objective, Proposal, TrialState
+from tunekit.records import Objective, Proposal, TrialState
 
 FLAT = Space(x=Float(-5, 5), y=Float(1e-4, 1, log=True), n=Int(1, 60))
 

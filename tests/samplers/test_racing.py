@@ -15,7 +15,7 @@ from tunekit.replicates import block_of, configurations, leaderboard
 from tunekit.samplers.racing import RacingSampler
 from tunekit.samplers.random import RandomSampler
 from tunekit.testing.samplers import TREE, TWO, SamplerConformance, ended, view_of
-from tunekit.trial import Outcome, Proposal, TrialState
+from tunekit.records import Outcome, Proposal, TrialState
 
 PLANE = tk.Space(x=tk.Float(-5, 5), y=tk.Float(-5, 5))
 LINE = tk.Space(x=tk.Int(0, 999))

@@ -14,7 +14,7 @@ from tunekit.samplers.hypervolume_improvement import HypervolumeImprovement
 from tunekit.samplers.random import RandomSampler
 from tunekit.spaces import Categorical, Float, Space
 from tunekit.testing.samplers import TREE, check, ended, random_trials, view_of
-from tunekit.trial import MetricConstraint, Objective, Outcome, TrialState
+from tunekit.records import MetricConstraint, Objective, Outcome, TrialState
 from tunekit_surrogates.blocks import Structure
 from tunekit_surrogates.hypervolume import (
     hypervolume,

@@ -24,7 +24,7 @@ from tunekit.samplers.trust_region import (
 from tunekit.spaces import Categorical, Float, Params, Space
 from tunekit.spaces.encode import Encoder
 from tunekit.testing.samplers import SamplerConformance, ended, random_trials, run, view_of
-from tunekit.trial import Outcome, Proposal, TrialState
+from tunekit.records import Outcome, Proposal, TrialState
 
 WIDE = Space({f"x{i}": Float(0, 1) for i in range(24)})
 DEEP = Space(

@@ -11,7 +11,7 @@ import tunekit as tk
 from tunekit.errors import InvalidArgument, TunekitError
 from tunekit.executors.simulated import Replay, SimulatedExecutor
 from tunekit.shared_run import SharedRun
-from tunekit.trial import TrialState
+from tunekit.records import TrialState
 
 SPACE = tk.Space(x=tk.Float(0, 1))
 

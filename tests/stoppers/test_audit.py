@@ -13,7 +13,7 @@ from tunekit.stoppers.asha import AshaStopper
 from tunekit.stoppers.audited import AuditedPromoter, AuditedStopper, audited, is_drawn
 from tunekit.stoppers.first import FirstStopper
 from tunekit.stoppers.median import MedianStopper
-from tunekit.trial import Objective, Report, TrialRecord, TrialState
+from tunekit.records import Objective, Report, TrialRecord, TrialState
 
 SPACE = tk.Space(x=tk.Float(0, 1))
 LENGTH = 12

@@ -15,7 +15,7 @@ from tunekit.stoppers.columns import ABSENT, Columns
 from tunekit.stoppers.complete import PastRuns
 from tunekit.stoppers.curve import CurveStopper
 from tunekit.testing.stoppers import LOSS, TWO, StopperConformance, view_of
-from tunekit.trial import Report, TrialRecord, TrialState
+from tunekit.records import Report, TrialRecord, TrialState
 from tunekit.warm_start import past_curves
 
 T = 20

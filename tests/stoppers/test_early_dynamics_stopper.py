@@ -12,7 +12,7 @@ from tunekit.errors import InvalidArgument
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.early_dynamics import EarlyDynamicsStopper, Learnt
 from tunekit.testing.stoppers import TWO, StopperConformance, view_of
-from tunekit.trial import Objective, Report
+from tunekit.records import Objective, Report
 
 T = 40
 

@@ -11,7 +11,7 @@ from tunekit.errors import InvalidArgument
 from tunekit.history import History
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.median import MedianStopper
-from tunekit.trial import Objective, Report, TrialRecord, TrialState
+from tunekit.records import Objective, Report, TrialRecord, TrialState
 
 LOSS = (Objective("loss"),)
 

@@ -10,7 +10,7 @@ from tunekit.stoppers.fast import FastStopper
 from tunekit.stoppers.hyperband import HyperbandStopper
 from tunekit.stoppers.rungs import n_before, reached
 from tunekit.testing.stoppers import TWO, play, reported, view_of
-from tunekit.trial import Report, TrialState
+from tunekit.records import Report, TrialState
 
 
 def at_rung(stopper, values, own, *, length=4, **options):

@@ -10,7 +10,7 @@ from tunekit.stoppers.first import FirstStopper
 from tunekit.stoppers.patience import PatienceStopper
 from tunekit.stoppers.threshold import ThresholdStopper
 from tunekit.testing.stoppers import TWO, reported, view_of
-from tunekit.trial import Objective, Report, TrialState
+from tunekit.records import Objective, Report, TrialState
 
 
 def decide(stopper, curve, **options):

@@ -14,7 +14,7 @@ from tunekit.storages.sql import SQLStorage
 from tunekit.storages.sqlite import SQLiteDatabase, check_file, file_system
 from tunekit.storages.urls import open_storage
 from tunekit.testing.storages.desk import Desk, spec
-from tunekit.trial import TrialState
+from tunekit.records import TrialState
 
 
 def test_a_file_is_in_wal_mode_with_foreign_keys(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ _OPEN = """
 import os, sys
 from tunekit.errors import StorageError
 from tunekit.storages.urls import open_storage
-from tunekit.trial import Objective, StudySpec
+from tunekit.records import Objective, StudySpec
 open_storage(sys.argv[2])  # imports all that it needs while it still may
 if os.getuid() == 0:
     os.setgroups([])

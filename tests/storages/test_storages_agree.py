@@ -25,7 +25,7 @@ from tunekit.storages.base import (
 from tunekit.storages.memory import MemoryStorage
 from tunekit.storages.urls import open_storage
 from tunekit.testing.storages.desk import Desk
-from tunekit.trial import (
+from tunekit.records import (
     Branch,
     Checkpoint,
     Outcome,

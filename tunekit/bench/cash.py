@@ -13,7 +13,7 @@ from tunekit.bench import cash_pipeline
 from tunekit.bench.problem import EXPENSIVE, Problem
 from tunekit.errors import MissingExtra
 from tunekit.spaces import Params
-from tunekit.trial import Objective
+from tunekit.records import Objective
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

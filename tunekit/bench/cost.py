@@ -17,7 +17,7 @@ from tunekit.history import History
 from tunekit.registry import make
 from tunekit.samplers.base import StudyView, sample, stream
 from tunekit.spaces import Categorical, Float, Params, Space
-from tunekit.trial import TrialRecord, TrialState
+from tunekit.records import TrialRecord, TrialState
 
 HISTORY_SEED = 1 << 41
 """Of the random trials that are told before suggestions are measured."""

@@ -14,7 +14,7 @@ from tunekit.bench.problem import Problem
 from tunekit.errors import InvalidArgument
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
-from tunekit.trial import Objective
+from tunekit.records import Objective
 
 PATTERNS = ("*.json", "*.json.gz")
 

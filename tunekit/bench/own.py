@@ -15,7 +15,7 @@ from tunekit.executors.base import Task
 from tunekit.executors.handle import Trial
 from tunekit.spaces import Params, Space
 from tunekit.stoppers.base import CONTINUE
-from tunekit.trial import Objective, checked_metrics
+from tunekit.records import Objective, checked_metrics
 
 GROUP = "tunekit.problems"
 LOSS = (Objective("loss"),)

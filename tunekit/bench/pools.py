@@ -16,7 +16,7 @@ from tunekit.bench.problem import N_REFERENCE, Problem
 from tunekit.bench.regret import Scale, scale_of
 from tunekit.bench.sources import Source, problems_of
 from tunekit.samplers.base import sample, stream
-from tunekit.trial import TrialRecord, TrialState
+from tunekit.records import TrialRecord, TrialState
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

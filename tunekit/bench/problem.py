@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from tunekit.spaces import Params, Space
-from tunekit.trial import MetricConstraint, Objective
+from tunekit.records import MetricConstraint, Objective
 
 Evaluate: TypeAlias = Callable[[Params], float | Mapping[str, float]]
 """Gives the only objective's value, or all metrics by name; an exception is a failed trial."""

@@ -12,7 +12,7 @@ from tunekit.bench.problem import Problem
 from tunekit.errors import InvalidArgument
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
-from tunekit.trial import MetricConstraint, Objective
+from tunekit.records import MetricConstraint, Objective
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

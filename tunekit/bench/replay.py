@@ -13,7 +13,7 @@ from tunekit.bench.problem import Problem
 from tunekit.bench.recorded import Row
 from tunekit.errors import InvalidArgument
 from tunekit.spaces.encode import Encoder
-from tunekit.trial import Direction, Objective, TrialRecord, TrialState
+from tunekit.records import Direction, Objective, TrialRecord, TrialState
 
 Lookup: TypeAlias = Literal["nearest", "exact"]
 

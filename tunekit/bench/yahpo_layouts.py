@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tunekit.errors import InvalidArgument, did_you_mean
-from tunekit.trial import Objective
+from tunekit.records import Objective
 
 
 @dataclass(frozen=True, slots=True)

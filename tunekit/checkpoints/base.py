@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tunekit.errors import InvalidArgument
-from tunekit.trial import Checkpoint, StudyRecord
+from tunekit.records import Checkpoint, StudyRecord
 
 BRANCH_EPOCH = 0
 """No lease has it: the epoch of the copy that a branched trial begins from."""

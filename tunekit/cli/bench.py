@@ -18,7 +18,7 @@ from tunekit.errors import InvalidArgument
 if TYPE_CHECKING:
     from tunekit.bench.contenders import Contender
     from tunekit.bench.report import Report
-    from tunekit.trial import Objective
+    from tunekit.records import Objective
 
 app = typer.Typer(
     help="Which sampler is the best for my problem? Compare them under equal budgets.",
@@ -169,7 +169,7 @@ app.callback(invoke_without_command=True)(guarded(bench))
 
 
 def _objectives(minimize: str | None, maximize: str | None) -> tuple[Objective, ...]:
-    from tunekit.trial import Objective
+    from tunekit.records import Objective
 
     if minimize is not None and maximize is not None:
         raise InvalidArgument("--minimize and --maximize: give one; regret is of one metric.")

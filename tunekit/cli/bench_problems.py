@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tunekit.cli.targets import load
 from tunekit.errors import InvalidArgument
-from tunekit.trial import Objective
+from tunekit.records import Objective
 
 if TYPE_CHECKING:
     from tunekit.bench.problem import Problem

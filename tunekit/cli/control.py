@@ -50,7 +50,7 @@ def export(
 
 def _ask(name: str, flag: str | None, state: str, promise: str) -> None:
     from tunekit.cli.stores import open_existing
-    from tunekit.trial import StudyState
+    from tunekit.records import StudyState
 
     opened = open_existing(flag)
     record = opened.get_study(name)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from tunekit.cli.progress import LiveProgress, LogProgress
-from tunekit.trial import TrialRecord, TrialState
+from tunekit.records import TrialRecord, TrialState
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -23,7 +23,7 @@ from tunekit.cli.options import Json, ListFormat, ManyFormat, Storage
 if TYPE_CHECKING:
     from tunekit.history import History
     from tunekit.storages.base import Storage as Store
-    from tunekit.trial import StudyRecord
+    from tunekit.records import StudyRecord
 
 EXTRAS = {
     "sklearn": ("sklearn",),
@@ -160,7 +160,7 @@ def _storage(flag: str | None) -> list[Check]:
 
 def _writes(opened: Store) -> list[Check]:
     """Measure writes with a study of its own, which is deleted again; compare the clocks."""
-    from tunekit.trial import Objective, StudySpec
+    from tunekit.records import Objective, StudySpec
 
     name = f"tunekit-doctor-{uuid4().hex}"
     record = opened.create_study(StudySpec(name, (Objective("value"),)))
@@ -183,7 +183,7 @@ def _writes(opened: Store) -> list[Check]:
 def _health(record: StudyRecord, history: History) -> Iterator[Check]:
     """Yield what is wrong with a study; nothing where it is well."""
     from tunekit.liveness import is_known_dead
-    from tunekit.trial import TrialState
+    from tunekit.records import TrialState
 
     name = record.spec.name
     now = time.time()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tunekit.trial import TrialState
+from tunekit.records import TrialState
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

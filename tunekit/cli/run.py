@@ -161,7 +161,7 @@ def resume(
     from tunekit.cli.settings import checked
     from tunekit.cli.stores import open_existing, url_of
     from tunekit.errors import InvalidArgument
-    from tunekit.trial import StudyState
+    from tunekit.records import StudyState
 
     opened = open_existing(storage)
     record = opened.get_study(name)

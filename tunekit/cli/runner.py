@@ -18,7 +18,7 @@ from tunekit.cli.studies import best_rows
 from tunekit.cli.targets import load, load_function
 from tunekit.errors import InvalidArgument, NoCompleteTrial
 from tunekit.spaces import Space
-from tunekit.trial import StudyState
+from tunekit.records import StudyState
 
 if TYPE_CHECKING:
     from collections.abc import Callable

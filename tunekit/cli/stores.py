@@ -12,7 +12,7 @@ from tunekit.errors import UnknownStudy
 if TYPE_CHECKING:
     from tunekit.history import History
     from tunekit.storages.base import Storage
-    from tunekit.trial import StudyRecord
+    from tunekit.records import StudyRecord
 
 
 def url_of(flag: str | None, file: str | None = None) -> str:

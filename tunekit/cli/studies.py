@@ -22,7 +22,7 @@ from tunekit.cli.options import (
 
 if TYPE_CHECKING:
     from tunekit.history import History
-    from tunekit.trial import StudyRecord
+    from tunekit.records import StudyRecord
 
 app = typer.Typer(help="Studies: ls, show, best, audit, export, rm.", no_args_is_help=True)
 
@@ -180,7 +180,7 @@ def study_row(record: StudyRecord, history: History) -> dict[str, Any]:
 def study_details(record: StudyRecord, history: History) -> dict[str, Any]:
     """Return all that a person wants to know of one study."""
     from tunekit.cli.output import moment
-    from tunekit.trial import TrialState
+    from tunekit.records import TrialState
 
     spec = record.spec
     failed = [t for t in history.finished() if t.state is TrialState.FAILED]

@@ -20,7 +20,7 @@ from tunekit.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from tunekit.trial import Report, TrialRecord
+    from tunekit.records import Report, TrialRecord
 
 app = typer.Typer(help="Trials: ls, show, enqueue, stop.", no_args_is_help=True)
 
@@ -179,7 +179,7 @@ def _report(report: Report, form: Format) -> Any:
 
 def _states(given: list[str] | None) -> set[str]:
     from tunekit.errors import InvalidArgument, did_you_mean
-    from tunekit.trial import TrialState
+    from tunekit.records import TrialState
 
     known = [s.value for s in TrialState]
     for state in given or ():

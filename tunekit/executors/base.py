@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeAlias
 
 from tunekit.spaces import Params
 from tunekit.stoppers.base import Decision
-from tunekit.trial import Objective, Outcome, Report, TrialState
+from tunekit.records import Objective, Outcome, Report, TrialState
 
 ReportHandler: TypeAlias = Callable[[int, Report], Decision]
 """Given a trial's number and its report, stores it and returns whether the trial goes on."""

@@ -22,7 +22,7 @@ from tunekit.spaces import Parameter, Params, Scalar
 from tunekit.spaces.domains import plain
 from tunekit.spaces.program import Chooser
 from tunekit.stoppers.base import CONTINUE, Decision
-from tunekit.trial import Report, checked_metrics
+from tunekit.records import Report, checked_metrics
 
 Sender: TypeAlias = Callable[[Report], Decision]
 """Hands a report to whoever decides, and returns whether the trial goes on."""

@@ -10,7 +10,7 @@ from tunekit.executors.base import Ended, Limits, ReportHandler, Task
 from tunekit.executors.handle import Trial
 from tunekit.executors.objective import objective_of, run_objective
 from tunekit.stoppers.base import Decision
-from tunekit.trial import Outcome, Report
+from tunekit.records import Outcome, Report
 
 _NO_LIMITS = Limits()
 

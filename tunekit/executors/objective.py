@@ -13,7 +13,7 @@ from typing import Any
 from tunekit.errors import InvalidResult
 from tunekit.executors.base import Task
 from tunekit.executors.handle import Trial
-from tunekit.trial import Outcome, TrialState, checked_metrics
+from tunekit.records import Outcome, TrialState, checked_metrics
 
 MAX_REASON = 300
 MAX_ERROR = 32 * 1024

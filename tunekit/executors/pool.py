@@ -12,7 +12,7 @@ from tunekit.executors.base import Ended, Executor, Guest, ReportHandler, Task
 from tunekit.executors.process import shipped
 from tunekit.sharing import Held
 from tunekit.stoppers.base import CONTINUE, Decision
-from tunekit.trial import Outcome, Report, TrialState
+from tunekit.records import Outcome, Report, TrialState
 
 MAX_SLICES = 2**16
 

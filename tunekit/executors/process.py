@@ -17,7 +17,7 @@ from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Ended, Limits, ReportHandler, Task
 from tunekit.executors.child import Child, Guard, readable
 from tunekit.executors.devices import Seat, make_seats
-from tunekit.trial import Outcome, TrialState
+from tunekit.records import Outcome, TrialState
 
 START_TRIES = 3
 START_S = 300.0

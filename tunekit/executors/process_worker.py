@@ -24,7 +24,7 @@ from tunekit.executors.base import Task
 from tunekit.executors.handle import Trial
 from tunekit.executors.objective import failure, objective_of, run_objective
 from tunekit.stoppers.base import Decision
-from tunekit.trial import Outcome, Report
+from tunekit.records import Outcome, Report
 
 PR_SET_PDEATHSIG = 1
 

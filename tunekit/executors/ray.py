@@ -21,7 +21,7 @@ from tunekit.executors.quarantine import Place, Quarantine
 from tunekit.executors.ray_agent import Plan
 from tunekit.executors.ray_placement import Strategy, checked_group, checked_need
 from tunekit.executors.ray_pool import RayPool, Worker
-from tunekit.trial import Outcome, Report, TrialState
+from tunekit.records import Outcome, Report, TrialState
 
 log = logging.getLogger("tunekit")
 

@@ -25,7 +25,7 @@ from tunekit.executors.process import ProcessExecutor, Shipped
 from tunekit.executors.process_worker import pickled
 from tunekit.executors.ray_wire import Line
 from tunekit.stoppers.base import CONTINUE, Decision
-from tunekit.trial import Report
+from tunekit.records import Report
 
 POLL_S = 60.0
 LOGGED_BYTES = 1 << 20

@@ -16,7 +16,7 @@ from tunekit.executors.handle import Trial
 from tunekit.executors.objective import objective_of, run_objective
 from tunekit.spaces import Params
 from tunekit.stoppers.base import Decision
-from tunekit.trial import Metrics, Outcome, Report, TrialState
+from tunekit.records import Metrics, Outcome, Report, TrialState
 
 Curve: TypeAlias = Iterable[tuple[float, Metrics]]
 """For each step of a recorded run, the seconds that it took and the metrics after it."""

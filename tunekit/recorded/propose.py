@@ -18,7 +18,7 @@ from tunekit.replicates import key_of
 from tunekit.samplers.base import stream
 from tunekit.spaces import Params, Space
 from tunekit.spaces.encode import Encoder
-from tunekit.trial import Direction, Proposal
+from tunekit.records import Direction, Proposal
 from tunekit_surrogates.density import Density
 
 if TYPE_CHECKING:

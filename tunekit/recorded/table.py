@@ -15,7 +15,7 @@ from tunekit.replicates import Key, key_of
 from tunekit.spaces import Constant, Int, Parameter, Params, Scalar, Space
 from tunekit.spaces.domains import plain
 from tunekit.spaces.versions import fitted
-from tunekit.trial import Direction, Objective
+from tunekit.records import Direction, Objective
 
 if TYPE_CHECKING:
     import pandas as pd

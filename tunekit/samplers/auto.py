@@ -12,7 +12,7 @@ from tunekit.samplers.base import Sampler, StudyView
 from tunekit.samplers.bayesian import BayesianSampler
 from tunekit.samplers.evolution import EvolutionSampler
 from tunekit.samplers.grid import Grid, GridSampler
-from tunekit.trial import Proposal
+from tunekit.records import Proposal
 
 SMALL = 32
 """Combinations up to which a discrete space is searched completely without a known budget."""

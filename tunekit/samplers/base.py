@@ -11,7 +11,7 @@ import numpy as np
 from tunekit.errors import InvalidSpace
 from tunekit.history import History
 from tunekit.spaces import Float, Int, Parameter, Params, Picker, Scalar, Space, walk
-from tunekit.trial import MetricConstraint, Objective, Proposal
+from tunekit.records import MetricConstraint, Objective, Proposal
 
 MAX_TRIES = 1000
 

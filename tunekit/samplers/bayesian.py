@@ -47,7 +47,7 @@ from tunekit.samplers.trust_region import (
 )
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
-from tunekit.trial import Proposal
+from tunekit.records import Proposal
 from tunekit_surrogates.tree_gp import TreeGP
 
 N_GOOD = 8

@@ -16,7 +16,7 @@ from tunekit.samplers.cmaes_runs import Restarts, Runs, Settings, noted, optimis
 from tunekit.samplers.merit import BROKEN, FEASIBLE, WORST, Merit, merit
 from tunekit.samplers.structure import Axis, Shape, Structure, is_special, specials
 from tunekit.spaces import Parameter, Params, Scalar, walk
-from tunekit.trial import Proposal, TrialRecord
+from tunekit.records import Proposal, TrialRecord
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -26,7 +26,7 @@ from tunekit.samplers.fidelity import Fidelity
 from tunekit.samplers.fitting import fitted
 from tunekit.samplers.options import number_from, whole_from
 from tunekit.samplers.tree_model import TrialRows, structure_of
-from tunekit.trial import TrialRecord
+from tunekit.records import TrialRecord
 from tunekit_surrogates.tree_gp import TreeGP
 
 SECONDS = "seconds"

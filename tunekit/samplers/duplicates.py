@@ -14,7 +14,7 @@ from tunekit.replicates import UNMEASURED, Key, key_of
 from tunekit.samplers.base import StudyView, held, sample, stream
 from tunekit.samplers.grid import Grid
 from tunekit.spaces import Params
-from tunekit.trial import TrialRecord
+from tunekit.records import TrialRecord
 
 DRAWS = 16
 """Random points that are tried before combinations are counted through."""

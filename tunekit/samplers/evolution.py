@@ -16,7 +16,7 @@ from tunekit.samplers.cmaes_runs import optimiser
 from tunekit.samplers.population import Algorithm, Member, Population
 from tunekit.samplers.proxy import CANDIDATES, Proxy, Screen
 from tunekit.spaces import Params, Scalar
-from tunekit.trial import Proposal
+from tunekit.records import Proposal
 
 TRIES = 30
 """Children that may be invalid or twins of a known trial before random points are drawn."""

@@ -17,7 +17,7 @@ from tunekit.samplers.fitting import fitted
 from tunekit.samplers.search import Score
 from tunekit.samplers.tree_model import Observed, TrialRows
 from tunekit.spaces.encode import Encoder
-from tunekit.trial import TrialState
+from tunekit.records import TrialState
 from tunekit_surrogates.blocks import Structure
 from tunekit_surrogates.tree_gp import Climber, TreeGP
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
-from tunekit.trial import TrialRecord
+from tunekit.records import TrialRecord
 from tunekit_surrogates.block_kernel import Parameters
 from tunekit_surrogates.blocks import Structure
 from tunekit_surrogates.tree_gp import Priors, TreeGP, fit

@@ -20,7 +20,7 @@ from tunekit.spaces import (
     walk,
 )
 from tunekit.spaces.domains import SPECIAL_SHARE
-from tunekit.trial import Proposal
+from tunekit.records import Proposal
 
 ROUNDS = 6
 

@@ -24,7 +24,7 @@ from tunekit.samplers.fitting import (
 )
 from tunekit.samplers.tree_model import structure_of
 from tunekit.spaces.encode import Encoder
-from tunekit.trial import TrialRecord
+from tunekit.records import TrialRecord
 from tunekit_surrogates.block_kernel import Parameters
 from tunekit_surrogates.blocks import Structure
 from tunekit_surrogates.tree_gp import Priors, TreeGP

@@ -6,7 +6,7 @@ import math
 from typing import TypeAlias
 
 from tunekit.history import History
-from tunekit.trial import TrialRecord, TrialState
+from tunekit.records import TrialRecord, TrialState
 
 Merit: TypeAlias = tuple[int, float, float]
 """(class, violation, loss); the lesser is the better. See the constants for the classes."""

@@ -27,7 +27,7 @@ from tunekit.samplers.hypervolume_improvement import HypervolumeImprovement
 from tunekit.samplers.search import Score
 from tunekit.samplers.tree_model import Observed, TrialRows, standardised, structure_of
 from tunekit.spaces.encode import Encoder
-from tunekit.trial import TrialRecord
+from tunekit.records import TrialRecord
 from tunekit_surrogates.blocks import Structure
 from tunekit_surrogates.hypervolume import layers, non_dominated, reference_point
 from tunekit_surrogates.tree_gp import TreeGP

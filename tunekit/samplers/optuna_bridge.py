@@ -21,7 +21,7 @@ from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
 from tunekit.history import History
 from tunekit.samplers.base import StudyView, held, keeping, sample, stream
 from tunekit.spaces import Params, walk
-from tunekit.trial import Proposal, TrialRecord, TrialState
+from tunekit.records import Proposal, TrialRecord, TrialState
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler

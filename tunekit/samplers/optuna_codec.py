@@ -27,7 +27,7 @@ from tunekit.errors import InvalidParams, InvalidSpace
 from tunekit.history import History
 from tunekit.samplers.grid import n_steps
 from tunekit.spaces import Categorical, Constant, Float, Int, Parameter, Scalar, Space
-from tunekit.trial import MetricConstraint, TrialRecord, TrialState
+from tunekit.records import MetricConstraint, TrialRecord, TrialState
 
 SPECIAL = "#special"
 """Added to a path: the switch between special values and the range of a parameter."""

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from tunekit.samplers.optuna_codec import running_trial
-from tunekit.trial import Objective
+from tunekit.records import Objective
 
 
 class ToldStorage(optuna.storages.BaseStorage):

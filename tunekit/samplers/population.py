@@ -19,7 +19,7 @@ from tunekit.samplers.dominance import dominates, order
 from tunekit.samplers.merit import BROKEN, FEASIBLE, Merit, merit
 from tunekit.samplers.structure import Structure
 from tunekit.spaces import Params, Scalar
-from tunekit.trial import TrialRecord
+from tunekit.records import TrialRecord
 
 Algorithm: TypeAlias = Literal["ga", "regularised"]
 

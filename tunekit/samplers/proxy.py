@@ -12,7 +12,7 @@ from tunekit import registry
 from tunekit.errors import InvalidArgument
 from tunekit.samplers.base import Sampler, StudyView
 from tunekit.spaces import Params
-from tunekit.trial import MetricConstraint, Proposal
+from tunekit.records import MetricConstraint, Proposal
 
 Proxy: TypeAlias = Callable[[Params], float | Mapping[str, float]]
 """Gives a score (the less the better) or named values, one of which is the score."""

@@ -27,7 +27,7 @@ from tunekit.samplers.duplicates import distinct
 from tunekit.samplers.race import Race, Rules
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
-from tunekit.trial import Proposal, TrialRecord, TrialState
+from tunekit.records import Proposal, TrialRecord, TrialState
 
 N_START = 8
 """Configurations before the first repeat, where no budget is known."""

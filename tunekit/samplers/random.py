@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tunekit.samplers.base import StudyView, held, sample, stream
-from tunekit.trial import Proposal
+from tunekit.records import Proposal
 
 
 class RandomSampler:

@@ -20,7 +20,7 @@ from tunekit.samplers.mcts.scores import scored_trials
 from tunekit.samplers.options import number_from, whole_from
 from tunekit.samplers.smbo_features import frequent_grams, gram_rows, grams, hashed
 from tunekit.spaces import Params, Scalar, Space
-from tunekit.trial import Proposal
+from tunekit.records import Proposal
 
 Form: TypeAlias = Literal["hashed", "ngrams"]
 Predict: TypeAlias = Callable[[Sequence[Params]], NDArray[np.float64]]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tunekit.samplers.base import StudyView, held, keeping, sample, stream
 from tunekit.spaces import Constant, Params, Space, walk
-from tunekit.trial import Proposal
+from tunekit.records import Proposal
 
 if TYPE_CHECKING:
     from scipy.stats import qmc

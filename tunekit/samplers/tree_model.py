@@ -13,7 +13,7 @@ from tunekit.samplers.base import StudyView
 from tunekit.samplers.fidelity import Fidelity
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
-from tunekit.trial import TrialRecord, TrialState
+from tunekit.records import TrialRecord, TrialState
 from tunekit_surrogates.blocks import Structure
 
 CLIP = 4.0

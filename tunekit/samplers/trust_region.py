@@ -31,7 +31,7 @@ from tunekit.samplers.candidates import Candidates
 from tunekit.samplers.tree_model import Observed
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
-from tunekit.trial import TrialRecord
+from tunekit.records import TrialRecord
 
 LENGTH, LONGEST, SHORTEST = 0.8, 1.6, 2.0**-7
 """Side of a new box, and its limits, in shares of the ranges of the parameters."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from tunekit.history import History
-from tunekit.trial import Objective, Report
+from tunekit.records import Objective, Report
 
 
 @dataclass(frozen=True, slots=True)

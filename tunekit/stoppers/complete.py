@@ -15,7 +15,7 @@ from tunekit.spaces import Scalar
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.columns import Columns
 from tunekit.stoppers.losses import Curve, CurveReader, worst_if_diverged
-from tunekit.trial import Objective, TrialRecord, TrialState
+from tunekit.records import Objective, TrialRecord, TrialState
 from tunekit_surrogates.curves.predictor import Completed, CurvePredictor, Forecast
 
 

@@ -20,7 +20,7 @@ from tunekit.stoppers.complete import (
 from tunekit.stoppers.losses import CurveReader, watched_metrics
 from tunekit.stoppers.options import check_metric, check_number, check_whole
 from tunekit.stoppers.rungs import Ladder, Rung
-from tunekit.trial import Direction, Objective, TrialState
+from tunekit.records import Direction, Objective, TrialState
 from tunekit_surrogates.curves.predictor import Forecast
 
 Rule: TypeAlias = Literal["chance", "rank", "both"]

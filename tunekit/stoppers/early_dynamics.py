@@ -15,7 +15,7 @@ from tunekit.stoppers.base import CONTINUE, CurveView, Decision
 from tunekit.stoppers.complete import ended_by_themselves, final_loss
 from tunekit.stoppers.losses import WORST, CurveReader, watched_metrics
 from tunekit.stoppers.options import check_metric, check_number, check_whole
-from tunekit.trial import Direction, Objective, Report
+from tunekit.records import Direction, Objective, Report
 
 RIDGE = 1.0
 """Rows' worth of pull towards no effect, for each standardised feature."""

@@ -20,7 +20,7 @@ from tunekit.stoppers.losses import (
 )
 from tunekit.stoppers.options import check_metric, check_number, check_unit, check_whole
 from tunekit.stoppers.rungs import Ladder, Rung, n_before
-from tunekit.trial import Direction, Objective
+from tunekit.records import Direction, Objective
 
 FACTOR = 1.5
 """Between a rung and the next."""

@@ -10,7 +10,7 @@ from tunekit.stoppers.asha import AshaStopper, Mode
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision
 from tunekit.stoppers.losses import Unit
 from tunekit.stoppers.options import check_number, check_whole
-from tunekit.trial import Direction
+from tunekit.records import Direction
 
 GOLDEN = (5**0.5 - 1) / 2
 

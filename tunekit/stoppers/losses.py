@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 from tunekit.errors import InvalidArgument, did_you_mean
 from tunekit.stoppers.base import CurveView
-from tunekit.trial import Direction, Objective, Report
+from tunekit.records import Direction, Objective, Report
 
 WORST = 1e30
 """From this size on a value counts as diverged: losses of 1e34 and the like are overflows."""

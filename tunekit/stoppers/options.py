@@ -7,7 +7,7 @@ from typing import get_args
 
 from tunekit.errors import InvalidArgument
 from tunekit.stoppers.losses import Unit
-from tunekit.trial import Direction
+from tunekit.records import Direction
 
 
 def check_metric(metric: object, direction: object) -> None:

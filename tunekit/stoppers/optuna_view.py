@@ -14,7 +14,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
-from tunekit.trial import Direction, TrialState
+from tunekit.records import Direction, TrialState
 
 _STATES = {
     TrialState.WAITING: OptunaState.WAITING,

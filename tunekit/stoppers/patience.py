@@ -7,7 +7,7 @@ import math
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision
 from tunekit.stoppers.losses import CurveReader, as_metrics, shown, watched_metrics
 from tunekit.stoppers.options import check_metric, check_number, check_whole
-from tunekit.trial import Direction
+from tunekit.records import Direction
 
 
 class PatienceStopper:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from tunekit.errors import InvalidArgument
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision
-from tunekit.trial import Report, TrialState
+from tunekit.records import Report, TrialState
 
 
 class PbtStopper:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.losses import CurveReader, Losses, Unit
-from tunekit.trial import Objective
+from tunekit.records import Objective
 from tunekit_surrogates.hypervolume import layers
 
 

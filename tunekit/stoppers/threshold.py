@@ -8,7 +8,7 @@ from tunekit.errors import InvalidArgument
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision
 from tunekit.stoppers.losses import WORST, CurveReader, losses, watched_metrics
 from tunekit.stoppers.options import check_metric, check_whole
-from tunekit.trial import Direction, Objective
+from tunekit.records import Direction, Objective
 
 
 class ThresholdStopper:

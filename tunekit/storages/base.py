@@ -39,7 +39,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
 from tunekit.spaces import Params, Space
-from tunekit.trial import (
+from tunekit.records import (
     Branch,
     Checkpoint,
     Outcome,

@@ -25,7 +25,7 @@ from tunekit.storages.base import (
     Start,
     Tell,
 )
-from tunekit.trial import StudySpec, TrialState
+from tunekit.records import StudySpec, TrialState
 
 MAX_NAME = 200
 STEPS = range(-(2**63), 2**63)

@@ -54,7 +54,7 @@ from tunekit.storages.statements import (
     TELL,
     UPSERTS,
 )
-from tunekit.trial import StudyState, TrialState
+from tunekit.records import StudyState, TrialState
 
 BEFORE_ALL_STEPS = -(2**63)
 CHANGING = Start | Saved | Release | Pause | Tell

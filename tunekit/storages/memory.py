@@ -18,7 +18,7 @@ from tunekit.storages.checks import (
 )
 from tunekit.storages.memory_study import MemoryStudy
 from tunekit.storages.rows import written
-from tunekit.trial import Branch, Report, StudyRecord, StudySpec, StudyState
+from tunekit.records import Branch, Report, StudyRecord, StudySpec, StudyState
 
 
 class MemoryStorage:

@@ -34,7 +34,7 @@ from tunekit.storages.checks import (
 from tunekit.storages.memory_trial import MemoryTrial, outcome_fields
 from tunekit.storages.refusals import refusal
 from tunekit.storages.rows import normal
-from tunekit.trial import (
+from tunekit.records import (
     Branch,
     Outcome,
     Report,

@@ -7,7 +7,7 @@ from typing import Any
 
 from tunekit.spaces import Params
 from tunekit.storages.rows import normal
-from tunekit.trial import Outcome, Report, TrialRecord
+from tunekit.records import Outcome, Report, TrialRecord
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from tunekit.spaces import Params
 from tunekit.spaces.domains import plain
 from tunekit.storages.base import Operation, Pause, Release, Reports, Saved, Start, Tell
 from tunekit.storages.checks import preempted_reason
-from tunekit.trial import (
+from tunekit.records import (
     AUDIT,
     Branch,
     Checkpoint,

@@ -56,7 +56,7 @@ from tunekit.storages.statements import (
     STUDY,
     TAKE,
 )
-from tunekit.trial import Branch, Report, StudyRecord, StudySpec, StudyState, TrialState
+from tunekit.records import Branch, Report, StudyRecord, StudySpec, StudyState, TrialState
 
 CHUNK = 500
 

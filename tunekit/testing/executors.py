@@ -26,7 +26,7 @@ from tunekit.executors.base import Ended, Executor, Limits, ReportHandler, Task
 from tunekit.executors.handle import Trial
 from tunekit.spaces import Params
 from tunekit.stoppers.base import CONTINUE, Decision
-from tunekit.trial import Objective, Outcome, Report, TrialState
+from tunekit.records import Objective, Outcome, Report, TrialState
 
 PATIENCE_S = 60.0
 LOSS = (Objective("loss"),)

@@ -19,7 +19,7 @@ from tunekit.errors import SpaceExhausted
 from tunekit.history import History
 from tunekit.samplers.base import Sampler, StudyView, sample, stream
 from tunekit.spaces import Categorical, Float, Int, Params, Repeat, Space, When
-from tunekit.trial import (
+from tunekit.records import (
     MetricConstraint,
     Objective,
     Outcome,

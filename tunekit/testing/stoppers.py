@@ -19,7 +19,7 @@ import pytest
 from tunekit.errors import InvalidArgument
 from tunekit.history import History
 from tunekit.stoppers.base import CurveView, Decision, Stopper
-from tunekit.trial import Direction, Objective, Report, TrialRecord, TrialState
+from tunekit.records import Direction, Objective, Report, TrialRecord, TrialState
 
 MakeStopper: TypeAlias = Callable[..., Stopper]
 

@@ -13,7 +13,7 @@ from tunekit.bench.episode import Proposer
 from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
 from tunekit.samplers.base import StudyView
 from tunekit.spaces import Params, Scalar, Space
-from tunekit.trial import Proposal, TrialRecord
+from tunekit.records import Proposal, TrialRecord
 
 DEFAULT = "+default"
 """After a peer's name: its first trial is the default configuration."""

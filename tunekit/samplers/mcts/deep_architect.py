@@ -13,7 +13,7 @@ from tunekit.samplers.mcts.search_tree import ROOT, SearchTree
 from tunekit.samplers.mcts.selection import argmax, ucb1
 from tunekit.samplers.options import number_from, whole_from
 from tunekit.spaces import walk
-from tunekit.trial import Proposal
+from tunekit.records import Proposal
 
 
 class DeepArchitectSampler:

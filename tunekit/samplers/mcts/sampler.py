@@ -19,7 +19,7 @@ from tunekit.samplers.mcts.statistics import pooled
 from tunekit.samplers.options import number_from, whole_from
 from tunekit.samplers.random import RandomSampler
 from tunekit.spaces import Constant, Params, Scalar
-from tunekit.trial import Proposal
+from tunekit.records import Proposal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tunekit.history import History
-from tunekit.trial import TrialRecord, TrialState
+from tunekit.records import TrialRecord, TrialState
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

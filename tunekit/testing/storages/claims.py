@@ -9,7 +9,7 @@ import pytest
 from tunekit.errors import InvalidArgument
 from tunekit.storages.base import Claim, Lease, Release, Renew, Storage
 from tunekit.testing.storages.desk import Desk, Rules, new_key, start, tell
-from tunekit.trial import StudyState, TrialState
+from tunekit.records import StudyState, TrialState
 
 
 class ClaimRules(Rules):

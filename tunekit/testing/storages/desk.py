@@ -11,7 +11,7 @@ import pytest
 
 from tunekit.spaces import Params
 from tunekit.storages.base import Claim, Exchange, Lease, Operation, Start, Storage, Tell
-from tunekit.trial import Objective, Outcome, Proposal, StudySpec, TrialRecord, TrialState
+from tunekit.records import Objective, Outcome, Proposal, StudySpec, TrialRecord, TrialState
 
 _keys = count()
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from tunekit.storages.base import Renew, Reports, Storage
 from tunekit.testing.storages.desk import Desk, Rules, start, tell
-from tunekit.trial import Report, StudyState, TrialState
+from tunekit.records import Report, StudyState, TrialState
 
 
 class ReadRules(Rules):

@@ -12,7 +12,7 @@ from tunekit.errors import InvalidArgument, StudyExists, TrialConflict, UnknownS
 from tunekit.spaces import Float, Space
 from tunekit.storages.base import Storage
 from tunekit.testing.storages.desk import Desk, Rules, spec
-from tunekit.trial import MetricConstraint, Objective, StudySpec, StudyState
+from tunekit.records import MetricConstraint, Objective, StudySpec, StudyState
 
 
 class StudyRules(Rules):

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from tunekit.history import History
 from tunekit.storages.base import Lease
 from tunekit.testing.storages.desk import Desk, Rules, start, tell
-from tunekit.trial import Objective, TrialState
+from tunekit.records import Objective, TrialState
 
 THREADS = 8
 
