@@ -3,8 +3,8 @@
 import pytest
 
 import tunekit as tk
-from tunekit.foreign_curves import ForeignCurves
-from tunekit.ledger import Ledger
+from tunekit.driver.foreign_curves import ForeignCurves
+from tunekit.driver.session import Ledger
 from tunekit.registry import make
 from tunekit.storages.base import Reports, Tell
 from tunekit.storages.memory import MemoryStorage

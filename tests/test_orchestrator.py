@@ -10,10 +10,10 @@ import pytest
 import tunekit as tk
 from tunekit.errors import InvalidArgument
 from tunekit.executors.simulated import Replay, SimulatedExecutor
-from tunekit.ledger import Ledger
-from tunekit.orchestrator import Orchestrator
+from tunekit.driver.session import Ledger
+from tunekit.driver.orchestrator import Orchestrator
 from tunekit.registry import make
-from tunekit.runs import Goal, Settings
+from tunekit.driver.run_settings import Goal, Settings
 from tunekit.storages.base import Tell
 from tunekit.storages.memory import MemoryStorage
 from tunekit.records import Objective, Outcome, Proposal, StudySpec, TrialState

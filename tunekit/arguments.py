@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from tunekit.errors import InvalidArgument, did_you_mean
 from tunekit.executors.base import Executor, Limits
-from tunekit.runs import Goal, Settings
+from tunekit.driver.run_settings import Goal, Settings
 from tunekit.spaces.domains import plain
 
 Called = TypeVar("Called", bound=Callable[..., Any])

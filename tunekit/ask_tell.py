@@ -19,7 +19,7 @@ from tunekit.errors import (
 )
 from tunekit.executors.base import Task
 from tunekit.executors.handle import Trial
-from tunekit.ledger import Ledger
+from tunekit.driver.session import Ledger
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision, Stopper
 from tunekit.storages.base import Pause, Reports, Tell
 from tunekit.records import (

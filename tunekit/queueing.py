@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tunekit.errors import InvalidArgument, UnknownTrial
-from tunekit.ledger import Ledger
+from tunekit.driver.session import Ledger
 from tunekit.spaces import Parameter, Params, Scalar, Space, walk
 from tunekit.records import Branch, TrialRecord
 

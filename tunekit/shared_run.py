@@ -20,9 +20,9 @@ from tunekit.errors import (
 from tunekit.executors.base import Executor
 from tunekit.executors.handle import Trial
 from tunekit.executors.pool import Pool, Slice
-from tunekit.interrupts import Interrupts
-from tunekit.orchestrator import LOOK_S, POLL_S, WAIT_S, Orchestrator
-from tunekit.runs import Ending
+from tunekit.driver.interrupts import Interrupts
+from tunekit.driver.orchestrator import LOOK_S, POLL_S, WAIT_S, Orchestrator
+from tunekit.driver.run_settings import Ending
 from tunekit.sharing import Claimant, decide
 from tunekit.studies import Callback, Study
 

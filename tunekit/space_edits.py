@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tunekit.errors import InvalidArgument
-from tunekit.ledger import Ledger
+from tunekit.driver.session import Ledger
 from tunekit.spaces import Space
 from tunekit.spaces.versions import SpaceEdit, diff, fitted
 

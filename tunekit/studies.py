@@ -14,10 +14,10 @@ from tunekit.errors import InvalidArgument, NoCompleteTrial
 from tunekit.executors.base import Executor
 from tunekit.executors.handle import Trial
 from tunekit.history import History, nothing_best
-from tunekit.ledger import Ledger
-from tunekit.orchestrator import Orchestrator
+from tunekit.driver.session import Ledger
+from tunekit.driver.orchestrator import Orchestrator
 from tunekit.replay import Difference, replay
-from tunekit.runs import Ending, Goal, Progress, Settings
+from tunekit.driver.run_settings import Ending, Goal, Progress, Settings
 from tunekit.samplers.base import Sampler
 from tunekit.spaces import Params, Space
 from tunekit.spaces.versions import SpaceEdit

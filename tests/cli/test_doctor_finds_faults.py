@@ -42,7 +42,7 @@ def test_a_study_that_fails_too_often_is_found(cli):
 
 
 def test_a_trial_whose_worker_is_gone_is_found(cli, finished):
-    from tunekit.liveness import worker_name
+    from tunekit.driver.worker_id import worker_name
     from tunekit.storages.base import Claim
 
     host, pid, _, token = worker_name().split("/")

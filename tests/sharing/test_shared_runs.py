@@ -278,7 +278,7 @@ def test_paused_trials_that_may_not_go_on_hold_no_slot_back():
 
 
 def test_a_study_that_was_away_catches_up_with_nobody(monkeypatch):
-    monkeypatch.setattr("tunekit.orchestrator.LOOK_S", 0.0)
+    monkeypatch.setattr("tunekit.driver.orchestrator.LOOK_S", 0.0)
     shared = SharedRun(SimulatedExecutor(1))
     calm, away = study("calm"), study("away")
     away.pause()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from tunekit.history import History
-    from tunekit.runs import Progress
+    from tunekit.driver.run_settings import Progress
 
 N_RECENT = 8
 

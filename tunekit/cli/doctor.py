@@ -182,7 +182,7 @@ def _writes(opened: Store) -> list[Check]:
 
 def _health(record: StudyRecord, history: History) -> Iterator[Check]:
     """Yield what is wrong with a study; nothing where it is well."""
-    from tunekit.liveness import is_known_dead
+    from tunekit.driver.worker_id import is_known_dead
     from tunekit.records import TrialState
 
     name = record.spec.name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from tunekit.history import History
-from tunekit.runs import Goal
+from tunekit.driver.run_settings import Goal
 
 
 class Quota:

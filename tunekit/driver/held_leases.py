@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 
-from tunekit.ledger import Assignment, Ledger
+from tunekit.driver.session import Assignment, Ledger
 from tunekit.storages.base import Renew
 
 

@@ -16,8 +16,8 @@ from tunekit.checkpoints.base import Checkpoints, checkpoint_name
 from tunekit.errors import InvalidSpace, SpaceExhausted, TunekitError
 from tunekit.executors.base import Task
 from tunekit.history import History
-from tunekit.keeper import Keeper
-from tunekit.liveness import is_known_dead, worker_name
+from tunekit.driver.checkpoint_tracker import Keeper
+from tunekit.driver.worker_id import is_known_dead, worker_name
 from tunekit.replicates import block_of
 from tunekit.samplers.base import Sampler, StudyView
 from tunekit.spaces import Params, Space

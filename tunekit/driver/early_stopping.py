@@ -7,8 +7,8 @@ from itertools import islice
 from typing import cast
 
 from tunekit.executors.base import Task
-from tunekit.foreign_curves import ForeignCurves
-from tunekit.ledger import Ledger
+from tunekit.driver.foreign_curves import ForeignCurves
+from tunekit.driver.session import Ledger
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision, Promoter, Stopper
 from tunekit.records import Report, TrialRecord
 

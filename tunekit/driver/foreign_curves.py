@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable
 
-from tunekit.ledger import Ledger
+from tunekit.driver.session import Ledger
 from tunekit.records import Report, TrialRecord, TrialState
 
 EVERY_S = 1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tunekit.keeper import Keeper
+from tunekit.driver.checkpoint_tracker import Keeper
 from tunekit.storages.base import Operation, Reports
 from tunekit.records import Report
 

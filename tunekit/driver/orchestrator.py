@@ -16,14 +16,14 @@ from uuid import uuid4
 
 from tunekit.errors import SpaceExhausted, StorageUnreachable, TunekitError
 from tunekit.executors.base import Ended, Executor
-from tunekit.heart import Heart
-from tunekit.interrupts import Interrupts
-from tunekit.judge import Judge
-from tunekit.leases import Leases
-from tunekit.ledger import Assignment, Ledger
-from tunekit.quota import Quota
-from tunekit.report_buffer import ReportBuffer
-from tunekit.runs import Callback, Ending, Failures, Goal, Progress, Settings
+from tunekit.driver.heartbeat import Heart
+from tunekit.driver.interrupts import Interrupts
+from tunekit.driver.early_stopping import Judge
+from tunekit.driver.held_leases import Leases
+from tunekit.driver.session import Assignment, Ledger
+from tunekit.driver.trial_budget import Quota
+from tunekit.driver.report_buffer import ReportBuffer
+from tunekit.driver.run_settings import Callback, Ending, Failures, Goal, Progress, Settings
 from tunekit.stoppers.base import Decision, Stopper
 from tunekit.storages.base import Lease, Operation, Pause, Release, Saved, Tell
 from tunekit.records import Outcome, Report, StudyState, TrialState

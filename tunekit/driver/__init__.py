@@ -1,0 +1,1 @@
+"""The only loop, and what it keeps of a run: claims, proposals, reports, stops, tells."""
