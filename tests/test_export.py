@@ -5,7 +5,7 @@ import json
 import pytest
 
 import tunekit as tk
-from tunekit import export
+from tunekit.studies import export
 from tunekit.records import Objective, Report, StudyRecord, StudySpec, StudyState, TrialRecord
 from tunekit.records import TrialState as State
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tunekit.spaces import Categorical, Float, Int, Repeat, Space, When
     from tunekit.spaces.catalogue import load_space
     from tunekit.stoppers.base import Stopper
-    from tunekit.studies import Study
+    from tunekit.studies.study import Study
     from tunekit.records import Proposal
 
 _HOMES = {
@@ -30,7 +30,7 @@ _HOMES = {
     "load_study": "tunekit.api",
     "offline": "tunekit.recorded.propose",
     "share": "tunekit.shared_run",
-    "Study": "tunekit.studies",
+    "Study": "tunekit.studies.study",
     "Trial": "tunekit.executors.handle",
     "Space": "tunekit.spaces",
     "Float": "tunekit.spaces",

@@ -11,17 +11,17 @@ from typing import Any, cast
 from uuid import uuid4
 
 from tunekit import registry
-from tunekit.arguments import count, json_mapping, share, texts
+from tunekit.studies.arguments import count, json_mapping, share, texts
 from tunekit.checkpoints.base import Checkpoints
 from tunekit.checkpoints.places import open_place
 from tunekit.errors import InvalidArgument, StudyExists, UnknownStudy
-from tunekit.kept_settings import check_kept, check_same, kept_past
+from tunekit.studies.reopen import check_kept, check_same, kept_past
 from tunekit.samplers.base import Sampler
 from tunekit.spaces import Space
 from tunekit.stoppers.base import Stopper
 from tunekit.storages.base import Storage
 from tunekit.storages.urls import open_storage
-from tunekit.studies import Study
+from tunekit.studies.study import Study
 from tunekit.records import (
     AUDIT,
     Direction,
@@ -294,7 +294,7 @@ def _warm(
 def _copied(
     storage: Storage, earlier: Sequence[str | Study], spec: StudySpec
 ) -> list[dict[str, Any]]:
-    from tunekit.warm_start import snapshot  # needs scipy, which other studies do not load
+    from tunekit.studies.warm_start import snapshot  # needs scipy, which other studies do not load
 
     places = _places(storage, earlier)
     return [snapshot(where, name, spec.objectives).to_dict() for where, name in places]
@@ -304,7 +304,7 @@ def _with_curves(
     storage: Storage, earlier: Sequence[str | Study], spec: StudySpec
 ) -> Mapping[str, Any]:
     """Return the options of the stopper, with the curves of earlier studies if it can use them."""
-    from tunekit.warm_start import reported_curves
+    from tunekit.studies.warm_start import reported_curves
 
     if spec.stopper != "curve" or "past" in spec.stopper_options:
         return spec.stopper_options

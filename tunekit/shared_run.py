@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tunekit import arguments
+from tunekit.studies import arguments
 from tunekit.errors import (
     ExecutorFailed,
     InvalidArgument,
@@ -24,7 +24,7 @@ from tunekit.driver.interrupts import Interrupts
 from tunekit.driver.orchestrator import LOOK_S, POLL_S, WAIT_S, Orchestrator
 from tunekit.driver.run_settings import Ending
 from tunekit.sharing import Claimant, decide
-from tunekit.studies import Callback, Study
+from tunekit.studies.study import Callback, Study
 
 log = logging.getLogger("tunekit")
 

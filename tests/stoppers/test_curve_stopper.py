@@ -16,7 +16,7 @@ from tunekit.stoppers.complete import PastRuns
 from tunekit.stoppers.curve import CurveStopper
 from tunekit.testing.stoppers import LOSS, TWO, StopperConformance, view_of
 from tunekit.records import Report, TrialRecord, TrialState
-from tunekit.warm_start import past_curves
+from tunekit.studies.warm_start import past_curves
 
 T = 20
 STEPS = np.arange(1, T + 1) / T

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tunekit.spaces import Params
-    from tunekit.studies import Study
+    from tunekit.studies.study import Study
 
 NAME = "demo"
 URL = "sqlite:///tunekit-demo.db"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunekit.api import study as open_study
-from tunekit.arguments import make_executor, trial_limits
+from tunekit.studies.arguments import make_executor, trial_limits
 from tunekit.cli.command import NOTHING_BEST, TIME_OVER, terminal
 from tunekit.cli.options import Format
 from tunekit.cli.output import emit_list, emit_one, params_text
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tunekit.executors.base import Executor
-    from tunekit.studies import Study
+    from tunekit.studies.study import Study
 
 
 def carry_out(settings: RunSettings, form: Format) -> int:

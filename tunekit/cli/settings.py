@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from tunekit.arguments import seconds
+from tunekit.studies.arguments import seconds
 from tunekit.errors import InvalidArgument, did_you_mean
 
 FILE = "tunekit.yaml"

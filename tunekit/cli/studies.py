@@ -127,7 +127,7 @@ def export(
 
 def export_study(name: str, path: Path, storage: str | None) -> None:
     """Write all trials of a study to a file and print its name."""
-    from tunekit import export as files
+    from tunekit.studies import export as files
     from tunekit.cli.stores import open_existing, read_study
 
     opened = open_existing(storage)

@@ -132,7 +132,7 @@ class PastRuns:
             raise InvalidArgument(
                 f"past: got {str(data)[:80]}, expected runs of studies in the form "
                 '{"study": name, "runs": [[params, [loss, ...], final loss], ...]}; '
-                "tunekit.warm_start.past_curves gives it."
+                "tunekit.studies.warm_start.past_curves gives it."
             ) from None
 
     @classmethod

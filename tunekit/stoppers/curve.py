@@ -102,7 +102,7 @@ class CurveStopper:
         n_first: trials at the start that are never stopped; 1 or more.
         keep_min: the least share of trials that run to their end.
         refit_every: how many further trials have to end before models are fitted again.
-        past: complete runs of earlier studies, as `tunekit.warm_start.past_curves` gives them.
+        past: complete runs of earlier studies, as `tunekit.studies.warm_start.past_curves` gives them.
             They are learnt from, for a number of reports, where that makes the errors on this
             study's own unseen curves smaller; the evidence says `with_past` then.
 

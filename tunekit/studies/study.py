@@ -8,7 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tunekit import arguments, ask_tell, audit, export, queueing, space_edits
+from tunekit import audit
+from tunekit.studies import arguments
+from tunekit.studies import ask_tell
+from tunekit.studies import export
+from tunekit.studies import enqueue as queueing
+from tunekit.studies import space_edits
 from tunekit.checkpoints.base import Checkpoints
 from tunekit.errors import InvalidArgument, NoCompleteTrial
 from tunekit.executors.base import Executor
@@ -16,7 +21,7 @@ from tunekit.executors.handle import Trial
 from tunekit.history import History, nothing_best
 from tunekit.driver.session import Ledger
 from tunekit.driver.orchestrator import Orchestrator
-from tunekit.replay import Difference, replay
+from tunekit.studies.replay import Difference, replay
 from tunekit.driver.run_settings import Ending, Goal, Progress, Settings
 from tunekit.samplers.base import Sampler
 from tunekit.spaces import Params, Space

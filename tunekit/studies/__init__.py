@@ -1,0 +1,1 @@
+"""The study that a person holds, and its calls."""
