@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tunekit.executors.handle import Trial
     from tunekit.recorded.propose import offline
     from tunekit.samplers.base import Sampler
-    from tunekit.shared_run import share
+    from tunekit.sharing.shared_run import share
     from tunekit.spaces import Categorical, Float, Int, Repeat, Space, When
     from tunekit.spaces.catalogue import load_space
     from tunekit.stoppers.base import Stopper
@@ -29,7 +29,7 @@ _HOMES = {
     "study": "tunekit.api",
     "load_study": "tunekit.api",
     "offline": "tunekit.recorded.propose",
-    "share": "tunekit.shared_run",
+    "share": "tunekit.sharing.shared_run",
     "Study": "tunekit.studies.study",
     "Trial": "tunekit.executors.handle",
     "Space": "tunekit.spaces",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tunekit.sharing import Claimant, Held, decide, fair_shares, whole_shares
+from tunekit.sharing.fair_share import Claimant, Held, decide, fair_shares, whole_shares
 
 QUOTAS = {"ada": None, "bob": 3, "eve": 7, "fay": 0}
 

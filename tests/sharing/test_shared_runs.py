@@ -10,7 +10,7 @@ import pytest
 import tunekit as tk
 from tunekit.errors import InvalidArgument, TunekitError
 from tunekit.executors.simulated import Replay, SimulatedExecutor
-from tunekit.shared_run import SharedRun
+from tunekit.sharing.shared_run import SharedRun
 from tunekit.records import TrialState
 
 SPACE = tk.Space(x=tk.Float(0, 1))

@@ -19,11 +19,11 @@ from tunekit.errors import (
 )
 from tunekit.executors.base import Executor
 from tunekit.executors.handle import Trial
-from tunekit.executors.pool import Pool, Slice
+from tunekit.sharing.pool import Pool, Slice
 from tunekit.driver.interrupts import Interrupts
 from tunekit.driver.orchestrator import LOOK_S, POLL_S, WAIT_S, Orchestrator
 from tunekit.driver.run_settings import Ending
-from tunekit.sharing import Claimant, decide
+from tunekit.sharing.fair_share import Claimant, decide
 from tunekit.studies.study import Callback, Study
 
 log = logging.getLogger("tunekit")

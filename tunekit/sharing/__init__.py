@@ -1,0 +1,1 @@
+"""Several studies over one pool of slots."""
