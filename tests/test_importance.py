@@ -9,7 +9,7 @@ import pytest
 
 from tunekit.errors import InvalidArgument, MissingExtra, NoCompleteTrial
 from tunekit.history import History
-from tunekit.importance import importance
+from tunekit.analysis.importance import importance
 from tunekit.samplers.base import sample, stream
 from tunekit.spaces import Categorical, Float, Int, Space
 from tunekit.records import MetricConstraint, Objective, TrialRecord, TrialState

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import beta
 
 import tunekit as tk
-from tunekit.audit import stop_audit
+from tunekit.analysis.audit import stop_audit
 from tunekit.errors import InvalidArgument
 from tunekit.history import History
 from tunekit.stoppers.asha import AshaStopper

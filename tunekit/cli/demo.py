@@ -136,7 +136,7 @@ def _importance(study: Study) -> dict[str, float]:
     from tunekit.errors import TunekitError
 
     try:
-        from tunekit.importance import importance
+        from tunekit.analysis.importance import importance
 
         shares = importance(study.refresh(), study.space)
     except TunekitError as error:  # too few trials, or the extra is not installed

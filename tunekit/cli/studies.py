@@ -101,7 +101,7 @@ def audit(
     json: Json = False,
 ) -> None:
     """Say how often the stopper was wrong, by condemned trials that ran on, and what it saved."""
-    from tunekit.audit import stop_audit
+    from tunekit.analysis.audit import stop_audit
     from tunekit.cli.output import emit_one
     from tunekit.cli.stores import open_existing, read_study
 

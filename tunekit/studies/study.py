@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tunekit import audit
+from tunekit.analysis import audit
 from tunekit.studies import arguments
 from tunekit.studies import ask_tell
 from tunekit.studies import export
