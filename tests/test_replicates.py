@@ -10,8 +10,8 @@ from scipy import stats
 
 import tunekit as tk
 from tunekit.errors import InvalidArgument, NoCompleteTrial
-from tunekit.paired import holm, p_worse, spent
-from tunekit.replicates import Noise, configurations, leaderboard
+from tunekit.noise.paired_tests import holm, p_worse, spent
+from tunekit.noise.replicates import Noise, configurations, leaderboard
 from tunekit.testing.samplers import BOUND, ended, view_of
 from tunekit.records import MetricConstraint, Objective, Outcome, Proposal, TrialState
 

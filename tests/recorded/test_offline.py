@@ -14,7 +14,7 @@ from tunekit.errors import InvalidArgument, InvalidParams
 from tunekit.recorded.features import Features
 from tunekit.recorded.risk import Risk
 from tunekit.recorded.table import MIN_ROWS
-from tunekit.replicates import key_of
+from tunekit.noise.replicates import key_of
 from tunekit.samplers.base import sample
 from tunekit.spaces.encode import Encoder
 from tunekit.testing.samplers import TREE

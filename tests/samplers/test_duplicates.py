@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 import tunekit as tk
-from tunekit.replicates import key_of
+from tunekit.noise.replicates import key_of
 from tunekit.samplers.base import sample, stream
 from tunekit.samplers.duplicates import Taken, distinct, taken
 from tunekit.spaces import Params

@@ -236,7 +236,7 @@ def test_only_trials_at_the_target_are_the_best():
 
 
 def tk_leaderboard(s):
-    from tunekit.replicates import leaderboard
+    from tunekit.noise.replicates import leaderboard
 
     return leaderboard(s)
 

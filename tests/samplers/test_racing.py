@@ -11,7 +11,7 @@ import pytest
 
 import tunekit as tk
 from tunekit.errors import InvalidArgument
-from tunekit.replicates import block_of, configurations, leaderboard
+from tunekit.noise.replicates import block_of, configurations, leaderboard
 from tunekit.samplers.racing import RacingSampler
 from tunekit.samplers.random import RandomSampler
 from tunekit.testing.samplers import TREE, TWO, SamplerConformance, ended, view_of

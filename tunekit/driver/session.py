@@ -18,7 +18,7 @@ from tunekit.executors.base import Task
 from tunekit.history import History
 from tunekit.driver.checkpoint_tracker import Keeper
 from tunekit.driver.worker_id import is_known_dead, worker_name
-from tunekit.replicates import block_of
+from tunekit.noise.replicates import block_of
 from tunekit.samplers.base import Sampler, StudyView
 from tunekit.spaces import Params, Space
 from tunekit.spaces.discover import Discovery

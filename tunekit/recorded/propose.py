@@ -14,7 +14,7 @@ from tunekit.recorded.features import Features
 from tunekit.recorded.models import Model
 from tunekit.recorded.risk import Risk, outside
 from tunekit.recorded.table import Data, Table, read
-from tunekit.replicates import key_of
+from tunekit.noise.replicates import key_of
 from tunekit.samplers.base import stream
 from tunekit.spaces import Params, Space
 from tunekit.spaces.encode import Encoder

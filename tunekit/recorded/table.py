@@ -11,7 +11,7 @@ import numpy as np
 
 from tunekit.errors import InvalidArgument, InvalidParams, did_you_mean
 from tunekit.history import History
-from tunekit.replicates import Key, key_of
+from tunekit.noise.replicates import Key, key_of
 from tunekit.spaces import Constant, Int, Parameter, Params, Scalar, Space
 from tunekit.spaces.domains import plain
 from tunekit.spaces.versions import fitted

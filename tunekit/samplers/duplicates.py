@@ -10,7 +10,7 @@ import numpy as np
 
 from tunekit.errors import InvalidSpace
 from tunekit.history import History
-from tunekit.replicates import UNMEASURED, Key, key_of
+from tunekit.noise.replicates import UNMEASURED, Key, key_of
 from tunekit.samplers.base import StudyView, held, sample, stream
 from tunekit.samplers.grid import Grid
 from tunekit.spaces import Params

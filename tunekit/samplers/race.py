@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tunekit.paired import LEAST, Test, holm, p_worse, spent
-from tunekit.replicates import Configuration, Noise
+from tunekit.noise.paired_tests import LEAST, Test, holm, p_worse, spent
+from tunekit.noise.replicates import Configuration, Noise
 
 WARM_DOF = 2
 """Degrees of freedom from which the estimate of the noise leads the race."""

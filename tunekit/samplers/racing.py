@@ -12,8 +12,8 @@ import numpy as np
 from tunekit import registry
 from tunekit.errors import InvalidArgument, SpaceExhausted, TunekitError
 from tunekit.history import History
-from tunekit.paired import LEAST, Test
-from tunekit.replicates import (
+from tunekit.noise.paired_tests import LEAST, Test
+from tunekit.noise.replicates import (
     BAD,
     UNMEASURED,
     Configuration,
@@ -46,7 +46,7 @@ class RacingSampler:
     in a study without noise, all trials are new configurations. The other sampler sees one
     trial a configuration, with the mean over its blocks.
 
-    `tunekit.replicates.leaderboard(study)` says which configuration has won; `best_trial` is
+    `tunekit.noise.replicates.leaderboard(study)` says which configuration has won; `best_trial` is
     a single trial, and in a noisy study a lucky one.
 
     Args:

@@ -15,7 +15,7 @@ import numpy as np
 
 from tunekit.errors import InvalidArgument, NoCompleteTrial
 from tunekit.history import History
-from tunekit.paired import LEAST, Test, holm, p_worse
+from tunekit.noise.paired_tests import LEAST, Test, holm, p_worse
 from tunekit.spaces import Params, Scalar
 from tunekit.records import Metrics, TrialRecord, TrialState
 

@@ -1,0 +1,1 @@
+"""Repeated measurements of one configuration."""
