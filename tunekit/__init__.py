@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tunekit.checkpoints.base import Checkpoints
     from tunekit.errors import TrialPaused, TrialStopped, TunekitError
     from tunekit.executors.handle import Trial
-    from tunekit.recorded.propose import offline
+    from tunekit.tabular.propose import offline
     from tunekit.samplers.base import Sampler
     from tunekit.sharing.shared_run import share
     from tunekit.spaces import Categorical, Float, Int, Repeat, Space, When
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "study": "tunekit.api",
     "load_study": "tunekit.api",
-    "offline": "tunekit.recorded.propose",
+    "offline": "tunekit.tabular.propose",
     "share": "tunekit.sharing.shared_run",
     "Study": "tunekit.studies.study",
     "Trial": "tunekit.executors.handle",

@@ -11,9 +11,9 @@ import pytest
 
 import tunekit as tk
 from tunekit.errors import InvalidArgument, InvalidParams
-from tunekit.recorded.features import Features
-from tunekit.recorded.risk import Risk
-from tunekit.recorded.table import MIN_ROWS
+from tunekit.tabular.features import Features
+from tunekit.tabular.risk import Risk
+from tunekit.tabular.table import MIN_ROWS
 from tunekit.noise.replicates import key_of
 from tunekit.samplers.base import sample
 from tunekit.spaces.encode import Encoder

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from tunekit.recorded.models import Model
+from tunekit.tabular.models import Model
 from tunekit.spaces import Constant, Parameter, Params, Scalar, Space, walk
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from tunekit.errors import InvalidArgument
-from tunekit.recorded import models
-from tunekit.recorded.ascent import climb, mutated
-from tunekit.recorded.features import Features
-from tunekit.recorded.models import Model
-from tunekit.recorded.risk import Risk, outside
-from tunekit.recorded.table import Data, Table, read
+from tunekit.tabular import models
+from tunekit.tabular.ascent import climb, mutated
+from tunekit.tabular.features import Features
+from tunekit.tabular.models import Model
+from tunekit.tabular.risk import Risk, outside
+from tunekit.tabular.table import Data, Table, read
 from tunekit.noise.replicates import key_of
 from tunekit.samplers.base import stream
 from tunekit.spaces import Params, Space

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import numpy as np
 
 from tunekit.errors import MissingExtra
-from tunekit.recorded.features import Features
+from tunekit.tabular.features import Features
 from tunekit.samplers.fitting import fitted
 from tunekit.samplers.tree_model import structure_of
 from tunekit.spaces.encode import Encoder
