@@ -19,7 +19,7 @@ Kind: TypeAlias = Literal["sampler", "stopper"]
 _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
     "sampler": {
         "auto": ("tunekit.samplers.auto:AutoSampler", {}),
-        "bayesian": ("tunekit.samplers.bayesian:BayesianSampler", {}),
+        "bayesian": ("tunekit.samplers.bayesian.sampler:BayesianSampler", {}),
         "racing": ("tunekit.samplers.racing:RacingSampler", {}),
         "pbt": ("tunekit.samplers.pbt:PbtSampler", {}),
         "random": ("tunekit.samplers.random:RandomSampler", {}),

@@ -9,7 +9,7 @@ import pytest
 from scipy import integrate, stats
 from scipy.optimize import approx_fprime
 
-from tunekit.samplers.acquisition import ExpectedImprovement, log_improvement
+from tunekit.samplers.bayesian.acquisition import ExpectedImprovement, log_improvement
 from tunekit_surrogates.blocks import Structure
 from tunekit_surrogates.tree_gp import fit
 

@@ -10,9 +10,9 @@ import pytest
 import tunekit as tk
 from tunekit.errors import InvalidArgument
 from tunekit.samplers.auto import AutoSampler
-from tunekit.samplers.bayesian import BayesianSampler
-from tunekit.samplers.costs import Costs
-from tunekit.samplers.tree_model import TrialRows
+from tunekit.samplers.bayesian.sampler import BayesianSampler
+from tunekit.samplers.bayesian.costs import Costs
+from tunekit.samplers.bayesian.training_data import TrialRows
 from tunekit.spaces import Categorical, Float, Space
 from tunekit.spaces.encode import Encoder
 from tunekit.testing.samplers import TREE, TWO, check, ended, random_trials, run, view_of

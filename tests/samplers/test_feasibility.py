@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from tunekit.samplers.bayesian import BayesianSampler
-from tunekit.samplers.feasibility import RISKY, Feasible, cautious
-from tunekit.samplers.tree_model import TrialRows, observed
+from tunekit.samplers.bayesian.sampler import BayesianSampler
+from tunekit.samplers.bayesian.feasibility import RISKY, Feasible, cautious
+from tunekit.samplers.bayesian.training_data import TrialRows, observed
 from tunekit.spaces import Categorical, Float, Space
 from tunekit.spaces.encode import Encoder
 from tunekit.testing.samplers import TREE, TWO, check, ended, random_trials, view_of

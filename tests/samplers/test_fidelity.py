@@ -11,10 +11,10 @@ import pytest
 
 import tunekit as tk
 from tunekit.errors import NoCompleteTrial
-from tunekit.samplers.bayesian import BayesianSampler
-from tunekit.samplers.costs import Costs
-from tunekit.samplers.fidelity import Fidelity, chosen
-from tunekit.samplers.tree_model import TrialRows, observed
+from tunekit.samplers.bayesian.sampler import BayesianSampler
+from tunekit.samplers.bayesian.costs import Costs
+from tunekit.samplers.bayesian.fidelity import Fidelity, chosen
+from tunekit.samplers.bayesian.training_data import TrialRows, observed
 from tunekit.spaces import Categorical, Float, Int, Params, Space
 from tunekit.spaces.encode import Encoder
 from tunekit.testing.samplers import TWO, check, ended, random_trials, view_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tunekit.samplers.kernels import EVERY, FIRST, fit_chosen, kernels_of
+from tunekit.samplers.bayesian.kernel_choice import EVERY, FIRST, fit_chosen, kernels_of
 from tunekit.spaces import Categorical, Float, Space
 from tunekit.spaces.encode import Encoder
 from tunekit.records import TrialRecord, TrialState

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from tunekit.samplers.auto import AutoSampler
-from tunekit.samplers.bayesian import BayesianSampler
+from tunekit.samplers.bayesian.sampler import BayesianSampler
 from tunekit.samplers.grid import GridSampler
 from tunekit.samplers.optuna_bridge import OptunaSampler
 from tunekit.samplers.pbt import PbtSampler

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from tunekit.samplers.bayesian import BayesianSampler
-from tunekit.samplers.chebyshev import ChebyshevImprovement, chebyshev
-from tunekit.samplers.drawn import Drawn
-from tunekit.samplers.hypervolume_improvement import HypervolumeImprovement
+from tunekit.samplers.bayesian.sampler import BayesianSampler
+from tunekit.samplers.bayesian.chebyshev import ChebyshevImprovement, chebyshev
+from tunekit.samplers.bayesian.fantasies import Drawn
+from tunekit.samplers.bayesian.hypervolume_improvement import HypervolumeImprovement
 from tunekit.samplers.random import RandomSampler
 from tunekit.spaces import Categorical, Float, Space
 from tunekit.testing.samplers import TREE, check, ended, random_trials, view_of

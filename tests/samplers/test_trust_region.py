@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from tunekit.errors import InvalidArgument
-from tunekit.samplers.bayesian import BayesianSampler
-from tunekit.samplers.candidates import Candidates
-from tunekit.samplers.tree_model import TrialRows, observed
-from tunekit.samplers.trust_region import (
+from tunekit.samplers.bayesian.sampler import BayesianSampler
+from tunekit.samplers.bayesian.candidates import Candidates
+from tunekit.samplers.bayesian.training_data import TrialRows, observed
+from tunekit.samplers.bayesian.trust_region import (
     LENGTH,
     SHORTEST,
     Branches,

@@ -9,7 +9,7 @@ from statistics import median
 
 from tunekit.errors import InvalidArgument, MissingExtra, SpaceExhausted
 from tunekit.samplers.base import Sampler, StudyView
-from tunekit.samplers.bayesian import BayesianSampler
+from tunekit.samplers.bayesian.sampler import BayesianSampler
 from tunekit.samplers.evolution import EvolutionSampler
 from tunekit.samplers.grid import Grid, GridSampler
 from tunekit.records import Proposal
@@ -33,7 +33,7 @@ class AutoSampler:
     Args:
         budget: how many trials the study is meant to have, if that is known.
         cost: "seconds", or a metric: what the trials of a model cost counts, too; see
-            `tunekit.samplers.costs.Costs`.
+            `tunekit.samplers.bayesian.costs.Costs`.
         cost_budget: how much all of them may cost; `budget` trials where it is not given.
 
     Raises:

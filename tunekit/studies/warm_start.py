@@ -14,8 +14,8 @@ import numpy as np
 
 from tunekit.errors import InvalidArgument
 from tunekit.history import History
-from tunekit.samplers.fitting import chosen_rows
-from tunekit.samplers.past import PastStudy
+from tunekit.samplers.bayesian.fitting import chosen_rows
+from tunekit.samplers.bayesian.past_studies import PastStudy
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.complete import PastRuns
 from tunekit.storages.base import Storage

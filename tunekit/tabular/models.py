@@ -10,8 +10,8 @@ import numpy as np
 
 from tunekit.errors import MissingExtra
 from tunekit.tabular.features import Features
-from tunekit.samplers.fitting import fitted
-from tunekit.samplers.tree_model import structure_of
+from tunekit.samplers.bayesian.fitting import fitted
+from tunekit.samplers.bayesian.training_data import structure_of
 from tunekit.spaces.encode import Encoder
 
 if TYPE_CHECKING:

@@ -248,6 +248,6 @@ def _is_whole(view: StudyView, plan: Plan) -> bool:
 def _leaf_sampler(name: Leaf) -> Sampler:
     if name == "random":
         return RandomSampler()
-    from tunekit.samplers.bayesian import BayesianSampler  # a heavy model: only when asked for
+    from tunekit.samplers.bayesian.sampler import BayesianSampler  # a heavy model: only when asked for
 
     return BayesianSampler()

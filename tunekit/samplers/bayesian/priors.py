@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunekit.errors import InvalidArgument, did_you_mean
-from tunekit.samplers.candidates import Climb
-from tunekit.samplers.densities import Bell, Cells, Density
+from tunekit.samplers.bayesian.candidates import Climb
+from tunekit.samplers.bayesian.densities import Bell, Cells, Density
 from tunekit.spaces import Categorical, Constant, Domain, Float, Int, Space
 from tunekit.spaces.encode import Encoder
 from tunekit.spaces.scalars import MAX_ABS

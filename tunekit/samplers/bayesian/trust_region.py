@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 
 from tunekit.errors import InvalidArgument
 from tunekit.history import History
-from tunekit.samplers.candidates import Candidates
-from tunekit.samplers.tree_model import Observed
+from tunekit.samplers.bayesian.candidates import Candidates
+from tunekit.samplers.bayesian.training_data import Observed
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
 from tunekit.records import TrialRecord

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunekit.samplers.base import StudyView
-from tunekit.samplers.chebyshev import ChebyshevImprovement, chebyshev
-from tunekit.samplers.drawn import Drawn
-from tunekit.samplers.feasibility import (
+from tunekit.samplers.bayesian.chebyshev import ChebyshevImprovement, chebyshev
+from tunekit.samplers.bayesian.fantasies import Drawn
+from tunekit.samplers.bayesian.feasibility import (
     Feasible,
     FeasibleImprovement,
     Term,
@@ -21,11 +21,11 @@ from tunekit.samplers.feasibility import (
     feasible_evidence,
     log_feasible,
 )
-from tunekit.samplers.fidelity import may_win, misled, priors_of
-from tunekit.samplers.fitting import fitted, key_of, parameters_evidence, stored_parameters
-from tunekit.samplers.hypervolume_improvement import HypervolumeImprovement
-from tunekit.samplers.search import Score
-from tunekit.samplers.tree_model import Observed, TrialRows, standardised, structure_of
+from tunekit.samplers.bayesian.fidelity import may_win, misled, priors_of
+from tunekit.samplers.bayesian.fitting import fitted, key_of, parameters_evidence, stored_parameters
+from tunekit.samplers.bayesian.hypervolume_improvement import HypervolumeImprovement
+from tunekit.samplers.bayesian.search import Score
+from tunekit.samplers.bayesian.training_data import Observed, TrialRows, standardised, structure_of
 from tunekit.spaces.encode import Encoder
 from tunekit.records import TrialRecord
 from tunekit_surrogates.blocks import Structure

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr, logsumexp
 
-from tunekit.samplers.acquisition import log_density
-from tunekit.samplers.candidates import Climb
-from tunekit.samplers.drawn import Drawn, Predicted
+from tunekit.samplers.bayesian.acquisition import log_density
+from tunekit.samplers.bayesian.candidates import Climb
+from tunekit.samplers.bayesian.fantasies import Drawn, Predicted
 
 RHO = 0.05
 """Weight of the sum beside the largest of the weighted objectives."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erfcx, log_ndtr, logsumexp, ndtr
 
-from tunekit.samplers.candidates import Climb
+from tunekit.samplers.bayesian.candidates import Climb
 from tunekit_surrogates.tree_gp import TreeGP
 
 N_FANTASIES = 64

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 
 from tunekit.errors import InvalidArgument
 from tunekit.samplers.base import StudyView
-from tunekit.samplers.candidates import Climb
-from tunekit.samplers.fidelity import Fidelity
-from tunekit.samplers.fitting import fitted
+from tunekit.samplers.bayesian.candidates import Climb
+from tunekit.samplers.bayesian.fidelity import Fidelity
+from tunekit.samplers.bayesian.fitting import fitted
 from tunekit.samplers.options import number_from, whole_from
-from tunekit.samplers.tree_model import TrialRows, structure_of
+from tunekit.samplers.bayesian.training_data import TrialRows, structure_of
 from tunekit.records import TrialRecord
 from tunekit_surrogates.tree_gp import TreeGP
 
@@ -201,7 +201,7 @@ class CostModel:
 
 @dataclass(frozen=True, slots=True)
 class CostTerm:
-    """The factor `cost^-a` of a score; a `tunekit.samplers.feasibility.Term`."""
+    """The factor `cost^-a` of a score; a `tunekit.samplers.bayesian.feasibility.Term`."""
 
     model: CostModel
     exponent: float

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunekit.errors import InvalidArgument
-from tunekit.samplers.acquisition import ExpectedImprovement
+from tunekit.samplers.bayesian.acquisition import ExpectedImprovement
 from tunekit.samplers.base import StudyView, at_target, held, stream
-from tunekit.samplers.blend import BlendedImprovement
-from tunekit.samplers.candidates import Candidates
-from tunekit.samplers.costs import CostModel, Costs
-from tunekit.samplers.densities import Density
-from tunekit.samplers.feasibility import (
+from tunekit.samplers.bayesian.ensemble import BlendedImprovement
+from tunekit.samplers.bayesian.candidates import Candidates
+from tunekit.samplers.bayesian.costs import CostModel, Costs
+from tunekit.samplers.bayesian.densities import Density
+from tunekit.samplers.bayesian.feasibility import (
     FeasibilityModel,
     Feasible,
     FeasibleImprovement,
@@ -28,18 +28,18 @@ from tunekit.samplers.feasibility import (
     feasible_evidence,
     log_feasible,
 )
-from tunekit.samplers.fidelity import chosen, may_win, misled, priors_of, stalled
-from tunekit.samplers.fitting import MAX_ROWS, chosen_rows
-from tunekit.samplers.initial_design import default_point, n_initial, stratified_walk
-from tunekit.samplers.kernels import Fit, fit_chosen
-from tunekit.samplers.objectives import FrontModel, front_model
+from tunekit.samplers.bayesian.fidelity import chosen, may_win, misled, priors_of, stalled
+from tunekit.samplers.bayesian.fitting import MAX_ROWS, chosen_rows
+from tunekit.samplers.bayesian.initial_design import default_point, n_initial, stratified_walk
+from tunekit.samplers.bayesian.kernel_choice import Fit, fit_chosen
+from tunekit.samplers.bayesian.front import FrontModel, front_model
 from tunekit.samplers.options import number_from, whole_from
-from tunekit.samplers.past import past_studies
-from tunekit.samplers.priors import STRENGTH, Priors, PriorTerm
-from tunekit.samplers.search import Score, Search
-from tunekit.samplers.transfer import Source, portfolio, rank_weights, sources_of
-from tunekit.samplers.tree_model import Observed, TrialRows, observed, standardised, structure_of
-from tunekit.samplers.trust_region import (
+from tunekit.samplers.bayesian.past_studies import past_studies
+from tunekit.samplers.bayesian.priors import STRENGTH, Priors, PriorTerm
+from tunekit.samplers.bayesian.search import Score, Search
+from tunekit.samplers.bayesian.transfer import Source, portfolio, rank_weights, sources_of
+from tunekit.samplers.bayesian.training_data import Observed, TrialRows, observed, standardised, structure_of
+from tunekit.samplers.bayesian.trust_region import (
     RegionCandidates,
     TrustRegion,
     checked_threshold,
@@ -77,13 +77,13 @@ class BayesianSampler:
     common. Trials that run are taken into account by draws of what they may give. Failures and
     constraints on metrics are learnt as chances of being feasible, never as bad values. Where the
     space has a fidelity, a point is chosen for what it promises at the target and run as cheaply
-    as tells much of that; see `tunekit.samplers.fidelity`.
+    as tells much of that; see `tunekit.samplers.bayesian.fidelity`.
 
     Args:
         n_start: trials before the model proposes; by default enough to see the root's branches.
         priors: what you believe of single parameters, such as
             `{"lr": {"lognormal": [3e-4, 1.0]}, "model": {"weights": {"svm": 3, "forest": 1}}}`;
-            see `tunekit.samplers.priors.Priors`. The first trials are drawn from them.
+            see `tunekit.samplers.bayesian.priors.Priors`. The first trials are drawn from them.
         prior_strength: the weight of the priors beside the model is this, divided by the number
             of trials with a result.
         past: trials of earlier studies, as `tunekit.study(warm_start=...)` writes them. Their
@@ -94,10 +94,10 @@ class BayesianSampler:
             the same seed proposes otherwise, because its trials take other times.
         budget: how many trials the study is meant to have.
         cost_budget: in its place, how much all of them may cost; see
-            `tunekit.samplers.costs.Costs` for what holds without either.
+            `tunekit.samplers.bayesian.costs.Costs` for what holds without either.
         trust_region: from how many active numeric parameters on the model searches in a box
             around the best trial while it is stuck; `None` for never. The box grows and shrinks
-            with its success; see `tunekit.samplers.trust_region`.
+            with its success; see `tunekit.samplers.bayesian.trust_region`.
 
     Raises:
         InvalidArgument: `n_start` or `trust_region` is no whole number of 1 or more, the priors or

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tunekit.samplers.fitting import chosen_rows, fitted
-from tunekit.samplers.past import PastStudy
-from tunekit.samplers.tree_model import standardised
+from tunekit.samplers.bayesian.fitting import chosen_rows, fitted
+from tunekit.samplers.bayesian.past_studies import PastStudy
+from tunekit.samplers.bayesian.training_data import standardised
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
 from tunekit_surrogates.blocks import Structure

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
 from tunekit.samplers.base import StudyView
-from tunekit.samplers.candidates import Climb
-from tunekit.samplers.fitting import fitted
-from tunekit.samplers.search import Score
-from tunekit.samplers.tree_model import Observed, TrialRows
+from tunekit.samplers.bayesian.candidates import Climb
+from tunekit.samplers.bayesian.fitting import fitted
+from tunekit.samplers.bayesian.search import Score
+from tunekit.samplers.bayesian.training_data import Observed, TrialRows
 from tunekit.spaces.encode import Encoder
 from tunekit.records import TrialState
 from tunekit_surrogates.blocks import Structure

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr, logsumexp
 
-from tunekit.samplers.acquisition import log_density, log_improvement
-from tunekit.samplers.candidates import Climb
-from tunekit.samplers.drawn import Drawn, Predicted
+from tunekit.samplers.bayesian.acquisition import log_density, log_improvement
+from tunekit.samplers.bayesian.candidates import Climb
+from tunekit.samplers.bayesian.fantasies import Drawn, Predicted
 from tunekit_surrogates.hypervolume import open_boxes
 
 _Floats = NDArray[np.float64]

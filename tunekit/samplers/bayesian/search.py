@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tunekit.samplers.candidates import Candidates, Climb
+from tunekit.samplers.bayesian.candidates import Candidates, Climb
 
 
 class Score(Protocol):

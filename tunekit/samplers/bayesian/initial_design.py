@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from tunekit.samplers.base import MAX_TRIES, keeping, sample
-from tunekit.samplers.densities import Density
+from tunekit.samplers.bayesian.densities import Density
 from tunekit.spaces import Categorical, Constant, Parameter, Params, Scalar, Space, walk
 
 N_DRAWS = 4

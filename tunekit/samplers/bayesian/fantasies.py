@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tunekit.samplers.acquisition import joint_draws
+from tunekit.samplers.bayesian.acquisition import joint_draws
 from tunekit_surrogates.tree_gp import TreeGP
 
 _Floats: TypeAlias = NDArray[np.float64]

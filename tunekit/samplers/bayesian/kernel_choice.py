@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
-from tunekit.samplers.fitting import (
+from tunekit.samplers.bayesian.fitting import (
     chosen_rows,
     conditioned,
     fitted,
@@ -22,7 +22,7 @@ from tunekit.samplers.fitting import (
     parameters_evidence,
     warm_start,
 )
-from tunekit.samplers.tree_model import structure_of
+from tunekit.samplers.bayesian.training_data import structure_of
 from tunekit.spaces.encode import Encoder
 from tunekit.records import TrialRecord
 from tunekit_surrogates.block_kernel import Parameters

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tunekit.samplers.acquisition import ExpectedImprovement
+from tunekit.samplers.bayesian.acquisition import ExpectedImprovement
 from tunekit_surrogates.tree_gp import TreeGP
 
 Floats = NDArray[np.float64]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tunekit.errors import TunekitError
 from tunekit.samplers.base import StudyView
-from tunekit.samplers.fidelity import Fidelity
+from tunekit.samplers.bayesian.fidelity import Fidelity
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
 from tunekit.records import TrialRecord, TrialState

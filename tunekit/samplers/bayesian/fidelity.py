@@ -21,7 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tunekit.samplers.fitting import fitted
+from tunekit.samplers.bayesian.fitting import fitted
 from tunekit.spaces import Float, Int
 from tunekit.spaces.encode import Encoder
 from tunekit_surrogates.tree_gp import Priors, TreeGP
@@ -198,7 +198,7 @@ def stalled(losses: NDArray[np.float64]) -> bool:
 
 
 class _Learnt(Protocol):
-    """What a study has taught; see `tunekit.samplers.bayesian`."""
+    """What a study has taught; see `tunekit.samplers.bayesian.sampler`."""
 
     @property
     def encoder(self) -> Encoder: ...

@@ -1,0 +1,1 @@
+"""One Gaussian process over the whole tree, and what it is used for."""
