@@ -13,7 +13,7 @@ import pytest
 from tunekit.errors import InvalidArgument, MissingExtra
 from tunekit.history import History
 from tunekit.samplers.base import StudyView, stream
-from tunekit.samplers.cmaes import CmaEsSampler
+from tunekit.samplers.evolutionary.cmaes import CmaEsSampler
 from tunekit.samplers.random import RandomSampler
 from tunekit.spaces import Categorical, Float, Int, Params, Space
 from tunekit.testing.samplers import (

@@ -17,13 +17,13 @@ import tunekit as tk
 from tunekit.errors import InvalidArgument, MissingExtra
 from tunekit.history import History
 from tunekit.samplers.base import StudyView, sample, stream
-from tunekit.samplers.breeding import Breeding, reflect
-from tunekit.samplers.dominance import crowding, fronts, order
-from tunekit.samplers.evolution import EvolutionSampler
+from tunekit.samplers.evolutionary.variation import Breeding, reflect
+from tunekit.samplers.evolutionary.dominance import crowding, fronts, order
+from tunekit.samplers.evolutionary.evolution import EvolutionSampler
 from tunekit.samplers.optuna_bridge import OptunaSampler
-from tunekit.samplers.population import Population
+from tunekit.samplers.evolutionary.population import Population
 from tunekit.samplers.random import RandomSampler
-from tunekit.samplers.structure import Structure
+from tunekit.samplers.evolutionary.axes import Structure
 from tunekit.spaces import Categorical, Float, Int, Params, Space
 from tunekit.testing.samplers import (
     ONE,

@@ -10,7 +10,7 @@ import pytest
 
 import tunekit as tk
 from tunekit.errors import InvalidArgument, InvalidSpace
-from tunekit.samplers.evolution import EvolutionSampler
+from tunekit.samplers.evolutionary.evolution import EvolutionSampler
 from tunekit.samplers.proxy import ProxySampler
 from tunekit.samplers.random import RandomSampler
 from tunekit.spaces import Float, Int, Space

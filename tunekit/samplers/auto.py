@@ -10,7 +10,7 @@ from statistics import median
 from tunekit.errors import InvalidArgument, MissingExtra, SpaceExhausted
 from tunekit.samplers.base import Sampler, StudyView
 from tunekit.samplers.bayesian.sampler import BayesianSampler
-from tunekit.samplers.evolution import EvolutionSampler
+from tunekit.samplers.evolutionary.evolution import EvolutionSampler
 from tunekit.samplers.grid import Grid, GridSampler
 from tunekit.records import Proposal
 

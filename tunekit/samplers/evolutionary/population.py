@@ -13,11 +13,11 @@ import numpy as np
 
 from tunekit.history import History
 from tunekit.samplers.base import StudyView
-from tunekit.samplers.cmaes import Knowledge
-from tunekit.samplers.cmaes_runs import Settings
-from tunekit.samplers.dominance import dominates, order
-from tunekit.samplers.merit import BROKEN, FEASIBLE, Merit, merit
-from tunekit.samplers.structure import Structure
+from tunekit.samplers.evolutionary.cmaes import Knowledge
+from tunekit.samplers.evolutionary.cmaes_restarts import Settings
+from tunekit.samplers.evolutionary.dominance import dominates, order
+from tunekit.samplers.evolutionary.merit import BROKEN, FEASIBLE, Merit, merit
+from tunekit.samplers.evolutionary.axes import Structure
 from tunekit.spaces import Params, Scalar
 from tunekit.records import TrialRecord
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tunekit.samplers.base import keeping
-from tunekit.samplers.structure import Axis, Structure, is_special
+from tunekit.samplers.evolutionary.axes import Axis, Structure, is_special
 from tunekit.spaces import Categorical, Float, Int, Parameter, Params, Scalar, walk
 from tunekit.spaces.constant import Constant
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from tunekit.errors import InvalidArgument
 from tunekit.history import History
-from tunekit.samplers.arrivals import Arrivals
+from tunekit.samplers.evolutionary.arrivals import Arrivals
 from tunekit.samplers.base import StudyView, at_target, held, keeping, sample, stream
-from tunekit.samplers.cmaes_runs import Restarts, Runs, Settings, noted, optimiser
-from tunekit.samplers.merit import BROKEN, FEASIBLE, WORST, Merit, merit
-from tunekit.samplers.structure import Axis, Shape, Structure, is_special, specials
+from tunekit.samplers.evolutionary.cmaes_restarts import Restarts, Runs, Settings, noted, optimiser
+from tunekit.samplers.evolutionary.merit import BROKEN, FEASIBLE, WORST, Merit, merit
+from tunekit.samplers.evolutionary.axes import Axis, Shape, Structure, is_special, specials
 from tunekit.spaces import Parameter, Params, Scalar, walk
 from tunekit.records import Proposal, TrialRecord
 

@@ -1,0 +1,1 @@
+"""Populations on the tree: evolution and CMA-ES."""
