@@ -20,7 +20,7 @@ from tunekit.samplers.base import StudyView, sample, stream
 from tunekit.samplers.evolutionary.variation import Breeding, reflect
 from tunekit.samplers.evolutionary.dominance import crowding, fronts, order
 from tunekit.samplers.evolutionary.evolution import EvolutionSampler
-from tunekit.samplers.optuna_bridge import OptunaSampler
+from tunekit.samplers.optuna_bridge.sampler import OptunaSampler
 from tunekit.samplers.evolutionary.population import Population
 from tunekit.samplers.random import RandomSampler
 from tunekit.samplers.evolutionary.axes import Structure

@@ -15,8 +15,8 @@ import pytest
 
 from tunekit.errors import InvalidArgument, MissingExtra
 from tunekit.samplers.base import stream
-from tunekit.samplers.optuna_bridge import OptunaSampler
-from tunekit.samplers.optuna_codec import Codec, kept_attrs, told_trial
+from tunekit.samplers.optuna_bridge.sampler import OptunaSampler
+from tunekit.samplers.optuna_bridge.codec import Codec, kept_attrs, told_trial
 from tunekit.spaces import Categorical, Float, Int, Params, Space, walk
 from tunekit.testing.samplers import (
     BOUND,
@@ -238,7 +238,7 @@ def test_without_cmaes_the_error_names_the_extra(monkeypatch):
 
 def test_optuna_is_not_imported_before_a_sampler_is_made():
     code = (
-        "import sys, tunekit.samplers.optuna_bridge as bridge;"
+        "import sys, tunekit.samplers.optuna_bridge.sampler as bridge;"
         "assert 'optuna' not in sys.modules;"
         "bridge.OptunaSampler(); assert 'optuna' in sys.modules"
     )

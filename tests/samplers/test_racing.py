@@ -12,7 +12,7 @@ import pytest
 import tunekit as tk
 from tunekit.errors import InvalidArgument
 from tunekit.noise.replicates import block_of, configurations, leaderboard
-from tunekit.samplers.racing import RacingSampler
+from tunekit.samplers.racing.sampler import RacingSampler
 from tunekit.samplers.random import RandomSampler
 from tunekit.testing.samplers import TREE, TWO, SamplerConformance, ended, view_of
 from tunekit.records import Outcome, Proposal, TrialState

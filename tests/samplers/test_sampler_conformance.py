@@ -9,7 +9,7 @@ import pytest
 from tunekit.samplers.auto import AutoSampler
 from tunekit.samplers.bayesian.sampler import BayesianSampler
 from tunekit.samplers.grid import GridSampler
-from tunekit.samplers.optuna_bridge import OptunaSampler
+from tunekit.samplers.optuna_bridge.sampler import OptunaSampler
 from tunekit.samplers.pbt import PbtSampler
 from tunekit.samplers.random import RandomSampler
 from tunekit.samplers.sobol import SobolSampler

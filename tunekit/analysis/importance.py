@@ -41,8 +41,8 @@ def importance(history: History, space: Space, *, quantile: float = 0.25) -> dic
         from optuna.importance import PedAnovaImportanceEvaluator
     except ImportError:
         raise MissingExtra("optuna", "The importance of parameters") from None
-    from tunekit.samplers.optuna_codec import SPECIAL, Codec, told_trials
-    from tunekit.samplers.optuna_storage import told_study
+    from tunekit.samplers.optuna_bridge.codec import SPECIAL, Codec, told_trials
+    from tunekit.samplers.optuna_bridge.storage import told_study
 
     feasible = [t for t in history.complete() if history.violation(t) == 0.0]
     if len(feasible) < MIN_TRIALS:

@@ -19,7 +19,7 @@ from optuna.samplers import (
 
 from tunekit.bench.peers.base import Setting, point_key
 from tunekit.errors import InvalidArgument
-from tunekit.samplers.optuna_codec import Codec
+from tunekit.samplers.optuna_bridge.codec import Codec
 from tunekit.spaces import Params, Space, walk
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from tunekit.noise.replicates import (
 )
 from tunekit.samplers.base import Sampler, StudyView, at_target, held
 from tunekit.samplers.duplicates import distinct
-from tunekit.samplers.race import Race, Rules
+from tunekit.samplers.racing.race import Race, Rules
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
 from tunekit.records import Proposal, TrialRecord, TrialState

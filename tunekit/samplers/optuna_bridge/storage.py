@@ -15,7 +15,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
-from tunekit.samplers.optuna_codec import running_trial
+from tunekit.samplers.optuna_bridge.codec import running_trial
 from tunekit.records import Objective
 
 

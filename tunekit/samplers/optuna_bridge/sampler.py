@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
     from optuna.trial import FrozenTrial
 
-    from tunekit.samplers.optuna_codec import Codec
-    from tunekit.samplers.optuna_storage import ToldStorage
+    from tunekit.samplers.optuna_bridge.codec import Codec
+    from tunekit.samplers.optuna_bridge.storage import ToldStorage
 
 SHORT = {
     "tpe": "TPESampler",
@@ -160,7 +160,7 @@ class OptunaSampler:
         fixed: Params | None,
         rng: np.random.Generator,
     ) -> tuple[Params, ToldStorage]:
-        from tunekit.samplers.optuna_storage import told_study
+        from tunekit.samplers.optuna_bridge.storage import told_study
 
         # A deprecated option was told of when this sampler was made, not again in every trial.
         with _quiet(FutureWarning), _needs(self.name):
@@ -188,7 +188,7 @@ class OptunaSampler:
 
     def _tell(self, view: StudyView, numbers: Sequence[int]) -> _Known:
         """Return the history as Optuna's trials and notes; only what has changed costs."""
-        from tunekit.samplers.optuna_codec import Codec
+        from tunekit.samplers.optuna_bridge.codec import Codec
 
         if self._codec is None or self._codec.space != view.space:
             self._codec = Codec(view.space)
@@ -217,7 +217,7 @@ class _Known:
     def read(
         self, record: TrialRecord, history: History
     ) -> tuple[FrozenTrial | None, dict[str, Any]]:
-        from tunekit.samplers.optuna_codec import kept_attrs, told_trial
+        from tunekit.samplers.optuna_bridge.codec import kept_attrs, told_trial
 
         return told_trial(record, history, self.codec), kept_attrs(record, self.codec, "study")
 

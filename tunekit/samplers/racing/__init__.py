@@ -1,0 +1,1 @@
+"""Racing: measure the best again on further blocks."""
