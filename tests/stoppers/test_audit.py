@@ -11,7 +11,7 @@ from tunekit.errors import InvalidArgument
 from tunekit.history import History
 from tunekit.stoppers.asha import AshaStopper
 from tunekit.stoppers.audited import AuditedPromoter, AuditedStopper, audited, is_drawn
-from tunekit.stoppers.first import FirstStopper
+from tunekit.stoppers.any_of import FirstStopper
 from tunekit.stoppers.median import MedianStopper
 from tunekit.records import Objective, Report, TrialRecord, TrialState
 

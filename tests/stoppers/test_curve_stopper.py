@@ -11,9 +11,9 @@ import tunekit as tk
 from tunekit.errors import InvalidArgument
 from tunekit.spaces import Params
 from tunekit.stoppers.base import CurveView
-from tunekit.stoppers.columns import ABSENT, Columns
-from tunekit.stoppers.complete import PastRuns
-from tunekit.stoppers.curve import CurveStopper
+from tunekit.stoppers.curves.columns import ABSENT, Columns
+from tunekit.stoppers.curves.complete import PastRuns
+from tunekit.stoppers.curves.curve import CurveStopper
 from tunekit.testing.stoppers import LOSS, TWO, StopperConformance, view_of
 from tunekit.records import Report, TrialRecord, TrialState
 from tunekit.studies.warm_start import past_curves

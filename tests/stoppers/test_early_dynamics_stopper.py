@@ -10,7 +10,7 @@ import pytest
 
 from tunekit.errors import InvalidArgument
 from tunekit.stoppers.base import CurveView
-from tunekit.stoppers.early_dynamics import EarlyDynamicsStopper, Learnt
+from tunekit.stoppers.curves.early_dynamics import EarlyDynamicsStopper, Learnt
 from tunekit.testing.stoppers import TWO, StopperConformance, view_of
 from tunekit.records import Objective, Report
 

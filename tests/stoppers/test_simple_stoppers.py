@@ -6,7 +6,7 @@ import pytest
 
 from tunekit.errors import InvalidArgument
 from tunekit.stoppers.asha import AshaStopper
-from tunekit.stoppers.first import FirstStopper
+from tunekit.stoppers.any_of import FirstStopper
 from tunekit.stoppers.patience import PatienceStopper
 from tunekit.stoppers.threshold import ThresholdStopper
 from tunekit.testing.stoppers import TWO, reported, view_of

@@ -17,7 +17,7 @@ from tunekit.history import History
 from tunekit.samplers.bayesian.fitting import chosen_rows
 from tunekit.samplers.bayesian.past_studies import PastStudy
 from tunekit.stoppers.base import CurveView
-from tunekit.stoppers.complete import PastRuns
+from tunekit.stoppers.curves.complete import PastRuns
 from tunekit.storages.base import Storage
 from tunekit.records import Objective, StudySpec, TrialState
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from tunekit.errors import InvalidArgument, MissingExtra
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision
-from tunekit.stoppers.complete import (
+from tunekit.stoppers.curves.complete import (
     CompleteTrials,
     Fitted,
     ended_by_themselves,

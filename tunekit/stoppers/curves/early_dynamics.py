@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tunekit.errors import InvalidArgument
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision
-from tunekit.stoppers.complete import ended_by_themselves, final_loss
+from tunekit.stoppers.curves.complete import ended_by_themselves, final_loss
 from tunekit.stoppers.losses import WORST, CurveReader, watched_metrics
 from tunekit.stoppers.options import check_metric, check_number, check_whole
 from tunekit.records import Direction, Objective, Report

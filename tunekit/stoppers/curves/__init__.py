@@ -1,0 +1,1 @@
+"""Stoppers that learn from whole learning curves."""
