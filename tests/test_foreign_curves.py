@@ -7,7 +7,7 @@ from tunekit.driver.foreign_curves import ForeignCurves
 from tunekit.driver.session import Ledger
 from tunekit.registry import make
 from tunekit.storages.base import Reports, Tell
-from tunekit.storages.memory import MemoryStorage
+from tunekit.storages.memory.storage import MemoryStorage
 from tunekit.records import Objective, Outcome, Report, StudySpec, TrialState
 
 POINTS = tuple(Report(step, {"value": 1.0}) for step in range(9))

@@ -15,7 +15,7 @@ from tunekit.driver.orchestrator import Orchestrator
 from tunekit.registry import make
 from tunekit.driver.run_settings import Goal, Settings
 from tunekit.storages.base import Tell
-from tunekit.storages.memory import MemoryStorage
+from tunekit.storages.memory.storage import MemoryStorage
 from tunekit.records import Objective, Outcome, Proposal, StudySpec, TrialState
 
 SPACE = tk.Space(x=tk.Float(0, 1))

@@ -11,8 +11,8 @@ from sqlalchemy import text
 
 from tunekit.errors import StorageUnreachable
 from tunekit.storages.base import Storage
-from tunekit.storages.postgresql import PostgreSQLDatabase
-from tunekit.storages.sql import SQLStorage
+from tunekit.storages.sql.postgresql import PostgreSQLDatabase
+from tunekit.storages.sql.storage import SQLStorage
 from tunekit.testing.storages import StorageConformance
 from tunekit.testing.storages.desk import Desk, start, tell
 

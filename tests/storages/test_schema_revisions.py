@@ -12,9 +12,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, inspect, text
 
 from tunekit.errors import SchemaMismatch
-from tunekit.storages.revision import migrations
-from tunekit.storages.schema import HEAD, metadata, revision, trials
-from tunekit.storages.statements import FREE
+from tunekit.storages.sql.revision import migrations
+from tunekit.storages.sql.schema import HEAD, metadata, revision, trials
+from tunekit.storages.sql.statements import FREE
 from tunekit.storages.urls import open_storage
 from tunekit.testing.storages.desk import Desk
 

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import event
 
 from tunekit.errors import StorageError
-from tunekit.storages.sql import SQLStorage
-from tunekit.storages.sqlite import SQLiteDatabase, check_file, file_system
+from tunekit.storages.sql.storage import SQLStorage
+from tunekit.storages.sql.sqlite import SQLiteDatabase, check_file, file_system
 from tunekit.storages.urls import open_storage
 from tunekit.testing.storages.desk import Desk, spec
 from tunekit.records import TrialState
@@ -218,7 +218,7 @@ def test_the_file_system_of_a_path_is_that_of_the_innermost_mount(path: str, kin
 
 def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mounts = [f"server:/x {os.path.realpath(tmp_path)} nfs4 rw 0 0"]
-    monkeypatch.setattr("tunekit.storages.sqlite._mounts", lambda: mounts)
+    monkeypatch.setattr("tunekit.storages.sql.sqlite._mounts", lambda: mounts)
     with pytest.raises(StorageError, match=r"network file system \(nfs4\).*PostgreSQL"):
         check_file(tmp_path / "s.db")
     assert list(tmp_path.iterdir()) == []

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tunekit.storages.base import Storage
-from tunekit.storages.memory import MemoryStorage
+from tunekit.storages.memory.storage import MemoryStorage
 from tunekit.storages.urls import open_storage
 from tunekit.testing.storages import StorageConformance
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tunekit.errors import InvalidArgument, MissingExtra, StorageError, StorageUnreachable
-from tunekit.storages.memory import MemoryStorage
+from tunekit.storages.memory.storage import MemoryStorage
 from tunekit.storages.urls import open_storage
 from tunekit.testing.storages.desk import spec
 
@@ -62,7 +62,7 @@ def test_a_url_of_another_form_is_refused_without_its_password(url: str, words: 
 def test_a_server_that_does_not_exist_is_named_without_its_password(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from tunekit.storages.postgresql import PostgreSQLDatabase
+    from tunekit.storages.sql.postgresql import PostgreSQLDatabase
 
     monkeypatch.setattr(PostgreSQLDatabase, "opening_s", 0.01)
     with pytest.raises(StorageUnreachable, match=r"u:\*\*\*@127.0.0.1:1/db") as caught:

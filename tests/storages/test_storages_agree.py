@@ -22,7 +22,7 @@ from tunekit.storages.base import (
     Start,
     Tell,
 )
-from tunekit.storages.memory import MemoryStorage
+from tunekit.storages.memory.storage import MemoryStorage
 from tunekit.storages.urls import open_storage
 from tunekit.testing.storages.desk import Desk
 from tunekit.records import (

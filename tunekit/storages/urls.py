@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from tunekit.errors import InvalidArgument, did_you_mean
 from tunekit.storages.base import Storage
-from tunekit.storages.memory import MemoryStorage
+from tunekit.storages.memory.storage import MemoryStorage
 
 if TYPE_CHECKING:
-    from tunekit.storages.sql import SQLStorage
+    from tunekit.storages.sql.storage import SQLStorage
 
 ENDINGS = (".db", ".sqlite", ".sqlite3")
 SCHEMES = ("memory", "sqlite", "postgresql", "postgres")
@@ -68,14 +68,14 @@ def _sqlite_path(rest: str) -> str:
 
 
 def _sqlite(path: str) -> SQLStorage:
-    from tunekit.storages.sql import SQLStorage
-    from tunekit.storages.sqlite import SQLiteDatabase
+    from tunekit.storages.sql.storage import SQLStorage
+    from tunekit.storages.sql.sqlite import SQLiteDatabase
 
     return SQLStorage(SQLiteDatabase(path))
 
 
 def _postgresql(rest: str) -> SQLStorage:
-    from tunekit.storages.postgresql import PostgreSQLDatabase
-    from tunekit.storages.sql import SQLStorage
+    from tunekit.storages.sql.postgresql import PostgreSQLDatabase
+    from tunekit.storages.sql.storage import SQLStorage
 
     return SQLStorage(PostgreSQLDatabase(f"postgresql://{rest}"))

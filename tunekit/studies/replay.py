@@ -15,7 +15,7 @@ from tunekit.history import History
 from tunekit.samplers.base import Sampler, StudyView
 from tunekit.spaces import Params
 from tunekit.storages.base import Event, Storage
-from tunekit.storages.rows import checkpoints_of
+from tunekit.storages.codec import checkpoints_of
 from tunekit.records import Checkpoint, StudyRecord, TrialRecord, TrialState
 
 

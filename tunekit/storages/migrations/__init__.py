@@ -1,1 +1,1 @@
-"""Alembic's environment for the schema; `tunekit.storages.revision` runs it."""
+"""Alembic's environment for the schema; `tunekit.storages.sql.revision` runs it."""

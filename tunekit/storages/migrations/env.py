@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from tunekit.storages.schema import metadata, revision
+from tunekit.storages.sql.schema import metadata, revision
 
 context.configure(
     connection=context.config.attributes["connection"],

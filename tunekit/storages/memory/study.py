@@ -31,9 +31,9 @@ from tunekit.storages.checks import (
     space_conflict,
     unknown_trial,
 )
-from tunekit.storages.memory_trial import MemoryTrial, outcome_fields
+from tunekit.storages.memory.trial import MemoryTrial, outcome_fields
 from tunekit.storages.refusals import refusal
-from tunekit.storages.rows import normal
+from tunekit.storages.codec import normal
 from tunekit.records import (
     Branch,
     Outcome,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tunekit.spaces import Params
-from tunekit.storages.rows import normal
+from tunekit.storages.codec import normal
 from tunekit.records import Outcome, Report, TrialRecord
 
 

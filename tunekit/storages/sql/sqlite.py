@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from tunekit.errors import StorageDenied, StorageError
-from tunekit.storages.database import Database
+from tunekit.storages.sql.database import Database
 
 BUSY_S = 30.0
 NETWORK_FILE_SYSTEMS = frozenset(

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, insert, inspect, select
 
 from tunekit.errors import SchemaMismatch
-from tunekit.storages.database import Database
-from tunekit.storages.schema import HEAD, metadata, revision
+from tunekit.storages.sql.database import Database
+from tunekit.storages.sql.schema import HEAD, metadata, revision
 
 if TYPE_CHECKING:
     from alembic.config import Config

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import bindparam, case, delete, func, null, or_, select, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from tunekit.storages.schema import (
+from tunekit.storages.sql.schema import (
     IS_PREEMPTED,
     IS_RUNNING,
     IS_WAITING,

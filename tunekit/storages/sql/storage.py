@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from tunekit.spaces import Space
 from tunekit.spaces.serialize import space_from_dict, space_to_dict
-from tunekit.storages import queue
+from tunekit.storages.sql import queue
 from tunekit.storages.base import Changes, Claim, Event, EventKind, Exchange, Operation
 from tunekit.storages.checks import (
     check_exchange,
@@ -22,10 +22,10 @@ from tunekit.storages.checks import (
     unknown_study,
     unknown_trial,
 )
-from tunekit.storages.database import Database
-from tunekit.storages.exchange import ExchangeRun, merge_attrs, new_event
-from tunekit.storages.revision import prepare
-from tunekit.storages.rows import (
+from tunekit.storages.sql.database import Database
+from tunekit.storages.sql.exchange import ExchangeRun, merge_attrs, new_event
+from tunekit.storages.sql.revision import prepare
+from tunekit.storages.codec import (
     branch_text,
     decode,
     decode_all,
@@ -36,15 +36,15 @@ from tunekit.storages.rows import (
     trial_records,
     written,
 )
-from tunekit.storages.schema import (
+from tunekit.storages.sql.schema import (
     clock,
     events,
     reports,
     studies,
     trials,
 )
-from tunekit.storages.schema import spaces as space_versions
-from tunekit.storages.statements import (
+from tunekit.storages.sql.schema import spaces as space_versions
+from tunekit.storages.sql.statements import (
     ADD_EVENT,
     CHANGES,
     EVENTS,

@@ -16,8 +16,8 @@ from tunekit.storages.checks import (
     study_exists,
     unknown_study,
 )
-from tunekit.storages.memory_study import MemoryStudy
-from tunekit.storages.rows import written
+from tunekit.storages.memory.study import MemoryStudy
+from tunekit.storages.codec import written
 from tunekit.records import Branch, Report, StudyRecord, StudySpec, StudyState
 
 

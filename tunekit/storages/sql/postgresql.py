@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tunekit.errors import InvalidArgument, MissingExtra, StorageError, StorageUnreachable
-from tunekit.storages.database import Database, Work
+from tunekit.storages.sql.database import Database, Work
 
 T = TypeVar("T")
 

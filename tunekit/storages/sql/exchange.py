@@ -31,8 +31,8 @@ from tunekit.storages.base import (
 )
 from tunekit.storages.checks import deleted_study, lost_reason
 from tunekit.storages.refusals import refusal
-from tunekit.storages.rows import branch_of, checkpoints_of, decode, encode
-from tunekit.storages.statements import (
+from tunekit.storages.codec import branch_of, checkpoints_of, decode, encode
+from tunekit.storages.sql.statements import (
     ADD_EVENT,
     ADD_TRIAL,
     AGAIN,
