@@ -10,7 +10,7 @@ import tunekit as tk
 from tunekit.errors import InvalidArgument, StudyExists, UnknownTrial
 from tunekit.executors.base import Limits
 from tunekit.executors.inline import InlineExecutor
-from tunekit.executors.process import ProcessExecutor
+from tunekit.executors.process.executor import ProcessExecutor
 from tunekit.records import MetricConstraint, TrialState
 
 

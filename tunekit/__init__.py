@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tunekit.api import load_study, study
     from tunekit.checkpoints.base import Checkpoints
     from tunekit.errors import TrialPaused, TrialStopped, TunekitError
-    from tunekit.executors.handle import Trial
+    from tunekit.executors.trial import Trial
     from tunekit.tabular.propose import offline
     from tunekit.samplers.base import Sampler
     from tunekit.sharing.shared_run import share
@@ -31,7 +31,7 @@ _HOMES = {
     "offline": "tunekit.tabular.propose",
     "share": "tunekit.sharing.shared_run",
     "Study": "tunekit.studies.study",
-    "Trial": "tunekit.executors.handle",
+    "Trial": "tunekit.executors.trial",
     "Space": "tunekit.spaces",
     "Float": "tunekit.spaces",
     "Int": "tunekit.spaces",

@@ -21,7 +21,7 @@ from ray.tune.trainable import Trainable, wrap_function
 
 from tunekit import registry
 from tunekit.errors import InvalidArgument, SpaceExhausted
-from tunekit.executors.handle import Trial
+from tunekit.executors.trial import Trial
 from tunekit.history import History
 from tunekit.samplers.base import Sampler, StudyView
 from tunekit.spaces import Params, Space

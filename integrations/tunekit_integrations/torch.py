@@ -24,8 +24,8 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined] # documente
 from tunekit.errors import InvalidArgument, RankFailed, TrialPaused, TrialStopped
 from tunekit.executors.base import Ended, Task
 from tunekit.executors.devices import Seat, thread_limits
-from tunekit.executors.handle import Trial
-from tunekit.executors.process import ProcessExecutor, shipped
+from tunekit.executors.trial import Trial
+from tunekit.executors.process.executor import ProcessExecutor, shipped
 from tunekit.executors.ranks import RankExecutor
 from tunekit.spaces import Params
 from tunekit.stoppers.base import Decision

@@ -86,7 +86,7 @@ def tune_reporter(config: dict[str, int]) -> None:
 
 def tunekit_trials(meter: Meter, n: int, address: str, url: str | None) -> float:
     import tunekit as tk
-    from tunekit.executors.ray import RayExecutor
+    from tunekit.executors.ray.executor import RayExecutor
 
     study = tk.study("s", space={"x": tk.Float(0, 1)}, storage=url, sampler="random", seed=1)
     n_done = iter(range(1, n + 1))
@@ -101,7 +101,7 @@ def tunekit_trials(meter: Meter, n: int, address: str, url: str | None) -> float
 
 def tunekit_reports(meter: Meter, n: int, address: str, url: str | None) -> float:
     import tunekit as tk
-    from tunekit.executors.ray import RayExecutor
+    from tunekit.executors.ray.executor import RayExecutor
 
     space = tk.Space(n=tk.Int(1, n))
     study = tk.study("r", space=space, storage=url, sampler="random", seed=1)

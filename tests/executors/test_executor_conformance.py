@@ -1,5 +1,5 @@
 from tunekit.executors.inline import InlineExecutor
-from tunekit.executors.process import ProcessExecutor
+from tunekit.executors.process.executor import ProcessExecutor
 from tunekit.testing.executors import CrashConformance, ExecutorConformance
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tunekit.errors import InvalidArgument, InvalidResult, TrialStopped, UnknownParameter
 from tunekit.executors.base import Limits, Task
-from tunekit.executors.handle import Trial
+from tunekit.executors.trial import Trial
 from tunekit.executors.inline import InlineExecutor
 from tunekit.executors.objective import run_objective
 from tunekit.spaces import Params

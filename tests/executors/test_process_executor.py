@@ -11,7 +11,7 @@ import pytest
 from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Limits
 from tunekit.executors.devices import make_seats
-from tunekit.executors.process import START_TRIES, ProcessExecutor
+from tunekit.executors.process.executor import START_TRIES, ProcessExecutor
 from tunekit.stoppers.base import CONTINUE
 from tunekit.testing.executors import PATIENCE_S, make_task, run_tasks
 from tunekit.records import TrialState
@@ -144,7 +144,7 @@ def test_the_working_folder_and_the_search_path_are_ours(tmp_path, monkeypatch):
 
 SCRIPT = """
     import sys
-    from tunekit.executors.process import ProcessExecutor
+    from tunekit.executors.process.executor import ProcessExecutor
     from tunekit.stoppers.base import CONTINUE
     from tunekit.testing.executors import make_task, run_tasks
 
@@ -183,7 +183,7 @@ def test_a_script_needs_no_main_guard_and_keeps_its_exception_classes():
 
 ORPHANS = """
     import subprocess, sys
-    from tunekit.executors.process import ProcessExecutor
+    from tunekit.executors.process.executor import ProcessExecutor
     from tunekit.stoppers.base import CONTINUE
     from tunekit.testing.executors import make_task
 

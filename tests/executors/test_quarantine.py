@@ -2,7 +2,7 @@
 
 import random
 
-from tunekit.executors.quarantine import Quarantine
+from tunekit.executors.ray.quarantine import Quarantine
 
 
 def test_a_node_that_fails_everything_is_sick_after_three():

@@ -8,7 +8,7 @@ import tunekit as tk
 from tests.executors.ray_cluster import running_cluster
 from tunekit.errors import ExecutorFailed
 from tunekit.executors.base import Limits
-from tunekit.executors.ray import RayExecutor
+from tunekit.executors.ray.executor import RayExecutor
 from tunekit.testing.executors import CrashConformance
 
 # One worker of pytest runs them all, on one cluster.

@@ -13,9 +13,9 @@ import pytest
 from tunekit.errors import RankLost
 from tunekit.executors.base import Limits, Ranks
 from tunekit.executors.ranks import RankExecutor
-from tunekit.executors.ray_follower import STRANGERS, Follower
-from tunekit.executors.ray_host import Setup
-from tunekit.executors.ray_wire import TOKEN_BYTES, Line
+from tunekit.executors.ray.follower import STRANGERS, Follower
+from tunekit.executors.ray.host import Setup
+from tunekit.executors.ray.wire import TOKEN_BYTES, Line
 from tunekit.stoppers.base import CONTINUE
 from tunekit.testing.executors import PATIENCE_S, make_task
 from tunekit.records import TrialState
@@ -23,8 +23,8 @@ from tunekit.records import TrialState
 SERVE = textwrap.dedent("""
     import sys
     from tunekit.executors.base import Limits
-    from tunekit.executors.ray_follower import Follower
-    from tunekit.executors.ray_host import Setup
+    from tunekit.executors.ray.follower import Follower
+    from tunekit.executors.ray.host import Setup
 
     token = bytes.fromhex(sys.argv[1])
     limits = Limits({"cpu": 1}, memory_mib=float(sys.argv[2]))

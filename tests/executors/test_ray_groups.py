@@ -14,7 +14,7 @@ import tunekit as tk
 from tests.executors.ray_cluster import running_cluster
 from tunekit.errors import ExecutorFailed
 from tunekit.executors.base import Limits
-from tunekit.executors.ray import RayExecutor
+from tunekit.executors.ray.executor import RayExecutor
 from tunekit.stoppers.base import CONTINUE, Decision
 
 torch = pytest.importorskip("torch")
@@ -117,7 +117,7 @@ def test_a_driver_that_is_killed_leaves_no_rank_and_no_group(cluster, tmp_path):
         from pathlib import Path
         import tunekit as tk
         from tests.executors.test_ray_groups import for_ever
-        from tunekit.executors.ray import RayExecutor
+        from tunekit.executors.ray.executor import RayExecutor
         from tunekit.stoppers.base import CONTINUE
         from tunekit_integrations.torch import run_distributed
 

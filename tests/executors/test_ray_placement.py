@@ -4,8 +4,8 @@ import pytest
 
 from tunekit.errors import InvalidArgument, MissingExtra
 from tunekit.executors.base import Limits
-from tunekit.executors.ray import RayExecutor
-from tunekit.executors.ray_placement import (
+from tunekit.executors.ray.executor import RayExecutor
+from tunekit.executors.ray.placement import (
     capacity,
     checked_group,
     checked_need,

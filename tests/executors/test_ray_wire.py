@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from tunekit.executors.ray_wire import TOKEN_BYTES, Line
+from tunekit.executors.ray.wire import TOKEN_BYTES, Line
 
 TOKEN = b"t" * TOKEN_BYTES
 

@@ -5,7 +5,7 @@ import sys
 import time
 
 import tunekit as tk
-from tunekit.executors.ray import RayExecutor
+from tunekit.executors.ray.executor import RayExecutor
 
 SPACE = tk.Space(x=tk.Float(-1, 1))
 

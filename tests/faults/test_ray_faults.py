@@ -16,7 +16,7 @@ from tests.executors.ray_cluster import running_cluster
 from tests.faults.ray_driver import SPACE, objective
 from tunekit.errors import ExecutorFailed
 from tunekit.executors.base import Limits
-from tunekit.executors.ray import RayExecutor
+from tunekit.executors.ray.executor import RayExecutor
 
 DRIVER = Path(__file__).with_name("ray_driver.py")
 ROUNDS = int(os.environ.get("TUNEKIT_FAULT_ROUNDS", "3"))
@@ -166,7 +166,7 @@ def test_a_trial_that_loses_its_worker_each_time_fails_with_the_reason(cluster, 
 def test_a_trial_that_fits_nowhere_says_why_and_ends_the_run(
     cluster, tmp_path, caplog, monkeypatch
 ):
-    monkeypatch.setattr("tunekit.executors.ray_pool.NOTICE_S", 0.1)
+    monkeypatch.setattr("tunekit.executors.ray.workers.NOTICE_S", 0.1)
     study = make_study(tmp_path)
     limits = Limits({"gpu": 2})
     executor = RayExecutor(1, address=cluster.address, limits=limits, placement_timeout_s=1)

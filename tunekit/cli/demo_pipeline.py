@@ -15,7 +15,7 @@ from tunekit.errors import MissingExtra
 from tunekit.spaces import Categorical, Float, Int, Repeat, Space
 
 if TYPE_CHECKING:
-    from tunekit.executors.handle import Trial
+    from tunekit.executors.trial import Trial
 
 FOLDS = 3
 METRIC = "error"

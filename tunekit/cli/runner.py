@@ -77,7 +77,7 @@ def _executor(settings: RunSettings) -> Executor:
     """Return what runs the trials, such that a crash or a hang costs one of them, not the run."""
     limits = trial_limits(settings.resources, settings.trial_timeout, settings.memory)
     if settings.executor == "ray" and settings.devices is None:
-        from tunekit.executors.ray import RayExecutor
+        from tunekit.executors.ray.executor import RayExecutor
 
         return RayExecutor(settings.workers, limits=limits, address=settings.ray_address)
     if settings.ray_address is not None:

@@ -32,10 +32,10 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from tunekit.errors import InvalidArgument, did_you_mean
-from tunekit.executors.child import Guard
+from tunekit.executors.process.child import Guard
 
 if TYPE_CHECKING:
-    from tunekit.executors.handle import Trial
+    from tunekit.executors.trial import Trial
     from tunekit.spaces import Space
 
 BUILT_IN = ("number", "seed", "block", "params_file")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tunekit.errors import InvalidArgument, TunekitError, did_you_mean
 
 if TYPE_CHECKING:
-    from tunekit.executors.handle import Trial
+    from tunekit.executors.trial import Trial
 
 
 @dataclass(frozen=True, slots=True)

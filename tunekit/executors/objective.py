@@ -12,7 +12,7 @@ from typing import Any
 
 from tunekit.errors import InvalidResult
 from tunekit.executors.base import Task
-from tunekit.executors.handle import Trial
+from tunekit.executors.trial import Trial
 from tunekit.records import Outcome, TrialState, checked_metrics
 
 MAX_REASON = 300

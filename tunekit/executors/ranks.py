@@ -12,8 +12,8 @@ import psutil
 from tunekit.errors import RankLost
 from tunekit.executors.base import Ended, Ranks, ReportHandler, Task
 from tunekit.executors.devices import Seat
-from tunekit.executors.process import ProcessExecutor, Shipped, shipped, unpickled
-from tunekit.executors.ray_wire import Line
+from tunekit.executors.process.executor import ProcessExecutor, Shipped, shipped, unpickled
+from tunekit.executors.ray.wire import Line
 
 
 class RankExecutor:

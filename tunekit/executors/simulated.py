@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Ended, ReportHandler, Task
-from tunekit.executors.handle import Trial
+from tunekit.executors.trial import Trial
 from tunekit.executors.objective import objective_of, run_objective
 from tunekit.spaces import Params
 from tunekit.stoppers.base import Decision

@@ -9,7 +9,7 @@ from typing import Any
 
 from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Ended, Executor, Guest, ReportHandler, Task
-from tunekit.executors.process import shipped
+from tunekit.executors.process.executor import shipped
 from tunekit.sharing.fair_share import Held
 from tunekit.stoppers.base import CONTINUE, Decision
 from tunekit.records import Outcome, Report, TrialState

@@ -18,7 +18,7 @@ from tunekit.errors import (
     StorageUnreachable,
 )
 from tunekit.executors.base import Executor
-from tunekit.executors.handle import Trial
+from tunekit.executors.trial import Trial
 from tunekit.sharing.pool import Pool, Slice
 from tunekit.driver.interrupts import Interrupts
 from tunekit.driver.orchestrator import LOOK_S, POLL_S, WAIT_S, Orchestrator

@@ -231,7 +231,7 @@ def make_executor(
     needs_process = wanted > 1 or limits != Limits() or devices is not None
     kind = executor or ("process" if needs_process else "inline")
     if kind == "process":
-        from tunekit.executors.process import ProcessExecutor
+        from tunekit.executors.process.executor import ProcessExecutor
 
         return ProcessExecutor(wanted, limits=limits, devices=devices)
     if kind == "inline":
@@ -249,7 +249,7 @@ def make_executor(
             )
         return InlineExecutor(limits)
     if kind == "ray":
-        from tunekit.executors.ray import RayExecutor
+        from tunekit.executors.ray.executor import RayExecutor
 
         if devices is not None:
             raise InvalidArgument(

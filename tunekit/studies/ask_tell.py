@@ -18,7 +18,7 @@ from tunekit.errors import (
     did_you_mean,
 )
 from tunekit.executors.base import Task
-from tunekit.executors.handle import Trial
+from tunekit.executors.trial import Trial
 from tunekit.driver.session import Ledger
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision, Stopper
 from tunekit.storages.base import Pause, Reports, Tell

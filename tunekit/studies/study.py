@@ -17,7 +17,7 @@ from tunekit.studies import space_edits
 from tunekit.checkpoints.base import Checkpoints
 from tunekit.errors import InvalidArgument, NoCompleteTrial
 from tunekit.executors.base import Executor
-from tunekit.executors.handle import Trial
+from tunekit.executors.trial import Trial
 from tunekit.history import History, nothing_best
 from tunekit.driver.session import Ledger
 from tunekit.driver.orchestrator import Orchestrator

@@ -23,7 +23,7 @@ import pytest
 
 from tunekit.errors import TrialStopped
 from tunekit.executors.base import Ended, Executor, Limits, ReportHandler, Task
-from tunekit.executors.handle import Trial
+from tunekit.executors.trial import Trial
 from tunekit.spaces import Params
 from tunekit.stoppers.base import CONTINUE, Decision
 from tunekit.records import Objective, Outcome, Report, TrialState

@@ -21,7 +21,7 @@ import cloudpickle
 
 from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Task
-from tunekit.executors.handle import Trial
+from tunekit.executors.trial import Trial
 from tunekit.executors.objective import failure, objective_of, run_objective
 from tunekit.stoppers.base import Decision
 from tunekit.records import Outcome, Report

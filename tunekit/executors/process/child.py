@@ -31,7 +31,7 @@ SETTLE_S = 2.0
 KILL_S = 10.0
 _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[3]); "
-    "from tunekit.executors.process_worker import main; main(int(sys.argv[1]), int(sys.argv[2]))"
+    "from tunekit.executors.process.worker import main; main(int(sys.argv[1]), int(sys.argv[2]))"
 )
 
 

@@ -20,10 +20,10 @@ from typing import Any
 
 from tunekit.errors import ExecutorFailed
 from tunekit.executors.base import Limits
-from tunekit.executors.ray_agent import NOT_INSTALLED, Plan
-from tunekit.executors.ray_host import Setup
-from tunekit.executors.ray_placement import Amounts, Group, capacity, shortage
-from tunekit.executors.ray_wire import TOKEN_BYTES, Line
+from tunekit.executors.ray.agent import NOT_INSTALLED, Plan
+from tunekit.executors.ray.host import Setup
+from tunekit.executors.ray.placement import Amounts, Group, capacity, shortage
+from tunekit.executors.ray.wire import TOKEN_BYTES, Line
 
 log = logging.getLogger("tunekit")
 
@@ -36,7 +36,7 @@ CLOSE_S = 15.0
 START_TRIES = 3
 _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[3]); "
-    "from tunekit.executors.ray_agent import main; main(int(sys.argv[1]), int(sys.argv[2]))"
+    "from tunekit.executors.ray.agent import main; main(int(sys.argv[1]), int(sys.argv[2]))"
 )
 
 

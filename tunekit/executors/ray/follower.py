@@ -16,11 +16,11 @@ from typing import NoReturn
 
 from tunekit.executors.base import Limits, Task
 from tunekit.executors.devices import Seat
-from tunekit.executors.process import ProcessExecutor, Shipped
-from tunekit.executors.process_worker import pickled
+from tunekit.executors.process.executor import ProcessExecutor, Shipped
+from tunekit.executors.process.worker import pickled
 from tunekit.executors.ranks import interface_of
-from tunekit.executors.ray_host import Setup, TrialLog
-from tunekit.executors.ray_wire import Line
+from tunekit.executors.ray.host import Setup, TrialLog
+from tunekit.executors.ray.wire import Line
 from tunekit.stoppers.base import CONTINUE
 
 POLL_S = 60.0

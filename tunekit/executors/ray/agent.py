@@ -20,9 +20,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from tunekit.executors.process_worker import PR_SET_PDEATHSIG
-from tunekit.executors.ray_host import Setup
-from tunekit.executors.ray_placement import Amounts, Group, bundle, ray_options, tunekit_names
+from tunekit.executors.process.worker import PR_SET_PDEATHSIG
+from tunekit.executors.ray.host import Setup
+from tunekit.executors.ray.placement import Amounts, Group, bundle, ray_options, tunekit_names
 
 TICK_S = 0.2
 LOOK_S = 1.0
@@ -150,7 +150,7 @@ def _worker_class() -> Any:
 
             if not self.has_tunekit:
                 return None
-            from tunekit.executors.ray_follower import Follower
+            from tunekit.executors.ray.follower import Follower
 
             known = pickle.loads(setup[0])  # noqa: S301 - from our driver, through Ray
             self.follower = Follower(known, ray.util.get_node_ip_address(), self.devices())
@@ -172,7 +172,7 @@ def _worker_class() -> Any:
             if not self.has_tunekit or found != followers:
                 return "tunekit is not installed"
             from tunekit.executors.base import Ranks
-            from tunekit.executors.ray_host import serve
+            from tunekit.executors.ray.host import serve
 
             known = pickle.loads(setup[0])  # noqa: S301 - from our driver, through Ray
             node = ray.get_runtime_context().get_node_id()

@@ -19,11 +19,11 @@ from typing import TextIO
 
 from tunekit.errors import RankLost
 from tunekit.executors.base import Ended, Limits, Ranks, Task
-from tunekit.executors.child import TAIL_BYTES
+from tunekit.executors.process.child import TAIL_BYTES
 from tunekit.executors.devices import Seat, thread_limits
-from tunekit.executors.process import ProcessExecutor, Shipped
-from tunekit.executors.process_worker import pickled
-from tunekit.executors.ray_wire import Line
+from tunekit.executors.process.executor import ProcessExecutor, Shipped
+from tunekit.executors.process.worker import pickled
+from tunekit.executors.ray.wire import Line
 from tunekit.stoppers.base import CONTINUE, Decision
 from tunekit.records import Report
 
