@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 from tunekit.history import History
-from tunekit.spaces import Params
 from tunekit.records import MetricConstraint, Objective, TrialRecord, TrialState
+from tunekit.spaces import Params
 
 ERROR = (Objective("error"),)
 

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from tunekit.checkpoints.base import Checkpoints
     from tunekit.errors import TrialPaused, TrialStopped, TunekitError
     from tunekit.executors.trial import Trial
-    from tunekit.tabular.propose import offline
+    from tunekit.records import Proposal
     from tunekit.samplers.base import Sampler
     from tunekit.sharing.shared_run import share
     from tunekit.spaces import Categorical, Float, Int, Repeat, Space, When
     from tunekit.spaces.catalogue import load_space
     from tunekit.stoppers.base import Stopper
     from tunekit.studies.study import Study
-    from tunekit.records import Proposal
+    from tunekit.tabular.propose import offline
 
 _HOMES = {
     "study": "tunekit.api",

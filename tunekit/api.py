@@ -11,17 +11,9 @@ from typing import Any, cast
 from uuid import uuid4
 
 from tunekit import registry
-from tunekit.studies.arguments import count, json_mapping, share, texts
 from tunekit.checkpoints.base import Checkpoints
 from tunekit.checkpoints.places import open_place
 from tunekit.errors import InvalidArgument, StudyExists, UnknownStudy
-from tunekit.studies.reopen import check_kept, check_same, kept_past
-from tunekit.samplers.base import Sampler
-from tunekit.spaces import Space
-from tunekit.stoppers.base import Stopper
-from tunekit.storages.base import Storage
-from tunekit.storages.urls import open_storage
-from tunekit.studies.study import Study
 from tunekit.records import (
     AUDIT,
     Direction,
@@ -30,6 +22,14 @@ from tunekit.records import (
     StudyRecord,
     StudySpec,
 )
+from tunekit.samplers.base import Sampler
+from tunekit.spaces import Space
+from tunekit.stoppers.base import Stopper
+from tunekit.storages.base import Storage
+from tunekit.storages.urls import open_storage
+from tunekit.studies.arguments import count, json_mapping, share, texts
+from tunekit.studies.reopen import check_kept, check_same, kept_past
+from tunekit.studies.study import Study
 
 Objectives = str | Sequence[str] | Mapping[str, Direction]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tunekit.spaces import Scalar
 from tunekit.records import MetricConstraint, Objective, TrialRecord, TrialState
+from tunekit.spaces import Scalar
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -22,13 +22,13 @@ from optuna.trial import TrialState as OptunaState
 from tunekit import registry
 from tunekit.errors import InvalidArgument, UnknownParameter
 from tunekit.history import History
+from tunekit.records import MetricConstraint, Objective, Proposal, Report, TrialRecord, TrialState
 from tunekit.samplers.base import Sampler, StudyView, stream
 from tunekit.spaces import Params, Space
 from tunekit.spaces.discover import Discovery
 from tunekit.spaces.interop import from_optuna
 from tunekit.spaces.serialize import domain_to_dict
 from tunekit.stoppers.base import CurveView, Stopper
-from tunekit.records import MetricConstraint, Objective, Proposal, Report, TrialRecord, TrialState
 
 REASON, EVIDENCE = "tunekit:reason", "tunekit:evidence"
 """System attributes of an Optuna trial: why it was proposed, and what the sampler wants back."""

@@ -23,9 +23,9 @@ from tunekit import registry
 from tunekit.errors import InvalidArgument, SpaceExhausted
 from tunekit.executors.trial import Trial
 from tunekit.history import History
+from tunekit.records import Objective, TrialRecord, TrialState
 from tunekit.samplers.base import Sampler, StudyView
 from tunekit.spaces import Params, Space
-from tunekit.records import Objective, TrialRecord, TrialState
 
 FORMAT = "tunekit.ray_searcher/1"
 

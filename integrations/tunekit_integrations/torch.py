@@ -24,12 +24,12 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined] # documente
 from tunekit.errors import InvalidArgument, RankFailed, TrialPaused, TrialStopped
 from tunekit.executors.base import Ended, Task
 from tunekit.executors.devices import Seat, thread_limits
-from tunekit.executors.trial import Trial
 from tunekit.executors.process.executor import ProcessExecutor, shipped
 from tunekit.executors.ranks import RankExecutor
+from tunekit.executors.trial import Trial
+from tunekit.records import Objective, Outcome, Report, TrialState, checked_metrics
 from tunekit.spaces import Params
 from tunekit.stoppers.base import Decision
-from tunekit.records import Objective, Outcome, Report, TrialState, checked_metrics
 
 HOST = "127.0.0.1"
 POLL_S = 60.0

@@ -11,12 +11,12 @@ import pytest
 from tunekit.bench.episode import SamplerProposer, play
 from tunekit.bench.problem import Problem
 from tunekit.errors import InvalidArgument, InvalidResult
+from tunekit.records import MetricConstraint, Objective, Proposal, TrialState
 from tunekit.registry import make
 from tunekit.samplers.base import StudyView
 from tunekit.samplers.random import RandomSampler
 from tunekit.spaces import Space
 from tunekit.testing.problems import FLAT, TREE, branchy, sphere, two
-from tunekit.records import MetricConstraint, Objective, Proposal, TrialState
 
 
 class Watcher:

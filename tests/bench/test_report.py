@@ -19,8 +19,8 @@ from tunekit.bench.runner import Outcome, Plan
 from tunekit.bench.sources import SuiteSource
 from tunekit.bench.standings import Standings
 from tunekit.errors import InvalidArgument
-from tunekit.spaces import Params
 from tunekit.records import TrialRecord, TrialState
+from tunekit.spaces import Params
 
 SCALE = Scale(0.0, True, (4.0, 2.0), 10.0, 100, 3)
 CONTENDERS = (*parse_contenders("good:k=1|2", "sampler"), Contender("sampler", "bad"))

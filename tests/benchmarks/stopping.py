@@ -24,9 +24,9 @@ from typing import Protocol
 import numpy as np
 
 from tunekit.history import History
+from tunekit.records import Objective, Report, TrialRecord, TrialState
 from tunekit.registry import make, names
 from tunekit.stoppers.base import CurveView
-from tunekit.records import Objective, Report, TrialRecord, TrialState
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "taskset"
 KEPT = 1e-3

@@ -7,9 +7,9 @@ import pytest
 import tunekit as tk
 from tunekit.errors import InvalidArgument
 from tunekit.executors.simulated import SimulatedExecutor
+from tunekit.records import TrialState
 from tunekit.samplers.pbt import PbtSampler
 from tunekit.stoppers.pbt import PbtStopper
-from tunekit.records import TrialState
 
 STEPS = 60
 SPACE = tk.Space(lr=tk.Float(1e-3, 1.0, log=True), width=tk.Int(1, 8))

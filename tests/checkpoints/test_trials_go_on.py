@@ -9,9 +9,9 @@ import pytest
 
 import tunekit as tk
 from tunekit.errors import InvalidArgument, UnknownCheckpoint, UnknownTrial
+from tunekit.records import Branch, TrialState
 from tunekit.stoppers.asha import AshaStopper
 from tunekit.stoppers.base import CONTINUE, Decision
-from tunekit.records import Branch, TrialState
 
 SPACE = tk.Space(x=tk.Float(0, 1))
 STEPS = 6

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from tunekit.errors import InvalidArgument, InvalidResult, TrialStopped, UnknownParameter
 from tunekit.executors.base import Limits, Task
-from tunekit.executors.trial import Trial
 from tunekit.executors.inline import InlineExecutor
 from tunekit.executors.objective import run_objective
+from tunekit.executors.trial import Trial
+from tunekit.records import Objective, Outcome, Report, TrialState
 from tunekit.spaces import Params
 from tunekit.stoppers.base import CONTINUE, Decision
-from tunekit.records import Objective, Outcome, Report, TrialState
 
 LOSS = (Objective("loss"),)
 TWO = (Objective("loss"), Objective("latency"))

@@ -16,9 +16,9 @@ from tunekit.executors.ranks import RankExecutor
 from tunekit.executors.ray.follower import STRANGERS, Follower
 from tunekit.executors.ray.host import Setup
 from tunekit.executors.ray.wire import TOKEN_BYTES, Line
+from tunekit.records import TrialState
 from tunekit.stoppers.base import CONTINUE
 from tunekit.testing.executors import PATIENCE_S, make_task
-from tunekit.records import TrialState
 
 SERVE = textwrap.dedent("""
     import sys

@@ -9,11 +9,11 @@ from tunekit.errors import InvalidArgument, TrialStopped
 from tunekit.executors.base import Task
 from tunekit.executors.simulated import Replay, SimulatedExecutor
 from tunekit.history import History
+from tunekit.records import Objective, Outcome, TrialRecord, TrialState
 from tunekit.spaces import Params
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision
 from tunekit.stoppers.median import MedianStopper
 from tunekit.testing.executors import ExecutorConformance, make_task
-from tunekit.records import Objective, Outcome, TrialRecord, TrialState
 
 TASKSET = Path(__file__).parents[3] / "shared" / "data" / "taskset"
 LOSS = (Objective("loss"),)

@@ -139,7 +139,7 @@ def test_workers_killed_amid_a_checkpoint_leave_whole_ones_only(run):
                     break
             try:
                 children = psutil.Process(r.process.pid).children()
-                workers = [c for c in children if "process_worker" in " ".join(c.cmdline())]
+                workers = [c for c in children if "process.worker" in " ".join(c.cmdline())]
                 os.kill(rng.choice(workers).pid, signal.SIGKILL)
                 kills += 1
             except (psutil.NoSuchProcess, ProcessLookupError, IndexError):

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from tunekit import registry
 from tunekit.errors import InvalidSpace, SpaceExhausted
+from tunekit.records import TrialState
 from tunekit.spaces import Categorical, Float, Params, Space
 from tunekit.testing.samplers import TREE, check, random_trials, view_of
 from tunekit.testing.spaces import spaces
-from tunekit.records import TrialState
 
 STATES = [TrialState.COMPLETE] * 3 + [TrialState.RUNNING, TrialState.FAILED, TrialState.DIVERGED]
 LOSSES = st.sampled_from([0.0, 1.0, -2.5, 1e300, -1e300, 1e-300]) | st.floats(-10, 10)

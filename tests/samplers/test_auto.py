@@ -10,11 +10,11 @@ import pytest
 
 import tunekit as tk
 from tunekit.errors import InvalidArgument
+from tunekit.records import TrialState
 from tunekit.samplers.auto import AutoSampler
 from tunekit.samplers.random import RandomSampler
 from tunekit.spaces import Float, Int, Params, Space
 from tunekit.testing.samplers import TREE, TWO, random_trials, run, view_of
-from tunekit.records import TrialState
 
 FLAT = Space(x=Float(-5, 5), y=Float(1e-4, 1, log=True), n=Int(1, 100))
 

@@ -12,6 +12,7 @@ import pytest
 
 from tunekit.errors import InvalidArgument, MissingExtra
 from tunekit.history import History
+from tunekit.records import TrialState
 from tunekit.samplers.base import StudyView, stream
 from tunekit.samplers.evolutionary.cmaes import CmaEsSampler
 from tunekit.samplers.random import RandomSampler
@@ -25,7 +26,6 @@ from tunekit.testing.samplers import (
     random_trials,
     view_of,
 )
-from tunekit.records import TrialState
 
 BOX = Space({f"x{i}": Float(-5, 5) for i in range(4)})
 

@@ -9,14 +9,14 @@ import pytest
 
 import tunekit as tk
 from tunekit.errors import InvalidArgument
+from tunekit.records import Outcome, TrialState
 from tunekit.samplers.auto import AutoSampler
-from tunekit.samplers.bayesian.sampler import BayesianSampler
 from tunekit.samplers.bayesian.costs import Costs
+from tunekit.samplers.bayesian.sampler import BayesianSampler
 from tunekit.samplers.bayesian.training_data import TrialRows
 from tunekit.spaces import Categorical, Float, Space
 from tunekit.spaces.encode import Encoder
 from tunekit.testing.samplers import TREE, TWO, check, ended, random_trials, run, view_of
-from tunekit.records import Outcome, TrialState
 
 SQUARE = Space(x=Float(0, 1), y=Float(0, 1))
 PLANE = Space(x=Float(0, 1), y=Float(0, 1))

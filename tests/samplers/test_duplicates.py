@@ -8,11 +8,11 @@ import pytest
 
 import tunekit as tk
 from tunekit.noise.replicates import key_of
+from tunekit.records import TrialState
 from tunekit.samplers.base import sample, stream
 from tunekit.samplers.duplicates import Taken, distinct, taken
 from tunekit.spaces import Params
 from tunekit.testing.samplers import TREE, random_trials, view_of
-from tunekit.records import TrialState
 
 SMALL = tk.Space(
     model=tk.Categorical({"a": tk.Space(n=tk.Int(1, 3)), "b": None}),

@@ -16,14 +16,15 @@ from hypothesis import strategies as st
 import tunekit as tk
 from tunekit.errors import InvalidArgument, MissingExtra
 from tunekit.history import History
+from tunekit.records import Objective, TrialRecord, TrialState
 from tunekit.samplers.base import StudyView, sample, stream
-from tunekit.samplers.evolutionary.variation import Breeding, reflect
+from tunekit.samplers.evolutionary.axes import Structure
 from tunekit.samplers.evolutionary.dominance import crowding, fronts, order
 from tunekit.samplers.evolutionary.evolution import EvolutionSampler
-from tunekit.samplers.optuna_bridge.sampler import OptunaSampler
 from tunekit.samplers.evolutionary.population import Population
+from tunekit.samplers.evolutionary.variation import Breeding, reflect
+from tunekit.samplers.optuna_bridge.sampler import OptunaSampler
 from tunekit.samplers.random import RandomSampler
-from tunekit.samplers.evolutionary.axes import Structure
 from tunekit.spaces import Categorical, Float, Int, Params, Space
 from tunekit.testing.samplers import (
     ONE,
@@ -35,7 +36,6 @@ from tunekit.testing.samplers import (
     view_of,
 )
 from tunekit.testing.spaces import spaces
-from tunekit.records import Objective, TrialRecord, TrialState
 
 
 def study(make, space, f, n, *, seed=0, objectives=ONE):

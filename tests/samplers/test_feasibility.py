@@ -7,13 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from tunekit.samplers.bayesian.sampler import BayesianSampler
+from tunekit.records import MetricConstraint, Outcome, TrialState
 from tunekit.samplers.bayesian.feasibility import RISKY, Feasible, cautious
+from tunekit.samplers.bayesian.sampler import BayesianSampler
 from tunekit.samplers.bayesian.training_data import TrialRows, observed
 from tunekit.spaces import Categorical, Float, Space
 from tunekit.spaces.encode import Encoder
 from tunekit.testing.samplers import TREE, TWO, check, ended, random_trials, view_of
-from tunekit.records import MetricConstraint, Outcome, TrialState
 from tunekit_surrogates.blocks import Structure
 from tunekit_surrogates.tree_gp import fit
 

@@ -11,14 +11,14 @@ import pytest
 
 import tunekit as tk
 from tunekit.errors import NoCompleteTrial
-from tunekit.samplers.bayesian.sampler import BayesianSampler
+from tunekit.records import MetricConstraint, Outcome, TrialState
 from tunekit.samplers.bayesian.costs import Costs
 from tunekit.samplers.bayesian.fidelity import Fidelity, chosen
+from tunekit.samplers.bayesian.sampler import BayesianSampler
 from tunekit.samplers.bayesian.training_data import TrialRows, observed
 from tunekit.spaces import Categorical, Float, Int, Params, Space
 from tunekit.spaces.encode import Encoder
 from tunekit.testing.samplers import TWO, check, ended, random_trials, view_of
-from tunekit.records import MetricConstraint, Outcome, TrialState
 
 EPOCHS = Int(1, 81, log=True, fidelity=True)
 NETS = Space(lr=Float(1e-4, 1, log=True), depth=Int(1, 12))

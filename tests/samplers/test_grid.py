@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from tunekit.errors import InvalidArgument, InvalidSpace, SpaceExhausted
 from tunekit.history import History
+from tunekit.records import Objective, TrialRecord, TrialState
 from tunekit.samplers.base import StudyView
 from tunekit.samplers.grid import Grid, GridSampler, shuffled
 from tunekit.spaces import Categorical, Float, Int, Params, Repeat, Space, When
-from tunekit.records import Objective, TrialRecord, TrialState
 
 LOSS = (Objective("loss"),)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tunekit.records import TrialRecord, TrialState
 from tunekit.samplers.bayesian.kernel_choice import EVERY, FIRST, fit_chosen, kernels_of
 from tunekit.spaces import Categorical, Float, Space
 from tunekit.spaces.encode import Encoder
-from tunekit.records import TrialRecord, TrialState
 
 FLAT = Encoder(Space({f"x{i}": Float(0.0, 1.0) for i in range(8)}))
 TREE = Encoder(

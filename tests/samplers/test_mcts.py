@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 
 from tunekit.errors import InvalidArgument
+from tunekit.records import Outcome, Proposal, TrialRecord, TrialState
 from tunekit.registry import make
 from tunekit.samplers.mcts.deep_architect import DeepArchitectSampler
 from tunekit.samplers.mcts.sampler import TreeSearchSampler
@@ -20,7 +21,6 @@ from tunekit.testing.samplers import (
     ended,
     view_of,
 )
-from tunekit.records import Outcome, Proposal, TrialRecord, TrialState
 
 NAN = math.nan
 

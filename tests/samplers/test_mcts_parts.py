@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tunekit.records import Outcome, Proposal, TrialRecord, TrialState
 from tunekit.samplers.base import sample, stream
 from tunekit.samplers.mcts.decisions import Edge, axes_of, descend, edges_of
 from tunekit.samplers.mcts.paths import PathCache
@@ -27,7 +28,6 @@ from tunekit.testing.samplers import (
     random_trials,
     view_of,
 )
-from tunekit.records import Outcome, Proposal, TrialRecord, TrialState
 
 NAN = math.nan
 GOLDEN = Path(__file__).parent / "golden_tree.json"

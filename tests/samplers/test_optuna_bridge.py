@@ -14,9 +14,10 @@ import optuna
 import pytest
 
 from tunekit.errors import InvalidArgument, MissingExtra
+from tunekit.records import Objective, Proposal, TrialState
 from tunekit.samplers.base import stream
-from tunekit.samplers.optuna_bridge.sampler import OptunaSampler
 from tunekit.samplers.optuna_bridge.codec import Codec, kept_attrs, told_trial
+from tunekit.samplers.optuna_bridge.sampler import OptunaSampler
 from tunekit.spaces import Categorical, Float, Int, Params, Space, walk
 from tunekit.testing.samplers import (
     BOUND,
@@ -30,7 +31,6 @@ from tunekit.testing.samplers import (
     run,
     view_of,
 )
-from tunekit.records import Objective, Proposal, TrialState
 
 FLAT = Space(x=Float(-5, 5), y=Float(1e-4, 1, log=True), n=Int(1, 60))
 

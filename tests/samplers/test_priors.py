@@ -11,8 +11,8 @@ from scipy.stats import lognorm, norm
 
 from tunekit.errors import InvalidArgument, UnknownParameter
 from tunekit.samplers.base import stream
-from tunekit.samplers.bayesian.sampler import BayesianSampler
 from tunekit.samplers.bayesian.priors import Priors, PriorTerm
+from tunekit.samplers.bayesian.sampler import BayesianSampler
 from tunekit.spaces import Float, Int, Params, Space
 from tunekit.spaces.encode import Encoder
 from tunekit.testing.samplers import TREE, ended, view_of

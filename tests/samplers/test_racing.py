@@ -12,10 +12,10 @@ import pytest
 import tunekit as tk
 from tunekit.errors import InvalidArgument
 from tunekit.noise.replicates import block_of, configurations, leaderboard
+from tunekit.records import Outcome, Proposal, TrialState
 from tunekit.samplers.racing.sampler import RacingSampler
 from tunekit.samplers.random import RandomSampler
 from tunekit.testing.samplers import TREE, TWO, SamplerConformance, ended, view_of
-from tunekit.records import Outcome, Proposal, TrialState
 
 PLANE = tk.Space(x=tk.Float(-5, 5), y=tk.Float(-5, 5))
 LINE = tk.Space(x=tk.Int(0, 999))

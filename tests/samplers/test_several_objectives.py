@@ -7,14 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from tunekit.samplers.bayesian.sampler import BayesianSampler
+from tunekit.records import MetricConstraint, Objective, Outcome, TrialState
 from tunekit.samplers.bayesian.chebyshev import ChebyshevImprovement, chebyshev
 from tunekit.samplers.bayesian.fantasies import Drawn
 from tunekit.samplers.bayesian.hypervolume_improvement import HypervolumeImprovement
+from tunekit.samplers.bayesian.sampler import BayesianSampler
 from tunekit.samplers.random import RandomSampler
 from tunekit.spaces import Categorical, Float, Space
 from tunekit.testing.samplers import TREE, check, ended, random_trials, view_of
-from tunekit.records import MetricConstraint, Objective, Outcome, TrialState
 from tunekit_surrogates.blocks import Structure
 from tunekit_surrogates.hypervolume import (
     hypervolume,

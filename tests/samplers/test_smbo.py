@@ -12,6 +12,7 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from tunekit.errors import InvalidArgument
+from tunekit.records import Outcome, Proposal, TrialState
 from tunekit.registry import make
 from tunekit.samplers.smbo import DeepArchitectSmbo, ridge_regression
 from tunekit.samplers.smbo_features import (
@@ -25,7 +26,6 @@ from tunekit.samplers.smbo_features import (
 )
 from tunekit.spaces import Categorical, Float, Int, Repeat, Space
 from tunekit.testing.samplers import TREE, SamplerConformance, ended, random_trials, view_of
-from tunekit.records import Outcome, Proposal, TrialState
 
 BLOCK = Space(op=Categorical({"conv": Space(width=Int(8, 64)), "pool": None}))
 NET = Space(layers=Repeat(1, 4, BLOCK), lr=Float(1e-4, 1.0, log=True))

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from tunekit.errors import InvalidArgument
-from tunekit.samplers.bayesian.sampler import BayesianSampler
+from tunekit.records import Outcome, Proposal, TrialState
 from tunekit.samplers.bayesian.candidates import Candidates
+from tunekit.samplers.bayesian.sampler import BayesianSampler
 from tunekit.samplers.bayesian.training_data import TrialRows, observed
 from tunekit.samplers.bayesian.trust_region import (
     LENGTH,
@@ -24,7 +25,6 @@ from tunekit.samplers.bayesian.trust_region import (
 from tunekit.spaces import Categorical, Float, Params, Space
 from tunekit.spaces.encode import Encoder
 from tunekit.testing.samplers import SamplerConformance, ended, random_trials, run, view_of
-from tunekit.records import Outcome, Proposal, TrialState
 
 WIDE = Space({f"x{i}": Float(0, 1) for i in range(24)})
 DEEP = Space(

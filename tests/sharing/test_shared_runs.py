@@ -10,8 +10,8 @@ import pytest
 import tunekit as tk
 from tunekit.errors import InvalidArgument, TunekitError
 from tunekit.executors.simulated import Replay, SimulatedExecutor
-from tunekit.sharing.shared_run import SharedRun
 from tunekit.records import TrialState
+from tunekit.sharing.shared_run import SharedRun
 
 SPACE = tk.Space(x=tk.Float(0, 1))
 

@@ -9,11 +9,11 @@ import tunekit as tk
 from tunekit.analysis.audit import stop_audit
 from tunekit.errors import InvalidArgument
 from tunekit.history import History
+from tunekit.records import Objective, Report, TrialRecord, TrialState
+from tunekit.stoppers.any_of import FirstStopper
 from tunekit.stoppers.asha import AshaStopper
 from tunekit.stoppers.audited import AuditedPromoter, AuditedStopper, audited, is_drawn
-from tunekit.stoppers.any_of import FirstStopper
 from tunekit.stoppers.median import MedianStopper
-from tunekit.records import Objective, Report, TrialRecord, TrialState
 
 SPACE = tk.Space(x=tk.Float(0, 1))
 LENGTH = 12

@@ -9,14 +9,14 @@ import pytest
 
 import tunekit as tk
 from tunekit.errors import InvalidArgument
+from tunekit.records import Report, TrialRecord, TrialState
 from tunekit.spaces import Params
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curves.columns import ABSENT, Columns
 from tunekit.stoppers.curves.complete import PastRuns
 from tunekit.stoppers.curves.curve import CurveStopper
-from tunekit.testing.stoppers import LOSS, TWO, StopperConformance, view_of
-from tunekit.records import Report, TrialRecord, TrialState
 from tunekit.studies.warm_start import past_curves
+from tunekit.testing.stoppers import LOSS, TWO, StopperConformance, view_of
 
 T = 20
 STEPS = np.arange(1, T + 1) / T

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from tunekit.errors import InvalidArgument
+from tunekit.records import Objective, Report
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curves.early_dynamics import EarlyDynamicsStopper, Learnt
 from tunekit.testing.stoppers import TWO, StopperConformance, view_of
-from tunekit.records import Objective, Report
 
 T = 40
 

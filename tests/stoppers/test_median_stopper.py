@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from tunekit.errors import InvalidArgument
 from tunekit.history import History
+from tunekit.records import Objective, Report, TrialRecord, TrialState
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.median import MedianStopper
-from tunekit.records import Objective, Report, TrialRecord, TrialState
 
 LOSS = (Objective("loss"),)
 

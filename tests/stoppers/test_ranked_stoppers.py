@@ -5,12 +5,12 @@ import math
 import pytest
 
 from tunekit.errors import InvalidArgument
+from tunekit.records import Report, TrialState
 from tunekit.stoppers.asha import AshaStopper
 from tunekit.stoppers.fast import FastStopper
 from tunekit.stoppers.hyperband import HyperbandStopper
 from tunekit.stoppers.rungs import n_before, reached
 from tunekit.testing.stoppers import TWO, play, reported, view_of
-from tunekit.records import Report, TrialState
 
 
 def at_rung(stopper, values, own, *, length=4, **options):

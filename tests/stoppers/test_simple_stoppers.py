@@ -5,12 +5,12 @@ import math
 import pytest
 
 from tunekit.errors import InvalidArgument
-from tunekit.stoppers.asha import AshaStopper
+from tunekit.records import Objective, Report, TrialState
 from tunekit.stoppers.any_of import FirstStopper
+from tunekit.stoppers.asha import AshaStopper
 from tunekit.stoppers.patience import PatienceStopper
 from tunekit.stoppers.threshold import ThresholdStopper
 from tunekit.testing.stoppers import TWO, reported, view_of
-from tunekit.records import Objective, Report, TrialState
 
 
 def decide(stopper, curve, **options):

@@ -6,10 +6,10 @@ from types import MappingProxyType
 import pytest
 
 from tunekit.registry import make, names
+from tunekit.stoppers.any_of import FirstStopper
 from tunekit.stoppers.asha import AshaStopper
 from tunekit.stoppers.audited import AuditedStopper
 from tunekit.stoppers.fast import FastStopper
-from tunekit.stoppers.any_of import FirstStopper
 from tunekit.stoppers.hyperband import HyperbandStopper
 from tunekit.stoppers.median import MedianStopper
 from tunekit.stoppers.optuna_pruner import OptunaPrunerStopper

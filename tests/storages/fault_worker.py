@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 from uuid import uuid4
 
+from tunekit.records import Outcome, Proposal, Report, TrialState
 from tunekit.spaces import Params
 from tunekit.storages.base import Claim, Lease, Reports, Start, Storage, Tell
 from tunekit.storages.urls import open_storage
-from tunekit.records import Outcome, Proposal, Report, TrialState
 
 LEASE_S = 1.0
 

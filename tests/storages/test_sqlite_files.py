@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import event
 
 from tunekit.errors import StorageError
-from tunekit.storages.sql.storage import SQLStorage
+from tunekit.records import TrialState
 from tunekit.storages.sql.sqlite import SQLiteDatabase, check_file, file_system
+from tunekit.storages.sql.storage import SQLStorage
 from tunekit.storages.urls import open_storage
 from tunekit.testing.storages.desk import Desk, spec
-from tunekit.records import TrialState
 
 
 def test_a_file_is_in_wal_mode_with_foreign_keys(tmp_path: Path) -> None:

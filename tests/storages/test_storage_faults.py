@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tunekit.storages.urls import open_storage
 from tunekit.records import Objective, StudySpec, TrialState
+from tunekit.storages.urls import open_storage
 
 ROUNDS = int(os.environ.get("TUNEKIT_FAULT_ROUNDS", "5"))
 SCRIPT = Path(__file__).with_name("fault_worker.py")

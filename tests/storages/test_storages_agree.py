@@ -10,6 +10,16 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from tunekit.records import (
+    Branch,
+    Checkpoint,
+    Outcome,
+    Proposal,
+    Report,
+    StudyState,
+    TrialRecord,
+    TrialState,
+)
 from tunekit.spaces import Params
 from tunekit.storages.base import (
     Claim,
@@ -25,16 +35,6 @@ from tunekit.storages.base import (
 from tunekit.storages.memory.storage import MemoryStorage
 from tunekit.storages.urls import open_storage
 from tunekit.testing.storages.desk import Desk
-from tunekit.records import (
-    Branch,
-    Checkpoint,
-    Outcome,
-    Proposal,
-    Report,
-    StudyState,
-    TrialRecord,
-    TrialState,
-)
 
 numbers = st.integers(0, 5)
 epochs = st.integers(1, 3)

@@ -12,8 +12,8 @@ import numpy as np
 from tunekit.bench import cash_pipeline
 from tunekit.bench.problem import EXPENSIVE, Problem
 from tunekit.errors import MissingExtra
-from tunekit.spaces import Params
 from tunekit.records import Objective
+from tunekit.spaces import Params
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,10 +14,10 @@ from tunekit.bench.peers.base import PeerProposer, Setting, make_peer
 from tunekit.bench.problem import Problem
 from tunekit.bench.standings import Row, costs
 from tunekit.history import History
+from tunekit.records import TrialRecord, TrialState
 from tunekit.registry import make
 from tunekit.samplers.base import StudyView, sample, stream
 from tunekit.spaces import Categorical, Float, Params, Space
-from tunekit.records import TrialRecord, TrialState
 
 HISTORY_SEED = 1 << 41
 """Of the random trials that are told before suggestions are measured."""

@@ -12,9 +12,9 @@ import numpy as np
 from tunekit.bench import recorded, tables
 from tunekit.bench.problem import Problem
 from tunekit.errors import InvalidArgument
+from tunekit.records import Objective
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
-from tunekit.records import Objective
 
 PATTERNS = ("*.json", "*.json.gz")
 

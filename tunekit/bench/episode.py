@@ -13,9 +13,9 @@ from typing import Any, Protocol
 from tunekit.bench.problem import Problem
 from tunekit.errors import InvalidArgument, InvalidResult, SpaceExhausted
 from tunekit.history import History
+from tunekit.records import Proposal, TrialRecord, TrialState, checked_metrics, diverged_reason
 from tunekit.samplers.base import Sampler, StudyView, stream
 from tunekit.spaces import Params
-from tunekit.records import Proposal, TrialRecord, TrialState, checked_metrics, diverged_reason
 
 _JITTER_SEED = 0x5EC0_4D5
 """Keeps the streams of simulated durations apart from those of the samplers."""

@@ -16,8 +16,8 @@ import numpy as np
 from tunekit.bench.gym_actions import action_of, space_of
 from tunekit.bench.problem import EXPENSIVE, Problem
 from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
-from tunekit.spaces import Params
 from tunekit.records import Direction, MetricConstraint, Objective
+from tunekit.spaces import Params
 
 Source: TypeAlias = str | Callable[[], Any]
 """The id of a registered environment, or a function that makes one."""

@@ -13,9 +13,9 @@ from tunekit.bench.problem import EXPENSIVE, Problem
 from tunekit.errors import InvalidArgument, TunekitError, did_you_mean
 from tunekit.executors.base import Task
 from tunekit.executors.trial import Trial
+from tunekit.records import Objective, checked_metrics
 from tunekit.spaces import Params, Space
 from tunekit.stoppers.base import CONTINUE
-from tunekit.records import Objective, checked_metrics
 
 GROUP = "tunekit.problems"
 LOSS = (Objective("loss"),)

@@ -15,8 +15,8 @@ from tunekit.bench.episode import exact_loss, feasible_loss, measured
 from tunekit.bench.problem import N_REFERENCE, Problem
 from tunekit.bench.regret import Scale, scale_of
 from tunekit.bench.sources import Source, problems_of
-from tunekit.samplers.base import sample, stream
 from tunekit.records import TrialRecord, TrialState
+from tunekit.samplers.base import sample, stream
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

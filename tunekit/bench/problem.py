@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from tunekit.spaces import Params, Space
 from tunekit.records import MetricConstraint, Objective
+from tunekit.spaces import Params, Space
 
 Evaluate: TypeAlias = Callable[[Params], float | Mapping[str, float]]
 """Gives the only objective's value, or all metrics by name; an exception is a failed trial."""

@@ -10,9 +10,9 @@ import numpy as np
 
 from tunekit.bench.problem import Problem
 from tunekit.errors import InvalidArgument
+from tunekit.records import MetricConstraint, Objective
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
-from tunekit.records import MetricConstraint, Objective
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

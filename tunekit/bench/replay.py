@@ -12,8 +12,8 @@ from tunekit.bench import recorded, tables
 from tunekit.bench.problem import Problem
 from tunekit.bench.recorded import Row
 from tunekit.errors import InvalidArgument
-from tunekit.spaces.encode import Encoder
 from tunekit.records import Direction, Objective, TrialRecord, TrialState
+from tunekit.spaces.encode import Encoder
 
 Lookup: TypeAlias = Literal["nearest", "exact"]
 

@@ -15,8 +15,8 @@ from tunekit.records import TrialRecord, TrialState
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from tunekit.history import History
     from tunekit.driver.run_settings import Progress
+    from tunekit.history import History
 
 N_RECENT = 8
 

@@ -22,8 +22,8 @@ from tunekit.cli.options import Json, ListFormat, ManyFormat, Storage
 
 if TYPE_CHECKING:
     from tunekit.history import History
-    from tunekit.storages.base import Storage as Store
     from tunekit.records import StudyRecord
+    from tunekit.storages.base import Storage as Store
 
 EXTRAS = {
     "sklearn": ("sklearn",),

@@ -15,8 +15,8 @@ from tunekit.records import TrialState
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from tunekit.history import History
     from tunekit.driver.run_settings import Progress
+    from tunekit.history import History
 
 EVERY_S = 30.0
 REFRESH_S = 0.25

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunekit.api import study as open_study
-from tunekit.studies.arguments import make_executor, trial_limits
 from tunekit.cli.command import NOTHING_BEST, TIME_OVER, terminal
 from tunekit.cli.options import Format
 from tunekit.cli.output import emit_list, emit_one, params_text
@@ -17,8 +16,9 @@ from tunekit.cli.stores import url_of
 from tunekit.cli.studies import best_rows
 from tunekit.cli.targets import load, load_function
 from tunekit.errors import InvalidArgument, NoCompleteTrial
-from tunekit.spaces import Space
 from tunekit.records import StudyState
+from tunekit.spaces import Space
+from tunekit.studies.arguments import make_executor, trial_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable

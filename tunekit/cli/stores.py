@@ -11,8 +11,8 @@ from tunekit.errors import UnknownStudy
 
 if TYPE_CHECKING:
     from tunekit.history import History
-    from tunekit.storages.base import Storage
     from tunekit.records import StudyRecord
+    from tunekit.storages.base import Storage
 
 
 def url_of(flag: str | None, file: str | None = None) -> str:

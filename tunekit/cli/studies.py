@@ -127,8 +127,8 @@ def export(
 
 def export_study(name: str, path: Path, storage: str | None) -> None:
     """Write all trials of a study to a file and print its name."""
-    from tunekit.studies import export as files
     from tunekit.cli.stores import open_existing, read_study
+    from tunekit.studies import export as files
 
     opened = open_existing(storage)
     record, history = read_study(opened, name)

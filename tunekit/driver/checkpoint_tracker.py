@@ -10,8 +10,8 @@ from tunekit.checkpoints.base import BRANCH_EPOCH, Checkpoints, checkpoint_name,
 from tunekit.checkpoints.places import open_place
 from tunekit.errors import CheckpointError, InvalidArgument, UnknownCheckpoint
 from tunekit.executors.base import Origin
-from tunekit.storages.base import Saved
 from tunekit.records import Branch, Checkpoint, Report, StudyRecord, TrialRecord
+from tunekit.storages.base import Saved
 
 log = logging.getLogger("tunekit")
 

@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
 from typing import cast
 
-from tunekit.executors.base import Task
 from tunekit.driver.foreign_curves import ForeignCurves
 from tunekit.driver.session import Ledger
-from tunekit.stoppers.base import CONTINUE, CurveView, Decision, Promoter, Stopper
+from tunekit.executors.base import Task
 from tunekit.records import Report, TrialRecord
+from tunekit.stoppers.base import CONTINUE, CurveView, Decision, Promoter, Stopper
 
 
 class Judge:

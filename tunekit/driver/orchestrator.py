@@ -14,19 +14,19 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from tunekit.errors import SpaceExhausted, StorageUnreachable, TunekitError
-from tunekit.executors.base import Ended, Executor
-from tunekit.driver.heartbeat import Heart
-from tunekit.driver.interrupts import Interrupts
 from tunekit.driver.early_stopping import Judge
+from tunekit.driver.heartbeat import Heart
 from tunekit.driver.held_leases import Leases
-from tunekit.driver.session import Assignment, Ledger
-from tunekit.driver.trial_budget import Quota
+from tunekit.driver.interrupts import Interrupts
 from tunekit.driver.report_buffer import ReportBuffer
 from tunekit.driver.run_settings import Callback, Ending, Failures, Goal, Progress, Settings
+from tunekit.driver.session import Assignment, Ledger
+from tunekit.driver.trial_budget import Quota
+from tunekit.errors import SpaceExhausted, StorageUnreachable, TunekitError
+from tunekit.executors.base import Ended, Executor
+from tunekit.records import Outcome, Report, StudyState, TrialState
 from tunekit.stoppers.base import Decision, Stopper
 from tunekit.storages.base import Lease, Operation, Pause, Release, Saved, Tell
-from tunekit.records import Outcome, Report, StudyState, TrialState
 
 log = logging.getLogger("tunekit")
 

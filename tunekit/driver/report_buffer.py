@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from tunekit.driver.checkpoint_tracker import Keeper
-from tunekit.storages.base import Operation, Reports
 from tunekit.records import Report
+from tunekit.storages.base import Operation, Reports
 
 REPORT_BATCH = 20
 FLUSH_S = 0.5

@@ -13,12 +13,22 @@ from typing import Any
 from uuid import uuid4
 
 from tunekit.checkpoints.base import Checkpoints, checkpoint_name
+from tunekit.driver.checkpoint_tracker import Keeper
+from tunekit.driver.worker_id import is_known_dead, worker_name
 from tunekit.errors import InvalidSpace, SpaceExhausted, TunekitError
 from tunekit.executors.base import Task
 from tunekit.history import History
-from tunekit.driver.checkpoint_tracker import Keeper
-from tunekit.driver.worker_id import is_known_dead, worker_name
 from tunekit.noise.replicates import block_of
+from tunekit.records import (
+    Branch,
+    Checkpoint,
+    Outcome,
+    Proposal,
+    Report,
+    StudyRecord,
+    TrialRecord,
+    TrialState,
+)
 from tunekit.samplers.base import Sampler, StudyView
 from tunekit.spaces import Params, Space
 from tunekit.spaces.discover import Discovery
@@ -32,16 +42,6 @@ from tunekit.storages.base import (
     Start,
     Storage,
     Tell,
-)
-from tunekit.records import (
-    Branch,
-    Checkpoint,
-    Outcome,
-    Proposal,
-    Report,
-    StudyRecord,
-    TrialRecord,
-    TrialState,
 )
 
 log = logging.getLogger("tunekit")

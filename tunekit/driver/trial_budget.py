@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from tunekit.history import History
 from tunekit.driver.run_settings import Goal
+from tunekit.history import History
 
 
 class Quota:

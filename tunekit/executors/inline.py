@@ -7,10 +7,10 @@ from typing import Any
 
 from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Ended, Limits, ReportHandler, Task
-from tunekit.executors.trial import Trial
 from tunekit.executors.objective import objective_of, run_objective
-from tunekit.stoppers.base import Decision
+from tunekit.executors.trial import Trial
 from tunekit.records import Outcome, Report
+from tunekit.stoppers.base import Decision
 
 _NO_LIMITS = Limits()
 

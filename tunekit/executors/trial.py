@@ -17,12 +17,12 @@ import numpy as np
 from tunekit.checkpoints.workspace import Workspace
 from tunekit.errors import InvalidArgument, InvalidParams, TrialPaused, TrialStopped
 from tunekit.executors.base import Ranks, Task
+from tunekit.records import Report, checked_metrics
 from tunekit.samplers.base import stream
 from tunekit.spaces import Parameter, Params, Scalar
 from tunekit.spaces.domains import plain
 from tunekit.spaces.program import Chooser
 from tunekit.stoppers.base import CONTINUE, Decision
-from tunekit.records import Report, checked_metrics
 
 Sender: TypeAlias = Callable[[Report], Decision]
 """Hands a report to whoever decides, and returns whether the trial goes on."""

@@ -16,8 +16,8 @@ import numpy as np
 from tunekit.errors import InvalidArgument, NoCompleteTrial
 from tunekit.history import History
 from tunekit.noise.paired_tests import LEAST, Test, holm, p_worse
-from tunekit.spaces import Params, Scalar
 from tunekit.records import Metrics, TrialRecord, TrialState
+from tunekit.spaces import Params, Scalar
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,11 +8,11 @@ from dataclasses import replace
 from statistics import median
 
 from tunekit.errors import InvalidArgument, MissingExtra, SpaceExhausted
+from tunekit.records import Proposal
 from tunekit.samplers.base import Sampler, StudyView
 from tunekit.samplers.bayesian.sampler import BayesianSampler
 from tunekit.samplers.evolutionary.evolution import EvolutionSampler
 from tunekit.samplers.grid import Grid, GridSampler
-from tunekit.records import Proposal
 
 SMALL = 32
 """Combinations up to which a discrete space is searched completely without a known budget."""

@@ -10,8 +10,8 @@ import numpy as np
 
 from tunekit.errors import InvalidSpace
 from tunekit.history import History
-from tunekit.spaces import Float, Int, Parameter, Params, Picker, Scalar, Space, walk
 from tunekit.records import MetricConstraint, Objective, Proposal
+from tunekit.spaces import Float, Int, Parameter, Params, Picker, Scalar, Space, walk
 
 MAX_TRIES = 1000
 

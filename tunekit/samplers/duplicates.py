@@ -11,10 +11,10 @@ import numpy as np
 from tunekit.errors import InvalidSpace
 from tunekit.history import History
 from tunekit.noise.replicates import UNMEASURED, Key, key_of
+from tunekit.records import TrialRecord
 from tunekit.samplers.base import StudyView, held, sample, stream
 from tunekit.samplers.grid import Grid
 from tunekit.spaces import Params
-from tunekit.records import TrialRecord
 
 DRAWS = 16
 """Random points that are tried before combinations are counted through."""

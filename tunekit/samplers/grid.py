@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hashlib import shake_256
 
 from tunekit.errors import InvalidArgument, InvalidSpace, SpaceExhausted
+from tunekit.records import Proposal
 from tunekit.samplers.base import MAX_TRIES, StudyView, held, keeping, sample, stream
 from tunekit.spaces import (
     Categorical,
@@ -20,7 +21,6 @@ from tunekit.spaces import (
     walk,
 )
 from tunekit.spaces.domains import SPECIAL_SHARE
-from tunekit.records import Proposal
 
 ROUNDS = 6
 

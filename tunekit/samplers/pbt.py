@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from tunekit.errors import InvalidArgument, SpaceExhausted
+from tunekit.records import Branch, Proposal, TrialRecord, TrialState
 from tunekit.samplers.base import MAX_TRIES, StudyView, held, sample, stream
 from tunekit.spaces import Float, Int, Parameter, Params, Scalar, Space, walk
-from tunekit.records import Branch, Proposal, TrialRecord, TrialState
 
 
 class PbtSampler:

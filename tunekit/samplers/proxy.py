@@ -10,9 +10,9 @@ from typing import Any, TypeAlias, cast
 
 from tunekit import registry
 from tunekit.errors import InvalidArgument
+from tunekit.records import MetricConstraint, Proposal
 from tunekit.samplers.base import Sampler, StudyView
 from tunekit.spaces import Params
-from tunekit.records import MetricConstraint, Proposal
 
 Proxy: TypeAlias = Callable[[Params], float | Mapping[str, float]]
 """Gives a score (the less the better) or named values, one of which is the score."""

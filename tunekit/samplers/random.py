@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tunekit.samplers.base import StudyView, held, sample, stream
 from tunekit.records import Proposal
+from tunekit.samplers.base import StudyView, held, sample, stream
 
 
 class RandomSampler:

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
 from tunekit.errors import InvalidArgument
+from tunekit.records import Proposal
 from tunekit.samplers.base import StudyView, held, sample, stream
 from tunekit.samplers.mcts.paths import default_point
 from tunekit.samplers.mcts.scores import scored_trials
 from tunekit.samplers.options import number_from, whole_from
 from tunekit.samplers.smbo_features import frequent_grams, gram_rows, grams, hashed
 from tunekit.spaces import Params, Scalar, Space
-from tunekit.records import Proposal
 
 Form: TypeAlias = Literal["hashed", "ngrams"]
 Predict: TypeAlias = Callable[[Sequence[Params]], NDArray[np.float64]]

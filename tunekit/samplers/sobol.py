@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from tunekit.records import Proposal
 from tunekit.samplers.base import StudyView, held, keeping, sample, stream
 from tunekit.spaces import Constant, Params, Space, walk
-from tunekit.records import Proposal
 
 if TYPE_CHECKING:
     from scipy.stats import qmc

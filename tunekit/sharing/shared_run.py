@@ -11,7 +11,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tunekit.studies import arguments
+from tunekit.driver.interrupts import Interrupts
+from tunekit.driver.orchestrator import LOOK_S, POLL_S, WAIT_S, Orchestrator
+from tunekit.driver.run_settings import Ending
 from tunekit.errors import (
     ExecutorFailed,
     InvalidArgument,
@@ -19,11 +21,9 @@ from tunekit.errors import (
 )
 from tunekit.executors.base import Executor
 from tunekit.executors.trial import Trial
-from tunekit.sharing.pool import Pool, Slice
-from tunekit.driver.interrupts import Interrupts
-from tunekit.driver.orchestrator import LOOK_S, POLL_S, WAIT_S, Orchestrator
-from tunekit.driver.run_settings import Ending
 from tunekit.sharing.fair_share import Claimant, decide
+from tunekit.sharing.pool import Pool, Slice
+from tunekit.studies import arguments
 from tunekit.studies.study import Callback, Study
 
 log = logging.getLogger("tunekit")

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
 from tunekit.errors import InvalidArgument
+from tunekit.records import Direction, Objective, TrialState
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision
 from tunekit.stoppers.losses import CurveReader, Unit, as_metrics, shown, watched_metrics
 from tunekit.stoppers.options import check_metric, check_number, check_unit
 from tunekit.stoppers.rungs import Ladder, Rung
-from tunekit.records import Direction, Objective, TrialState
 
 Mode: TypeAlias = Literal["stop", "promote"]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tunekit.records import Direction, Objective
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision
 from tunekit.stoppers.losses import (
     Curve,
@@ -20,7 +21,6 @@ from tunekit.stoppers.losses import (
 )
 from tunekit.stoppers.options import check_metric, check_number, check_unit, check_whole
 from tunekit.stoppers.rungs import Ladder, Rung, n_before
-from tunekit.records import Direction, Objective
 
 FACTOR = 1.5
 """Between a rung and the next."""

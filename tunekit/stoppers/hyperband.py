@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
+from tunekit.records import Direction
 from tunekit.stoppers.asha import AshaStopper, Mode
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision
 from tunekit.stoppers.losses import Unit
 from tunekit.stoppers.options import check_number, check_whole
-from tunekit.records import Direction
 
 GOLDEN = (5**0.5 - 1) / 2
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from tunekit.errors import InvalidArgument, did_you_mean
-from tunekit.stoppers.base import CurveView
 from tunekit.records import Direction, Objective, Report
+from tunekit.stoppers.base import CurveView
 
 WORST = 1e30
 """From this size on a value counts as diverged: losses of 1e34 and the like are overflows."""

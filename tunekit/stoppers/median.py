@@ -10,10 +10,10 @@ from statistics import median
 from typing import Literal, TypeAlias
 
 from tunekit.errors import InvalidArgument
+from tunekit.records import Direction, Objective
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision
 from tunekit.stoppers.losses import Curve, CurveReader, watched_metrics
 from tunekit.stoppers.options import check_metric, check_whole
-from tunekit.records import Direction, Objective
 
 Summary: TypeAlias = Literal["running_mean", "at_step"]
 

@@ -6,8 +6,8 @@ import math
 from typing import get_args
 
 from tunekit.errors import InvalidArgument
-from tunekit.stoppers.losses import Unit
 from tunekit.records import Direction
+from tunekit.stoppers.losses import Unit
 
 
 def check_metric(metric: object, direction: object) -> None:

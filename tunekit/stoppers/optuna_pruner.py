@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
+from tunekit.records import Direction, Objective, TrialState
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision
 from tunekit.stoppers.losses import Curve, CurveReader, as_metrics, shown, watched_metrics
 from tunekit.stoppers.options import check_metric
-from tunekit.records import Direction, Objective, TrialState
 
 if TYPE_CHECKING:
     import optuna

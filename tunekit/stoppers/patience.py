@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
+from tunekit.records import Direction
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision
 from tunekit.stoppers.losses import CurveReader, as_metrics, shown, watched_metrics
 from tunekit.stoppers.options import check_metric, check_number, check_whole
-from tunekit.records import Direction
 
 
 class PatienceStopper:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tunekit.records import Objective
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.losses import CurveReader, Losses, Unit
-from tunekit.records import Objective
 from tunekit_surrogates.hypervolume import layers
 
 

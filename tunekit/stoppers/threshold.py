@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 from tunekit.errors import InvalidArgument
+from tunekit.records import Direction, Objective
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision
 from tunekit.stoppers.losses import WORST, CurveReader, losses, watched_metrics
 from tunekit.stoppers.options import check_metric, check_whole
-from tunekit.records import Direction, Objective
 
 
 class ThresholdStopper:

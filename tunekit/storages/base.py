@@ -38,7 +38,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
-from tunekit.spaces import Params, Space
 from tunekit.records import (
     Branch,
     Checkpoint,
@@ -50,6 +49,7 @@ from tunekit.records import (
     StudyState,
     TrialRecord,
 )
+from tunekit.spaces import Params, Space
 
 
 @dataclass(frozen=True, slots=True)

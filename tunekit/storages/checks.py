@@ -14,6 +14,7 @@ from tunekit.errors import (
     UnknownTrial,
     did_you_mean,
 )
+from tunekit.records import StudySpec, TrialState
 from tunekit.storages.base import (
     Claim,
     Operation,
@@ -25,7 +26,6 @@ from tunekit.storages.base import (
     Start,
     Tell,
 )
-from tunekit.records import StudySpec, TrialState
 
 MAX_NAME = 200
 STEPS = range(-(2**63), 2**63)

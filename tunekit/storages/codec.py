@@ -13,10 +13,6 @@ from sys import intern
 from typing import Any
 
 from tunekit.errors import InvalidArgument, StorageError
-from tunekit.spaces import Params
-from tunekit.spaces.domains import plain
-from tunekit.storages.base import Operation, Pause, Release, Reports, Saved, Start, Tell
-from tunekit.storages.checks import preempted_reason
 from tunekit.records import (
     AUDIT,
     Branch,
@@ -30,6 +26,10 @@ from tunekit.records import (
     TrialRecord,
     TrialState,
 )
+from tunekit.spaces import Params
+from tunekit.spaces.domains import plain
+from tunekit.storages.base import Operation, Pause, Release, Reports, Saved, Start, Tell
+from tunekit.storages.checks import preempted_reason
 
 STATES = {str(s): s for s in TrialState}
 RUNNING = TrialState.RUNNING

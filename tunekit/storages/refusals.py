@@ -5,8 +5,8 @@ The rule is the same in every storage; what differs is how they find the trial a
 
 from __future__ import annotations
 
-from tunekit.storages.base import Operation, Pause, Release, Saved, Start, Status, Tell
 from tunekit.records import TrialState
+from tunekit.storages.base import Operation, Pause, Release, Saved, Start, Status, Tell
 
 
 def _given_back(op: Release) -> TrialState:

@@ -68,8 +68,8 @@ def _sqlite_path(rest: str) -> str:
 
 
 def _sqlite(path: str) -> SQLStorage:
-    from tunekit.storages.sql.storage import SQLStorage
     from tunekit.storages.sql.sqlite import SQLiteDatabase
+    from tunekit.storages.sql.storage import SQLStorage
 
     return SQLStorage(SQLiteDatabase(path))
 

@@ -9,9 +9,9 @@ from contextlib import suppress
 from numbers import Real
 from typing import Any, TypeVar
 
+from tunekit.driver.run_settings import Goal, Settings
 from tunekit.errors import InvalidArgument, did_you_mean
 from tunekit.executors.base import Executor, Limits
-from tunekit.driver.run_settings import Goal, Settings
 from tunekit.spaces.domains import plain
 
 Called = TypeVar("Called", bound=Callable[..., Any])

@@ -9,6 +9,7 @@ from hashlib import blake2b
 from numbers import Integral
 from typing import Any
 
+from tunekit.driver.session import Ledger
 from tunekit.errors import (
     InvalidArgument,
     InvalidResult,
@@ -19,9 +20,6 @@ from tunekit.errors import (
 )
 from tunekit.executors.base import Task
 from tunekit.executors.trial import Trial
-from tunekit.driver.session import Ledger
-from tunekit.stoppers.base import CONTINUE, CurveView, Decision, Stopper
-from tunekit.storages.base import Pause, Reports, Tell
 from tunekit.records import (
     Objective,
     Outcome,
@@ -31,6 +29,8 @@ from tunekit.records import (
     checked_metrics,
     diverged_reason,
 )
+from tunekit.stoppers.base import CONTINUE, CurveView, Decision, Stopper
+from tunekit.storages.base import Pause, Reports, Tell
 
 ASK_LEASE_S = 24 * 3600.0
 """A trial that was asked for by hand is told within a day, or goes to the next one who asks."""

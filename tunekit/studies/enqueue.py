@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tunekit.errors import InvalidArgument, UnknownTrial
 from tunekit.driver.session import Ledger
-from tunekit.spaces import Parameter, Params, Scalar, Space, walk
+from tunekit.errors import InvalidArgument, UnknownTrial
 from tunekit.records import Branch, TrialRecord
+from tunekit.spaces import Parameter, Params, Scalar, Space, walk
 
 
 def enqueue(

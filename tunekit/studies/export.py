@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from tunekit.errors import InvalidArgument, MissingExtra, StorageError
-from tunekit.spaces import Scalar
 from tunekit.records import Report, StudyRecord, TrialRecord
+from tunekit.spaces import Scalar
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from tunekit.errors import StudyExists
-from tunekit.storages.base import Storage
 from tunekit.records import StudyRecord, StudySpec
+from tunekit.storages.base import Storage
 
 
 def kept_past(record: StudyRecord, earlier: Sequence[str]) -> list[dict[str, Any]]:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tunekit.history import History
+from tunekit.records import Checkpoint, StudyRecord, TrialRecord, TrialState
 from tunekit.samplers.base import Sampler, StudyView
 from tunekit.spaces import Params
 from tunekit.storages.base import Event, Storage
 from tunekit.storages.codec import checkpoints_of
-from tunekit.records import Checkpoint, StudyRecord, TrialRecord, TrialState
 
 
 @dataclass(frozen=True, slots=True)

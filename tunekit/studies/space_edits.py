@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tunekit.errors import InvalidArgument
 from tunekit.driver.session import Ledger
+from tunekit.errors import InvalidArgument
 from tunekit.spaces import Space
 from tunekit.spaces.versions import SpaceEdit, diff, fitted
 

@@ -9,27 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tunekit.analysis import audit
-from tunekit.studies import arguments
-from tunekit.studies import ask_tell
-from tunekit.studies import export
-from tunekit.studies import enqueue as queueing
-from tunekit.studies import space_edits
 from tunekit.checkpoints.base import Checkpoints
+from tunekit.driver.orchestrator import Orchestrator
+from tunekit.driver.run_settings import Ending, Goal, Progress, Settings
+from tunekit.driver.session import Ledger
 from tunekit.errors import InvalidArgument, NoCompleteTrial
 from tunekit.executors.base import Executor
 from tunekit.executors.trial import Trial
 from tunekit.history import History, nothing_best
-from tunekit.driver.session import Ledger
-from tunekit.driver.orchestrator import Orchestrator
-from tunekit.studies.replay import Difference, replay
-from tunekit.driver.run_settings import Ending, Goal, Progress, Settings
+from tunekit.records import Objective, Report, StudyRecord, StudyState, TrialRecord, TrialState
 from tunekit.samplers.base import Sampler
 from tunekit.spaces import Params, Space
 from tunekit.spaces.versions import SpaceEdit
 from tunekit.stoppers.audited import audited
 from tunekit.stoppers.base import Stopper
 from tunekit.storages.base import Storage
-from tunekit.records import Objective, Report, StudyRecord, StudyState, TrialRecord, TrialState
+from tunekit.studies import arguments, ask_tell, enqueue, export, space_edits
+from tunekit.studies.replay import Difference, replay
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -289,7 +285,7 @@ class Study:
             UnknownTrial, UnknownCheckpoint: there is nothing to branch from.
         """
         attrs = dict(user_attrs or {})
-        return queueing.enqueue(self._ledger, params, branch_from, user_attrs=attrs)
+        return enqueue.enqueue(self._ledger, params, branch_from, user_attrs=attrs)
 
     def resume_trial(self, number: int, reason: str = "resumed by the user") -> bool:
         """Let a paused trial go on, before new ones; return whether it was paused.

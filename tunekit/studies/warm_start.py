@@ -14,12 +14,12 @@ import numpy as np
 
 from tunekit.errors import InvalidArgument
 from tunekit.history import History
+from tunekit.records import Objective, StudySpec, TrialState
 from tunekit.samplers.bayesian.fitting import chosen_rows
 from tunekit.samplers.bayesian.past_studies import PastStudy
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curves.complete import PastRuns
 from tunekit.storages.base import Storage
-from tunekit.records import Objective, StudySpec, TrialState
 
 MAX_TRIALS = 100
 """Trials kept of a study: the best half of so many, and others of each quality."""

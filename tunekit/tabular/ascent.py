@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from tunekit.tabular.models import Model
 from tunekit.spaces import Constant, Parameter, Params, Scalar, Space, walk
+from tunekit.tabular.models import Model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import numpy as np
 
 from tunekit.errors import MissingExtra
-from tunekit.tabular.features import Features
 from tunekit.samplers.bayesian.fitting import fitted
 from tunekit.samplers.bayesian.training_data import structure_of
 from tunekit.spaces.encode import Encoder
+from tunekit.tabular.features import Features
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

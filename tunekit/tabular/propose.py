@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from tunekit.errors import InvalidArgument
+from tunekit.noise.replicates import key_of
+from tunekit.records import Direction, Proposal
+from tunekit.samplers.base import stream
+from tunekit.spaces import Params, Space
+from tunekit.spaces.encode import Encoder
 from tunekit.tabular import models
 from tunekit.tabular.ascent import climb, mutated
 from tunekit.tabular.features import Features
 from tunekit.tabular.models import Model
 from tunekit.tabular.risk import Risk, outside
 from tunekit.tabular.table import Data, Table, read
-from tunekit.noise.replicates import key_of
-from tunekit.samplers.base import stream
-from tunekit.spaces import Params, Space
-from tunekit.spaces.encode import Encoder
-from tunekit.records import Direction, Proposal
 from tunekit_surrogates.density import Density
 
 if TYPE_CHECKING:

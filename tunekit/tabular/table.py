@@ -12,10 +12,10 @@ import numpy as np
 from tunekit.errors import InvalidArgument, InvalidParams, did_you_mean
 from tunekit.history import History
 from tunekit.noise.replicates import Key, key_of
+from tunekit.records import Direction, Objective
 from tunekit.spaces import Constant, Int, Parameter, Params, Scalar, Space
 from tunekit.spaces.domains import plain
 from tunekit.spaces.versions import fitted
-from tunekit.records import Direction, Objective
 
 if TYPE_CHECKING:
     import pandas as pd

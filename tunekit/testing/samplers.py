@@ -17,8 +17,6 @@ import pytest
 
 from tunekit.errors import SpaceExhausted
 from tunekit.history import History
-from tunekit.samplers.base import Sampler, StudyView, sample, stream
-from tunekit.spaces import Categorical, Float, Int, Params, Repeat, Space, When
 from tunekit.records import (
     MetricConstraint,
     Objective,
@@ -27,6 +25,8 @@ from tunekit.records import (
     TrialRecord,
     TrialState,
 )
+from tunekit.samplers.base import Sampler, StudyView, sample, stream
+from tunekit.spaces import Categorical, Float, Int, Params, Repeat, Space, When
 
 MakeSampler: TypeAlias = Callable[[], Sampler]
 

@@ -11,9 +11,9 @@ from typing import Any, Protocol, runtime_checkable
 from tunekit.bench.contenders import Contender
 from tunekit.bench.episode import Proposer
 from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
+from tunekit.records import Proposal, TrialRecord
 from tunekit.samplers.base import StudyView
 from tunekit.spaces import Params, Scalar, Space
-from tunekit.records import Proposal, TrialRecord
 
 DEFAULT = "+default"
 """After a peer's name: its first trial is the default configuration."""

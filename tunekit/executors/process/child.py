@@ -191,7 +191,7 @@ class Child:
 
 
 class Guard:
-    """The driver's end of `process_guard`, which is started with the first worker."""
+    """The driver's end of `guard`, which is started with the first worker."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -200,7 +200,7 @@ class Guard:
         """Have a process group killed when this process dies."""
         if self._process is None:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
-                [sys.executable, "-I", "-S", str(Path(__file__).with_name("process_guard.py"))],
+                [sys.executable, "-I", "-S", str(Path(__file__).with_name("guard.py"))],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

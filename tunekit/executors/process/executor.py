@@ -15,8 +15,8 @@ import cloudpickle
 
 from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Ended, Limits, ReportHandler, Task
-from tunekit.executors.process.child import Child, Guard, readable
 from tunekit.executors.devices import Seat, make_seats
+from tunekit.executors.process.child import Child, Guard, readable
 from tunekit.records import Outcome, TrialState
 
 START_TRIES = 3

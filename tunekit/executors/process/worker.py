@@ -21,10 +21,10 @@ import cloudpickle
 
 from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Task
-from tunekit.executors.trial import Trial
 from tunekit.executors.objective import failure, objective_of, run_objective
-from tunekit.stoppers.base import Decision
+from tunekit.executors.trial import Trial
 from tunekit.records import Outcome, Report
+from tunekit.stoppers.base import Decision
 
 PR_SET_PDEATHSIG = 1
 

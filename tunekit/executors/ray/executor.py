@@ -17,9 +17,9 @@ from typing import Any
 from tunekit.errors import InvalidArgument, MissingExtra
 from tunekit.executors.base import Ended, Limits, ReportHandler, Task
 from tunekit.executors.process.executor import check_watched, shipped, unpickled
-from tunekit.executors.ray.quarantine import Place, Quarantine
 from tunekit.executors.ray.agent import Plan
 from tunekit.executors.ray.placement import Strategy, checked_group, checked_need
+from tunekit.executors.ray.quarantine import Place, Quarantine
 from tunekit.executors.ray.workers import RayPool, Worker
 from tunekit.records import Outcome, Report, TrialState
 

@@ -19,13 +19,13 @@ from typing import TextIO
 
 from tunekit.errors import RankLost
 from tunekit.executors.base import Ended, Limits, Ranks, Task
-from tunekit.executors.process.child import TAIL_BYTES
 from tunekit.executors.devices import Seat, thread_limits
+from tunekit.executors.process.child import TAIL_BYTES
 from tunekit.executors.process.executor import ProcessExecutor, Shipped
 from tunekit.executors.process.worker import pickled
 from tunekit.executors.ray.wire import Line
-from tunekit.stoppers.base import CONTINUE, Decision
 from tunekit.records import Report
+from tunekit.stoppers.base import CONTINUE, Decision
 
 POLL_S = 60.0
 LOGGED_BYTES = 1 << 20

@@ -337,7 +337,7 @@ class RayPool:
 
 
 class _Agent:
-    """The driver's end of `ray_agent`."""
+    """The driver's end of `agent`."""
 
     def __init__(self, plan: Plan) -> None:
         ours, theirs = socket.socketpair()

@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunekit.errors import InvalidArgument
+from tunekit.records import TrialRecord
 from tunekit.samplers.base import StudyView
 from tunekit.samplers.bayesian.candidates import Climb
 from tunekit.samplers.bayesian.fidelity import Fidelity
 from tunekit.samplers.bayesian.fitting import fitted
-from tunekit.samplers.options import number_from, whole_from
 from tunekit.samplers.bayesian.training_data import TrialRows, structure_of
-from tunekit.records import TrialRecord
+from tunekit.samplers.options import number_from, whole_from
 from tunekit_surrogates.tree_gp import TreeGP
 
 SECONDS = "seconds"

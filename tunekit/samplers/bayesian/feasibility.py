@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
+from tunekit.records import TrialState
 from tunekit.samplers.base import StudyView
 from tunekit.samplers.bayesian.candidates import Climb
 from tunekit.samplers.bayesian.fitting import fitted
 from tunekit.samplers.bayesian.search import Score
 from tunekit.samplers.bayesian.training_data import Observed, TrialRows
 from tunekit.spaces.encode import Encoder
-from tunekit.records import TrialState
 from tunekit_surrogates.blocks import Structure
 from tunekit_surrogates.tree_gp import Climber, TreeGP
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunekit.records import TrialRecord
 from tunekit.samplers.base import StudyView
 from tunekit.samplers.bayesian.chebyshev import ChebyshevImprovement, chebyshev
 from tunekit.samplers.bayesian.fantasies import Drawn
@@ -22,12 +23,16 @@ from tunekit.samplers.bayesian.feasibility import (
     log_feasible,
 )
 from tunekit.samplers.bayesian.fidelity import may_win, misled, priors_of
-from tunekit.samplers.bayesian.fitting import fitted, key_of, parameters_evidence, stored_parameters
+from tunekit.samplers.bayesian.fitting import (
+    fitted,
+    key_of,
+    parameters_evidence,
+    stored_parameters,
+)
 from tunekit.samplers.bayesian.hypervolume_improvement import HypervolumeImprovement
 from tunekit.samplers.bayesian.search import Score
 from tunekit.samplers.bayesian.training_data import Observed, TrialRows, standardised, structure_of
 from tunekit.spaces.encode import Encoder
-from tunekit.records import TrialRecord
 from tunekit_surrogates.blocks import Structure
 from tunekit_surrogates.hypervolume import layers, non_dominated, reference_point
 from tunekit_surrogates.tree_gp import TreeGP

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
+from tunekit.records import TrialRecord
 from tunekit.samplers.bayesian.fitting import (
     chosen_rows,
     conditioned,
@@ -24,7 +25,6 @@ from tunekit.samplers.bayesian.fitting import (
 )
 from tunekit.samplers.bayesian.training_data import structure_of
 from tunekit.spaces.encode import Encoder
-from tunekit.records import TrialRecord
 from tunekit_surrogates.block_kernel import Parameters
 from tunekit_surrogates.blocks import Structure
 from tunekit_surrogates.tree_gp import Priors, TreeGP

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunekit.errors import InvalidArgument
-from tunekit.samplers.bayesian.acquisition import ExpectedImprovement
+from tunekit.records import Proposal
 from tunekit.samplers.base import StudyView, at_target, held, stream
-from tunekit.samplers.bayesian.ensemble import BlendedImprovement
+from tunekit.samplers.bayesian.acquisition import ExpectedImprovement
 from tunekit.samplers.bayesian.candidates import Candidates
 from tunekit.samplers.bayesian.costs import CostModel, Costs
 from tunekit.samplers.bayesian.densities import Density
+from tunekit.samplers.bayesian.ensemble import BlendedImprovement
 from tunekit.samplers.bayesian.feasibility import (
     FeasibilityModel,
     Feasible,
@@ -30,24 +31,29 @@ from tunekit.samplers.bayesian.feasibility import (
 )
 from tunekit.samplers.bayesian.fidelity import chosen, may_win, misled, priors_of, stalled
 from tunekit.samplers.bayesian.fitting import MAX_ROWS, chosen_rows
+from tunekit.samplers.bayesian.front import FrontModel, front_model
 from tunekit.samplers.bayesian.initial_design import default_point, n_initial, stratified_walk
 from tunekit.samplers.bayesian.kernel_choice import Fit, fit_chosen
-from tunekit.samplers.bayesian.front import FrontModel, front_model
-from tunekit.samplers.options import number_from, whole_from
 from tunekit.samplers.bayesian.past_studies import past_studies
 from tunekit.samplers.bayesian.priors import STRENGTH, Priors, PriorTerm
 from tunekit.samplers.bayesian.search import Score, Search
+from tunekit.samplers.bayesian.training_data import (
+    Observed,
+    TrialRows,
+    observed,
+    standardised,
+    structure_of,
+)
 from tunekit.samplers.bayesian.transfer import Source, portfolio, rank_weights, sources_of
-from tunekit.samplers.bayesian.training_data import Observed, TrialRows, observed, standardised, structure_of
 from tunekit.samplers.bayesian.trust_region import (
     RegionCandidates,
     TrustRegion,
     checked_threshold,
     region_of,
 )
+from tunekit.samplers.options import number_from, whole_from
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
-from tunekit.records import Proposal
 from tunekit_surrogates.tree_gp import TreeGP
 
 N_GOOD = 8

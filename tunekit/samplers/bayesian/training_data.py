@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunekit.errors import TunekitError
+from tunekit.records import TrialRecord, TrialState
 from tunekit.samplers.base import StudyView
 from tunekit.samplers.bayesian.fidelity import Fidelity
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
-from tunekit.records import TrialRecord, TrialState
 from tunekit_surrogates.blocks import Structure
 
 CLIP = 4.0

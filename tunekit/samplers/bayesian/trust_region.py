@@ -27,11 +27,11 @@ from numpy.typing import NDArray
 
 from tunekit.errors import InvalidArgument
 from tunekit.history import History
+from tunekit.records import TrialRecord
 from tunekit.samplers.bayesian.candidates import Candidates
 from tunekit.samplers.bayesian.training_data import Observed
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
-from tunekit.records import TrialRecord
 
 LENGTH, LONGEST, SHORTEST = 0.8, 1.6, 2.0**-7
 """Side of a new box, and its limits, in shares of the ranges of the parameters."""

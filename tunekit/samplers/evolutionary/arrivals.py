@@ -7,8 +7,8 @@ from typing import Generic, Protocol, TypeVar
 
 from tunekit.errors import InvalidParams, UnknownParameter
 from tunekit.history import History
-from tunekit.samplers.base import StudyView
 from tunekit.records import TrialRecord, TrialState
+from tunekit.samplers.base import StudyView
 
 SILENT = (TrialState.LOST, TrialState.CANCELLED)
 """Ends that say nothing about the params."""

@@ -10,13 +10,13 @@ import numpy as np
 
 from tunekit.errors import InvalidArgument
 from tunekit.history import History
-from tunekit.samplers.evolutionary.arrivals import Arrivals
+from tunekit.records import Proposal, TrialRecord
 from tunekit.samplers.base import StudyView, at_target, held, keeping, sample, stream
+from tunekit.samplers.evolutionary.arrivals import Arrivals
+from tunekit.samplers.evolutionary.axes import Axis, Shape, Structure, is_special, specials
 from tunekit.samplers.evolutionary.cmaes_restarts import Restarts, Runs, Settings, noted, optimiser
 from tunekit.samplers.evolutionary.merit import BROKEN, FEASIBLE, WORST, Merit, merit
-from tunekit.samplers.evolutionary.axes import Axis, Shape, Structure, is_special, specials
 from tunekit.spaces import Parameter, Params, Scalar, walk
-from tunekit.records import Proposal, TrialRecord
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,8 +11,8 @@ import numpy as np
 
 from tunekit.errors import MissingExtra
 from tunekit.samplers.base import stream
-from tunekit.samplers.evolutionary.merit import Merit
 from tunekit.samplers.evolutionary.axes import Axis
+from tunekit.samplers.evolutionary.merit import Merit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,15 +8,15 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from tunekit.errors import InvalidArgument
-from tunekit.samplers.evolutionary.arrivals import Arrivals
+from tunekit.records import Proposal
 from tunekit.samplers.base import StudyView, at_target, held, sample, stream
-from tunekit.samplers.evolutionary.variation import Breeding
+from tunekit.samplers.evolutionary.arrivals import Arrivals
 from tunekit.samplers.evolutionary.cmaes import check_count, sampled
 from tunekit.samplers.evolutionary.cmaes_restarts import optimiser
 from tunekit.samplers.evolutionary.population import Algorithm, Member, Population
+from tunekit.samplers.evolutionary.variation import Breeding
 from tunekit.samplers.proxy import CANDIDATES, Proxy, Screen
 from tunekit.spaces import Params, Scalar
-from tunekit.records import Proposal
 
 TRIES = 30
 """Children that may be invalid or twins of a known trial before random points are drawn."""

@@ -12,14 +12,14 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from tunekit.history import History
+from tunekit.records import TrialRecord
 from tunekit.samplers.base import StudyView
+from tunekit.samplers.evolutionary.axes import Structure
 from tunekit.samplers.evolutionary.cmaes import Knowledge
 from tunekit.samplers.evolutionary.cmaes_restarts import Settings
 from tunekit.samplers.evolutionary.dominance import dominates, order
 from tunekit.samplers.evolutionary.merit import BROKEN, FEASIBLE, Merit, merit
-from tunekit.samplers.evolutionary.axes import Structure
 from tunekit.spaces import Params, Scalar
-from tunekit.records import TrialRecord
 
 Algorithm: TypeAlias = Literal["ga", "regularised"]
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from tunekit.records import Proposal
 from tunekit.samplers.base import StudyView, at_target, held, sample, stream
 from tunekit.samplers.mcts.decisions import Axis, Edge, axes_of, descend, edges_of
 from tunekit.samplers.mcts.paths import PathCache, default_point
@@ -13,7 +14,6 @@ from tunekit.samplers.mcts.search_tree import ROOT, SearchTree
 from tunekit.samplers.mcts.selection import argmax, ucb1
 from tunekit.samplers.options import number_from, whole_from
 from tunekit.spaces import walk
-from tunekit.records import Proposal
 
 
 class DeepArchitectSampler:

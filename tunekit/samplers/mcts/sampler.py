@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from tunekit.errors import InvalidArgument, InvalidSpace
+from tunekit.records import Proposal
 from tunekit.samplers.base import Sampler, StudyView, at_target, held
 from tunekit.samplers.mcts.decisions import Axis, Edge, axes_of, descend, edges_of
 from tunekit.samplers.mcts.paths import PathCache, default_point, jumped
@@ -19,7 +20,6 @@ from tunekit.samplers.mcts.statistics import pooled
 from tunekit.samplers.options import number_from, whole_from
 from tunekit.samplers.random import RandomSampler
 from tunekit.spaces import Constant, Params, Scalar
-from tunekit.records import Proposal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -248,6 +248,8 @@ def _is_whole(view: StudyView, plan: Plan) -> bool:
 def _leaf_sampler(name: Leaf) -> Sampler:
     if name == "random":
         return RandomSampler()
-    from tunekit.samplers.bayesian.sampler import BayesianSampler  # a heavy model: only when asked for
+    from tunekit.samplers.bayesian.sampler import (
+        BayesianSampler,  # a heavy model: only when asked for
+    )
 
     return BayesianSampler()

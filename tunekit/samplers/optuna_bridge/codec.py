@@ -25,9 +25,9 @@ from optuna.trial import TrialState as OptunaState
 
 from tunekit.errors import InvalidParams, InvalidSpace
 from tunekit.history import History
+from tunekit.records import MetricConstraint, TrialRecord, TrialState
 from tunekit.samplers.grid import n_steps
 from tunekit.spaces import Categorical, Constant, Float, Int, Parameter, Scalar, Space
-from tunekit.records import MetricConstraint, TrialRecord, TrialState
 
 SPECIAL = "#special"
 """Added to a path: the switch between special values and the range of a parameter."""

@@ -19,9 +19,9 @@ import numpy as np
 
 from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
 from tunekit.history import History
+from tunekit.records import Proposal, TrialRecord, TrialState
 from tunekit.samplers.base import StudyView, held, keeping, sample, stream
 from tunekit.spaces import Params, walk
-from tunekit.records import Proposal, TrialRecord, TrialState
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler

@@ -15,8 +15,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
-from tunekit.samplers.optuna_bridge.codec import running_trial
 from tunekit.records import Objective
+from tunekit.samplers.optuna_bridge.codec import running_trial
 
 
 class ToldStorage(optuna.storages.BaseStorage):

@@ -22,12 +22,12 @@ from tunekit.noise.replicates import (
     is_started,
     key_of,
 )
+from tunekit.records import Proposal, TrialRecord, TrialState
 from tunekit.samplers.base import Sampler, StudyView, at_target, held
 from tunekit.samplers.duplicates import distinct
 from tunekit.samplers.racing.race import Race, Rules
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
-from tunekit.records import Proposal, TrialRecord, TrialState
 
 N_START = 8
 """Configurations before the first repeat, where no budget is known."""

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunekit.errors import InvalidArgument
+from tunekit.records import Objective, TrialRecord, TrialState
 from tunekit.spaces import Scalar
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curves.columns import Columns
 from tunekit.stoppers.losses import Curve, CurveReader, worst_if_diverged
-from tunekit.records import Objective, TrialRecord, TrialState
 from tunekit_surrogates.curves.predictor import Completed, CurvePredictor, Forecast
 
 

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import Any, Literal, TypeAlias, get_args
 
 from tunekit.errors import InvalidArgument, MissingExtra
+from tunekit.records import Direction, Objective, TrialState
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision
 from tunekit.stoppers.curves.complete import (
     CompleteTrials,
@@ -20,7 +21,6 @@ from tunekit.stoppers.curves.complete import (
 from tunekit.stoppers.losses import CurveReader, watched_metrics
 from tunekit.stoppers.options import check_metric, check_number, check_whole
 from tunekit.stoppers.rungs import Ladder, Rung
-from tunekit.records import Direction, Objective, TrialState
 from tunekit_surrogates.curves.predictor import Forecast
 
 Rule: TypeAlias = Literal["chance", "rank", "both"]
@@ -102,7 +102,7 @@ class CurveStopper:
         n_first: trials at the start that are never stopped; 1 or more.
         keep_min: the least share of trials that run to their end.
         refit_every: how many further trials have to end before models are fitted again.
-        past: complete runs of earlier studies, as `tunekit.studies.warm_start.past_curves` gives them.
+        past: complete runs of earlier studies, as `warm_start.past_curves` gives them.
             They are learnt from, for a number of reports, where that makes the errors on this
             study's own unseen curves smaller; the evidence says `with_past` then.
 

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunekit.errors import InvalidArgument
+from tunekit.records import Direction, Objective, Report
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision
 from tunekit.stoppers.curves.complete import ended_by_themselves, final_loss
 from tunekit.stoppers.losses import WORST, CurveReader, watched_metrics
 from tunekit.stoppers.options import check_metric, check_number, check_whole
-from tunekit.records import Direction, Objective, Report
 
 RIDGE = 1.0
 """Rows' worth of pull towards no effect, for each standardised feature."""

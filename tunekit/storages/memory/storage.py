@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tunekit.records import Branch, Report, StudyRecord, StudySpec, StudyState
 from tunekit.spaces import Space
 from tunekit.storages.base import Changes, Claim, Event, Exchange, Operation
 from tunekit.storages.checks import (
@@ -16,9 +17,8 @@ from tunekit.storages.checks import (
     study_exists,
     unknown_study,
 )
-from tunekit.storages.memory.study import MemoryStudy
 from tunekit.storages.codec import written
-from tunekit.records import Branch, Report, StudyRecord, StudySpec, StudyState
+from tunekit.storages.memory.study import MemoryStudy
 
 
 class MemoryStorage:

@@ -8,6 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tunekit.records import (
+    Branch,
+    Outcome,
+    Report,
+    StudyRecord,
+    StudySpec,
+    StudyState,
+    TrialRecord,
+    TrialState,
+)
 from tunekit.spaces import Params, Space
 from tunekit.storages.base import (
     Changes,
@@ -31,19 +41,9 @@ from tunekit.storages.checks import (
     space_conflict,
     unknown_trial,
 )
+from tunekit.storages.codec import normal
 from tunekit.storages.memory.trial import MemoryTrial, outcome_fields
 from tunekit.storages.refusals import refusal
-from tunekit.storages.codec import normal
-from tunekit.records import (
-    Branch,
-    Outcome,
-    Report,
-    StudyRecord,
-    StudySpec,
-    StudyState,
-    TrialRecord,
-    TrialState,
-)
 
 
 class MemoryStudy:

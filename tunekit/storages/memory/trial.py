@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from tunekit.records import Outcome, Report, TrialRecord
 from tunekit.spaces import Params
 from tunekit.storages.codec import normal
-from tunekit.records import Outcome, Report, TrialRecord
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from tunekit.records import StudyState, TrialState
 from tunekit.spaces import Params
 from tunekit.storages.base import (
     Claim,
@@ -30,8 +31,8 @@ from tunekit.storages.base import (
     Tell,
 )
 from tunekit.storages.checks import deleted_study, lost_reason
-from tunekit.storages.refusals import refusal
 from tunekit.storages.codec import branch_of, checkpoints_of, decode, encode
+from tunekit.storages.refusals import refusal
 from tunekit.storages.sql.statements import (
     ADD_EVENT,
     ADD_TRIAL,
@@ -54,7 +55,6 @@ from tunekit.storages.sql.statements import (
     TELL,
     UPSERTS,
 )
-from tunekit.records import StudyState, TrialState
 
 BEFORE_ALL_STEPS = -(2**63)
 CHANGING = Start | Saved | Release | Pause | Tell

@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from tunekit.storages.checks import promoted_reason
-from tunekit.storages.sql.exchange import new_event, new_trial
 from tunekit.storages.codec import encode
+from tunekit.storages.sql.exchange import new_event, new_trial
 from tunekit.storages.sql.statements import ADD_EVENT, ADD_TRIAL, PROMOTE
 
 

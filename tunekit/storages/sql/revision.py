@@ -18,7 +18,7 @@ from tunekit.storages.sql.schema import HEAD, metadata, revision
 if TYPE_CHECKING:
     from alembic.config import Config
 
-MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
 
 def prepare(database: Database) -> None:

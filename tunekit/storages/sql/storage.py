@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, null, select, update
 from sqlalchemy.exc import IntegrityError
 
+from tunekit.records import Branch, Report, StudyRecord, StudySpec, StudyState, TrialState
 from tunekit.spaces import Space
 from tunekit.spaces.serialize import space_from_dict, space_to_dict
-from tunekit.storages.sql import queue
 from tunekit.storages.base import Changes, Claim, Event, EventKind, Exchange, Operation
 from tunekit.storages.checks import (
     check_exchange,
@@ -22,9 +22,6 @@ from tunekit.storages.checks import (
     unknown_study,
     unknown_trial,
 )
-from tunekit.storages.sql.database import Database
-from tunekit.storages.sql.exchange import ExchangeRun, merge_attrs, new_event
-from tunekit.storages.sql.revision import prepare
 from tunekit.storages.codec import (
     branch_text,
     decode,
@@ -36,6 +33,10 @@ from tunekit.storages.codec import (
     trial_records,
     written,
 )
+from tunekit.storages.sql import queue
+from tunekit.storages.sql.database import Database
+from tunekit.storages.sql.exchange import ExchangeRun, merge_attrs, new_event
+from tunekit.storages.sql.revision import prepare
 from tunekit.storages.sql.schema import (
     clock,
     events,
@@ -56,7 +57,6 @@ from tunekit.storages.sql.statements import (
     STUDY,
     TAKE,
 )
-from tunekit.records import Branch, Report, StudyRecord, StudySpec, StudyState, TrialState
 
 CHUNK = 500
 

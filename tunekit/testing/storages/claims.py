@@ -7,9 +7,9 @@ from __future__ import annotations
 import pytest
 
 from tunekit.errors import InvalidArgument
+from tunekit.records import StudyState, TrialState
 from tunekit.storages.base import Claim, Lease, Release, Renew, Storage
 from tunekit.testing.storages.desk import Desk, Rules, new_key, start, tell
-from tunekit.records import StudyState, TrialState
 
 
 class ClaimRules(Rules):

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from tunekit.records import Objective, Outcome, Proposal, StudySpec, TrialRecord, TrialState
 from tunekit.spaces import Params
 from tunekit.storages.base import Claim, Exchange, Lease, Operation, Start, Storage, Tell
-from tunekit.records import Objective, Outcome, Proposal, StudySpec, TrialRecord, TrialState
 
 _keys = count()
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 import pytest
 
 from tunekit.errors import InvalidArgument, UnknownTrial
+from tunekit.records import Branch, Checkpoint, Outcome, Proposal, Report, StudyState, TrialState
 from tunekit.spaces import Params
 from tunekit.storages.base import Lease, Operation, Pause, Release, Reports, Saved, Start, Storage
 from tunekit.testing.storages.desk import Desk, Rules, tell
-from tunekit.records import Branch, Checkpoint, Outcome, Proposal, Report, StudyState, TrialState
 
 
 def pause(lease: Lease, reason: str = "rung 1", **fields: object) -> Pause:

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
+from tunekit.records import Report, StudyState, TrialState
 from tunekit.storages.base import Renew, Reports, Storage
 from tunekit.testing.storages.desk import Desk, Rules, start, tell
-from tunekit.records import Report, StudyState, TrialState
 
 
 class ReadRules(Rules):

@@ -9,10 +9,10 @@ import math
 import pytest
 
 from tunekit.errors import InvalidArgument, StudyExists, TrialConflict, UnknownStudy
+from tunekit.records import MetricConstraint, Objective, StudySpec, StudyState
 from tunekit.spaces import Float, Space
 from tunekit.storages.base import Storage
 from tunekit.testing.storages.desk import Desk, Rules, spec
-from tunekit.records import MetricConstraint, Objective, StudySpec, StudyState
 
 
 class StudyRules(Rules):

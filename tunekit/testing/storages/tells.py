@@ -9,10 +9,10 @@ import math
 import pytest
 
 from tunekit.errors import InvalidArgument, UnknownTrial
+from tunekit.records import Outcome, Proposal, Report, TrialState
 from tunekit.spaces import Params
 from tunekit.storages.base import Operation, Release, Renew, Reports, Start, Storage, Tell
 from tunekit.testing.storages.desk import Desk, Rules, new_key, start, tell
-from tunekit.records import Outcome, Proposal, Report, TrialState
 
 NASTY = "NUL \0, half a surrogate \ud800, 日本語 🎛, \"quotes\" 'and' \\ %s :name\n"
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from tunekit.history import History
+from tunekit.records import Objective, TrialState
 from tunekit.storages.base import Lease
 from tunekit.testing.storages.desk import Desk, Rules, start, tell
-from tunekit.records import Objective, TrialState
 
 THREADS = 8
 

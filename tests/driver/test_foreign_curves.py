@@ -5,10 +5,10 @@ import pytest
 import tunekit as tk
 from tunekit.driver.foreign_curves import ForeignCurves
 from tunekit.driver.session import Ledger
+from tunekit.records import Objective, Outcome, Report, StudySpec, TrialState
 from tunekit.registry import make
 from tunekit.storages.base import Reports, Tell
 from tunekit.storages.memory.storage import MemoryStorage
-from tunekit.records import Objective, Outcome, Report, StudySpec, TrialState
 
 POINTS = tuple(Report(step, {"value": 1.0}) for step in range(9))
 

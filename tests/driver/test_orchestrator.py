@@ -8,15 +8,15 @@ import time
 import pytest
 
 import tunekit as tk
+from tunekit.driver.orchestrator import Orchestrator
+from tunekit.driver.run_settings import Goal, Settings
+from tunekit.driver.session import Ledger
 from tunekit.errors import InvalidArgument
 from tunekit.executors.simulated import Replay, SimulatedExecutor
-from tunekit.driver.session import Ledger
-from tunekit.driver.orchestrator import Orchestrator
+from tunekit.records import Objective, Outcome, Proposal, StudySpec, TrialState
 from tunekit.registry import make
-from tunekit.driver.run_settings import Goal, Settings
 from tunekit.storages.base import Tell
 from tunekit.storages.memory.storage import MemoryStorage
-from tunekit.records import Objective, Outcome, Proposal, StudySpec, TrialState
 
 SPACE = tk.Space(x=tk.Float(0, 1))
 

@@ -11,12 +11,12 @@ import pytest
 
 import tunekit as tk
 from tunekit.errors import InvalidArgument, InvalidParams
-from tunekit.tabular.features import Features
-from tunekit.tabular.risk import Risk
-from tunekit.tabular.table import MIN_ROWS
 from tunekit.noise.replicates import key_of
 from tunekit.samplers.base import sample
 from tunekit.spaces.encode import Encoder
+from tunekit.tabular.features import Features
+from tunekit.tabular.risk import Risk
+from tunekit.tabular.table import MIN_ROWS
 from tunekit.testing.samplers import TREE
 
 SPACE = tk.Space(

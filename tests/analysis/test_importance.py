@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from tunekit.analysis.importance import importance
 from tunekit.errors import InvalidArgument, MissingExtra, NoCompleteTrial
 from tunekit.history import History
-from tunekit.analysis.importance import importance
+from tunekit.records import MetricConstraint, Objective, TrialRecord, TrialState
 from tunekit.samplers.base import sample, stream
 from tunekit.spaces import Categorical, Float, Int, Space
-from tunekit.records import MetricConstraint, Objective, TrialRecord, TrialState
 
 LOSS = (Objective("loss"),)
 

@@ -12,8 +12,8 @@ import tunekit as tk
 from tunekit.errors import InvalidArgument, NoCompleteTrial
 from tunekit.noise.paired_tests import holm, p_worse, spent
 from tunekit.noise.replicates import Noise, configurations, leaderboard
-from tunekit.testing.samplers import BOUND, ended, view_of
 from tunekit.records import MetricConstraint, Objective, Outcome, Proposal, TrialState
+from tunekit.testing.samplers import BOUND, ended, view_of
 
 SPACE = tk.Space(x=tk.Int(0, 99))
 LOSS = (Objective("loss"),)
