@@ -43,7 +43,7 @@ def study(
     directions: Sequence[Direction] | None = None,
     constraints: Sequence[str] | None = None,
     storage: str | Path | Storage | None = None,
-    sampler: str | Sampler = "auto",
+    sampler: str | Sampler | None = None,
     sampler_options: Mapping[str, Any] | None = None,
     stopper: str | Stopper | Sequence[str | Stopper] | None = None,
     stopper_options: Mapping[str, Any] | None = None,
@@ -58,10 +58,8 @@ def study(
 
     An existing study stays as it was made. What is given again must be the same: its space,
     objectives, constraints, seed and max_retries. The attrs of a study that exists are kept and
-    those given are not used; `Study.set_user_attr` changes them. Its stored sampler stays too:
-    the sampler given here ("auto" if none is) proposes for this object only, where `load_study`
-    takes the study's own. The same holds for the stopper and the audit: those given here (none
-    if none is) judge for this object, and `load_study` takes the ones the study was made with.
+    those given are not used; `Study.set_user_attr` changes them. Its sampler, stopper and audit
+    are its own where none is given; others that are given propose and judge for this object only.
     The place of checkpoints is never stored.
 
     Args:
@@ -72,15 +70,19 @@ def study(
         directions: short for objectives called "value_0", "value_1", ...
         constraints: bounds on measured metrics, such as `"latency_ms <= 8"`.
         storage: URL or path; `None` is the environment's `TUNEKIT_URL`, else in memory.
-        sampler: a short name or an instance.
-        sampler_options: keyword arguments of a sampler that is given by its short name.
+        sampler: a short name or an instance; where it is not given, the study's own, or "auto"
+            for a new one.
+        sampler_options: keyword arguments of a sampler that is given by its short name, or that
+            replace some of the study's own.
         stopper: a short name, an instance, or a list of them, of which the first that stops a
-            trial wins: `["threshold", "asha"]`. Nothing is stopped where it is not given;
-            "auto" is ASHA with eta=2 from the fourth report on. An instance is not stored.
+            trial wins: `["threshold", "asha"]`. Where it is not given, the study's own, or none
+            for a new one; `[]` stops nothing. "auto" is ASHA with eta=2 from the fourth report
+            on. An instance is not stored.
         stopper_options: keyword arguments of a stopper that is given by its short name; for a
             list, by short name: `{"asha": {"eta": 3}}`.
         audit: share of the trials that the stopper condemns and that run on all the same, so
-            that `Study.stop_audit` can say how often it is wrong; 0.05 where it is not given.
+            that `Study.stop_audit` can say how often it is wrong; where it is not given, the
+            study's own, or 0.05 for a new one.
         seed: keys every random draw; a random one, kept in the study, where it is not given.
         max_retries: how often a trial whose worker vanished runs again before it is LOST;
             2 where it is not given.
@@ -93,7 +95,8 @@ def study(
             keep_best=...)`; it may be another one later, if its contents were moved there.
 
     Raises:
-        InvalidArgument: an argument that cannot be right.
+        InvalidArgument: an argument that cannot be right, or the study was made with a sampler
+            object and none is given.
         StudyExists: the study exists with another space, seed or max_retries, or other
             objectives or constraints.
         StorageError: the storage cannot be opened.
@@ -105,13 +108,14 @@ def study(
     retries = count(max_retries, "max_retries")
     share_audited = share(audit, "audit")
     named_stopper, named_options = _named_stopper(stopper, stopper_options)
+    proposer = "auto" if sampler is None else sampler
     spec = StudySpec(
         name=_checked_name(name),
         objectives=_objectives(objectives, direction, directions),
         constraints=tuple(MetricConstraint.parse(c) for c in texts(constraints, "constraints")),
         space=space,
         seed=secrets.randbits(31) if seed is None else seed,
-        sampler=sampler if isinstance(sampler, str) else type(sampler).__name__,
+        sampler=proposer if isinstance(proposer, str) else type(proposer).__name__,
         sampler_options=json_mapping(sampler_options, "sampler_options"),
         max_retries=2 if retries is None else retries,
         stopper=named_stopper,
@@ -122,12 +126,15 @@ def study(
     rule = _stopper(stopper, stopper_options)
     kept = _checkpoints(checkpoints)
     if warm_start is None:
-        decider = _sampler(sampler, spec.sampler_options)
+        decider = None if sampler is None else _sampler(sampler, spec.sampler_options)
         opened = _open(storage)
-        record = _found(opened, spec.name) or _created(opened, spec)
+        record = _found(opened, spec.name)
+        if record is None:
+            decider = decider or _sampler(proposer, spec.sampler_options)
+            record = _created(opened, spec)
     else:
         earlier = _earlier(warm_start)
-        spec = _learning(spec, sampler)
+        spec = _learning(spec, proposer)
         opened = _open(storage)
         record, decider = _warm(opened, spec, earlier)
         if spec.stopper == "curve":  # it has taken over curves
@@ -136,7 +143,11 @@ def study(
     check_same(opened, record, spec, has_objectives=has_objectives)
     check_kept("seed", record.spec.seed, seed, spec.name)
     check_kept("max_retries", record.spec.max_retries, retries, spec.name)
-    return Study(opened, record, decider, rule, kept, audit=spec.audit)
+    if decider is None or sampler is None:
+        decider = _own_sampler(record.spec, sampler_options)
+    if stopper is None:
+        rule = _own_stopper(record.spec)
+    return Study(opened, record, decider, rule, kept, audit=share_audited)
 
 
 def _found(storage: Storage, name: str) -> StudyRecord | None:
@@ -180,17 +191,25 @@ def load_study(
     """
     opened = _open(storage)
     record = opened.get_study(name)
-    spec = record.spec
-    if sampler is None and spec.sampler not in registry.names("sampler"):
-        raise InvalidArgument(
-            f'study "{name}" was made with the sampler object {spec.sampler}, which has no short '
-            "name; give sampler=... ."
-        )
-    decider = _sampler(sampler or spec.sampler, {} if sampler else spec.sampler_options)
-    if stopper is None and not stopper_options and spec.stopper:
-        stopper, stopper_options = spec.stopper, spec.stopper_options
-    rule = _stopper(stopper, stopper_options)
+    decider = _own_sampler(record.spec) if sampler is None else _sampler(sampler, {})
+    is_own = stopper is None and not stopper_options
+    rule = _own_stopper(record.spec) if is_own else _stopper(stopper, stopper_options)
     return Study(opened, record, decider, rule, _checkpoints(checkpoints))
+
+
+def _own_sampler(spec: StudySpec, options: Mapping[str, Any] | None = None) -> Sampler:
+    """Return the sampler that a stored study was made with, some of its options replaced."""
+    if spec.sampler not in registry.names("sampler"):
+        raise InvalidArgument(
+            f'study "{spec.name}" was made with the sampler object {spec.sampler}, which has no '
+            "short name; give sampler=... ."
+        )
+    return _sampler(spec.sampler, {**spec.sampler_options, **(options or {})})
+
+
+def _own_stopper(spec: StudySpec) -> Stopper | None:
+    """Return the stopper that a stored study was made with; one that was an object is none."""
+    return _stopper(spec.stopper or None, spec.stopper_options)
 
 
 def _open(storage: str | Path | Storage | None) -> Storage:

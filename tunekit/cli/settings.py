@@ -55,6 +55,7 @@ class RunSettings(BaseModel):
         max_failed_trials: the run ends with an error once more trials have failed.
         trial_timeout: seconds after which a trial is killed and FAILED.
         memory: MiB of resident memory above which a trial is killed and FAILED.
+        sampler: proposes the trials; if not given, the study's own, or auto for a new study.
         warm_start: earlier studies of the same storage to learn from.
         stopper: ends hopeless trials early; of several, the first that stops one wins.
         audit: share of the condemned trials that run on, for `tunekit studies audit`.
@@ -74,7 +75,7 @@ class RunSettings(BaseModel):
     workers: int | None = Field(default=None, ge=1)
     executor: Literal["process", "ray"] = "process"
     ray_address: str | None = None
-    sampler: str = "auto"
+    sampler: str | None = None
     sampler_options: dict[str, Any] = {}
     warm_start: list[str] | None = None
     stopper: str | list[str] | None = None
