@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
-from tunekit.errors import InvalidArgument, InvalidResult
+from tunekit.errors import InvalidArgument, InvalidResult, did_you_mean
 from tunekit.spaces import Params, Scalar, Space
 from tunekit.spaces.domains import plain
 
@@ -329,10 +329,30 @@ def checked_metrics(
             metrics[name] = float(number)
         except OverflowError:  # an int beyond the range of floats
             metrics[name] = math.inf if number > 0 else -math.inf
-    missing = [name for name in names if name not in metrics]
-    if missing and not is_partial:
-        raise InvalidResult(f"the result {metrics} misses {missing}; return {expected}.")
+    reason = "" if is_partial else missing_reason(metrics, objectives)
+    if reason:
+        raise InvalidResult(f"{reason.removesuffix('.')}; return {expected}.")
     return metrics
+
+
+def missing_reason(
+    metrics: Metrics,
+    objectives: Sequence[Objective],
+    constraints: Sequence[MetricConstraint] = (),
+) -> str:
+    """Return which metrics a result lacks that the study needs; an empty text if it has all."""
+    missing = [o.metric for o in objectives if o.metric not in metrics]
+    if missing:
+        hint = did_you_mean(missing[0], metrics)
+        return f"the result {dict(metrics)} misses {missing}{hint}."
+    for c in constraints:
+        if c.metric not in metrics:
+            hint = did_you_mean(c.metric, metrics)
+            return (
+                f"the result {dict(metrics)} misses the metric of the constraint {c}{hint}; give "
+                f"it as well, as in {{..., {c.metric!r}: 1.0}}, or drop the constraint."
+            )
+    return ""
 
 
 def diverged_reason(metrics: Metrics, objectives: tuple[Objective, ...]) -> str:

@@ -76,7 +76,7 @@ class Orchestrator:
         self._is_told_paused = False
         self._quota = Quota(goal, ledger.history)
         self._wish = StudyState.ACTIVE
-        self._failures = Failures(settings)
+        self._failures = Failures(settings, ledger.history)
         self._owns_interrupts = interrupts is None
         self._interrupts = interrupts or Interrupts(partial(self._say, level=logging.WARNING))
 
@@ -85,7 +85,7 @@ class Orchestrator:
 
         Raises:
             ObjectiveFailed: the objective raised what `settings.catch` does not cover.
-            TooManyFailures: more trials failed than `settings.max_failed_trials`.
+            TooManyFailures: more trials failed than `settings` let, or all in the same way.
             ExecutorFailed: nothing is left to run trials on.
             StorageUnreachable: the storage stayed away; unfinished trials run again later.
         """
@@ -266,9 +266,8 @@ class Orchestrator:
             return
         if forced is None or forced.state is not TrialState.LOST:  # else it is another's by now
             self.ledger.keeper.tidy(number, epoch)
-        outcome = self.ledger.known_domains_dropped(outcome)
-        if outcome.state is TrialState.FAILED:
-            self._failures.note(number, outcome, ended.exception)
+        outcome = self.ledger.accepted(outcome)
+        self._failures.note(number, outcome, ended.exception)
         if outcome.state is TrialState.PAUSED:
             self._outbox.append(Pause(number, epoch, outcome))
             self._say(f"trial {number} paused: {outcome.reason}")

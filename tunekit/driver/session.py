@@ -28,6 +28,7 @@ from tunekit.records import (
     StudyRecord,
     TrialRecord,
     TrialState,
+    missing_reason,
 )
 from tunekit.samplers.base import Sampler, StudyView
 from tunekit.spaces import Params, Space
@@ -287,7 +288,20 @@ class Ledger:
             kept=tuple([checkpoint_name(number, c.step, c.epoch) for c in had]),
         )
 
-    def known_domains_dropped(self, outcome: Outcome) -> Outcome:
+    def accepted(self, outcome: Outcome) -> Outcome:
+        """Return the outcome as the study takes it.
+
+        It is without the domains that the study knows already; a complete trial that lacks a
+        metric which the study bounds has FAILED, since nobody can tell whether it keeps the bound.
+        """
+        if outcome.state is TrialState.COMPLETE:
+            spec = self.record.spec
+            reason = missing_reason(outcome.metrics, spec.objectives, spec.constraints)
+            if reason:
+                outcome = replace(outcome, state=TrialState.FAILED, reason=reason)
+        return self._known_domains_dropped(outcome)
+
+    def _known_domains_dropped(self, outcome: Outcome) -> Outcome:
         """Return the outcome without the domains that the study knows already."""
         if self._discovery is None or not outcome.domains:
             return outcome

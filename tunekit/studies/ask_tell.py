@@ -79,7 +79,10 @@ def tell(
         )
         if ledger.is_open:
             outcome = replace(outcome, params=trial.params, domains=trial.domains)
-    outcome = ledger.known_domains_dropped(outcome)
+    accepted = ledger.accepted(outcome)
+    if accepted.state is not outcome.state:
+        raise InvalidResult(accepted.reason)
+    outcome = accepted
     # The key is made of the result, so that only the same result may be told twice.
     content = [number, epoch, outcome.state, sorted(outcome.metrics.items())]
     key = blake2b(json.dumps(content).encode(), digest_size=16).hexdigest()

@@ -173,8 +173,7 @@ class Study:
             timeout: start none after so many seconds, or a text such as "90s", "15m", "2h".
             workers: trials at once (1; on Ray all that fit); above 1 in their own processes.
             resources: what one trial holds, such as `{"gpu": 1}`; sets the visible devices.
-            callbacks: one or several, called as `callback(study, trial)` after each told trial
-                of this call.
+            callbacks: one or several, called as `callback(study, trial)` after each trial told.
             catch: exceptions that make a FAILED trial; others end the run as ObjectiveFailed.
             executor: "inline", "process" (chosen from the rest) or "ray" (at RAY_ADDRESS, or
                 started here); or an instance, made with its workers, limits and devices.
@@ -185,7 +184,8 @@ class Study:
             devices: the devices that "gpu" units stand for; see `ProcessExecutor`.
             progress: shows how it goes.
             lease_s: how long a worker may be silent before its trial is given to another.
-            max_failed_trials: end the run with an error once more of its trials have failed.
+            max_failed_trials: end the run with an error once more of its trials have failed; if
+                not given, once the first 5 have all failed in the same way and none is complete.
 
         Returns:
             Why it ended: "done", "timeout", "stopped", "cancelled" or "exhausted".
@@ -193,7 +193,7 @@ class Study:
         Raises:
             InvalidArgument: an argument that cannot be right.
             ObjectiveFailed: the objective raised what `catch` does not cover.
-            TooManyFailures: more than `max_failed_trials` have failed.
+            TooManyFailures: more than `max_failed_trials` have failed, or all of the first.
             ExecutorFailed: no trial can run; the cluster is away or has no place for one.
             KeyboardInterrupt: it was interrupted; the state is saved.
         """
