@@ -9,7 +9,7 @@ import pytest
 
 import tunekit as tk
 from tunekit.errors import InvalidArgument
-from tunekit.records import Report, TrialRecord, TrialState
+from tunekit.records import Objective, Report, TrialRecord, TrialState
 from tunekit.spaces import Params
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curves.columns import ABSENT, Columns
@@ -86,14 +86,61 @@ def test_the_first_trials_and_the_kept_share_run_to_their_end():
     assert chance_stopper(min_reports=10, n_first=41).decide(40, view).action == "continue"
     stopped = {k: TrialState.STOPPED for k in range(14, 40)}  # 14 of 40 ran to their end
     view = study(states=stopped)
-    assert chance_stopper(min_reports=10, keep_min=0.3).decide(40, view).action == "stop"
-    assert chance_stopper(min_reports=10, keep_min=0.4).decide(40, view).action == "continue"
+    options = {"min_reports": 10, "limit": 0.1}
+    assert chance_stopper(keep_min=0.3, **options).decide(40, view).action == "stop"
+    assert chance_stopper(keep_min=0.4, **options).decide(40, view).action == "continue"
 
 
 def test_stopped_trials_are_not_learnt_from():
     stopped = {k: TrialState.STOPPED for k in range(20)}
     decision = chance_stopper(min_reports=10).decide(40, study(states=stopped))
     assert decision.evidence["n_curves"] == 20
+
+
+def exceptional(ends, own, *, sign=1.0, reports=10, behind=0):
+    """Show ended trials, one at `own` that still falls, and some that run and are better there."""
+    steps = np.arange(1, T + 1)
+    heads = [own] + [own - 0.01 * (k + 1) for k in range(behind)]
+    seen = {
+        k: [Report(i, {"loss": sign * float(e + (1.2 - e) * np.exp(-s))}) for i, s in enumerate(t)]
+        for k, (e, t) in enumerate(
+            [(e, steps / 5) for e in ends] + [(e, steps[:reports] * 2.0) for e in heads]
+        )
+    }
+    direction = "minimize" if sign > 0 else "maximize"
+    running = list(range(len(ends), len(seen)))
+    return view_of(seen, running=running, objectives=(Objective("loss", direction),))
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("rule", ["chance", "rank", "both"])
+@pytest.mark.parametrize("reports", [3, 5, 8, 12])
+def test_a_trial_that_beats_the_best_is_never_condemned(rule, sign, reports):
+    for ends in (
+        [0.55, 0.6, 0.7, 0.87],
+        [0.55, 0.6, 0.7, 0.87, 0.153],
+        list(np.linspace(0.5, 1, 40)),
+    ):
+        view = exceptional(ends, 0.04, sign=sign, reports=reports, behind=20)
+        stopper = CurveStopper(rule=rule, eta=20, spare=0.1)
+        assert stopper.decide(len(ends), view).action == "continue"
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_trial_close_to_the_best_is_not_condemned_for_being_unlike_the_models_curves(sign):
+    # The fifth has ended at .153 and no model knows it yet; this one is at .2 and falls.
+    view = exceptional([0.55, 0.6, 0.7, 0.87, 0.153], 0.16, sign=sign)
+    assert CurveStopper(rule="chance", limit=0.2).decide(5, view).action == "continue"
+
+
+def test_a_chance_counts_from_as_many_curves_as_can_tell_it():
+    def action(n, limit):
+        states = {k: TrialState.STOPPED for k in range(n, 40)}
+        options = {"min_reports": 10, "keep_min": 0.0, "limit": limit, "refit_every": 1}
+        return chance_stopper(**options).decide(40, study(states=states)).action
+
+    assert [action(n, 0.05) for n in (8, 12, 18, 19)] == ["continue"] * 3 + ["stop"]
+    assert [action(n, 0.1) for n in (8, 9)] == ["continue", "stop"]
 
 
 def test_without_complete_trials_a_chance_stops_nobody():

@@ -51,6 +51,15 @@ def test_a_trial_whose_signals_promise_a_poor_end_stops_and_says_why():
     )
 
 
+@pytest.mark.parametrize(("sign", "direction"), [(1.0, "minimize"), (-1.0, "maximize")])
+def test_a_trial_better_than_any_ever_was_goes_on_whatever_its_signals_promise(sign, direction):
+    view = study(sign=sign, direction=direction)
+    assert EarlyDynamicsStopper(["grad_norm"]).decide(30, view).action == "stop"
+    last = view.reports[30][-1]
+    view.reports[30][-1] = Report(last.step, {**last.metrics, "loss": sign * 0.04})
+    assert EarlyDynamicsStopper(["grad_norm"]).decide(30, view).action == "continue"
+
+
 def test_a_trial_whose_signals_promise_a_good_end_goes_on():
     assert EarlyDynamicsStopper(["grad_norm"]).decide(30, study(own=0.1)).action == "continue"
 

@@ -57,6 +57,15 @@ def test_chances_and_quantiles_are_the_same_distribution():
     assert (f.sd > 0).all()
 
 
+@pytest.mark.parametrize("n", [4, 60])
+def test_a_run_better_than_all_known_ones_is_predicted_where_it_is(n):
+    whole = runs(n)
+    best = whole.finals.min()
+    head = np.full((1, SEEN), best - 0.4) + 1e-3 * np.arange(SEEN, 0, -1)
+    f = CurvePredictor(whole).forecast(head, whole.x[:1])
+    assert f.centre[0] < best - 0.3 and f.below(best)[0] > 0.8
+
+
 def test_a_run_whose_last_report_is_not_finite_is_lost():
     predictor = fitted()
     test = runs(2, seed=1)

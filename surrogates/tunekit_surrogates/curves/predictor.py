@@ -68,8 +68,9 @@ class Forecast:
         centre: `(m,)` the final values that are expected, `inf` where a run diverges.
         diverging: `(m,)` chances that the run diverges.
         model: what answered: names and weights, such as `"trees 0.6 + svr 0.3"`.
-        n_curves: complete runs that it was learnt from.
+        n_curves: complete runs of this study that it was learnt from.
         with_past: runs of earlier studies helped.
+        n_judged: unseen runs whose errors make the distribution, earlier studies included.
     """
 
     centre: Floats
@@ -77,10 +78,18 @@ class Forecast:
     model: str
     n_curves: int
     with_past: bool
+    n_judged: int
     mapped: Floats
     sizes: Floats
     scale: Scale
     residuals: Residuals
+
+    def is_calibrated(self, chance: float) -> bool:
+        """Return whether a chance as small as this one can be told from errors on so few runs.
+
+        Of n errors, the next one is beyond them all with a chance of 1 / (n + 1).
+        """
+        return chance * (self.n_judged + 1) >= 1.0
 
     def quantile(self, chance: float) -> Floats:
         """Return `(m,)` values that the final ones stay below with this chance."""
@@ -252,7 +261,8 @@ class _Seen:
         last = np.where(mapped[:, -1] > scale.high, mapped[:, -1], clipped[:, -1])
         steps = np.abs(np.diff(clipped[:, -6:], axis=1))
         rough = steps.mean(axis=1) if steps.shape[1] else np.zeros(len(heads))
-        return cls(last, np.column_stack([curve_features(clipped), x]), rough)
+        # Models answer inside what they have seen; their gain counts from where the run is.
+        return cls(last, np.column_stack([curve_features(scale.within(mapped)), x]), rough)
 
 
 @dataclass(frozen=True)
@@ -266,6 +276,7 @@ class _Stage:
     error: float
     name: str
     n_curves: int
+    n_judged: int
     with_past: bool = False
 
     def forecast(self, curves: Floats, x: Floats, horizon: int) -> Forecast:
@@ -285,6 +296,7 @@ class _Stage:
             self.name,
             self.n_curves,
             self.with_past,
+            self.n_judged,
             np.where(is_dead, scale.high, mapped),
             self.residuals.sizes(difficulty),
             scale,
@@ -312,28 +324,29 @@ def _regression(own: _Rows, past: list[_Rows], *, seed: int) -> _Stage:
 
     n = len(own.gains)
     x = np.concatenate([own.features, *(p.features for p in past)])
-    y = np.concatenate([own.gains, *(p.gains for p in past)])
+    truth = np.concatenate([own.gains, *(p.gains for p in past)])
     reach = 3.0 * float(np.quantile(np.abs(own.gains), 0.9)) + 1e-9
-    y = np.clip(y, -reach, reach)  # an explosion is no gain to learn from
+    y = np.minimum(truth, reach)  # an explosion is no gain to learn from
     fits = [
         f(x, y, seed=seed)
         for f in (regressors.forest, regressors.support_vectors, regressors.ridge)
     ]
-    unseen = np.column_stack([f.unseen[:n] for f in fits])
-    weights = _weights(unseen, np.clip(own.gains, -reach, reach))
+    unseen = np.column_stack([f.unseen for f in fits])
+    weights = _weights(unseen[:n], y[:n])
     gains = unseen @ weights
     last_error = float(np.abs(own.gains).mean())
-    error = float(np.abs(own.gains - gains).mean())
+    error = float(np.abs(own.gains - gains[:n]).mean())
     name = " + ".join(f"{m} {w:.2f}" for m, w in zip(MODELS, weights, strict=True) if w >= 0.005)
     if not error < last_error:
         weights, error, name = np.zeros(len(fits)), last_error, "last value"
-        gains = np.zeros(n)
-    difficulty = np.column_stack([np.abs(gains), own.volatility, unseen.std(axis=1)])
+        gains = np.zeros(len(y))
+    volatility = np.concatenate([own.volatility, *(p.volatility for p in past)])
+    difficulty = np.column_stack([np.abs(gains), volatility, unseen.std(axis=1)])
     # The weights were fitted to these very rows; of few that makes a difference.
     freedom = np.sqrt(n / max(n - len(fits), 1.0)) if weights.any() else 1.0
-    residuals = Residuals.fit(freedom * (own.gains - gains), difficulty)
+    residuals = Residuals.fit(freedom * (truth - gains), difficulty)
     predictors = tuple(f.predict for f in fits)
-    return _Stage(own, predictors, weights, residuals, error, name, n, bool(past))
+    return _Stage(own, predictors, weights, residuals, error, name, n, len(y), bool(past))
 
 
 def _weights(unseen: Floats, gains: Floats) -> Floats:
@@ -356,7 +369,7 @@ def _from_few(own: _Rows, horizon: int) -> _Stage:
     difficulty = np.column_stack([np.abs(taken), own.volatility, np.zeros(len(gains))])
     residuals = Residuals.fit(own.gains - taken, difficulty)
     name = "parametric" if is_parametric else "last value"
-    return _Stage(own, (), np.empty(0), residuals, min(errors), name, len(gains))
+    return _Stage(own, (), np.empty(0), residuals, min(errors), name, len(gains), len(gains))
 
 
 def _parametric(mapped: Floats, horizon: int) -> Floats:

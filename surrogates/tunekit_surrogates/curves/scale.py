@@ -30,7 +30,8 @@ class Scale:
             the map is tabulated, ascending; it is linear in the logarithm between them.
         shares: `(k,)` of the known values up to each knot.
         centre, unit: of the logarithm.
-        low, high: the mapped values between which runs are told apart; see `clipped`.
+        low: the mapped value below which models have seen nothing; see `within`.
+        high: the mapped value above which a run has exploded; see `clipped`.
     """
 
     knots: Floats
@@ -88,5 +89,12 @@ class Scale:
         return np.sign(away) * np.log1p(np.abs(away) / self.unit)
 
     def clipped(self, mapped: Floats) -> Floats:
-        """Return mapped values with what has exploded at the upper end, where NaN is as well."""
-        return np.clip(np.where(np.isnan(mapped), self.high, mapped), self.low, self.high)
+        """Return mapped values with what has exploded at the upper end, where NaN is as well.
+
+        The lower end is open: a run that is better than all known ones stays better.
+        """
+        return np.minimum(np.where(np.isnan(mapped), self.high, mapped), self.high)
+
+    def within(self, mapped: Floats) -> Floats:
+        """Return clipped values inside the range that the known runs cover: what models see."""
+        return np.maximum(self.clipped(mapped), self.low)

@@ -82,7 +82,10 @@ class CurveStopper:
     * `rule="rank"` keeps the best `1 / eta` by predicted final value of all that have come to
       the rung (f-Hyperband).
 
-    A chance has to be below the limit at `patience` rungs in a row. Only trials that ended by
+    A chance has to be below the limit at `patience` rungs in a row. Where it counts alone, it
+    does from `1 / limit - 1` complete curves on, 19 by default: fewer cannot tell so small a
+    one. A trial that is better
+    now than the best of the ended ones is never stopped. Only trials that ended by
     themselves are learnt from, so some have to: the first `n_first` (trial 0, often the default,
     among them) are never stopped, nor is a trial while fewer than `keep_min` of the ended ones
     ran to their end. Up to 12 complete trials, parametric curves or the last value predict;
@@ -172,6 +175,8 @@ class CurveStopper:
         if rung is None or number < self.n_first or not self._may_stop(view):
             return CONTINUE
         best = self._best(view, watched)
+        if best is not None and rung.own[0] < best:  # it has what others only hope for
+            return CONTINUE
         fitted = self._trials.fitted(view, watched, self._reader)
         study = _Study(view, watched, fitted, best)
         verdict = self._verdict(number, rung, study)
@@ -221,30 +226,31 @@ class CurveStopper:
             n_allowed = max(1, math.ceil(len(centres) / self.eta))
             return _Verdict(t, before, len(centres), n_allowed, forecast, chance)
         n_started = sum(bool(reports) for reports in study.view.reports.values())
-        is_hopeless = t >= self.predict_from and self._is_hopeless(number, t, chance, study)
+        is_hopeless = t >= self.predict_from and self._is_hopeless(number, t, study)
         spare = self.spare / SURE if is_hopeless else self.spare
         n_allowed = max(LEAST, math.ceil(spare * n_started / t))
         return _Verdict(t, rung.before, rung.n, n_allowed, forecast, chance)
 
     def _condemns(self, number: int, verdict: _Verdict, study: _Study) -> bool:
         if self.rule == "chance":
-            return self._is_hopeless(number, verdict.rung, verdict.chance, study)
+            return self._is_hopeless(number, verdict.rung, study)
         return verdict.n_allowed is not None and verdict.before >= verdict.n_allowed
 
-    def _is_hopeless(self, number: int, rung: int, chance: float | None, study: _Study) -> bool:
+    def _is_hopeless(self, number: int, rung: int, study: _Study) -> bool:
         """Return whether the chance is below the limit here and at the rungs before."""
-        if chance is None or chance >= self.limit:
-            return False
-        for _ in range(self.patience - 1):
-            before = self._ladder.highest(rung - 1)
-            if before is None:
+        level: int | None = rung
+        for _ in range(self.patience):
+            if level is None:
                 return False
-            rung = before
-            forecast = self._forecast([number], rung, study)
-            if forecast is None or study.best is None:
+            forecast = self._forecast([number], level, study)
+            if forecast is None:
                 return False
-            if float(forecast.below(study.best)[0]) >= self.limit:
+            # Beside ranks a chance need not be exact; alone it has to.
+            if self.rule == "chance" and not forecast.is_calibrated(self.limit):
                 return False
+            if study.best is None or float(forecast.below(study.best)[0]) >= self.limit:
+                return False
+            level = self._ladder.highest(level - 1)
         return True
 
     def _centres(self, rung: int, study: _Study) -> dict[int, float]:

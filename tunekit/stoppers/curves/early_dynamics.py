@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunekit.errors import InvalidArgument
-from tunekit.records import Direction, Objective, Report
+from tunekit.records import Direction, Objective, Report, TrialRecord
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision
 from tunekit.stoppers.curves.complete import ended_by_themselves, final_loss
 from tunekit.stoppers.losses import WORST, CurveReader, watched_metrics
@@ -94,7 +94,8 @@ class EarlyDynamicsStopper:
 
     A trial is judged once, at the first report at or beyond `share` of the median length of
     the complete trials. It stops if it is expected among the worst: if the chance that its
-    rank is within the best `keep` is below `limit`.
+    rank is within the best `keep` is below `limit`. One that is better by then than the ended
+    trials ever were goes on.
 
     Args:
         signals: names of reported metrics, such as `["grad_norm", "loss"]`; only the metric that
@@ -171,6 +172,8 @@ class EarlyDynamicsStopper:
         if features is None or len(known) < self.min_trials:
             return CONTINUE
         finals = [final_loss(t, self._losses(t.number, view, watched), watched) for _, t in known]
+        if self._is_record(number, ended, view, watched):
+            return CONTINUE
         learnt = Learnt.fit(np.array([f for f, _ in known]), np.array(finals))
         if not learnt.bound > 0.0:
             return CONTINUE
@@ -219,6 +222,14 @@ class EarlyDynamicsStopper:
 
     def _losses(self, number: int, view: CurveView, watched: Objective) -> list[float]:
         return [v[0] for v in self._reader.read(number, view, (watched,)).losses]
+
+    def _is_record(
+        self, number: int, ended: Sequence[TrialRecord], view: CurveView, watched: Objective
+    ) -> bool:
+        """Return whether a trial is at a loss that none of the ended ones ever came to."""
+        own = self._losses(number, view, watched)
+        known = [min(self._losses(t.number, view, watched), default=math.inf) for t in ended]
+        return bool(own) and own[-1] < min(known)
 
     def _stop(
         self,
