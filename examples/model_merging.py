@@ -5,7 +5,7 @@ search mixes their weights per group of layers (linear, TIES, DARE, slerp) and r
 through the merged blocks. It sees the search set only; the report set measures what it found.
 With the seeds 1, 2 and 3 that is an accuracy of .79, .78 and .72, beside .68 of a plain average
 (a standard error of about .02 on the report set). TRIALS sets another number of trials.
-Needs PyTorch and scikit-learn: pip install 'tunekit[bayesian,sklearn]'
+Needs PyTorch and scikit-learn: pip install 'tunekit-hpo[torch,sklearn]'
 """
 
 import os
@@ -19,7 +19,7 @@ try:
     import torch
     from sklearn.datasets import load_digits
 except ImportError as error:
-    print(f"this example needs {error.name}: pip install 'tunekit[bayesian,sklearn]'")
+    print(f"this example needs {error.name}: pip install 'tunekit-hpo[torch,sklearn]'")
     sys.exit(0)
 
 torch.set_num_threads(1)

@@ -174,13 +174,22 @@ class StorageDenied(StorageError, PermissionError):
     exit_status = 4
 
 
+DISTRIBUTION = "tunekit-hpo"
+"""What pip installs; on the package index, the name "tunekit" belongs to another project."""
+
+
 class MissingExtra(TunekitError, ImportError):
     """A part needs a package that is not installed."""
 
     code = "TK501"
 
     def __init__(self, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs the {extra} extra: pip install 'tunekit[{extra}]'")
+        super().__init__(f"{purpose} needs the {extra} extra: {install_line(extra)}")
+
+
+def install_line(extra: str) -> str:
+    """Return the command that installs an extra."""
+    return f"pip install '{DISTRIBUTION}[{extra}]'"
 
 
 class TrialStopped(Exception):

@@ -69,7 +69,10 @@ def test_a_server_that_is_away_is_status_7(cli):
 def test_a_missing_extra_is_a_warning_with_the_line_to_type(cli, monkeypatch):
     monkeypatch.setattr("tunekit.cli.doctor.EXTRAS", {"magic": ("no_such_module",)})
     result = cli("doctor", "--json")
-    assert checks(result)["extra magic"] == ("warn", "not installed: pip install 'tunekit[magic]'")
+    assert checks(result)["extra magic"] == (
+        "warn",
+        "not installed: pip install 'tunekit-hpo[magic]'",
+    )
 
 
 def test_a_ray_cluster_that_does_not_answer_is_a_warning(cli, monkeypatch):

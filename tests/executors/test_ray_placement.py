@@ -131,5 +131,5 @@ def test_an_argument_out_of_range_is_refused_before_anything_starts(options, sai
 
 def test_without_ray_the_line_to_type_is_told(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(MissingExtra, match=r"pip install 'tunekit\[ray\]'"):
+    with pytest.raises(MissingExtra, match=r"pip install 'tunekit-hpo\[ray\]'"):
         RayExecutor()

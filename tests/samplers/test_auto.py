@@ -111,7 +111,7 @@ def test_without_the_package_it_learns_by_a_model_and_says_what_is_missing(monke
     view = view_of(TREE, random_trials(TREE, 20), objectives=TWO)
     proposal = AutoSampler(budget=2000).suggest(view, [20])[0]
     assert proposal.sampler == "bayesian"
-    assert "pip install 'tunekit[evolution]'" in proposal.reason
+    assert "pip install 'tunekit-hpo[evolution]'" in proposal.reason
 
 
 @pytest.mark.parametrize("budget", [0, -3, 1.5, True, "many"])

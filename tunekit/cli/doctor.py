@@ -85,15 +85,17 @@ def _installation() -> Iterator[Check]:
     from importlib.metadata import version
 
     from tunekit import __version__
+    from tunekit.errors import install_line
 
     python = ".".join(map(str, sys.version_info[:3]))
     yield Check("tunekit", "ok", f"{__version__} on Python {python}, {sys.platform}")
+    yield from _namesakes()
     packages = ("numpy", "scipy", "SQLAlchemy", "pydantic", "typer", "rich")
     yield Check("packages", "ok", ", ".join(f"{p} {version(p)}" for p in packages))
     for extra, modules in EXTRAS.items():
         missing = [m for m in modules if find_spec(m) is None]
         if missing:
-            yield Check(f"extra {extra}", "warn", f"not installed: pip install 'tunekit[{extra}]'")
+            yield Check(f"extra {extra}", "warn", f"not installed: {install_line(extra)}")
         else:
             yield Check(f"extra {extra}", "ok", "installed")
     yield _gpus()
@@ -102,6 +104,30 @@ def _installation() -> Iterator[Check]:
     free = shutil.disk_usage(Path.cwd()).free / 2**20
     enough = free >= MIN_FREE_MIB
     yield Check("disk", "ok" if enough else "warn", f"{free / 1024:.1f} GiB free in this folder")
+
+
+def _namesakes() -> Iterator[Check]:
+    """Yield what else is installed under the name that we are imported by."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    import tunekit
+    from tunekit.errors import DISTRIBUTION
+
+    try:
+        other = distribution("tunekit")
+    except PackageNotFoundError:
+        return
+    package = Path(tunekit.__file__).parent
+    is_over = any(Path(other.locate_file(f)).is_relative_to(package) for f in other.files or ())
+    is_ours = any(e.value.startswith("tunekit.cli:") for e in other.entry_points)
+    what = "an earlier install of this project" if is_ours else "another project"
+    how = f"has written into {package}" if is_over else "stands beside this one"
+    yield Check(
+        "name",
+        "fail" if is_over and not is_ours else "warn",
+        f"the distribution tunekit {other.version}, {what}, {how}; `pip uninstall tunekit`, "
+        f"then install {DISTRIBUTION} again",
+    )
 
 
 def _ray(address: str) -> Check:

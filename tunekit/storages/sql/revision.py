@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, insert, inspect, select
 
-from tunekit.errors import SchemaMismatch
+from tunekit.errors import DISTRIBUTION, SchemaMismatch
 from tunekit.storages.sql.database import Database
 from tunekit.storages.sql.schema import HEAD, metadata, revision
 
@@ -64,7 +64,7 @@ def upgrade(connection: Connection, found: str, url: str) -> None:
     if found and found not in known:
         raise SchemaMismatch(
             f'{url} has schema "{found}", expected "{HEAD}" or an older one: a newer tunekit has '
-            "written it; upgrade this one (pip install --upgrade tunekit)."
+            f"written it; upgrade this one (pip install --upgrade {DISTRIBUTION})."
         )
     command.upgrade(config, "head")
 
