@@ -38,6 +38,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
+from tunekit.errors import InvalidArgument
 from tunekit.records import (
     Branch,
     Checkpoint,
@@ -162,6 +163,16 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class ExchangeRequest:
+    """What one worker asks of `exchange`: operations to apply in order, then a claim."""
+
+    worker: str
+    operations: Sequence[Operation] = ()
+    claim: Claim | None = None
+    lease_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
 class Exchange:
     """The answer of `exchange`: one status an operation, the leases, where the study stands."""
 
@@ -216,8 +227,12 @@ class Storage(Protocol):
     url: str
     """The URL that opens it again, with any password replaced by `***`."""
 
-    def create_study(self, spec: StudySpec) -> StudyRecord:
+    def create_study(self, spec: StudySpec, *, key: str | None = None) -> StudyRecord:
         """Create a study.
+
+        Args:
+            spec: what it is made with.
+            key: unique to this request; repeating it returns the study that it made.
 
         Raises:
             StudyExists: the name is taken.
@@ -273,11 +288,13 @@ class Storage(Protocol):
         *,
         user_attrs: Mapping[str, Any],
         branch: Branch | None = None,
+        key: str | None = None,
     ) -> list[int]:
         """Append WAITING trials with the given (maybe partial) params; return their numbers.
 
-        Until one is claimed and started, it shows these params while it waits and `None` while
-        it runs, because an incomplete point is nothing to learn from.
+        A request repeated with the same key appends nothing and returns the same numbers.
+        Until a trial is claimed and started, it shows these params while it waits and `None`
+        while it runs, because an incomplete point is nothing to learn from.
         """
         ...
 
@@ -326,20 +343,49 @@ class Storage(Protocol):
         """
         ...
 
+    def exchange_many(
+        self, study_id: int, requests: Sequence[ExchangeRequest]
+    ) -> list[Exchange | InvalidArgument]:
+        """Answer the exchanges of several workers in order, in one transaction.
+
+        Each has statuses of its own. One that `exchange` would refuse is answered with the error
+        in its place and changes nothing; the others are applied.
+
+        Raises:
+            StorageUnreachable: the database did not answer, also after retries.
+        """
+        ...
+
     def expire(self, study_id: int, leases: Sequence[tuple[int, int]]) -> None:
         """End the leases `(number, epoch)` now; for workers that are known to be dead."""
         ...
 
-    def changes(self, study_id: int, after: int = 0) -> Changes:
-        """Return every trial that changed after the cursor. Cost: what changed, not history."""
+    def changes(self, study_id: int, after: int = 0, limit: int | None = None) -> Changes:
+        """Return the trials that changed after the cursor. Cost: what changed, not history.
+
+        With a limit they are the first so many of them by `seq`, and the cursor of the answer
+        reads on; fewer than the limit means that nothing is left.
+        """
         ...
 
     def reports(
-        self, study_id: int, numbers: Sequence[int] | None = None
+        self,
+        study_id: int,
+        numbers: Sequence[int] | None = None,
+        *,
+        after_step: Mapping[int, int] | None = None,
+        limit: int | None = None,
     ) -> dict[int, tuple[Report, ...]]:
         """Return reports by trial number, in order of step; of all trials if none are named.
 
         A trial without reports has no entry.
+
+        Args:
+            study_id: of the study.
+            numbers: trials to read.
+            after_step: by trial number, the last step that the caller has: only later ones are
+                read. A report that replaced an earlier step is not seen this way.
+            limit: at most so many reports, the first ones in order of number and step.
         """
         ...
 

@@ -16,8 +16,7 @@ from tunekit.errors import (
 )
 from tunekit.records import StudySpec, TrialState
 from tunekit.storages.base import (
-    Claim,
-    Operation,
+    ExchangeRequest,
     Pause,
     Release,
     Renew,
@@ -64,18 +63,28 @@ def check_spec(spec: StudySpec) -> None:
         )
 
 
-def check_exchange(
-    worker: str, operations: Sequence[Operation], claim: Claim | None, lease_s: float
-) -> None:
+def check_key(key: str | None) -> None:
+    """Refuse the key of a request that no database can keep.
+
+    Raises:
+        InvalidArgument: as said.
+    """
+    if key is not None:
+        check_text("request key", key)
+
+
+def check_exchange(request: ExchangeRequest) -> None:
     """Refuse an exchange that makes no sense, before any part of it is applied.
 
     Raises:
         InvalidArgument: as said.
     """
-    check_text("worker", worker)
-    if not 0 < lease_s < math.inf:
-        raise InvalidArgument(f"lease_s={lease_s!r}, expected seconds above 0; such as 60.")
-    for op in operations:
+    check_text("worker", request.worker)
+    if not 0 < request.lease_s < math.inf:
+        raise InvalidArgument(
+            f"lease_s={request.lease_s!r}, expected seconds above 0; such as 60."
+        )
+    for op in request.operations:
         if isinstance(op, Tell):
             _check_tell(op)
         elif isinstance(op, Reports):
@@ -89,6 +98,7 @@ def check_exchange(
                 f"operation {op!r}: expected a Start, Reports, Renew, Saved, Release, Pause or "
                 "Tell."
             )
+    claim = request.claim
     if claim is not None:
         check_text("claim key", claim.key)
         if claim.n < 0:

@@ -16,7 +16,7 @@ from tunekit.records import Checkpoint, StudyRecord, TrialRecord, TrialState
 from tunekit.samplers.base import Sampler, StudyView
 from tunekit.spaces import Params
 from tunekit.storages.base import Event, Storage
-from tunekit.storages.codec import checkpoints_of
+from tunekit.storages.rows import checkpoints_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-HEAD = "0003"
+HEAD = "0004"
 
 metadata = MetaData()
 
@@ -100,6 +100,14 @@ events = Table(
     Column("data", Text),
 )
 
+requests = Table(
+    "tk_requests",
+    metadata,
+    Column("study_id", Integer, primary_key=True, autoincrement=False),
+    Column("key", Text, primary_key=True),
+    Column("answer", Text, nullable=False),
+)
+
 # Literals, not parameters: SQLite takes a partial index only where the text of the query says so.
 IS_WAITING = trials.c.state == literal_column("'waiting'")
 IS_PREEMPTED = trials.c.state == literal_column("'preempted'")
@@ -122,16 +130,6 @@ for _name, _state, _last in (
         sqlite_where=_state,
         postgresql_where=_state,
     )
-
-TRIAL_COLUMNS = tuple(
-    trials.c[name]
-    for name in (
-        "number", "seq", "state", "epoch", "worker", "is_partial", "created", "started",
-        "finished", "lease_until", "params", "proposal", "outcome", "user_attrs",
-        "checkpoints", "branch",
-    )
-)  # fmt: skip
-"""What `rows.trial_records` reads, in its order."""
 
 
 class clock(FunctionElement[float]):

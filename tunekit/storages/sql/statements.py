@@ -2,160 +2,106 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, case, delete, func, null, or_, select, union_all, update
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Update,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal_column,
+    null,
+    or_,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
+from tunekit.storages.rows import TRIAL_COLUMNS
 from tunekit.storages.sql.schema import (
     IS_PREEMPTED,
     IS_RUNNING,
     IS_WAITING,
-    TRIAL_COLUMNS,
     clock,
     events,
     reports,
+    requests,
     spaces,
     studies,
     trials,
 )
+from tunekit.storages.transitions import TRANSITIONS, Transition
 
 _t = trials.c
 _THIS_STUDY = studies.c.id == bindparam("study")
 _THIS_TRIAL = (_t.study_id == bindparam("study")) & (_t.number == bindparam("n"))
 _HELD = _THIS_TRIAL & (_t.epoch == bindparam("e")) & IS_RUNNING
 
+_STUDY_ROW = (
+    studies.c.seq,
+    studies.c.n_trials,
+    studies.c.state,
+    studies.c.space_version,
+    studies.c.max_retries,
+    clock(),
+)
 TAKE = (
     update(studies)
     .where(_THIS_STUDY)
     .values(
         seq=studies.c.seq + bindparam("n_events"), n_trials=studies.c.n_trials + bindparam("n_new")
     )
-    .returning(
-        studies.c.seq,
-        studies.c.n_trials,
-        studies.c.state,
-        studies.c.space_version,
-        studies.c.max_retries,
-        clock(),
-    )
+    .returning(*_STUDY_ROW)
 )
-LOOK = select(studies.c.state, studies.c.space_version, clock()).where(_THIS_STUDY)
-GIVE_BACK = (
-    update(studies)
-    .where(_THIS_STUDY)
-    .values(seq=bindparam("to_seq"), n_trials=bindparam("to_n_trials"))
-)
-START = (
-    update(trials)
-    .where(_HELD, _t.started_epoch < bindparam("e"))
-    .values(
-        seq=bindparam("to_seq"),
-        started_epoch=bindparam("e"),
-        is_partial=False,
-        started=bindparam("now"),
-        params=bindparam("to_params"),
-        proposal=bindparam("to_proposal"),
-        branch=bindparam("to_branch"),
-    )
-)
-TELL = (
-    update(trials)
-    .where(_HELD)
-    .values(
-        seq=bindparam("to_seq"),
-        state=bindparam("to_state"),
-        finished=bindparam("now"),
-        lease_until=null(),
-        tell_key=bindparam("key"),
-        outcome=bindparam("to_outcome"),
-        params=func.coalesce(bindparam("to_params"), _t.params),
-        is_partial=case((bindparam("to_params").is_(None), _t.is_partial), else_=False),
-    )
-)
-RELEASE = (
-    update(trials)
-    .where(_HELD)
-    .values(seq=bindparam("to_seq"), state="waiting", lease_until=null(), claim_key=null())
-)
-PREEMPT = (
-    update(trials)
-    .where(_HELD)
-    .values(
-        seq=bindparam("to_seq"),
-        state="preempted",
-        lease_until=null(),
-        claim_key=null(),
-        outcome=bindparam("to_outcome"),
-    )
-)
-SAVE = (
-    update(trials)
-    .where(_HELD, _t.checkpoints.is_distinct_from(bindparam("to_checkpoints")))
-    .values(
-        seq=bindparam("to_seq"),
-        checkpoints=bindparam("to_checkpoints"),
-        lease_until=bindparam("until"),
-    )
-)
-PAUSE = (
-    update(trials)
-    .where(_HELD)
-    .values(
-        seq=bindparam("to_seq"),
-        state="paused",
-        lease_until=null(),
-        claim_key=null(),
-        outcome=bindparam("to_outcome"),
-        params=func.coalesce(bindparam("to_params"), _t.params),
-        is_partial=case((bindparam("to_params").is_(None), _t.is_partial), else_=False),
-    )
-)
-PROMOTE = (
-    update(trials)
-    .where(_THIS_TRIAL, _t.state == "paused")
-    .values(seq=bindparam("to_seq"), state="waiting", outcome=bindparam("to_outcome"))
-)
+LOOK = select(*_STUDY_ROW).where(_THIS_STUDY)
+STUDY_ATTRS = select(studies.c.attrs).where(_THIS_STUDY)
+
+
+def _update(transition: Transition) -> Update:
+    """Return the UPDATE of one row of the table of transitions.
+
+    A cell that is given is bound as `to_<column>`, the lease as `e`, the time as `now`.
+    """
+    states: list[ColumnElement[str]] = [
+        literal_column(f"'{state}'") for state in transition.sources
+    ]
+    where = [_THIS_TRIAL, _t.state == states[0] if len(states) == 1 else _t.state.in_(states)]
+    if transition.fenced:
+        where.append(_t.epoch == bindparam("e"))
+    if transition.expired:
+        where.append(_t.lease_until <= bindparam("now"))
+    if transition.changes:
+        given = [_t[c].is_distinct_from(bindparam(f"to_{c}")) for c in transition.changes]
+        where.append(or_(*given))
+    cells: dict[str, Any] = {"seq": bindparam("to_seq")}
+    if transition.target is not None:
+        cells["state"] = literal_column(f"'{transition.target}'")
+    cells |= {c: bindparam(f"to_{c}") for c in transition.sets}
+    cells |= {c: func.coalesce(bindparam(f"to_{c}"), _t[c]) for c in transition.offers}
+    if transition.offers:  # a point that is given is complete
+        cells["is_partial"] = case((bindparam("to_params").is_(None), _t.is_partial), else_=False)
+    cells |= {c: null() for c in transition.clears}
+    cells |= {c: bindparam("now") for c in transition.stamps}
+    cells |= {c: _t[c] + 1 for c in transition.counts}
+    if transition.restarts:
+        is_whole = _t.params.is_not(None) & ~_t.is_partial
+        cells["started"] = case((is_whole, bindparam("now")), else_=null())
+    return update(trials).where(*where).values(cells)
+
+
+UPDATES = {transition: _update(transition) for transition in TRANSITIONS}
 DROP_REPORTS = delete(reports).where(
     reports.c.study_id == bindparam("study"),
     reports.c.number == bindparam("n"),
     reports.c.step > bindparam("step"),
 )
-LOSE = (
-    update(trials)
-    .where(_HELD, _t.lease_until <= bindparam("now"))
-    .values(
-        seq=bindparam("to_seq"),
-        state="lost",
-        finished=bindparam("now"),
-        lease_until=null(),
-        lapses=_t.lapses + 1,
-        outcome=bindparam("to_outcome"),
-    )
-)
 RENEW = update(trials).where(_HELD).values(lease_until=bindparam("until"))
-AGAIN = (
-    update(trials)
-    .where(
-        _THIS_TRIAL,
-        _t.epoch == bindparam("e"),
-        or_(IS_WAITING, IS_PREEMPTED, IS_RUNNING & (_t.lease_until <= bindparam("now"))),
-    )
-    .values(
-        seq=bindparam("to_seq"),
-        state="running",
-        epoch=_t.epoch + 1,
-        lapses=_t.lapses + case((IS_RUNNING, 1), else_=0),
-        lease_until=bindparam("until"),
-        worker=bindparam("to_worker"),
-        claim_key=bindparam("key"),
-        # A trial that runs again with its params has begun; another begins with its Start.
-        started=case((_t.params.is_not(None) & ~_t.is_partial, bindparam("now")), else_=null()),
-    )
-)
-REFUSED = select(_t.state, _t.epoch, _t.started_epoch, _t.tell_key, _t.checkpoints).where(
-    _THIS_TRIAL
-)
-ATTRS = select(_t.user_attrs).where(_THIS_TRIAL)
-SET_ATTRS = update(trials).where(_THIS_TRIAL).values(user_attrs=bindparam("to_attrs"))
+TRIAL = select(
+    _t.state, _t.epoch, _t.started_epoch, _t.tell_key, _t.checkpoints, _t.user_attrs
+).where(_THIS_TRIAL)
 
 _SEEN = (
     _t.number, _t.seq, _t.state, _t.epoch, _t.claim_key, _t.params, _t.is_partial, _t.lapses,
@@ -189,22 +135,21 @@ UPSERTS = {
 }
 
 CHANGES = (
-    select(*TRIAL_COLUMNS)
+    select(*(_t[name] for name in TRIAL_COLUMNS))
     .where(trials.c.study_id == bindparam("study"), trials.c.seq > bindparam("after"))
     .order_by(trials.c.seq)
 )
+SOME_CHANGES = CHANGES.limit(bindparam("n"))
 EVENTS = (
     select(events.c.seq, events.c.kind, events.c.number, events.c.at, events.c.data)
     .where(events.c.study_id == bindparam("study"), events.c.seq > bindparam("after"))
     .order_by(events.c.seq)
     .limit(bindparam("n"))
 )
-REPORTS = (
-    select(reports.c.number, reports.c.step, reports.c.metrics)
-    .where(reports.c.study_id == bindparam("study"))
-    .order_by(reports.c.number, reports.c.step)
+REQUEST = select(requests.c.answer).where(
+    requests.c.study_id == bindparam("study"), requests.c.key == bindparam("key")
 )
-SOME_REPORTS = REPORTS.where(reports.c.number.in_(bindparam("numbers", expanding=True)))
+ADD_REQUEST = requests.insert()
 STUDIES = (
     select(studies, spaces.c.space)
     .outerjoin(
@@ -214,13 +159,4 @@ STUDIES = (
     .order_by(studies.c.name)
 )
 STUDY = STUDIES.where(studies.c.name == bindparam("name"))
-EXPIRE = (
-    update(trials)
-    .where(
-        trials.c.study_id == bindparam("study"),
-        trials.c.number == bindparam("n"),
-        trials.c.epoch == bindparam("e"),
-        IS_RUNNING,
-    )
-    .values(lease_until=0.0)
-)
+EXPIRE = update(trials).where(_HELD).values(lease_until=0.0)

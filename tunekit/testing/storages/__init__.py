@@ -13,6 +13,7 @@ Subclass it and override the `storage` fixture with a fresh, empty storage:
 from tunekit.testing.storages.claims import ClaimRules
 from tunekit.testing.storages.pauses import PauseRules
 from tunekit.testing.storages.reads import ReadRules
+from tunekit.testing.storages.requests import RequestRules
 from tunekit.testing.storages.studies import StudyRules
 from tunekit.testing.storages.tells import TellRules
 from tunekit.testing.storages.threads import ThreadRules
@@ -20,5 +21,7 @@ from tunekit.testing.storages.threads import ThreadRules
 __all__ = ["StorageConformance"]
 
 
-class StorageConformance(StudyRules, ClaimRules, TellRules, PauseRules, ReadRules, ThreadRules):
-    """All rules, in six parts so that a failure names the family of the rule."""
+class StorageConformance(
+    StudyRules, ClaimRules, TellRules, PauseRules, ReadRules, RequestRules, ThreadRules
+):
+    """All rules, in seven parts so that a failure names the family of the rule."""

@@ -28,8 +28,23 @@ from tunekit.records import (
 )
 from tunekit.spaces import Params
 from tunekit.spaces.domains import plain
-from tunekit.storages.base import Operation, Pause, Release, Reports, Saved, Start, Tell
-from tunekit.storages.checks import preempted_reason
+from tunekit.storages.base import (
+    ExchangeRequest,
+    Operation,
+    Pause,
+    Release,
+    Reports,
+    Saved,
+    Start,
+    Tell,
+)
+from tunekit.storages.checks import check_exchange, preempted_reason
+
+TRIAL_COLUMNS = (
+    "number", "seq", "state", "epoch", "worker", "is_partial", "created", "started", "finished",
+    "lease_until", "params", "proposal", "outcome", "user_attrs", "checkpoints", "branch",
+)  # fmt: skip
+"""The columns of a trial that `trial_records` reads, in its order."""
 
 STATES = {str(s): s for s in TrialState}
 RUNNING = TrialState.RUNNING
@@ -75,6 +90,15 @@ def decode(text: str) -> Any:
 def decode_all(texts: Iterable[str | None]) -> list[Any]:
     """Return the values of many stored texts; one parse is faster than many."""
     return list(decode(f"[{','.join([t or 'null' for t in texts])}]"))
+
+
+def checked_exchange(request: ExchangeRequest) -> list[dict[str, Any]] | InvalidArgument:
+    """Return what the operations of a request write, or why the request is refused."""
+    try:
+        check_exchange(request)
+        return [written(op) for op in request.operations]
+    except InvalidArgument as error:
+        return error
 
 
 def written(op: Operation) -> dict[str, Any]:
@@ -179,7 +203,7 @@ def shared_keys(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def trial_records(rows: Sequence[Sequence[Any]]) -> list[TrialRecord]:
-    """Return the records of rows with the columns `schema.TRIAL_COLUMNS`."""
+    """Return the records of rows with the columns `TRIAL_COLUMNS`."""
     if not rows:
         return []
     columns = list(zip(*rows, strict=True))

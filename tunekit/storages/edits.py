@@ -1,0 +1,131 @@
+"""Changes of a study that no lease covers: its state, attributes, space, queue, single trials.
+
+Each function runs inside one transaction and takes the event numbers that it needs. The checks
+come after the lock and before the first change, so that a refused call changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tunekit.records import Branch
+from tunekit.storages.base import EventKind
+from tunekit.storages.checks import promoted_reason, space_conflict, unknown_trial
+from tunekit.storages.exchange import merge_attrs
+from tunekit.storages.rows import branch_text, decode, encode
+from tunekit.storages.table import StudyRow, StudyTable, event_row, trial_row
+from tunekit.storages.transitions import CANCEL, PROMOTE
+
+
+class StudyEdits:
+    """The edits of one study inside one transaction."""
+
+    def __init__(self, table: StudyTable, study_id: int) -> None:
+        self._table = table
+        self._study_id = study_id
+
+    def set_state(self, state: str) -> None:
+        """Note what the workers are asked to do; the same state again is no event."""
+        study = self._table.lock(1)
+        if study.state == state:
+            self._table.set_study(seq=study.seq - 1)
+            return
+        self._table.set_study(state=state)
+        self._note(study, "study", None, {"state": state})
+
+    def set_attrs(self, attrs: Mapping[str, Any]) -> None:
+        """Merge plain JSON into the study's attributes."""
+        study = self._table.lock(1)
+        before = decode(self._table.study_attrs())
+        self._table.set_study(attrs=encode({**before, **attrs}))
+        self._note(study, "attrs", None, {})
+
+    def set_space(self, text: str, expected_version: int) -> int:
+        """Append a version of the space; return its number, or raise `TrialConflict`."""
+        study = self._table.lock(1)
+        if study.space_version != expected_version:
+            raise space_conflict(expected_version, study.space_version)
+        version = expected_version + 1
+        self._table.add_space(version, text)
+        self._table.set_study(space_version=version)
+        self._note(study, "space", None, {"version": version})
+        return version
+
+    def enqueue(
+        self, points: Sequence[str], user_attrs: str | None, branch: Branch | None, key: str | None
+    ) -> list[int]:
+        """Append WAITING trials for written points; return their numbers."""
+        study = self._table.lock(len(points), len(points))
+        known = None if key is None else self._table.request(key)
+        if known is not None:
+            n = len(points)
+            self._table.set_study(seq=study.seq - n, n_trials=study.n_trials - n)
+            return list(decode(known))
+        first_seq, first = study.seq - len(points) + 1, study.n_trials - len(points)
+        cells = {"user_attrs": user_attrs, "is_partial": True, "branch": branch_text(branch)}
+        trials, events = [], []
+        for i, text in enumerate(points):
+            number, seq = first + i, first_seq + i
+            row = trial_row(self._study_id, number, seq, study.now, params=text, **cells)
+            trials.append(row)
+            events.append(event_row(self._study_id, seq, "enqueued", number, study.now, None))
+        self._table.add_trials(trials)
+        self._table.add_events(events)
+        numbers = list(range(first, study.n_trials))
+        if key is not None:
+            self._table.add_request(key, encode(numbers))
+        return numbers
+
+    def promote(self, reasons: Mapping[int, str]) -> list[int]:
+        """Let those of the trials that are paused wait for a worker; return their numbers."""
+        study = self._table.lock(len(reasons))
+        for number in reasons:
+            _check_number(number, study)
+        seq, promoted = study.seq - len(reasons), []
+        for number, reason in reasons.items():
+            cells = {"outcome": encode({"reason": promoted_reason(reason)})}
+            if self._table.change(PROMOTE, number, cells, seq=seq + 1, now=study.now):
+                seq += 1
+                promoted.append(number)
+                self._note(study, "promoted", number, {"reason": reason}, seq=seq)
+        if seq != study.seq:
+            self._table.set_study(seq=seq)
+        return promoted
+
+    def cancel(self, number: int, reason: str) -> bool:
+        """End an unfinished trial as CANCELLED; return whether it was unfinished."""
+        study = self._table.lock(1)
+        _check_number(number, study)
+        cells = {"outcome": encode({"reason": reason})}
+        if not self._table.change(CANCEL, number, cells, seq=study.seq, now=study.now):
+            self._table.set_study(seq=study.seq - 1)
+            return False
+        self._note(study, "told", number, {"state": "cancelled"})
+        return True
+
+    def set_trial_attrs(self, number: int, attrs: Mapping[str, Any]) -> None:
+        """Merge plain JSON into a trial's user attributes."""
+        study = self._table.lock(1)
+        _check_number(number, study)
+        merge_attrs(self._table, number, attrs)
+        self._table.set_trial(number, seq=study.seq)
+        self._note(study, "attrs", number, {})
+
+    def _note(
+        self,
+        study: StudyRow,
+        kind: EventKind,
+        number: int | None,
+        data: Mapping[str, Any],
+        *,
+        seq: int | None = None,
+    ) -> None:
+        taken = study.seq if seq is None else seq
+        row = event_row(self._study_id, taken, kind, number, study.now, encode(data))
+        self._table.add_events([row])
+
+
+def _check_number(number: int, study: StudyRow) -> None:
+    if not 0 <= number < study.n_trials:
+        raise unknown_trial(number, study.n_trials)

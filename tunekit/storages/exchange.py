@@ -1,0 +1,225 @@
+"""One exchange inside one transaction: a worker's operations, then its claim.
+
+An exchange that changes trials begins by locking the study's row, which orders its writers and so
+keeps the event sequence free of gaps. (Skipping locked rows would buy nothing on top of it.) The
+lock takes event numbers and trial numbers for the case that all goes as asked; where it did not,
+the rest is given back before anybody could see them. Reports and renewals take no event number
+and so no lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tunekit.records import StudyState, TrialState
+from tunekit.spaces import Params
+from tunekit.storages.base import (
+    Claim,
+    EventKind,
+    Exchange,
+    ExchangeRequest,
+    Lease,
+    Operation,
+    Pause,
+    Release,
+    Reports,
+    Saved,
+    Start,
+    Status,
+    Tell,
+)
+from tunekit.storages.checks import lost_reason
+from tunekit.storages.refusals import refusal
+from tunekit.storages.rows import branch_of, checkpoints_of, decode, encode
+from tunekit.storages.table import Row, StudyTable, event_row, trial_row
+from tunekit.storages.transitions import (
+    CLAIM,
+    LOSE,
+    PAUSE,
+    PREEMPT,
+    RELEASE,
+    SAVE,
+    START,
+    TAKE_OVER,
+    TELL,
+    Transition,
+)
+
+CHANGING = Start | Saved | Release | Pause | Tell
+"""The operations that change a trial, so that each takes an event number."""
+
+
+class ExchangeRun:
+    """One exchange of one worker with one study."""
+
+    def __init__(self, table: StudyTable, study_id: int, request: ExchangeRequest) -> None:
+        self._table = table
+        self._study_id = study_id
+        self._request = request
+        self._worker = request.worker
+        self._lease_s = request.lease_s
+        self._seq = 0
+        self._n_trials = 0
+        self._now = 0.0
+        self._events: list[dict[str, Any]] = []
+
+    def run(self, texts: Sequence[dict[str, Any]]) -> Exchange:
+        """Apply the operations of the request, whose written form is `texts`, then claim."""
+        operations, claim = self._request.operations, self._request.claim
+        n_events = sum(isinstance(op, CHANGING) for op in operations)
+        n_new = claim.n if claim is not None else 0
+        locks = bool(n_events or n_new)
+        study = self._table.lock(n_events + n_new, n_new) if locks else self._table.look()
+        self._now = study.now
+        self._seq, self._n_trials = study.seq, study.n_trials
+        if locks:
+            self._seq, self._n_trials = study.seq - n_events - n_new, study.n_trials - n_new
+        statuses = tuple([self._apply(op, t) for op, t in zip(operations, texts, strict=True)])
+        state = StudyState(study.state)
+        leases: list[Lease] = []
+        if claim is not None and claim.n:
+            leases = self._claim(claim, state is StudyState.ACTIVE, study.max_retries)
+        if (self._seq, self._n_trials) != (study.seq, study.n_trials):
+            self._table.set_study(seq=self._seq, n_trials=self._n_trials)
+        if self._events:
+            self._table.add_events(self._events)
+        return Exchange(statuses, tuple(leases), state, study.space_version)
+
+    def _apply(self, op: Operation, text: dict[str, Any]) -> Status:
+        if isinstance(op, CHANGING):
+            transition, cells, data = self._transition(op, text)
+            ok = self._change(transition, op.number, op.epoch, cells, data)
+            if ok and text.get("user_attrs") is not None:
+                merge_attrs(self._table, op.number, decode(text["user_attrs"]))
+        else:
+            ok = self._table.renew(op.number, op.epoch, self._now + self._lease_s)
+            if ok and isinstance(op, Reports) and text["reports"]:
+                self._table.write_reports(op.number, text["reports"])
+        return "ok" if ok else self._refusal(op, text)
+
+    def _transition(
+        self, op: Start | Saved | Release | Pause | Tell, text: dict[str, Any]
+    ) -> tuple[Transition, dict[str, Any], str | None]:
+        """Return the transition of an operation, its cells, and the data of its event."""
+        cells: dict[str, Any]
+        if isinstance(op, Tell):
+            state = str(op.outcome.state)
+            cells = {"state": state, "tell_key": op.key}
+            cells |= {"outcome": text["outcome"], "params": text["params"]}
+            return TELL, cells, f'{{"state":"{state}"}}'
+        if isinstance(op, Start):
+            point = {name: text[name] for name in ("params", "proposal", "branch")}
+            return START, {"started_epoch": op.epoch, "is_partial": False, **point}, None
+        if isinstance(op, Pause):
+            cells = {"outcome": text["outcome"], "params": text["params"]}
+            return PAUSE, cells, encode({"reason": op.outcome.reason})
+        if isinstance(op, Saved):
+            checkpoints = text["checkpoints"]
+            until = self._now + self._lease_s
+            cells = {"checkpoints": checkpoints, "lease_until": until}
+            return SAVE, cells, f'{{"checkpoints":{checkpoints or "[]"}}}'
+        if op.preempted:
+            return PREEMPT, {"outcome": text["outcome"]}, text["data"]
+        return RELEASE, {}, text["data"]
+
+    def _refusal(self, op: Operation, text: dict[str, Any]) -> Status:
+        """Return why a transition did not apply: a repetition, a conflict or a lost lease."""
+        row = self._table.trial(op.number)
+        if row is None:
+            return "lost"
+        return refusal(
+            op,
+            state=row["state"],
+            epoch=row["epoch"],
+            started_epoch=row["started_epoch"],
+            tell_key=row["tell_key"],
+            has_checkpoints=row["checkpoints"] == text.get("checkpoints"),
+        )
+
+    def _claim(self, claim: Claim, is_active: bool, max_retries: int) -> list[Lease]:
+        rows = self._table.free(claim.key, claim.n, self._now)
+        rows = sorted(rows, key=lambda r: (r["state"] == TrialState.RUNNING, r["number"]))
+        # By number, because a trial of this key whose lease has run out is found twice.
+        again = {r["number"]: r for r in rows if r["claim_key"] == claim.key}
+        if again:
+            same = sorted(again.values(), key=lambda r: r["seq"])  # in the order of the first time
+            return [_lease(r, r["epoch"]) for r in same]
+        if not is_active:
+            return []
+        leases: list[Lease] = []
+        for row in rows:
+            if len(leases) == claim.n:
+                break
+            if row["state"] == TrialState.RUNNING and row["lapses"] >= max_retries:
+                self._lose(row)
+            elif self._take_over(row, claim.key):
+                leases.append(_lease(row, row["epoch"] + 1))
+        return leases + self._new_trials(claim, claim.n - len(leases))
+
+    def _lose(self, row: Row) -> None:
+        outcome = encode({"reason": lost_reason(row["lapses"] + 1)})
+        cells = {"outcome": outcome}
+        self._change(LOSE, row["number"], row["epoch"], cells, '{"state":"lost"}')
+
+    def _take_over(self, row: Row, key: str) -> bool:
+        transition = TAKE_OVER if row["state"] == TrialState.RUNNING else CLAIM
+        until = self._now + self._lease_s
+        cells = {"worker": self._worker, "claim_key": key, "lease_until": until}
+        data = encode({"worker": self._worker})
+        if not self._change(transition, row["number"], row["epoch"], cells, data):
+            return False
+        if row["epoch"]:  # it has run before, and goes on after its last checkpoint
+            kept = checkpoints_of(decode(row["checkpoints"])) if row["checkpoints"] else ()
+            self._table.drop_reports(row["number"], kept[-1].step if kept else None)
+        return True
+
+    def _new_trials(self, claim: Claim, n: int) -> list[Lease]:
+        if claim.max_trials is not None:
+            n = min(n, claim.max_trials - self._n_trials)
+        if n <= 0:
+            return []
+        data = encode({"worker": self._worker})
+        held: dict[str, Any] = {"worker": self._worker, "claim_key": claim.key}
+        held |= {"state": "running", "epoch": 1, "lease_until": self._now + self._lease_s}
+        leases, rows = [], []
+        for _ in range(n):
+            number = self._n_trials
+            self._note("claimed", number, data)
+            rows.append(trial_row(self._study_id, number, self._seq, self._now, **held))
+            leases.append(Lease(number, 1))
+            self._n_trials += 1
+        self._table.add_trials(rows)
+        return leases
+
+    def _change(
+        self,
+        transition: Transition,
+        number: int,
+        epoch: int,
+        cells: Mapping[str, Any],
+        data: str | None,
+    ) -> bool:
+        seq, now = self._seq + 1, self._now
+        if not self._table.change(transition, number, cells, seq=seq, now=now, epoch=epoch):
+            return False
+        self._note(transition.event, number, data)
+        return True
+
+    def _note(self, kind: EventKind, number: int, data: str | None) -> None:
+        self._seq += 1
+        self._events.append(event_row(self._study_id, self._seq, kind, number, self._now, data))
+
+
+def merge_attrs(table: StudyTable, number: int, attrs: Mapping[str, Any]) -> None:
+    """Merge user attributes into those of a trial, inside a transaction that locks its study."""
+    row = table.trial(number)
+    before = row["user_attrs"] if row is not None else None
+    merged = {**(decode(before) if before else {}), **attrs}
+    table.set_trial(number, user_attrs=encode(merged))
+
+
+def _lease(row: Row, epoch: int) -> Lease:
+    params = None if row["params"] is None else Params(decode(row["params"]))
+    branch = None if row["branch"] is None else branch_of(decode(row["branch"]))
+    return Lease(row["number"], epoch, params, bool(row["is_partial"]), branch)

@@ -1,0 +1,144 @@
+"""The rows of one study in a database, on the connection of one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, update
+
+from tunekit.storages.checks import deleted_study
+from tunekit.storages.sql.schema import spaces, studies, trials
+from tunekit.storages.sql.statements import (
+    ADD_EVENT,
+    ADD_REQUEST,
+    ADD_TRIAL,
+    DROP_REPORTS,
+    EXPIRE,
+    FREE,
+    LOOK,
+    RENEW,
+    REQUEST,
+    STUDY_ATTRS,
+    TAKE,
+    TRIAL,
+    UPDATES,
+    UPSERTS,
+)
+from tunekit.storages.table import Row, StudyRow
+from tunekit.storages.transitions import Transition
+
+BEFORE_ALL_STEPS = -(2**63)
+
+
+class SQLTable:
+    """Keeps the contract of `tunekit.storages.table.StudyTable` on a connection."""
+
+    def __init__(self, connection: Connection, study_id: int) -> None:
+        self._connection = connection
+        self._study_id = study_id
+
+    def lock(self, n_events: int, n_new: int = 0) -> StudyRow:
+        """Lock the study and take event and trial numbers."""
+        return self._study(TAKE, n_events=n_events, n_new=n_new)
+
+    def look(self) -> StudyRow:
+        """Return the row without a lock."""
+        return self._study(LOOK)
+
+    def _study(self, statement: Any, **bound: Any) -> StudyRow:
+        row = self._connection.execute(statement, {"study": self._study_id, **bound}).first()
+        if row is None:
+            raise deleted_study(self._study_id)
+        return StudyRow(*row)
+
+    def set_study(self, **cells: Any) -> None:
+        """Write cells of the study's row."""
+        this = update(studies).where(studies.c.id == self._study_id)
+        self._connection.execute(this.values(cells))
+
+    def study_attrs(self) -> str:
+        """Return the text of the study's attributes."""
+        found = self._connection.execute(STUDY_ATTRS, {"study": self._study_id}).scalar_one()
+        return str(found)
+
+    def add_space(self, version: int, text: str) -> None:
+        """Append a version of the space."""
+        row = {"study_id": self._study_id, "version": version, "space": text}
+        self._connection.execute(spaces.insert(), row)
+
+    def change(
+        self,
+        transition: Transition,
+        number: int,
+        cells: Mapping[str, Any],
+        *,
+        seq: int,
+        now: float,
+        epoch: int | None = None,
+    ) -> bool:
+        """Apply a transition if it applies; return whether it did."""
+        bound = {f"to_{column}": value for column, value in cells.items()}
+        bound |= {"study": self._study_id, "n": number, "e": epoch, "to_seq": seq, "now": now}
+        return self._connection.execute(UPDATES[transition], bound).rowcount == 1
+
+    def renew(self, number: int, epoch: int, until: float) -> bool:
+        """Extend the lease of a running trial; return whether it is held."""
+        bound = {"study": self._study_id, "n": number, "e": epoch, "until": until}
+        return self._connection.execute(RENEW, bound).rowcount == 1
+
+    def expire(self, number: int, epoch: int) -> None:
+        """End the lease of a running trial, if it is held."""
+        bound = {"study": self._study_id, "n": number, "e": epoch}
+        self._connection.execute(EXPIRE, bound)
+
+    def trial(self, number: int) -> Row | None:
+        """Return what the rules ask of one trial."""
+        row = self._connection.execute(TRIAL, {"study": self._study_id, "n": number}).first()
+        return None if row is None else row._asdict()
+
+    def free(self, key: str, n: int, now: float) -> list[Row]:
+        """Return candidates of a claim."""
+        asked = {"study": self._study_id, "key": key, "n_wanted": n, "now": now}
+        return [row._asdict() for row in self._connection.execute(FREE, asked).all()]
+
+    def add_trials(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Append trials."""
+        self._insert(ADD_TRIAL, rows)
+
+    def set_trial(self, number: int, **cells: Any) -> None:
+        """Write cells of a trial."""
+        this = (trials.c.study_id == self._study_id) & (trials.c.number == number)
+        self._connection.execute(update(trials).where(this).values(cells))
+
+    def write_reports(self, number: int, texts: Mapping[int, str]) -> None:
+        """Write the metrics of steps; a step that is there is replaced."""
+        this = {"study_id": self._study_id, "number": number}
+        rows = [{**this, "step": step, "metrics": metrics} for step, metrics in texts.items()]
+        self._insert(UPSERTS[self._connection.dialect.name], rows)
+
+    def drop_reports(self, number: int, after_step: int | None) -> None:
+        """Delete the reports after a step, or all of them."""
+        step = BEFORE_ALL_STEPS if after_step is None else after_step
+        self._connection.execute(
+            DROP_REPORTS, {"study": self._study_id, "n": number, "step": step}
+        )
+
+    def add_events(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Append events."""
+        self._insert(ADD_EVENT, rows)
+
+    def request(self, key: str) -> str | None:
+        """Return the answer that was noted for a request."""
+        asked = {"study": self._study_id, "key": key}
+        answer: str | None = self._connection.execute(REQUEST, asked).scalar()
+        return answer
+
+    def add_request(self, key: str, answer: str) -> None:
+        """Note the answer of a request."""
+        row = {"study_id": self._study_id, "key": key, "answer": answer}
+        self._connection.execute(ADD_REQUEST, row)
+
+    def _insert(self, statement: Any, rows: Sequence[dict[str, Any]]) -> None:
+        # One row goes as plain parameters: that path of SQLAlchemy is the shorter one.
+        self._connection.execute(statement, rows[0] if len(rows) == 1 else list(rows))

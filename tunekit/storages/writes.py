@@ -1,0 +1,135 @@
+"""The writing half of the storage contract, on any table of rows."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from tunekit.errors import InvalidArgument
+from tunekit.records import Branch, StudyState
+from tunekit.spaces import Space
+from tunekit.spaces.serialize import space_to_dict
+from tunekit.storages.base import Claim, Exchange, ExchangeRequest, Operation
+from tunekit.storages.checks import check_exchange, check_key, check_points
+from tunekit.storages.edits import StudyEdits
+from tunekit.storages.exchange import ExchangeRun
+from tunekit.storages.rows import checked_exchange, encode, normal, written
+from tunekit.storages.table import StudyTable
+
+T = TypeVar("T")
+
+
+class StorageWrites(ABC):
+    """Checks and encodes what it is given, then applies it in one transaction.
+
+    A storage inherits the writes, adds the reads, and says what a transaction is.
+    """
+
+    @abstractmethod
+    def _transact(
+        self, study_id: int, work: Callable[[StudyTable], T], *, repeatable: bool = False
+    ) -> T:
+        """Return `work(table)` of a study, committed as a whole or not at all.
+
+        Where the work is repeatable it may run again when the answer to its commit was lost.
+        """
+
+    def set_state(self, study_id: int, state: StudyState) -> None:
+        """Ask the workers of the study to go on, pause, stop or cancel."""
+        wanted = str(StudyState(state))
+        self._transact(
+            study_id, lambda t: StudyEdits(t, study_id).set_state(wanted), repeatable=True
+        )
+
+    def set_attrs(self, study_id: int, attrs: Mapping[str, Any]) -> None:
+        """Merge plain JSON into the study's attributes."""
+        new = normal(attrs)
+        self._transact(study_id, lambda t: StudyEdits(t, study_id).set_attrs(new))
+
+    def set_space(self, study_id: int, space: Space, *, expected_version: int) -> int:
+        """Store the next version of the space, or raise `TrialConflict`; return its number."""
+        text = encode(space_to_dict(space))
+        return self._transact(
+            study_id, lambda t: StudyEdits(t, study_id).set_space(text, expected_version)
+        )
+
+    def enqueue(
+        self,
+        study_id: int,
+        points: Sequence[Mapping[str, Any]],
+        *,
+        user_attrs: Mapping[str, Any],
+        branch: Branch | None = None,
+        key: str | None = None,
+    ) -> list[int]:
+        """Append WAITING trials with the given (maybe partial) params; return their numbers."""
+        check_points(points)
+        check_key(key)
+        texts = [encode(dict(p), "enqueued point") for p in points]
+        attrs = encode(user_attrs) if user_attrs else None
+        if not texts:
+            return []
+        return self._transact(
+            study_id,
+            lambda t: StudyEdits(t, study_id).enqueue(texts, attrs, branch, key),
+            repeatable=key is not None,
+        )
+
+    def promote(self, study_id: int, reasons: Mapping[int, str]) -> list[int]:
+        """Let paused trials wait for a worker again; return their numbers."""
+        if not reasons:
+            return []
+        return self._transact(study_id, lambda t: StudyEdits(t, study_id).promote(reasons))
+
+    def set_trial_attrs(self, study_id: int, number: int, attrs: Mapping[str, Any]) -> None:
+        """Merge plain JSON into a trial's user attributes, or raise `UnknownTrial`."""
+        new = normal(attrs)
+        self._transact(study_id, lambda t: StudyEdits(t, study_id).set_trial_attrs(number, new))
+
+    def cancel_trial(self, study_id: int, number: int, reason: str) -> bool:
+        """End an unfinished trial as CANCELLED; return whether it was unfinished."""
+        return self._transact(study_id, lambda t: StudyEdits(t, study_id).cancel(number, reason))
+
+    def exchange(
+        self,
+        study_id: int,
+        worker: str,
+        operations: Sequence[Operation] = (),
+        *,
+        claim: Claim | None = None,
+        lease_s: float = 60.0,
+    ) -> Exchange:
+        """Apply operations in order, then claim, all in one transaction."""
+        request = ExchangeRequest(worker, operations, claim, lease_s)
+        check_exchange(request)
+        texts = [written(op) for op in operations]
+        return self._transact(
+            study_id, lambda t: ExchangeRun(t, study_id, request).run(texts), repeatable=True
+        )
+
+    def exchange_many(
+        self, study_id: int, requests: Sequence[ExchangeRequest]
+    ) -> list[Exchange | InvalidArgument]:
+        """Answer several workers in one transaction; a request that is refused spoils no other."""
+        checked = [checked_exchange(r) for r in requests]
+
+        def work(table: StudyTable) -> list[Exchange | InvalidArgument]:
+            return [
+                texts
+                if isinstance(texts, InvalidArgument)
+                else ExchangeRun(table, study_id, request).run(texts)
+                for request, texts in zip(requests, checked, strict=True)
+            ]
+
+        return self._transact(study_id, work, repeatable=True)
+
+    def expire(self, study_id: int, leases: Sequence[tuple[int, int]]) -> None:
+        """End the leases `(number, epoch)` now; for workers that are known to be dead."""
+
+        def work(table: StudyTable) -> None:
+            for number, epoch in leases:
+                table.expire(number, epoch)
+
+        if leases:
+            self._transact(study_id, work, repeatable=True)
