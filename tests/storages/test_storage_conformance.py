@@ -5,8 +5,10 @@ import pytest
 
 from tunekit.storages.base import Storage
 from tunekit.storages.memory.storage import MemoryStorage
+from tunekit.storages.project import ProjectStorage
 from tunekit.storages.urls import open_storage
 from tunekit.testing.storages import StorageConformance
+from tunekit.testing.storages.desk import spec
 
 
 class TestMemoryStorage(StorageConformance):
@@ -30,3 +32,11 @@ class TestPostgreSQLStorage(StorageConformance):
         storage = open_storage(postgres_url)
         yield storage
         storage.close()
+
+
+class TestProjectStorage(StorageConformance):
+    @pytest.fixture
+    def storage(self) -> Storage:
+        every = MemoryStorage()
+        every.create_study(spec("other/study"))
+        return ProjectStorage(every, "vision")

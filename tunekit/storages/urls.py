@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_plus
 
 from tunekit.errors import InvalidArgument, did_you_mean
 from tunekit.storages.base import Storage
 from tunekit.storages.memory.storage import MemoryStorage
+from tunekit.storages.project import ProjectStorage
 
 if TYPE_CHECKING:
     from tunekit.storages.sql.storage import SQLStorage
@@ -26,7 +28,8 @@ def open_storage(url: str | os.PathLike[str] | Storage | None = None) -> Storage
     Args:
         url: `None` or `memory://` for this process only; `sqlite:///relative.db`,
             `sqlite:////absolute.db` or just a path that ends in `.db`, `.sqlite` or `.sqlite3`;
-            `postgresql://user:password@host:port/database` (also `postgres://`).
+            `postgresql://user:password@host:port/database` (also `postgres://`). With
+            `?project=name` it shows the studies of that project only.
 
     Raises:
         InvalidArgument: a URL of another form.
@@ -39,7 +42,12 @@ def open_storage(url: str | os.PathLike[str] | Storage | None = None) -> Storage
         return MemoryStorage()
     if not isinstance(url, str | os.PathLike):
         return url
-    text = os.fspath(url)
+    text, project = _without_project(os.fspath(url))
+    opened = _opened(text)
+    return opened if project is None else ProjectStorage(opened, project)
+
+
+def _opened(text: str) -> Storage:
     scheme, found, rest = text.partition("://")
     if not found:
         if text.endswith(ENDINGS):
@@ -55,6 +63,21 @@ def open_storage(url: str | os.PathLike[str] | Storage | None = None) -> Storage
     # Only the scheme is shown: the rest may hold a password.
     hint = did_you_mean(scheme, SCHEMES)
     raise InvalidArgument(f'storage URL with scheme "{scheme}"{hint}: {_EXPECTED}.')
+
+
+def _without_project(url: str) -> tuple[str, str | None]:
+    """Return a URL without the project that its query names, and the project."""
+    where, _, query = url.partition("?")
+    if "://" not in where:
+        return url, None
+    project, kept = None, []
+    for part in query.split("&"):
+        name, _, value = part.partition("=")
+        if name == "project":
+            project = unquote_plus(value)
+        elif part:
+            kept.append(part)
+    return "?".join([where, "&".join(kept)] if kept else [where]), project
 
 
 def _sqlite_path(rest: str) -> str:
