@@ -94,7 +94,7 @@ def test_a_wrong_database_or_user_fails_at_once(
 
 def test_postgresql_without_its_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg2", None)
-    with pytest.raises(MissingExtra, match=r"tunekit\[postgres\]"):
+    with pytest.raises(MissingExtra, match=r"\[postgres\]"):
         open_storage("postgresql://u@host/db")
 
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from tunekit.errors import TunekitError
+from tunekit.shown import printable
 
 FAILED = 1
 USAGE = 2
@@ -40,13 +41,14 @@ class Terminal:
     def say(self, text: str) -> None:
         """Print one note, unless it is to be quiet."""
         if not self.quiet:
-            typer.echo(text, err=True)
+            typer.echo(printable(text), err=True)
 
     def fail(self, error: BaseException) -> int:
         """Print why the command failed and return the exit status for it."""
         if self.verbose:
-            typer.echo("".join(traceback.format_exception(error)).rstrip(), err=True)
-        typer.echo(f"tunekit: {_one_line(error)}", err=True)
+            said = "".join(traceback.format_exception(error)).rstrip()
+            typer.echo(printable(said), err=True)
+        typer.echo(f"tunekit: {printable(_one_line(error))}", err=True)
         expected = isinstance(error, TunekitError | PermissionError)
         if not self.verbose and not expected:
             typer.echo("tunekit: this is a bug or a broken plug-in; -v shows where.", err=True)
@@ -88,7 +90,7 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
         except KeyboardInterrupt as error:
-            terminal.say(f"tunekit: {error or 'interrupted'}")
+            terminal.say(f"tunekit: {str(error) or 'interrupted; the state is saved'}")
             raise typer.Exit(INTERRUPTED) from None
         except Exception as error:
             raise typer.Exit(terminal.fail(error)) from None

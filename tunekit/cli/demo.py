@@ -102,6 +102,7 @@ def _conclude(study: Study, ending: str, storage: str, form: Format) -> int:
     """Print what was found; return the exit status."""
     from tunekit.cli.output import emit_one
     from tunekit.cli.studies import best_rows
+    from tunekit.shown import shown_url
 
     best = best_rows(study.record(), study.refresh())[0]
     shares = _importance(study)
@@ -112,7 +113,7 @@ def _conclude(study: Study, ending: str, storage: str, form: Format) -> int:
             "best": best,
             "default": dict(default.metrics) if default is not None else {},
             "importance": shares,
-            "storage": storage,
+            "storage": shown_url(storage),
         }
         emit_one("demo", result, form)
         return 0
@@ -127,7 +128,7 @@ def _conclude(study: Study, ending: str, storage: str, form: Format) -> int:
         if share < 0.005:  # too little, or active too seldom to be judged
             break
         typer.echo(f"  {share:4.0%}  {'#' * round(30 * share):30}  {path}")
-    typer.echo(f"\nopen it again:  tunekit studies show {NAME} --storage {storage}")
+    typer.echo(f"\nopen it again:  tunekit studies show {NAME} --storage {shown_url(storage)}")
     return 0
 
 

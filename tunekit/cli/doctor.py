@@ -131,15 +131,18 @@ def _namesakes() -> Iterator[Check]:
 
 
 def _ray(address: str) -> Check:
+    from tunekit.shown import shown_url
+
+    shown = shown_url(address)
     host, _, port = address.rpartition("://")[2].rpartition(":")
     if not port.isdigit():  # "auto": Ray looks for a cluster of this machine itself
-        return Check("ray", "ok", f"RAY_ADDRESS={address}")
+        return Check("ray", "ok", f"RAY_ADDRESS={shown}")
     try:
         socket.create_connection((host, int(port)), 5).close()
     except OSError as error:
-        detail = f"RAY_ADDRESS={address} does not answer: {error}; start it, or unset RAY_ADDRESS"
+        detail = f"RAY_ADDRESS={shown} does not answer: {error}; start it, or unset RAY_ADDRESS"
         return Check("ray", "warn", detail)
-    return Check("ray", "ok", f"RAY_ADDRESS={address} answers")
+    return Check("ray", "ok", f"RAY_ADDRESS={shown} answers")
 
 
 def _gpus() -> Check:
@@ -169,11 +172,12 @@ def _storage(flag: str | None) -> list[Check]:
         TunekitError: it cannot be used at all.
     """
     from tunekit.cli.stores import history_of, open_existing, sqlite_file, url_of
+    from tunekit.shown import shown_url
 
     path = sqlite_file(url_of(flag))
-    if path is not None and not path.exists():
+    if path is not None and path.suffix and not path.exists():
         writable = os.access(path.absolute().parent, os.W_OK)
-        detail = f"no database yet at {path}; `tunekit run` makes it"
+        detail = f"no database yet at {shown_url(str(path))}; `tunekit run` makes it"
         return [Check("storage", "ok" if writable else "fail", detail)]
     opened = open_existing(flag)
     records = opened.list_studies()

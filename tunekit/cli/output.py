@@ -15,6 +15,7 @@ import typer
 
 from tunekit.cli.options import Format, ListFormat
 from tunekit.errors import InvalidArgument, did_you_mean
+from tunekit.shown import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -66,7 +67,7 @@ def emit_list(
 def emit_one(key: str, record: Record, form: Format) -> None:
     """Print one record; as a table of names and values, or whole under `key`."""
     if form is Format.TABLE:
-        print_table((), [[name, text(value)] for name, value in flatten(record).items()])
+        print_table((), [[text(name), text(value)] for name, value in flatten(record).items()])
     else:
         _document({key: plain(record)}, form)
 
@@ -84,7 +85,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         pad_edge=False,
     )
     for i in range(max(len(header), *(len(r) for r in rows)) if rows else len(header)):
-        table.add_column(header[i] if header else "", overflow="fold")
+        table.add_column(text(header[i]) if header else "", overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))  # Text: a "[" in a name is no markup
     if console.is_terminal:
@@ -136,12 +137,12 @@ def text(value: Any) -> str:
         return f"{value:.6g}"
     if isinstance(value, list | tuple):
         return ", ".join(text(v) for v in value)
-    return " ".join(str(value).split())
+    return printable(" ".join(str(value).split()))
 
 
 def params_text(params: Mapping[str, Any] | None) -> str:
     """Return a point in one line, with the last word of each path."""
-    return " ".join(f"{k.rsplit('.', 1)[-1]}={text(v)}" for k, v in (params or {}).items())
+    return " ".join(f"{text(k.rsplit('.', 1)[-1])}={text(v)}" for k, v in (params or {}).items())
 
 
 def moment(seconds: float | None) -> str | None:
@@ -174,7 +175,9 @@ def _chosen(fields: str, known: Sequence[str]) -> list[str]:
 def _document(content: Mapping[str, Any], form: Format | ListFormat) -> None:
     document = {"version": VERSION, **{k: plain(v) for k, v in content.items()}}
     if form.value == "json":
-        typer.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+        written = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+        # Not all that JSON allows to stand raw may reach a terminal, or can be encoded at all.
+        typer.echo("".join(c if c.isprintable() or c == "\n" else _escaped(c) for c in written))
         return
     import yaml
 
@@ -184,6 +187,14 @@ def _document(content: Mapping[str, Any], form: Format | ListFormat) -> None:
 def _csv(names: Sequence[str], rows: Sequence[Record]) -> str:
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, fieldnames=list(names), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer.writerow({name: printable(name) for name in names})
+    writer.writerows([{k: _cell(v) for k, v in row.items()} for row in rows])
     return buffer.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    return value if value is None or isinstance(value, int | float) else printable(str(value))
+
+
+def _escaped(character: str) -> str:
+    return json.dumps(character)[1:-1] if character != "\x7f" else "\\u007f"

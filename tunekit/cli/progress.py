@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from tunekit.records import TrialState
+from tunekit.shown import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -82,7 +83,7 @@ class LogProgress:
 
     def __init__(
         self,
-        say: Callable[[str], None] = lambda text: typer.echo(text, err=True),
+        say: Callable[[str], None] = lambda text: typer.echo(printable(text), err=True),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._say = say
@@ -136,7 +137,7 @@ class LiveProgress:
 
     def start(self, name: str, history: History, goal: int | None) -> None:
         """Begin to draw."""
-        self._name = name
+        self._name = printable(name)
         self._pace.start(history, goal)
         self._live.start()
         self._draw(history, 0)
@@ -149,7 +150,7 @@ class LiveProgress:
 
     def event(self, text: str) -> None:
         """Show a sentence under the block until newer ones push it out."""
-        self._events.append(text)
+        self._events.append(printable(text))
 
     def close(self) -> None:
         """Draw a last time and leave the block on the screen."""
@@ -177,7 +178,7 @@ class LiveProgress:
             Text(_finished(history, goal)),
             Text(self._pace.words(history), style="dim"),
         )
-        lines: list[RenderableType] = [head, Text(best_text(history), style="green")]
+        lines: list[RenderableType] = [head, Text(printable(best_text(history)), style="green")]
         lines.append(Text(states_text(history, running), style="dim"))
         lines += [Text(f"  {event}", overflow="ellipsis", no_wrap=True) for event in self._events]
         return Group(*lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -153,26 +154,42 @@ def resume(
     here: Annotated[
         bool, typer.Option("--here", help="Run in this folder, also if it is another one.")
     ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask, whoever wrote what is to be run.")
+    ] = False,
     storage: Storage = None,
     form: OneFormat = Format.TABLE,
     json: Json = False,
 ) -> None:
-    """Let a study go on: its waiting workers do, and its run is started again as it was given."""
+    """Let a study go on: its waiting workers do, and its run is started again as it was given.
+
+    Where a run of it is alive, only that one goes on. What is run is kept with the study: unless
+    it was written by you on this machine, it is shown, and you are asked.
+    """
+    from tunekit.cli.recipes import checked_recipe
     from tunekit.cli.settings import checked
-    from tunekit.cli.stores import open_existing, url_of
+    from tunekit.cli.stores import alive, open_existing, url_of
     from tunekit.errors import InvalidArgument
     from tunekit.records import StudyState
 
     opened = open_existing(storage)
     record = opened.get_study(name)
-    recipe = record.spec.attrs.get("run")
+    found = record.spec.attrs.get("run")
+    recipe = None if found is None else checked_recipe(found, name)
+    elsewhere = alive(opened, record)
+    no_run = no_run or bool(elsewhere)
     if recipe is not None and not no_run and not here and recipe["folder"] != str(Path.cwd()):
         raise InvalidArgument(
             f"study {name!r} was run in {recipe['folder']}, not here; go there first, or give "
             "--here if the same files are in this folder."
         )
+    if recipe is not None and not no_run and not yes:
+        _ask(recipe, name)
     opened.set_state(record.id, StudyState.ACTIVE)
     opened.close()
+    if elsewhere:
+        terminal.say(f"{name} is active; {elsewhere}, so nothing is started here.")
+        return
     if recipe is None or no_run:
         why = "" if no_run else " It was not made by `tunekit run`: start its program again."
         terminal.say(f"{name} is active; workers that wait go on.{why}")
@@ -183,6 +200,27 @@ def resume(
     _carry_out(
         checked(settings, source=f"the recipe of study {name!r}"), Format.JSON if json else form
     )
+
+
+def _ask(recipe: Mapping[str, Any], name: str) -> None:
+    """Show a recipe that somebody else may have written and ask whether to run it.
+
+    Raises:
+        Abort: the answer is no, or nobody is there to answer.
+    """
+    from tunekit.cli.recipes import described, is_own
+    from tunekit.shown import printable
+
+    if is_own(recipe, name):
+        return
+    typer.echo(
+        printable(
+            f"The storage says how study {name} is run; that was not written by you on this "
+            f"machine:\n{described(recipe)}"
+        ),
+        err=True,
+    )
+    typer.confirm("Run that? (--yes does not ask)", abort=True, err=True)
 
 
 def _carry_out(settings: Any, form: Format) -> None:

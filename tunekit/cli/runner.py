@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +12,14 @@ from tunekit.cli.command import NOTHING_BEST, TIME_OVER, terminal
 from tunekit.cli.options import Format
 from tunekit.cli.output import emit_list, emit_one, params_text
 from tunekit.cli.progress import make_progress
+from tunekit.cli.recipes import sealed
 from tunekit.cli.settings import RunSettings
 from tunekit.cli.shell import make_program
-from tunekit.cli.stores import url_of
+from tunekit.cli.stores import storage_flag, url_of
 from tunekit.cli.studies import best_rows
 from tunekit.cli.targets import load, load_function
-from tunekit.errors import InvalidArgument, NoCompleteTrial
+from tunekit.driver.worker_id import worker_name
+from tunekit.errors import InvalidArgument, NoCompleteTrial, TunekitError
 from tunekit.records import StudyState
 from tunekit.spaces import Space
 from tunekit.studies.arguments import make_executor, trial_limits
@@ -42,7 +46,30 @@ def carry_out(settings: RunSettings, form: Format) -> int:
     objective = _objective(settings, space, folder)
     executor = _executor(settings)
     url = url_of(None, settings.storage)
-    study = open_study(
+    study = _opened(settings, space, url)
+    worker = worker_name()
+    study.set_user_attr("run", {**_recipe(settings, folder, study.name), "worker": worker})
+    if settings.enqueue_default and space is not None and not len(study.refresh()):
+        study.enqueue_trial(space.default())
+    if study.record().state is StudyState.PAUSED:
+        terminal.say(f"{study.name} is paused; `tunekit resume {study.name} --no-run` goes on.")
+    try:
+        ending = study.optimize(
+            objective,
+            total_trials=settings.trials,
+            timeout=settings.timeout,
+            executor=executor,
+            catch=(Exception, SystemExit),
+            max_failed_trials=settings.max_failed_trials,
+            progress=make_progress(quiet=terminal.quiet),
+        )
+    finally:
+        _leave(study, worker)
+    return conclude(study, ending, form, url)
+
+
+def _opened(settings: RunSettings, space: Space | None, url: str) -> Study:
+    return open_study(
         settings.name or default_name(settings),
         space=space,
         objectives=settings.objectives,
@@ -56,21 +83,6 @@ def carry_out(settings: RunSettings, form: Format) -> int:
         audit=settings.audit,
         seed=settings.seed,
     )
-    study.set_user_attr("run", _recipe(settings, folder))
-    if settings.enqueue_default and space is not None and not len(study.refresh()):
-        study.enqueue_trial(space.default())
-    if study.record().state is StudyState.PAUSED:
-        terminal.say(f"{study.name} is paused; `tunekit resume {study.name} --no-run` goes on.")
-    ending = study.optimize(
-        objective,
-        total_trials=settings.trials,
-        timeout=settings.timeout,
-        executor=executor,
-        catch=(Exception, SystemExit),
-        max_failed_trials=settings.max_failed_trials,
-        progress=make_progress(quiet=terminal.quiet),
-    )
-    return conclude(study, ending, form, url)
 
 
 def _executor(settings: RunSettings) -> Executor:
@@ -110,7 +122,7 @@ def conclude(study: Study, ending: str, form: Format, url: str) -> int:
             for t in best
         ]
         emit_list("best", rows, ListFormat.TABLE, columns=list(rows[0]))
-    terminal.say(f"open it again: tunekit studies show {study.name} --storage {url}")
+    terminal.say(f"open it again: tunekit studies show {study.name}{storage_flag(url)}")
     return TIME_OVER if ending == "timeout" else 0
 
 
@@ -156,7 +168,16 @@ def _objective(settings: RunSettings, space: Space | None, folder: Path) -> Call
     return make_program(settings.command, space, folder)
 
 
-def _recipe(settings: RunSettings, folder: Path) -> dict[str, Any]:
+def _leave(study: Study, worker: str) -> None:
+    """Note that this run is alive no longer; a later one that took its place stays noted."""
+    with suppress(TunekitError):  # what has ended the run is of more interest
+        run = study.user_attrs.get("run")
+        if isinstance(run, Mapping) and run.get("worker") == worker:
+            study.set_user_attr("run", {**run, "worker": ""})
+
+
+def _recipe(settings: RunSettings, folder: Path, study: str) -> dict[str, Any]:
     """Return what `tunekit resume` needs; the storage is left out, since its URL may be secret."""
     given = settings.model_dump(mode="json", exclude_defaults=True, exclude={"name", "storage"})
-    return {"folder": str(folder), "settings": given}
+    recipe = {"folder": str(folder), "settings": given}
+    return sealed(recipe, study)

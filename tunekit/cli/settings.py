@@ -110,13 +110,21 @@ def read_file(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidArgument(f"{path}: cannot be read: {error}; check the file.") from None
     except yaml.YAMLError as error:
-        raise InvalidArgument(f"{path}: no valid YAML: {' '.join(str(error).split())}.") from None
+        raise InvalidArgument(f"{path}: no valid YAML: {_yaml_fault(error)}.") from None
     if not isinstance(content, dict) or not all(isinstance(k, str) for k in content):
         raise InvalidArgument(
             f"{path}: expected a mapping with lines such as `objective: train.py:objective`; see "
             "`tunekit init`."
         )
     return content
+
+
+def _yaml_fault(error: Exception) -> str:
+    """Return what is wrong and where, without the line itself, which may hold a password."""
+    mark = getattr(error, "problem_mark", None)
+    where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark is not None else ""
+    said = getattr(error, "problem", None) or type(error).__name__
+    return f"{said}{where}"
 
 
 def checked(values: Mapping[str, Any], *, source: str) -> RunSettings:
@@ -155,5 +163,6 @@ def _sentence(error: Mapping[str, Any]) -> str:
         known = list(RunSettings.model_fields)
         hint = did_you_mean(place, known)
         return f'unknown key "{place}"{hint}; there are {", ".join(known)}'
+    given = "***" if error["loc"][:1] == ("storage",) else repr(error["input"])
     message = str(error["msg"]).removeprefix("Value error, ")
-    return f'"{place}" is {error["input"]!r}: {message[:1].lower()}{message[1:]}'
+    return f'"{place}" is {given}: {message[:1].lower()}{message[1:]}'

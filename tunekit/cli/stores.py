@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tunekit.cli.options import DEFAULT_URL
 from tunekit.errors import UnknownStudy
+from tunekit.shown import shown_url
 
 if TYPE_CHECKING:
     from tunekit.history import History
@@ -18,6 +21,19 @@ if TYPE_CHECKING:
 def url_of(flag: str | None, file: str | None = None) -> str:
     """Return the storage URL: the flag's, the study file's, the environment's, the default."""
     return flag or file or os.environ.get("TUNEKIT_URL") or DEFAULT_URL
+
+
+def storage_flag(url: str) -> str:
+    """Return the flag that opens this storage again, to be shown: empty for the default.
+
+    It holds no secret; where the URL has one, it says so.
+    """
+    shown = shown_url(url)
+    if url == DEFAULT_URL and not os.environ.get("TUNEKIT_URL"):
+        return ""
+    if url == os.environ.get("TUNEKIT_URL"):
+        return f"  (in $TUNEKIT_URL, {shown})"
+    return f" --storage '{shown}'" + (" (with its password)" if shown != url else "")
 
 
 def sqlite_file(url: str) -> Path | None:
@@ -41,10 +57,44 @@ def open_existing(flag: str | None) -> Storage:
     path = sqlite_file(url)
     if path is not None and path.suffix and not path.exists():
         raise UnknownStudy(
-            f'no database at "{url}", expected one that `tunekit run` or `tunekit demo` has made; '
-            "give another with --storage or $TUNEKIT_URL."
+            f'no database at "{shown_url(url)}", expected one that `tunekit run` or `tunekit '
+            "demo` has made; give another with --storage or $TUNEKIT_URL."
         )
     return open_storage(url)
+
+
+def alive(storage: Storage, record: StudyRecord) -> str:
+    """Return what of a study is alive elsewhere, in words; empty if nothing is known to be.
+
+    Its driver of this machine, also one that waits because the study is paused, or trials whose
+    workers keep their leases.
+    """
+    from tunekit.driver.worker_id import is_known_dead
+    from tunekit.records import TrialState
+
+    now = time.time()
+    held = [
+        t.number
+        for t in history_of(storage, record).unfinished()
+        if t.state is TrialState.RUNNING
+        and (t.lease_until or 0.0) > now
+        and not is_known_dead(t.worker)
+    ]
+    if held:
+        return f"its trials {held} run already, and their workers go on"
+    run = record.spec.attrs.get("run")
+    worker = run.get("worker") if isinstance(run, Mapping) else None
+    if isinstance(worker, str) and is_known_alive(worker):
+        return "its run is alive on this machine and goes on"
+    return ""
+
+
+def is_known_alive(worker: str) -> bool:
+    """Return whether a worker of this machine runs still; of other machines nothing is known."""
+    from tunekit.driver.worker_id import is_known_dead, worker_name
+
+    host = worker.partition("/")[0]
+    return host == worker_name().partition("/")[0] and not is_known_dead(worker)
 
 
 def read_study(storage: Storage, name: str) -> tuple[StudyRecord, History]:

@@ -110,7 +110,9 @@ def audit(
     found = stop_audit(history, opened.reports(record.id), tolerance=tolerance)
     form = Format.JSON if json else form
     if form is Format.TABLE:
-        typer.echo(str(found))
+        from tunekit.shown import printable
+
+        typer.echo(printable(str(found)))
     else:
         emit_one("audit", found.to_dict(), form)
 
@@ -149,8 +151,12 @@ def rm(
     opened = open_existing(storage)
     record = opened.get_study(name)
     if not yes:
+        from tunekit.shown import printable
+
         typer.confirm(
-            f"Delete the study {name} with {record.n_trials} trials?", abort=True, err=True
+            f"Delete the study {printable(name)} with {record.n_trials} trials?",
+            abort=True,
+            err=True,
         )
     opened.delete_study(name)
     terminal.say(f"deleted {name} with {record.n_trials} trials.")

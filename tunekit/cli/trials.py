@@ -96,7 +96,9 @@ def show(
     }
     emit_one("trial", details if form is not Format.TABLE else {**details, "error": None}, form)
     if form is Format.TABLE and trial.error:
-        typer.echo(trial.error.rstrip())
+        from tunekit.shown import printable
+
+        typer.echo(printable(trial.error.rstrip()))
 
 
 @command(app, "enqueue")

@@ -25,6 +25,7 @@ from tunekit.driver.trial_budget import Quota
 from tunekit.errors import SpaceExhausted, StorageUnreachable, TunekitError
 from tunekit.executors.base import Ended, Executor
 from tunekit.records import Outcome, Report, StudyState, TrialState
+from tunekit.shown import printable
 from tunekit.stoppers.base import Decision, Stopper
 from tunekit.storages.base import Lease, Operation, Pause, Release, Saved, Tell
 
@@ -396,4 +397,4 @@ class Orchestrator:
         if self.progress is not None:
             self.progress.event(text)
         else:
-            log.log(level, text)
+            log.log(level, printable(text))

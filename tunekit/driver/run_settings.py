@@ -11,6 +11,7 @@ from typing import Literal, Protocol, TypeAlias
 from tunekit.errors import ObjectiveFailed, TooManyFailures, TunekitError
 from tunekit.history import History
 from tunekit.records import Outcome, TrialRecord, TrialState
+from tunekit.shown import printable
 
 FIRST_FAILURES = 5
 """A run whose first so many trials have all failed in the same way ends, if none is complete."""
@@ -90,6 +91,7 @@ class Failures:
 
     def note(self, number: int, outcome: Outcome, raised: BaseException | None) -> None:
         """Note how one has ended, with what its objective raised if that is known."""
+        why = printable(outcome.reason)
         if outcome.state is not TrialState.FAILED:
             self._differs |= outcome.state in _GAVE_RESULTS
             return
@@ -100,18 +102,18 @@ class Failures:
         if self.error is not None:
             return
         if raised is not None and not isinstance(raised, self._settings.catch):
-            self.error = ObjectiveFailed(f"trial {number}: {outcome.reason}")
+            self.error = ObjectiveFailed(f"trial {number}: {why}")
             self.error.__cause__ = raised
         elif (most := self._settings.max_failed_trials) is not None:
             if self._n > most:
                 self.error = TooManyFailures(
                     f"{self._n} trials of this run have failed, max_failed_trials={most} may; the "
-                    f"last, trial {number}: {outcome.reason}; mend that and run it again."
+                    f"last, trial {number}: {why}; mend that and run it again."
                 )
         elif self._n >= FIRST_FAILURES and not self._differs and not self._has_complete():
             self.error = TooManyFailures(
                 f"the first {self._n} trials of this run have all failed in the same way and none "
-                f"of the study is complete; trial {number}: {outcome.reason.rstrip('.')}; mend "
+                f"of the study is complete; trial {number}: {why.rstrip('.')}; mend "
                 "that and run it again, or let more fail with max_failed_trials=1000."
             )
 

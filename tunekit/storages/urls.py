@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
 from tunekit.errors import InvalidArgument, did_you_mean
+from tunekit.shown import shown_url
 from tunekit.storages.base import Storage
 from tunekit.storages.memory.storage import MemoryStorage
 from tunekit.storages.project import ProjectStorage
@@ -52,7 +53,9 @@ def _opened(text: str) -> Storage:
     if not found:
         if text.endswith(ENDINGS):
             return _sqlite(text)
-        raise InvalidArgument(f"storage {text!r}: {_EXPECTED}; or drop it to keep none.")
+        raise InvalidArgument(
+            f"storage {shown_url(text)!r}: {_EXPECTED}; or drop it to keep none."
+        )
     scheme = scheme.partition("+")[0] if scheme.endswith(("+psycopg2", "+pysqlite")) else scheme
     if scheme == "memory":
         return MemoryStorage()
@@ -84,8 +87,9 @@ def _sqlite_path(rest: str) -> str:
     path = rest.removeprefix("/").partition("?")[0]
     if not rest.startswith("/") or not path or path == ":memory:":
         raise InvalidArgument(
-            f'storage "sqlite://{rest}" names no file; write "sqlite:///file.db" for a file in '
-            'this folder, "sqlite:////folder/file.db" for one elsewhere, "memory://" for none.'
+            f'storage "{shown_url(f"sqlite://{rest}")}" names no file; write '
+            '"sqlite:///file.db" for a file in this folder, '
+            '"sqlite:////folder/file.db" for one elsewhere, "memory://" for none.'
         )
     return path
 

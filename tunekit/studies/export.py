@@ -137,7 +137,8 @@ def _write_json(
 
 def _write_csv(path: Path, study: StudyRecord, trials: Sequence[TrialRecord], _: object) -> None:
     table = rows(trials)
-    with path.open("w", newline="", encoding="utf-8") as file:
+    # Halves of surrogates, which JSON holds and UTF-8 does not, are written as escapes.
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.DictWriter(file, fieldnames=list(table[0]) if table else ["number", "state"])
         writer.writeheader()
         writer.writerows(table)

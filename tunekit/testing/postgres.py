@@ -69,6 +69,14 @@ class PostgresServer:
         self._execute(f"CREATE DATABASE {name}")
         return self.url(name)
 
+    def add_user(self, name: str, password: str) -> None:
+        """Make a user that has to give this password; all others are trusted."""
+        rules = self._data / "pg_hba.conf"
+        rule = f"host all {name} 127.0.0.1/32 scram-sha-256\n"
+        rules.write_text(rule + rules.read_text(encoding="utf-8"), encoding="utf-8")
+        self._execute(f"CREATE ROLE {name} SUPERUSER LOGIN PASSWORD '{password}'")
+        self._execute("SELECT pg_reload_conf()")
+
     def drop_database(self, url: str) -> None:
         """Drop a database, also one that somebody still uses."""
         self._execute(f"DROP DATABASE {url.rsplit('/', 1)[1]} WITH (FORCE)")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import TypeVar
+from urllib.parse import quote
 
-from sqlalchemy import Connection, create_engine, func, make_url, select
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import URL, Connection, create_engine, func, make_url, select
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tunekit.errors import InvalidArgument, MissingExtra, StorageError, StorageUnreachable
+from tunekit.shown import shown_url, split_url
 from tunekit.storages.sql.database import Database, Work
 
 T = TypeVar("T")
@@ -43,11 +46,10 @@ class PostgreSQLDatabase(Database):
         except ImportError:
             raise MissingExtra("postgres", "A PostgreSQL storage") from None
         try:
-            parsed = make_url(url).set(drivername="postgresql+psycopg2")
-            shown = parsed.set(drivername="postgresql").render_as_string(hide_password=True)
-        except (ValueError, DBAPIError):
+            parsed = parsed_url(url)
+        except (ValueError, SQLAlchemyError):
             raise InvalidArgument(
-                "the PostgreSQL URL cannot be read, expected "
+                f"the PostgreSQL URL {shown_url(url)} cannot be read, expected "
                 '"postgresql://user:password@host:port/database"; escape special characters of '
                 "the password as %XX."
             ) from None
@@ -55,14 +57,9 @@ class PostgreSQLDatabase(Database):
             parsed,
             pool_size=5,
             max_overflow=20,
-            connect_args={
-                "connect_timeout": 10,
-                "application_name": "tunekit",
-                # A frozen worker must not keep the row of the study from all others.
-                "options": "-c idle_in_transaction_session_timeout=30000",
-            },
+            connect_args=connection_defaults(parsed),
         )
-        super().__init__(engine, shown, outage_s)
+        super().__init__(engine, shown_url(url), outage_s)
         self._driver_error: type[Exception] = psycopg2.Error
         # A single statement needs no BEGIN and COMMIT, which are round trips.
         self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -138,6 +135,34 @@ class PostgreSQLDatabase(Database):
                 "password."
             )
         return StorageError(f"{self.url} gave an error ({code}: {line}).")
+
+
+def parsed_url(url: str) -> URL:
+    """Return the parts of a URL, whose password may hold `@`, `/`, `?` and `:` as they are.
+
+    Raises:
+        ValueError, SQLAlchemyError: it is none.
+    """
+    scheme, _, rest = url.partition("://")
+    login, place, query = split_url(rest)
+    user, colon, password = login.partition(":")
+    # SQLAlchemy would end the password at its first "@" and take the rest for the host.
+    login = f"{user}{colon}{quote(password, safe='%')}@" if login else ""
+    return make_url(f"{scheme}://{login}{place}{query}").set(drivername="postgresql+psycopg2")
+
+
+def connection_defaults(url: URL) -> dict[str, object]:
+    """Return the settings of a connection that neither its URL nor the environment makes."""
+    # A frozen worker must not keep the row of the study from all others; the user's word is last.
+    options = "-c idle_in_transaction_session_timeout=30000"
+    given = url.query.get("options", os.environ.get("PGOPTIONS", ""))
+    theirs = given if isinstance(given, str) else " ".join(given)
+    defaults: dict[str, object] = {"options": f"{options} {theirs}".rstrip()}
+    if "connect_timeout" not in url.query and "PGCONNECT_TIMEOUT" not in os.environ:
+        defaults["connect_timeout"] = 10
+    if "application_name" not in url.query and "PGAPPNAME" not in os.environ:
+        defaults["application_name"] = "tunekit"
+    return defaults
 
 
 def _is_committed(connection: Connection, transaction: int) -> bool:

@@ -1,0 +1,127 @@
+"""A password planted in a storage's URL is in no output of any command, nor in Python's texts."""
+
+from __future__ import annotations
+
+import pytest
+
+import tunekit as tk
+from tunekit.errors import TunekitError
+from tunekit.storages.sql.postgresql import PostgreSQLDatabase, connection_defaults, parsed_url
+from tunekit.storages.urls import open_storage
+
+SECRET = "hunter2"
+PASSWORD = f"p@a/{SECRET}?x:y"
+
+COMMANDS = [
+    ("run", "train.py:objective", "-n", "2", "--name", "s", "--sampler", "random",
+     "--space", "train.py:space", "--minimize", "error"),
+    ("run", "train.py:broken", "-n", "1", "--name", "b", "--sampler", "random",
+     "--space", "train.py:space"),
+    ("studies", "ls"), ("studies", "ls", "--json"), ("studies", "show", "s"),
+    ("studies", "show", "s", "--json"), ("studies", "best", "s"), ("studies", "audit", "s"),
+    ("studies", "export", "s", "out.csv"), ("studies", "show", "zz"),
+    ("trials", "ls", "s"), ("trials", "ls", "s", "--format", "csv"), ("trials", "show", "s", "0"),
+    ("trials", "show", "b", "0"), ("trials", "enqueue", "s", "--default"),
+    ("trials", "stop", "s", "2"), ("export", "s", "out.json"),
+    ("pause", "s"), ("stop", "s"), ("cancel", "s"),
+    ("resume", "s", "--no-run"), ("resume", "s", "--yes", "-n", "3"),
+    ("doctor",), ("doctor", "--json"), ("studies", "rm", "s", "--yes"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def password_server(postgres_server):
+    postgres_server.add_user("secretive", PASSWORD)
+    return postgres_server
+
+
+@pytest.fixture
+def urls(password_server, postgres_url):
+    place = postgres_url.partition("@")[2]
+    in_query = "p%40a%2Fhunter2%3Fx%3Ay"
+    return [
+        f"postgresql://secretive:{PASSWORD}@{place}",
+        f"postgresql://secretive@{place}?password={in_query}",
+    ]
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("how", ["flag", "environment"])
+@pytest.mark.parametrize("form", [0, 1])
+def test_no_command_shows_the_password_of_a_real_server(cli, monkeypatch, urls, how, form):
+    url = urls[form]
+    extra = ("--storage", url) if how == "flag" else ()
+    if how == "environment":
+        monkeypatch.setenv("TUNEKIT_URL", url)
+    statuses = {}
+    for words in COMMANDS:
+        result = cli(*words, *extra, "-v")
+        assert SECRET not in result.stdout + result.stderr, words
+        statuses[words] = result.exit_code
+    wrong = {words for words, status in statuses.items() if status != 0}
+    assert wrong == {w for w in COMMANDS if "zz" in w or ("run" in w and "b" in w)}, statuses
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://u:{PASSWORD}@127.0.0.1:1/db",
+        f"postgresql://u@127.0.0.1:1/db?password={SECRET}",
+        f"postgresql://u:{SECRET}@h:port/db",
+        f"postgresql://u:{SECRET}@h@127.0.0.1:1/db",
+        f"postgresql://u@127.0.0.1:1/db?passwrd={SECRET}",
+        f"mysql://u:{SECRET}@h/db",
+        f"postgresql:u:{SECRET}@h/db",
+        f"postgresql://:{SECRET}@/",
+        f"sqlite://?key={SECRET}",
+        f"sqlite:///no.db?key={SECRET}",
+    ],
+)
+@pytest.mark.parametrize("words", [("studies", "ls"), ("doctor",), ("run", *COMMANDS[0][1:])])
+def test_no_error_of_a_storage_shows_its_password(cli, monkeypatch, url, words):
+    monkeypatch.setattr(PostgreSQLDatabase, "opening_s", 0.01)
+    result = cli(*words, "--storage", url, "-v")
+    assert SECRET not in result.stdout + result.stderr
+    try:
+        shown = repr(tk.load_study("s", storage=url))
+    except TunekitError as error:
+        shown = repr(error)
+    assert SECRET not in shown
+
+
+@pytest.mark.parametrize("line", ["storage: [{}]", "storage: {}: x", "storage: [{}"])
+def test_no_error_of_a_study_file_shows_its_password(cli, folder, line):
+    url = f"postgresql://u:{SECRET}@h/db"
+    text = f"objective: train.py:objective\ntrials: 1\n{line.format(url)}\n"
+    (folder / "tunekit.yaml").write_text(text)
+    result = cli("run", "-v")
+    assert result.exit_code == 2
+    assert SECRET not in result.stdout + result.stderr
+
+
+@pytest.mark.postgres
+def test_the_settings_of_a_url_are_kept(postgres_url):
+    first = open_storage(postgres_url)
+    first._db.write(lambda c: c.exec_driver_sql("CREATE SCHEMA mine"))
+    first.close()
+    url = f"{postgres_url}?options=-csearch_path%3Dmine&application_name=mine&connect_timeout=7"
+    storage = open_storage(url)
+    query = (
+        "SELECT current_setting('search_path'), current_setting('application_name'), "
+        "current_setting('idle_in_transaction_session_timeout'), "
+        "(SELECT count(*) FROM pg_tables WHERE schemaname = 'mine' AND tablename = 'tk_trials')"
+    )
+    found = storage._db.read(lambda c: tuple(c.exec_driver_sql(query).one()))
+    storage.close()
+    assert found == ("mine", "mine", "30s", 1)
+    assert "connect_timeout" not in connection_defaults(parsed_url(url))
+
+
+def test_the_environment_of_postgresql_is_kept(monkeypatch):
+    for name, value in {
+        "PGOPTIONS": "-c search_path=x", "PGAPPNAME": "a", "PGCONNECT_TIMEOUT": "3"
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    assert connection_defaults(parsed_url("postgresql://h/db")) == {
+        "options": "-c idle_in_transaction_session_timeout=30000 -c search_path=x"
+    }
