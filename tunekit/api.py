@@ -24,7 +24,7 @@ from tunekit.records import (
 )
 from tunekit.samplers.base import Sampler
 from tunekit.spaces import Space
-from tunekit.stoppers.base import Stopper
+from tunekit.stoppers.base import Stopper, check_works
 from tunekit.storages.base import Storage
 from tunekit.storages.urls import open_storage
 from tunekit.studies.arguments import count, json_mapping, share, texts
@@ -130,12 +130,15 @@ def study(
         opened = _open(storage)
         record = _found(opened, spec.name)
         if record is None:
+            check_works(rule, spec.objectives)
             decider = decider or _sampler(proposer, spec.sampler_options)
             record = _created(opened, spec)
     else:
         earlier = _earlier(warm_start)
         spec = _learning(spec, proposer)
         opened = _open(storage)
+        if _found(opened, spec.name) is None:
+            check_works(rule, spec.objectives)
         record, decider = _warm(opened, spec, earlier)
         if spec.stopper == "curve":  # it has taken over curves
             rule = _stopper("curve", {**record.spec.stopper_options})
@@ -147,6 +150,7 @@ def study(
         decider = _own_sampler(record.spec, sampler_options)
     if stopper is None:
         rule = _own_stopper(record.spec)
+    check_works(rule, record.spec.objectives)
     return Study(opened, record, decider, rule, kept, audit=share_audited)
 
 
@@ -194,6 +198,7 @@ def load_study(
     decider = _own_sampler(record.spec) if sampler is None else _sampler(sampler, {})
     is_own = stopper is None and not stopper_options
     rule = _own_stopper(record.spec) if is_own else _stopper(stopper, stopper_options)
+    check_works(rule, record.spec.objectives)
     return Study(opened, record, decider, rule, _checkpoints(checkpoints))
 
 

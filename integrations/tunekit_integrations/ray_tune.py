@@ -11,13 +11,16 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import chdir
 from pathlib import Path
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from ray.train._internal.storage import StorageContext
-from ray.tune.result import RESULT_DUPLICATE
+from ray.train._internal.session import _TrainingResult
+from ray.tune import Checkpoint
+from ray.tune.result import RESULT_DUPLICATE, SHOULD_CHECKPOINT, TRAINING_ITERATION
 from ray.tune.search.searcher import Searcher
-from ray.tune.trainable import Trainable, wrap_function
+from ray.tune.trainable import FunctionTrainable, Trainable, wrap_function
 
 from tunekit import registry
 from tunekit.errors import InvalidArgument, SpaceExhausted
@@ -26,8 +29,16 @@ from tunekit.history import History
 from tunekit.records import Objective, TrialRecord, TrialState
 from tunekit.samplers.base import Sampler, StudyView
 from tunekit.spaces import Params, Space
+from tunekit.spaces.scalars import plain
 
 FORMAT = "tunekit.ray_searcher/1"
+
+_OF_RAY = {
+    "training_iteration", "time_this_iter_s", "time_total_s", "timestamp", "pid", "done",
+    "time_since_restore", "iterations_since_restore", "timesteps_total", "episodes_total",
+    "should_checkpoint",
+}
+"""What Ray adds to each result; no metric, unless the study names it as an objective."""
 
 
 def as_ray_searcher(
@@ -116,13 +127,12 @@ class TunekitSearcher(Searcher):  # type: ignore[misc]
     ) -> None:
         """Learn how a trial has ended."""
         metric = self._objective.metric
-        value = (result or {}).get(metric)
+        value = _number((result or {}).get(metric))
         if error or value is None:
             self._told(trial_id, TrialState.FAILED, {})
             return
-        finite = math.isfinite(float(value))
-        state = TrialState.COMPLETE if finite else TrialState.DIVERGED
-        self._told(trial_id, state, {metric: float(value)})
+        state = TrialState.COMPLETE if math.isfinite(value) else TrialState.DIVERGED
+        self._told(trial_id, state, {metric: value})
 
     def save(self, checkpoint_path: str) -> None:
         """Write what was told so far as JSON."""
@@ -187,25 +197,39 @@ def as_objective(
     trainable: Callable[..., Any] | type[Trainable],
     *,
     max_iterations: int | None = None,
+    checkpoint_frequency: int = 1,
 ) -> Callable[[Trial], dict[str, float]]:
     """Return an objective that runs a trainable of Ray Tune, step by step.
 
     Each result of a step is reported, so that stoppers can end the trial; the numbers of the
-    last one are the trial's metrics. The config is the point as nested dicts.
+    last one (of Python, NumPy, or a tensor with one entry) are the trial's metrics. The config
+    is the point as nested dicts.
+
+    Where the study has a place of checkpoints, those of the trainable go there: what a function
+    gives to `tune.report(..., checkpoint=)`, and what a class saves in `save_checkpoint`. A
+    trial that goes on gets its last one, by `tune.get_checkpoint()` and `load_checkpoint`.
 
     Args:
         trainable: a function that calls `tune.report`, or a subclass of `Trainable`.
         max_iterations: steps after which a class is stopped; a function ends by itself.
+        checkpoint_frequency: a class is asked for its state after each so many steps and, where
+            its result says `should_checkpoint`, then as well; 0 for only then.
 
     Raises:
-        InvalidArgument: no trainable, or a class without a bound on its steps.
+        InvalidArgument: no trainable, a class without a bound on its steps, or a frequency
+            below 0.
     """
     is_trainable = not isinstance(trainable, type) or issubclass(trainable, Trainable)
     if not callable(trainable) or not is_trainable:
         raise InvalidArgument(f"trainable={trainable!r}, expected a function or a Trainable.")
     if isinstance(trainable, type) and max_iterations is None:
         raise InvalidArgument("a Trainable does not end by itself; give max_iterations.")
-    return _TrainableObjective(trainable, max_iterations)
+    is_count = isinstance(checkpoint_frequency, int) and not isinstance(checkpoint_frequency, bool)
+    if not is_count or checkpoint_frequency < 0:
+        raise InvalidArgument(
+            f"checkpoint_frequency={checkpoint_frequency!r}, expected a whole number from 0."
+        )
+    return _TrainableObjective(trainable, max_iterations, checkpoint_frequency)
 
 
 class _Folder(StorageContext):  # type: ignore[misc]
@@ -221,8 +245,9 @@ class _Folder(StorageContext):  # type: ignore[misc]
 
 
 class _TrainableObjective:
-    def __init__(self, trainable: Any, max_iterations: int | None) -> None:
+    def __init__(self, trainable: Any, max_iterations: int | None, frequency: int) -> None:
         self._trainable, self._max_iterations = trainable, max_iterations
+        self._frequency = frequency
 
     def __call__(self, trial: Trial) -> dict[str, float]:
         """Run the trainable to its end, or to the stopper's."""
@@ -233,6 +258,10 @@ class _TrainableObjective:
             storage = _Folder(folder, trial.study_name, trial_dir_name=str(trial.number))
             running = kind(trial.params.nested(), storage=storage)
             try:
+                if trial.resumed_from is not None:
+                    state = Checkpoint.from_directory(str(trial.checkpoint_dir))
+                    result = {TRAINING_ITERATION: trial.resumed_from}
+                    running.restore(_TrainingResult(checkpoint=state, metrics=result))
                 return self._run(running, trial)
             finally:
                 running.stop()
@@ -244,19 +273,49 @@ class _TrainableObjective:
             if RESULT_DUPLICATE in result:  # a function has returned without a further report
                 break
             metrics = _numbers(result, trial) or metrics
-            trial.report(metrics, step=int(result["training_iteration"]))
+            self._report(running, trial, metrics, result)
             if result.get("done"):
                 break
         return metrics
 
+    def _report(
+        self, running: Trainable, trial: Trial, metrics: dict[str, float], result: dict[str, Any]
+    ) -> None:
+        """Report a step, with the state after it where there is one and a place for it."""
+        # A function that goes on counts its reports from 1 again; the trainable does not.
+        step = running.iteration
+        if not (trial.has_checkpoints and self._saves(running, result)):
+            trial.report(metrics, step=step)
+            return
+        state = running.save().checkpoint
+        with state.as_directory() as folder:
+            trial.report(metrics, step=step, checkpoint=folder)
+        # Ray keeps each one until the experiment is over; the study has its own copy now.
+        rmtree(state.path, ignore_errors=True)
+
+    def _saves(self, running: Trainable, result: Mapping[str, Any]) -> bool:
+        if result.get(SHOULD_CHECKPOINT):
+            return True
+        is_due = self._frequency > 0 and running.iteration % self._frequency == 0
+        keeps_state = type(running).save_checkpoint is not Trainable.save_checkpoint
+        return is_due and keeps_state and not isinstance(running, FunctionTrainable)
+
 
 def _numbers(result: Mapping[str, Any], trial: Trial) -> dict[str, float]:
     """Return the metrics of a step: what the study asks for and whatever else is a number."""
-    own = {"training_iteration", "time_this_iter_s", "time_total_s", "timestamp", "pid"}
-    own |= {"time_since_restore", "iterations_since_restore", "timesteps_total", "episodes_total"}
-    found = {
-        k: float(v)
-        for k, v in result.items()
-        if isinstance(v, int | float) and not isinstance(v, bool) and k not in own
-    }
-    return found if any(o.metric in found for o in trial.objectives) else {}
+    wanted = {o.metric for o in trial.objectives}
+    found = {}
+    for name, value in result.items():
+        number = _number(value) if name in wanted or name not in _OF_RAY else None
+        if number is not None:
+            found[name] = number
+    return found if wanted & found.keys() else {}
+
+
+def _number(value: object) -> float | None:
+    """Return a number of any library as a float, `None` for what is none."""
+    try:
+        number = plain(value)
+    except TypeError:
+        return None
+    return None if number is None or isinstance(number, str) else float(number)

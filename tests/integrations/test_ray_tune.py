@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import numpy as np
 import pytest
 
 import tunekit as tk
+from tunekit.checkpoints.base import Checkpoints
 from tunekit.errors import InvalidArgument
+from tunekit.stoppers.base import CONTINUE, Decision
 
 ray = pytest.importorskip("ray")
 pytest.importorskip("ray.tune")
@@ -109,6 +114,10 @@ def test_a_space_of_the_tuner_beside_ours_is_refused():
         searcher().set_search_properties("error", "min", {"lr": tune.uniform(0, 1)})
 
 
+def torch_tensor(value):
+    return pytest.importorskip("torch").tensor(float(value), requires_grad=True)
+
+
 def function(config):
     for step in range(4):
         tune.report({"error": config["x"] + 1 / (step + 1), "size": 3})
@@ -158,3 +167,108 @@ def test_a_class_without_a_bound_on_its_steps_is_refused():
         bridge.as_objective(Stepwise)
     with pytest.raises(InvalidArgument, match="Trainable"):
         bridge.as_objective(3)
+
+
+NUMBERS = [np.float16, np.float32, np.float64, np.longdouble, np.int8, np.uint64, np.bool_]
+
+
+@pytest.mark.parametrize("made", [*NUMBERS, np.array, torch_tensor, bool], ids=str)
+def test_a_number_of_any_library_is_a_metric(made, tmp_path, monkeypatch):
+    class Numbers(tune.Trainable):
+        def step(self):
+            return {"error": made(1), "other": made(1), "name": "none", "done": True}
+
+    monkeypatch.chdir(tmp_path)
+    study = tk.study(space=tk.Space(x=tk.Float(0.0, 1.0)), objectives="error", seed=1)
+    study.optimize(bridge.as_objective(Numbers, max_iterations=4), n_trials=1)
+    assert study.trials[0].metrics == {"error": 1.0, "other": 1.0}
+    search = searcher("random")
+    search.suggest("t0")
+    search.on_trial_complete("t0", {"error": made(1)})
+    assert search._records["t0"].metrics == {"error": 1.0}
+
+
+def counting(config):
+    """Count on from the last checkpoint to 6, with one after each step."""
+    state = tune.get_checkpoint()
+    n = 0
+    if state is not None:
+        with state.as_directory() as folder:
+            n = int(Path(folder, "n").read_text())
+    while n < 6:
+        n += 1
+        with TemporaryDirectory() as folder:
+            Path(folder, "n").write_text(str(n))
+            tune.report({"error": 10.0 - n}, checkpoint=tune.Checkpoint.from_directory(folder))
+
+
+class Counting(tune.Trainable):
+    def setup(self, config):
+        self.n = 0
+
+    def step(self):
+        self.n += 1
+        return {"error": 10.0 - self.n, "done": self.n == 6}
+
+    def save_checkpoint(self, folder):
+        Path(folder, "n").write_text(str(self.n))
+
+    def load_checkpoint(self, folder):
+        self.n = int(Path(folder, "n").read_text())
+
+
+class CountingAsDict(Counting):
+    def save_checkpoint(self, folder):
+        return {"n": self.n}
+
+    def load_checkpoint(self, state):
+        self.n = state["n"]
+
+
+class PauseOnce:
+    """Pauses a trial at its third report and lets it go on at once."""
+
+    name = "once"
+
+    def decide(self, number, view):
+        is_third = len(view.reports[number]) == 3
+        return Decision("pause", "pauses") if is_third else CONTINUE
+
+    def promote(self, view):
+        return {t.number: "goes on" for t in view.history.unfinished() if t.state == "paused"}
+
+
+@pytest.mark.parametrize("trainable", [counting, Counting, CountingAsDict])
+def test_a_paused_trainable_goes_on_from_its_own_checkpoint(trainable, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study = tk.study(
+        space=tk.Space(x=tk.Float(0.0, 1.0)),
+        objectives="error",
+        stopper=PauseOnce(),
+        audit=0,
+        checkpoints=tmp_path / "kept",
+    )
+    study.optimize(bridge.as_objective(trainable, max_iterations=6), n_trials=1)
+    (trial,) = study.trials
+    assert str(trial.state) == "complete" and trial.metrics["error"] == 4.0 and trial.epoch == 2
+    assert [(r.step, r.metrics["error"]) for r in study.reports()[0]] == [
+        (k, 10.0 - k) for k in range(1, 7)
+    ]
+    folder = study.checkpoint_path(study.best_trial)
+    if trainable is not CountingAsDict:
+        assert (folder / "n").read_text() == "6"
+    assert folder == study.checkpoint_path(0) == study.checkpoint_path(0, step=6)
+
+
+def test_a_class_saves_as_often_as_it_is_asked_to(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = {"space": tk.Space(x=tk.Float(0.0, 1.0)), "objectives": "error"}
+    study = tk.study(**options, checkpoints=Checkpoints(tmp_path / "kept", keep_best=9))
+    objective = bridge.as_objective(Counting, max_iterations=6, checkpoint_frequency=4)
+    study.optimize(objective, n_trials=1)
+    assert [c.step for c in study.trials[0].checkpoints] == [4]
+    bare = tk.study(**options)
+    bare.optimize(objective, n_trials=1)
+    assert str(bare.trials[0].state) == "complete"
+    with pytest.raises(InvalidArgument, match="checkpoint_frequency=-1"):
+        bridge.as_objective(Counting, max_iterations=6, checkpoint_frequency=-1)

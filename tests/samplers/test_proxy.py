@@ -178,3 +178,13 @@ def test_an_impossible_space_is_the_inner_samplers_error():
         ProxySampler(proxy=n_named, sampler="random").suggest(
             view_of(Space(x=Float(0, 1), constraints=["x > 2"])), [0]
         )
+
+
+@pytest.mark.parametrize("name", ["proxy", "evolution"])
+def test_a_proxy_given_as_a_function_to_a_study_says_how_it_is_named(name):
+    with pytest.raises(InvalidArgument, match=rf'"{n_named.__module__}:n_named"'):
+        tk.study(space=SHAPE, sampler=name, sampler_options={"proxy": n_named})
+    with pytest.raises(InvalidArgument, match=r'proxy is the function .*"module:function"'):
+        tk.study(space=SHAPE, sampler=name, sampler_options={"proxy": lambda p: p["width"]})
+    tk.study(space=SHAPE, sampler=ProxySampler(proxy=n_named))
+    tk.study(space=SHAPE, sampler=name, sampler_options={"proxy": "math:fsum"})

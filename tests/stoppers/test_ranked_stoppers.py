@@ -2,14 +2,15 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from tunekit.errors import InvalidArgument
-from tunekit.records import Report, TrialState
+from tunekit.records import Objective, Report, TrialRecord, TrialState
 from tunekit.stoppers.asha import AshaStopper
 from tunekit.stoppers.fast import FastStopper
 from tunekit.stoppers.hyperband import HyperbandStopper
-from tunekit.stoppers.rungs import n_before, reached
+from tunekit.stoppers.rungs import n_before, rungs_between
 from tunekit.testing.stoppers import TWO, play, reported, view_of
 
 
@@ -170,10 +171,10 @@ def test_the_fast_rule_hedges_for_a_curve_that_still_falls():
 
 
 def test_rungs_are_rounded_up_and_none_is_missed():
-    found = [n for n in range(1, 60) if reached(n - 1, n, 3, 1.5) == n]
+    found = [n for n in range(1, 60) if rungs_between(n - 1, n, 3, 1.5)]
     assert found == [3, 5, 7, 11, 16, 23, 35, 52]
-    assert reached(0, 60, 3, 1.5) == 52
-    assert reached(0, 2, 3, 1.5) is None
+    assert rungs_between(0, 60, 3, 1.5) == found
+    assert rungs_between(0, 2, 3, 1.5) == []
 
 
 @pytest.mark.parametrize(
@@ -208,3 +209,65 @@ def test_a_hard_rule_ends_more_trials_than_a_mild_one():
     mild = play(lambda: AshaStopper(eta=2))
     hard = play(lambda: AshaStopper(eta=4, min_resource=2))
     assert len(hard) > len(mild)
+
+
+def asha_beside_optuna(curves, steps, *, eta, first, direction):
+    """Return where ours and Optuna's end each curve, reported in turn by all that still run."""
+    optuna = pytest.importorskip("optuna")
+    pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=first, reduction_factor=eta)
+    peer = optuna.create_study(direction=direction, pruner=pruner)
+    trials = [peer.ask() for _ in curves]
+    ours = AshaStopper(eta=eta, min_resource=first, unit="steps")
+    reports = {n: [] for n in range(len(curves))}
+    ends, stopped = ({}, {}), []
+    objectives = (Objective("loss", direction),)
+    for k in range(len(curves[0])):
+        for n in range(len(curves)):
+            step, value = steps[n][k], curves[n][k]
+            if n not in ends[0]:
+                reports[n].append(Report(step, {"loss": value}))
+                view = view_of(reports, running=list(reports), objectives=objectives)
+                view.history.update(stopped, cursor=1000)
+                decision = ours.decide(n, view)
+                if decision.action == "stop":
+                    ends[0][n] = step
+                    evidence = {"seq": 500 + n, "stop_evidence": decision.evidence}
+                    stopped.append(TrialRecord(n, TrialState.STOPPED, **evidence))
+            if n not in ends[1]:
+                trials[n].report(value, step)
+                if trials[n].should_prune():
+                    ends[1][n] = step
+    return ends
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+@pytest.mark.parametrize("seed", range(12))
+def test_asha_decides_as_optunas_for_nan_and_for_steps_that_jump_over_rungs(seed, direction):
+    rng = np.random.default_rng(seed)
+    curves = np.round(rng.normal(size=(14, 9)), 1)  # with ties
+    curves[rng.random(curves.shape) < 0.1] = math.nan
+    steps = np.cumsum(rng.choice([1, 2, 3, 9, 20], size=curves.shape), axis=1)
+    eta, first = int(rng.choice([2, 3, 4])), int(rng.choice([1, 2, 5]))
+    ours, peers = asha_beside_optuna(
+        curves.tolist(), steps.tolist(), eta=eta, first=first, direction=direction
+    )
+    assert ours == peers and len(ours) > 3
+
+
+def test_a_trial_that_jumps_over_rungs_is_judged_at_each_of_them():
+    jump = [Report(1, {"loss": 1.0}), Report(100, {"loss": 9.0})]
+    others = {n: [Report(s, {"loss": 1.0}) for s in (1, 2, 4)] for n in range(1, 6)}
+    view = view_of({0: jump, **others}, running=[0])
+    decision = AshaStopper(min_resource=2, unit="steps").decide(0, view)
+    assert decision.action == "stop" and decision.evidence["rung"] == 2
+    paused = view_of({0: jump, **others}, states={0: TrialState.PAUSED})
+    stopper = AshaStopper(min_resource=2, unit="steps", mode="promote")
+    assert stopper.decide(0, view).action == "pause" and stopper.promote(paused) == {}
+    stopped = FastStopper(min_resource=2, unit="steps", n_exempt=0).decide(0, view)
+    assert stopped.action == "stop"
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e31])
+def test_what_has_diverged_does_not_pass_a_rung_not_even_as_the_first(value):
+    view = view_of({0: [Report(k, {"loss": value}) for k in range(4)]}, running=[0])
+    assert AshaStopper().decide(0, view).action == "stop"

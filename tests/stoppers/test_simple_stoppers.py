@@ -4,7 +4,9 @@ import math
 
 import pytest
 
-from tunekit.errors import InvalidArgument
+import tunekit as tk
+from tunekit import registry
+from tunekit.errors import InvalidArgument, UnknownStudy
 from tunekit.records import Objective, Report, TrialState
 from tunekit.stoppers.any_of import FirstStopper
 from tunekit.stoppers.asha import AshaStopper
@@ -104,3 +106,40 @@ def test_several_stoppers_promote_what_one_of_them_promotes():
 def test_settings_outside_their_range_are_refused(made, options):
     with pytest.raises(InvalidArgument):
         made(**options)
+
+
+WATCHING = ["asha", "auto", "hyperband", "fast", "curve", "early_dynamics", "median", "patience"]
+
+
+@pytest.mark.parametrize("name", [*WATCHING, "threshold", "optuna"])
+def test_a_stopper_whose_metric_is_no_objective_is_refused_before_a_study_is_made(name, tmp_path):
+    if name in ("curve", "optuna"):
+        pytest.importorskip("sklearn" if name == "curve" else "optuna")
+    url = f"sqlite:///{tmp_path}/s.db"
+
+    def made(**stopper):
+        return tk.study("s", space=tk.Space(x=tk.Float(0, 1)), storage=url, **stopper)
+
+    options = {"metric": "vlaue"}
+    for given in (
+        {"stopper": name, "stopper_options": options},
+        {
+            "stopper": [name, "patience" if name != "patience" else "asha"],
+            "stopper_options": {name: options},
+        },
+        {"stopper": registry.make("stopper", name, options)},
+    ):
+        with pytest.raises(InvalidArgument, match=r'did you mean "value".*direction='):
+            made(**given)
+    with pytest.raises(UnknownStudy):
+        tk.load_study("s", storage=url)
+    made(stopper=name, stopper_options={**options, "direction": "minimize"})
+    with pytest.raises(InvalidArgument, match='did you mean "value"'):
+        tk.load_study("s", storage=url, stopper=name, stopper_options=options)
+
+
+def test_a_stopper_that_follows_one_metric_is_refused_by_a_study_of_two():
+    with pytest.raises(InvalidArgument, match="name one with metric="):
+        tk.study(objectives=["a", "b"], stopper="early_dynamics")
+    with pytest.raises(InvalidArgument, match="name one of them with metric="):
+        tk.study(objectives=["a", "b"], stopper="threshold", stopper_options={"bound": 1.0})

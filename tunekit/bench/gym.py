@@ -1,7 +1,8 @@
 """A Gymnasium environment as a problem: one action is one trial.
 
 Simulators of hardware and of systems often come as environments whose action is a configuration
-and whose info holds the measured metrics.
+and whose info holds the measured metrics. Where an episode has several steps, the same action
+is taken in each of them.
 """
 
 from __future__ import annotations
@@ -25,22 +26,46 @@ Source: TypeAlias = str | Callable[[], Any]
 REWARD = Objective("reward", "maximize")
 
 
+MOST_STEPS = 100_000
+"""Steps after which an episode that was to end by itself is taken for endless."""
+
+
 @dataclass(frozen=True, slots=True)
-class OneStep:
-    """Resets an environment with a fixed seed and takes one action.
+class Episode:
+    """Resets an environment with a fixed seed and takes one action until its episode ends.
 
     The environment is made once in a process and kept open.
+
+    Attributes:
+        steps: at most so many; to the end of the episode where it is not given.
     """
 
     source: Source
     seed: int
+    steps: int | None = None
 
     def __call__(self, params: Params) -> Mapping[str, float]:
-        """Return `reward` and all numbers that the info of the step holds."""
+        """Return `reward`, the sum over the steps, and all numbers in the info of the last one.
+
+        Raises:
+            InvalidArgument: an episode without an end.
+        """
         env = _environment(self.source)
         env.reset(seed=self.seed)
-        _, reward, _, _, info = env.step(action_of(env.action_space, params))
-        return {**_numbers(info), REWARD.metric: float(reward)}
+        action, total = action_of(env.action_space, params), 0.0
+        for _ in range(self.steps or MOST_STEPS):
+            _, reward, terminated, truncated, info = env.step(action)
+            total += float(reward)
+            if terminated or truncated:
+                break
+        else:
+            if self.steps is None:
+                raise InvalidArgument(
+                    f"gym: the episode of {_name(self.source)} has no end within {MOST_STEPS} "
+                    "steps; give steps=1 where one step is one measurement, or wrap it in "
+                    "gymnasium.wrappers.TimeLimit."
+                )
+        return {**_numbers(info), REWARD.metric: total}
 
 
 def suite(
@@ -49,20 +74,24 @@ def suite(
     env: Source | None = None,
     objectives: Mapping[str, Direction] | str | None = None,
     constraints: str | Sequence[str] = (),
+    steps: int | None = None,
 ) -> list[Problem]:
     """Return the environment as the only problem.
 
     Args:
         seed: every trial resets the environment with it.
-        env: the id of a registered environment, or a function without arguments that makes one.
-        objectives: metric -> direction, of the info of a step; one text means one that is
+        env: the id of a registered environment (`module:id` imports the module that registers
+            it), or a function without arguments that makes one.
+        objectives: metric -> direction, of the info of the last step; one text means one that is
             minimised. The reward is maximised where nothing is given.
         constraints: bounds on metrics of the info, such as `"latency_ms <= 8"`, also as one
             text with commas.
+        steps: at most so many steps a trial, all with the same action; to the end of the
+            episode where it is not given. The reward is their sum.
 
     Raises:
-        InvalidArgument: no environment, no such one, one with unbounded actions, or a metric
-            that its step does not give.
+        InvalidArgument: no environment, no such one, one with unbounded actions or an episode
+            without end, or a metric that its step does not give.
         MissingExtra: gymnasium is not installed.
 
     Reference: Krishnan et al. (2023), ArchGym: An Open-Source Gymnasium for Machine Learning
@@ -70,11 +99,13 @@ def suite(
     """
     if env is None:
         raise InvalidArgument("gym: no environment; give env= (the id of a registered one).")
+    if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
+        raise InvalidArgument(f"gym: steps={steps!r}, expected a whole number from 1, or None.")
     bounds = constraints.split(",") if isinstance(constraints, str) else constraints
-    evaluate = OneStep(env, seed)
+    evaluate = Episode(env, seed, steps)
     space = space_of(_environment(env).action_space)
     problem = Problem(
-        f"gym/{env if isinstance(env, str) else getattr(env, '__name__', 'environment')}",
+        f"gym/{_name(env)}",
         space,
         evaluate,
         objectives=_objectives(objectives),
@@ -83,6 +114,10 @@ def suite(
     )
     _check_metrics(problem)
     return [problem]
+
+
+def _name(source: Source) -> str:
+    return source if isinstance(source, str) else getattr(source, "__name__", "environment")
 
 
 def _objectives(given: Mapping[str, Direction] | str | None) -> tuple[Objective, ...]:
@@ -124,6 +159,12 @@ def _environment(source: Source) -> Any:
         return source()
     try:
         return gymnasium.make(source, disable_env_checker=True)
+    except ImportError as error:
+        module = source.partition(":")[0]
+        raise InvalidArgument(
+            f'gym: the environment "{source}" cannot be made: {error}; check that the module '
+            f'"{module}" is installed, or lies where you start.'
+        ) from None
     except gymnasium.error.Error as error:
         hint = did_you_mean(source, map(str, gymnasium.registry))
         raise InvalidArgument(

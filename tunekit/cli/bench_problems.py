@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tunekit.cli.targets import load
+from tunekit.cli.targets import load, search_first
 from tunekit.errors import InvalidArgument
 from tunekit.records import Objective
 
@@ -128,9 +129,19 @@ class Named:
         from tunekit.bench.sources import SuiteSource
 
         for text in self.suites:
+            text, environment = _environment_of(text)
             name, options = parse_options(text, "suite")
+            if environment:
+                search_first(self.folder)  # its module may lie there
+                options = {"env": environment, **options}
             if name == "yahpo" and self.yahpo_data is not None:
                 options = {"data": str(self.yahpo_data), **options}
             yield SuiteSource(name, seed, tuple(options.items()))
         for target in self.targets:
             yield TargetSource(target, self.folder, seed, self.space, self.objectives)
+
+
+def _environment_of(text: str) -> tuple[str, str]:
+    """Return a text such as `gym:module:Id-v0:steps=1` without the environment, and that."""
+    found = re.fullmatch(r"gym:([^=]+?)(:\w+=.*)?", text)
+    return (f"gym{found[2] or ''}", found[1]) if found else (text, "")

@@ -81,7 +81,7 @@ def _from_file(path: Path) -> ModuleType:
         near = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
         raise InvalidArgument(f"no file {path}{did_you_mean(path.name, near)}; check the path.")
     # As `python train.py` does: the file's folder is where its own imports are looked up.
-    _search_first(str(path.parent.resolve()))
+    search_first(str(path.parent.resolve()))
     name = path.stem if path.stem not in sys.modules else f"{path.stem}_of_tunekit_run"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
@@ -96,11 +96,12 @@ def _from_file(path: Path) -> ModuleType:
 
 
 def _named(name: str, folder: str) -> ModuleType:
-    _search_first(folder)
+    search_first(folder)
     return importlib.import_module(name)
 
 
-def _search_first(folder: str) -> None:
+def search_first(folder: str) -> None:
+    """Let imports look into a folder before all others."""
     if folder not in sys.path:
         sys.path.insert(0, folder)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import TypeAlias
 
 from tunekit.errors import InvalidParams
@@ -19,6 +20,8 @@ def plain(value: object) -> Scalar:
     item = getattr(value, "item", None)
     if item is not None and getattr(value, "shape", None) == ():
         value = item()
+        if isinstance(value, Real) and not isinstance(value, int | float):
+            value = float(value)  # of a long double NumPy gives the same again
     if value is None or isinstance(value, bool):
         return value
     for kind in (str, int, float):  # members of a StrEnum or IntEnum become plain too

@@ -18,10 +18,11 @@ Mode: TypeAlias = Literal["stop", "promote"]
 class AshaStopper:
     """Lets a trial past a rung if it is among the best `1 / eta` of those that have come there.
 
-    Rungs lie at `min_resource * eta**k`. The first trial at a rung always goes on, and nobody
-    waits for others. With `mode="stop"` a trial that falls behind is stopped, so a verdict on
-    few trials may be hard. With `mode="promote"` it is paused at its checkpoint, and goes on
-    when enough others have turned out worse; that needs an objective that saves checkpoints.
+    Rungs lie at `min_resource * eta**k`. The first trial at a rung goes on if it has a
+    measurement there, and nobody waits for others. With `mode="stop"` a trial that falls behind
+    is stopped, so a verdict on few trials may be hard. With `mode="promote"` it is paused at its
+    checkpoint, and goes on when enough others have turned out worse; that needs an objective
+    that saves checkpoints.
 
     Several objectives are compared in non-dominated layers: the whole front is equally good.
 
@@ -37,8 +38,14 @@ class AshaStopper:
 
     Reference:
         L. Li et al., 2018, "A System for Massively Parallel Hyperparameter Tuning"
-        (arXiv 1810.05834), algorithm 2. The stopping form decides as Optuna's
-        `SuccessiveHalvingPruner` does.
+        (arXiv 1810.05834), algorithm 2. With `unit="steps"` and one metric the stopping form
+        decides as Optuna's `SuccessiveHalvingPruner` does: a step that jumps over rungs is
+        judged at each of them, as a promotion from each is needed, and one that fails at a rung
+        has not come to those above; NaN at a rung ends a trial, even the first one there, and is
+        no rival of those that follow. Two things differ:
+        an infinity or an overflow (1e30 and more) is as NaN here, where Optuna takes the
+        negative one for the best there is; and reports that come out of order count in the
+        order of their steps, where Optuna keeps what it saw first.
     """
 
     name = "asha"
@@ -74,8 +81,9 @@ class AshaStopper:
             InvalidArgument: the study has no objective of that name.
         """
         watched = self._watched(view)
-        rung = self._ladder.passed(number, view, watched, self._reader)
-        if rung is None or rung.before < self._n_kept(rung.n):
+        passed = self._ladder.passed(number, view, watched, self._reader)
+        rung = next((r for r in passed if not self._goes_on(r)), None)
+        if rung is None:
             return CONTINUE
         action: Literal["pause", "stop"] = "stop" if self.mode == "stop" else "pause"
         return Decision(action, self._sentence(rung, watched), self._evidence(rung, watched))
@@ -88,14 +96,20 @@ class AshaStopper:
             if trial.state is not TrialState.PAUSED or not self._is_member(trial.number):
                 continue
             curve = self._reader.read(trial.number, view, watched)
-            level = self._ladder.highest(curve.progress(self._ladder.unit))
-            if level is None:  # paused by somebody else before it was judged
-                continue
-            rung = self._ladder.standing(trial.number, level, view, watched, self._reader)
-            assert rung is not None, "its own curve reaches its highest rung"
-            if rung.before < self._n_kept(rung.n):
-                found[trial.number] = self._sentence(rung, watched)
+            levels = self._ladder.latest(curve)
+            if not levels:  # it was paused by somebody else, between two rungs
+                highest = self._ladder.highest(curve.progress(self._ladder.unit))
+                levels = [] if highest is None else [highest]
+            read = (
+                self._ladder.standing(trial.number, x, view, watched, self._reader) for x in levels
+            )
+            rungs = [rung for rung in read if rung is not None]
+            if rungs and all(map(self._goes_on, rungs)):
+                found[trial.number] = self._sentence(rungs[-1], watched)
         return found
+
+    def _goes_on(self, rung: Rung) -> bool:
+        return not rung.has_diverged and rung.before < self._n_kept(rung.n)
 
     def _n_kept(self, n: int) -> int:
         # Algorithm 2, get_job: the top |rung| / eta; of few trials the best, so that it can begin.

@@ -59,3 +59,16 @@ class Promoter(Stopper, Protocol):
         A pure function of the view, asked for when a slot is free and before a new trial is made.
         """
         ...
+
+
+def check_works(stopper: Stopper | None, objectives: tuple[Objective, ...]) -> None:
+    """Ask a stopper about a study in which nothing has happened yet.
+
+    What it refuses of that (a metric that is no objective, several objectives where it follows
+    one) it would refuse of each trial.
+
+    Raises:
+        InvalidArgument: as its `decide` does.
+    """
+    if stopper is not None:
+        stopper.decide(0, CurveView(objectives, History(objectives), {}))

@@ -87,12 +87,12 @@ class FastStopper:
         watched = watched_metrics(view, self.metric, self.direction, stopper=self.name)
         if number < self.n_exempt:
             return CONTINUE
-        rung = self._ladder.passed(number, view, watched, self._reader)
-        if rung is None:
-            return CONTINUE
         n_started = sum(bool(self._reader.read(n, view, watched).steps) for n in view.reports)
-        n_kept = max(LEAST, math.ceil(n_started / rung.level))
-        if rung.before < n_kept:
+        for rung in self._ladder.passed(number, view, watched, self._reader):
+            n_kept = max(LEAST, math.ceil(n_started / rung.level))
+            if rung.before >= n_kept:
+                break
+        else:
             return CONTINUE
         curve = self._reader.read(number, view, watched)
         hoped = None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tunekit.records import Objective
 from tunekit.stoppers.base import CurveView
-from tunekit.stoppers.losses import CurveReader, Losses, Unit
+from tunekit.stoppers.losses import Curve, CurveReader, Losses, Unit
 from tunekit_surrogates.hypervolume import layers
 
 
@@ -26,7 +26,7 @@ class Rung:
     Attributes:
         level: of progress, in reports or steps.
         own: the losses of the trial there.
-        n: trials that have reached it, this one included.
+        n: trials that have reached it, this one included, but for others that diverged there.
         before: how many of them are better.
     """
 
@@ -35,17 +35,22 @@ class Rung:
     n: int
     before: int
 
+    @property
+    def has_diverged(self) -> bool:
+        """Return whether the trial has no measurement there, of one metric at least."""
+        return not all(map(math.isfinite, self.own))
 
-def reached(before: int, now: int, first: float, factor: float) -> int | None:
-    """Return the highest rung that was passed on the way, `before < rung <= now`.
+
+def rungs_between(before: int, now: int, first: float, factor: float) -> list[int]:
+    """Return the rungs that were passed on the way, `before < rung <= now`, the lowest first.
 
     Rungs are `first`, `first * factor`, `first * factor**2`, ..., each rounded up.
     """
-    found = None
+    found: list[int] = []
     level = float(first)
     while (rung := math.ceil(level)) <= now:
-        if rung > before:
-            found = rung
+        if rung > before and rung not in found[-1:]:
+            found.append(rung)
         level *= factor
     return found
 
@@ -72,17 +77,22 @@ class Ladder:
         view: CurveView,
         watched: tuple[Objective, ...],
         reader: CurveReader,
-    ) -> Rung | None:
-        """Return the rung that a trial has reached with its latest report, if it has."""
+    ) -> list[Rung]:
+        """Return the rungs that a trial has passed with its latest report, the lowest first.
+
+        A step may jump over rungs; all of them are passed with the same losses then.
+        """
         reports = view.reports.get(number, ())
         if not reports or any(o.metric not in reports[-1].metrics for o in watched):
-            return None
-        curve = reader.read(number, view, watched)
+            return []
+        levels = self.latest(reader.read(number, view, watched))
+        found = (self.standing(number, level, view, watched, reader) for level in levels)
+        return [rung for rung in found if rung is not None]
+
+    def latest(self, curve: Curve) -> list[int]:
+        """Return the rungs that a curve has passed with its last point, the lowest first."""
         previous, now = curve.previous(self.unit), curve.progress(self.unit)
-        level = reached(previous, now, self.first, self.factor)
-        if level is None:
-            return None
-        return self.standing(number, level, view, watched, reader)
+        return rungs_between(previous, now, self.first, self.factor)
 
     def standing(
         self,
@@ -98,7 +108,8 @@ class Ladder:
             return None
         others = self.at(level, view, watched, reader)
         others.pop(number, None)
-        return Rung(level, own, len(others) + 1, n_before(own, list(others.values())))
+        measured = [losses for losses in others.values() if all(map(math.isfinite, losses))]
+        return Rung(level, own, len(measured) + 1, n_before(own, measured))
 
     def at(
         self, level: int, view: CurveView, watched: tuple[Objective, ...], reader: CurveReader
@@ -106,15 +117,24 @@ class Ladder:
         """Return the losses at a rung of all trials that have reached it, by number."""
         found = {}
         for number in view.reports:
-            if self.members is None or self.members(number):
+            if self.members is not None and not self.members(number):
+                continue
+            if level <= self._held_at(number, view):
                 losses = reader.read(number, view, watched).at(level, self.unit)
                 if losses is not None:
                     found[number] = losses
         return found
 
+    def _held_at(self, number: int, view: CurveView) -> float:
+        """Return the rung at which a trial was ended or paused, whatever step it had jumped to."""
+        trial = view.history.get(number)
+        evidence = {} if trial is None else trial.stop_evidence
+        rung = evidence.get("rung") if evidence.get("unit") == self.unit else None
+        return rung if isinstance(rung, int | float) else math.inf
+
     def highest(self, progress: int) -> int | None:
         """Return the highest rung up to some progress, if there is one."""
-        return reached(0, progress, self.first, self.factor)
+        return next(reversed(rungs_between(0, progress, self.first, self.factor)), None)
 
 
 def n_before(own: Losses, others: Sequence[Losses]) -> int:

@@ -181,6 +181,14 @@ def json_mapping(value: object, name: str) -> dict[str, Any]:
         raise InvalidArgument(
             f'{name}={value!r}, expected values by name; give a mapping such as {{"a": 1}}.'
         )
+    functions_in = [(key, v) for key, v in value.items() if callable(v)]
+    if functions_in and name.endswith("_options"):
+        where, given = functions_in[0]
+        raise InvalidArgument(
+            f"{name}: {where} is {_shown_function(given)}, and a study keeps no functions; name "
+            f"it, such as {_target_of(given)}, where the option takes a name (proxy does), or "
+            "give the sampler or stopper as an object."
+        )
     try:
         json.dumps(dict(value), default=plain)
     except (TypeError, ValueError, RecursionError) as error:
@@ -189,6 +197,17 @@ def json_mapping(value: object, name: str) -> dict[str, Any]:
             "mappings); convert it first."
         ) from None
     return dict(value)
+
+
+def _shown_function(given: Any) -> str:
+    return f"the function {getattr(given, '__qualname__', type(given).__name__)}"
+
+
+def _target_of(given: Any) -> str:
+    """Return the text that names a function, or one that would if it were in a module."""
+    module, name = getattr(given, "__module__", ""), getattr(given, "__qualname__", "")
+    importable = module and module != "__main__" and name and "<" not in name
+    return f'"{module}:{name}"' if importable else '"module:function"'
 
 
 def texts(value: object, name: str) -> tuple[str, ...]:

@@ -171,9 +171,10 @@ class CurveStopper:
             InvalidArgument: several objectives and no metric, or no objective of that name.
         """
         watched = self._watched(view)
-        rung = self._ladder.passed(number, view, (watched,), self._reader)
-        if rung is None or number < self.n_first or not self._may_stop(view):
+        passed = self._ladder.passed(number, view, (watched,), self._reader)
+        if not passed or number < self.n_first or not self._may_stop(view):
             return CONTINUE
+        rung = passed[-1]
         best = self._best(view, watched)
         if best is not None and rung.own[0] < best:  # it has what others only hope for
             return CONTINUE
