@@ -15,8 +15,8 @@ from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
-from ray.train._internal.storage import StorageContext
 from ray.train._internal.session import _TrainingResult
+from ray.train._internal.storage import StorageContext
 from ray.tune import Checkpoint
 from ray.tune.result import RESULT_DUPLICATE, SHOULD_CHECKPOINT, TRAINING_ITERATION
 from ray.tune.search.searcher import Searcher
@@ -34,8 +34,16 @@ from tunekit.spaces.scalars import plain
 FORMAT = "tunekit.ray_searcher/1"
 
 _OF_RAY = {
-    "training_iteration", "time_this_iter_s", "time_total_s", "timestamp", "pid", "done",
-    "time_since_restore", "iterations_since_restore", "timesteps_total", "episodes_total",
+    "training_iteration",
+    "time_this_iter_s",
+    "time_total_s",
+    "timestamp",
+    "pid",
+    "done",
+    "time_since_restore",
+    "iterations_since_restore",
+    "timesteps_total",
+    "episodes_total",
     "should_checkpoint",
 }
 """What Ray adds to each result; no metric, unless the study names it as an objective."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import tunekit as tk
+from tunekit.checkpoints.base import Checkpoints
 from tunekit.errors import InvalidArgument, UnknownCheckpoint, UnknownTrial
 from tunekit.records import Branch, TrialState
 from tunekit.stoppers.asha import AshaStopper
@@ -341,3 +342,25 @@ def test_a_program_may_pause_itself_and_clean_up(tmp_path):
     study.resume_trial(0)
     study.optimize(objective, n_trials=0)
     assert study.trials[0].state is TrialState.COMPLETE
+
+
+def test_a_study_names_the_folder_of_a_checkpoint(tmp_path):
+    def objective(trial):
+        for step in (1, 2):
+            (trial.checkpoint_dir / "state").write_text(str(step))
+            trial.report(1.0 / step, step, checkpoint=True)
+        return 0.5
+
+    space = tk.Space(x=tk.Float(0, 1))
+    study = tk.study(space=space, checkpoints=Checkpoints(tmp_path / "kept", keep_best=5))
+    study.optimize(objective, n_trials=1)
+    assert (study.checkpoint_path(study.best_trial) / "state").read_text() == "2"
+    assert (study.checkpoint_path(0, step=1) / "state").read_text() == "1"
+    with pytest.raises(UnknownCheckpoint, match=r"no checkpoint of step 7 .* steps \[1, 2\]"):
+        study.checkpoint_path(0, step=7)
+    with pytest.raises(UnknownTrial):
+        study.checkpoint_path(5)
+    bare = tk.study(space=space)
+    bare.optimize(lambda trial: 1.0, n_trials=1)
+    with pytest.raises(InvalidArgument, match="without a place of checkpoints"):
+        bare.checkpoint_path(0)

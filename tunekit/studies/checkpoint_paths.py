@@ -7,31 +7,54 @@ from pathlib import Path
 from tunekit.checkpoints.base import Checkpoints, checkpoint_name
 from tunekit.checkpoints.places import open_place
 from tunekit.errors import InvalidArgument, UnknownCheckpoint
+from tunekit.history import History
 from tunekit.records import StudyRecord, TrialRecord
+from tunekit.storages.checks import unknown_trial
 
 
-def checkpoint_path(
-    study: StudyRecord, checkpoints: Checkpoints | None, *, trial: TrialRecord, step: int | None
-) -> Path | str:
-    """Return the folder or URI of a trial's checkpoint; of its last one where no step is given.
+class CheckpointPaths:
+    """The part of a study that names the files of its trials' checkpoints."""
 
-    Raises:
-        InvalidArgument: the study was opened without a place of checkpoints.
-        UnknownCheckpoint: the trial has none, or none of that step.
-    """
-    if checkpoints is None:
-        raise InvalidArgument(
-            f'study "{study.spec.name}" was opened without a place of checkpoints; give '
-            "checkpoints= to tk.study or load_study."
-        )
-    steps = [c.step for c in trial.checkpoints]
-    found = [c for c in trial.checkpoints if step is None or c.step == step]
-    name = checkpoint_name(trial.number, found[-1].step, found[-1].epoch) if found else ""
-    root = checkpoints.of_study(study)
-    if not found or not open_place(root).has(name):
-        asked = "a checkpoint" if step is None else f"the checkpoint of step {step}"
-        raise UnknownCheckpoint(
-            f"trial {trial.number} has not {asked} in {root}; it has kept those of the steps "
-            f"{steps}."
-        )
-    return f"{root}/{name}" if "://" in root else Path(root, name)
+    checkpoints: Checkpoints | None
+
+    def record(self) -> StudyRecord:
+        """Return the study as it is stored now."""
+        raise NotImplementedError
+
+    def refresh(self) -> History:
+        """Return the trials as they are stored now."""
+        raise NotImplementedError
+
+    def checkpoint_path(self, trial: TrialRecord | int, *, step: int | None = None) -> Path | str:
+        """Return the folder of a trial's checkpoint, or its URI in a remote place.
+
+        Args:
+            trial: such as `study.best_trial`, or its number.
+            step: of the checkpoint; the last one that is kept where it is not given.
+
+        Raises:
+            InvalidArgument: the study was opened without a place of checkpoints.
+            UnknownTrial: no such number.
+            UnknownCheckpoint: the trial has none, or none of that step.
+        """
+        study = self.record()
+        if self.checkpoints is None:
+            raise InvalidArgument(
+                f'study "{study.spec.name}" was opened without a place of checkpoints; give '
+                "checkpoints= to tk.study or load_study."
+            )
+        number = trial if isinstance(trial, int) else trial.number
+        known = self.refresh().get(number)
+        if known is None:
+            raise unknown_trial(number, study.n_trials)
+        kept = known.checkpoints
+        found = [c for c in kept if step is None or c.step == step]
+        root = self.checkpoints.of_study(study)
+        name = checkpoint_name(number, found[-1].step, found[-1].epoch) if found else ""
+        if not found or not open_place(root).has(name):
+            asked = "no checkpoint" if step is None else f"no checkpoint of step {step}"
+            raise UnknownCheckpoint(
+                f"trial {number} has {asked} in {root}; it kept those of the steps "
+                f"{[c.step for c in kept]}."
+            )
+        return f"{root}/{name}" if "://" in root else Path(root, name)

@@ -24,7 +24,7 @@ from tunekit.spaces.versions import SpaceEdit
 from tunekit.stoppers.audited import audited
 from tunekit.stoppers.base import Stopper
 from tunekit.storages.base import Storage
-from tunekit.studies import arguments, ask_tell, enqueue, export, space_edits
+from tunekit.studies import arguments, ask_tell, checkpoint_paths, enqueue, export, space_edits
 from tunekit.studies.replay import Difference, replay
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Callback: TypeAlias = "Callable[[Study, TrialRecord], None]"
 
 
-class Study:
+class Study(checkpoint_paths.CheckpointPaths):
     """A stored set of trials over one space; made by `tunekit.study` or `tunekit.load_study`.
 
     Attributes:
