@@ -23,12 +23,13 @@ from tunekit import registry
 from tunekit.errors import InvalidArgument, UnknownParameter
 from tunekit.history import History
 from tunekit.records import MetricConstraint, Objective, Proposal, Report, TrialRecord, TrialState
-from tunekit.samplers.base import Sampler, StudyView, stream
+from tunekit.samplers.base import Sampler, StudyView, stream, suggested
 from tunekit.spaces import Params, Space
 from tunekit.spaces.discover import Discovery
 from tunekit.spaces.interop import from_optuna
 from tunekit.spaces.serialize import domain_to_dict
 from tunekit.stoppers.base import CurveView, Stopper
+from tunekit.threads import one_thread
 
 REASON, EVIDENCE = "tunekit:reason", "tunekit:evidence"
 """System attributes of an Optuna trial: why it was proposed, and what the sampler wants back."""
@@ -140,7 +141,7 @@ class TunekitSampler(optuna.samplers.BaseSampler):
         view = self._view(study, trial)
         if not len(view.space):
             return view.space, Params()
-        proposal = self._sampler.suggest(view, [trial.number])[0]
+        proposal = suggested(self._sampler, view, [trial.number])[0]
         self._note(study, trial, proposal)
         return view.space, Params(proposal.params)
 
@@ -174,7 +175,8 @@ class TunekitPruner(optuna.pruners.BasePruner):
         metric = history.objectives[0].metric
         reports = {t.number: reports_of(t, metric) for t in [*trials, trial]}
         view = CurveView(history.objectives, history, reports)
-        decision = self._stopper.decide(trial.number, view)
+        with one_thread():
+            decision = self._stopper.decide(trial.number, view)
         if decision.action == "continue":
             return False
         study._storage.set_trial_system_attr(trial._trial_id, STOPPED, decision.reason)

@@ -27,7 +27,7 @@ from tunekit.errors import InvalidArgument, SpaceExhausted
 from tunekit.executors.trial import Trial
 from tunekit.history import History
 from tunekit.records import Objective, TrialRecord, TrialState
-from tunekit.samplers.base import Sampler, StudyView
+from tunekit.samplers.base import Sampler, StudyView, suggested
 from tunekit.spaces import Params, Space
 from tunekit.spaces.scalars import plain
 
@@ -114,7 +114,7 @@ class TunekitSearcher(Searcher):  # type: ignore[misc]
         """Return the config of a new trial, or Ray's word for "there is none left"."""
         number = len(self._records)
         try:
-            proposal = self._sampler.suggest(self._view(), [number])[0]
+            proposal = suggested(self._sampler, self._view(), [number])[0]
         except SpaceExhausted:
             return Searcher.FINISHED
         self._seq += 1

@@ -18,6 +18,7 @@ from tunekit.records import TrialRecord, TrialState
 from tunekit.registry import make
 from tunekit.samplers.base import StudyView, sample, stream
 from tunekit.spaces import Categorical, Float, Params, Space
+from tunekit.threads import one_thread
 
 HISTORY_SEED = 1 << 41
 """Of the random trials that are told before suggestions are measured."""
@@ -53,7 +54,8 @@ class CostTask:
         ms = []
         for number in range(self.n, self.n + self.repeats + 1):
             begin = time.process_time()
-            proposal = proposer.ask(view, number)
+            with one_thread():
+                proposal = proposer.ask(view, number)
             ms.append(1000 * (time.process_time() - begin))
             record = replace(self._record(number, proposal.params), evidence=proposal.evidence)
             self._tell(problem, proposer, history, record, is_asked=True)

@@ -14,8 +14,9 @@ from tunekit.bench.problem import Problem
 from tunekit.errors import InvalidArgument, InvalidResult, SpaceExhausted
 from tunekit.history import History
 from tunekit.records import Proposal, TrialRecord, TrialState, checked_metrics, diverged_reason
-from tunekit.samplers.base import Sampler, StudyView, stream
+from tunekit.samplers.base import Sampler, StudyView, stream, suggested
 from tunekit.spaces import Params
+from tunekit.threads import one_thread
 
 _JITTER_SEED = 0x5EC0_4D5
 """Keeps the streams of simulated durations apart from those of the samplers."""
@@ -45,7 +46,7 @@ class SamplerProposer:
 
     def ask(self, view: StudyView, number: int) -> Proposal:
         """Return the sampler's proposal."""
-        return self._sampler.suggest(view, [number])[0]
+        return suggested(self._sampler, view, [number])[0]
 
     def tell(self, record: TrialRecord, loss: float | None) -> None:
         """Do nothing: the next view says it."""
@@ -156,7 +157,8 @@ class _Play:
         number = self._n_asked
         begin = time.process_time()
         try:
-            proposal = self._proposer.ask(self._view, number)
+            with one_thread():  # also what the proposer has only now loaded
+                proposal = self._proposer.ask(self._view, number)
         except SpaceExhausted:
             return False
         cpu_ms = 1000 * (time.process_time() - begin)

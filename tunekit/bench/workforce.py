@@ -8,23 +8,12 @@ import signal
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, Protocol, TypeVar
 
-ONE_THREAD = dict.fromkeys(
-    (
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "VECLIB_MAXIMUM_THREADS",
-        "NUMEXPR_NUM_THREADS",
-    ),
-    "1",
-)
-"""Read by NumPy and torch when they are imported, which is why workers start afresh."""
+from tunekit.threads import one_thread
 
 
 class Task(Protocol):
@@ -88,8 +77,7 @@ class _Worker(Generic[T]):
         context = get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        with _environment(ONE_THREAD):
-            self._process.start()
+        self._process.start()
         theirs.close()
         self.give(task)
 
@@ -136,22 +124,9 @@ def _serve(pipe: Connection) -> None:
 
 def _done(task: T) -> Done[T]:
     try:
-        return Done(task, task.run())
+        with one_thread():
+            return Done(task, task.run())
     except Exception as error:
         said = " ".join(str(error).split())
         text = f"{type(error).__name__}: {said}" if said else type(error).__name__
         return Done(task, error=text, trace=traceback.format_exc())
-
-
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    before = {key: os.environ.get(key) for key in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            if value is None:
-                del os.environ[key]
-            else:
-                os.environ[key] = value

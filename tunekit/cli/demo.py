@@ -42,18 +42,18 @@ def demo(
     import os
     from pathlib import Path
 
-    # Two workers that each use all cores wait for each other; read when numpy is imported there.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from tunekit.cli.demo_pipeline import objective
     from tunekit.cli.demo_table import make_demo_progress
 
     study = _opened(storage, fresh=fresh)
+    # Workers that each use all cores wait for each other.
+    resources = {"cpu": 1.0} if workers <= (os.cpu_count() or 1) else {}
     recipe = {
         "objective": "tunekit.cli.demo_pipeline:objective",
         "space": "tunekit.cli.demo_pipeline:SPACE",
         "trials": trials,
         "workers": workers,
+        "resources": resources,
     }
     study.set_user_attr("run", {"folder": str(Path.cwd()), "settings": recipe})
     ending = study.optimize(
@@ -61,6 +61,7 @@ def demo(
         total_trials=trials,
         workers=workers,
         executor="process",
+        resources=resources,
         progress=make_demo_progress(quiet=terminal.quiet),
     )
     raise typer.Exit(_conclude(study, ending, storage, Format.JSON if json else form))

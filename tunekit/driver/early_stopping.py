@@ -11,6 +11,7 @@ from tunekit.driver.session import Ledger
 from tunekit.executors.base import Task
 from tunekit.records import Report, TrialRecord
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision, Promoter, Stopper
+from tunekit.threads import one_thread
 
 
 class Judge:
@@ -57,13 +58,15 @@ class Judge:
         if self._stopper is None or not report.metrics:
             return CONTINUE
         self._curves.setdefault(number, []).append(report)
-        return self._stopper.decide(number, self._view())
+        with one_thread():
+            return self._stopper.decide(number, self._view())
 
     def due(self) -> Mapping[int, str]:
         """Return the paused trials that may go on by now, with why; nothing is written."""
         if self._promoter is None or not self._ledger.history.n_paused:
             return {}
-        return self._promoter.promote(self._view())
+        with one_thread():
+            return self._promoter.promote(self._view())
 
     def promote(self, free: int) -> list[int]:
         """Let up to `free` paused trials wait for a worker; return their numbers."""

@@ -30,7 +30,7 @@ from tunekit.records import (
     TrialState,
     missing_reason,
 )
-from tunekit.samplers.base import Sampler, StudyView
+from tunekit.samplers.base import Sampler, StudyView, suggested
 from tunekit.spaces import Params, Space
 from tunekit.spaces.discover import Discovery
 from tunekit.spaces.versions import fitted
@@ -202,13 +202,13 @@ class Ledger:
             kept = {
                 n: Params({k: v for k, v in p.items() if k in known}) for n, p in fixed.items()
             }
-            proposals = self.sampler.suggest(self.view(kept), numbers)
+            proposals = suggested(self.sampler, self.view(kept), numbers)
             proposals = [
                 replace(p, params=Params({**p.params, **fixed.get(n, {})}))
                 for n, p in zip(numbers, proposals, strict=True)
             ]
         else:
-            proposals = self.sampler.suggest(self.view(fixed), numbers)
+            proposals = suggested(self.sampler, self.view(fixed), numbers)
         proposals = [
             replace(p, branch=lease.branch) if lease.branch is not None else p
             for lease, p in zip(leases, proposals, strict=True)

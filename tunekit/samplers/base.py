@@ -12,6 +12,7 @@ from tunekit.errors import InvalidSpace
 from tunekit.history import History
 from tunekit.records import MetricConstraint, Objective, Proposal
 from tunekit.spaces import Float, Int, Parameter, Params, Picker, Scalar, Space, walk
+from tunekit.threads import one_thread
 
 MAX_TRIES = 1000
 
@@ -50,6 +51,16 @@ class Sampler(Protocol):
             InvalidSpace: the space is one that this sampler cannot handle, in one sentence.
         """
         ...
+
+
+def suggested(sampler: Sampler, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
+    """Return a sampler's proposals, made with one thread; all that asks a sampler asks it here.
+
+    Raises:
+        Whatever `Sampler.suggest` raises.
+    """
+    with one_thread():
+        return sampler.suggest(view, numbers)
 
 
 def stream(seed: int, number: int) -> np.random.Generator:

@@ -31,6 +31,7 @@ from tunekit.records import (
 )
 from tunekit.stoppers.base import CONTINUE, CurveView, Decision, Stopper
 from tunekit.storages.base import Pause, Reports, Tell
+from tunekit.threads import one_thread
 
 ASK_LEASE_S = 24 * 3600.0
 """A trial that was asked for by hand is told within a day, or goes to the next one who asks."""
@@ -168,4 +169,6 @@ def _store_report(ledger: Ledger, stopper: Stopper | None, task: Task, report: R
         return CONTINUE
     ledger.refresh()
     objectives = ledger.record.spec.objectives
-    return stopper.decide(task.number, CurveView(objectives, ledger.history, ledger.curves()))
+    view = CurveView(objectives, ledger.history, ledger.curves())
+    with one_thread():
+        return stopper.decide(task.number, view)

@@ -13,7 +13,7 @@ from typing import Any
 
 from tunekit.history import History
 from tunekit.records import Checkpoint, StudyRecord, TrialRecord, TrialState
-from tunekit.samplers.base import Sampler, StudyView
+from tunekit.samplers.base import Sampler, StudyView, suggested
 from tunekit.spaces import Params
 from tunekit.storages.base import Event, Storage
 from tunekit.storages.rows import checkpoints_of
@@ -57,7 +57,7 @@ def replay(storage: Storage, study: StudyRecord, sampler: Sampler) -> list[Diffe
             history,
             {n: p for n in numbers if (p := _fixed(trials.get(n)))},
         )
-        proposal = sampler.suggest(view, numbers)[numbers.index(trial.number)]
+        proposal = suggested(sampler, view, numbers)[numbers.index(trial.number)]
         if proposal.params != trial.params:
             differences.append(Difference(trial.number, trial.params, proposal.params))
     return differences

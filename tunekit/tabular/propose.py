@@ -19,6 +19,7 @@ from tunekit.tabular.features import Features
 from tunekit.tabular.models import Model
 from tunekit.tabular.risk import Risk, outside
 from tunekit.tabular.table import Data, Table, read
+from tunekit.threads import one_thread
 from tunekit_surrogates.density import Density
 
 if TYPE_CHECKING:
@@ -83,13 +84,14 @@ def offline(
     encoder = Encoder(table.space)
     rows = encoder.encode(table.points)
     kind = model if model != "auto" else "gp" if len(rows) < models.FEW else "ignite"
-    fitted = (
-        models.gaussian_process(rows, table.losses, encoder)
-        if kind == "gp"
-        else models.networks(rows, table.losses, encoder, seed=seed)
-    )
-    search = _Search(table, encoder, rows, fitted, caution)
-    return search.best(search.candidates(stream(seed, 0)), n)
+    with one_thread():
+        fitted = (
+            models.gaussian_process(rows, table.losses, encoder)
+            if kind == "gp"
+            else models.networks(rows, table.losses, encoder, seed=seed)
+        )
+        search = _Search(table, encoder, rows, fitted, caution)
+        return search.best(search.candidates(stream(seed, 0)), n)
 
 
 class _Search:
