@@ -193,7 +193,7 @@ def load_study(
         UnknownStudy: no study of that name; the message has the closest one.
         StorageError: the storage cannot be opened.
     """
-    opened = _open(storage)
+    opened = _open(storage, must_exist=True)
     record = opened.get_study(name)
     decider = _own_sampler(record.spec) if sampler is None else _sampler(sampler, {})
     is_own = stopper is None and not stopper_options
@@ -217,8 +217,9 @@ def _own_stopper(spec: StudySpec) -> Stopper | None:
     return _stopper(spec.stopper or None, spec.stopper_options)
 
 
-def _open(storage: str | Path | Storage | None) -> Storage:
-    return open_storage((os.environ.get("TUNEKIT_URL") or None) if storage is None else storage)
+def _open(storage: str | Path | Storage | None, *, must_exist: bool = False) -> Storage:
+    url = (os.environ.get("TUNEKIT_URL") or None) if storage is None else storage
+    return open_storage(url, must_exist=must_exist)
 
 
 def _checked_name(name: str | None) -> str:

@@ -6,7 +6,8 @@ Other distributions add theirs with entry points in the groups `tunekit.samplers
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -78,12 +79,33 @@ def make(kind: Kind, name: str, options: Mapping[str, Any] | None = None) -> Any
                 f"there are {', '.join(known)}."
             )
         factory = entry.load()
+    _check_options(kind, name, factory, options or {})
     try:
         return factory(**(options or {}))
     except TypeError as error:
         raise InvalidArgument(
             f'{kind} "{name}": {error}; options given: {", ".join(options or {}) or "none"}.'
         ) from None
+
+
+def _check_options(
+    kind: Kind, name: str, factory: Callable[..., Any], options: Mapping[str, Any]
+) -> None:
+    """Refuse options that a part does not take, before it is made."""
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except (TypeError, ValueError):  # written in C, of another distribution
+        return
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return
+    known = [p.name for p in parameters if p.kind is not p.POSITIONAL_ONLY]
+    for option in options:
+        if option not in known:
+            there = f"there are {', '.join(known)}" if known else "it takes none"
+            raise InvalidArgument(
+                f'{kind} "{name}": unknown option "{option}"{did_you_mean(str(option), known)}; '
+                f"{there}."
+            )
 
 
 def _foreign(kind: Kind) -> list[Any]:

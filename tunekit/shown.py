@@ -13,7 +13,7 @@ _HARMLESS = frozenset(
     "host hostaddr port dbname user sslmode sslrootcert channel_binding target_session_attrs "
     "connect_timeout application_name fallback_application_name options keepalives "
     "keepalives_idle keepalives_interval keepalives_count tcp_user_timeout gssencmode "
-    "client_encoding mode cache uri nolock immutable".split()
+    "client_encoding project mode cache uri nolock immutable".split()
 )
 """Keys of a query whose values are no secrets; those of all others are hidden."""
 

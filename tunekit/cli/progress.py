@@ -216,4 +216,6 @@ def clock_text(seconds: float) -> str:
 
 
 def _finished(history: History, goal: int | None) -> str:
-    return f"{history.n_finished}/{goal} trials" if goal else f"{history.n_finished} trials"
+    n = history.n_finished
+    # A goal that was passed by an earlier run is no part of which this could be a share.
+    return f"{n}/{goal} trials" if goal and n <= goal else f"{n} trials"

@@ -99,6 +99,10 @@ def run(
 ) -> None:
     """Tune a function or a program. A run that was ended in any way goes on when repeated.
 
+    A program gets its parameters as {name} in its arguments, {params_file} or $TUNEKIT_PARAMS
+    (JSON); the last line that it prints is its result, a number or a JSON object of metrics. A
+    line `tunekit report step=3 {"error": 0.2}` is a report; a status other than 0 is a failure.
+
     Ctrl-C once finishes the running trials, twice stops them, three times exits; the state is
     saved each time. The exit status is 5 where the time was over before all trials were run, and
     6 where no trial is complete and feasible.

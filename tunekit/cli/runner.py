@@ -14,7 +14,7 @@ from tunekit.cli.output import emit_list, emit_one, params_text
 from tunekit.cli.progress import make_progress
 from tunekit.cli.recipes import sealed
 from tunekit.cli.settings import RunSettings
-from tunekit.cli.shell import make_program
+from tunekit.cli.shell import make_program, unseen
 from tunekit.cli.stores import storage_flag, url_of
 from tunekit.cli.studies import best_rows
 from tunekit.cli.targets import load, load_function
@@ -165,7 +165,13 @@ def _objective(settings: RunSettings, space: Space | None, folder: Path) -> Call
             "a program needs a declared space, since it cannot ask for parameters; give --space "
             "file.yaml or a bundled name."
         )
-    return make_program(settings.command, space, folder)
+    program = make_program(settings.command, space, folder)
+    if missing := unseen(settings.command, program, space):
+        terminal.say(
+            f"no argument has a placeholder for {', '.join(missing)}: the program has to read "
+            "$TUNEKIT_PARAMS, or write such as {" + missing[0] + "}."
+        )
+    return program
 
 
 def _leave(study: Study, worker: str) -> None:

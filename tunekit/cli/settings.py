@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from tunekit.errors import InvalidArgument, did_you_mean
+from tunekit.errors import InvalidArgument, TunekitError, did_you_mean
 from tunekit.studies.arguments import seconds
 
 FILE = "tunekit.yaml"
@@ -164,5 +164,8 @@ def _sentence(error: Mapping[str, Any]) -> str:
         hint = did_you_mean(place, known)
         return f'unknown key "{place}"{hint}; there are {", ".join(known)}'
     given = "***" if error["loc"][:1] == ("storage",) else repr(error["input"])
+    cause = error.get("ctx", {}).get("error")
+    if isinstance(cause, TunekitError):  # it says by itself what was given
+        return cause.message.removesuffix(".")
     message = str(error["msg"]).removeprefix("Value error, ")
     return f'"{place}" is {given}: {message[:1].lower()}{message[1:]}'

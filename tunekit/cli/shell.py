@@ -129,6 +129,18 @@ def make_program(words: Sequence[str], space: Space, folder: Path) -> Program:
     return Program(tuple(words), paths, str(folder))
 
 
+def unseen(words: Sequence[str], program: Program, space: Space) -> list[str]:
+    """Return the parameters that no argument of a program has a placeholder for.
+
+    It gets them in `$TUNEKIT_PARAMS` and `{params_file}`; one that reads neither runs every trial
+    alike. Nothing is unseen where it is given the file.
+    """
+    if any("{params_file}" in word for word in words):
+        return []
+    used = set(program.paths.values())
+    return [path for path in space.by_path if path not in used]
+
+
 def filled(words: Sequence[str], values: Mapping[str, Any]) -> list[str]:
     """Return the words with values for placeholders, without those of inactive parameters."""
     out: list[str] = []

@@ -24,13 +24,13 @@ def url_of(flag: str | None, file: str | None = None) -> str:
 
 
 def storage_flag(url: str) -> str:
-    """Return the flag that opens this storage again, to be shown: empty for the default.
+    """Return the flag that opens this storage again, or the place where no flag is needed.
 
     It holds no secret; where the URL has one, it says so.
     """
     shown = shown_url(url)
     if url == DEFAULT_URL and not os.environ.get("TUNEKIT_URL"):
-        return ""
+        return f"  (in {DEFAULT_URL})"
     if url == os.environ.get("TUNEKIT_URL"):
         return f"  (in $TUNEKIT_URL, {shown})"
     return f" --storage '{shown}'" + (" (with its password)" if shown != url else "")
@@ -60,7 +60,7 @@ def open_existing(flag: str | None) -> Storage:
             f'no database at "{shown_url(url)}", expected one that `tunekit run` or `tunekit '
             "demo` has made; give another with --storage or $TUNEKIT_URL."
         )
-    return open_storage(url)
+    return open_storage(url, must_exist=True)
 
 
 def alive(storage: Storage, record: StudyRecord) -> str:

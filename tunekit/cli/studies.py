@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -208,8 +209,29 @@ def study_details(record: StudyRecord, history: History) -> dict[str, Any]:
         "best": trial_row(found) if found is not None else None,
         "pareto": [t.number for t in history.pareto()] if len(spec.objectives) > 1 else [],
         "last_failure": f"trial {failed[-1].number}: {failed[-1].end_reason}" if failed else None,
-        "run": dict(spec.attrs.get("run") or {}),
+        "mattered": what_mattered(record, history),
+        "run": _run(spec.attrs.get("run")),
     }
+
+
+def _run(recipe: Any) -> dict[str, Any]:
+    """Return how a study is run, without what only proves who has written that."""
+    if not isinstance(recipe, Mapping):
+        return {}
+    return {k: v for k, v in recipe.items() if k in ("folder", "settings")}
+
+
+def what_mattered(record: StudyRecord, history: History) -> dict[str, float]:
+    """Return path -> share of what mattered, the largest first; empty where it is unknown."""
+    from tunekit.analysis.importance import importance
+    from tunekit.errors import TunekitError
+
+    if record.spec.space is None or len(record.spec.objectives) > 1:
+        return {}
+    try:
+        return importance(history, record.spec.space)
+    except TunekitError:  # too few complete trials, or Optuna, which does the analysis, is missing
+        return {}
 
 
 def trial_row(trial: Any) -> dict[str, Any]:

@@ -160,7 +160,8 @@ def unknown_study(name: str, known: Sequence[str]) -> UnknownStudy:
     hint = did_you_mean(name, known)
     there = f"there are {len(known)} studies" if len(known) != 1 else "there is 1 study"
     return UnknownStudy(
-        f'no study named "{name}"{hint}: {there} in this storage; see "tunekit studies".'
+        f'no study named "{name}"{hint}: {there} in this storage; list them with '
+        "`tunekit studies ls`."
     )
 
 

@@ -23,7 +23,9 @@ _EXPECTED = (
 )
 
 
-def open_storage(url: str | os.PathLike[str] | Storage | None = None) -> Storage:
+def open_storage(
+    url: str | os.PathLike[str] | Storage | None = None, *, must_exist: bool = False
+) -> Storage:
     """Return the storage that a URL stands for; a storage is returned as it is.
 
     Args:
@@ -31,11 +33,13 @@ def open_storage(url: str | os.PathLike[str] | Storage | None = None) -> Storage
             `sqlite:////absolute.db` or just a path that ends in `.db`, `.sqlite` or `.sqlite3`;
             `postgresql://user:password@host:port/database` (also `postgres://`). With
             `?project=name` it shows the studies of that project only.
+        must_exist: refuse a database without our tables instead of making them.
 
     Raises:
         InvalidArgument: a URL of another form.
         MissingExtra: the driver of the database is not installed.
-        StorageError: the database cannot be opened.
+        StorageError: the database cannot be opened, or is none of tunekit.
+        UnknownStudy: it must exist, and there is no such file.
         StorageUnreachable: the server does not answer.
         SchemaMismatch: a newer tunekit has written the database.
     """
@@ -44,15 +48,15 @@ def open_storage(url: str | os.PathLike[str] | Storage | None = None) -> Storage
     if not isinstance(url, str | os.PathLike):
         return url
     text, project = _without_project(os.fspath(url))
-    opened = _opened(text)
+    opened = _opened(text, must_exist=must_exist)
     return opened if project is None else ProjectStorage(opened, project)
 
 
-def _opened(text: str) -> Storage:
+def _opened(text: str, *, must_exist: bool) -> Storage:
     scheme, found, rest = text.partition("://")
     if not found:
         if text.endswith(ENDINGS):
-            return _sqlite(text)
+            return _sqlite(text, must_exist=must_exist)
         raise InvalidArgument(
             f"storage {shown_url(text)!r}: {_EXPECTED}; or drop it to keep none."
         )
@@ -60,9 +64,9 @@ def _opened(text: str) -> Storage:
     if scheme == "memory":
         return MemoryStorage()
     if scheme == "sqlite":
-        return _sqlite(_sqlite_path(rest))
+        return _sqlite(_sqlite_path(rest), must_exist=must_exist)
     if scheme in ("postgresql", "postgres"):
-        return _postgresql(rest)
+        return _postgresql(rest, must_exist=must_exist)
     # Only the scheme is shown: the rest may hold a password.
     hint = did_you_mean(scheme, SCHEMES)
     raise InvalidArgument(f'storage URL with scheme "{scheme}"{hint}: {_EXPECTED}.')
@@ -94,15 +98,16 @@ def _sqlite_path(rest: str) -> str:
     return path
 
 
-def _sqlite(path: str) -> SQLStorage:
+def _sqlite(path: str, *, must_exist: bool) -> SQLStorage:
     from tunekit.storages.sql.sqlite import SQLiteDatabase
     from tunekit.storages.sql.storage import SQLStorage
 
-    return SQLStorage(SQLiteDatabase(path))
+    return SQLStorage(SQLiteDatabase(path), must_exist=must_exist)
 
 
-def _postgresql(rest: str) -> SQLStorage:
+def _postgresql(rest: str, *, must_exist: bool) -> SQLStorage:
     from tunekit.storages.sql.postgresql import PostgreSQLDatabase
     from tunekit.storages.sql.storage import SQLStorage
 
-    return SQLStorage(PostgreSQLDatabase(f"postgresql://{rest}"))
+    database = PostgreSQLDatabase(f"postgresql://{rest}")
+    return SQLStorage(database, must_exist=must_exist)

@@ -57,6 +57,13 @@ class Database(ABC):
     def lock_schema(self, connection: Connection) -> None:
         """Keep every other process from changing the schema until the transaction ends."""
 
+    def check_existing(self) -> None:  # noqa: B027 - most have nothing to do here
+        """Refuse a database that is none of tunekit, where opening it would already change it.
+
+        Raises:
+            StorageError, UnknownStudy: it is none, or there is none.
+        """
+
     def turn(self) -> AbstractContextManager[object]:
         """Return a context in which this thread may open a writing transaction."""
         return nullcontext()

@@ -6,12 +6,13 @@ an older one. An empty database gets its tables directly; a test holds them to t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, insert, inspect, select
 
-from tunekit.errors import DISTRIBUTION, SchemaMismatch
+from tunekit.errors import DISTRIBUTION, SchemaMismatch, StorageError
 from tunekit.storages.sql.database import Database
 from tunekit.storages.sql.schema import HEAD, metadata, revision
 
@@ -21,15 +22,19 @@ if TYPE_CHECKING:
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
 
-def prepare(database: Database) -> None:
+def prepare(database: Database, *, may_create: bool = True) -> None:
     """Bring the schema of a database to `HEAD`; several processes may do so at once.
 
     Raises:
         SchemaMismatch: a newer tunekit has written it.
-        StorageError: the database cannot be read, or written where it has to be.
+        StorageError: the database cannot be read, or written where it has to be, or it has no
+            tables of ours and none may be made.
     """
-    if database.read(stored_revision) == HEAD:
+    before = database.read(stored_revision)
+    if before == HEAD:
         return
+    if before is None and not may_create:
+        raise foreign(database.url, database.read(lambda c: inspect(c).get_table_names()))
 
     def work(connection: Connection) -> None:
         database.lock_schema(connection)
@@ -41,6 +46,21 @@ def prepare(database: Database) -> None:
             upgrade(connection, found, database.url)
 
     database.write(work)
+
+
+def foreign(url: str, tables: Sequence[str]) -> StorageError:
+    """Return the error for a database without tables of ours, which says what it is."""
+    if {"studies", "trials", "trial_values"} <= set(tables):
+        what = "a database of Optuna; open it with optuna.load_study"
+    elif tables:
+        more = ", ..." if len(tables) > 5 else ""
+        what = f"a database of another program, with the tables {', '.join(tables[:5])}{more}"
+    else:
+        what = "an empty database"
+    return StorageError(
+        f"{url} holds no studies of tunekit: it is {what}; nothing was changed. Give the database "
+        "that tk.study or `tunekit run` has made."
+    )
 
 
 def stored_revision(connection: Connection) -> str | None:

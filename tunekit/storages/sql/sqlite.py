@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from tunekit.errors import StorageDenied, StorageError
+from tunekit.errors import StorageDenied, StorageError, UnknownStudy
 from tunekit.storages.sql.database import Database
+from tunekit.storages.sql.revision import foreign
+from tunekit.storages.sql.schema import revision
 
 BUSY_S = 30.0
 NETWORK_FILE_SYSTEMS = frozenset(
@@ -57,6 +59,23 @@ class SQLiteDatabase(Database):
         event.listen(engine, "connect", _on_connect)
         super().__init__(engine, f"sqlite:///{self.path}", outage_s)
         self._turn = threading.Lock()
+
+    def check_existing(self) -> None:
+        """Look into the file without a change: our own connections turn it into WAL mode."""
+        if not self.path.exists():
+            raise UnknownStudy(
+                f'no database at "{self.path}", expected one that tk.study or `tunekit run` has '
+                "made; check the path."
+            )
+        try:
+            link = sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, timeout=BUSY_S)
+            with closing(link):
+                query = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
+                tables = [name for (name,) in link.execute(query)]
+        except sqlite3.Error:
+            return  # no database, or none that may be read: said by what opens it
+        if revision.name not in tables:
+            raise foreign(self.url, [t for t in tables if not t.startswith("sqlite_")])
 
     def begin_write(self, connection: Connection) -> None:
         """Take the write lock at once: a reader that turns writer cannot wait for its turn."""

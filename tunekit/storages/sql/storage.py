@@ -44,17 +44,24 @@ T = TypeVar("T")
 class SQLStorage(StorageWrites):
     """Keeps the rules of `tunekit.storages.base`; safe to use from threads and processes.
 
+    Args:
+        database: where the tables are.
+        must_exist: refuse a database that has not our tables, and write nothing to it.
+
     Raises:
-        StorageError: the database cannot be opened.
+        StorageError: the database cannot be opened, or is none of tunekit though it must be.
+        UnknownStudy: it must exist, and there is no such file.
         SchemaMismatch: a newer tunekit has written it.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, must_exist: bool = False) -> None:
         self._db = database
         self.url = database.url
         self._spaces: dict[str, Space] = {}  # parsed ones by their text
         try:
-            prepare(database)
+            if must_exist:
+                database.check_existing()
+            prepare(database, may_create=not must_exist)
         except BaseException:
             database.close()
             raise
@@ -97,6 +104,8 @@ class SQLStorage(StorageWrites):
 
     def get_study(self, name: str) -> StudyRecord:
         """Return the study as it stands now, or raise `UnknownStudy`."""
+        if not name.isprintable():  # no study has it, and a database may not even take the text
+            raise self._unknown(name)
         row = self._db.read(lambda c: c.execute(STUDY, {"name": name}).first())
         if row is None:
             raise self._unknown(name)
