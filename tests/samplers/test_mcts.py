@@ -216,7 +216,9 @@ def test_the_original_gives_values_in_the_middle_of_its_bins():
 
 
 def test_choices_that_leave_no_valid_number_are_given_up_and_said():
-    space = Space(op=["a", "b"], x=Float(0, 1), constraints=["x < 0.5 if op == 'a' else x > 2"])
+    space = Space(
+        op=["a", "b"], x=Float(0, 1), constraints=["x < 0.5 if op == 'a' else x * x > x"]
+    )
     trials = study(TreeSearchSampler(leaf="random"), space, lambda p: p["x"], n=4)
     assert all(t.params["op"] == "a" for t in trials)
     proposals = TreeSearchSampler(leaf="random").suggest(view_of(space, trials[:1]), range(5, 9))

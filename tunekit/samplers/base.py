@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Protocol
 
 import numpy as np
 
-from tunekit.errors import InvalidSpace
+from tunekit.errors import TunekitError
 from tunekit.history import History
 from tunekit.records import MetricConstraint, Objective, Proposal
 from tunekit.spaces import Float, Int, Parameter, Params, Picker, Scalar, Space, walk
+from tunekit.spaces.feasible import Feasible
 from tunekit.threads import one_thread
 
-MAX_TRIES = 1000
+PLAIN_DRAWS = 32
+"""Random points in a row that may break a constraint before feasible ones are looked for."""
+
+MAX_KNOWN = 200
+"""Points of a study that are tried as starts where no other way leads to a feasible one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +119,38 @@ def held(view: StudyView, number: int) -> Params | None:
     return fixed
 
 
-def sample(space: Space, rng: np.random.Generator, fixed: Params | None = None) -> Params:
+def sample(
+    space: Space,
+    rng: np.random.Generator,
+    fixed: Params | None = None,
+    *,
+    known: Iterable[Mapping[str, Scalar]] = (),
+) -> Params:
     """Return a uniform point of the space (uniform in each domain's unit interval).
 
-    Points that break a constraint are drawn again.
+    Args:
+        space: to draw from.
+        rng: for the draws.
+        fixed: values to keep.
+        known: points that satisfy the constraints, to start from where nothing else does.
+
+    Raises:
+        InvalidSpace: no point was found that satisfies the constraints.
+    """
+    return next(samples(space, rng, fixed, known=known))
+
+
+def samples(
+    space: Space,
+    rng: np.random.Generator,
+    fixed: Params | None = None,
+    *,
+    known: Iterable[Mapping[str, Scalar]] = (),
+) -> Iterator[Params]:
+    """Yield points as `sample` returns them, without end.
+
+    They are independent while a share of random points satisfies the constraints; where these
+    are tight, each comes from the one before (see `Feasible`).
 
     Raises:
         InvalidSpace: no point was found that satisfies the constraints.
@@ -126,11 +160,31 @@ def sample(space: Space, rng: np.random.Generator, fixed: Params | None = None) 
         return p.domain.from_unit(rng.random())
 
     picker = keeping(fixed, draw)
-    for _ in range(MAX_TRIES):
+    n_left = PLAIN_DRAWS
+    while n_left > 0:
         point = walk(space, picker)
+        n_left -= 1
         if not space.violated(point):
-            return point
-    raise InvalidSpace(
-        f"{MAX_TRIES} random points all violate a constraint "
-        f'(such as "{space.violated(point)[0]}"); loosen it or declare the space tighter.'
-    )
+            n_left = PLAIN_DRAWS
+            yield point
+    yield from Feasible(space, rng, at_target(space, fixed)).draws(known)
+
+
+def repaired(
+    space: Space, wanted: Params, rng: np.random.Generator, fixed: Params | None = None
+) -> Params | None:
+    """Return a point with as many of the wanted values as the constraints leave.
+
+    `None` where none was found.
+    """
+    return Feasible(space, rng, at_target(space, fixed)).near(wanted)
+
+
+def known_points(view: StudyView) -> Iterator[Params]:
+    """Yield the enqueued points, then those of trials, as far as they are points of the space."""
+    told = (t.params for t in view.history if t.params is not None)
+    for params in islice(chain(view.fixed.values(), told), MAX_KNOWN):
+        try:
+            yield view.space.complete(params)
+        except TunekitError:  # the space was edited, or the rest is not at its defaults
+            continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from tunekit.errors import InvalidSpace
 from tunekit.history import History
 from tunekit.noise.replicates import UNMEASURED, Key, key_of
 from tunekit.records import TrialRecord
-from tunekit.samplers.base import StudyView, held, sample, stream
+from tunekit.samplers.base import StudyView, held, known_points, samples, stream
 from tunekit.samplers.grid import Grid
 from tunekit.spaces import Params
 
@@ -77,11 +77,10 @@ def distinct(
 
 def _draws(view: StudyView, number: int, rng: np.random.Generator) -> Iterator[Params]:
     fixed = held(view, number)
-    for _ in range(DRAWS):
-        try:
-            yield sample(view.space, rng, fixed)
-        except InvalidSpace:  # next to nothing keeps the constraints: counting may find it
-            return
+    try:
+        yield from islice(samples(view.space, rng, fixed, known=known_points(view)), DRAWS)
+    except InvalidSpace:  # next to nothing keeps the constraints: counting may find it
+        return
 
 
 def _counted(

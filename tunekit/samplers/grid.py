@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import shake_256
 
-from tunekit.errors import InvalidArgument, InvalidSpace, SpaceExhausted
+from tunekit.errors import InvalidArgument, SpaceExhausted
 from tunekit.records import Proposal
-from tunekit.samplers.base import MAX_TRIES, StudyView, held, keeping, sample, stream
+from tunekit.samplers.base import StudyView, held, keeping, known_points, sample, stream
+from tunekit.samplers.grid_walk import feasible_ranks
 from tunekit.spaces import (
     Categorical,
     Float,
@@ -23,6 +24,9 @@ from tunekit.spaces import (
 from tunekit.spaces.domains import SPECIAL_SHARE
 
 ROUNDS = 6
+
+MAX_MISSES = 500
+"""Combinations in a row that may break a constraint before the rest are walked to."""
 
 
 class GridSampler:
@@ -58,7 +62,7 @@ class GridSampler:
 
         Raises:
             SpaceExhausted: one of the numbers lies beyond the last combination.
-            InvalidSpace: next to no combination satisfies the constraints of the space.
+            InvalidSpace: no combination was found that satisfies the constraints of the space.
         """
         grid = Grid(view.space, self.n_points)
         not_ours = {t.number for t in view.history if t.sampler == "user"} | set(view.fixed)
@@ -86,7 +90,7 @@ class GridSampler:
         key = (view.space, view.seed)
         if self._valid.key != key:
             self._valid = _Valid(key)
-        return self._valid.find(index, grid, place)
+        return self._valid.find(index, grid, place, shuffle=self.shuffle)
 
 
 class _Valid:
@@ -95,26 +99,29 @@ class _Valid:
     def __init__(self, key: tuple[Space, int] | None = None) -> None:
         self.key = key
         self.ranks: list[int] = []
-        self.scanned = 0
+        self.scanned = self.misses = 0
+        self._walked: Iterator[int] | None = None
 
-    def find(self, index: int, grid: Grid, place: Callable[[int], int]) -> int:
-        misses = 0
-        while len(self.ranks) <= index:
+    def find(self, index: int, grid: Grid, place: Callable[[int], int], *, shuffle: bool) -> int:
+        while len(self.ranks) <= index and self.misses <= MAX_MISSES:
             if self.scanned >= grid.size:
                 raise _exhausted(len(self.ranks), grid.size)
             rank = place(self.scanned)
-            broken = grid.space.violated(grid.point(rank))
-            if broken:
-                misses += 1
+            self.scanned += 1
+            if grid.space.violated(grid.point(rank)):
+                self.misses += 1
             else:
                 self.ranks.append(rank)
-                misses = 0
-            if misses > 100 * MAX_TRIES:
-                raise InvalidSpace(
-                    f"{misses} grid points in a row violate a constraint (such as "
-                    f'"{broken[0]}"); loosen it, or use the sampler "random".'
-                )
-            self.scanned += 1
+                self.misses = 0
+        while len(self.ranks) <= index:
+            if self._walked is None:
+                assert self.key is not None
+                seed = self.key[1] if shuffle else None
+                self._walked = feasible_ranks(grid, seed=seed, known=self.ranks)
+            rank = next(self._walked, -1)
+            if rank < 0:
+                raise _exhausted(len(self.ranks), grid.size)
+            self.ranks.append(rank)
         return self.ranks[index]
 
 
@@ -131,6 +138,16 @@ class _Axis:
     runs: tuple[tuple[int, int, int], ...]
     children: tuple[Parameter, ...]
     total: int
+
+    @property
+    def n(self) -> int:
+        """Return the number of places."""
+        start, count, _ = self.runs[-1]
+        return start + count
+
+    def before(self, place: int) -> int:
+        """Return how many combinations stand before those of a place."""
+        return sum(each * min(count, max(0, place - start)) for start, count, each in self.runs)
 
     def find(self, rank: int) -> tuple[int, int]:
         """Return the place of a value and the rank among the combinations below it."""
@@ -166,6 +183,24 @@ class Grid:
         values: dict[str, Scalar] = {}
         self._read(rank, self._children.get(None, []), values)
         return walk(self.space, lambda p, _: values[p.path])
+
+    def axis(self, path: str) -> _Axis:
+        """Return the values of a parameter."""
+        return self._axes[path]
+
+    def rank(self, places: Mapping[str, int]) -> int:
+        """Return the rank of the combination of the values at some places."""
+        return self._rank(self._children.get(None, []), places)
+
+    def _rank(self, parameters: Sequence[Parameter], places: Mapping[str, int]) -> int:
+        rank, radix = 0, 1
+        for p in parameters:
+            axis = self._axes[p.path]
+            place = places[p.path]
+            below = self._rank(_opened(axis.children, axis.value(place)), places)
+            rank += radix * (axis.before(place) + below)
+            radix *= axis.total
+        return rank
 
     def _product(self, parameters: Sequence[Parameter]) -> int:
         total = 1
@@ -279,7 +314,8 @@ def _filled(view: StudyView, number: int, fixed: Params) -> Params:
     """Return the default point with the fixed values, or a random one if that breaks a rule."""
     point = walk(view.space, keeping(fixed, lambda p, _: p.domain.default_value()))
     if view.space.violated(point):
-        return sample(view.space, stream(view.seed, number), fixed)
+        rng = stream(view.seed, number)
+        return sample(view.space, rng, fixed, known=known_points(view))
     return point
 
 

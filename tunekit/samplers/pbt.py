@@ -8,7 +8,15 @@ import numpy as np
 
 from tunekit.errors import InvalidArgument, SpaceExhausted
 from tunekit.records import Branch, Proposal, TrialRecord, TrialState
-from tunekit.samplers.base import MAX_TRIES, StudyView, held, sample, stream
+from tunekit.samplers.base import (
+    PLAIN_DRAWS,
+    StudyView,
+    held,
+    known_points,
+    repaired,
+    sample,
+    stream,
+)
 from tunekit.spaces import Float, Int, Parameter, Params, Scalar, Space, walk
 
 
@@ -73,7 +81,7 @@ class PbtSampler:
         rng = stream(view.seed, number)
         fixed = held(view, number)
         if fixed or number < self.population:
-            params = sample(view.space, rng, fixed)
+            params = sample(view.space, rng, fixed, known=known_points(view))
             return Proposal(params, self.name, "a random member of the first population")
         while vacant:
             stopped = vacant.pop(0)
@@ -91,7 +99,8 @@ class PbtSampler:
             assert branch is not None
             return self._child(view, rng, best, branch, None)
         if training:
-            return Proposal(sample(view.space, rng), self.name, "a further random member")
+            point = sample(view.space, rng, known=known_points(view))
+            return Proposal(point, self.name, "a further random member")
         raise SpaceExhausted(
             f"pbt: the population of {self.population} has trained to its end; there is nothing "
             "left to branch from."
@@ -120,11 +129,12 @@ class PbtSampler:
                 return p.domain.from_unit(rng.random())
             return self._perturbed(p, start[p.path], rng) if self._explores(p) else start[p.path]
 
-        for _ in range(MAX_TRIES):
+        for _ in range(PLAIN_DRAWS):
             point = walk(space, pick)
             if not space.violated(point):
                 return point
-        return start
+        kept = Params({p: v for p, v in start.items() if not self._explores(space.by_path[p])})
+        return repaired(space, point, rng, kept) or start
 
     def _explores(self, p: Parameter) -> bool:
         if self.explore is not None:

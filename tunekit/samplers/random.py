@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tunekit.records import Proposal
-from tunekit.samplers.base import StudyView, held, sample, stream
+from tunekit.samplers.base import StudyView, held, known_points, sample, stream
 
 
 class RandomSampler:
@@ -21,7 +21,12 @@ class RandomSampler:
         """
         return [
             Proposal(
-                sample(view.space, stream(view.seed, number), held(view, number)),
+                sample(
+                    view.space,
+                    stream(view.seed, number),
+                    held(view, number),
+                    known=known_points(view),
+                ),
                 self.name,
                 "a uniform random draw",
             )

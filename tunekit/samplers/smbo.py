@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -15,7 +16,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from tunekit.errors import InvalidArgument
 from tunekit.records import Proposal
-from tunekit.samplers.base import StudyView, held, sample, stream
+from tunekit.samplers.base import StudyView, held, known_points, sample, samples, stream
 from tunekit.samplers.mcts.paths import default_point
 from tunekit.samplers.mcts.scores import scored_trials
 from tunekit.samplers.options import number_from, whole_from
@@ -109,8 +110,10 @@ class DeepArchitectSmbo:
             return Proposal(point, self.name, "the default configuration comes first")
         rng, fixed = stream(view.seed, number), held(view, number)
         if predict is None or rng.random() < self.exploration:
-            return Proposal(sample(view.space, rng, fixed), self.name, "a random point")
-        drawn = [sample(view.space, rng, fixed) for _ in range(self.n_candidates)]
+            point = sample(view.space, rng, fixed, known=known_points(view))
+            return Proposal(point, self.name, "a random point")
+        draws = samples(view.space, rng, fixed, known=known_points(view))
+        drawn = list(islice(draws, self.n_candidates))
         new = [p for p in drawn if tuple(p.items()) not in taken] or drawn
         scores = predict(new)
         best = int(np.argmax(scores))

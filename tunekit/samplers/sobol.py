@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunekit.records import Proposal
-from tunekit.samplers.base import StudyView, held, keeping, sample, stream
+from tunekit.samplers.base import StudyView, held, keeping, known_points, repaired, sample, stream
 from tunekit.spaces import Constant, Params, Space, walk
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class SobolSampler:
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
         """Return one proposal for each trial number; none depends on another trial.
 
-        A point that breaks a constraint of the space is replaced by a random one.
+        A point that breaks a constraint of the space is changed as far as that needs it.
 
         Raises:
             InvalidSpace: no point was found that satisfies the constraints of the space.
@@ -55,21 +55,26 @@ class SobolSampler:
     def _propose(self, view: StudyView, number: int, dimensions: list[str]) -> Proposal:
         fixed = held(view, number)
         if not dimensions:
-            return Proposal(sample(view.space, stream(view.seed, number)), self.name, "no choice")
+            point = sample(view.space, stream(view.seed, number))
+            return Proposal(point, self.name, "no choice")
         if len(dimensions) > MAX_DIMENSIONS or number >= MAX_POINTS:
             why = (
                 f"a random draw: Sobol's sequence has {MAX_DIMENSIONS} dimensions and "
                 f"{MAX_POINTS} points, asked were dimension {len(dimensions)}, point {number}"
             )
-            point = sample(view.space, stream(view.seed, number), fixed)
+            rng = stream(view.seed, number)
+            point = sample(view.space, rng, fixed, known=known_points(view))
             return Proposal(point, self.name, why)
         unit = self._point(view.seed, len(dimensions), number)
         point = _placed(view.space, dict(zip(dimensions, unit.tolist(), strict=True)), fixed)
         broken = view.space.violated(point)
         if not broken:
             return Proposal(point, self.name, f"point {number} of a scrambled Sobol sequence")
-        point = sample(view.space, stream(view.seed, number), fixed)
-        why = f'a random draw: Sobol point {number} violates "{broken[0]}"'
+        rng = stream(view.seed, number)
+        point = repaired(view.space, point, rng, fixed) or sample(
+            view.space, rng, fixed, known=known_points(view)
+        )
+        why = f'Sobol point {number}, changed as far as "{broken[0]}" needs it'
         return Proposal(point, self.name, why)
 
     def _point(self, seed: int, n_dimensions: int, number: int) -> NDArray[np.float64]:

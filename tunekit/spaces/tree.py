@@ -225,7 +225,7 @@ class Space:
     Args:
         parameters: name -> node, for names that are no Python identifiers or are taken.
         constraints: expressions that every point must satisfy, such as
-            `"batch * steps <= 4096"`; one that names an inactive parameter holds.
+            `"batch * steps <= 4096"` or `"sum(layers[*].units) <= 512"` (see `Constraint`).
         when: child spaces that are active for some values of a parent of this level.
         named: name -> node. A node is `Float`, `Int`, `Categorical`, `Repeat`; `bool` and a
             list are short for a `Categorical`, any other scalar is a constant.

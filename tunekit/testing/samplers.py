@@ -64,6 +64,10 @@ SPACES: Mapping[str, Space] = {
         ],
     ),
     "constrained": Space(a=Int(1, 16), b=Int(1, 16), c=bool, constraints=["a * b <= 64"]),
+    "tight": Space(
+        e=Repeat(24, 24, Space(bits=Categorical([2, 3, 4, 8]))),
+        constraints=["sum(e[*].bits) <= 68"],
+    ),
     "special": Space(
         cache=Int(1, 4096, log=True, special=(-1, 0)), rate=Float(0.1, 1, special=(0,))
     ),

@@ -6,12 +6,13 @@ Every method returns canonical rows of the unit cube (see `tunekit.spaces.canoni
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from scipy.optimize import Bounds, minimize
 
-from tunekit.errors import InvalidSpace
+from tunekit.samplers.base import samples
 from tunekit.spaces import Params
 from tunekit.spaces.canonical import Canonical
 from tunekit.spaces.encode import Encoder
@@ -26,6 +27,12 @@ P_FROM_BEST = 0.6
 """How often the nodes that a flipped switch opens take the values of the best trial with them."""
 
 MAX_ROUNDS = 50
+
+LEAST_SHARE = 0.05
+"""Share of random rows that has to satisfy the constraints for more of them to be drawn."""
+
+N_FEASIBLE = 40
+"""Rows that are looked for where random ones do not satisfy the constraints."""
 
 N_CLIMBS = 20
 """Iterations of L-BFGS, for all starts together."""
@@ -57,10 +64,15 @@ class Candidates:
         self.canonical = Canonical(encoder)
         self.is_number = np.array([c.kind != "categorical" for c in encoder.columns], dtype=bool)
         self.is_switch = _switches(encoder)
+        self._kept = fixed
         self._fixed = _fixed_places(encoder, fixed or Params())
 
-    def random(self, n: int) -> NDArray[np.float64]:
-        """Return `n` rows drawn uniformly.
+    def random(self, n: int, *, known: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """Return `n` rows drawn uniformly, or fewer where the constraints are tight.
+
+        Args:
+            n: how many.
+            known: `(k, d)` rows that satisfy the constraints.
 
         Raises:
             InvalidSpace: no row was found that satisfies the constraints of the space.
@@ -71,14 +83,17 @@ class Candidates:
             rows = self.valid(self.rng.random((n, len(self.encoder))))
             found.append(rows)
             total += len(rows)
-            if total >= n:
+            if total >= n or total < LEAST_SHARE * n * len(found):
                 break
-        if not total:
-            raise InvalidSpace(
-                f"{n * MAX_ROUNDS} random points all violate a constraint of the space; loosen it "
-                "or declare the space tighter."
-            )
+        if total < min(n, N_FEASIBLE):
+            found.append(self._feasible(min(n, N_FEASIBLE) - total, known))
         return np.concatenate(found)[:n]
+
+    def _feasible(self, n: int, known: NDArray[np.float64] | None) -> NDArray[np.float64]:
+        """Return `n` rows found by what the constraints still allow."""
+        rows = self.encoder.decode(known) if known is not None else ()
+        points = samples(self.encoder.space, self.rng, self._kept, known=rows)
+        return self.encoder.encode(islice(points, n))
 
     def valid(self, full: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the canonical rows of full ones, without those that break a constraint."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from tunekit.samplers.base import MAX_TRIES, keeping, sample
+from tunekit.samplers.base import PLAIN_DRAWS, keeping, repaired, sample
 from tunekit.samplers.bayesian.densities import Density
 from tunekit.spaces import Categorical, Constant, Parameter, Params, Scalar, Space, walk
 
@@ -73,11 +73,11 @@ def stratified_walk(
             return _least_used(p.domain, used, rng)
         return p.domain.from_unit(_far_place(p, used, rng))
 
-    for _ in range(MAX_TRIES // 10):
+    for _ in range(PLAIN_DRAWS):
         point = walk(space, keeping(fixed, pick))
         if not space.violated(point):
             return point
-    return sample(space, rng, fixed)
+    return repaired(space, point, rng, fixed) or sample(space, rng, fixed, known=points)
 
 
 def _least_used(domain: Categorical, used: list[Scalar], rng: np.random.Generator) -> Scalar:

@@ -55,7 +55,10 @@ class Search:
             InvalidSpace: no row was found that satisfies the constraints of the space.
         """
         pool = np.concatenate(
-            [candidates.random(self.n_random), candidates.mutations(good, self.n_mutated)]
+            [
+                candidates.random(self.n_random, known=good),
+                candidates.mutations(good, self.n_mutated),
+            ]
         )
         values = score(pool)
         for step, n in self.moves:

@@ -231,7 +231,7 @@ class RegionCandidates(Candidates):
         self._region = region
         self._low, self._high = region.box(lengths)
 
-    def random(self, n: int) -> NDArray[np.float64]:
+    def random(self, n: int, *, known: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         """Return about `n` rows: uniform in the box in a random part of its dimensions.
 
         Raises:
@@ -241,7 +241,7 @@ class RegionCandidates(Candidates):
         inside = self._perturbed(n - n_elsewhere)
         if len(inside) and not n_elsewhere:
             return inside
-        return np.concatenate([inside, super().random(n_elsewhere or n)])
+        return np.concatenate([inside, super().random(n_elsewhere or n, known=known)])
 
     def _perturbed(self, n: int) -> NDArray[np.float64]:
         centre, numbers = self._region.centre, np.flatnonzero(self._region.numbers)

@@ -11,7 +11,16 @@ import numpy as np
 from tunekit.errors import InvalidArgument
 from tunekit.history import History
 from tunekit.records import Proposal, TrialRecord
-from tunekit.samplers.base import StudyView, at_target, held, keeping, sample, stream
+from tunekit.samplers.base import (
+    StudyView,
+    at_target,
+    held,
+    keeping,
+    known_points,
+    repaired,
+    sample,
+    stream,
+)
 from tunekit.samplers.evolutionary.arrivals import Arrivals
 from tunekit.samplers.evolutionary.axes import Axis, Shape, Structure, is_special, specials
 from tunekit.samplers.evolutionary.cmaes_restarts import Restarts, Runs, Settings, noted, optimiser
@@ -216,8 +225,13 @@ class CmaEsSampler:
                 reason = "a sample of CMA-ES, moved towards the best until the constraints hold"
                 return Proposal(point, self.name, reason)
             share /= 2
+        near = repaired(view.space, outside, rng, fixed)
+        if near is not None:
+            reason = "a sample of CMA-ES, changed as far as the constraints need it"
+            return Proposal(near, self.name, reason)
         reason = f"a random draw: {TRIES} samples of CMA-ES violate a constraint"
-        return Proposal(sample(view.space, rng, fixed), self.name, reason)
+        point = sample(view.space, rng, fixed, known=known_points(view))
+        return Proposal(point, self.name, reason)
 
 
 class ElitePicker:

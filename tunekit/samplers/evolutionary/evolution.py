@@ -9,7 +9,15 @@ import numpy as np
 
 from tunekit.errors import InvalidArgument
 from tunekit.records import Proposal
-from tunekit.samplers.base import StudyView, at_target, held, sample, stream
+from tunekit.samplers.base import (
+    StudyView,
+    at_target,
+    held,
+    known_points,
+    repaired,
+    sample,
+    stream,
+)
 from tunekit.samplers.evolutionary.arrivals import Arrivals
 from tunekit.samplers.evolutionary.cmaes import check_count, sampled
 from tunekit.samplers.evolutionary.cmaes_restarts import optimiser
@@ -137,15 +145,20 @@ class EvolutionSampler:
         is_random = is_start or number <= self._start or rng.random() < P_PRIOR
         for i in range(2 * TRIES):
             if is_random or i >= TRIES:
-                child, reason = sample(view.space, rng, fixed), "a random point"
+                child = sample(view.space, rng, fixed, known=known_points(view))
+                reason = "a random point"
                 evidence: Mapping[str, Any] = {"arm": "prior"}
             else:
                 child, evidence, reason = parents.child(chosen_arm(population, rng))
+                if view.space.violated(child):
+                    child = repaired(view.space, child, rng, fixed) or child
+                    reason += ", changed as far as the constraints need it"
             key = tuple(child.items())
             if not view.space.violated(child) and not (key in taken or key in population.keys):
                 return Proposal(child, self.name, reason, evidence)
         reason = f"a random point: {2 * TRIES} others were invalid or known"
-        return Proposal(sample(view.space, rng, fixed), self.name, reason)
+        point = sample(view.space, rng, fixed, known=known_points(view))
+        return Proposal(point, self.name, reason)
 
 
 Arm: TypeAlias = Literal["cross", "mutate", "step", "cma"]

@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 from tunekit.errors import InvalidParams
 from tunekit.spaces import Categorical, Domain, Float, Int, Parameter, Scalar, Space
+from tunekit.spaces.possible import Decisions
+from tunekit.spaces.ranges import ANYTHING, MAX_VALUES, Range, of_values
 
 
 class Edge(NamedTuple):
@@ -163,9 +165,10 @@ def descend(
     """Return the decisions from the root on, as values and as edges.
 
     `pick` is asked with the edges that lead on: the only one to a fixed value, else all whose
-    value satisfies the constraints so far. Where it answers `None`, the descent ends.
+    values leave the constraints possible. Where it answers `None`, the descent ends.
     """
-    chosen: dict[str, Scalar] = {}
+    made = Decisions(space)
+    chosen = made.chosen
     taken: list[Edge] = []
     for path, axis in axes.items():
         if not axis.parameter.is_active(chosen):
@@ -174,25 +177,24 @@ def descend(
         wanted = [[e] for e in axis.edges_to(fixed[path])] if path in fixed else []
         while hi - lo > 1:
             open_edges = wanted.pop(0) if wanted else axis.split(lo, hi)
-            edge = pick(_allowed(space, axis, open_edges, chosen=chosen))
+            edge = pick(_allowed(made, axis, open_edges))
             if edge is None:
                 return chosen, tuple(taken)
             taken.append(edge)
             _, lo, hi = edge
-        chosen[path] = axis.value(lo)
+        made.decide(path, axis.value(lo))
     return chosen, tuple(taken)
 
 
-def _allowed(
-    space: Space, axis: Axis, edges: list[Edge], *, chosen: Mapping[str, Scalar]
-) -> list[Edge]:
-    """Return the edges that break no constraint yet; all of them where each one does."""
-    if not space.compiled_constraints:
-        return edges
+def _allowed(made: Decisions, axis: Axis, edges: list[Edge]) -> list[Edge]:
+    """Return the edges after which all constraints may still hold; all where none is left."""
     path = axis.parameter.path
-    allowed = [
-        e
-        for e in edges
-        if e.hi - e.lo > 1 or not space.violated({**chosen, path: axis.value(e.lo)})
-    ]
-    return allowed or edges
+    if not made.outline.touching[path]:
+        return edges
+    return [e for e in edges if made.allows(path, _values(axis, e))] or edges
+
+
+def _values(axis: Axis, edge: Edge) -> Range:
+    if edge.hi - edge.lo > MAX_VALUES:
+        return ANYTHING
+    return of_values([axis.value(i) for i in range(edge.lo, edge.hi)])

@@ -7,7 +7,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tunekit.records import Proposal
-from tunekit.samplers.base import StudyView, at_target, held, sample, stream
+from tunekit.samplers.base import (
+    StudyView,
+    at_target,
+    held,
+    known_points,
+    repaired,
+    sample,
+    stream,
+)
 from tunekit.samplers.mcts.decisions import Axis, Edge, axes_of, descend, edges_of
 from tunekit.samplers.mcts.paths import PathCache, default_point
 from tunekit.samplers.mcts.search_tree import ROOT, SearchTree
@@ -78,8 +86,9 @@ class DeepArchitectSampler:
         point = walk(view.space, lambda p, _: values[p.path])
         why = f"UCB1 for {search.n_picked} of {len(edges)} decisions, the others at random"
         if view.space.violated(point):
-            point = sample(view.space, rng, fixed)
-            why = "a random draw: the tree's point violates a constraint"
+            near = repaired(view.space, point, rng, fixed)
+            point = near or sample(view.space, rng, fixed, known=known_points(view))
+            why += ", changed as far as the constraints need it"
         return Proposal(point, self.name, f"DeepArchitect: {why}")
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
 from tunekit.history import History
 from tunekit.records import Proposal, TrialRecord, TrialState
-from tunekit.samplers.base import StudyView, held, keeping, sample, stream
+from tunekit.samplers.base import StudyView, held, keeping, known_points, repaired, sample, stream
 from tunekit.spaces import Params, walk
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "QMCSampler": {"scramble": True},  # else every study has the same points
 }
 
-TRIES = 8
+TRIES = 3
 """How often Optuna is asked for a point that keeps the constraints of the space."""
 
 _SHARED = ("tpe:relative_params", "gp:relative_params")
@@ -127,8 +127,13 @@ class OptunaSampler:
                 n_ended = len(known.told) - n_pending
                 why = f"Optuna's {self._class.__name__}, told {n_ended} ended trials"
                 return Proposal(point, self.name, f"{why} and {n_pending} pending", evidence)
+        near = repaired(view.space, point, rng, fixed)
+        if near is not None:
+            why = f'a proposal of Optuna, changed as far as "{broken[0]}" needs it'
+            return Proposal(near, self.name, why)
         why = f'a random draw: {TRIES} proposals of Optuna violate "{broken[0]}"'
-        return Proposal(sample(view.space, rng, fixed), self.name, why)
+        point = sample(view.space, rng, fixed, known=known_points(view))
+        return Proposal(point, self.name, why)
 
     def _ask(
         self,

@@ -1,0 +1,135 @@
+"""The combinations of a grid that keep tight constraints, found by a walk that looks ahead."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tunekit.errors import InvalidSpace
+from tunekit.samplers.base import stream
+from tunekit.spaces import Parameter, Space
+from tunekit.spaces.feasible import none_found
+from tunekit.spaces.possible import Decisions, outline
+from tunekit.spaces.ranges import MAX_VALUES, of_values
+
+if TYPE_CHECKING:
+    from tunekit.samplers.grid import Grid
+
+MAX_LISTED = 2000
+"""Combinations up to which all are listed, and then put in order or shuffled."""
+
+MAX_LOOKS = 50_000
+"""Values that are looked at in a walk before it is given up."""
+
+_STREAM = (1 << 63) + 1  # no trial has that number
+
+
+def feasible_ranks(grid: Grid, *, seed: int | None, known: Iterable[int]) -> Iterator[int]:
+    """Yield the ranks of all combinations that satisfy the constraints, each once.
+
+    Args:
+        grid: whose next to no combinations satisfy them.
+        seed: keys the order; without one they come in that of the walk.
+        known: ranks that are left out.
+
+    Raises:
+        InvalidSpace: none was found among many.
+    """
+    if next(iter(Decisions(grid.space).impossible()), None) is not None:
+        raise none_found(grid.space, {}, Counter())
+    seen = set(known)
+    listed: list[int] = []
+    is_all = True
+    try:
+        for rank in _leaves(grid, None):
+            listed.append(rank)
+            if len(listed) > MAX_LISTED:
+                is_all = False
+                break
+    except InvalidSpace:
+        is_all = False
+    if is_all:
+        order = sorted(listed)
+        if seed is not None:
+            order = [order[i] for i in stream(seed, _STREAM).permutation(len(order))]
+        yield from (rank for rank in order if rank not in seen)
+        return
+    draws = _leaves(grid, None) if seed is None else _drawn(grid, seed)
+    for rank in draws:
+        if rank not in seen:
+            seen.add(rank)
+            yield rank
+
+
+def _drawn(grid: Grid, seed: int) -> Iterator[int]:
+    """Yield the first leaves of walks, each in an order of its own, without end."""
+    rng = stream(seed, _STREAM)
+    while True:
+        yield next(_leaves(grid, rng))
+
+
+def _leaves(grid: Grid, rng: np.random.Generator | None) -> Iterator[int]:
+    """Yield the ranks at the leaves of a depth-first walk, in a random order if asked."""
+    space = grid.space
+    order = _order(space, rng)
+    made = Decisions(space)
+    n_looks, blame = 0, Counter[str]()
+    places: dict[str, int] = {}
+    open_: list[Iterator[int]] = [_places(grid, order, 0, made, rng)]
+    while open_:
+        depth = len(open_) - 1
+        path = order[depth].path
+        made.reopen(path)
+        places.pop(path, None)
+        place = next(open_[-1], None)
+        n_looks += 1
+        if n_looks > MAX_LOOKS:
+            raise none_found(space, {}, blame)
+        if place is None:
+            open_.pop()
+            continue
+        if place >= 0:
+            value = grid.axis(path).value(place)
+            if not made.allows(path, of_values((value,))):
+                blame.update(c.text for c in made.outline.touching[path])
+                continue
+            made.decide(path, value)
+            places[path] = place
+        if len(open_) < len(order):
+            open_.append(_places(grid, order, depth + 1, made, rng))
+        elif not space.violated(grid.point(rank := grid.rank(places))):
+            n_looks = 0
+            yield rank
+
+
+def _places(
+    grid: Grid,
+    order: Sequence[Parameter],
+    depth: int,
+    made: Decisions,
+    rng: np.random.Generator | None,
+) -> Iterator[int]:
+    """Return the places to try in turn, -1 alone for a parameter that is inactive."""
+    path = order[depth].path
+    if not made.is_active(path):
+        return iter((-1,))
+    n = grid.axis(path).n
+    if rng is None:
+        return iter(range(n))
+    if n <= MAX_VALUES:
+        return iter(rng.permutation(n).tolist())
+    first = int(rng.integers(n))
+    return ((first + i) % n for i in range(n))
+
+
+def _order(space: Space, rng: np.random.Generator | None) -> list[Parameter]:
+    if rng is None:
+        return list(space.parameters)
+    ranks, keys = outline(space).ranks, rng.random(len(space))
+    pairs = sorted(
+        zip(space.parameters, keys, strict=True), key=lambda e: (ranks[e[0].path], e[1])
+    )
+    return [p for p, _ in pairs]
