@@ -224,7 +224,7 @@ def test_any_sampler_can_be_named_by_module_and_class():
 
 def test_without_optuna_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(MissingExtra, match=r"tunekit\[optuna\]"):
+    with pytest.raises(MissingExtra, match=r"tunekit-hpo\[optuna\]"):
         OptunaSampler()
 
 
@@ -232,7 +232,7 @@ def test_without_cmaes_the_error_names_the_extra(monkeypatch):
     sampler = OptunaSampler("cmaes")
     monkeypatch.setitem(sys.modules, "cmaes", None)
     monkeypatch.setattr("optuna.samplers._cmaes.cmaes", optuna._imports._LazyImport("cmaes"))
-    with pytest.raises(MissingExtra, match=r"tunekit\[optuna\]"):
+    with pytest.raises(MissingExtra, match=r"tunekit-hpo\[optuna\]"):
         sampler.suggest(view_of(FLAT, random_trials(FLAT, 5)), [5])
 
 
