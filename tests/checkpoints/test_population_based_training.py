@@ -58,7 +58,7 @@ def test_it_beats_the_best_constant_rate_where_the_best_rate_changes(tmp_path, s
     print(f"seed {seed}: {study.best_value:.3f}, best constant {best_constant():.3f}")
     assert study.best_value > best_constant()
     for t in study.trials:
-        if t.branch is None:
+        if t.branch is None or t.branch.step == STEPS - 1:  # a last step has none after it
             continue
         parent = study.trials[t.branch.number]
         assert t.params["width"] == parent.params["width"], "only floats are explored"

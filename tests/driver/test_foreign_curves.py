@@ -28,26 +28,26 @@ def test_a_worker_reads_running_curves_of_others_again_and_again(workers):
     one, two = workers
     foreign = ForeignCurves(two, every_s=0)
     two.refresh()
-    assert foreign.news([], []) == {}
+    assert foreign.news([]) == {}
     for n in (1, 3):
         one.exchange([Reports(0, 1, POINTS[:n])])
         two.refresh()
-        assert {k: len(r) for k, r in foreign.news([], []).items()} == {0: n}
+        assert {k: len(r) for k, r in foreign.news([]).items()} == {0: n}
 
 
 def test_between_two_looks_only_new_trials_are_read(workers):
     one, two = workers
     foreign = ForeignCurves(two, every_s=3600)
     two.refresh()
-    foreign.news([], [])
+    foreign.news([])
     one.exchange([Reports(0, 1, POINTS[:3])])
     two.refresh()
-    assert foreign.news([], []) == {}
+    assert foreign.news([]) == {}
     leases = one.exchange((), claim=1).leases
     one.assign(leases, lease_s=60)
     one.exchange([Reports(leases[0].number, 1, POINTS[:2])])
     two.refresh()
-    assert list(foreign.news([], [])) == [2]
+    assert list(foreign.news([])) == [2]
 
 
 def test_a_trial_that_has_ended_is_read_once_as_a_whole(workers):
@@ -55,16 +55,17 @@ def test_a_trial_that_has_ended_is_read_once_as_a_whole(workers):
     foreign = ForeignCurves(two, every_s=0)
     one.exchange([Reports(0, 1, POINTS[:3])])
     two.refresh()
-    assert len(foreign.news([], [])[0]) == 3
+    assert len(foreign.news([])[0]) == 3
     end = Tell(0, 1, Outcome(TrialState.COMPLETE, {"value": 1.0}), "end")
     one.exchange([Reports(0, 1, POINTS[3:]), end])
-    finished = two.refresh()
-    assert len(foreign.news(finished, [])[0]) == 9
-    assert 0 not in foreign.news(two.refresh(), [])
+    two.refresh()
+    assert len(foreign.news([])[0]) == 9
+    two.refresh()
+    assert 0 not in foreign.news([])
 
 
 def test_a_worker_does_not_read_what_it_has_seen_itself(workers):
     one, _ = workers
     one.exchange([Reports(0, 1, POINTS), Reports(1, 1, POINTS)])
     one.refresh()
-    assert list(ForeignCurves(one).news([], [0])) == [1]
+    assert list(ForeignCurves(one).news([0])) == [1]

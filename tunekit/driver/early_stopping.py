@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from itertools import islice
 from typing import cast
 
 from tunekit.driver.foreign_curves import ForeignCurves
 from tunekit.driver.session import Ledger
 from tunekit.executors.base import Task
-from tunekit.records import Report, TrialRecord
-from tunekit.stoppers.base import CONTINUE, CurveView, Decision, Promoter, Stopper
+from tunekit.records import Report
+from tunekit.stoppers.base import (
+    CONTINUE,
+    CurveView,
+    Decision,
+    Promoter,
+    Stopper,
+    checked_decision,
+)
+from tunekit.storages.rows import encode
 from tunekit.threads import one_thread
 
 
@@ -20,11 +28,14 @@ class Judge:
     Args:
         ledger: of the study.
         stopper: one without `promote` never promotes; without one all trials go on.
+
+    Attributes:
+        stopper: may be exchanged for one that decides alike.
     """
 
     def __init__(self, ledger: Ledger, stopper: Stopper | None) -> None:
         self._ledger = ledger
-        self._stopper = stopper
+        self.stopper = stopper
         self._curves: dict[int, list[Report]] = {}
         self._foreign = ForeignCurves(ledger)
         can_promote = callable(getattr(stopper, "promote", None))
@@ -35,31 +46,34 @@ class Judge:
         """Return whether the stopper promotes at all."""
         return self._promoter is not None
 
-    def load(self) -> None:
-        """Read the curves so far."""
-        if self._stopper is not None:
-            self._curves |= self._ledger.curves()
-
     def begin(self, task: Task) -> None:
         """Keep the reports of earlier tries up to the checkpoint that the trial goes on from."""
         reports = self._curves.pop(task.number, [])
-        if self._stopper is None or task.origin is None or task.epoch == 1:
+        if self.stopper is None or task.origin is None or task.epoch == 1:
             return
         reports = reports or self._ledger.curves([task.number]).get(task.number, [])
         self._curves[task.number] = [r for r in reports if r.step <= task.origin.step]
 
-    def follow(self, finished: Iterable[TrialRecord], ours: Collection[int]) -> None:
+    def follow(self, ours: Collection[int]) -> None:
         """Read what the trials of others have reported; see `ForeignCurves.news`."""
-        if self._stopper is not None:
-            self._curves |= self._foreign.news(finished, ours)
+        if self.stopper is not None:
+            self._curves |= self._foreign.news(ours)
 
     def decide(self, number: int, report: Report) -> Decision:
-        """Return whether a trial goes on after a report of it."""
-        if self._stopper is None or not report.metrics:
+        """Return whether a trial goes on after a report of it.
+
+        Raises:
+            InvalidArgument: the stopper gave no decision, or evidence that is no JSON.
+        """
+        if self.stopper is None or not report.metrics:
             return CONTINUE
         self._curves.setdefault(number, []).append(report)
         with one_thread():
-            return self._stopper.decide(number, self._view())
+            decision = self.stopper.decide(number, self._view())
+        decision = checked_decision(decision, self.stopper.name)
+        if decision.evidence:
+            encode(decision.evidence, f'the evidence of the stopper "{self.stopper.name}"')
+        return decision
 
     def due(self) -> Mapping[int, str]:
         """Return the paused trials that may go on by now, with why; nothing is written."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from tunekit.driver.session import Ledger
-from tunekit.records import Report, TrialRecord, TrialState
+from tunekit.records import Report, TrialState
 
 EVERY_S = 1.0
 """How often the curves of running trials are read again."""
@@ -25,25 +25,37 @@ class ForeignCurves:
         self._every_s = every_s
         self._last_look = float("-inf")
         self._seen: dict[int, int] = {}
+        self._open: set[int] = set()
+        self._n_known = 0
 
-    def news(
-        self, finished: Iterable[TrialRecord], ours: Collection[int]
-    ) -> dict[int, list[Report]]:
+    def news(self, ours: Collection[int]) -> dict[int, list[Report]]:
         """Return whole curves of trials of others that have grown or may have, by number.
 
+        The first call returns all curves there are.
+
         Args:
-            finished: trials that were found to have ended since the last call.
-            ours: numbers of the trials whose reports this worker has seen itself.
+            ours: numbers of the trials whose reports this worker sees itself.
         """
-        numbers = [t.number for t in finished if t.number not in ours]
+        history, is_first = self._ledger.history, not self._n_known
         is_due = time.monotonic() - self._last_look >= self._every_s
-        for trial in self._ledger.history.unfinished():
-            if trial.number in ours or trial.state is TrialState.WAITING:
-                continue
-            is_new = self._seen.get(trial.number) != trial.seq  # it was claimed, or paused
-            if is_new or (is_due and trial.state is TrialState.RUNNING):
-                self._seen[trial.number] = trial.seq
-                numbers.append(trial.number)
         if is_due:
             self._last_look = time.monotonic()
-        return self._ledger.curves(numbers)
+        numbers = []
+        self._open.update(range(self._n_known, len(history)))
+        self._n_known = len(history)
+        for number in sorted(self._open):
+            trial = history.get(number)
+            assert trial is not None, "numbers have no gaps"
+            if trial.state.is_finished:
+                self._open.discard(number)
+                self._seen.pop(number, None)
+            if number in ours or trial.state is TrialState.WAITING:
+                continue
+            is_new = self._seen.get(number) != trial.seq  # it was claimed, or paused
+            if trial.state.is_finished:
+                numbers.append(number)
+            elif is_new or (is_due and trial.state is TrialState.RUNNING):
+                self._seen[number] = trial.seq
+                numbers.append(number)
+        found = self._ledger.curves(None if is_first and numbers else numbers)
+        return {n: reports for n, reports in found.items() if n not in ours}

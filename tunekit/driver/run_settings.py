@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 from tunekit.errors import ObjectiveFailed, TooManyFailures, TunekitError
+from tunekit.executors.objective import MAX_ERROR, MAX_REASON
 from tunekit.history import History
 from tunekit.records import Outcome, TrialRecord, TrialState
 from tunekit.shown import printable
@@ -137,5 +139,27 @@ _GAVE_RESULTS = (TrialState.COMPLETE, TrialState.STOPPED, TrialState.DIVERGED, T
 _PACKAGE = str(Path(__file__).parent.parent)
 _FRAME = re.compile(r'File ".*", line \d+')
 _VARYING = re.compile(r"'[^']*'|\"[^\"]*\"|[-+]?\b(?:\d[\w.+-]*|nan|inf)\b")
+
+
+def failed(error: BaseException, what: str = "") -> Outcome:
+    """Return the FAILED outcome of a trial for what went wrong around its objective.
+
+    Args:
+        error: its sentence becomes the reason, with its traceback as the error.
+        what: what failed, where the error is none of ours and does not say it.
+    """
+    is_ours = isinstance(error, TunekitError)
+    reason = sentence_of(error) if is_ours or not what else f"{what}: {sentence_of(error)}"
+    text = "".join(traceback.format_exception(error))
+    return Outcome(TrialState.FAILED, reason=reason, error=text[-MAX_ERROR:])
+
+
+def sentence_of(error: BaseException) -> str:
+    """Return what an error says, in one line; also of one whose own text cannot be made."""
+    if isinstance(error, TunekitError):
+        return error.message
+    lines = "".join(traceback.format_exception_only(error)).strip().splitlines()
+    return (lines or [type(error).__name__])[0][:MAX_REASON]
+
 
 Callback: TypeAlias = Callable[[TrialRecord], None]

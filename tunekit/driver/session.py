@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from tunekit.checkpoints.base import Checkpoints, checkpoint_name
 from tunekit.driver.checkpoint_tracker import Keeper
+from tunekit.driver.run_settings import failed
 from tunekit.driver.worker_id import is_known_dead, worker_name
 from tunekit.errors import InvalidSpace, SpaceExhausted, TunekitError
 from tunekit.executors.base import Task
@@ -62,6 +63,16 @@ class Assignment:
     is_promoted: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """What the sampler proposes for the next numbers, and what it knew: `Start.seen`."""
+
+    numbers: list[int]
+    proposals: list[Proposal]
+    seen: int
+    version: int
+
+
 class Ledger:
     """The view and the pen of one worker in one study.
 
@@ -69,6 +80,7 @@ class Ledger:
         keeper: follows the checkpoints of the trials that this process runs.
         history: all trials up to the last `refresh`.
         worker: the name under which leases are held.
+        exhausted: what the sampler said when `most_trials` last found no further point.
     """
 
     def __init__(
@@ -87,6 +99,8 @@ class Ledger:
         self.space_version = min(record.space_version, 1)  # 0 where the space is discovered
         self._space = record.spec.space
         self._discovery = Discovery() if self._space is None else None
+        self.exhausted: SpaceExhausted | None = None
+        self._ahead: _Ahead | None = None
         self._fitting = self.history
         if self._space is not None:
             self.history.aim(self._space.target)
@@ -147,6 +161,33 @@ class Ledger:
             self._use_space(answer.space_version)
         return answer
 
+    @property
+    def may_end(self) -> bool:
+        """Return whether the sampler may run out of points, as a grid does."""
+        return bool(getattr(self.sampler, "may_end", False))
+
+    def most_trials(self, want: int, most: int | None) -> int | None:
+        """Return how many trials the study may have after a claim of `want`, at most `most`.
+
+        A sampler that may end is asked before numbers are taken, so that no number is left
+        without a point; what it proposes is used if these numbers come.
+        """
+        if not self.may_end:
+            return most
+        known = len(self.history)
+        n = want - self.history.n_waiting
+        n = n if most is None else min(n, most - known)
+        self.exhausted = self._ahead = None
+        while n > 0 and self._ahead is None:
+            numbers = list(range(known, known + n))
+            try:
+                proposals = self.sampler.suggest(self.view({}), numbers)
+                self._ahead = _Ahead(numbers, proposals, self.history.cursor, self.space_version)
+            except SpaceExhausted as error:
+                self.exhausted = error
+                n -= 1
+        return known + max(n, 0)
+
     def assign(self, leases: Sequence[Lease], *, lease_s: float) -> list[Assignment]:
         """Find params for claimed trials and note that they start.
 
@@ -196,7 +237,10 @@ class Ledger:
             return []
         fixed = {x.number: x.params for x in leases if x.params}
         numbers = [x.number for x in leases]
-        if self.is_open:
+        seen, ahead, self._ahead = self.history.cursor, self._ahead, None
+        if ahead and not fixed and (ahead.numbers, ahead.version) == (numbers, self.space_version):
+            proposals, seen = ahead.proposals, ahead.seen
+        elif self.is_open:
             # A name that is not discovered yet cannot be walked to; it is kept as it was given.
             known = self.space.by_path
             kept = {
@@ -219,7 +263,7 @@ class Ledger:
                 lease.number,
                 lease.epoch,
                 _credited(proposal, fixed.get(lease.number)),
-                self.history.cursor,
+                seen,
                 batch,
                 self.space_version,
             )
@@ -302,10 +346,18 @@ class Ledger:
         return self._known_domains_dropped(outcome)
 
     def _known_domains_dropped(self, outcome: Outcome) -> Outcome:
-        """Return the outcome without the domains that the study knows already."""
+        """Return the outcome without the domains that the study knows already.
+
+        It is FAILED if the trial asked for a parameter as another kind than the trials before.
+        """
         if self._discovery is None or not outcome.domains:
             return outcome
-        return replace(outcome, domains=self._discovery.news(outcome.domains))
+        try:
+            return replace(outcome, domains=self._discovery.news(outcome.domains))
+        except InvalidSpace as error:
+            is_failed = outcome.state is TrialState.FAILED
+            end = outcome if is_failed else failed(error)
+            return replace(end, params=None, domains={}, user_attrs=outcome.user_attrs)
 
     def expire_dead(self) -> list[int]:
         """End the leases of workers of this host that are gone; return the trials' numbers."""

@@ -23,6 +23,7 @@ from tunekit.spaces import Parameter, Params, Scalar
 from tunekit.spaces.domains import plain
 from tunekit.spaces.program import Chooser
 from tunekit.stoppers.base import CONTINUE, Decision
+from tunekit.storages.checks import STEPS
 
 Sender: TypeAlias = Callable[[Report], Decision]
 """Hands a report to whoever decides, and returns whether the trial goes on."""
@@ -200,7 +201,7 @@ class Trial:
             raise InvalidArgument(f"user attribute key {key!r}: expected a non-empty text.")
         try:
             self._attrs[key] = json.loads(json.dumps(value, default=plain, allow_nan=False))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise InvalidArgument(
                 f'user attribute "{key}": {error}; expected plain JSON. '
                 "Store text or numbers, and the path of anything larger."
@@ -315,9 +316,9 @@ def _step(step: object) -> int:
         value = plain(step)
     except TypeError:
         value = None
-    if type(value) is not int or value < 0:
+    if type(value) is not int or not 0 <= value < STEPS.stop:
         raise InvalidArgument(
-            f"report at step {step!r}: expected a whole number from 0 upwards, as in "
-            "trial.report(value, step)."
+            f"report at step {step!r}: expected a whole number from 0 upwards that fits into 63 "
+            "bits, as in trial.report(value, step)."
         )
     return value

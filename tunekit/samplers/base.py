@@ -42,7 +42,11 @@ class StudyView:
 
 
 class Sampler(Protocol):
-    """Proposes params. A fresh instance must answer the same: what it caches is only speed."""
+    """Proposes params. A fresh instance must answer the same: what it caches is only speed.
+
+    One that may raise `SpaceExhausted` has an attribute `may_end = True`: it is then asked
+    before numbers are given out, so that none is left without a point.
+    """
 
     name: str
 

@@ -47,6 +47,7 @@ class GridSampler:
     """
 
     name = "grid"
+    may_end = True
 
     def __init__(self, *, n_points: int = 5, shuffle: bool = True) -> None:
         if isinstance(n_points, bool) or not isinstance(n_points, int) or n_points < 1:

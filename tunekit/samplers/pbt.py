@@ -45,6 +45,7 @@ class PbtSampler:
     """
 
     name = "pbt"
+    may_end = True
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from tunekit.executors.base import Ended, Executor, Guest, ReportHandler, Task
 from tunekit.executors.process.executor import shipped
 from tunekit.records import Outcome, Report, TrialState
 from tunekit.sharing.fair_share import Held
-from tunekit.stoppers.base import CONTINUE, Decision
+from tunekit.stoppers.base import Decision
 
 MAX_SLICES = 2**16
 
@@ -109,7 +109,6 @@ class Slice:
         self._key = key
         self._stopping: set[int] = set()
         self._ended: list[Ended] = []
-        self._error: Exception | None = None
         self._objective: Callable[..., Any] | bytes = b""
         self._on_report: ReportHandler | None = None
 
@@ -131,13 +130,7 @@ class Slice:
             raise
 
     def poll(self, timeout_s: float) -> list[Ended]:
-        """Return what has ended; never waits, since the pool does.
-
-        Raises:
-            What the study's handler of reports has raised since.
-        """
-        if self._error is not None:
-            raise self._error
+        """Return what has ended; never waits, since the pool does."""
         ended, self._ended = self._ended, []
         return ended
 
@@ -174,11 +167,7 @@ class Slice:
         assert self._on_report is not None, "open() comes first"
         if report.checkpoint and number in self.running:
             self.running[number] = self.running[number][0], self._pool.now_s
-        try:
-            return self._on_report(number, report)
-        except Exception as error:  # the study's alone: `poll` tells it
-            self._error = self._error or error
-            return CONTINUE
+        return self._on_report(number, report)
 
 
 _CLOSED = Outcome(TrialState.WAITING, reason="its study left the pool")

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tunekit.driver.interrupts import Interrupts
-from tunekit.driver.orchestrator import LOOK_S, POLL_S, WAIT_S, Orchestrator
+from tunekit.driver.orchestrator import LOOK_S, WAIT_S, Orchestrator
 from tunekit.driver.run_settings import Ending
+from tunekit.driver.running_trials import POLL_S
 from tunekit.errors import (
     ExecutorFailed,
     InvalidArgument,

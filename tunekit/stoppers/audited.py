@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
-from tunekit.stoppers.base import CurveView, Decision, Promoter, Stopper
+from tunekit.stoppers.base import CurveView, Decision, Promoter, Stopper, checked_decision
 
 
 class AuditedStopper:
@@ -30,7 +30,7 @@ class AuditedStopper:
 
     def decide(self, number: int, view: CurveView) -> Decision:
         """Return what becomes of trial `number` after its latest report."""
-        decision = self.stopper.decide(number, view)
+        decision = checked_decision(self.stopper.decide(number, view), self.name)
         if decision.action == "continue":
             return decision
         facts: dict[str, Any] = {"stopper": self.name}

@@ -79,3 +79,17 @@ def check_works(stopper: Stopper | None, objectives: tuple[Objective, ...]) -> N
         raise
     except Exception:  # noqa: S110 - one of somebody else's may count on a report
         pass
+
+
+def checked_decision(decision: object, name: str) -> Decision:
+    """Return the decision of a stopper of this name.
+
+    Raises:
+        InvalidArgument: it is something else.
+    """
+    if isinstance(decision, Decision):
+        return decision
+    raise InvalidArgument(
+        f'the stopper "{name}" returned {decision!r}, expected a Decision; return '
+        "tunekit.stoppers.base.CONTINUE where a trial goes on."
+    )

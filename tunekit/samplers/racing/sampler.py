@@ -71,6 +71,7 @@ class RacingSampler:
     """
 
     name = "racing"
+    may_end = True
 
     def __init__(
         self,

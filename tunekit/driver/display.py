@@ -1,0 +1,52 @@
+"""What a person sees of a run: a display where there is one, else the log."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from tunekit.driver.run_settings import Progress
+from tunekit.history import History
+from tunekit.shown import printable
+
+log = logging.getLogger("tunekit")
+
+
+class Display:
+    """Hands a run to whoever shows it; one that raises is left out from then on.
+
+    Args:
+        progress: shows the run; without one, sentences go to the log.
+    """
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+
+    def start(self, name: str, history: History, goal: int | None) -> None:
+        """Begin; see `Progress.start`."""
+        self._show(lambda p: p.start(name, history, goal))
+
+    def update(self, history: History, running: int) -> None:
+        """Show the state after a turn of the loop."""
+        if self._progress is not None:
+            self._show(lambda p: p.update(history, running))
+
+    def say(self, text: str, level: int = logging.INFO) -> None:
+        """Tell one noteworthy sentence."""
+        if self._progress is None:
+            log.log(level, printable(text))
+        else:
+            self._show(lambda p: p.event(text))
+
+    def close(self) -> None:
+        """End the display."""
+        self._show(lambda p: p.close())
+
+    def _show(self, act: Callable[[Progress], None]) -> None:
+        if self._progress is None:
+            return
+        try:
+            act(self._progress)
+        except Exception:  # a display is no reason to lose a run
+            log.exception("the display of the run failed and is left out from now on")
+            self._progress = None

@@ -1,0 +1,93 @@
+"""What a worker writes: in one exchange, or one by one where the storage refuses a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import uuid4
+
+from tunekit.driver.run_settings import failed
+from tunekit.driver.session import Ledger
+from tunekit.errors import StorageUnreachable
+from tunekit.records import Outcome
+from tunekit.storages.base import Exchange, Operation, Pause, Release, Status, Tell
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of a batch.
+
+    Attributes:
+        answer: of the exchange that claimed.
+        operations: what was written; a FAILED end stands for one that was refused.
+        statuses: one for each of them.
+        failed: lease -> how its trial has to end, because something of it was refused.
+    """
+
+    answer: Exchange
+    operations: tuple[Operation, ...]
+    statuses: tuple[Status, ...]
+    failed: dict[tuple[int, int], Outcome]
+
+
+def write(
+    ledger: Ledger,
+    operations: Sequence[Operation],
+    *,
+    claim: int = 0,
+    max_trials: int | None = None,
+    lease_s: float,
+) -> Written:
+    """Write operations and claim trials in one transaction, as `Ledger.exchange` does.
+
+    Where the storage refuses the batch, each operation goes by itself: what cannot be stored
+    fails its own trial, and the results of the others are kept.
+
+    Raises:
+        StorageUnreachable: the storage did not answer; nothing or a part was written, and all
+            of it may be written again.
+        Exception: the storage refuses even a plain end of a trial, so that the fault is its own.
+    """
+    try:
+        answer = ledger.exchange(operations, claim=claim, max_trials=max_trials, lease_s=lease_s)
+        return Written(answer, tuple(operations), answer.statuses, {})
+    except StorageUnreachable:
+        raise
+    except Exception:
+        if not operations:
+            raise
+    parts = _OneByOne(ledger, lease_s)
+    for op in operations:
+        parts.add(op)
+    answer = ledger.exchange((), claim=claim, max_trials=max_trials, lease_s=lease_s)
+    return Written(answer, tuple(parts.operations), tuple(parts.statuses), parts.failed)
+
+
+class _OneByOne:
+    """Writes operations each by itself, and ends the trials of those that are refused."""
+
+    def __init__(self, ledger: Ledger, lease_s: float) -> None:
+        self.operations: list[Operation] = []
+        self.statuses: list[Status] = []
+        self.failed: dict[tuple[int, int], Outcome] = {}
+        self._ledger = ledger
+        self._lease_s = lease_s
+
+    def add(self, op: Operation) -> None:
+        lease = op.number, op.epoch
+        is_end = isinstance(op, Tell | Pause | Release)
+        if lease not in self.failed:
+            try:
+                self._write(op)
+                return
+            except StorageUnreachable:
+                raise
+            except Exception as error:
+                self.failed[lease] = failed(error)
+        if is_end:  # what ends a trial must get through, or it would look as if it ran
+            self._write(Tell(*lease, self.failed[lease], uuid4().hex))
+
+    def _write(self, op: Operation) -> None:
+        statuses = self._ledger.exchange([op], lease_s=self._lease_s).statuses
+        self.operations.append(op)
+        self.statuses += statuses

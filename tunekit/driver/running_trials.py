@@ -1,0 +1,224 @@
+"""The trials that run here, from their start to what is written of their end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from uuid import uuid4
+
+from tunekit.driver.display import Display
+from tunekit.driver.early_stopping import Judge
+from tunekit.driver.interrupts import Interrupts
+from tunekit.driver.report_buffer import ReportBuffer
+from tunekit.driver.run_settings import Failures, failed, sentence_of
+from tunekit.driver.session import Assignment, Ledger
+from tunekit.driver.trial_budget import Quota
+from tunekit.errors import ExecutorFailed, StorageUnreachable
+from tunekit.executors.base import Ended, Executor
+from tunekit.records import Outcome, Report, TrialState
+from tunekit.stoppers.base import Decision
+from tunekit.storages.base import Operation, Pause, Release, Tell
+
+POLL_S = 0.5
+INTERRUPTED = Outcome(TrialState.WAITING, reason="interrupted; runs again on resume")
+NOTEWORTHY = (TrialState.FAILED, TrialState.DIVERGED, TrialState.STOPPED, TrialState.PAUSED)
+
+
+class RunningTrials:
+    """Starts trials on an executor, decides on their reports and takes their ends.
+
+    Whatever goes wrong on the way with one trial (its checkpoints, its stopper, what it asked
+    for) makes that trial FAILED and no other one.
+
+    Args:
+        held: the running trials by number; only the loop's thread changes it.
+        write: writes the outbox, when reports cannot wait for the next turn of the loop.
+
+    Attributes:
+        outbox: what there is to write.
+        broken: why the run has to break off, found while a trial reported.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        executor: Executor,
+        *,
+        held: dict[int, Assignment],
+        judge: Judge,
+        quota: Quota,
+        failures: Failures,
+        display: Display,
+        write: Callable[[], None],
+    ) -> None:
+        self.outbox: list[Operation] = []
+        self.broken: Exception | None = None
+        self._ledger = ledger
+        self._executor = executor
+        self._held = held
+        self._judge = judge
+        self._quota = quota
+        self._failures = failures
+        self._display = display
+        self._write = write
+        self._reports = ReportBuffer(ledger.keeper)
+        self._forced: dict[int, Outcome] = {}
+
+    def start(self, assignment: Assignment, interrupts: Interrupts) -> None:
+        """Start a trial; on an executor that runs in this thread, to its end.
+
+        Raises:
+            ExecutorFailed: nothing is left to run trials on.
+            StorageUnreachable: the storage did not answer.
+        """
+        number, epoch = assignment.number, assignment.epoch
+        self._held[number] = assignment
+        self._reports.begin(number, epoch)
+        self._quota.started += not assignment.is_promoted
+        try:
+            task = self._ledger.task(assignment)
+            self._judge.begin(task)
+            interrupts.breakable = self._executor.runs_in_caller
+            self._executor.start(task)
+        except KeyboardInterrupt:
+            interrupts.count = max(2, interrupts.count)
+            self._forced[number] = INTERRUPTED
+            self._end(Ended(number, epoch, INTERRUPTED), self._held.pop(number))
+        except (ExecutorFailed, StorageUnreachable):
+            raise
+        except Exception as error:
+            outcome = failed(error, "it could not start")
+            self._executor.stop(number, outcome)  # if it has begun all the same
+            self._end(Ended(number, epoch, outcome), self._held.pop(number))
+        finally:
+            interrupts.breakable = False
+
+    def collect(self) -> None:
+        """Take ended trials from the executor and put their ends into the outbox."""
+        for ended in self._executor.poll(POLL_S if self._held else 0.0):
+            held = self._held.get(ended.number)
+            if held is not None and held.epoch == ended.epoch:
+                del self._held[ended.number]
+                self._end(ended, held)
+
+    def take_due_reports(self) -> None:
+        """Put reports that have waited long enough into the outbox."""
+        if self._reports.is_due:
+            self.outbox += self._reports.take()
+
+    def force(self, number: int, outcome: Outcome) -> None:
+        """End a running trial with an outcome of ours, whatever its objective makes of it."""
+        if number in self._held and number not in self._forced:
+            self._forced[number] = outcome
+            self._executor.stop(number, outcome)
+
+    def force_all(self, outcome: Outcome) -> None:
+        """End all running trials with an outcome of ours."""
+        for number in list(self._held):
+            self.force(number, outcome)
+
+    def fail(self, number: int, epoch: int, outcome: Outcome) -> None:
+        """Let a trial end as FAILED that may run still, or may be told so already."""
+        held = self._held.get(number)
+        if held is not None and held.epoch == epoch:
+            self.force(number, outcome)
+            return
+        self._failures.note(number, outcome, None)
+        self._display.say(f"trial {number} failed: {outcome.reason}", logging.WARNING)
+
+    def lose(self, number: int) -> None:
+        """Another worker has the trial, or a person ended it: stop it, its result is not taken."""
+        if number in self._held:
+            self.force(number, Outcome(TrialState.LOST, reason="its lease was lost"))
+        else:
+            text = f"trial {number} was taken over or ended elsewhere; its result is dropped"
+            self._display.say(text, logging.WARNING)
+
+    def give_back(self, error: BaseException) -> None:
+        """Put into the outbox what has ended, and the rest to run again later."""
+        try:
+            self.collect()
+        except Exception as further:
+            self._display.say(f"while the run broke off: {sentence_of(further)}", logging.WARNING)
+        reason = _broke_off(error).reason
+        for number, held in self._held.items():
+            self.outbox += self._reports.take(number)
+            self.outbox.append(Release(number, held.epoch, reason))
+
+    def on_report(self, number: int, report: Report) -> Decision:
+        """Keep a report of a trial and return whether it goes on.
+
+        It raises nothing: an executor would take that for a fault of the objective, or forget
+        what else has ended.
+        """
+        try:
+            if self._reports.note(number, report):
+                self.outbox += self._reports.take()
+                self._write_now()
+        except Exception as error:
+            self.force(number, failed(error, "its report could not be kept"))
+        try:
+            if number not in self._forced:
+                return self._judge.decide(number, report)
+        except Exception as error:
+            self.force(number, failed(error, "its stopper failed"))
+        return Decision("stop", self._forced[number].reason)
+
+    def _write_now(self) -> None:
+        try:
+            self._write()
+        except Exception as error:  # of the run, not of a trial; the loop raises it
+            self.broken = self.broken or error
+            self.force_all(_broke_off(error))
+
+    def _end(self, ended: Ended, held: Assignment) -> None:
+        """Put what came of a trial into the outbox."""
+        number = ended.number
+        forced = self._forced.pop(number, None)
+        try:
+            self.outbox += self._reports.end(number)
+            end = self._end_of(ended, held, forced)
+        except Exception as error:
+            outcome = failed(error, "its end could not be noted")
+            end = Tell(number, ended.epoch, outcome, uuid4().hex)
+        self.outbox.append(end)
+        if isinstance(end, Release):
+            return
+        outcome = end.outcome
+        self._failures.note(number, outcome, ended.exception)
+        if outcome.state in NOTEWORTHY:
+            level = logging.WARNING if outcome.state is TrialState.FAILED else logging.INFO
+            self._display.say(f"trial {number} {outcome.state}: {outcome.reason}", level)
+
+    def _end_of(
+        self, ended: Ended, held: Assignment, forced: Outcome | None
+    ) -> Release | Pause | Tell:
+        number, epoch = ended.number, ended.epoch
+        if forced is not None and forced.state is TrialState.PREEMPTED and ended.has_result:
+            forced = None  # it came to its end before it could be stopped
+        if forced is None and (reason := self._second_chance(ended)):
+            self._quota.started -= not held.is_promoted
+            self._display.say(f"trial {number} runs again: {reason}", logging.WARNING)
+            return Release(number, epoch, reason)
+        outcome = forced or ended.outcome
+        if outcome.state in (TrialState.WAITING, TrialState.PREEMPTED):
+            gives_way = outcome.state is TrialState.PREEMPTED
+            return Release(number, epoch, outcome.reason, gives_way)
+        if forced is None or forced.state is not TrialState.LOST:  # else it is another's by now
+            self._ledger.keeper.tidy(number, epoch)
+        outcome = self._ledger.accepted(outcome)
+        if outcome.state is TrialState.PAUSED:
+            return Pause(number, epoch, outcome)
+        return Tell(number, epoch, outcome, uuid4().hex)
+
+    def _second_chance(self, ended: Ended) -> str:
+        """Return why a trial runs again in this very run; an empty text if it does not."""
+        if ended.outcome.state is TrialState.WAITING:  # it lost its worker
+            return ended.outcome.reason
+        if ended.has_died and self._ledger.keeper.may_go_on(ended.number, ended.epoch):
+            return f"{ended.outcome.reason}; it goes on from its checkpoint"
+        return ""
+
+
+def _broke_off(error: BaseException) -> Outcome:
+    return Outcome(TrialState.WAITING, reason=f"the run broke off: {sentence_of(error)}")
