@@ -358,6 +358,6 @@ def missing_reason(
 def diverged_reason(metrics: Metrics, objectives: tuple[Objective, ...]) -> str:
     """Return why a result counts as DIVERGED, or an empty string if it is finite."""
     for o in objectives:
-        if not math.isfinite(metrics[o.metric]):
-            return f"its result diverged ({o.metric} = {metrics[o.metric]})"
+        if not math.isfinite(value := metrics.get(o.metric, 0.0)):
+            return f"its result diverged ({o.metric} = {value})"
     return ""

@@ -181,7 +181,7 @@ class Ledger:
         while n > 0 and self._ahead is None:
             numbers = list(range(known, known + n))
             try:
-                proposals = self.sampler.suggest(self.view({}), numbers)
+                proposals = suggested(self.sampler, self.view({}), numbers)
                 self._ahead = _Ahead(numbers, proposals, self.history.cursor, self.space_version)
             except SpaceExhausted as error:
                 self.exhausted = error

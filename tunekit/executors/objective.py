@@ -6,6 +6,7 @@ import math
 import pickle
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -154,12 +155,18 @@ def _judged(
 def _outcome(
     trial: Trial, state: TrialState, *, evidence: Mapping[str, Any] | None = None, **fields: Any
 ) -> Outcome:
-    audit = {"audit": trial.verdict} if trial.verdict else {}
-    return Outcome(
-        state,
-        evidence={**(evidence or {}), **audit},
+    return noted(trial, Outcome(state, evidence=evidence or {}, **fields))
+
+
+def noted(trial: Trial, outcome: Outcome) -> Outcome:
+    """Return the outcome with what was noted of the trial while it ran.
+
+    These are its attributes, what a program asked for, and the verdict of which it is an audit.
+    """
+    return replace(
+        outcome,
+        evidence={**outcome.evidence, **({"audit": trial.verdict} if trial.verdict else {})},
         params=dict(trial.params) if trial.is_open else None,
         domains=trial.domains,
         user_attrs=trial.user_attrs,
-        **fields,
     )

@@ -7,8 +7,9 @@ from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
 from numbers import Integral
-from typing import Any
 
+from tunekit.driver.early_stopping import Judge
+from tunekit.driver.report_buffer import ReportBuffer
 from tunekit.driver.session import Ledger
 from tunekit.errors import (
     InvalidArgument,
@@ -19,78 +20,162 @@ from tunekit.errors import (
     did_you_mean,
 )
 from tunekit.executors.base import Task
+from tunekit.executors.objective import noted
 from tunekit.executors.trial import Trial
 from tunekit.records import (
+    Metrics,
     Objective,
     Outcome,
     Report,
+    StudyState,
     TrialRecord,
     TrialState,
     checked_metrics,
     diverged_reason,
+    missing_reason,
 )
-from tunekit.stoppers.base import CONTINUE, CurveView, Decision, Stopper
-from tunekit.storages.base import Pause, Reports, Tell
-from tunekit.threads import one_thread
+from tunekit.stoppers.base import Decision, Stopper
+from tunekit.storages.base import Lease, Pause, Release, Saved, Status, Tell
 
+GONE = Decision("stop", "the trial belongs to another worker now, or has ended")
 ASK_LEASE_S = 24 * 3600.0
 """A trial that was asked for by hand is told within a day, or goes to the next one who asks."""
 
 
-def ask(ledger: Ledger, stopper: Stopper | None) -> Trial:
-    """Return the next trial of the study, held by this process; see `Study.ask`."""
-    ledger.refresh()
-    answer = ledger.exchange((), claim=1, lease_s=ASK_LEASE_S)
-    if not answer.leases:
-        raise InvalidArgument(
-            f"study {ledger.record.spec.name!r} is {answer.study_state} and gives out no trials; "
-            "call study.resume() first."
-        )
-    ledger.refresh()
-    assigned = ledger.assign(answer.leases, lease_s=ASK_LEASE_S)
-    if not assigned:
-        raise LeaseLost(f"trial {answer.leases[0].number} was cancelled while it was asked for.")
-    task = ledger.task(assigned[0])
-    return Trial(task, partial(_store_report, ledger, stopper, task))
+class AskedTrials:
+    """The trials of a study that this process has asked for and not told.
+
+    Their reports take the same way as those of a run: into the buffer, which is written at once
+    here, and on to the stopper, which is shown the curves of all trials.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._reports = ReportBuffer(ledger.keeper)
+        self._judge = Judge(ledger, None)
+        self._asked: dict[int, Trial] = {}
+
+    def ask(self, stopper: Stopper | None) -> Trial:
+        """Return the next trial of the study, held by this process; see `Study.ask`."""
+        ledger, self._judge.stopper = self._ledger, stopper
+        lease = self._claim()
+        ledger.refresh()
+        assigned = ledger.assign([lease], lease_s=ASK_LEASE_S)
+        if not assigned:
+            raise LeaseLost(f"trial {lease.number} was cancelled while it was asked for.")
+        try:
+            task = ledger.task(assigned[0])
+            self._judge.follow({*self._asked, task.number})
+            self._judge.begin(task)
+        except Exception:  # nobody would ever tell it
+            back = Release(lease.number, lease.epoch, "not started")
+            ledger.exchange([back], lease_s=ASK_LEASE_S)
+            raise
+        trial = self._asked[task.number] = Trial(task, partial(self._on_report, task))
+        self._reports.begin(task.number, task.epoch)
+        return trial
+
+    def tell(
+        self, trial: Trial | int, result: object, *, state: TrialState | str | None, reason: str
+    ) -> TrialRecord:
+        """End a trial that was asked for; see `Study.tell`."""
+        ledger = self._ledger
+        ledger.refresh()
+        number = _number(trial)
+        known = ledger.history.get(number)
+        if known is None:
+            raise UnknownTrial(
+                f"study {ledger.record.spec.name!r} has no trial {number!r}; see study.trials."
+            )
+        asked = trial if isinstance(trial, Trial) else self._asked.get(number)
+        if not isinstance(trial, Trial) and asked is not None and asked.epoch != known.epoch:
+            asked = None  # another worker has taken it since
+        epoch = known.epoch if asked is None else asked.epoch
+        outcome = self._outcome(number, asked, result, state, reason)
+        # The key is made of the result, so that only the same result may be told twice.
+        content = [number, epoch, outcome.state, sorted(outcome.metrics.items())]
+        key = blake2b(json.dumps(content).encode(), digest_size=16).hexdigest()
+        is_pause = outcome.state is TrialState.PAUSED
+        end = Pause(number, epoch, outcome) if is_pause else Tell(number, epoch, outcome, key)
+        status = ledger.exchange([end], lease_s=ASK_LEASE_S).statuses[0]
+        ledger.refresh()
+        if asked is not None:
+            asked.close()
+            self._reports.end(number)
+            self._judge.follow(self._asked)
+            self._asked.pop(number, None)
+        return _told(ledger, number, status)
+
+    def _claim(self) -> Lease:
+        ledger = self._ledger
+        while True:
+            ledger.refresh()
+            most = ledger.most_trials(1, None)
+            answer = ledger.exchange((), claim=1, max_trials=most, lease_s=ASK_LEASE_S)
+            if answer.leases:
+                return answer.leases[0]
+            if answer.study_state is not StudyState.ACTIVE:
+                raise InvalidArgument(
+                    f"study {ledger.record.spec.name!r} is {answer.study_state} and gives out no "
+                    "trials; call study.resume() first."
+                )
+            if ledger.exhausted is not None:
+                raise ledger.exhausted
+            # Else another worker was faster.
+
+    def _outcome(
+        self,
+        number: int,
+        asked: Trial | None,
+        result: object,
+        state: TrialState | str | None,
+        reason: str,
+    ) -> Outcome:
+        """Return how a trial ends, with what was noted of it where it was asked for here."""
+        objectives = self._ledger.record.spec.objectives
+        outcome = outcome_of(result, state, reason, objectives)
+        is_cut = outcome.state in (TrialState.STOPPED, TrialState.PAUSED)
+        if is_cut and result is None:  # it ends with what it has reported, as in a run
+            outcome = replace(outcome, metrics=self._last_metrics(number, asked))
+            if diverged := diverged_reason(outcome.metrics, objectives):
+                outcome = replace(outcome, state=TrialState.DIVERGED, reason=reason or diverged)
+        if asked is not None:
+            outcome = noted(asked, outcome)
+            if is_cut and asked.should_prune():
+                evidence = {**asked.last_decision.evidence, **outcome.evidence}
+                why = outcome.reason or asked.last_decision.reason
+                outcome = replace(outcome, reason=why, evidence=evidence)
+        if outcome.state is TrialState.COMPLETE:
+            constraints = self._ledger.record.spec.constraints
+            if missing := missing_reason(outcome.metrics, objectives, constraints):
+                raise InvalidResult(missing)
+        return self._ledger.accepted(outcome)
+
+    def _last_metrics(self, number: int, asked: Trial | None) -> Metrics:
+        if asked is not None:
+            return asked.last_report.metrics if asked.last_report else {}
+        reports = self._ledger.curves([number]).get(number)
+        return reports[-1].metrics if reports else {}
+
+    def _on_report(self, task: Task, report: Report) -> Decision:
+        asked = self._asked.get(task.number)
+        if asked is None or asked.epoch != task.epoch:
+            return GONE
+        keeper = self._ledger.keeper
+        self._reports.note(task.number, report)
+        batch = self._reports.take(task.number)
+        statuses = self._ledger.exchange(batch, lease_s=ASK_LEASE_S).statuses
+        if any(status != "ok" for status in statuses):
+            return GONE
+        for operation in batch:
+            if isinstance(operation, Saved):
+                keeper.stored(operation)
+        self._ledger.refresh()
+        self._judge.follow(self._asked)
+        return self._judge.decide(task.number, report)
 
 
-def tell(
-    ledger: Ledger,
-    trial: Trial | int,
-    result: object,
-    *,
-    state: TrialState | str | None,
-    reason: str,
-) -> TrialRecord:
-    """End a trial that was asked for; see `Study.tell`."""
-    ledger.refresh()
-    number = _number(trial)
-    known = ledger.history.get(number)
-    if known is None:
-        raise UnknownTrial(
-            f"study {ledger.record.spec.name!r} has no trial {number!r}; see study.trials."
-        )
-    epoch = trial.epoch if isinstance(trial, Trial) else known.epoch
-    if isinstance(trial, Trial):
-        trial.close()
-    outcome = outcome_of(result, state, reason, ledger.record.spec.objectives)
-    if isinstance(trial, Trial):
-        outcome = replace(
-            outcome, user_attrs=dict(trial.user_attrs), evidence=_evidence(trial, outcome)
-        )
-        if ledger.is_open:
-            outcome = replace(outcome, params=trial.params, domains=trial.domains)
-    accepted = ledger.accepted(outcome)
-    if accepted.state is not outcome.state:
-        raise InvalidResult(accepted.reason)
-    outcome = accepted
-    # The key is made of the result, so that only the same result may be told twice.
-    content = [number, epoch, outcome.state, sorted(outcome.metrics.items())]
-    key = blake2b(json.dumps(content).encode(), digest_size=16).hexdigest()
-    is_pause = outcome.state is TrialState.PAUSED
-    end = Pause(number, epoch, outcome) if is_pause else Tell(number, epoch, outcome, key)
-    status = ledger.exchange([end], lease_s=ASK_LEASE_S).statuses[0]
-    ledger.refresh()
+def _told(ledger: Ledger, number: int, status: Status) -> TrialRecord:
     told = ledger.history.get(number)
     assert told is not None
     if status == "conflict":
@@ -104,14 +189,6 @@ def tell(
             "Ask for a new trial."
         )
     return told
-
-
-def _evidence(trial: Trial, outcome: Outcome) -> dict[str, Any]:
-    """Return what the stopper said of the trial, by which it ended or in spite of which it ran."""
-    if trial.verdict:
-        return {"audit": trial.verdict}
-    is_stopped = outcome.state is TrialState.STOPPED and trial.should_prune()
-    return dict(trial.last_decision.evidence) if is_stopped else {}
 
 
 def _number(trial: object) -> int:
@@ -152,23 +229,3 @@ def outcome_of(
     if diverged and (state is None or ends[str(state)] is TrialState.COMPLETE):
         return Outcome(TrialState.DIVERGED, metrics, reason or diverged)
     return Outcome(ends[str(state or TrialState.COMPLETE)], metrics, reason)
-
-
-def _store_report(ledger: Ledger, stopper: Stopper | None, task: Task, report: Report) -> Decision:
-    keeper = ledger.keeper
-    keeper.note(task.number, task.epoch, report)
-    notes = keeper.news({task.number: task.epoch}, task.number)
-    write = Reports(task.number, task.epoch, (report,) if report.metrics else ())
-    statuses = ledger.exchange([write, *notes], lease_s=ASK_LEASE_S).statuses
-    if statuses[0] != "ok":
-        return Decision("stop", "the trial belongs to another worker now, or has ended")
-    for note, status in zip(notes, statuses[1:], strict=True):
-        if status == "ok":
-            keeper.stored(note)
-    if stopper is None or not report.metrics:
-        return CONTINUE
-    ledger.refresh()
-    objectives = ledger.record.spec.objectives
-    view = CurveView(objectives, ledger.history, ledger.curves())
-    with one_thread():
-        return stopper.decide(task.number, view)

@@ -24,7 +24,8 @@ from tunekit.spaces.versions import SpaceEdit
 from tunekit.stoppers.audited import audited
 from tunekit.stoppers.base import Stopper
 from tunekit.storages.base import Storage
-from tunekit.studies import arguments, ask_tell, checkpoint_paths, enqueue, export, space_edits
+from tunekit.studies import arguments, checkpoint_paths, enqueue, export, space_edits
+from tunekit.studies.ask_tell import AskedTrials
 from tunekit.studies.replay import Difference, replay
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Study(checkpoint_paths.CheckpointPaths):
         self.checkpoints = checkpoints
         self.audit = record.spec.audit if audit is None else audit
         self._ledger = Ledger(storage, record, sampler, checkpoints)
+        self._asked = AskedTrials(self._ledger)
 
     def __repr__(self) -> str:
         return f"Study({self.name!r}, storage={self.storage.url!r})"
@@ -140,8 +142,6 @@ class Study(checkpoint_paths.CheckpointPaths):
     def best_value(self) -> float:
         """Return the objective of the best trial."""
         return self.best_trial.metrics[self.objectives[0].metric]
-
-    # Running it
 
     def optimize(
         self,
@@ -231,7 +231,7 @@ class Study(checkpoint_paths.CheckpointPaths):
             InvalidArgument: the study is paused, stopped or cancelled.
             SpaceExhausted: the sampler has no further point.
         """
-        return ask_tell.ask(self._ledger, self._judge())
+        return self._asked.ask(self._judge())
 
     def tell(
         self,
@@ -259,7 +259,7 @@ class Study(checkpoint_paths.CheckpointPaths):
             UnknownTrial: no trial of that number.
             InvalidArgument: the trial or the state is none.
         """
-        return ask_tell.tell(self._ledger, trial, result, state=state, reason=reason)
+        return self._asked.tell(trial, result, state=state, reason=reason)
 
     # Changing it
 

@@ -1,0 +1,78 @@
+"""A sampler at its end takes no number that it has no point for."""
+
+import pytest
+
+import tunekit as tk
+from tunekit.errors import SpaceExhausted
+from tunekit.executors.simulated import Replay, SimulatedExecutor
+from tunekit.records import TrialState
+from tunekit.samplers.racing.sampler import RacingSampler
+
+SIX = tk.Space(a=tk.Int(1, 3), b=tk.Categorical(["u", "v"]))
+
+
+def value(trial):
+    return trial.params["a"]
+
+
+def points(study):
+    return {tuple(t.params.items()) for t in study.history.complete()}
+
+
+def test_a_grid_leaves_no_trial_without_a_point_however_often_it_is_started():
+    study = tk.study(space=SIX, sampler="grid")
+    for _ in range(3):
+        assert study.optimize(value, n_trials=100) == "exhausted"
+        assert study.refresh().counts() == {TrialState.COMPLETE: 6}
+    assert study.optimize(value, total_trials=100) == "exhausted"
+    with pytest.raises(SpaceExhausted, match="6 points"):
+        study.ask()
+    assert len(study.trials) == 6
+
+
+@pytest.mark.parametrize("slots", [4, 5, 7])
+def test_slots_beyond_the_end_of_a_grid_cost_none_of_its_points(slots):
+    study = tk.study(space=SIX, sampler="grid")
+    curve = Replay(lambda params: [(1.0, {"value": params["a"]})])
+    assert study.optimize(curve, executor=SimulatedExecutor(slots)) == "exhausted"
+    assert study.refresh().counts() == {TrialState.COMPLETE: 6}
+    assert len(points(study)) == 6
+
+
+def test_two_workers_share_the_end_of_a_grid(tmp_path):
+    url = f"sqlite:///{tmp_path}/s.db"
+    study = tk.study("s", space=SIX, sampler="grid", storage=url)
+    other = tk.load_study("s", storage=url)
+    trials = [(s, s.ask()) for s in (study, other, other, study, other, study)]
+    for s in (study, other):
+        with pytest.raises(SpaceExhausted):
+            s.ask()
+    for s, trial in trials:
+        s.tell(trial, value(trial))
+    study.refresh()
+    assert len(points(study)) == len(study.trials) == 6
+
+
+def test_points_that_a_user_enqueues_run_beside_a_grid():
+    study = tk.study(space=SIX, sampler="grid")
+    study.enqueue_trial({"a": 2})
+    assert study.optimize(value, n_trials=100) == "exhausted"
+    study.enqueue_trial({"a": 3, "b": "u"})
+    assert study.optimize(value, n_trials=100) == "exhausted"
+    assert study.refresh().counts() == {TrialState.COMPLETE: 8}
+    assert len(points(study)) == 6
+
+
+def test_a_race_over_a_grid_leaves_no_trial_without_a_point():
+    study = tk.study(space=tk.Space(x=tk.Int(0, 2)), sampler=RacingSampler(sampler="grid"))
+    assert study.optimize(lambda t: t.params["x"], 40) == "exhausted"
+    assert set(study.refresh().counts()) == {TrialState.COMPLETE}
+
+
+def test_what_is_proposed_before_a_claim_replays():
+    study = tk.study(space=SIX, sampler="grid", seed=3)
+    study.enqueue_trial({"a": 2})
+    study.optimize(value, workers=1)
+    curve = Replay(lambda params: [(1.0, {"value": params["a"]})])
+    study.optimize(curve, executor=SimulatedExecutor(3))
+    assert study.replay() == []
