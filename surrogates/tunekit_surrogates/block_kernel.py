@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from tunekit_surrogates.blocks import Embedding, Floats, Structure
+from tunekit_surrogates.blocks import BlockStructure, Embedding, Floats
 
 WIDTH = 8.0
 """Length scale of the trend, in those of the rest."""
@@ -50,7 +50,7 @@ class Parameters:
 
 
 @dataclass(slots=True)
-class _Rows:
+class _BlockRows:
     """A block's active rows in some data, and where they stand among its parent's rows."""
 
     index: NDArray[np.int64]
@@ -66,7 +66,7 @@ class BlockKernel:
         x: `(n, d)` data in `[0, 1]`, NaN where inactive.
     """
 
-    def __init__(self, structure: Structure, x: Floats) -> None:
+    def __init__(self, structure: BlockStructure, x: Floats) -> None:
         self.structure = structure
         self.embedding = Embedding(structure, x)
         self.n = len(x)
@@ -86,18 +86,18 @@ class BlockKernel:
         active = [self.embedding.active(x, b) for b in range(len(self.structure))]
         return np.asarray(share @ np.array(active, dtype=np.float64).reshape(len(share), len(x)))
 
-    def _blocks_of(self, x: Floats) -> list[_Rows]:
-        out: list[_Rows] = []
+    def _blocks_of(self, x: Floats) -> list[_BlockRows]:
+        out: list[_BlockRows] = []
         for b, parent in enumerate(self.structure.parents):
             index = np.flatnonzero(self.embedding.active(x, b))
             in_parent = None if parent < 0 else np.searchsorted(out[parent].index, index)
-            out.append(_Rows(index, self.embedding.place(x[index], b), in_parent))
+            out.append(_BlockRows(index, self.embedding.place(x[index], b), in_parent))
         return out
 
-    def _scaled(self, rows: _Rows, block: int, p: Parameters) -> Floats:
+    def _scaled(self, rows: _BlockRows, block: int, p: Parameters) -> Floats:
         return rows.places * np.exp(-p.lengths[self.embedding.coordinates[block]])
 
-    def _between(self, theirs: list[_Rows], m: int, p: Parameters) -> Floats:
+    def _between(self, theirs: list[_BlockRows], m: int, p: Parameters) -> Floats:
         c = float(expit(p.coupling))
         k = np.zeros((m, self.n))
         owns: dict[int, Floats] = {}

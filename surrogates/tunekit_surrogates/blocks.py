@@ -21,7 +21,7 @@ SAME = 0.5
 
 
 @dataclass(frozen=True)
-class Structure:
+class BlockStructure:
     """Which columns belong together, and which of them are unordered categories.
 
     Attributes:
@@ -58,7 +58,7 @@ class Structure:
             out.append(0 if parent < 0 else out[parent] + 1)
         return tuple(out)
 
-    def additive(self, share: float) -> Structure:
+    def additive(self, share: float) -> BlockStructure:
         """Return the structure in which each column of a larger block is a block as well.
 
         Args:
@@ -75,7 +75,7 @@ class Structure:
         return replace(self, columns=tuple(columns), parents=tuple(parents), shares=tuple(shares))
 
     @classmethod
-    def flat(cls, sizes: Sequence[int]) -> Structure:
+    def flat(cls, sizes: Sequence[int]) -> BlockStructure:
         """Return the structure of a space without conditions: one block."""
         return cls((tuple(range(len(sizes))),), (-1,), tuple(sizes))
 
@@ -90,7 +90,7 @@ class Embedding:
         coordinates: for each block the column that each coordinate of its rows belongs to.
     """
 
-    def __init__(self, structure: Structure, x: Floats) -> None:
+    def __init__(self, structure: BlockStructure, x: Floats) -> None:
         self.structure = structure
         self._seen: dict[int, Floats] = {}
         self.coordinates: list[NDArray[np.int64]] = []

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from tunekit_surrogates.block_kernel import Parameters, correlation
-from tunekit_surrogates.blocks import Floats, Structure
+from tunekit_surrogates.blocks import BlockStructure, Floats
 
 Indices = NDArray[np.int64]
 
@@ -29,7 +29,7 @@ class Pairs:
     """
 
     def __init__(
-        self, structure: Structure, left: Floats, right: Floats, *, upper: bool = False
+        self, structure: BlockStructure, left: Floats, right: Floats, *, upper: bool = False
     ) -> None:
         self.structure = structure
         self.shape = (len(left), len(right))
@@ -126,7 +126,7 @@ def _summed(at: Indices, values: Floats, n: int) -> Floats:
 
 
 def _list_pairs(
-    structure: Structure, left: Floats, right: Floats, *, upper: bool
+    structure: BlockStructure, left: Floats, right: Floats, *, upper: bool
 ) -> tuple[Indices, Indices, Indices, Indices]:
     """Return block, left row and right row of each pair, and where its parent's pair stands."""
     parts: list[tuple[Indices, Indices, Indices, Indices]] = []

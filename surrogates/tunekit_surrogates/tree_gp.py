@@ -16,7 +16,7 @@ from scipy.linalg import LinAlgError, lapack, solve_triangular
 from scipy.optimize import minimize
 
 from tunekit_surrogates.block_kernel import BlockKernel, Parameters
-from tunekit_surrogates.blocks import Floats, Structure
+from tunekit_surrogates.blocks import BlockStructure, Floats
 from tunekit_surrogates.pairs import Pairs
 
 BOUND = 3.5
@@ -45,7 +45,7 @@ class Priors:
     noise: tuple[float, float] = (math.log(1e-3), 1.5)
     stretched: tuple[tuple[int, float], ...] = ()
 
-    def of(self, structure: Structure) -> tuple[Floats, Floats]:
+    def of(self, structure: BlockStructure) -> tuple[Floats, Floats]:
         """Return the means and the standard deviations of all parameters of a structure."""
         length, length_sd = self.length if structure.trend else self.rough_length
         lengths = np.full(len(structure.sizes), length)
@@ -83,7 +83,7 @@ class TreeGP:
         noise: `(n,)` variance of the noise of each value.
     """
 
-    structure: Structure
+    structure: BlockStructure
     parameters: Parameters
     x: Floats
     y: Floats
@@ -94,7 +94,7 @@ class TreeGP:
 
     @classmethod
     def given(
-        cls, structure: Structure, parameters: Parameters, x: Floats, y: Floats, noise: Floats
+        cls, structure: BlockStructure, parameters: Parameters, x: Floats, y: Floats, noise: Floats
     ) -> TreeGP:
         """Return the process that these parameters make of the data.
 
@@ -184,7 +184,7 @@ class Climber:
 
 
 def fit(
-    structure: Structure,
+    structure: BlockStructure,
     x: Floats,
     y: Floats,
     *,
@@ -229,7 +229,7 @@ def fit(
     return TreeGP.given(structure, p, x, y, np.full(len(y), math.exp(p.noise)))
 
 
-def _free(structure: Structure, x: Floats) -> NDArray[np.int64]:
+def _free(structure: BlockStructure, x: Floats) -> NDArray[np.int64]:
     """Return the indices of the parameters that the data say something about."""
     firsts = [columns[0] for columns in structure.columns]
     observed = np.flatnonzero(~np.isnan(x[:, firsts]).all(axis=0)).tolist()
@@ -247,7 +247,7 @@ class _Target:
 
     def __init__(
         self,
-        structure: Structure,
+        structure: BlockStructure,
         x: Floats,
         y: Floats,
         prior: tuple[Floats, Floats],

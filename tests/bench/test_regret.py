@@ -9,7 +9,7 @@ from scipy.stats import rankdata
 from tunekit.bench.episode import SamplerProposer, play
 from tunekit.bench.pools import kept_pool, random_losses
 from tunekit.bench.problem import Problem
-from tunekit.bench.regret import Scale, best_so_far, interval, normalised, ranks, scale_of
+from tunekit.bench.regret import LossScale, best_so_far, interval, normalised, ranks, scale_of
 from tunekit.errors import InvalidArgument
 from tunekit.samplers.random import RandomSampler
 from tunekit.spaces import Float, Space
@@ -17,7 +17,7 @@ from tunekit.testing.problems import two
 
 
 def scale(medians, *, best=0.0, nothing=10.0):
-    return Scale(best, True, tuple(medians), nothing, 100, 0)
+    return LossScale(best, True, tuple(medians), nothing, 100, 0)
 
 
 def test_regret_is_the_distance_to_the_best_over_that_of_the_random_median():

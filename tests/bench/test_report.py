@@ -10,19 +10,19 @@ import pytest
 
 from tunekit.bench.contenders import Contender, parse_contenders
 from tunekit.bench.cost import PROBLEMS, CostTask
-from tunekit.bench.ledger import Cell
+from tunekit.bench.finished_cells import Cell
 from tunekit.bench.peers.base import PeerProposer
 from tunekit.bench.plots import settings_strip
-from tunekit.bench.regret import Scale
-from tunekit.bench.report import Report, shown
-from tunekit.bench.runner import Outcome, Plan
+from tunekit.bench.regret import LossScale
+from tunekit.bench.report import ComparisonReport, shown
+from tunekit.bench.runner import Comparison, ComparisonPlan
 from tunekit.bench.sources import SuiteSource
 from tunekit.bench.standings import Standings
 from tunekit.errors import InvalidArgument
 from tunekit.records import TrialRecord, TrialState
 from tunekit.spaces import Params
 
-SCALE = Scale(0.0, True, (4.0, 2.0), 10.0, 100, 3)
+SCALE = LossScale(0.0, True, (4.0, 2.0), 10.0, 100, 3)
 CONTENDERS = (*parse_contenders("good:k=1|2", "sampler"), Contender("sampler", "bad"))
 
 
@@ -36,7 +36,7 @@ def result(*losses: float | None) -> dict[str, object]:
     }
 
 
-def report() -> Report:
+def report() -> ComparisonReport:
     losses = {"good:k=1": (2.0, 0.0), "good:k=2": (4.0, 1.0), "bad": (None, 6.0)}
     results = {
         Cell(f"{family}/p", 0, name, seed, 2, 1): result(*found)
@@ -46,8 +46,10 @@ def report() -> Report:
     }
     scales = {("one/p", 0): SCALE, ("two/p", 0): SCALE}
     broken = {Cell("one/p", 0, "bad", 2, 2, 1): "ValueError: no <data>"}
-    plan = Plan((SuiteSource("trees"),), CONTENDERS, (0, 1), n_trials=2)
-    return Report(plan, Outcome(results, scales, broken), "tunekit bench x", {"smac": "none"})
+    plan = ComparisonPlan((SuiteSource("trees"),), CONTENDERS, (0, 1), n_trials=2)
+    return ComparisonReport(
+        plan, Comparison(results, scales, broken), "tunekit bench x", {"smac": "none"}
+    )
 
 
 def test_standings_hold_the_values_computed_by_hand():
@@ -69,7 +71,7 @@ def test_standings_hold_the_values_computed_by_hand():
 def test_ranks_are_of_the_problems_that_all_have_run_on():
     full = report().outcome
     kept = {c: r for c, r in full.results.items() if (c.problem, c.contender) != ("two/p", "bad")}
-    rows = Standings(Outcome(kept, full.scales)).table()
+    rows = Standings(Comparison(kept, full.scales)).table()
     assert [r["contender"] for r in rows if r["family"] == "two"] == ["good:k=1", "good:k=2"]
     overall = {r["contender"]: r for r in rows if r["family"] == "all"}
     assert overall["bad"]["problems"] == 1

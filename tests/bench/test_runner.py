@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from tunekit.bench.contenders import Contender, parse_contenders, parse_options
-from tunekit.bench.ledger import FILE, Ledger
-from tunekit.bench.runner import Plan, run
+from tunekit.bench.finished_cells import FILE, FinishedCells
+from tunekit.bench.runner import ComparisonPlan, run
 from tunekit.bench.standings import Standings, failures
 from tunekit.bench.workforce import perform
 from tunekit.errors import InvalidArgument
@@ -32,11 +32,11 @@ class Toys:
         return two()
 
 
-def plan(**options: Any) -> Plan:
+def plan(**options: Any) -> ComparisonPlan:
     options.setdefault(
         "contenders", (Contender("sampler", "random"), Contender("sampler", "sobol"))
     )
-    return Plan((Toys(),), seeds=(0, 1), n_trials=6, n_pool=200, **options)
+    return ComparisonPlan((Toys(),), seeds=(0, 1), n_trials=6, n_pool=200, **options)
 
 
 def heard_in(folder: Path, **options: Any) -> tuple[Any, list[str]]:
@@ -69,7 +69,7 @@ def test_a_cut_file_loses_only_its_last_line(tmp_path):
     second, heard = heard_in(tmp_path)
     assert len(heard) == 1
     keys = [json.loads(line)["cell"] for line in path.read_text().splitlines()]
-    assert len(keys) == 8 and len(Ledger(tmp_path).results) == 8
+    assert len(keys) == 8 and len(FinishedCells(tmp_path).results) == 8
     assert [r["losses"] for r in second.results.values()] == [
         r["losses"] for r in first.results.values()
     ]
@@ -99,11 +99,11 @@ def test_a_broken_line_in_the_middle_is_named(tmp_path):
     lines = path.read_text().splitlines()
     path.write_text("\n".join([lines[0], lines[1][:40], *lines[2:]]) + "\n")
     with pytest.raises(InvalidArgument, match="line 2"):
-        Ledger(tmp_path)
+        FinishedCells(tmp_path)
 
 
 def test_two_comparisons_do_not_write_to_one_folder(tmp_path):
-    with Ledger(tmp_path).writing(), pytest.raises(InvalidArgument, match="another"):
+    with FinishedCells(tmp_path).writing(), pytest.raises(InvalidArgument, match="another"):
         heard_in(tmp_path)
 
 
@@ -205,11 +205,11 @@ def test_a_killed_comparison_goes_on_where_it_was(tmp_path, number, request):
         os.killpg(started.pid, number)
     started.communicate()  # returns when the workers, which share stderr, are gone too
     assert started.returncode == (-number if number == signal.SIGKILL else 128 + number)
-    kept = set(Ledger(tmp_path).results)
+    kept = set(FinishedCells(tmp_path).results)
     assert 3 <= len(kept) < 4 * SEEDS
     done = subprocess.run(command(tmp_path), capture_output=True, text=True, check=True)
     first = done.stderr.splitlines()[0]
     assert first.startswith(f"{len(kept) + 1}/{4 * SEEDS} ")
     rows = json.loads(done.stdout)["standings"]
     assert [row["runs"] for row in rows] == [2 * SEEDS, 2 * SEEDS]
-    assert len(Ledger(tmp_path).results) == 4 * SEEDS
+    assert len(FinishedCells(tmp_path).results) == 4 * SEEDS

@@ -10,7 +10,7 @@ from scipy import integrate, stats
 from scipy.optimize import approx_fprime
 
 from tunekit.samplers.bayesian.acquisition import ExpectedImprovement, log_improvement
-from tunekit_surrogates.blocks import Structure
+from tunekit_surrogates.blocks import BlockStructure
 from tunekit_surrogates.tree_gp import fit
 
 
@@ -19,7 +19,7 @@ def gp():
     rng = np.random.default_rng(0)
     x = rng.random((20, 2))
     y = np.sin(6 * x[:, 0]) + x[:, 1]
-    return fit(Structure.flat([0, 0]), x, (y - y.mean()) / y.std())
+    return fit(BlockStructure.flat([0, 0]), x, (y - y.mean()) / y.std())
 
 
 @pytest.mark.parametrize("z", [-6.0, -2.0, -1.001, -0.999, 0.0, 1.5])

@@ -14,7 +14,7 @@ from tunekit.samplers.bayesian.training_data import TrialRows, observed
 from tunekit.spaces import Categorical, Float, Space
 from tunekit.spaces.encode import Encoder
 from tunekit.testing.samplers import TREE, TWO, check, ended, random_trials, view_of
-from tunekit_surrogates.blocks import Structure
+from tunekit_surrogates.blocks import BlockStructure
 from tunekit_surrogates.tree_gp import fit
 
 SQUARE = Space(x=Float(0, 1), y=Float(0, 1))
@@ -60,7 +60,7 @@ def test_the_best_beside_a_region_that_diverges_is_found(seed):
 def test_a_small_chance_counts_with_a_power_and_its_gradient_follows():
     rng = np.random.default_rng(0)
     x = rng.random((20, 2))
-    gp = fit(Structure.flat([0, 0]), x, np.where(x[:, 0] > 0.5, 2.0, 0.0))
+    gp = fit(BlockStructure.flat([0, 0]), x, np.where(x[:, 0] > 0.5, 2.0, 0.0))
     chance = Feasible("no failure", gp, -1.0, is_label=True)
     (term,) = cautious([chance])
     rows = rng.random((40, 2))

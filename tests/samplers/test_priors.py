@@ -11,7 +11,7 @@ from scipy.stats import lognorm, norm
 
 from tunekit.errors import InvalidArgument, UnknownParameter
 from tunekit.samplers.base import stream
-from tunekit.samplers.bayesian.priors import Priors, PriorTerm
+from tunekit.samplers.bayesian.priors import PriorTerm, UserPriors
 from tunekit.samplers.bayesian.sampler import BayesianSampler
 from tunekit.spaces import Float, Int, Params, Space
 from tunekit.spaces.encode import Encoder
@@ -36,7 +36,7 @@ BOWL = Space(x=Float(0, 1), y=Float(0, 1), z=Float(0, 1), kind=["a", "b", "c", "
 
 def density(beliefs, path, units):
     rows = np.asarray(units, dtype=float)
-    found = Priors(beliefs).on(SPACE, is_open=False)[path]
+    found = UserPriors(beliefs).on(SPACE, is_open=False)[path]
     return found.log_and_slope(rows)
 
 
@@ -64,7 +64,7 @@ def test_a_density_is_that_of_the_value():
 
 def test_draws_follow_the_density():
     rng = stream(3, 1)
-    found = Priors(BELIEFS).on(SPACE, is_open=False)
+    found = UserPriors(BELIEFS).on(SPACE, is_open=False)
     for path, density_of in found.items():
         if path == "model":
             continue  # its draws are middles of cells
@@ -79,7 +79,7 @@ def test_draws_follow_the_density():
 
 def test_the_gradient_of_the_term_is_its_slope():
     encoder = Encoder(SPACE)
-    term = PriorTerm(encoder, Priors(BELIEFS).on(SPACE, is_open=False), exponent=0.7)
+    term = PriorTerm(encoder, UserPriors(BELIEFS).on(SPACE, is_open=False), exponent=0.7)
     x = stream(1, 1).random((20, len(encoder))) * 0.7 + 0.25
     _, gradient = term.climber(x)(x)
     for j, column in enumerate(encoder.columns):
@@ -93,7 +93,7 @@ def test_the_gradient_of_the_term_is_its_slope():
 def test_an_inactive_parameter_adds_nothing():
     encoder = Encoder(TREE)
     beliefs = {"C": {"lognormal": [1.0, 0.1]}, "model": {"weights": {"svm": 1, "forest": 1}}}
-    term = PriorTerm(encoder, Priors(beliefs).on(TREE, is_open=False), exponent=1.0)
+    term = PriorTerm(encoder, UserPriors(beliefs).on(TREE, is_open=False), exponent=1.0)
     point = TREE.complete({"model": "forest"})
     assert term.log_probability(encoder.encode([point])) == pytest.approx(
         np.log(0.1 + 0.9 * 3 * 0.5)

@@ -15,7 +15,7 @@ from tunekit.samplers.bayesian.sampler import BayesianSampler
 from tunekit.samplers.random import RandomSampler
 from tunekit.spaces import Categorical, Float, Space
 from tunekit.testing.samplers import TREE, check, ended, random_trials, view_of
-from tunekit_surrogates.blocks import Structure
+from tunekit_surrogates.blocks import BlockStructure
 from tunekit_surrogates.hypervolume import (
     hypervolume,
     layers,
@@ -32,7 +32,7 @@ def processes(m, n_pending=0):
     rng = np.random.default_rng(m)
     x, pending = rng.random((15, 3)), rng.random((n_pending, 3))
     y = np.stack([np.sin(3 * (j + 1) * x @ rng.random(3)) for j in range(m)], axis=1)
-    gps = [fit(Structure.flat([0, 0, 0]), x, column) for column in y.T]
+    gps = [fit(BlockStructure.flat([0, 0, 0]), x, column) for column in y.T]
     drawn = [Drawn.of(gp, pending, np.random.default_rng(1), 4) for gp in gps]
     at_pending = np.stack([d.at_uncertain for d in drawn], axis=2)
     values = np.concatenate([np.broadcast_to(y, (len(at_pending), *y.shape)), at_pending], axis=1)

@@ -10,12 +10,12 @@ import pytest
 from scipy.optimize import approx_fprime
 
 from tunekit_surrogates.block_kernel import BlockKernel, Parameters
-from tunekit_surrogates.blocks import Structure
+from tunekit_surrogates.blocks import BlockStructure
 from tunekit_surrogates.pairs import Pairs
 from tunekit_surrogates.tree_gp import Priors, TreeGP, fit
 
 # A switch of three values opens two blocks, of which the first opens another one.
-TREE = Structure(((0, 1, 2), (3, 4), (5,), (6, 7)), (-1, 0, 0, 1), (0, 3, 0, 0, 0, 0, 0, 4))
+TREE = BlockStructure(((0, 1, 2), (3, 4), (5,), (6, 7)), (-1, 0, 0, 1), (0, 3, 0, 0, 0, 0, 0, 4))
 
 
 def tree_rows(n, seed=0):
@@ -51,7 +51,7 @@ def test_rows_without_a_block_in_common_but_the_root_share_only_the_root():
     x, _ = tree_rows(60)
     p = some_parameters()
     first, second = x[x[:, 1] < 0.3][0], x[x[:, 1] > 0.7][0]
-    root = Structure(((0, 1, 2),), (-1,), (0, 3, 0))
+    root = BlockStructure(((0, 1, 2),), (-1,), (0, 3, 0))
     alone = Parameters(p.lengths[:3], p.weights[:1], p.scale, p.coupling, p.noise)
     both = np.array([first, second])
     expected = BlockKernel(root, both[:, :3]).covariance(alone)[0, 1]
@@ -84,7 +84,7 @@ def test_a_flat_process_predicts_as_scikit_learn_does():
     theirs = gaussian_process.GaussianProcessRegressor(matern, alpha=noise, optimizer=None)
     mean, sd = theirs.fit(x, y).predict(new, return_std=True)
     p = Parameters(np.log(lengths), np.zeros(1), 0.0, 0.0, math.log(noise))
-    rough = replace(Structure.flat([0, 0, 0]), trend=0.0)
+    rough = replace(BlockStructure.flat([0, 0, 0]), trend=0.0)
     ours = TreeGP.given(rough, p, x, y, np.full(30, noise))
     got, var = ours.predict(new)
     np.testing.assert_allclose(got, mean, atol=1e-6)
@@ -111,7 +111,7 @@ def test_a_fit_raises_the_density_of_what_it_was_not_shown():
 
 
 def test_a_category_that_was_never_seen_is_as_far_from_all_others():
-    structure = Structure.flat([10_000])
+    structure = BlockStructure.flat([10_000])
     x = (np.array([[3], [77], [3]]) + 0.5) / 10_000
     p = Parameters(np.zeros(1), np.zeros(1), 0.0, 0.0, -5.0)
     kernel = BlockKernel(structure, x)

@@ -7,8 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from tunekit.errors import InvalidArgument, TunekitError
-from tunekit.registry import make
+from tunekit.errors import InvalidArgument
 
 Kind: TypeAlias = Literal["sampler", "peer"]
 
@@ -62,30 +61,6 @@ def parse_options(text: str, what: str) -> tuple[str, dict[str, Any]]:
     if several := [key for key, values in grid.items() if len(values) > 1]:
         raise InvalidArgument(f'{what} "{text}": {several[0]} has several values; give one.')
     return name, {key: values[0] for key, values in grid.items()}
-
-
-def check(contender: Contender) -> None:
-    """Raise what would stop a contender before its first proposal.
-
-    Raises:
-        InvalidArgument: no such sampler or peer, or options that a sampler does not take.
-        MissingExtra: it needs a package that is not installed.
-    """
-    if contender.kind == "sampler":
-        make("sampler", contender.name, dict(contender.options))
-        return
-    from tunekit.bench.peers.base import check_peer
-
-    check_peer(contender.name)
-
-
-def lacking(sampler: str) -> str:
-    """Return why a sampler cannot be made here, or an empty text."""
-    try:
-        make("sampler", sampler)
-    except TunekitError as error:
-        return error.message
-    return ""
 
 
 def _parsed(text: str, what: str) -> tuple[str, dict[str, list[Any]]]:

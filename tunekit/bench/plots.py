@@ -8,7 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.colors import qualitative
 
-from tunekit.bench.standings import Entry, ProblemKey, Row, Standings
+from tunekit.bench.standings import ContenderAt, ProblemKey, Row, Standings
 
 COLORS = (*qualitative.D3, *qualitative.Dark24)
 
@@ -85,7 +85,9 @@ def settings_strip(rows: Sequence[Row], samplers: dict[str, str], family: str) -
     return figure
 
 
-def _colored(standings: Standings, problems: Sequence[ProblemKey]) -> list[tuple[str, Entry]]:
+def _colored(
+    standings: Standings, problems: Sequence[ProblemKey]
+) -> list[tuple[str, ContenderAt]]:
     entries = list(standings.scores)
     return [
         (COLORS[i % len(COLORS)], entry)

@@ -13,8 +13,8 @@ import numpy as np
 
 from tunekit.bench.episode import exact_loss, feasible_loss, measured
 from tunekit.bench.problem import N_REFERENCE, Problem
-from tunekit.bench.regret import Scale, scale_of
-from tunekit.bench.sources import Source, problems_of
+from tunekit.bench.regret import LossScale, scale_of
+from tunekit.bench.sources import ProblemSource, problems_of
 from tunekit.records import TrialRecord, TrialState
 from tunekit.samplers.base import sample, stream
 
@@ -38,13 +38,13 @@ class PoolTask:
         folder: where pools are kept.
     """
 
-    source: Source
+    source: ProblemSource
     problem: str
     n_points: int | None
     n_trials: int
     folder: Path
 
-    def run(self) -> Scale:
+    def run(self) -> LossScale:
         """Return the scale."""
         problem = problems_of(self.source)[self.problem]
         n = self.n_points or int(problem.tags.get("pool", N_REFERENCE))

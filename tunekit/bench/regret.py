@@ -27,7 +27,7 @@ _TINY = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class LossScale:
     """What the losses of one problem are measured with.
 
     Attributes:
@@ -49,7 +49,7 @@ class Scale:
 
 def scale_of(
     pool: NDArray[np.float64], *, n_trials: int, best_known: float | None = None
-) -> Scale:
+) -> LossScale:
     """Return the scale that follows from losses of random points.
 
     Args:
@@ -72,7 +72,7 @@ def scale_of(
     runs = losses[rng.integers(len(losses), size=(N_RUNS, n_trials))]
     best_so_far = np.minimum.accumulate(runs, axis=1)
     best_so_far[np.isinf(best_so_far)] = nothing
-    return Scale(
+    return LossScale(
         best=float(finite.min()) if best_known is None else best_known,
         is_known=best_known is not None,
         medians=tuple(np.median(best_so_far, axis=0).tolist()),
@@ -92,7 +92,7 @@ def best_so_far(
     return np.where(np.isinf(best), nothing, best)
 
 
-def normalised(losses: Sequence[float | None], scale: Scale) -> NDArray[np.float64]:
+def normalised(losses: Sequence[float | None], scale: LossScale) -> NDArray[np.float64]:
     """Return `(n_trials,)` normalised regret after each trial; below 0 where `best` is beaten.
 
     Where random search has (nearly) reached the best known, the distance that it had before

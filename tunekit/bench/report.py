@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tunekit.bench.runner import Outcome, Plan
+from tunekit.bench.runner import Comparison, ComparisonPlan
 from tunekit.bench.settings import spreads
 from tunekit.bench.standings import Row, Standings, failures
 
@@ -51,7 +51,7 @@ _STYLE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ComparisonReport:
     """A comparison as tables.
 
     Attributes:
@@ -59,8 +59,8 @@ class Report:
         left_out: contender -> why it took no part.
     """
 
-    plan: Plan
-    outcome: Outcome
+    plan: ComparisonPlan
+    outcome: Comparison
     command: str
     left_out: Mapping[str, str] = field(default_factory=dict)
 
@@ -160,7 +160,7 @@ def versions() -> str:
     return ", ".join(found)
 
 
-def _figures(report: Report) -> list[str]:
+def _figures(report: ComparisonReport) -> list[str]:
     from tunekit.bench import plots
 
     standings = Standings(report.outcome)

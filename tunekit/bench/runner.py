@@ -9,17 +9,17 @@ from typing import Any
 
 from tunekit.bench.contenders import Contender
 from tunekit.bench.episode import Proposer, SamplerProposer, play
-from tunekit.bench.ledger import Cell, Ledger
+from tunekit.bench.finished_cells import Cell, FinishedCells
 from tunekit.bench.pools import PoolTask
 from tunekit.bench.problem import Problem
-from tunekit.bench.regret import Scale
-from tunekit.bench.sources import Source, problems_of
+from tunekit.bench.regret import LossScale
+from tunekit.bench.sources import ProblemSource, problems_of
 from tunekit.bench.workforce import Done, perform
 from tunekit.errors import InvalidArgument
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ComparisonPlan:
     """What is compared.
 
     Attributes:
@@ -32,7 +32,7 @@ class Plan:
         n_pool: random points behind the yardstick; `None` is the problem's own number.
     """
 
-    sources: tuple[Source, ...]
+    sources: tuple[ProblemSource, ...]
     contenders: tuple[Contender, ...]
     seeds: tuple[int, ...]
     n_trials: int = 40
@@ -81,7 +81,7 @@ class Plan:
 class CellTask:
     """One run, as it travels to a worker process."""
 
-    source: Source
+    source: ProblemSource
     contender: Contender
     cell: Cell
     keep_params: bool = False
@@ -101,7 +101,7 @@ class CellTask:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Comparison:
     """What is known after a comparison.
 
     Attributes:
@@ -111,7 +111,7 @@ class Outcome:
     """
 
     results: Mapping[Cell, Mapping[str, Any]]
-    scales: Mapping[tuple[str, int], Scale]
+    scales: Mapping[tuple[str, int], LossScale]
     errors: Mapping[Cell, str] = field(default_factory=dict)
 
 
@@ -137,13 +137,13 @@ def proposer_of(contender: Contender, problem: Problem, cell: Cell) -> Proposer:
 
 
 def run(
-    plan: Plan,
+    plan: ComparisonPlan,
     folder: Path,
     *,
     jobs: int = 1,
     pools: Path | None = None,
     listen: Listener = lambda what, n, total: None,
-) -> Outcome:
+) -> Comparison:
     """Run what the folder does not hold yet, and return all results of the plan.
 
     Args:
@@ -154,10 +154,10 @@ def run(
         listen: hears of progress.
     """
     tasks = plan.tasks()
-    ledger = Ledger(folder)
-    missing = [t for t in tasks if t.cell not in ledger.results]
+    cells = FinishedCells(folder)
+    missing = [t for t in tasks if t.cell not in cells.results]
     errors: dict[Cell, str] = {}
-    with ledger.writing() as writer:
+    with cells.writing() as writer:
         n_done = len(tasks) - len(missing)
         for done in perform(missing, jobs=jobs):
             n_done += 1
@@ -167,17 +167,19 @@ def run(
             else:
                 writer.add(cell, done.result)
             listen(_said(done), n_done, len(tasks))
-    results = {t.cell: ledger.results[t.cell] for t in tasks if t.cell in ledger.results}
-    return Outcome(results, _scales(plan, pools or folder / "pools", jobs, listen), errors)
+    results = {t.cell: cells.results[t.cell] for t in tasks if t.cell in cells.results}
+    return Comparison(results, _scales(plan, pools or folder / "pools", jobs, listen), errors)
 
 
-def _scales(plan: Plan, folder: Path, jobs: int, listen: Listener) -> dict[tuple[str, int], Scale]:
+def _scales(
+    plan: ComparisonPlan, folder: Path, jobs: int, listen: Listener
+) -> dict[tuple[str, int], LossScale]:
     tasks = [
         PoolTask(source, name, plan.n_pool, plan.n_trials, folder)
         for source in plan.sources
         for name in problems_of(source)
     ]
-    found: dict[tuple[str, int], Scale] = {}
+    found: dict[tuple[str, int], LossScale] = {}
     for done in perform(tasks, jobs=jobs):
         what = f"random points of {done.task.problem}"
         if done.error:

@@ -11,7 +11,7 @@ from tunekit.bench.problem import Problem
 from tunekit.errors import InvalidArgument
 
 
-class Source(Protocol):
+class ProblemSource(Protocol):
     """A set of problems; hashable, and pickled to worker processes, which build it again."""
 
     @property
@@ -56,7 +56,7 @@ class SuiteSource:
 
 
 @lru_cache
-def problems_of(source: Source) -> dict[str, Problem]:
+def problems_of(source: ProblemSource) -> dict[str, Problem]:
     """Return the problems of a source by name, built once a process.
 
     Raises:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from tunekit.bench.ledger import Cell
+from tunekit.bench.finished_cells import Cell
 from tunekit.bench.regret import interval, normalised, ranks
-from tunekit.bench.runner import Outcome
+from tunekit.bench.runner import Comparison
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +26,7 @@ ProblemKey: TypeAlias = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ContenderAt:
     """A contender with a number of parallel workers: one line of a table."""
 
     contender: str
@@ -38,7 +38,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class ProblemScore:
     """One entry on one problem.
 
     Attributes:
@@ -70,12 +70,12 @@ class Standings:
         scores: entry -> problem -> score.
     """
 
-    def __init__(self, outcome: Outcome) -> None:
-        runs: dict[Entry, dict[ProblemKey, dict[int, Mapping[str, Any]]]] = {}
+    def __init__(self, outcome: Comparison) -> None:
+        runs: dict[ContenderAt, dict[ProblemKey, dict[int, Mapping[str, Any]]]] = {}
         for cell, result in outcome.results.items():
             problem = (cell.problem, cell.suite_seed)
             if problem in outcome.scales:
-                of_entry = runs.setdefault(Entry(cell.contender, cell.workers), {})
+                of_entry = runs.setdefault(ContenderAt(cell.contender, cell.workers), {})
                 of_entry.setdefault(problem, {})[cell.seed] = result
         self.scores = {
             entry: {p: _score(found, outcome, p) for p, found in problems.items()}
@@ -94,7 +94,7 @@ class Standings:
             found.setdefault(family_of(problem), []).append(problem)
         return {**found, ALL: self.problems} if len(found) > 1 else found
 
-    def label(self, entry: Entry) -> str:
+    def label(self, entry: ContenderAt) -> str:
         """Return the name of an entry, which tells the workers where they differ."""
         return entry.label(with_workers=len({e.workers for e in self.scores}) > 1)
 
@@ -136,7 +136,7 @@ class Standings:
                 )
         return sorted(rows, key=lambda row: float(row["auc"]))
 
-    def _ranks(self, problems: Sequence[ProblemKey]) -> dict[Entry, Row]:
+    def _ranks(self, problems: Sequence[ProblemKey]) -> dict[ContenderAt, Row]:
         entries = [e for e, scores in self.scores.items() if any(p in scores for p in problems)]
         shared = [p for p in problems if all(p in self.scores[e] for e in entries)]
         if not shared:
@@ -148,7 +148,7 @@ class Standings:
             for i, e in enumerate(entries)
         }
 
-    def curve(self, entry: Entry, problems: Sequence[ProblemKey]) -> list[Row]:
+    def curve(self, entry: ContenderAt, problems: Sequence[ProblemKey]) -> list[Row]:
         """Return the mean regret over problems with its interval, after each trial."""
         own = [self.scores[entry][p].curves for p in problems if p in self.scores[entry]]
         n_trials = own[0].shape[1]
@@ -172,12 +172,14 @@ def costs(samples: Iterable[NDArray[np.float64]]) -> Row:
     }
 
 
-def _score(found: Mapping[int, Mapping[str, Any]], outcome: Outcome, problem: ProblemKey) -> Score:
+def _score(
+    found: Mapping[int, Mapping[str, Any]], outcome: Comparison, problem: ProblemKey
+) -> ProblemScore:
     scale = outcome.scales[problem]
     seeds = tuple(sorted(found))
     curves = np.array([normalised(found[s]["exact"], scale) for s in seeds])
     cpu_ms = np.concatenate([np.asarray(found[s]["cpu_ms"], float) for s in seeds])
-    return Score(seeds, curves, cpu_ms if cpu_ms.size else np.array([math.nan]))
+    return ProblemScore(seeds, curves, cpu_ms if cpu_ms.size else np.array([math.nan]))
 
 
 def _measure(name: str, values: Sequence[NDArray[np.float64]]) -> Row:

@@ -16,7 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from tunekit.threads import one_thread
 
 
-class Task(Protocol):
+class BenchTask(Protocol):
     """Work that travels to a process."""
 
     def run(self) -> Any:
@@ -24,7 +24,7 @@ class Task(Protocol):
         ...
 
 
-T = TypeVar("T", bound=Task)
+T = TypeVar("T", bound=BenchTask)
 
 
 @dataclass(frozen=True, slots=True)

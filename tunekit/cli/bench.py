@@ -17,7 +17,7 @@ from tunekit.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from tunekit.bench.contenders import Contender
-    from tunekit.bench.report import Report
+    from tunekit.bench.report import ComparisonReport
     from tunekit.records import Objective
 
 app = typer.Typer(
@@ -135,8 +135,8 @@ def bench(
     """
     if ctx.invoked_subcommand is not None:
         return
-    from tunekit.bench.report import Report
-    from tunekit.bench.runner import Plan, run
+    from tunekit.bench.report import ComparisonReport
+    from tunekit.bench.runner import ComparisonPlan, run
     from tunekit.cli.bench_problems import Named
 
     contenders, left_out = _present(_contenders(sampler, peer))
@@ -150,7 +150,7 @@ def bench(
         space=space,
         objectives=_objectives(minimize, maximize),
     )
-    plan = Plan(
+    plan = ComparisonPlan(
         named.sources(),
         tuple(contenders),
         tuple(range(seed, seed + seeds)),
@@ -161,7 +161,7 @@ def bench(
     )
     _leave_on_sigterm()
     outcome = run(plan, out, jobs=jobs, pools=pools, listen=_say_progress)
-    report = Report(plan, outcome, _command_line(ctx), left_out)
+    report = ComparisonReport(plan, outcome, _command_line(ctx), left_out)
     raise typer.Exit(_conclude(report, out, ListFormat.JSON if json else form))
 
 
@@ -192,14 +192,14 @@ def _present(contenders: list[Contender]) -> tuple[list[Contender], dict[str, st
         InvalidArgument: no such sampler or peer, or options that a sampler does not take.
         MissingExtra: none is left.
     """
-    from tunekit.bench.contenders import check
+    from tunekit.bench.peers.base import check_contender
     from tunekit.errors import MissingExtra
 
     present: list[Contender] = []
     left_out: dict[str, str] = {}
     for contender in contenders:
         try:
-            check(contender)
+            check_contender(contender)
             present.append(contender)
         except MissingExtra as error:
             if len(left_out) + 1 == len(contenders):
@@ -231,7 +231,7 @@ def _say_progress(what: str, n: int, total: int) -> None:
     terminal.say(f"{n}/{total} {what}")
 
 
-def _conclude(report: Report, folder: Path, form: ListFormat) -> int:
+def _conclude(report: ComparisonReport, folder: Path, form: ListFormat) -> int:
     """Write the files and print the standings; return the exit status."""
     from tunekit.bench.report import shown
     from tunekit.cli.output import emit_list
@@ -255,8 +255,7 @@ def _conclude(report: Report, folder: Path, form: ListFormat) -> int:
 @command(app, "ls")
 def ls(form: ManyFormat = ListFormat.TABLE, json: Json = False) -> None:
     """List the suites, samplers and peers, and what is missing of them."""
-    from tunekit.bench.contenders import lacking
-    from tunekit.bench.peers.base import PEERS
+    from tunekit.bench.peers.base import PEERS, lacking
     from tunekit.bench.suites import SUITES
     from tunekit.cli.output import emit_list
     from tunekit.registry import names

@@ -15,7 +15,7 @@ from tunekit.records import Objective
 
 if TYPE_CHECKING:
     from tunekit.bench.problem import Problem
-    from tunekit.bench.sources import Source
+    from tunekit.bench.sources import ProblemSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class TargetSource:
 class Only:
     """The problems of another source whose names match one of some patterns."""
 
-    source: Source
+    source: ProblemSource
     patterns: tuple[str, ...]
 
     @property
@@ -105,7 +105,7 @@ class Named:
     space: str | None = None
     objectives: tuple[Objective, ...] = ()
 
-    def sources(self) -> tuple[Source, ...]:
+    def sources(self) -> tuple[ProblemSource, ...]:
         """Return the sources.
 
         Raises:
@@ -113,7 +113,9 @@ class Named:
         """
         from tunekit.bench.sources import problems_of
 
-        found: list[Source] = [source for seed in self.seeds for source in self._of_seed(seed)]
+        found: list[ProblemSource] = [
+            source for seed in self.seeds for source in self._of_seed(seed)
+        ]
         if self.only and found:
             only = [Only(source, tuple(self.only)) for source in found]
             found = [source for source in only if source.problems()]
@@ -124,7 +126,7 @@ class Named:
             raise InvalidArgument(f'two problems are named "{min(twice)[0]}"; rename one.')
         return tuple(found)
 
-    def _of_seed(self, seed: int) -> Iterator[Source]:
+    def _of_seed(self, seed: int) -> Iterator[ProblemSource]:
         from tunekit.bench.contenders import parse_options
         from tunekit.bench.sources import SuiteSource
 

@@ -118,7 +118,9 @@ def _namesakes() -> Iterator[Check]:
     except PackageNotFoundError:
         return
     package = Path(tunekit.__file__).parent
-    is_over = any(Path(other.locate_file(f)).is_relative_to(package) for f in other.files or ())
+    is_over = any(
+        Path(str(other.locate_file(f))).is_relative_to(package) for f in other.files or ()
+    )
     is_ours = any(e.value.startswith("tunekit.cli:") for e in other.entry_points)
     what = "an earlier install of this project" if is_ours else "another project"
     how = f"has written into {package}" if is_over else "stands beside this one"

@@ -46,7 +46,7 @@ def first_step(trial: Trial) -> int:
 
 
 @dataclass(slots=True)
-class _Run:
+class _SimulatedRun:
     task: Task
     trial: Trial
     objective: Callable[..., Any]
@@ -90,7 +90,7 @@ class SimulatedExecutor:
         self._duration = duration
         self._objective: Callable[..., Any] | None = None
         self._on_report: ReportHandler | None = None
-        self._runs: dict[int, _Run] = {}
+        self._runs: dict[int, _SimulatedRun] = {}
         self._events: list[tuple[float, int]] = []
         self._ended: list[Ended] = []
         self._active: int | None = None
@@ -121,7 +121,9 @@ class SimulatedExecutor:
         trial = Trial(task, send)
         assert self._objective is not None, "open() comes first"
         objective = objective_of(task, self._objective)
-        run = _Run(task, trial, objective, self._steps(objective, trial), first_step(trial))
+        run = _SimulatedRun(
+            task, trial, objective, self._steps(objective, trial), first_step(trial)
+        )
         self._runs[task.number] = run
         try:
             self._resume(run)
@@ -168,7 +170,7 @@ class SimulatedExecutor:
             yield self._duration(trial.params), None
         return result
 
-    def _resume(self, run: _Run) -> None:
+    def _resume(self, run: _SimulatedRun) -> None:
         """Report what is due, and run to the next yield or to the end."""
         pause: float | None = None
 
@@ -203,7 +205,9 @@ class SimulatedExecutor:
         else:
             heapq.heappush(self._events, (self.clock + pause, run.task.number))
 
-    def _end(self, run: _Run, outcome: Outcome, exception: BaseException | None = None) -> None:
+    def _end(
+        self, run: _SimulatedRun, outcome: Outcome, exception: BaseException | None = None
+    ) -> None:
         run.steps.close()
         run.trial.close()
         del self._runs[run.task.number]

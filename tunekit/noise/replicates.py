@@ -189,11 +189,11 @@ class Standing:
     p_worse: float
 
 
-class _Study(Protocol):
+class _StudyTrials(Protocol):
     def refresh(self) -> History: ...
 
 
-def leaderboard(study: _Study, *, level: float = 0.95, test: Test = "t") -> list[Standing]:
+def leaderboard(study: _StudyTrials, *, level: float = 0.95, test: Test = "t") -> list[Standing]:
     """Return the configurations that may have won a noisy study, the winner first.
 
     In a noisy study `best_trial` is the luckiest trial. Here trials with equal params count as

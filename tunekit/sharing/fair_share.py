@@ -57,7 +57,7 @@ class Claimant:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class Allocation:
     """What follows.
 
     Attributes:
@@ -133,7 +133,7 @@ def whole_shares(claimants: Sequence[Claimant], shares: Sequence[float]) -> list
     return whole
 
 
-def decide(claimants: Sequence[Claimant], capacity: int, *, min_run_s: float = 0.0) -> Decision:
+def decide(claimants: Sequence[Claimant], capacity: int, *, min_run_s: float = 0.0) -> Allocation:
     """Return how many trials each claimant may run now, and which give way.
 
     Slots that are free go to who is furthest below its share. A trial gives way only where a
@@ -153,7 +153,7 @@ def decide(claimants: Sequence[Claimant], capacity: int, *, min_run_s: float = 0
     preempt: Sequence[Sequence[int]] = [()] * len(claimants)
     if any(n < g for n, g in zip(slots, goal, strict=True)):
         preempt = _Preemption(claimants, shares, slots, capacity, min_run_s).choose(goal)
-    return Decision(tuple(slots), tuple(tuple(numbers) for numbers in preempt))
+    return Allocation(tuple(slots), tuple(tuple(numbers) for numbers in preempt))
 
 
 def _granted(

@@ -10,8 +10,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from tunekit.bench.contenders import Contender
 from tunekit.bench.episode import Proposer
-from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
+from tunekit.errors import InvalidArgument, MissingExtra, TunekitError, did_you_mean
 from tunekit.records import Proposal, TrialRecord
+from tunekit.registry import make
 from tunekit.samplers.base import StudyView
 from tunekit.spaces import Params, Scalar, Space
 
@@ -61,7 +62,7 @@ class Observer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PeerEntry:
     """Where a peer lives.
 
     Attributes:
@@ -82,14 +83,14 @@ class Entry:
         return f"pip install {self.install}" if absent else ""
 
 
-def _optuna(kind: str, *more: str) -> Entry:
+def _optuna(kind: str, *more: str) -> PeerEntry:
     install = " ".join(["optuna", *more])
-    return Entry(
+    return PeerEntry(
         "tunekit.bench.peers.optuna:OptunaPeer", ("optuna", *more), install, {"kind": kind}
     )
 
 
-PEERS: dict[str, Entry] = {
+PEERS: dict[str, PeerEntry] = {
     "optuna-random": _optuna("random"),
     "optuna-tpe": _optuna("tpe"),
     "optuna-tpe-group": _optuna("tpe-group"),
@@ -97,11 +98,13 @@ PEERS: dict[str, Entry] = {
     "optuna-cmaes": _optuna("cmaes", "cmaes"),
     "optuna-nsgaii": _optuna("nsgaii"),
     "optuna-auto": _optuna("auto", "optunahub", "torch", "cmaes"),
-    "smac": Entry("tunekit.bench.peers.smac:SmacPeer", ("smac",), "smac"),
-    "ax": Entry("tunekit.bench.peers.ax:AxPeer", ("ax", "torch"), "ax-platform"),
-    "hebo": Entry("tunekit.bench.peers.hebo:HeboPeer", ("hebo", "torch", "pandas"), "HEBO"),
-    "nevergrad": Entry("tunekit.bench.peers.nevergrad:NevergradPeer", ("nevergrad",), "nevergrad"),
-    "hyperopt": Entry("tunekit.bench.peers.hyperopt:HyperoptPeer", ("hyperopt",), "hyperopt"),
+    "smac": PeerEntry("tunekit.bench.peers.smac:SmacPeer", ("smac",), "smac"),
+    "ax": PeerEntry("tunekit.bench.peers.ax:AxPeer", ("ax", "torch"), "ax-platform"),
+    "hebo": PeerEntry("tunekit.bench.peers.hebo:HeboPeer", ("hebo", "torch", "pandas"), "HEBO"),
+    "nevergrad": PeerEntry(
+        "tunekit.bench.peers.nevergrad:NevergradPeer", ("nevergrad",), "nevergrad"
+    ),
+    "hyperopt": PeerEntry("tunekit.bench.peers.hyperopt:HyperoptPeer", ("hyperopt",), "hyperopt"),
 }
 
 
@@ -126,7 +129,7 @@ def make_peer(contender: Contender, space: Space, setting: Setting) -> Proposer:
     return PeerProposer(peer, contender.name)
 
 
-def check_peer(name: str) -> Entry:
+def check_peer(name: str) -> PeerEntry:
     """Return the entry of a peer that is installed.
 
     Raises:
@@ -142,6 +145,28 @@ def check_peer(name: str) -> Entry:
     if entry.missing():
         raise MissingPeer(name, entry.missing())
     return entry
+
+
+def check_contender(contender: Contender) -> None:
+    """Raise what would stop a contender before its first proposal.
+
+    Raises:
+        InvalidArgument: no such sampler or peer, or options that a sampler does not take.
+        MissingExtra: it needs a package that is not installed.
+    """
+    if contender.kind == "sampler":
+        make("sampler", contender.name, dict(contender.options))
+        return
+    check_peer(contender.name)
+
+
+def lacking(sampler: str) -> str:
+    """Return why a sampler cannot be made here, or an empty text."""
+    try:
+        make("sampler", sampler)
+    except TunekitError as error:
+        return error.message
+    return ""
 
 
 class MissingPeer(MissingExtra):

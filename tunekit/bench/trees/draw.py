@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tunekit.bench.problem import Problem
-from tunekit.bench.trees.landscape import Choice, Landscape, Number, Pair, Shape, Term
+from tunekit.bench.trees.landscape import ChoicePenalty, Landscape, Number, Pair, Shape, Term
 from tunekit.samplers.base import sample
 from tunekit.spaces import (
     Categorical,
@@ -64,11 +64,13 @@ def draw_terms(space: Space, rng: np.random.Generator, recipe: Recipe) -> dict[s
 
 def draw_choice(
     domain: Categorical, rng: np.random.Generator, recipe: Recipe, depth: int
-) -> Choice:
+) -> ChoicePenalty:
     """Return costs of which a random choice has none."""
     best = int(rng.integers(len(domain.choices)))
     costs = rng.uniform(*recipe.gap, len(domain.choices)) * recipe.decay**depth
-    return Choice({c: 0.0 if i == best else float(costs[i]) for i, c in enumerate(domain.choices)})
+    return ChoicePenalty(
+        {c: 0.0 if i == best else float(costs[i]) for i, c in enumerate(domain.choices)}
+    )
 
 
 def draw_pairs(
@@ -78,7 +80,7 @@ def draw_pairs(
     pairs = []
     for first, second in paths:
         one, two = landscape.terms[first], landscape.terms[second]
-        assert isinstance(one, Choice) and isinstance(two, Choice)
+        assert isinstance(one, ChoicePenalty) and isinstance(two, ChoicePenalty)
         costs: dict[tuple[Scalar, Scalar], float] = {
             (a, b): float(rng.uniform(0.3, 1.0)) * cost
             for a in one.costs

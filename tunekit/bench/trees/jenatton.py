@@ -6,7 +6,7 @@ import numpy as np
 
 from tunekit.bench.problem import Problem
 from tunekit.bench.trees.draw import draw_problem
-from tunekit.bench.trees.landscape import Choice, Landscape, Number, Term, best_point
+from tunekit.bench.trees.landscape import ChoicePenalty, Landscape, Number, Term, best_point
 from tunekit.spaces import Categorical, Float, Space
 
 STEP = 0.1
@@ -29,7 +29,7 @@ def instance(rng: np.random.Generator, *, depth: int = 4) -> Problem:
     for p in space:
         if isinstance(p.domain, Categorical):
             is_last = p.depth == depth - 1
-            terms[p.path] = Choice(
+            terms[p.path] = ChoicePenalty(
                 {c: STEP * next(ranks) if is_last else 0.0 for c in p.domain.choices}
             )
             continue
@@ -56,13 +56,15 @@ def _towards_best_leaf(terms: dict[str, Term]) -> dict[str, Term]:
     best = next(
         f"{path}.{choice}"
         for path, term in terms.items()
-        if isinstance(term, Choice)
+        if isinstance(term, ChoicePenalty)
         for choice, cost in term.costs.items()
         if cost == 0.0 and f"{path}.{choice}.x" in terms
     )
     return {
-        path: Choice({c: float(not f"{best}.".startswith(f"{path}.{c}.")) for c in term.costs})
-        if isinstance(term, Choice)
+        path: ChoicePenalty(
+            {c: float(not f"{best}.".startswith(f"{path}.{c}.")) for c in term.costs}
+        )
+        if isinstance(term, ChoicePenalty)
         else term
         for path, term in terms.items()
     }

@@ -54,13 +54,13 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ChoicePenalty:
     """The penalty of each value of a categorical; its best one costs nothing."""
 
     costs: Mapping[Scalar, float]
 
 
-Term: TypeAlias = Number | Choice
+Term: TypeAlias = Number | ChoicePenalty
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Landscape:
 
     def _penalty(self, path: str, value: Scalar, params: Params) -> float:
         term = self.terms[path]
-        if isinstance(term, Choice):
+        if isinstance(term, ChoicePenalty):
             return term.costs[value]
         away = term.domain.to_unit(value) - term.target - self._moved(term, params)
         return term.weight * _SHAPES[term.shape](away)

@@ -32,7 +32,7 @@ PACKAGES = ("tunekit", "tunekit_surrogates", "tunekit_integrations", "tunekit_da
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ClusterPlan:
     """How to reach the cluster.
 
     Attributes:
@@ -61,7 +61,7 @@ def main(descriptor: int, driver: int) -> None:
     if os.getppid() != driver:
         return  # it died before the line above
     connection = Connection(descriptor)
-    plan: Plan = connection.recv()
+    plan: ClusterPlan = connection.recv()
     try:
         ip = _connect(plan)
     except Exception as error:  # Ray raises what it likes here, from ValueError to its own
@@ -78,7 +78,7 @@ def main(descriptor: int, driver: int) -> None:
         ray.shutdown()
 
 
-def _connect(plan: Plan) -> str:
+def _connect(plan: ClusterPlan) -> str:
     """Connect to the cluster, or start one, and return the address of this machine in it."""
     if plan.address is None:
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # Ray's switch for loopback only
@@ -128,7 +128,7 @@ def _own_packages() -> list[str]:
 def _worker_class() -> Any:
     """Return the actor's class, which Ray ships by value: a node may not have tunekit."""
 
-    class Worker:
+    class AgentWorker:
         def __init__(self, paths: list[str]) -> None:
             import importlib.util
             import os
@@ -182,7 +182,7 @@ def _worker_class() -> Any:
             serve(known, objective, node=node, devices=self.devices(), ranks=ranks)
             return "its driver hung up"
 
-    return Worker
+    return AgentWorker
 
 
 @dataclass(frozen=True, slots=True)

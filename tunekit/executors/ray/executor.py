@@ -17,10 +17,10 @@ from typing import Any
 from tunekit.errors import InvalidArgument, MissingExtra
 from tunekit.executors.base import Ended, Limits, ReportHandler, Task
 from tunekit.executors.process.executor import check_watched, shipped, unpickled
-from tunekit.executors.ray.agent import Plan
+from tunekit.executors.ray.agent import ClusterPlan
 from tunekit.executors.ray.placement import Strategy, checked_group, checked_need
 from tunekit.executors.ray.quarantine import Place, Quarantine
-from tunekit.executors.ray.workers import RayPool, Worker
+from tunekit.executors.ray.workers import JoinedWorker, RayPool
 from tunekit.records import Outcome, Report, TrialState
 
 log = logging.getLogger("tunekit")
@@ -116,7 +116,7 @@ class RayExecutor:
         places = None if workers is None else workers * processes
         resources = _local_resources(local or {}, places, limits.resources)
         self._pool = RayPool(
-            Plan(address, resources, dict(runtime_env or {})),
+            ClusterPlan(address, resources, dict(runtime_env or {})),
             workers,
             need=need,
             group=group,
@@ -131,7 +131,7 @@ class RayExecutor:
         self._on_report: ReportHandler | None = None
         self._ids = itertools.count()
         self._runs: dict[int, _Run] = {}
-        self._idle: deque[Worker] = deque()
+        self._idle: deque[JoinedWorker] = deque()
         self._backlog: deque[Task] = deque()
         self._ended: list[Ended] = []
         self._losses: Counter[int] = Counter()
@@ -211,13 +211,13 @@ class RayExecutor:
                 else:
                     self._finish(worker, run, *event.content[1:])
 
-    def _welcome(self, worker: Worker) -> None:
+    def _welcome(self, worker: JoinedWorker) -> None:
         if any(_is_in(worker, place) for place in self._sick):
             worker.is_parked = True
         else:
             self._free(worker)
 
-    def _free(self, worker: Worker) -> None:
+    def _free(self, worker: JoinedWorker) -> None:
         if worker.is_parked:
             return
         if self._backlog:
@@ -225,11 +225,11 @@ class RayExecutor:
         else:
             self._idle.append(worker)
 
-    def _give(self, worker: Worker, task: Task) -> None:
+    def _give(self, worker: JoinedWorker, task: Task) -> None:
         run = self._runs[worker.key] = _Run(next(self._ids), task)
         self._send(worker, "run", run.id, task)
 
-    def _answer(self, worker: Worker, run: _Run, report: Report) -> None:
+    def _answer(self, worker: JoinedWorker, run: _Run, report: Report) -> None:
         assert self._on_report is not None
         decision = self._on_report(run.task.number, report)
         if self._runs.get(worker.key) is run:  # the handler may have stopped this very trial
@@ -237,7 +237,7 @@ class RayExecutor:
 
     def _finish(
         self,
-        worker: Worker,
+        worker: JoinedWorker,
         run: _Run,
         outcome: Outcome,
         raised: bytes,
@@ -258,14 +258,14 @@ class RayExecutor:
         self._judge(worker, is_failure=outcome.state is TrialState.FAILED)
         self._free(worker)
 
-    def _halt(self, worker: Worker, outcome: Outcome) -> None:
+    def _halt(self, worker: JoinedWorker, outcome: Outcome) -> None:
         """End what a worker runs. It kills the process before it takes another task."""
         run = self._runs.pop(worker.key)
         self._ended.append(Ended(run.task.number, run.task.epoch, outcome))
         self._send(worker, "stop", run.id, outcome)
         self._free(worker)
 
-    def _send(self, worker: Worker, *message: Any) -> None:
+    def _send(self, worker: JoinedWorker, *message: Any) -> None:
         try:
             worker.line.send(*message)
         except OSError as error:
@@ -273,7 +273,7 @@ class RayExecutor:
 
     # Losses and sick places
 
-    def _lose(self, worker: Worker, reason: str, is_its_own: bool = True) -> None:
+    def _lose(self, worker: JoinedWorker, reason: str, is_its_own: bool = True) -> None:
         """Give the trial of a lost worker back, to run again; too many losses fail it."""
         if worker in self._idle:
             self._idle.remove(worker)
@@ -290,7 +290,7 @@ class RayExecutor:
         if is_its_own:
             self._judge(worker, is_failure=True)
 
-    def _judge(self, worker: Worker, *, is_failure: bool) -> None:
+    def _judge(self, worker: JoinedWorker, *, is_failure: bool) -> None:
         place = self._quarantine.note(worker.node, worker.devices, is_failure=is_failure)
         if place is None or place in self._sick:
             return
@@ -310,7 +310,7 @@ class RayExecutor:
                 self._halt(neighbour, Outcome(TrialState.WAITING, reason=f"{where} is sick"))
 
 
-def _is_in(worker: Worker, place: Place) -> bool:
+def _is_in(worker: JoinedWorker, place: Place) -> bool:
     return place in ((worker.node,), (worker.node, *worker.devices))
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from tunekit.errors import ExecutorFailed
 from tunekit.executors.base import Limits
-from tunekit.executors.ray.agent import NOT_INSTALLED, Plan
+from tunekit.executors.ray.agent import NOT_INSTALLED, ClusterPlan
 from tunekit.executors.ray.host import Setup
 from tunekit.executors.ray.placement import Amounts, Group, capacity, shortage
 from tunekit.executors.ray.wire import TOKEN_BYTES, Line
@@ -41,7 +41,7 @@ _BOOT = (
 
 
 @dataclass(eq=False, slots=True)
-class Worker:
+class JoinedWorker:
     """A worker that has joined.
 
     Attributes:
@@ -63,11 +63,11 @@ class Worker:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class WorkerEvent:
     """A worker has joined, was lost, or has said something."""
 
     kind: str
-    worker: Worker
+    worker: JoinedWorker
     content: tuple[Any, ...] = ()
 
 
@@ -89,7 +89,7 @@ class RayPool:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: ClusterPlan,
         workers: int | None,
         *,
         need: Amounts,
@@ -98,7 +98,7 @@ class RayPool:
         placement_timeout_s: float,
         host: str | None,
     ) -> None:
-        self.workers: dict[int, Worker] = {}
+        self.workers: dict[int, JoinedWorker] = {}
         self._plan = plan
         self._wanted = workers
         self._need = need
@@ -113,8 +113,8 @@ class RayPool:
         self._asked: dict[int, float] = {}
         self._selector = selectors.DefaultSelector()
         self._listener: socket.socket | None = None
-        self._agent: _Agent | None = None
-        self._events: deque[Event] = deque()
+        self._agent: _AgentProcess | None = None
+        self._events: deque[WorkerEvent] = deque()
         self._nodes: list[Amounts] | None = None
         self._free: Amounts = {}
         self._retry_at = self._next_tending = 0.0
@@ -130,7 +130,7 @@ class RayPool:
         self._served_at = time.monotonic()
         self._begin()
 
-    def poll(self, timeout_s: float) -> list[Event]:
+    def poll(self, timeout_s: float) -> list[WorkerEvent]:
         """Return what happens first within a time.
 
         Raises:
@@ -145,10 +145,10 @@ class RayPool:
         self._events.clear()
         return events
 
-    def drop(self, worker: Worker, reason: str) -> None:
+    def drop(self, worker: JoinedWorker, reason: str) -> None:
         """Give up a worker; its loss is the next event."""
         self._remove(worker)
-        self._events.append(Event("lost", worker, (reason,)))
+        self._events.append(WorkerEvent("lost", worker, (reason,)))
 
     def close(self) -> None:
         """End all workers, and the cluster if it was started here."""
@@ -163,7 +163,7 @@ class RayPool:
     # The agent
 
     def _begin(self) -> None:
-        self._agent = _Agent(self._plan)
+        self._agent = _AgentProcess(self._plan)
         self._nodes, self._heard_at = None, time.monotonic()
         self._selector.register(self._agent.connection, selectors.EVENT_READ, self._hear_agent)
 
@@ -214,7 +214,7 @@ class RayPool:
         self._asked.clear()
         for worker in list(self.workers.values()):
             self._remove(worker)
-            self._events.append(Event("lost", worker, ("the Ray cluster went away", False)))
+            self._events.append(WorkerEvent("lost", worker, ("the Ray cluster went away", False)))
         self._retry_at = time.monotonic() + RETRY_S
 
     def _tell(self, *message: Any) -> None:
@@ -256,18 +256,18 @@ class RayPool:
         if messages and messages[0][1] in self._asked and is_there:
             _, key, *who = messages[0]
             del self._asked[key]
-            worker = self.workers[key] = Worker(key, line, *who)
+            worker = self.workers[key] = JoinedWorker(key, line, *who)
             self._selector.modify(line, selectors.EVENT_READ, lambda _: self._hear(worker))
             self._bad_starts, self._trouble, self._said = 0, "", ""
-            self._events.append(Event("joined", worker))
+            self._events.append(WorkerEvent("joined", worker))
         elif messages or not is_there:  # nobody we asked for, or no more
             self._hang_up(line)
 
-    def _hear(self, worker: Worker) -> None:
+    def _hear(self, worker: JoinedWorker) -> None:
         if self.workers.get(worker.key) is not worker:
             return  # it was given up for what another one said just now
         messages, is_there = worker.line.receive()
-        self._events.extend(Event(m[0], worker, m[1:]) for m in messages)
+        self._events.extend(WorkerEvent(m[0], worker, m[1:]) for m in messages)
         if not is_there:
             self.drop(worker, f"lost its {worker}")
 
@@ -288,7 +288,7 @@ class RayPool:
         if self._bad_starts >= START_TRIES and not self.workers:
             raise self._given_up(f"{self._trouble}, {START_TRIES} times; check runtime_env.")
 
-    def _remove(self, worker: Worker) -> None:
+    def _remove(self, worker: JoinedWorker) -> None:
         if self.workers.pop(worker.key, None) is not None:
             self._hang_up(worker.line)
             self._tell("kill", worker.key)
@@ -336,10 +336,10 @@ class RayPool:
             log.warning("waiting for a place on the Ray cluster, %d workers run: %s", n, why)
 
 
-class _Agent:
+class _AgentProcess:
     """The driver's end of `agent`."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: ClusterPlan) -> None:
         ours, theirs = socket.socketpair()
         self._output = tempfile.TemporaryFile()
         argv = [str(theirs.fileno()), str(os.getpid()), json.dumps([str(p) for p in sys.path])]

@@ -23,7 +23,7 @@ NARROW, WIDE = 1e-6, 1e3
 """Bells are no narrower and no wider than so many widths of their range: both ends are exact."""
 
 
-class Density(Protocol):
+class PriorDensity(Protocol):
     """How likely the places of a parameter are; 1 where a uniform draw is as likely."""
 
     def log_and_slope(

@@ -15,10 +15,10 @@ from tunekit.records import TrialState
 from tunekit.samplers.base import StudyView
 from tunekit.samplers.bayesian.candidates import Climb
 from tunekit.samplers.bayesian.fitting import fitted
-from tunekit.samplers.bayesian.search import Score
+from tunekit.samplers.bayesian.search import RowScore
 from tunekit.samplers.bayesian.training_data import Observed, TrialRows
 from tunekit.spaces.encode import Encoder
-from tunekit_surrogates.blocks import Structure
+from tunekit_surrogates.blocks import BlockStructure
 from tunekit_surrogates.tree_gp import Climber, TreeGP
 
 N_GOOD = 8
@@ -138,7 +138,7 @@ class FeasibleImprovement:
         feasible: the conditions, and other factors.
     """
 
-    def __init__(self, improvement: Score | None, feasible: Sequence[Term]) -> None:
+    def __init__(self, improvement: RowScore | None, feasible: Sequence[Term]) -> None:
         self.improvement, self.feasible = improvement, feasible
 
     def __call__(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -213,14 +213,16 @@ def failed_rows(view: StudyView, rows: TrialRows) -> NDArray[np.float64]:
 
 
 def conditions(
-    view: StudyView, structure: Structure, data: Observed, rows: TrialRows
+    view: StudyView, structure: BlockStructure, data: Observed, rows: TrialRows
 ) -> list[Feasible]:
     """Return what a point has to satisfy to count, as far as anything has ever violated it."""
     found = [_of_metric(view, k, structure, data) for k in range(len(view.constraints))]
     return [f for f in [*found, _of_failures(view, structure, data, rows)] if f is not None]
 
 
-def _of_metric(view: StudyView, k: int, structure: Structure, data: Observed) -> Feasible | None:
+def _of_metric(
+    view: StudyView, k: int, structure: BlockStructure, data: Observed
+) -> Feasible | None:
     constraint = view.constraints[k]
     sign = 1.0 if constraint.op == "<=" else -1.0
     values = [t.metrics.get(constraint.metric, math.nan) for t in data.trials]
@@ -237,7 +239,7 @@ def _of_metric(view: StudyView, k: int, structure: Structure, data: Observed) ->
 
 
 def _of_failures(
-    view: StudyView, structure: Structure, data: Observed, rows: TrialRows
+    view: StudyView, structure: BlockStructure, data: Observed, rows: TrialRows
 ) -> Feasible | None:
     """Return a classifier of what fails or diverges: least squares on labels, -1 for a result."""
     bad = failed_rows(view, rows)

@@ -130,7 +130,7 @@ def priors_of(fidelity: Fidelity | None) -> Priors | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class FidelityChoice:
     """The fidelity that a point is run at.
 
     Attributes:
@@ -223,7 +223,7 @@ def chosen(
     row: NDArray[np.float64],
     pending: NDArray[np.float64],
     relative: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-) -> Choice:
+) -> FidelityChoice:
     """Return how thoroughly to run a point that was chosen at the target.
 
     Args:
@@ -245,7 +245,7 @@ def chosen(
     allowed &= [not encoder.space.violated(p) for p in points]
     allowed[-1] = True
     k = int(np.argmax(np.where(allowed, share / cost, -np.inf)))
-    return Choice(fidelity, rows[k], fidelity.levels[k], float(share[k]), float(cost[k]))
+    return FidelityChoice(fidelity, rows[k], fidelity.levels[k], float(share[k]), float(cost[k]))
 
 
 def _leaves_enough(

@@ -12,7 +12,7 @@ from scipy.linalg import LinAlgError
 
 from tunekit.records import TrialRecord
 from tunekit_surrogates.block_kernel import Parameters
-from tunekit_surrogates.blocks import Structure
+from tunekit_surrogates.blocks import BlockStructure
 from tunekit_surrogates.tree_gp import Priors, TreeGP, fit
 
 MAX_ROWS = 600
@@ -28,7 +28,7 @@ ITERATIONS = 30
 
 
 def fitted(
-    structure: Structure,
+    structure: BlockStructure,
     x: NDArray[np.float64],
     y: NDArray[np.float64],
     *,
@@ -58,7 +58,7 @@ def fitted(
 
 
 def conditioned(
-    structure: Structure, p: Parameters, x: NDArray[np.float64], y: NDArray[np.float64]
+    structure: BlockStructure, p: Parameters, x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> TreeGP:
     """Return the process with these parameters, conditioned on `MAX_ROWS` rows at most."""
     rows = chosen_rows(y, MAX_ROWS)
@@ -76,7 +76,7 @@ def chosen_rows(y: NDArray[np.float64], most: int) -> NDArray[np.int64]:
     return np.sort(np.concatenate([best, spread]))
 
 
-def key_of(structure: Structure, kernel: str) -> str:
+def key_of(structure: BlockStructure, kernel: str) -> str:
     """Return a short name of what stored parameters belong to."""
     text = repr((kernel, structure.columns, structure.parents, structure.sizes))
     return blake2b(text.encode(), digest_size=4).hexdigest()
@@ -95,7 +95,7 @@ def parameters_evidence(gp: TreeGP, key: str) -> dict[str, Any]:
 
 
 def warm_start(
-    trials: Sequence[TrialRecord], structure: Structure, key: str
+    trials: Sequence[TrialRecord], structure: BlockStructure, key: str
 ) -> NDArray[np.float64] | None:
     """Return the parameters that the last proposal with this model has stored, if there is one."""
     for trial in reversed(trials):
@@ -106,7 +106,7 @@ def warm_start(
 
 
 def stored_parameters(
-    evidence: Mapping[str, Any], structure: Structure, key: str
+    evidence: Mapping[str, Any], structure: BlockStructure, key: str
 ) -> NDArray[np.float64] | None:
     """Return the parameters in a proposal's evidence, if they are of this model."""
     if evidence.get("model") != key:

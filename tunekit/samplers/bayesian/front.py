@@ -30,10 +30,10 @@ from tunekit.samplers.bayesian.fitting import (
     stored_parameters,
 )
 from tunekit.samplers.bayesian.hypervolume_improvement import HypervolumeImprovement
-from tunekit.samplers.bayesian.search import Score
+from tunekit.samplers.bayesian.search import RowScore
 from tunekit.samplers.bayesian.training_data import Observed, TrialRows, standardised, structure_of
 from tunekit.spaces.encode import Encoder
-from tunekit_surrogates.blocks import Structure
+from tunekit_surrogates.blocks import BlockStructure
 from tunekit_surrogates.hypervolume import layers, non_dominated, reference_point
 from tunekit_surrogates.tree_gp import TreeGP
 
@@ -61,7 +61,7 @@ class FrontModel:
     """
 
     encoder: Encoder
-    structure: Structure
+    structure: BlockStructure
     data: Observed
     y: NDArray[np.float64]
     order: NDArray[np.int64]
@@ -76,7 +76,7 @@ class FrontModel:
         n = max(N_GOOD, min(4 * N_GOOD, n_front))
         return np.asarray(self.data.x[self.order[:n]])
 
-    def score(self, pending: NDArray[np.float64], rng: np.random.Generator) -> Score:
+    def score(self, pending: NDArray[np.float64], rng: np.random.Generator) -> RowScore:
         """Return what says how much rows promise while others are pending."""
         x, y = self._countable()
         noisy = np.array([np.exp(gp.parameters.noise) > NOISY for gp in self.gps])
@@ -140,7 +140,7 @@ def front_model(view: StudyView, data: Observed, rows: TrialRows) -> FrontModel:
 
 
 def _warm_start(
-    trials: Sequence[TrialRecord], structure: Structure, j: int
+    trials: Sequence[TrialRecord], structure: BlockStructure, j: int
 ) -> NDArray[np.float64] | None:
     for trial in reversed(trials):
         stored = trial.evidence.get("objectives", [])
@@ -172,7 +172,7 @@ def _improvement(
     values: NDArray[np.float64],
     y: NDArray[np.float64],
     rng: np.random.Generator,
-) -> Score:
+) -> RowScore:
     if y.shape[1] <= MAX_FRONT:
         return HypervolumeImprovement(drawn, values, reference_point(y))
     # Shares of the simplex; in units of the front's ranges, from its best values.

@@ -26,7 +26,7 @@ from tunekit.samplers.bayesian.fitting import (
 from tunekit.samplers.bayesian.training_data import structure_of
 from tunekit.spaces.encode import Encoder
 from tunekit_surrogates.block_kernel import Parameters
-from tunekit_surrogates.blocks import Structure
+from tunekit_surrogates.blocks import BlockStructure
 from tunekit_surrogates.tree_gp import Priors, TreeGP
 
 FIRST = 20
@@ -75,7 +75,7 @@ class Fit:
         return {"kernel": self.kernel, **since, **found}
 
 
-def kernels_of(encoder: Encoder) -> dict[str, Structure]:
+def kernels_of(encoder: Encoder) -> dict[str, BlockStructure]:
     """Return the kernels that are worth a comparison, the one that goes with the space first.
 
     `trend` gives most of the variance to a wide, smooth part, as flat spaces mostly want;
@@ -126,7 +126,7 @@ def fit_chosen(
 
 
 def _fitted(
-    structure: Structure,
+    structure: BlockStructure,
     x: NDArray[np.float64],
     y: NDArray[np.float64],
     trials: Sequence[TrialRecord],
@@ -138,7 +138,7 @@ def _fitted(
 
 
 def _kept(
-    structure: Structure,
+    structure: BlockStructure,
     x: NDArray[np.float64],
     y: NDArray[np.float64],
     trials: Sequence[TrialRecord],
@@ -161,7 +161,7 @@ def _density(gp: TreeGP, x: NDArray[np.float64], y: NDArray[np.float64]) -> floa
 
 
 def _last_choice(
-    trials: Sequence[TrialRecord], kernels: Mapping[str, Structure]
+    trials: Sequence[TrialRecord], kernels: Mapping[str, BlockStructure]
 ) -> tuple[str, int, int]:
     """Return the kernel that was chosen last, and the trials at its comparison and its fit."""
     for trial in reversed(trials):

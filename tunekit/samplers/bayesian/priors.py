@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tunekit.errors import InvalidArgument, did_you_mean
 from tunekit.samplers.bayesian.candidates import Climb
-from tunekit.samplers.bayesian.densities import Bell, Cells, Density
+from tunekit.samplers.bayesian.densities import Bell, Cells, PriorDensity
 from tunekit.spaces import Categorical, Constant, Domain, Float, Int, Space
 from tunekit.spaces.encode import Encoder
 from tunekit.spaces.scalars import MAX_ABS
@@ -33,7 +33,7 @@ class Around:
     middle: float
     sd: float
 
-    def on(self, domain: Domain, path: str) -> Density:
+    def on(self, domain: Domain, path: str) -> PriorDensity:
         """Return the density over the range of a number."""
         if not isinstance(domain, Float | Int):
             raise InvalidArgument(
@@ -65,7 +65,7 @@ class Weights:
 
     weights: tuple[tuple[str, float], ...]
 
-    def on(self, domain: Domain, path: str) -> Density:
+    def on(self, domain: Domain, path: str) -> PriorDensity:
         """Return the density over the choices."""
         if not isinstance(domain, Categorical):
             raise InvalidArgument(
@@ -90,7 +90,7 @@ class Weights:
 Belief: TypeAlias = Around | Weights
 
 
-class Priors:
+class UserPriors:
     """The beliefs of a user by parameter, in the plain form that is stored with a study.
 
     Args:
@@ -112,7 +112,7 @@ class Priors:
     def __bool__(self) -> bool:
         return bool(self._beliefs)
 
-    def on(self, space: Space, *, is_open: bool) -> dict[str, Density]:
+    def on(self, space: Space, *, is_open: bool) -> dict[str, PriorDensity]:
         """Return path -> density.
 
         Args:
@@ -123,7 +123,7 @@ class Priors:
             UnknownParameter: the space has no such parameter, or several.
             InvalidArgument: a belief does not go with its parameter's domain.
         """
-        found: dict[str, Density] = {}
+        found: dict[str, PriorDensity] = {}
         for name, belief in self._beliefs.items():
             if is_open and not any(p == name or p.endswith(f".{name}") for p in space.by_path):
                 continue
@@ -152,7 +152,7 @@ class PriorTerm:
     name = "prior"
 
     def __init__(
-        self, encoder: Encoder, densities: Mapping[str, Density], *, exponent: float
+        self, encoder: Encoder, densities: Mapping[str, PriorDensity], *, exponent: float
     ) -> None:
         columns = {c.path: j for j, c in enumerate(encoder.columns)}
         self._densities = [(columns[path], d) for path, d in densities.items()]

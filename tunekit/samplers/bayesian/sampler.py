@@ -16,7 +16,7 @@ from tunekit.samplers.base import StudyView, at_target, held, stream
 from tunekit.samplers.bayesian.acquisition import ExpectedImprovement
 from tunekit.samplers.bayesian.candidates import Candidates
 from tunekit.samplers.bayesian.costs import CostModel, Costs
-from tunekit.samplers.bayesian.densities import Density
+from tunekit.samplers.bayesian.densities import PriorDensity
 from tunekit.samplers.bayesian.ensemble import BlendedImprovement
 from tunekit.samplers.bayesian.feasibility import (
     FeasibilityModel,
@@ -35,8 +35,8 @@ from tunekit.samplers.bayesian.front import FrontModel, front_model
 from tunekit.samplers.bayesian.initial_design import default_point, n_initial, stratified_walk
 from tunekit.samplers.bayesian.kernel_choice import Fit, fit_chosen
 from tunekit.samplers.bayesian.past_studies import past_studies
-from tunekit.samplers.bayesian.priors import STRENGTH, Priors, PriorTerm
-from tunekit.samplers.bayesian.search import Score, Search
+from tunekit.samplers.bayesian.priors import STRENGTH, PriorTerm, UserPriors
+from tunekit.samplers.bayesian.search import RowScore, SearchSize
 from tunekit.samplers.bayesian.training_data import (
     Observed,
     TrialRows,
@@ -44,7 +44,7 @@ from tunekit.samplers.bayesian.training_data import (
     standardised,
     structure_of,
 )
-from tunekit.samplers.bayesian.transfer import Source, portfolio, rank_weights, sources_of
+from tunekit.samplers.bayesian.transfer import PastModel, portfolio, rank_weights, sources_of
 from tunekit.samplers.bayesian.trust_region import (
     RegionCandidates,
     TrustRegion,
@@ -131,10 +131,10 @@ class BayesianSampler:
         number_from(prior_strength, "bayesian: prior_strength", high=1e6)
         self.n_start = n_start
         self.prior_strength = float(prior_strength)
-        self._priors = Priors(priors or {})
+        self._priors = UserPriors(priors or {})
         self._past = past_studies(past)
         self._costs = Costs(cost, budget=budget, cost_budget=cost_budget)
-        self._sources: tuple[Source, ...] = ()
+        self._sources: tuple[PastModel, ...] = ()
         self._rows: TrialRows | None = None
 
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
@@ -176,7 +176,7 @@ class BayesianSampler:
             found.append(proposal)
         return found
 
-    def _densities(self, view: StudyView) -> dict[str, Density]:
+    def _densities(self, view: StudyView) -> dict[str, PriorDensity]:
         if not self._priors:
             return {}
         is_open = not len(view.space) or any(t.domains for t in view.history)
@@ -187,7 +187,7 @@ class BayesianSampler:
         view: StudyView,
         data: Observed,
         rows: TrialRows,
-        densities: Mapping[str, Density],
+        densities: Mapping[str, PriorDensity],
     ) -> Model:
         learnt = _learnt(view, data, rows)
         if self._sources and isinstance(learnt, _Model):  # of one objective
@@ -207,7 +207,7 @@ class BayesianSampler:
         number: int,
         data: Observed,
         busy: Sequence[Params],
-        densities: Mapping[str, Density],
+        densities: Mapping[str, PriorDensity],
         *,
         n_failed: int,
     ) -> Proposal | None:
@@ -254,11 +254,11 @@ class BayesianSampler:
         rng, fixed = stream(view.seed, number), held(view, number)
         candidates = _candidates(model, at_target(view.space, fixed), rng, region)
         pending = model.encoder.encode(busy)
-        score: Score = model.score(pending, rng)
+        score: RowScore = model.score(pending, rng)
         cost = costs.term(pending) if costs is not None else None
         if cost is not None:
             score = FeasibleImprovement(score, [cost])
-        rows, values = Search().ranked(score, candidates, model.good)
+        rows, values = SearchSize().ranked(score, candidates, model.good)
         best = _first_new(rows, pending, model.data.x)
         row, value = rows[best], float(values[best])
         gain = value - (0.0 if cost is None else float(cost.log_probability(row[None])[0]))
@@ -292,7 +292,7 @@ class _Model:
     fit: Fit
     feasible: list[Feasible]
     prior: PriorTerm | None = None
-    sources: tuple[tuple[float, Source], ...] = ()
+    sources: tuple[tuple[float, PastModel], ...] = ()
 
     @property
     def gp(self) -> TreeGP:

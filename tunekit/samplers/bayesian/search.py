@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tunekit.samplers.bayesian.candidates import Candidates, Climb
 
 
-class Score(Protocol):
+class RowScore(Protocol):
     """Says of rows how much they promise; more is better."""
 
     def __call__(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -24,7 +24,7 @@ class Score(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class SearchSize:
     """How much is looked at.
 
     Attributes:
@@ -42,7 +42,7 @@ class Search:
     n_climbed: int = 5
 
     def ranked(
-        self, score: Score, candidates: Candidates, good: NDArray[np.float64]
+        self, score: RowScore, candidates: Candidates, good: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return rows and their scores, the best first.
 
@@ -75,7 +75,10 @@ def _best(values: NDArray[np.float64], n: int) -> NDArray[np.int64]:
 
 
 def _joined(
-    pool: NDArray[np.float64], values: NDArray[np.float64], more: NDArray[np.float64], score: Score
+    pool: NDArray[np.float64],
+    values: NDArray[np.float64],
+    more: NDArray[np.float64],
+    score: RowScore,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if not len(more):
         return pool, values

@@ -14,13 +14,13 @@ from tunekit.samplers.base import StudyView
 from tunekit.samplers.bayesian.fidelity import Fidelity
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
-from tunekit_surrogates.blocks import Structure
+from tunekit_surrogates.blocks import BlockStructure
 
 CLIP = 4.0
 """Losses are cut at `median + CLIP * (median - best)`: how bad a bad point is tells little."""
 
 
-def structure_of(encoder: Encoder) -> Structure:
+def structure_of(encoder: Encoder) -> BlockStructure:
     """Return the blocks of a space: all parameters with the same conditions are one block."""
     members: dict[tuple[object, ...], list[int]] = {}
     for j, column in enumerate(encoder.columns):
@@ -34,7 +34,7 @@ def structure_of(encoder: Encoder) -> Structure:
         parent = block_of[switches[-1]] if switches else -1
         parents.append(parent if parent < b else -1)
     sizes = [int(c.size) if c.kind == "categorical" else 0 for c in encoder.columns]
-    return Structure(tuple(map(tuple, members.values())), tuple(parents), tuple(sizes))
+    return BlockStructure(tuple(map(tuple, members.values())), tuple(parents), tuple(sizes))
 
 
 @dataclass(frozen=True, slots=True)

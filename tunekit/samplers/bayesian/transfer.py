@@ -17,7 +17,7 @@ from tunekit.samplers.bayesian.past_studies import PastStudy
 from tunekit.samplers.bayesian.training_data import standardised
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
-from tunekit_surrogates.blocks import Structure
+from tunekit_surrogates.blocks import BlockStructure
 from tunekit_surrogates.tree_gp import TreeGP
 
 MIN_POINTS = 5
@@ -41,7 +41,7 @@ N_OWN = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class PastModel:
     """The model of an earlier study, over the current space.
 
     Attributes:
@@ -56,8 +56,8 @@ class Source:
 
 
 def sources_of(
-    past: Sequence[PastStudy], encoder: Encoder, structure: Structure
-) -> tuple[Source, ...]:
+    past: Sequence[PastStudy], encoder: Encoder, structure: BlockStructure
+) -> tuple[PastModel, ...]:
     """Return the models of the earlier studies that have something to say about a space."""
     found = []
     for study in past:
@@ -67,11 +67,11 @@ def sources_of(
             continue
         points = [point for point, _ in pairs]
         gp, _ = fitted(structure, encoder.encode(points), y)
-        found.append(Source(study.name, len(study.trials), points, gp))
+        found.append(PastModel(study.name, len(study.trials), points, gp))
     return tuple(found)
 
 
-def portfolio(sources: Sequence[Source], encoder: Encoder) -> list[Params]:
+def portfolio(sources: Sequence[PastModel], encoder: Encoder) -> list[Params]:
     """Return winners that do well together: each is the one that helps most beside the others.
 
     How well a winner of one study does in another is what that one's model says of it, as a
@@ -93,7 +93,7 @@ def portfolio(sources: Sequence[Source], encoder: Encoder) -> list[Params]:
     return [winners[i] for i in chosen]
 
 
-def _regret(source: Source, x: NDArray[np.float64]) -> NDArray[np.float64]:
+def _regret(source: PastModel, x: NDArray[np.float64]) -> NDArray[np.float64]:
     best, middle = float(source.gp.y.min()), float(np.median(source.gp.y))
     return np.clip((source.gp.predict(x)[0] - best) / max(middle - best, 1e-9), 0.0, 1.0)
 

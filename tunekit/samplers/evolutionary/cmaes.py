@@ -23,7 +23,13 @@ from tunekit.samplers.base import (
 )
 from tunekit.samplers.evolutionary.arrivals import Arrivals
 from tunekit.samplers.evolutionary.axes import Axis, Shape, Structure, is_special, specials
-from tunekit.samplers.evolutionary.cmaes_restarts import Restarts, Runs, Settings, noted, optimiser
+from tunekit.samplers.evolutionary.cmaes_restarts import (
+    CmaSettings,
+    Restarts,
+    Runs,
+    noted,
+    optimiser,
+)
 from tunekit.samplers.evolutionary.merit import BROKEN, FEASIBLE, WORST, Merit, merit
 from tunekit.spaces import Parameter, Params, Scalar, walk
 
@@ -49,7 +55,7 @@ class Knowledge:
     number that the structure has in common with others.
     """
 
-    def __init__(self, view: StudyView, settings: Settings) -> None:
+    def __init__(self, view: StudyView, settings: CmaSettings) -> None:
         self.structure = Structure(view.space)
         self.n_told = 0
         self.elite: list[tuple[Merit, int, Params]] = []
@@ -108,7 +114,7 @@ class Knowledge:
 
         ranked = [(x, float(rank)) for rank, x in enumerate(best_first)]
         mean, sigma, cov = get_warm_start_mgd(ranked, gamma=max(0.1, 2 / len(ranked)))
-        settings = Settings(float(sigma), self._settings.population, self._settings.restarts)
+        settings = CmaSettings(float(sigma), self._settings.population, self._settings.restarts)
         return Runs(axes, mean, seed=self._seed, settings=settings, cov=cov)
 
     def _note_best(self, params: Params, axes: Sequence[Axis], key: Merit, number: int) -> None:
@@ -166,7 +172,7 @@ class CmaEsSampler:
             )
         optimiser()
         self._floor = floor
-        settings = Settings(float(sigma), population, restarts)
+        settings = CmaSettings(float(sigma), population, restarts)
         self._arrivals = Arrivals(lambda view: Knowledge(view, settings))
 
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:

@@ -30,7 +30,7 @@ RESTART_KEY = 1 << 63
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class CmaSettings:
     """How the runs are made; see `CmaEsSampler`."""
 
     sigma: float = 0.3
@@ -64,7 +64,7 @@ class Runs:
         start: NDArray[np.float64],
         *,
         seed: int,
-        settings: Settings,
+        settings: CmaSettings,
         cov: NDArray[np.float64] | None = None,
     ) -> None:
         self.axes = tuple(axes)

@@ -16,7 +16,7 @@ from tunekit.records import TrialRecord
 from tunekit.samplers.base import StudyView
 from tunekit.samplers.evolutionary.axes import Structure
 from tunekit.samplers.evolutionary.cmaes import Knowledge
-from tunekit.samplers.evolutionary.cmaes_restarts import Settings
+from tunekit.samplers.evolutionary.cmaes_restarts import CmaSettings
 from tunekit.samplers.evolutionary.dominance import dominates, order
 from tunekit.samplers.evolutionary.merit import BROKEN, FEASIBLE, Merit, merit
 from tunekit.spaces import Params, Scalar
@@ -48,7 +48,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class ChildScore:
     """How one child did.
 
     Attributes:
@@ -74,7 +74,7 @@ class Population:
         self.best_in: dict[tuple[str, Scalar], Member] = {}
         self.keys: set[tuple[tuple[str, Scalar], ...]] = set()
         self.is_single = len(view.objectives) == 1
-        self.cma = Knowledge(view, Settings()) if self.is_single else None
+        self.cma = Knowledge(view, CmaSettings()) if self.is_single else None
         self.is_flat = len(self.structure.axes) == len(tuple(view.space))
         self.n_told = 0
         self._algorithm = algorithm
@@ -83,7 +83,7 @@ class Population:
         self._recent: deque[Member] = deque(maxlen=size)
         self._newborn: list[Member] = []
         self._members: dict[int, Member] = {}
-        self._scores: deque[Score] = deque(maxlen=MEMORY)
+        self._scores: deque[ChildScore] = deque(maxlen=MEMORY)
 
     @property
     def living(self) -> list[Member]:
@@ -192,7 +192,7 @@ class Population:
             return
         parent = self._members.get(number) if isinstance(number, int) else None
         steps = dials.items() if isinstance(dials, Mapping) else ()
-        score = Score(
+        score = ChildScore(
             arm,
             reward=0.0 if place is None else 1.0 - place / self._size,
             has_improved=parent is not None and self._has_improved(child, parent),

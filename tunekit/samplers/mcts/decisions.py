@@ -15,7 +15,6 @@ from typing import NamedTuple
 from tunekit.errors import InvalidParams
 from tunekit.spaces import Categorical, Domain, Float, Int, Parameter, Scalar, Space
 from tunekit.spaces.possible import Decisions
-from tunekit.spaces.ranges import ANYTHING, MAX_VALUES, Range, of_values
 
 
 class Edge(NamedTuple):
@@ -27,7 +26,7 @@ class Edge(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Axis:
+class ChoiceAxis:
     """The values of one discrete parameter by their place.
 
     Attributes:
@@ -72,7 +71,7 @@ class Axis:
         return edges
 
 
-def axes_of(space: Space, *, bins: int | None = None) -> dict[str, Axis]:
+def axes_of(space: Space, *, bins: int | None = None) -> dict[str, ChoiceAxis]:
     """Return the parameters that a search tree decides, in traversal order.
 
     These are all categoricals, and the integers (counts of a `Repeat` too) that open children.
@@ -90,7 +89,7 @@ def axes_of(space: Space, *, bins: int | None = None) -> dict[str, Axis]:
     return axes
 
 
-def edges_of(axes: Mapping[str, Axis], params: Mapping[str, Scalar]) -> tuple[Edge, ...]:
+def edges_of(axes: Mapping[str, ChoiceAxis], params: Mapping[str, Scalar]) -> tuple[Edge, ...]:
     """Return the edges from the root to a point, up to the first value outside of the space."""
     edges: list[Edge] = []
     for path, axis in axes.items():
@@ -108,10 +107,10 @@ def floor_middle(lo: int, hi: int) -> int:
     return (lo + hi - 1) // 2 + 1
 
 
-def _choices(parameter: Parameter, domain: Categorical) -> Axis:
+def _choices(parameter: Parameter, domain: Categorical) -> ChoiceAxis:
     choices = domain.choices
     places = {(type(c) is bool, c): i for i, c in enumerate(choices)}
-    return Axis(
+    return ChoiceAxis(
         parameter,
         len(choices),
         domain.ordered,
@@ -121,7 +120,7 @@ def _choices(parameter: Parameter, domain: Categorical) -> Axis:
     )
 
 
-def _integers(parameter: Parameter, domain: Int) -> Axis:
+def _integers(parameter: Parameter, domain: Int) -> ChoiceAxis:
     lo, step, n = domain.grid()
     inside = range(lo, lo + n * step, step)
     extra = [int(v) for v in domain.special if v not in inside]  # they stand before the range
@@ -140,12 +139,12 @@ def _integers(parameter: Parameter, domain: Int) -> Axis:
         return min(max(place(math.floor(root)) + 1, first + 1), end - 1)
 
     middle = geometric_middle if domain.log else floor_middle
-    return Axis(parameter, n + len(extra), True, place, value, middle)
+    return ChoiceAxis(parameter, n + len(extra), True, place, value, middle)
 
 
-def _bins(parameter: Parameter, domain: Domain, bins: int) -> Axis:
+def _bins(parameter: Parameter, domain: Domain, bins: int) -> ChoiceAxis:
     n = int(min(bins, domain.size))
-    return Axis(
+    return ChoiceAxis(
         parameter,
         n,
         True,
@@ -157,7 +156,7 @@ def _bins(parameter: Parameter, domain: Domain, bins: int) -> Axis:
 
 def descend(
     space: Space,
-    axes: Mapping[str, Axis],
+    axes: Mapping[str, ChoiceAxis],
     pick: Callable[[Sequence[Edge]], Edge | None],
     *,
     fixed: Mapping[str, Scalar],
@@ -184,17 +183,3 @@ def descend(
             _, lo, hi = edge
         made.decide(path, axis.value(lo))
     return chosen, tuple(taken)
-
-
-def _allowed(made: Decisions, axis: Axis, edges: list[Edge]) -> list[Edge]:
-    """Return the edges after which all constraints may still hold; all where none is left."""
-    path = axis.parameter.path
-    if not made.outline.touching[path]:
-        return edges
-    return [e for e in edges if made.allows(path, _values(axis, e))] or edges
-
-
-def _values(axis: Axis, edge: Edge) -> Range:
-    if edge.hi - edge.lo > MAX_VALUES:
-        return ANYTHING
-    return of_values([axis.value(i) for i in range(edge.lo, edge.hi)])

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tunekit.samplers.base import StudyView, stream
-from tunekit.samplers.mcts.decisions import Axis, Edge, edges_of
+from tunekit.samplers.mcts.decisions import ChoiceAxis, Edge, edges_of
 from tunekit.samplers.mcts.scores import scored_trials
 from tunekit.samplers.mcts.search_tree import SearchTree
 from tunekit.spaces import Params, Space
@@ -21,7 +21,7 @@ class PathCache:
         self._edges: dict[int, tuple[Params, tuple[Edge, ...]]] = {}
 
     def tree(
-        self, view: StudyView, axes: Mapping[str, Axis], *, grows_by_one: bool = False
+        self, view: StudyView, axes: Mapping[str, ChoiceAxis], *, grows_by_one: bool = False
     ) -> SearchTree:
         """Return the tree of all trials of a study that say something, in their order."""
         if self._space != view.space:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from tunekit.errors import InvalidArgument, UnknownParameter, did_you_mean
-from tunekit.samplers.mcts.decisions import Axis, Edge
+from tunekit.samplers.mcts.decisions import ChoiceAxis, Edge
 from tunekit.spaces import Categorical, Space
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def checked_weights(prior: object) -> Weights:
     return prior
 
 
-def prior_for(space: Space, axes: Mapping[str, Axis], *, weights: Weights) -> Prior:
+def prior_for(space: Space, axes: Mapping[str, ChoiceAxis], *, weights: Weights) -> Prior:
     """Return the prior with its paths and values looked up in the space.
 
     Raises:
@@ -99,7 +99,7 @@ def prior_for(space: Space, axes: Mapping[str, Axis], *, weights: Weights) -> Pr
     return Prior(found, tuple(unused))
 
 
-def _place(axis: Axis, given: object) -> int:
+def _place(axis: ChoiceAxis, given: object) -> int:
     """Return the place of a value, or of the value that a key of stored JSON stands for."""
     domain, path = axis.parameter.domain, axis.parameter.path
     if not isinstance(domain, Categorical):

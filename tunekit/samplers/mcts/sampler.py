@@ -11,7 +11,7 @@ import numpy as np
 from tunekit.errors import InvalidArgument, InvalidSpace
 from tunekit.records import Proposal
 from tunekit.samplers.base import Sampler, StudyView, at_target, held
-from tunekit.samplers.mcts.decisions import Axis, Edge, axes_of, descend, edges_of
+from tunekit.samplers.mcts.decisions import ChoiceAxis, Edge, axes_of, descend, edges_of
 from tunekit.samplers.mcts.paths import PathCache, default_point, jumped
 from tunekit.samplers.mcts.prior import Prior, Weights, checked_weights, prior_for
 from tunekit.samplers.mcts.search_tree import ROOT, SearchTree
@@ -53,7 +53,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TreeDecision:
     """What the tree decides for one trial."""
 
     choices: Mapping[str, Scalar]
@@ -122,7 +122,7 @@ class TreeSearchSampler:
             InvalidArgument: the prior does not fit the space.
         """
         found: dict[int, Proposal] = {}
-        plans: dict[int, Plan] = {}
+        plans: dict[int, TreeDecision] = {}
         axes = axes_of(view.space)
         prior = prior_for(view.space, axes, weights=self.prior)
         tree = self._paths.tree(view, axes)
@@ -143,10 +143,10 @@ class TreeSearchSampler:
         view: StudyView,
         number: int,
         *,
-        axes: Mapping[str, Axis],
+        axes: Mapping[str, ChoiceAxis],
         tree: SearchTree,
         prior: Prior,
-    ) -> Plan:
+    ) -> TreeDecision:
         """Return the decisions for a trial, other ones than before where they are all there is."""
         fixed = at_target(view.space, held(view, number))
         rng = jumped(view.seed, number)
@@ -154,14 +154,16 @@ class TreeSearchSampler:
         # The model would begin with the default configuration, wanted or not.
         rule = self.rule if tree.visits(ROOT) else replace(self.rule, min_visits=0)
         for _ in range(MAX_REPEATS):
-            search = Search(tree, rule, prior, rng=rng, closed=closed)
-            plan = Plan(*descend(view.space, axes, search.pick, fixed=fixed))
+            search = Descent(tree, rule, prior, rng=rng, closed=closed)
+            plan = TreeDecision(*descend(view.space, axes, search.pick, fixed=fixed))
             if tree.visits(search.node) == 0 or not _is_whole(view, plan):
                 break
             closed.add(search.node)
         return plan
 
-    def _at_leaves(self, view: StudyView, plans: Mapping[int, Plan]) -> dict[int, Proposal]:
+    def _at_leaves(
+        self, view: StudyView, plans: Mapping[int, TreeDecision]
+    ) -> dict[int, Proposal]:
         fixed = {
             k: Params({**p.choices, **at_target(view.space, held(view, k))})
             for k, p in plans.items()
@@ -174,7 +176,7 @@ class TreeSearchSampler:
             proposals = self._leaf_sampler.suggest(view, numbers)
             return dict(zip(numbers, proposals, strict=True))
 
-    def _explained(self, leaf: Proposal, plan: Plan, prior: Prior) -> Proposal:
+    def _explained(self, leaf: Proposal, plan: TreeDecision, prior: Prior) -> Proposal:
         kept = {k: v for k, v in plan.choices.items() if leaf.params.get(k, ...) == v}
         what = f"{len(kept)} of {len(leaf.params)} values by tree search"
         if len(kept) < len(plan.choices):
@@ -185,7 +187,7 @@ class TreeSearchSampler:
         return Proposal(leaf.params, self.name, f"{what}; the rest: {leaf.reason}", evidence)
 
 
-class Search:
+class Descent:
     """One descent from the root: every decision by what the tree knows of its edges.
 
     Args:
@@ -239,7 +241,7 @@ class Search:
         return widened(scores, children, rule.width)
 
 
-def _is_whole(view: StudyView, plan: Plan) -> bool:
+def _is_whole(view: StudyView, plan: TreeDecision) -> bool:
     """Return whether a plan decides all that there is to decide."""
     active = (p for p in view.space.parameters if p.is_active(plan.choices))
     return all(p.path in plan.choices or isinstance(p.domain, Constant) for p in active)

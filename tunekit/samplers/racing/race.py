@@ -14,7 +14,7 @@ WARM_DOF = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class RaceRules:
     """How a race is run.
 
     Attributes:
@@ -41,7 +41,7 @@ class Race:
         planned: number of a configuration -> blocks that were given to it in this call.
     """
 
-    rules: Rules
+    rules: RaceRules
     noise: Noise
     entrants: list[Configuration]
     fits: Callable[[Configuration], bool]
@@ -122,7 +122,7 @@ class Race:
 
 
 def eliminated(
-    entrants: list[Configuration], means: dict[int, float], rules: Rules
+    entrants: list[Configuration], means: dict[int, float], rules: RaceRules
 ) -> dict[int, float]:
     """Return those that are worse than the leader beyond doubt: number -> corrected p-value.
 

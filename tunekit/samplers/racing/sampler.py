@@ -25,7 +25,7 @@ from tunekit.noise.replicates import (
 from tunekit.records import Proposal, TrialRecord, TrialState
 from tunekit.samplers.base import Sampler, StudyView, at_target, held
 from tunekit.samplers.duplicates import distinct
-from tunekit.samplers.racing.race import Race, Rules
+from tunekit.samplers.racing.race import Race, RaceRules
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
 
@@ -110,7 +110,7 @@ class RacingSampler:
         if n_start is None:
             n_start = N_START if budget is None else max(2, math.ceil((1.0 - share) * budget))
         self.n_start = n_start
-        self.rules = Rules(n_blocks, alpha, test, min_blocks or least)
+        self.rules = RaceRules(n_blocks, alpha, test, min_blocks or least)
 
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
         """Return one proposal for each trial number: a new configuration, or a repeat.

@@ -36,7 +36,7 @@ class Cell:
     variant: str = ""
 
 
-class Ledger:
+class FinishedCells:
     """The finished cells of one folder.
 
     Attributes:
@@ -72,8 +72,8 @@ class Ledger:
 class Writer:
     """Appends results; each is on the disk when `add` returns."""
 
-    def __init__(self, ledger: Ledger, file: TextIO) -> None:
-        self._ledger = ledger
+    def __init__(self, cells: FinishedCells, file: TextIO) -> None:
+        self._cells = cells
         self._file = file
 
     def add(self, cell: Cell, result: Mapping[str, Any]) -> None:
@@ -81,7 +81,7 @@ class Writer:
         self._file.write(json.dumps({"cell": asdict(cell), "result": result}) + "\n")
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._ledger.results[cell] = result
+        self._cells.results[cell] = result
 
 
 def _entries(path: Path) -> Iterator[Mapping[str, Any]]:
