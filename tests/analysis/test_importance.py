@@ -118,5 +118,5 @@ def test_a_quantile_lies_between_0_and_1(quantile):
 
 def test_without_optuna_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna.importance", None)
-    with pytest.raises(MissingExtra, match=r"tunekit\[optuna\]"):
+    with pytest.raises(MissingExtra, match=r"tunekit-hpo\[optuna\]"):
         importance(history_of(FLAT, lambda p: [1.0], n=20), FLAT)

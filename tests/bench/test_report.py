@@ -15,7 +15,7 @@ from tunekit.bench.peers.base import PeerProposer
 from tunekit.bench.plots import settings_strip
 from tunekit.bench.regret import LossScale
 from tunekit.bench.report import ComparisonReport, shown
-from tunekit.bench.runner import Comparison, ComparisonPlan
+from tunekit.bench.runner import ComparisonPlan, FinishedComparison
 from tunekit.bench.sources import SuiteSource
 from tunekit.bench.standings import Standings
 from tunekit.errors import InvalidArgument
@@ -48,7 +48,7 @@ def report() -> ComparisonReport:
     broken = {Cell("one/p", 0, "bad", 2, 2, 1): "ValueError: no <data>"}
     plan = ComparisonPlan((SuiteSource("trees"),), CONTENDERS, (0, 1), n_trials=2)
     return ComparisonReport(
-        plan, Comparison(results, scales, broken), "tunekit bench x", {"smac": "none"}
+        plan, FinishedComparison(results, scales, broken), "tunekit bench x", {"smac": "none"}
     )
 
 
@@ -71,7 +71,7 @@ def test_standings_hold_the_values_computed_by_hand():
 def test_ranks_are_of_the_problems_that_all_have_run_on():
     full = report().outcome
     kept = {c: r for c, r in full.results.items() if (c.problem, c.contender) != ("two/p", "bad")}
-    rows = Standings(Comparison(kept, full.scales)).table()
+    rows = Standings(FinishedComparison(kept, full.scales)).table()
     assert [r["contender"] for r in rows if r["family"] == "two"] == ["good:k=1", "good:k=2"]
     overall = {r["contender"]: r for r in rows if r["family"] == "all"}
     assert overall["bad"]["problems"] == 1

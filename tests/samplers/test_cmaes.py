@@ -188,5 +188,5 @@ def test_an_option_outside_its_range_is_refused(options):
 
 def test_without_the_package_it_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "cmaes", None)
-    with pytest.raises(MissingExtra, match=r"tunekit\[evolution\]"):
+    with pytest.raises(MissingExtra, match=r"tunekit-hpo\[evolution\]"):
         CmaEsSampler()

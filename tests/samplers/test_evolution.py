@@ -341,7 +341,7 @@ def test_losses_of_any_size_are_ordered():
 
 def test_without_the_package_it_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "cmaes", None)
-    with pytest.raises(MissingExtra, match=r"tunekit\[evolution\]"):
+    with pytest.raises(MissingExtra, match=r"tunekit-hpo\[evolution\]"):
         EvolutionSampler()
 
 

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tunekit.bench.runner import Comparison, ComparisonPlan
+from tunekit.bench.runner import ComparisonPlan, FinishedComparison
 from tunekit.bench.settings import spreads
 from tunekit.bench.standings import Row, Standings, failures
 
@@ -60,7 +60,7 @@ class ComparisonReport:
     """
 
     plan: ComparisonPlan
-    outcome: Comparison
+    outcome: FinishedComparison
     command: str
     left_out: Mapping[str, str] = field(default_factory=dict)
 

@@ -101,7 +101,7 @@ class CellTask:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class FinishedComparison:
     """What is known after a comparison.
 
     Attributes:
@@ -143,7 +143,7 @@ def run(
     jobs: int = 1,
     pools: Path | None = None,
     listen: Listener = lambda what, n, total: None,
-) -> Comparison:
+) -> FinishedComparison:
     """Run what the folder does not hold yet, and return all results of the plan.
 
     Args:
@@ -168,7 +168,9 @@ def run(
                 writer.add(cell, done.result)
             listen(_said(done), n_done, len(tasks))
     results = {t.cell: cells.results[t.cell] for t in tasks if t.cell in cells.results}
-    return Comparison(results, _scales(plan, pools or folder / "pools", jobs, listen), errors)
+    return FinishedComparison(
+        results, _scales(plan, pools or folder / "pools", jobs, listen), errors
+    )
 
 
 def _scales(

@@ -11,7 +11,7 @@ import numpy as np
 
 from tunekit.bench.finished_cells import Cell
 from tunekit.bench.regret import interval, normalised, ranks
-from tunekit.bench.runner import Comparison
+from tunekit.bench.runner import FinishedComparison
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,7 +70,7 @@ class Standings:
         scores: entry -> problem -> score.
     """
 
-    def __init__(self, outcome: Comparison) -> None:
+    def __init__(self, outcome: FinishedComparison) -> None:
         runs: dict[ContenderAt, dict[ProblemKey, dict[int, Mapping[str, Any]]]] = {}
         for cell, result in outcome.results.items():
             problem = (cell.problem, cell.suite_seed)
@@ -173,7 +173,7 @@ def costs(samples: Iterable[NDArray[np.float64]]) -> Row:
 
 
 def _score(
-    found: Mapping[int, Mapping[str, Any]], outcome: Comparison, problem: ProblemKey
+    found: Mapping[int, Mapping[str, Any]], outcome: FinishedComparison, problem: ProblemKey
 ) -> ProblemScore:
     scale = outcome.scales[problem]
     seeds = tuple(sorted(found))

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from tunekit.errors import InvalidParams
 from tunekit.spaces import Categorical, Domain, Float, Int, Parameter, Scalar, Space
 from tunekit.spaces.possible import Decisions
+from tunekit.spaces.ranges import ANYTHING, MAX_VALUES, Range, of_values
 
 
 class Edge(NamedTuple):
@@ -183,3 +184,17 @@ def descend(
             _, lo, hi = edge
         made.decide(path, axis.value(lo))
     return chosen, tuple(taken)
+
+
+def _allowed(made: Decisions, axis: ChoiceAxis, edges: list[Edge]) -> list[Edge]:
+    """Return the edges after which all constraints may still hold; all where none is left."""
+    path = axis.parameter.path
+    if not made.outline.touching[path]:
+        return edges
+    return [e for e in edges if made.allows(path, _values(axis, e))] or edges
+
+
+def _values(axis: ChoiceAxis, edge: Edge) -> Range:
+    if edge.hi - edge.lo > MAX_VALUES:
+        return ANYTHING
+    return of_values([axis.value(i) for i in range(edge.lo, edge.hi)])

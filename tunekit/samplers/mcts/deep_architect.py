@@ -1,3 +1,115 @@
 """DeepArchitect's own tree search, as it was published: to compare with."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tunekit.records import Proposal
+from tunekit.samplers.base import (
+    StudyView,
+    at_target,
+    held,
+    known_points,
+    repaired,
+    sample,
+    stream,
+)
+from tunekit.samplers.mcts.decisions import ChoiceAxis, Edge, axes_of, descend, edges_of
+from tunekit.samplers.mcts.paths import PathCache, default_point
+from tunekit.samplers.mcts.search_tree import ROOT, SearchTree
+from tunekit.samplers.mcts.selection import argmax, ucb1
+from tunekit.samplers.options import number_from, whole_from
+from tunekit.spaces import walk
+
+
+class DeepArchitectSampler:
+    """Proposes by UCB1 down to the first node without children, and at random from there on.
+
+    All parameters are decisions. An ordered list is bisected (here only where it is ordered: the
+    original does so with every list), floats are cut into bins, which the original leaves to its
+    user. Scores are ranks in `[0, 1]`, without which the exploration weight means nothing; a
+    pending trial counts as a visit, which the original does not have.
+
+    Args:
+        exploration: c in `mean + c * sqrt(2 ln N / n)`.
+        bins: values of a float, evenly spaced on its (log) scale.
+        default_first: propose the default configuration as trial 0.
+
+    Raises:
+        InvalidArgument: an option outside its range.
+
+    Reference: Negrinho & Gordon, 2017, "DeepArchitect: automatically designing and training deep
+    architectures", section 5.2 (equation 1).
+    """
+
+    name = "mcts"
+
+    def __init__(
+        self, *, exploration: float = 0.5, bins: int = 8, default_first: bool = True
+    ) -> None:
+        number_from(exploration, "mcts: exploration")
+        whole_from(bins, "mcts: bins", low=2)
+        self.exploration = exploration
+        self.bins = bins
+        self.default_first = default_first
+        self._paths = PathCache()
+
+    def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
+        """Return one proposal for each trial number; each counts as pending for the next.
+
+        Raises:
+            InvalidSpace: no point was found that satisfies the constraints of the space.
+        """
+        axes = axes_of(view.space, bins=self.bins)
+        tree = self._paths.tree(view, axes, grows_by_one=True)
+        proposals = []
+        for number in numbers:
+            point = default_point(view, number) if self.default_first else None
+            if point is not None:
+                why = "the default configuration comes first"
+                proposals.append(Proposal(point, self.name, why))
+            else:
+                proposals.append(self._propose(view, number, axes=axes, tree=tree))
+            tree.add(edges_of(axes, proposals[-1].params))
+        return proposals
+
+    def _propose(
+        self, view: StudyView, number: int, *, axes: Mapping[str, ChoiceAxis], tree: SearchTree
+    ) -> Proposal:
+        rng = stream(view.seed, number)
+        fixed = at_target(view.space, held(view, number))
+        search = UcbSearch(tree, self.exploration, rng=rng)
+        choices, edges = descend(view.space, axes, search.pick, fixed=fixed)
+        values = {**choices, **fixed}  # what is fixed need not be the middle of its bin
+        point = walk(view.space, lambda p, _: values[p.path])
+        why = f"UCB1 for {search.n_picked} of {len(edges)} decisions, the others at random"
+        if view.space.violated(point):
+            near = repaired(view.space, point, rng, fixed)
+            point = near or sample(view.space, rng, fixed, known=known_points(view))
+            why += ", changed as far as the constraints need it"
+        return Proposal(point, self.name, f"DeepArchitect: {why}")
+
+
+class UcbSearch:
+    """One descent: by UCB1 while a node is expanded, uniformly from there on."""
+
+    def __init__(self, tree: SearchTree, exploration: float, *, rng: np.random.Generator) -> None:
+        self._tree = tree
+        self._exploration = exploration
+        self._rng = rng
+        self._node = ROOT
+        self.n_picked = 0
+
+    def pick(self, edges: Sequence[Edge]) -> Edge:
+        """Return the edge to take."""
+        if self._tree.is_expanded(self._node):
+            own, _ = self._tree.children(self._node, edges)
+            edge = edges[argmax(ucb1(own, self._exploration), self._rng)]
+            self.n_picked += 1
+        else:
+            weights = np.array([e.hi - e.lo for e in edges], dtype=np.float64)
+            edge = edges[int(self._rng.choice(len(edges), p=weights / weights.sum()))]
+        self._node = self._tree.child(self._node, edge)
+        return edge
