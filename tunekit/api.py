@@ -16,6 +16,7 @@ from tunekit.checkpoints.places import open_place
 from tunekit.errors import InvalidArgument, StudyExists, UnknownStudy
 from tunekit.records import (
     AUDIT,
+    UNNAMED,
     Direction,
     MetricConstraint,
     Objective,
@@ -143,7 +144,7 @@ def study(
         if spec.stopper == "curve":  # it has taken over curves
             rule = _stopper("curve", {**record.spec.stopper_options})
     has_objectives = any(x is not None for x in (objectives, direction, directions))
-    check_same(opened, record, spec, has_objectives=has_objectives)
+    record = check_same(opened, record, spec, has_objectives=has_objectives)
     check_kept("seed", record.spec.seed, seed, spec.name)
     check_kept("max_retries", record.spec.max_retries, retries, spec.name)
     if decider is None or sampler is None:
@@ -249,11 +250,11 @@ def _objectives(
         ways = texts(directions, "directions")
         one = len(ways) == 1
         found = [
-            Objective("value" if one else f"value_{i}", cast(Direction, way))
+            Objective(UNNAMED if one else f"value_{i}", cast(Direction, way))
             for i, way in enumerate(ways)
         ]
     else:
-        found = [Objective("value", direction or "minimize")]
+        found = [Objective(UNNAMED, direction or "minimize")]
     metrics = [o.metric for o in found]
     if not found or len(set(metrics)) < len(metrics):
         raise InvalidArgument(

@@ -18,6 +18,10 @@ AUDIT = 0.05
 """Share of the condemned trials that run on to their end, where none is chosen."""
 
 
+UNNAMED = "value"
+"""The metric of a study whose objective nobody has named."""
+
+
 class TrialState(StrEnum):
     """Where a trial stands; the finished ones say why it ended."""
 
@@ -299,24 +303,16 @@ def checked_metrics(
     """Return named metrics for what an objective returned or reported.
 
     A number stands for the only objective, a sequence for all objectives in order, a mapping
-    for itself. NaN and infinities pass: they make a trial DIVERGED. Where `is_partial` (in a
-    report), a number stands for the first of several, and a mapping may leave objectives out.
+    for itself, and one with a single metric also for an objective without a name. NaN and
+    infinities pass: they make a trial DIVERGED. Where `is_partial` (in a report), a number
+    stands for the first of several, and a mapping may leave objectives out.
 
     Raises:
         InvalidResult: anything else, or an objective's metric is missing.
     """
     names = [o.metric for o in objectives]
     expected = f"a number or a mapping with {', '.join(map(repr, names))}"
-    if isinstance(result, Mapping):
-        pairs = list(result.items())
-    elif isinstance(result, list | tuple):
-        if len(result) != len(names):
-            raise InvalidResult(f"got {len(result)} values for {len(names)} objectives {names}.")
-        pairs = list(zip(names, result, strict=True))
-    else:
-        if len(names) > 1 and not is_partial:
-            raise InvalidResult(f"got {result!r} for {len(names)} objectives; return {expected}.")
-        pairs = [(names[0], result)]
+    pairs = _named(result, names, expected, is_partial=is_partial)
     metrics: dict[str, float] = {}
     for name, value in pairs:
         try:
@@ -333,6 +329,26 @@ def checked_metrics(
     if reason:
         raise InvalidResult(f"{reason.removesuffix('.')}; return {expected}.")
     return metrics
+
+
+def _named(
+    result: object, names: Sequence[str], expected: str, *, is_partial: bool
+) -> list[tuple[object, object]]:
+    """Return names and values of a result, unchecked."""
+    if isinstance(result, Mapping):
+        pairs: list[tuple[object, object]] = list(result.items())
+        # A single metric names the objective, of a result: a report may be of something else.
+        if names == [UNNAMED] and len(pairs) == 1 and not is_partial:
+            pairs = [*pairs, (UNNAMED, pairs[0][1])]
+    elif isinstance(result, list | tuple):
+        if len(result) != len(names):
+            raise InvalidResult(f"got {len(result)} values for {len(names)} objectives {names}.")
+        pairs = list(zip(names, result, strict=True))
+    else:
+        if len(names) > 1 and not is_partial:
+            raise InvalidResult(f"got {result!r} for {len(names)} objectives; return {expected}.")
+        pairs = [(names[0], result)]
+    return pairs
 
 
 def missing_reason(

@@ -267,10 +267,12 @@ class Storage(Protocol):
         """Merge plain JSON into the study's attributes."""
         ...
 
-    def set_space(self, study_id: int, space: Space, *, expected_version: int) -> int:
-        """Store the next version of the space and return its number.
+    def set_goal(self, study_id: int, spec: StudySpec) -> None:
+        """Take over the objectives and constraints of a spec, which is the study's in all else."""
+        ...
 
-        `expected_version` is the current one, 0 in a study that has none yet.
+    def set_space(self, study_id: int, space: Space, *, expected_version: int) -> int:
+        """Store the next version of the space; return its number. 0 is expected before the first.
 
         Raises:
             TrialConflict: another process made a new version meanwhile.

@@ -41,6 +41,12 @@ class StudyEdits:
         self._table.set_study(attrs=encode({**before, **attrs}))
         self._note(study, "attrs", None, {})
 
+    def set_goal(self, spec: str) -> None:
+        """Replace the written spec, of which only the objectives and constraints may differ."""
+        study = self._table.lock(1)
+        self._table.set_study(spec=spec)
+        self._note(study, "study", None, {"goal": True})
+
     def set_space(self, text: str, expected_version: int) -> int:
         """Append a version of the space; return its number, or raise `TrialConflict`."""
         study = self._table.lock(1)

@@ -86,6 +86,10 @@ class ProjectStorage:
         """Merge plain JSON into the study's attributes."""
         self._storage.set_attrs(self._checked(study_id), attrs)
 
+    def set_goal(self, study_id: int, spec: StudySpec) -> None:
+        """Take over the objectives and constraints of a spec."""
+        self._storage.set_goal(self._checked(study_id), spec)
+
     def set_space(self, study_id: int, space: Space, *, expected_version: int) -> int:
         """Store the next version of the space, or raise `TrialConflict`; return its number."""
         return self._storage.set_space(

@@ -55,7 +55,7 @@ class StudyTable(Protocol):
         ...
 
     def set_study(self, **cells: Any) -> None:
-        """Write cells of the study's row: state, attrs, space_version, seq, n_trials."""
+        """Write cells of the study's row: state, spec, attrs, space_version, seq, n_trials."""
         ...
 
     def study_attrs(self) -> str:

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from tunekit.errors import InvalidArgument
-from tunekit.records import Branch, StudyState
+from tunekit.records import Branch, StudySpec, StudyState
 from tunekit.spaces import Space
 from tunekit.spaces.serialize import space_to_dict
 from tunekit.storages.base import Claim, Exchange, ExchangeRequest, Operation
-from tunekit.storages.checks import check_exchange, check_key, check_points
+from tunekit.storages.checks import check_exchange, check_key, check_points, check_spec
 from tunekit.storages.edits import StudyEdits
 from tunekit.storages.exchange import ExchangeRun
-from tunekit.storages.rows import checked_exchange, encode, normal, written
+from tunekit.storages.rows import checked_exchange, encode, normal, spec_text, written
 from tunekit.storages.table import StudyTable
 
 T = TypeVar("T")
@@ -46,6 +46,12 @@ class StorageWrites(ABC):
         """Merge plain JSON into the study's attributes."""
         new = normal(attrs)
         self._transact(study_id, lambda t: StudyEdits(t, study_id).set_attrs(new))
+
+    def set_goal(self, study_id: int, spec: StudySpec) -> None:
+        """Take over the objectives and constraints of a spec, which is the study's in all else."""
+        check_spec(spec)
+        text = spec_text(spec)
+        self._transact(study_id, lambda t: StudyEdits(t, study_id).set_goal(text), repeatable=True)
 
     def set_space(self, study_id: int, space: Space, *, expected_version: int) -> int:
         """Store the next version of the space, or raise `TrialConflict`; return its number."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from tunekit.errors import StudyExists
-from tunekit.records import StudyRecord, StudySpec
+from tunekit.records import UNNAMED, Objective, StudyRecord, StudySpec, TrialRecord, TrialState
 from tunekit.storages.base import Storage
 
 
@@ -32,8 +33,11 @@ def check_same(
     spec: StudySpec,
     *,
     has_objectives: bool,
-) -> None:
+) -> StudyRecord:
     """Refuse to open a study under settings that contradict those it was made with.
+
+    As long as no trial is complete, other objectives and constraints are taken over: nothing was
+    measured by the old ones.
 
     Args:
         storage: where it is.
@@ -41,20 +45,57 @@ def check_same(
         spec: what was asked for.
         has_objectives: whether objectives were given.
 
+    Returns:
+        The study as it is stored now.
+
     Raises:
         StudyExists: they do.
     """
+    record = _with_goal(storage, record, spec, has_objectives=has_objectives)
+    _check_space(storage, record, spec)
+    return record
+
+
+def _with_goal(
+    storage: Storage, record: StudyRecord, spec: StudySpec, *, has_objectives: bool
+) -> StudyRecord:
+    """Return the study with the goal that was asked for, if it has it or may take it over."""
     found = record.spec
-    if has_objectives and found.objectives != spec.objectives:
-        was = {o.metric: o.direction for o in found.objectives}
-        raise StudyExists(
-            f'study "{spec.name}" exists with the objectives {was}; use another name.'
-        )
-    if spec.constraints and found.constraints != spec.constraints:
+    objectives = spec.objectives if has_objectives else found.objectives
+    constraints = spec.constraints or found.constraints
+    if (objectives, constraints) == (found.objectives, found.constraints):
+        return record
+    complete = [t for t in storage.changes(record.id).trials if t.state is TrialState.COMPLETE]
+    names_it = constraints == found.constraints and _names(found, objectives, complete)
+    if complete and not names_it:
+        if objectives != found.objectives:
+            was = {o.metric: o.direction for o in found.objectives}
+            raise StudyExists(
+                f'study "{spec.name}" exists with the objectives {was}; use another name.'
+            )
         was_text = [str(c) for c in found.constraints]
         raise StudyExists(
             f'study "{spec.name}" exists with the constraints {was_text}; use another name.'
         )
+    storage.set_goal(record.id, replace(found, objectives=objectives, constraints=constraints))
+    return storage.get_study(found.name)
+
+
+def _names(
+    found: StudySpec, objectives: Sequence[Objective], complete: Sequence[TrialRecord]
+) -> bool:
+    """Return whether the objectives only name an unnamed one, by what its trials returned."""
+    ours = found.objectives
+    if len(ours) != 1 or len(objectives) != 1 or ours[0].metric != UNNAMED:
+        return False
+    new = objectives[0]
+    return new.direction == ours[0].direction and all(
+        t.metrics.get(new.metric) == t.metrics.get(UNNAMED) for t in complete
+    )
+
+
+def _check_space(storage: Storage, record: StudyRecord, spec: StudySpec) -> None:
+    found = record.spec
     if spec.space is None:
         return
     if found.space is None:

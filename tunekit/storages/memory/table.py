@@ -19,6 +19,7 @@ from tunekit.storages.rows import (
     encode,
     normal,
     reports_by_number,
+    spec_fields,
     trial_records,
 )
 from tunekit.storages.table import Row, StudyRow
@@ -76,6 +77,8 @@ class MemoryTable:
 
     def set_study(self, **cells: Any) -> None:
         """Write cells of the study's row."""
+        if "spec" in cells:
+            self._spec = replace(self._spec, **spec_fields(cells.pop("spec")))
         self._study |= cells
 
     def study_attrs(self) -> str:
