@@ -125,3 +125,43 @@ def test_true_and_one_and_one_point_zero_are_three_values():
             assert (Categorical([a]) == Categorical([b])) is (i == j)
             assert (Space(x=Constant(a)) == Space(x=Constant(b))) is (i == j)
     assert Int(0, 1) != Float(0, 1)
+
+
+class Counted(str):
+    """A text that counts how often it is compared."""
+
+    compared = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other):
+        Counted.compared += 1
+        return str.__eq__(self, other)
+
+
+def test_a_choice_is_found_without_looking_at_the_others():
+    choices = [Counted(f"choice {i}") for i in range(2000)]
+    domain = Categorical(["other"])
+    object.__setattr__(domain, "choices", tuple(choices))
+    object.__setattr__(domain, "_places", Categorical([str(c) for c in choices])._places)
+    Counted.compared = 0
+    assert [domain.index(c) for c in choices] == list(range(2000))
+    assert Counted.compared <= 4000
+
+
+def test_choices_that_are_equal_in_python_keep_their_kinds():
+    domain = Categorical([0, "a", None, 2.5])
+    assert [domain.index(v) for v in (0, 0.0, False, None, 2.5, [], {})] == [
+        0,
+        0,
+        -1,
+        2,
+        3,
+        -1,
+        -1,
+    ]
+
+
+def test_an_error_names_the_first_of_many_choices():
+    domain = Categorical([f"choice {i}" for i in range(5000)])
+    with pytest.raises(InvalidParams, match=r"'choice 49'\] and 4950 more"):
+        domain.validate("nowhere", "x")

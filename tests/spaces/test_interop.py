@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tunekit.cli.runner import make_space
 from tunekit.errors import InvalidSpace
 from tunekit.spaces import Categorical, Float, Int, Space
+from tunekit.spaces.catalogue import load_space
 from tunekit.spaces.interop import from_configspace, from_optuna
 from tunekit.testing.spaces import random_point
 
@@ -164,3 +166,115 @@ def test_optuna_distributions_and_its_samples():
 def test_an_unknown_distribution_is_refused():
     with pytest.raises(InvalidSpace, match="Optuna 3"):
         from_optuna({"x": object()})
+
+
+def agree(original, ours, *, n=2000):
+    """Compare what both libraries allow; return how many of our random points they allow."""
+    cs = pytest.importorskip("ConfigSpace")
+
+    def is_valid(point):
+        try:
+            cs.Configuration(original, values=dict(point)).check_valid_configuration()
+        except cs.exceptions.ForbiddenValueError:
+            return False
+        return True
+
+    # Not all that ConfigSpace 1.2 samples is legal by its own check.
+    sampled = [dict(config) for config in original.sample_configuration(n // 4)]
+    points = [random_point(ours, seed) for seed in range(n)]
+    for point in (*sampled, *points):
+        assert (not ours.violated(point)) is is_valid(point), point
+    for point in filter(is_valid, sampled):
+        ours.validate(point)
+    return sum(map(is_valid, points))
+
+
+def test_a_forbidden_or_with_an_inactive_part_forbids_what_its_other_part_does(tmp_path):
+    cs = pytest.importorskip("ConfigSpace")
+    w = cs.Categorical("w", ["p", "q"])
+    b = cs.Categorical("b", ["x", "y"])
+    gate = cs.Categorical("gate", ["on", "off"], default="off")
+    original = cs.ConfigurationSpace(seed=1)
+    original.add(w, b, gate, cs.EqualsCondition(b, gate, "on"))
+    original.add(
+        cs.ForbiddenOrConjunction(
+            cs.ForbiddenEqualsClause(w, "q"), cs.ForbiddenEqualsClause(b, "y")
+        )
+    )
+    original.to_json(tmp_path / "space.json")
+    ours = from_configspace(json.loads((tmp_path / "space.json").read_text()))
+    assert ours.violated({"w": "q", "gate": "off"})
+    assert not ours.violated({"w": "p", "gate": "off"})
+    assert ours.violated({"w": "p", "gate": "on", "b": "y"})
+    assert 0 < agree(original, ours, n=400) < 200
+
+
+@pytest.mark.parametrize("kind", ["json", "yaml"])
+def test_clauses_and_relations_of_configspace_1_2_mean_the_same(tmp_path, kind):
+    cs = pytest.importorskip("ConfigSpace")
+    f = cs.forbidden
+    n, m = cs.Integer("n", (0, 20), default=9), cs.Integer("m", (0, 20), default=5)
+    x, y = cs.Float("x:1", (0, 1), default=0.4), cs.Float("y", (0.01, 1), log=True, default=0.5)
+    size = cs.OrdinalHyperparameter("size", ["s", "m", "l", "xl"], default_value="m")
+    mode = cs.Categorical("mode", ["a", "b", "on"], default="a")
+    original = cs.ConfigurationSpace(seed=3)
+    original.add(n, m, x, y, size, mode)
+    original.add(
+        cs.EqualsCondition(m, mode, "a"),
+        cs.InCondition(y, mode, ["a", "on"]),
+        cs.GreaterThanCondition(x, n, 3),
+    )
+    original.add(
+        f.ForbiddenGreaterThanClause(n, 18),
+        f.ForbiddenGreaterThanEqualsClause(x, 0.95),
+        f.ForbiddenLessThanClause(size, "m"),
+        f.ForbiddenLessThanEqualsClause(y, 0.02),
+        f.ForbiddenLessThanRelation(n, m),
+        f.ForbiddenGreaterThanRelation(x, y),
+        f.ForbiddenOrConjunction(
+            f.ForbiddenAndConjunction(
+                f.ForbiddenGreaterThanClause(size, "l"),
+                f.ForbiddenOrConjunction(
+                    f.ForbiddenInClause(m, [0, 1, 2, 3]), f.ForbiddenEqualsClause(mode, "on")
+                ),
+            ),
+            f.ForbiddenAndConjunction(
+                f.ForbiddenEqualsRelation(n, m), f.ForbiddenGreaterThanEqualsClause(n, 6)
+            ),
+        ),
+    )
+    original.add(
+        f.ForbiddenAndConjunction(
+            f.ForbiddenLessThanEqualsRelation(m, n), f.ForbiddenGreaterThanEqualsRelation(m, n)
+        )
+    )
+    file = tmp_path / f"space.{kind}"
+    getattr(original, f"to_{kind}")(file)
+    ours = load_space(file)
+    assert set(ours.by_path) == set(original)
+    assert 100 < agree(original, ours) < 1500
+
+
+def test_an_or_with_an_impossible_part_is_what_its_other_parts_say():
+    def condition(child, *parts):
+        return {"child": child, "type": "OR", "conditions": list(parts)}
+
+    def equal(parent, value, child="x"):
+        return {"child": child, "parent": parent, "type": "EQ", "value": value}
+
+    both = {"child": "x", "type": "AND", "conditions": [equal("m", "a"), equal("m", "b")]}
+    conditions = [condition("x", both, equal("m", "b"))]
+    space = from_configspace({"hyperparameters": hyperparameters(), "conditions": conditions})
+    assert space.by_path["x"].requirement() == "m in {'b'}"
+    conditions = [condition("x", equal("y", 7), equal("m", "b"))]  # y has 0, 5 and 10
+    space = from_configspace({"hyperparameters": hyperparameters(), "conditions": conditions})
+    assert space.by_path["x"].requirement() == "m in {'b'}"
+    with pytest.raises(InvalidSpace, match="never be active"):
+        conditions = [condition("x", both, equal("y", 7))]
+        from_configspace({"hyperparameters": hyperparameters(), "conditions": conditions})
+
+
+def test_the_command_line_reads_a_file_of_configspace(tmp_path):
+    file = tmp_path / "space.json"
+    file.write_text(json.dumps({"hyperparameters": hyperparameters()}))
+    assert make_space(str(file), tmp_path) == from_configspace(json.loads(file.read_text()))

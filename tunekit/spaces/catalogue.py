@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Hashable, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import yaml
 
 from tunekit.errors import InvalidSpace, did_you_mean
+from tunekit.spaces.interop import from_configspace
 from tunekit.spaces.serialize import space_from_dict
 from tunekit.spaces.tree import Space
 
@@ -37,6 +39,8 @@ def bundled_spaces() -> list[str]:
 def load_space(path_or_name: str | os.PathLike[str]) -> Space:
     """Return a space from a `.yaml`, `.yml` or `.json` file, or a bundled one by its name.
 
+    A file of ConfigSpace (`to_json`, `to_yaml`) is read too; see `from_configspace`.
+
     Raises:
         InvalidSpace: no such file or name, a file that cannot be read, or an invalid space;
             the message names the file and the place in it.
@@ -55,7 +59,10 @@ def load_space(path_or_name: str | os.PathLike[str]) -> Space:
         file = catalogue_root() / f"{given}.yaml"
     text = _text(file, given)
     try:
-        return space_from_dict(_parsed(text, is_json=file.name.endswith(".json")))
+        data = _parsed(text, is_json=file.name.endswith(".json"))
+        if isinstance(data, Mapping) and "hyperparameters" in data and "format" not in data:
+            return from_configspace(data)
+        return space_from_dict(data)
     except RecursionError:
         raise InvalidSpace(f"{given}: it is nested too deeply; flatten it.") from None
     except InvalidSpace as error:
@@ -110,14 +117,24 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - as the base declares it
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: list[Any] = []
+        seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                continue  # the base says what is wrong with it
             if key in seen:
                 line = key_node.start_mark.line + 1
                 raise InvalidSpace(f'line {line}: the key "{key}" appears twice; rename one.')
-            seen.append(key)
+            seen.add(key)
         return super().construct_mapping(node, deep=deep)
+
+
+def _sequence(loader: _Loader, node: yaml.SequenceNode) -> list[Any]:
+    return loader.construct_sequence(node, deep=True)
+
+
+# ConfigSpace writes the values of an IN clause as a tuple.
+_Loader.add_constructor("tag:yaml.org,2002:python/tuple", _sequence)
 
 
 def _add_resolver(kind: str, pattern: str, first: str) -> None:

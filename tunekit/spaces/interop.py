@@ -1,16 +1,17 @@
-"""Spaces of others: ConfigSpace's JSON files and Optuna's distributions.
+"""Spaces of others: ConfigSpace's files and Optuna's distributions.
 
-Neither package is imported; ConfigSpace is read from its file, Optuna's distributions by their
+Neither package is imported; ConfigSpace is read from its files, Optuna's distributions by their
 public attributes.
 """
 
 from __future__ import annotations
 
 import keyword
+import operator
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
-from tunekit.errors import InvalidSpace
+from tunekit.errors import InvalidParams, InvalidSpace
 from tunekit.spaces.constant import Constant
 from tunekit.spaces.domains import Float, Int, Scalar
 from tunekit.spaces.tree import Categorical, Space, When
@@ -45,7 +46,7 @@ def from_optuna(distributions: Mapping[str, Any]) -> Space:
 
 
 def from_configspace(data: Mapping[str, Any]) -> Space:
-    """Return the space of a parsed ConfigSpace JSON file (of version 0.4 to 1.x).
+    """Return the space of a parsed ConfigSpace file, JSON or YAML (of version 0.4 to 1.x).
 
     Conditions become `When`, forbidden clauses constraints. What has no counterpart is dropped
     where points stay the same (weights, normal and beta priors of bounded parameters) and
@@ -57,16 +58,19 @@ def from_configspace(data: Mapping[str, Any]) -> Space:
     if not isinstance(data, Mapping) or not isinstance(data.get("hyperparameters"), list):
         raise InvalidSpace(
             'ConfigSpace: no list under "hyperparameters"; give the content of a file that '
-            "ConfigurationSpace.to_json wrote."
+            "ConfigurationSpace.to_json or to_yaml wrote."
         )
     try:
         leaves = {str(hp["name"]): _leaf(hp) for hp in data["hyperparameters"]}
-        conditions: dict[str, dict[str, tuple[Scalar, ...]]] = {}
+        conditions: dict[str, Needs] = {}
         for c in data.get("conditions") or ():
-            _add_condition(c, leaves, conditions.setdefault(str(c["child"]), {}))
+            child = str(c["child"])
+            conditions[child] = _both(conditions.get(child, {}), _needs(c, leaves))
+            if not all(conditions[child].values()):
+                raise InvalidSpace(f'ConfigSpace: "{child}" can never be active; drop it.')
         if unknown := [name for name in conditions if name not in leaves]:
             raise InvalidSpace(f"ConfigSpace: a condition on {unknown[0]!r}, which is missing.")
-        constraints = [f"not ({_clause(c)})" for c in data.get("forbiddens") or ()]
+        constraints = [f"not ({_clause(c, leaves)})" for c in data.get("forbiddens") or ()]
     except (KeyError, TypeError) as error:
         raise InvalidSpace(
             f"ConfigSpace: the file lacks or misuses {error}; write it again with to_json."
@@ -142,41 +146,49 @@ def _range(hp: Mapping[str, Any], kind: type[Float] | type[Int], default: Any) -
     return kind(lo, hi, log=bool(hp.get("log")), step=None if step == 1 else step, default=default)
 
 
-def _add_condition(
-    c: Mapping[str, Any], leaves: Mapping[str, Leaf], found: dict[str, tuple[Scalar, ...]]
-) -> None:
-    """Add what one condition demands to parent -> values."""
-    kind = c["type"]
-    if kind == "AND":
-        for part in c.get("conditions") or c["components"]:
-            _add_condition(part, leaves, found)
-        return
-    if kind == "OR":
-        parts: list[dict[str, tuple[Scalar, ...]]] = []
-        for part in c.get("conditions") or c["components"]:
-            parts.append({})
-            _add_condition(part, leaves, parts[-1])
-        parents = {tuple(p) for p in parts}
-        if len(parents) != 1 or len(next(iter(parents))) != 1:
-            raise InvalidSpace(
-                f'ConfigSpace: "{c["child"]}" is active when one parent OR another has a value, '
-                "which a tree cannot say; split the parameter into one for each parent."
-            )
-        ((parent,),) = parents
-        values = tuple(dict.fromkeys(v for p in parts for v in p[parent]))
-    else:
-        parent, values = str(c["parent"]), _values(c, leaves)
-    if parent in found:
-        values = tuple(v for v in found[parent] if v in values)
-    if not values:
-        raise InvalidSpace(f'ConfigSpace: "{c["child"]}" can never be active; drop it.')
-    found[parent] = values
+Needs: TypeAlias = dict[str, tuple[Scalar, ...]]
+"""Parent -> values with which a parameter is active; without values it never is."""
+
+
+def _needs(c: Mapping[str, Any], leaves: Mapping[str, Leaf]) -> Needs:
+    """Return what one condition demands."""
+    if c["type"] not in ("AND", "OR"):
+        return {str(c["parent"]): _values(c, leaves)}
+    parts = [_needs(part, leaves) for part in c.get("conditions") or c["components"]]
+    if c["type"] == "AND":
+        found: Needs = {}
+        for part in parts:
+            found = _both(found, part)
+        return found
+    possible = [part for part in parts if all(part.values())]
+    if not possible:
+        return parts[0]
+    found = possible[0]
+    for part in possible[1:]:
+        found = _either(found, part, str(c["child"]))
+    return found
+
+
+def _both(a: Needs, b: Needs) -> Needs:
+    shared = {p: tuple(v for v in a[p] if v in b[p]) for p in a if p in b}
+    return {**a, **b, **shared}
+
+
+def _either(a: Needs, b: Needs, child: str) -> Needs:
+    """Return the union of two demands, which differ in one parent at most."""
+    differing = [p for p in a if p in b and set(a[p]) != set(b[p])]
+    if a.keys() != b.keys() or len(differing) > 1:
+        raise InvalidSpace(
+            f'ConfigSpace: "{child}" is active when one parent OR another has a value, '
+            "which a tree cannot say; split the parameter into one for each parent."
+        )
+    return {**a, **{p: tuple(dict.fromkeys((*a[p], *b[p]))) for p in differing}}
 
 
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
-    "NEQ": lambda a, b: bool(a != b),
-    "LT": lambda a, b: bool(a < b),
-    "GT": lambda a, b: bool(a > b),
+    "NEQ": operator.ne,
+    "LT": operator.lt,
+    "GT": operator.gt,
 }
 
 
@@ -189,10 +201,8 @@ def _values(c: Mapping[str, Any], leaves: Mapping[str, Leaf]) -> tuple[Scalar, .
             f'ConfigSpace: "{c["child"]}" depends on "{parent}", which is {domain!r}; a '
             "condition needs a categorical, an ordinal or an int."
         )
-    if kind == "EQ":
-        return (domain.validate(c["value"], parent),)
-    if kind == "IN":
-        return tuple(domain.validate(v, parent) for v in c["values"])
+    if kind in ("EQ", "IN"):
+        return _known(domain, parent, (c["value"],) if kind == "EQ" else c["values"])
     if kind not in _ORDER or domain.size > MAX_VALUES:
         raise InvalidSpace(
             f'ConfigSpace: the condition {kind} on "{parent}" has no counterpart; use EQ or IN.'
@@ -204,23 +214,67 @@ def _values(c: Mapping[str, Any], leaves: Mapping[str, Leaf]) -> tuple[Scalar, .
     return tuple(v for i, v in enumerate(domain.choices) if _ORDER[kind](i, at))
 
 
-_RELATIONS = {"LT": "<", "LESS": "<", "GT": ">", "GREATER": ">", "EQ": "==", "EQUALS": "=="}
+def _known(domain: Categorical | Int, name: str, values: Sequence[Any]) -> tuple[Scalar, ...]:
+    """Return the values that a domain has; with the others a condition does not hold."""
+    found = []
+    for v in values:
+        try:
+            found.append(domain.validate(v, name))
+        except InvalidParams:
+            continue
+    return tuple(found)
 
 
-def _clause(c: Mapping[str, Any]) -> str:
-    """Return the expression that is true where a forbidden clause applies."""
+_RELATIONS = {
+    "LT": "<", "LESS": "<", "LE": "<=", "LESSEQUAL": "<=", "EQ": "==", "EQUALS": "==",
+    "GT": ">", "GREATER": ">", "GE": ">=", "GREATEREQUAL": ">=",
+    "<": "<", "<=": "<=", ">": ">", ">=": ">=", "==": "==",
+}  # fmt: skip
+_CLAUSES = {
+    "CLAUSE_LT": "<", "CLAUSE_LE": "<=", "CLAUSE_GT": ">", "CLAUSE_GE": ">=",
+    "LESS": "<", "LESSEQUAL": "<=", "GREATER": ">", "GREATEREQUAL": ">=",
+}  # fmt: skip
+_COMPARED: dict[str, Callable[[int, int], bool]] = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge
+}  # fmt: skip
+
+
+def _clause(c: Mapping[str, Any], leaves: Mapping[str, Leaf]) -> str:
+    """Return the expression that is true where a forbidden clause applies.
+
+    What is inactive makes a clause neither true nor false, so that `not` of it holds, which is
+    as if it were false: no clause is negated within another.
+    """
     kind = str(c["type"])
     if kind == "EQUALS":
         return f"{_reference(c['name'])} == {c['value']!r}"
     if kind == "IN":
         return f"{_reference(c['name'])} in {list(c['values'])!r}"
     if kind in ("AND", "OR"):
-        return f" {kind.lower()} ".join(f"({_clause(part)})" for part in c["clauses"])
+        parts = c.get("clauses") or c["components"]
+        return f" {kind.lower()} ".join(f"({_clause(part, leaves)})" for part in parts)
+    if kind in _CLAUSES:
+        return _ordered_clause(c, _CLAUSES[kind], leaves)
     if kind.startswith("RELATION"):
         op = _RELATIONS.get(kind.removeprefix("RELATION").strip("_") or str(c.get("lambda")))
         if op is not None:
             return f"{_reference(c['left'])} {op} {_reference(c['right'])}"
     raise InvalidSpace(f"ConfigSpace: the forbidden clause {kind!r} is unknown; leave it out.")
+
+
+def _ordered_clause(c: Mapping[str, Any], op: str, leaves: Mapping[str, Leaf]) -> str:
+    """Return `name < value`; the values of an ordinal stand in the order of its sequence."""
+    domain = leaves.get(str(c["name"]))
+    if not isinstance(domain, Categorical):
+        return f"{_reference(c['name'])} {op} {c['value']!r}"
+    at = domain.index(c["value"])
+    if not domain.ordered or at < 0:
+        raise InvalidSpace(
+            f'ConfigSpace: a clause compares "{c["name"]}" {op} {c["value"]!r}, which has no '
+            "such order; list the forbidden values with IN."
+        )
+    worse = [v for i, v in enumerate(domain.choices) if _COMPARED[op](i, at)]
+    return f"{_reference(c['name'])} in {worse!r}"
 
 
 def _reference(name: object) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from tunekit.errors import InvalidParams, InvalidSpace, did_you_mean
+from tunekit.spaces import words
 from tunekit.spaces.constant import Constant
 from tunekit.spaces.constraints import Constraint
 from tunekit.spaces.domains import Float, Int, Opening, Scalar, plain, typed
@@ -19,7 +20,6 @@ from tunekit.spaces.parameters import (
 )
 from tunekit.spaces.point import Params
 from tunekit.spaces.validate import resolved, resolved_name, validated, with_defaults
-from tunekit.spaces.words import check_choices, checked_choice, checked_name, checked_values
 
 MAX_REPEAT = 1000
 
@@ -42,6 +42,7 @@ class Categorical:
     branches: tuple[tuple[tuple[Scalar, ...], Space], ...]
     ordered: bool
     default: Scalar
+    _places: ClassVar[Mapping[tuple[bool, object], int]]  # of the instance, and no field
 
     def __init__(
         self,
@@ -51,11 +52,12 @@ class Categorical:
         default: object = ...,
     ) -> None:
         flat, branches = _branches(choices)
-        check_choices(flat)
+        words.check_choices(flat)
         object.__setattr__(self, "choices", tuple(flat))
         object.__setattr__(self, "branches", tuple(branches))
         object.__setattr__(self, "ordered", bool(ordered))
         object.__setattr__(self, "default", flat[0])
+        object.__setattr__(self, "_places", words.places_of(flat))
         if default is not ...:
             try:
                 object.__setattr__(self, "default", self.validate(default, "default"))
@@ -100,10 +102,7 @@ class Categorical:
 
     def index(self, value: object) -> int:
         """Return the position of a choice, or -1."""
-        for i, c in enumerate(self.choices):
-            if c == value and isinstance(c, bool) == isinstance(value, bool):
-                return i
-        return -1
+        return words.place_of(value, self._places)
 
     def validate(self, value: object, path: str) -> Scalar:
         """Return the choice that equals `value`, or raise `InvalidParams`."""
@@ -112,10 +111,9 @@ class Categorical:
         except TypeError:
             i = -1
         if i < 0:
-            hint = did_you_mean(str(value), [str(c) for c in self.choices])
-            raise InvalidParams(
-                f'parameter "{path}": got {value!r}, expected one of {list(self.choices)}{hint}.'
-            )
+            hint = did_you_mean(str(value), [str(c) for c in self.choices[:1000]])
+            known = f"{words.listed(self.choices)}{hint}"
+            raise InvalidParams(f'parameter "{path}": got {value!r}, expected one of {known}.')
         return self.choices[i]
 
     def to_unit(self, value: Scalar) -> float:
@@ -194,7 +192,7 @@ class When:
             raise InvalidSpace(
                 f"When: the parents are {[parent, *(also or {})]!r}, expected different names."
             )
-        checked = tuple((name, checked_values(name, v)) for name, v in conditions.items())
+        checked = tuple((name, words.checked_values(name, v)) for name, v in conditions.items())
         object.__setattr__(self, "parent", parent)
         object.__setattr__(self, "values", checked[0][1])
         object.__setattr__(self, "space", space if isinstance(space, Space) else Space(space))
@@ -257,7 +255,7 @@ class Space:
         children = (when,) if isinstance(when, When) else tuple(when)
         if not all(isinstance(w, When) for w in children):
             raise InvalidSpace(f"Space: when={when!r}, expected When(parent, values, space).")
-        nodes = tuple((checked_name(name), _node(name, node)) for name, node in merged.items())
+        nodes = tuple((words.checked_name(n), _node(n, node)) for n, node in merged.items())
         object.__setattr__(self, "nodes", nodes)
         object.__setattr__(self, "when", children)
         object.__setattr__(self, "constraints", tuple(constraints))
@@ -357,7 +355,7 @@ def _branches(
     branches: list[tuple[tuple[Scalar, ...], Space]] = []
     for key in choices:
         is_group = isinstance(choices, Mapping) and isinstance(key, tuple)
-        group = tuple(checked_choice(k) for k in (key if is_group else (key,)))
+        group = tuple(words.checked_choice(k) for k in (key if is_group else (key,)))
         flat.extend(group)
         child = choices[key] if isinstance(choices, Mapping) else None
         if child is None:
@@ -367,12 +365,7 @@ def _branches(
                 f"Categorical: the choice {key!r} opens {child!r}, expected a Space or None."
             )
         branches.append((group, child if isinstance(child, Space) else Space(child)))
-    for group, _ in branches:
-        if any("." in str(v) for v in group):
-            raise InvalidSpace(
-                f'Categorical: the choice {group[0]!r} has a child space and a "." in its '
-                "name, which would break dotted paths; rename it."
-            )
+    words.check_labels([group for group, _ in branches])
     return flat, branches
 
 
@@ -390,7 +383,7 @@ def _node(name: str, node: object) -> Node:
         )
     try:
         plain(node)
-        return Constant(checked_choice(node))
+        return Constant(words.checked_choice(node))
     except TypeError:
         raise InvalidSpace(
             f'parameter "{name}": got {node!r}, expected Float, Int, Categorical, Repeat, bool, '

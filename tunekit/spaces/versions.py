@@ -248,10 +248,11 @@ def _domain_changes(old: Parameter, new: Parameter) -> list[Change]:
 
 def _choice_changes(a: Categorical, b: Categorical, path: str) -> list[Change]:
     before, after = typed(*a.choices), typed(*b.choices)
+    known, wanted = set(before), set(after)
     changes = []
-    if added := [v for k, v in after if (k, v) not in before]:
+    if added := [v for k, v in after if (k, v) not in known]:
         changes.append(Change(path, f"choices {added!r} added", "widening"))
-    if removed := [v for k, v in before if (k, v) not in after]:
+    if removed := [v for k, v in before if (k, v) not in wanted]:
         changes.append(Change(path, f"choices {removed!r} removed", "narrowing"))
     if typed(a.default) != typed(b.default):
         changes.append(Change(path, f"default {a.default!r} -> {b.default!r}", "neutral"))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from tunekit.errors import InvalidSpace
 from tunekit.spaces.domains import Scalar, plain
+
+MAX_LISTED = 50
+"""Choices that an error names."""
 
 
 def checked_choice(value: object) -> Scalar:
@@ -37,6 +41,36 @@ def check_choices(choices: list[Scalar]) -> None:
                 "or use strings."
             )
         seen[c] = c
+
+
+def check_labels(groups: Sequence[tuple[Scalar, ...]]) -> None:
+    """Raise `InvalidSpace` where a choice that opens a child space has a dot in its name."""
+    for group in groups:
+        if any("." in str(v) for v in group):
+            raise InvalidSpace(
+                f'Categorical: the choice {group[0]!r} has a child space and a "." in its '
+                "name, which would break dotted paths; rename it."
+            )
+
+
+def places_of(choices: Sequence[Scalar]) -> dict[tuple[bool, Scalar], int]:
+    """Return the position of each choice; True and 1 are two, although they are equal."""
+    return {(isinstance(c, bool), c): i for i, c in enumerate(choices)}
+
+
+def place_of(value: object, places: Mapping[tuple[bool, Any], int]) -> int:
+    """Return the position of a choice among `places_of` all, or -1."""
+    try:
+        return places.get((isinstance(value, bool), value), -1)
+    except TypeError:  # it cannot be hashed, so it is no choice
+        return -1
+
+
+def listed(choices: Sequence[Scalar]) -> str:
+    """Return choices as an error shows them: the first ones of many."""
+    if len(choices) <= MAX_LISTED:
+        return str(list(choices))
+    return f"{list(choices[:MAX_LISTED])} and {len(choices) - MAX_LISTED} more"
 
 
 def checked_name(name: object) -> str:
