@@ -54,6 +54,12 @@ PUBLIC = {
     "offline",
     "share",
     "study",
+    "TrialPruned",
+    "TrialState",
+    "copy_study",
+    "delete_study",
+    "from_optuna",
+    "study_names",
 }
 
 

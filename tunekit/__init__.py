@@ -14,20 +14,26 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from tunekit.api import load_study, study
     from tunekit.checkpoints.base import Checkpoints
-    from tunekit.errors import TrialPaused, TrialStopped, TunekitError
+    from tunekit.errors import TrialPaused, TrialPruned, TrialStopped, TunekitError
     from tunekit.executors.trial import Trial
-    from tunekit.records import Proposal
+    from tunekit.optuna_studies import from_optuna
+    from tunekit.records import Proposal, TrialState
     from tunekit.samplers.base import Sampler
     from tunekit.sharing.shared_run import share
     from tunekit.spaces import Categorical, Float, Int, Repeat, Space, When
     from tunekit.spaces.catalogue import load_space
     from tunekit.stoppers.base import Stopper
+    from tunekit.studies.catalogue import copy_study, delete_study, study_names
     from tunekit.studies.study import Study
     from tunekit.tabular.propose import offline
 
 _HOMES = {
     "study": "tunekit.api",
     "load_study": "tunekit.api",
+    "copy_study": "tunekit.studies.catalogue",
+    "delete_study": "tunekit.studies.catalogue",
+    "from_optuna": "tunekit.optuna_studies",
+    "study_names": "tunekit.studies.catalogue",
     "offline": "tunekit.tabular.propose",
     "share": "tunekit.sharing.shared_run",
     "Study": "tunekit.studies.study",
@@ -43,6 +49,8 @@ _HOMES = {
     "Stopper": "tunekit.stoppers.base",
     "Checkpoints": "tunekit.checkpoints.base",
     "TrialPaused": "tunekit.errors",
+    "TrialPruned": "tunekit.errors",
+    "TrialState": "tunekit.records",
     "TrialStopped": "tunekit.errors",
     "Proposal": "tunekit.records",
     "TunekitError": "tunekit.errors",
@@ -61,21 +69,29 @@ __all__ = [
     "Study",
     "Trial",
     "TrialPaused",
+    "TrialPruned",
+    "TrialState",
     "TrialStopped",
     "TunekitError",
     "When",
     "__version__",
+    "copy_study",
+    "delete_study",
+    "from_optuna",
     "load_space",
     "load_study",
     "offline",
     "share",
     "study",
+    "study_names",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError(f"module 'tunekit' has no attribute {name!r}")
+        from tunekit.optuna_words import unknown_name
+
+        raise unknown_name("tunekit", name)
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -27,9 +26,9 @@ from tunekit.samplers.base import Sampler
 from tunekit.spaces import Space
 from tunekit.stoppers.base import Stopper, check_works
 from tunekit.storages.base import Storage
-from tunekit.storages.urls import open_storage
-from tunekit.studies.arguments import count, json_mapping, share, texts
-from tunekit.studies.reopen import check_kept, check_same, kept_past
+from tunekit.studies.arguments import count, json_mapping, one_of, share, texts
+from tunekit.studies.catalogue import name_of, storage_of
+from tunekit.studies.reopen import check_kept, check_new, check_same, kept_past
 from tunekit.studies.study import Study
 
 Objectives = str | Sequence[str] | Mapping[str, Direction]
@@ -54,6 +53,9 @@ def study(
     attrs: Mapping[str, Any] | None = None,
     warm_start: str | Study | Sequence[str | Study] | None = None,
     checkpoints: str | Path | Checkpoints | None = None,
+    study_name: str | None = None,
+    load_if_exists: bool = True,
+    pruner: str | Stopper | Sequence[str | Stopper] | None = None,
 ) -> Study:
     """Open the study of that name, or create it.
 
@@ -94,14 +96,19 @@ def study(
             over their curves.
         checkpoints: a folder or URI for `trial.save_checkpoint`, or `Checkpoints(root,
             keep_best=...)`; it may be another one later, if its contents were moved there.
+        study_name: Optuna's word for `name`.
+        load_if_exists: with `False`, a study of that name is an error.
+        pruner: Optuna's word for `stopper`.
 
     Raises:
         InvalidArgument: an argument that cannot be right, or the study was made with a sampler
             object and none is given.
         StudyExists: the study exists with another space, seed or max_retries, or other
-            objectives or constraints.
+            objectives or constraints; or it was to be new.
         StorageError: the storage cannot be opened.
     """
+    name = one_of(name, study_name, ("name", "study_name"))
+    stopper = one_of(stopper, pruner, ("stopper", "pruner"))
     if space is not None and not isinstance(space, Space):
         space = Space(space)
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
@@ -128,7 +135,8 @@ def study(
     kept = _checkpoints(checkpoints)
     if warm_start is None:
         decider = None if sampler is None else _sampler(sampler, spec.sampler_options)
-        opened = _open(storage)
+        opened = storage_of(storage)
+        check_new(opened, spec.name, load_if_exists=load_if_exists)
         record = _found(opened, spec.name)
         if record is None:
             check_works(rule, spec.objectives)
@@ -137,7 +145,8 @@ def study(
     else:
         earlier = _earlier(warm_start)
         spec = _learning(spec, proposer)
-        opened = _open(storage)
+        opened = storage_of(storage)
+        check_new(opened, spec.name, load_if_exists=load_if_exists)
         if _found(opened, spec.name) is None:
             check_works(rule, spec.objectives)
         record, decider = _warm(opened, spec, earlier)
@@ -170,13 +179,15 @@ def _created(storage: Storage, spec: StudySpec) -> StudyRecord:
 
 
 def load_study(
-    name: str,
+    name: str | None = None,
     *,
     storage: str | Path | Storage | None = None,
     sampler: str | Sampler | None = None,
     stopper: str | Stopper | Sequence[str | Stopper] | None = None,
     stopper_options: Mapping[str, Any] | None = None,
     checkpoints: str | Path | Checkpoints | None = None,
+    study_name: str | None = None,
+    pruner: str | Stopper | Sequence[str | Stopper] | None = None,
 ) -> Study:
     """Open an existing study with the settings that it was made with.
 
@@ -189,13 +200,16 @@ def load_study(
             its own.
         stopper_options: keyword arguments of a stopper that is given by its short name.
         checkpoints: where its trials' checkpoints are now.
+        study_name: Optuna's word for `name`.
+        pruner: Optuna's word for `stopper`.
 
     Raises:
         UnknownStudy: no study of that name; the message has the closest one.
         StorageError: the storage cannot be opened.
     """
-    opened = _open(storage, must_exist=True)
-    record = opened.get_study(name)
+    stopper = one_of(stopper, pruner, ("stopper", "pruner"))
+    opened = storage_of(storage, must_exist=True)
+    record = opened.get_study(name_of(name, study_name))
     decider = _own_sampler(record.spec) if sampler is None else _sampler(sampler, {})
     is_own = stopper is None and not stopper_options
     rule = _own_stopper(record.spec) if is_own else _stopper(stopper, stopper_options)
@@ -216,11 +230,6 @@ def _own_sampler(spec: StudySpec, options: Mapping[str, Any] | None = None) -> S
 def _own_stopper(spec: StudySpec) -> Stopper | None:
     """Return the stopper that a stored study was made with; one that was an object is none."""
     return _stopper(spec.stopper or None, spec.stopper_options)
-
-
-def _open(storage: str | Path | Storage | None, *, must_exist: bool = False) -> Storage:
-    url = (os.environ.get("TUNEKIT_URL") or None) if storage is None else storage
-    return open_storage(url, must_exist=must_exist)
 
 
 def _checked_name(name: str | None) -> str:

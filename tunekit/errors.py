@@ -196,6 +196,10 @@ class TrialStopped(Exception):
     """Raised by `Trial.report` when the stopper ends the trial; let it pass, or clean up first."""
 
 
+TrialPruned = TrialStopped
+"""The same under Optuna's name."""
+
+
 class TrialPaused(TrialStopped):
     """Raised by `Trial.report` when the trial pauses: it may go on later, from its checkpoint."""
 

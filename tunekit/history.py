@@ -10,6 +10,7 @@ import numpy as np
 
 from tunekit.records import MetricConstraint, Objective, TrialRecord, TrialState
 from tunekit.spaces import Scalar
+from tunekit.trial_values import TrialSource
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +28,7 @@ class History:
     Attributes:
         cursor: the event number up to which it is complete.
         revision: grows with every change; the key for whatever a sampler caches.
+        source: what the records are told of their study, so that they have a `value`.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class History:
         self.constraints = tuple(constraints)
         self.cursor = 0
         self.revision = 0
+        self.source = TrialSource(tuple([o.metric for o in self.objectives]))
         self._trials: dict[int, TrialRecord] = {}
         self._open: dict[int, TrialRecord] = {}
         self._paused: dict[int, TrialRecord] = {}
@@ -64,6 +67,7 @@ class History:
             before = self._trials.get(t.number)
             if before is not None and before.seq >= t.seq:
                 continue
+            t.attach(self.source)
             self._trials[t.number] = t
             self.revision += 1
             self._file_pause(t)

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 from tunekit.errors import InvalidArgument, InvalidResult, did_you_mean
 from tunekit.spaces import Params, Scalar, Space
 from tunekit.spaces.domains import plain
+from tunekit.trial_values import TrialSource, TrialValues
 
 Metrics: TypeAlias = Mapping[str, float]
 
@@ -35,6 +36,10 @@ class TrialState(StrEnum):
     FAILED = "failed"  # its objective raised, crashed, timed out or ran out of memory
     LOST = "lost"  # its workers vanished more often than it may be retried
     CANCELLED = "cancelled"  # ended by a person
+
+    # The same under Optuna's names.
+    PRUNED = "stopped"
+    FAIL = "failed"
 
     @property
     def is_finished(self) -> bool:
@@ -197,7 +202,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class TrialRecord:
+class TrialRecord(TrialValues):
     """One trial as it is stored.
 
     Attributes:
@@ -212,6 +217,7 @@ class TrialRecord:
         created, started, finished: seconds since 1970 on the clock of the storage.
         checkpoints: those that are kept, in the order of saving; it goes on from the last one.
         branch: the checkpoint of another trial that it began from.
+        source: the study that it was read from; `value` and the like need it.
     """
 
     number: int
@@ -238,6 +244,7 @@ class TrialRecord:
     lease_until: float | None = None
     checkpoints: tuple[Checkpoint, ...] = ()
     branch: Branch | None = None
+    source: TrialSource | None = field(default=None, compare=False, repr=False)
 
     @property
     def is_promoted(self) -> bool:

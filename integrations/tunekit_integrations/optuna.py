@@ -7,7 +7,6 @@ the other way round is `tk.study(sampler="optuna")` and `stopper="optuna"`.
 from __future__ import annotations
 
 import json
-import math
 import secrets
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
@@ -20,30 +19,35 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from tunekit import registry
-from tunekit.errors import InvalidArgument, UnknownParameter
-from tunekit.history import History
-from tunekit.records import MetricConstraint, Objective, Proposal, Report, TrialRecord, TrialState
-from tunekit.samplers.base import Sampler, StudyView, stream, suggested
+from tunekit.errors import InvalidArgument
+from tunekit.records import Proposal
+from tunekit.samplers.base import Sampler, StudyView, stream
 from tunekit.spaces import Params, Space
-from tunekit.spaces.discover import Discovery
 from tunekit.spaces.interop import from_optuna
-from tunekit.spaces.serialize import domain_to_dict
 from tunekit.stoppers.base import CurveView, Stopper
-from tunekit.threads import one_thread
+from tunekit_integrations.optuna_history import (
+    EVIDENCE,
+    REASON,
+    StudyReader,
+    history_of,
+    is_known,
+    named,
+    reports_of,
+)
 
-REASON, EVIDENCE = "tunekit:reason", "tunekit:evidence"
-"""System attributes of an Optuna trial: why it was proposed, and what the sampler wants back."""
+__all__ = [
+    "EVIDENCE",
+    "REASON",
+    "STOPPED",
+    "TunekitPruner",
+    "TunekitSampler",
+    "as_optuna_pruner",
+    "as_optuna_sampler",
+    "history_of",
+]
 
 STOPPED = "tunekit:stopped"
 """System attribute of an Optuna trial: why the pruner ended it."""
-
-_STATES = {
-    OptunaState.COMPLETE: TrialState.COMPLETE,
-    OptunaState.PRUNED: TrialState.STOPPED,
-    OptunaState.FAIL: TrialState.FAILED,
-    OptunaState.RUNNING: TrialState.RUNNING,
-    OptunaState.WAITING: TrialState.WAITING,
-}
 
 
 def as_optuna_sampler(
@@ -90,7 +94,7 @@ class TunekitSampler(optuna.samplers.BaseSampler):
 
     def __init__(self, sampler: Sampler, *, space: Space | None, seed: int | None) -> None:
         self._sampler = sampler
-        self._space = space
+        self._reader = StudyReader(space)
         self._seed = secrets.randbits(63) if seed is None else seed
         self._proposals: dict[int, tuple[Space, Params]] = {}
 
@@ -119,7 +123,7 @@ class TunekitSampler(optuna.samplers.BaseSampler):
         if trial.number not in self._proposals:
             self._proposals[trial.number] = self._proposed(study, trial)
         space, point = self._proposals[trial.number]
-        path = space.resolve(param_name) if _is_known(space, param_name) else param_name
+        path = space.resolve(param_name) if is_known(space, param_name) else param_name
         if path in point and _may_be(param_distribution, point[path]):
             return point[path]
         domain = from_optuna({param_name: param_distribution}).by_path[param_name].domain
@@ -141,16 +145,15 @@ class TunekitSampler(optuna.samplers.BaseSampler):
         view = self._view(study, trial)
         if not len(view.space):
             return view.space, Params()
-        proposal = suggested(self._sampler, view, [trial.number])[0]
+        proposal = self._sampler.suggest(view, [trial.number])[0]
         self._note(study, trial, proposal)
         return view.space, Params(proposal.params)
 
     def _view(self, study: Study, trial: FrozenTrial) -> StudyView:
-        trials = study.get_trials(deepcopy=False)
-        space = self._space or discovered(trials)
-        history = history_of(study, trials, space if self._space else None)
+        history = self._reader.read(study, study.get_trials(deepcopy=False))
+        space = self._reader.space
         fixed = trial.system_attrs.get("fixed_params")
-        held = {trial.number: _named(space, fixed)} if fixed else {}
+        held = {trial.number: named(space, fixed)} if fixed else {}
         return StudyView(space, history.objectives, history.constraints, self._seed, history, held)
 
     @staticmethod
@@ -167,115 +170,19 @@ class TunekitPruner(optuna.pruners.BasePruner):
 
     def __init__(self, stopper: Stopper) -> None:
         self._stopper = stopper
+        self._reader = StudyReader()
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Return whether the trial ends now; its system attributes then say why."""
-        trials = study.get_trials(deepcopy=False)
-        history = history_of(study, trials, None)
-        metric = history.objectives[0].metric
-        reports = {t.number: reports_of(t, metric) for t in [*trials, trial]}
+        history = self._reader.read(study, study.get_trials(deepcopy=False))
+        reports = self._reader.reports
+        reports[trial.number] = reports_of(trial, history.objectives[0].metric)
         view = CurveView(history.objectives, history, reports)
-        with one_thread():
-            decision = self._stopper.decide(trial.number, view)
+        decision = self._stopper.decide(trial.number, view)
         if decision.action == "continue":
             return False
         study._storage.set_trial_system_attr(trial._trial_id, STOPPED, decision.reason)
         return True
-
-
-def reports_of(trial: FrozenTrial, metric: str) -> list[Report]:
-    """Return what an Optuna trial has reported, by step."""
-    values = sorted(trial.intermediate_values.items())
-    return [Report(step, {metric: value}) for step, value in values]
-
-
-def discovered(trials: Sequence[FrozenTrial]) -> Space:
-    """Return the tree that the trials of a define-by-run objective speak for."""
-    discovery = Discovery()
-    for t in trials:
-        if t.params:
-            known = from_optuna(t.distributions).by_path
-            domains = {name: domain_to_dict(known[name].domain) for name in t.params}
-            discovery.observe(t.params, domains, is_whole=t.state is OptunaState.COMPLETE)
-    return discovery.space
-
-
-def history_of(study: Study, trials: Sequence[FrozenTrial], space: Space | None) -> History:
-    """Return the trials of an Optuna study as tunekit's.
-
-    Its objective is called "value", several "value0", "value1" and so on. Constraints keep
-    their names, with "constraint " before them.
-
-    Args:
-        study: for its directions.
-        trials: of the study.
-        space: a declared tree, into which the names of the params are resolved.
-    """
-    n = len(study.directions)
-    objectives = tuple(
-        Objective(
-            "value" if n == 1 else f"value{i}",
-            "maximize" if d is optuna.study.StudyDirection.MAXIMIZE else "minimize",
-        )
-        for i, d in enumerate(study.directions)
-    )
-    names = sorted({name for t in trials for name in t.constraints})
-    constraints = tuple(MetricConstraint(f"constraint {name}", "<=", 0.0) for name in names)
-    history = History(objectives, constraints)
-    # By their ends: samplers may replay them in the order in which they became known.
-    order = sorted(trials, key=lambda t: (_ended(t), t.number))
-    records = [_record(t, seq, objectives, space) for seq, t in enumerate(order, start=1)]
-    history.update(records, len(records))
-    return history
-
-
-def _ended(trial: FrozenTrial) -> float:
-    done = trial.datetime_complete
-    return math.inf if done is None else done.timestamp()
-
-
-def _record(
-    trial: FrozenTrial, seq: int, objectives: Sequence[Objective], space: Space | None
-) -> TrialRecord:
-    values = trial.values
-    if values is None and trial.state is OptunaState.PRUNED and trial.intermediate_values:
-        values = [trial.intermediate_values[max(trial.intermediate_values)]]
-    metrics = {o.metric: float(v) for o, v in zip(objectives, values or [], strict=False)}
-    metrics |= {f"constraint {name}": float(v) for name, v in trial.constraints.items()}
-    state = _STATES[trial.state]
-    if state is TrialState.COMPLETE and not all(map(math.isfinite, values or [])):
-        state = TrialState.DIVERGED
-    started, done = trial.datetime_start, trial.datetime_complete
-    return TrialRecord(
-        trial.number,
-        state,
-        seq,
-        epoch=1,
-        params=_named(space, trial.params) if trial.params else None,
-        evidence=trial.system_attrs.get(EVIDENCE, {}),
-        metrics=metrics,
-        started=None if started is None else started.timestamp(),
-        finished=None if done is None else done.timestamp(),
-    )
-
-
-def _named(space: Space | None, params: Mapping[str, Any]) -> Params:
-    """Return params by full paths, in the order of a declared space; what it lacks is dropped."""
-    if space is None:
-        return Params(params)
-    found = {}
-    for name, value in params.items():
-        if _is_known(space, name):
-            found[space.resolve(name)] = value
-    return Params({path: found[path] for path in space.by_path if path in found})
-
-
-def _is_known(space: Space, name: str) -> bool:
-    try:
-        space.resolve(name)
-    except UnknownParameter:
-        return False
-    return True
 
 
 def _may_be(distribution: BaseDistribution, value: Any) -> bool:

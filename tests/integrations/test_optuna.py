@@ -129,3 +129,29 @@ def test_options_beside_an_instance_are_refused():
         bridge.as_optuna_sampler(RandomSampler(), options={"n_start": 3})
     with pytest.raises(InvalidArgument, match='unknown sampler "nope"'):
         bridge.as_optuna_sampler("nope")
+
+
+@pytest.mark.parametrize("space", [None, SPACE], ids=["discovered", "declared"])
+def test_a_trial_that_has_ended_is_read_once(space, monkeypatch):
+    from tunekit_integrations import optuna_history
+
+    read = []
+    real = optuna_history.record_of
+
+    def counted(trial, *rest):
+        read.append((trial.number, trial.state.is_finished()))
+        return real(trial, *rest)
+
+    monkeypatch.setattr(optuna_history, "record_of", counted)
+    study("random", n=30, space=space)
+    ended = [number for number, is_finished in read if is_finished]
+    assert ended == list(range(29))
+    assert len(read) <= 3 * 30
+
+
+def test_a_bridge_that_is_used_again_forgets_the_study_before():
+    sampler = bridge.as_optuna_sampler("bayesian", seed=1)
+    for _ in range(2):
+        made = optuna.create_study(sampler=sampler)
+        made.optimize(objective, n_trials=12)
+        assert "model of 11 trials" in made.trials[-1].system_attrs[bridge.REASON]

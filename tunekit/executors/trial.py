@@ -17,6 +17,7 @@ import numpy as np
 from tunekit.checkpoints.workspace import Workspace
 from tunekit.errors import InvalidArgument, InvalidParams, TrialPaused, TrialStopped
 from tunekit.executors.base import Ranks, Task
+from tunekit.optuna_words import unknown_name
 from tunekit.records import Report, checked_metrics
 from tunekit.samplers.base import stream
 from tunekit.spaces import Parameter, Params, Scalar
@@ -69,6 +70,10 @@ class Trial:
         self.diverged_at: dict[str, int] = {}
         self._workspace: Workspace | None = None
         self.verdict: dict[str, Any] = {}
+        self._study: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        raise unknown_name("Trial", name)
 
     def __repr__(self) -> str:
         return f"Trial({self.study_name!r}, number={self.number}, params={dict(self.params)})"
@@ -77,6 +82,25 @@ class Trial:
     def params(self) -> Params:
         """Return the point: what was proposed, or what was asked so far."""
         return self._params if self._chooser is None else self._chooser.params
+
+    @property
+    def study(self) -> Any:
+        """Return the `Study` it belongs to, where it runs in the process that holds the study.
+
+        Raises:
+            InvalidArgument: it runs in a process of its own.
+        """
+        if self._study is None:
+            raise InvalidArgument(
+                f"trial {self.number} runs in a process of its own, which does not hold the "
+                "study; run it with workers=1, or open it there with "
+                f"tk.load_study({self.study_name!r}, storage=...)."
+            )
+        return self._study
+
+    @study.setter
+    def study(self, study: Any) -> None:
+        self._study = study
 
     @property
     def domains(self) -> Mapping[str, Any]:

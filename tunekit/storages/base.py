@@ -35,7 +35,7 @@ Rules that every implementation keeps, and `tunekit.testing.storages` checks:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
 from tunekit.errors import InvalidArgument
@@ -51,6 +51,8 @@ from tunekit.records import (
     TrialRecord,
 )
 from tunekit.spaces import Params, Space
+from tunekit.storages.events import Event as Event
+from tunekit.storages.events import EventKind as EventKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,34 +195,6 @@ class Changes:
     cursor: int
 
 
-EventKind: TypeAlias = Literal[
-    "enqueued",
-    "claimed",
-    "started",
-    "checkpoint",
-    "released",
-    "preempted",
-    "paused",
-    "promoted",
-    "told",
-    "lost",
-    "study",
-    "space",
-    "attrs",
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One entry of a study's append-only log."""
-
-    seq: int
-    kind: EventKind
-    number: int | None
-    at: float
-    data: Mapping[str, Any] = field(default_factory=dict)
-
-
 class Storage(Protocol):
     """Where studies live. See the module for the rules."""
 
@@ -297,6 +271,29 @@ class Storage(Protocol):
         A request repeated with the same key appends nothing and returns the same numbers.
         Until a trial is claimed and started, it shows these params while it waits and `None`
         while it runs, because an incomplete point is nothing to learn from.
+        """
+        ...
+
+    def add_trials(
+        self,
+        study_id: int,
+        trials: Sequence[TrialRecord],
+        reports: Mapping[int, Sequence[Report]],
+    ) -> list[int]:
+        """Append trials that were run elsewhere, as they are; return their numbers here.
+
+        They keep their state, params, results, times and notes; their numbers and event numbers
+        are those of this study. What they had seen, their checkpoints and branches are dropped.
+        An added WAITING trial is claimed like any other: without a `sampler` its params are an
+        enqueued, maybe incomplete point, else a whole one. All are added, or none.
+
+        Args:
+            study_id: of the study.
+            trials: ended or waiting ones.
+            reports: by the number that a trial has in `trials`.
+
+        Raises:
+            InvalidArgument: a trial in another state, or one that cannot be stored.
         """
         ...
 

@@ -14,7 +14,7 @@ from tunekit.errors import (
     UnknownTrial,
     did_you_mean,
 )
-from tunekit.records import StudySpec, TrialState
+from tunekit.records import Report, StudySpec, TrialRecord, TrialState
 from tunekit.storages.base import (
     ExchangeRequest,
     Pause,
@@ -145,6 +145,25 @@ def check_points(points: Sequence[Mapping[str, Any]]) -> None:
             raise InvalidArgument(
                 f"enqueued point {_short(point)}, expected a mapping of parameter name to value."
             )
+
+
+def check_added(trials: Sequence[TrialRecord], reports: Mapping[int, Sequence[Report]]) -> None:
+    """Refuse trials that no worker could have left behind, or that cannot be stored.
+
+    Raises:
+        InvalidArgument: as said.
+    """
+    for t in trials:
+        if not t.state.is_finished and t.state is not TrialState.WAITING:
+            raise InvalidArgument(
+                f'trial {t.number}: added with state "{t.state}", expected one that ends a trial, '
+                'or "waiting"; a trial that runs elsewhere cannot be taken over.'
+            )
+        if t.state is TrialState.COMPLETE and t.params is None:
+            raise InvalidArgument(
+                f"trial {t.number}: added as complete without params; give its params."
+            )
+        _check_steps(t.number, "report", [r.step for r in reports.get(t.number, ())])
 
 
 def study_exists(name: str) -> StudyExists:

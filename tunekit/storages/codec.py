@@ -57,6 +57,8 @@ def to_dict(value: Any) -> dict[str, Any]:
     if OPERATIONS.get(name) is cls:
         doc["operation"] = name
     for field in fields(value):
+        if not field.compare:  # no part of the value: what a reader attached
+            continue
         content = getattr(value, field.name)
         if not _is_default(content, _default(cls, field.name)):
             doc[field.name] = _written(content, f"{cls.__name__}.{field.name}")
@@ -106,7 +108,7 @@ def operation_from_dict(doc: object) -> Operation:
 @cache
 def _hints(cls: Any) -> dict[str, Any]:
     hints = get_type_hints(cls)
-    return {f.name: hints[f.name] for f in fields(cls)}
+    return {f.name: hints[f.name] for f in fields(cls) if f.compare}
 
 
 @cache

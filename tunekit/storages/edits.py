@@ -7,7 +7,7 @@ come after the lock and before the first change, so that a refused call changes 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from tunekit.records import Branch
 from tunekit.storages.base import EventKind
@@ -16,6 +16,8 @@ from tunekit.storages.exchange import merge_attrs
 from tunekit.storages.rows import branch_text, decode, encode
 from tunekit.storages.table import StudyRow, StudyTable, event_row, trial_row
 from tunekit.storages.transitions import CANCEL, PROMOTE
+
+Curves: TypeAlias = Mapping[int, Mapping[int, str]]
 
 
 class StudyEdits:
@@ -82,6 +84,28 @@ class StudyEdits:
         if key is not None:
             self._table.add_request(key, encode(numbers))
         return numbers
+
+    def add(
+        self, cells: Sequence[Mapping[str, Any]], created: Sequence[float], curves: Curves
+    ) -> list[int]:
+        """Append trials that were run elsewhere; return their numbers.
+
+        Args:
+            cells: as `rows.added_cells` gives them.
+            created: seconds since 1970; 0 is now.
+            curves: the position of a trial -> its stored metrics by step.
+        """
+        study = self._table.lock(len(cells), len(cells))
+        first_seq, first = study.seq - len(cells) + 1, study.n_trials - len(cells)
+        trials, events = [], []
+        for i, (row, made) in enumerate(zip(cells, created, strict=True)):
+            seq, now = first_seq + i, made or study.now
+            trials.append(trial_row(self._study_id, first + i, seq, now, **row))
+            events.append(event_row(self._study_id, seq, "added", first + i, study.now, None))
+        self._table.add_trials(trials)
+        self._table.add_events(events)
+        self._table.add_reports({first + i: texts for i, texts in curves.items()})
+        return list(range(first, study.n_trials))
 
     def promote(self, reasons: Mapping[int, str]) -> list[int]:
         """Let those of the trials that are paused wait for a worker; return their numbers."""

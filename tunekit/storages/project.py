@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from tunekit.errors import InvalidArgument, StudyExists, UnknownStudy
-from tunekit.records import Branch, Report, StudyRecord, StudySpec, StudyState
+from tunekit.records import Branch, Report, StudyRecord, StudySpec, StudyState, TrialRecord
 from tunekit.spaces import Space
 from tunekit.storages.base import (
     Changes,
@@ -113,6 +113,15 @@ class ProjectStorage:
         return self._storage.enqueue(
             self._checked(study_id), points, user_attrs=user_attrs, branch=branch, key=key
         )
+
+    def add_trials(
+        self,
+        study_id: int,
+        trials: Sequence[TrialRecord],
+        reports: Mapping[int, Sequence[Report]],
+    ) -> list[int]:
+        """Append trials that were run elsewhere; return their numbers here."""
+        return self._storage.add_trials(self._checked(study_id), trials, reports)
 
     def promote(self, study_id: int, reasons: Mapping[int, str]) -> list[int]:
         """Let paused trials wait for a worker again; return their numbers."""

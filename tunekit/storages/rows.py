@@ -21,6 +21,7 @@ from tunekit.records import (
     Metrics,
     Objective,
     Outcome,
+    Proposal,
     Report,
     StudySpec,
     TrialRecord,
@@ -182,6 +183,46 @@ def _outcome_text(outcome: Outcome, what: str) -> str:
     if outcome.evidence:
         doc["evidence"] = outcome.evidence
     return encode(doc, what)
+
+
+def added_cells(t: TrialRecord) -> dict[str, Any]:
+    """Return the cells of a trial that was run elsewhere, but its numbers and the clock's.
+
+    What it had seen of its study, and its checkpoints and branch are not here: they are left
+    out.
+
+    Raises:
+        InvalidArgument: a part of it cannot be written as JSON.
+    """
+    what = f"trial {t.number}"
+    proposal = Proposal(t.params or Params(), t.sampler, t.reason, t.evidence)
+    start = Start(t.number, t.epoch, proposal, space_version=t.space_version)
+    outcome = Outcome(
+        t.state, t.metrics, t.end_reason, t.error, domains=t.domains, evidence=t.stop_evidence
+    )
+    is_waiting = t.state is TrialState.WAITING
+    return {
+        "state": str(t.state),
+        "epoch": 0 if is_waiting else 1,
+        "started_epoch": 0 if is_waiting else 1,
+        "worker": t.worker,
+        "is_partial": is_waiting and not t.sampler,
+        "started": t.started,
+        "finished": t.finished,
+        "params": None if t.params is None else encode(t.params, what),
+        "proposal": _proposal_text(start, what) if t.sampler else None,
+        "outcome": None if is_waiting else _outcome_text(outcome, what),
+        "user_attrs": encode(t.user_attrs, what) if t.user_attrs else None,
+    }
+
+
+def report_texts(reports: Sequence[Report], what: str) -> dict[int, str]:
+    """Return the stored metrics by step; of two reports of a step the last counts.
+
+    Raises:
+        InvalidArgument: one cannot be written as JSON.
+    """
+    return {r.step: _metrics_text(r.metrics, what) for r in reports}
 
 
 def _metrics_text(metrics: Metrics, what: str) -> str:

@@ -121,6 +121,10 @@ class StudyTable(Protocol):
         """Write the metrics of steps; a step that is there is replaced."""
         ...
 
+    def add_reports(self, texts: Mapping[int, Mapping[int, str]]) -> None:
+        """Write the metrics of steps of many trials, by number."""
+        ...
+
     def drop_reports(self, number: int, after_step: int | None) -> None:
         """Delete the reports after a step, or all of them."""
         ...

@@ -7,14 +7,28 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from tunekit.errors import InvalidArgument
-from tunekit.records import Branch, StudySpec, StudyState
+from tunekit.records import Branch, Report, StudySpec, StudyState, TrialRecord
 from tunekit.spaces import Space
 from tunekit.spaces.serialize import space_to_dict
 from tunekit.storages.base import Claim, Exchange, ExchangeRequest, Operation
-from tunekit.storages.checks import check_exchange, check_key, check_points, check_spec
+from tunekit.storages.checks import (
+    check_added,
+    check_exchange,
+    check_key,
+    check_points,
+    check_spec,
+)
 from tunekit.storages.edits import StudyEdits
 from tunekit.storages.exchange import ExchangeRun
-from tunekit.storages.rows import checked_exchange, encode, normal, spec_text, written
+from tunekit.storages.rows import (
+    added_cells,
+    checked_exchange,
+    encode,
+    normal,
+    report_texts,
+    spec_text,
+    written,
+)
 from tunekit.storages.table import StudyTable
 
 T = TypeVar("T")
@@ -80,6 +94,23 @@ class StorageWrites(ABC):
             study_id,
             lambda t: StudyEdits(t, study_id).enqueue(texts, attrs, branch, key),
             repeatable=key is not None,
+        )
+
+    def add_trials(
+        self,
+        study_id: int,
+        trials: Sequence[TrialRecord],
+        reports: Mapping[int, Sequence[Report]],
+    ) -> list[int]:
+        """Append trials that were run elsewhere, as they are; return their numbers here."""
+        check_added(trials, reports)
+        cells, created = [added_cells(t) for t in trials], [t.created for t in trials]
+        known = [(i, t.number) for i, t in enumerate(trials) if reports.get(t.number)]
+        curves = {i: report_texts(reports[n], f"trial {n}") for i, n in known}
+        if not cells:
+            return []
+        return self._transact(
+            study_id, lambda t: StudyEdits(t, study_id).add(cells, created, curves)
         )
 
     def promote(self, study_id: int, reasons: Mapping[int, str]) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from numbers import Real
@@ -50,6 +51,32 @@ def seconds(value: float | str | None) -> float | None:
     if isinstance(number, bool) or not isinstance(number, int | float) or not number >= 0:
         raise InvalidArgument(f'timeout={value!r}, expected seconds or a text like "90s" or "2h".')
     return number * factor if math.isfinite(number) else None
+
+
+def one_of(first: Any, second: Any, names: tuple[str, str]) -> Any:
+    """Return what was given under one of two names for the same argument.
+
+    Raises:
+        InvalidArgument: both were given.
+    """
+    if first is not None and second is not None:
+        raise InvalidArgument(
+            f"{names[0]}={first!r} and {names[1]}={second!r} mean the same; give one of them."
+        )
+    return second if first is None else first
+
+
+def jobs(n_jobs: int | None) -> int | None:
+    """Return the workers for Optuna's `n_jobs`, where -1 is one for each processor.
+
+    Raises:
+        InvalidArgument: it is 0, or below -1, or no whole number.
+    """
+    if n_jobs is None or (isinstance(n_jobs, int) and n_jobs >= 1 and n_jobs is not True):
+        return n_jobs
+    if n_jobs == -1:
+        return os.cpu_count() or 1
+    raise InvalidArgument(f"n_jobs={n_jobs!r}, expected a whole number from 1, or -1 for all.")
 
 
 def share(value: object, name: str) -> float | None:

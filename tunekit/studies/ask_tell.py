@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
@@ -17,7 +18,6 @@ from tunekit.errors import (
     LeaseLost,
     TrialConflict,
     UnknownTrial,
-    did_you_mean,
 )
 from tunekit.executors.base import Task
 from tunekit.executors.objective import noted
@@ -34,8 +34,11 @@ from tunekit.records import (
     diverged_reason,
     missing_reason,
 )
+from tunekit.spaces import Params
 from tunekit.stoppers.base import Decision, Stopper
-from tunekit.storages.base import Lease, Pause, Release, Saved, Status, Tell
+from tunekit.storages.base import Lease, Operation, Pause, Release, Saved, Status, Tell
+from tunekit.studies.enqueue import given_point
+from tunekit.studies.states import state_of
 
 GONE = Decision("stop", "the trial belongs to another worker now, or has ended")
 ASK_LEASE_S = 24 * 3600.0
@@ -55,10 +58,10 @@ class AskedTrials:
         self._judge = Judge(ledger, None)
         self._asked: dict[int, Trial] = {}
 
-    def ask(self, stopper: Stopper | None) -> Trial:
+    def ask(self, stopper: Stopper | None, fixed: Mapping[str, object] | None = None) -> Trial:
         """Return the next trial of the study, held by this process; see `Study.ask`."""
         ledger, self._judge.stopper = self._ledger, stopper
-        lease = self._claim()
+        lease = self._claim() if fixed is None else self._claim_new(fixed)
         ledger.refresh()
         assigned = ledger.assign([lease], lease_s=ASK_LEASE_S)
         if not assigned:
@@ -76,7 +79,13 @@ class AskedTrials:
         return trial
 
     def tell(
-        self, trial: Trial | int, result: object, *, state: TrialState | str | None, reason: str
+        self,
+        trial: Trial | int,
+        result: object,
+        *,
+        state: TrialState | str | None,
+        reason: str,
+        skip_if_finished: bool = False,
     ) -> TrialRecord:
         """End a trial that was asked for; see `Study.tell`."""
         ledger = self._ledger
@@ -87,6 +96,8 @@ class AskedTrials:
             raise UnknownTrial(
                 f"study {ledger.record.spec.name!r} has no trial {number!r}; see study.trials."
             )
+        if skip_if_finished and known.state.is_finished:
+            return known
         asked = trial if isinstance(trial, Trial) else self._asked.get(number)
         if not isinstance(trial, Trial) and asked is not None and asked.epoch != known.epoch:
             asked = None  # another worker has taken it since
@@ -105,6 +116,18 @@ class AskedTrials:
             self._judge.follow(self._asked)
             self._asked.pop(number, None)
         return _told(ledger, number, status)
+
+    def _claim_new(self, fixed: Mapping[str, object]) -> Lease:
+        """Return the lease of a trial with these values; those that wait go on waiting."""
+        given = given_point(self._ledger, fixed)
+        passed: list[Operation] = []
+        try:
+            while (lease := self._claim()).params is not None:
+                passed.append(Release(lease.number, lease.epoch, "another one was asked for"))
+        finally:
+            if passed:
+                self._ledger.exchange(passed, lease_s=ASK_LEASE_S)
+        return replace(lease, params=Params(given), partial=True) if given else lease
 
     def _claim(self) -> Lease:
         ledger = self._ledger
@@ -213,19 +236,18 @@ def outcome_of(
         InvalidResult: no result where one is needed, or one that is no metric.
         InvalidArgument: a state in which no trial ends or pauses.
     """
-    ends = {s.value: s for s in TrialState if s.is_finished or s is TrialState.PAUSED}
-    if state is not None and str(state) not in ends:
-        raise InvalidArgument(
-            f"state={state!r}{did_you_mean(str(state), ends)}, expected one of {list(ends)}."
-        )
+    end = TrialState.COMPLETE if state is None else state_of(state)
+    if not end.is_finished and end is not TrialState.PAUSED:
+        ends = [str(s) for s in TrialState if s.is_finished or s is TrialState.PAUSED]
+        raise InvalidArgument(f"state={state!r}, in which no trial ends; expected one of {ends}.")
     if result is None:
-        if state is None or ends[str(state)] is TrialState.COMPLETE:
+        if end is TrialState.COMPLETE:
             raise InvalidResult(
                 'got no result; tell a number, a mapping of metrics, or a state such as "failed".'
             )
-        return Outcome(ends[str(state)], reason=reason)
+        return Outcome(end, reason=reason)
     metrics = checked_metrics(result, objectives)
     diverged = diverged_reason(metrics, objectives)
-    if diverged and (state is None or ends[str(state)] is TrialState.COMPLETE):
+    if diverged and end is TrialState.COMPLETE:
         return Outcome(TrialState.DIVERGED, metrics, reason or diverged)
-    return Outcome(ends[str(state or TrialState.COMPLETE)], metrics, reason)
+    return Outcome(end, metrics, reason)

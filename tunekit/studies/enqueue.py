@@ -17,19 +17,41 @@ def enqueue(
     branch_from: tuple[int, int] | None,
     *,
     user_attrs: Mapping[str, Any],
+    skip_if_exists: bool = False,
 ) -> int:
     """Put a point into the queue and return its number; see `Study.enqueue_trial`."""
     ledger.refresh()
-    ledger.refresh_space()
     if branch_from is not None:
+        ledger.refresh_space()
         return _branched(ledger, params, branch_from, user_attrs)
-    if ledger.is_open:
-        given: Mapping[str, object] = dict(params)
-    else:
-        full = ledger.space.complete(params)  # checks names, values and activity
-        named = {ledger.space.resolve(name) for name in params}
-        given = {path: value for path, value in full.items() if path in named}
+    given = given_point(ledger, params)
+    if skip_if_exists and (same := _same(ledger, given)) is not None:
+        return same
     return ledger.storage.enqueue(ledger.record.id, [given], user_attrs=user_attrs)[0]
+
+
+def given_point(ledger: Ledger, params: Mapping[str, object]) -> Mapping[str, Any]:
+    """Return a point or a part of one by full paths.
+
+    Raises:
+        UnknownParameter: a name that the space does not have.
+        InvalidParams: a value outside its domain, or points that cannot be completed.
+    """
+    ledger.refresh_space()
+    if ledger.is_open:
+        return dict(params)
+    full = ledger.space.complete(params)  # checks names, values and activity
+    named = {ledger.space.resolve(name) for name in params}
+    return {path: value for path, value in full.items() if path in named}
+
+
+def _same(ledger: Ledger, given: Mapping[str, object]) -> int | None:
+    """Return the first trial that has or had all these values, whatever became of it."""
+    for trial in ledger.history:
+        theirs = trial.params
+        if theirs is not None and all(k in theirs and theirs[k] == v for k, v in given.items()):
+            return trial.number
+    return None
 
 
 def _branched(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from tunekit.errors import StudyExists
+from tunekit.errors import StudyExists, UnknownStudy
 from tunekit.records import UNNAMED, Objective, StudyRecord, StudySpec, TrialRecord, TrialState
 from tunekit.storages.base import Storage
 
@@ -121,4 +122,20 @@ def check_kept(what: str, kept: int, given: int | None, name: str) -> None:
         raise StudyExists(
             f'study "{name}" exists with {what} {kept}, not {given}; leave {what}= out, or use '
             "another name."
+        )
+
+
+def check_new(storage: Storage, name: str, *, load_if_exists: bool) -> None:
+    """Refuse a study that was to be new and exists.
+
+    Raises:
+        StudyExists: it does.
+    """
+    if load_if_exists:
+        return
+    with suppress(UnknownStudy):
+        storage.get_study(name)
+        raise StudyExists(
+            f'study "{name}" exists and load_if_exists=False was given; leave that out to go on '
+            "with it, or use another name."
         )

@@ -31,19 +31,21 @@ class Difference:
 def replay(storage: Storage, study: StudyRecord, sampler: Sampler) -> list[Difference]:
     """Return the trials for which a fresh sampler answers otherwise; empty if it is pure.
 
-    Trials that the user enqueued complete, and those of a study whose space was edited or is
-    discovered, are left out: what the sampler saw is not in the log then.
+    Trials that the user enqueued complete, those that were added, and those of a study whose
+    space was edited or is discovered, are left out: what the sampler saw is not in the log then.
     """
     if study.spec.space is None or study.space_version != 1:
         return []
     trials = {t.number: t for t in storage.changes(study.id).trials}
-    events = iter(_all_events(storage, study.id))
+    log = _all_events(storage, study.id)
+    added = {e.number for e in log if e.kind == "added"}
+    events = iter(log)
     history = History(study.spec.objectives, study.spec.constraints, study.spec.space.target)
     pending_event = next(events, None)
     kept: dict[int, tuple[Checkpoint, ...]] = {}
     differences = []
     for trial in sorted(trials.values(), key=lambda t: (t.seen, t.number)):
-        if trial.params is None or trial.sampler in ("", "user"):
+        if trial.params is None or trial.sampler in ("", "user") or trial.number in added:
             continue
         while pending_event is not None and pending_event.seq <= trial.seen:
             history.update(_as_of(pending_event, trials, kept), pending_event.seq)
@@ -74,7 +76,7 @@ def _as_of(
     if event.kind == "checkpoint":
         checkpoints = kept[trial.number] = checkpoints_of(event.data["checkpoints"])
     trial = replace(trial, seq=event.seq, checkpoints=checkpoints)
-    if event.kind in ("told", "lost"):
+    if event.kind in ("told", "lost") or (event.kind == "added" and trial.state.is_finished):
         return [trial]
     open_states = {
         "started": TrialState.RUNNING,

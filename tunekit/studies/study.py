@@ -3,38 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
-from tunekit.analysis import audit
 from tunekit.checkpoints.base import Checkpoints
 from tunekit.driver.orchestrator import Orchestrator
 from tunekit.driver.run_settings import Ending, Goal, Progress, Settings
 from tunekit.driver.session import Ledger
-from tunekit.errors import InvalidArgument, NoCompleteTrial
+from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Executor
 from tunekit.executors.trial import Trial
-from tunekit.history import History, nothing_best
-from tunekit.records import Objective, Report, StudyRecord, StudyState, TrialRecord, TrialState
+from tunekit.records import StudyRecord, StudyState, TrialRecord, TrialState
 from tunekit.samplers.base import Sampler
-from tunekit.spaces import Params, Space
+from tunekit.spaces import Space
 from tunekit.spaces.versions import SpaceEdit
 from tunekit.stoppers.audited import audited
 from tunekit.stoppers.base import Stopper
 from tunekit.storages.base import Storage
-from tunekit.studies import arguments, checkpoint_paths, enqueue, export, space_edits
+from tunekit.studies import add_trials, arguments, enqueue, space_edits
 from tunekit.studies.ask_tell import AskedTrials
-from tunekit.studies.replay import Difference, replay
-
-if TYPE_CHECKING:
-    import pandas as pd
+from tunekit.studies.checkpoint_paths import CheckpointPaths
+from tunekit.studies.fixed_distributions import suggest_all
+from tunekit.studies.objectives_run import surrounded
+from tunekit.studies.study_reads import StudyReads
 
 Callback: TypeAlias = "Callable[[Study, TrialRecord], None]"
 
 
-class Study(checkpoint_paths.CheckpointPaths):
+class Study(StudyReads, CheckpointPaths):
     """A stored set of trials over one space; made by `tunekit.study` or `tunekit.load_study`.
 
     Attributes:
@@ -64,84 +61,12 @@ class Study(checkpoint_paths.CheckpointPaths):
         self.audit = record.spec.audit if audit is None else audit
         self._ledger = Ledger(storage, record, sampler, checkpoints)
         self._asked = AskedTrials(self._ledger)
+        self._tell_records()
 
     def __repr__(self) -> str:
         return f"Study({self.name!r}, storage={self.storage.url!r})"
 
-    @property
-    def id(self) -> int:
-        """Return its key in the storage."""
-        return self._ledger.record.id
-
-    @property
-    def objectives(self) -> tuple[Objective, ...]:
-        """Return the metrics that are optimised, with their directions."""
-        return self._ledger.record.spec.objectives
-
-    @property
-    def space(self) -> Space:
-        """Return the space as it is now; of a define-by-run study, as far as it is discovered."""
-        self.refresh()
-        self._ledger.refresh_space()
-        return self._ledger.space
-
-    @property
-    def history(self) -> History:
-        """Return all trials up to the last `refresh`, with columnar access."""
-        return self._ledger.history
-
-    def refresh(self) -> History:
-        """Read what changed since, by this process or another, and return the history."""
-        self._ledger.refresh()
-        return self._ledger.history
-
-    def record(self) -> StudyRecord:
-        """Return the stored study as it stands now."""
-        return self.storage.get_study(self.name)
-
-    @property
-    def trials(self) -> list[TrialRecord]:
-        """Return all trials by number."""
-        return list(self.refresh())
-
-    def reports(self, numbers: Sequence[int] | None = None) -> dict[int, tuple[Report, ...]]:
-        """Return the reports by trial number, in order of step; of all trials if none is named."""
-        return self.storage.reports(self.id, numbers)
-
-    @property
-    def best_trial(self) -> TrialRecord:
-        """Return the best complete, feasible trial at the target fidelity; of equals the oldest.
-
-        Raises:
-            NoCompleteTrial: there is none yet.
-            InvalidArgument: the study has several objectives; `best_trials` is their front.
-        """
-        if len(self.objectives) > 1:
-            raise InvalidArgument(
-                f"study {self.name!r} has {len(self.objectives)} objectives and so no single "
-                "best trial; use best_trials, the Pareto front."
-            )
-        best = self.refresh().best
-        if best is None:
-            raise NoCompleteTrial(nothing_best(self.name, self.history))
-        return best
-
-    @property
-    def best_trials(self) -> list[TrialRecord]:
-        """Return the Pareto front: feasible complete trials that no other one dominates."""
-        return self.refresh().pareto()
-
-    @property
-    def best_params(self) -> Params:
-        """Return the params of the best trial."""
-        params = self.best_trial.params
-        assert params is not None
-        return params
-
-    @property
-    def best_value(self) -> float:
-        """Return the objective of the best trial."""
-        return self.best_trial.metrics[self.objectives[0].metric]
+    # Running it
 
     def optimize(
         self,
@@ -161,6 +86,8 @@ class Study(checkpoint_paths.CheckpointPaths):
         progress: Progress | None = None,
         lease_s: float = 60.0,
         max_failed_trials: int | None = None,
+        n_jobs: int | None = None,
+        gc_after_trial: bool = False,
     ) -> Ending:
         """Run trials until a goal is reached; nothing is lost however it ends.
 
@@ -186,6 +113,8 @@ class Study(checkpoint_paths.CheckpointPaths):
             lease_s: how long a worker may be silent before its trial is given to another.
             max_failed_trials: end the run with an error once more of its trials have failed; if
                 not given, once the first 5 have all failed in the same way and none is complete.
+            n_jobs: Optuna's word for `workers`, which are processes here; -1 is one a processor.
+            gc_after_trial: collect garbage after each trial, in the process that has run it.
 
         Returns:
             Why it ended: "done", "timeout", "stopped", "cancelled" or "exhausted".
@@ -200,10 +129,12 @@ class Study(checkpoint_paths.CheckpointPaths):
         arguments.function(objective)
         goal = arguments.goal(n_trials, total_trials, timeout)
         settings = arguments.settings(catch, lease_s, max_failed_trials)
+        workers = arguments.one_of(workers, arguments.jobs(n_jobs), ("workers", "n_jobs"))
         limits = arguments.trial_limits(resources, trial_timeout_s, memory_mib)
         on = arguments.make_executor(executor, workers, limits, devices)
         runner = self.orchestrator(on, goal, settings, callbacks, progress=progress)
-        if (ending := runner.run(objective)) == "interrupted":
+        whole = surrounded(objective, self, on, gc_after_trial=gc_after_trial)
+        if (ending := runner.run(whole)) == "interrupted":
             raise KeyboardInterrupt(f"study {self.name!r} was interrupted; its state is saved")
         return ending
 
@@ -222,32 +153,50 @@ class Study(checkpoint_paths.CheckpointPaths):
             self.resume()
         return Orchestrator(self._ledger, executor, **watched)
 
-    def ask(self) -> Trial:
+    def ask(
+        self,
+        fixed_distributions: Mapping[str, Any] | None = None,
+        *,
+        fixed: Mapping[str, object] | None = None,
+    ) -> Trial:
         """Return a new trial to evaluate by hand; give its result to `tell`.
 
-        Waiting trials (enqueued, or given back by a worker) come first.
+        Waiting trials (enqueued, or given back by a worker) come first, unless it is `fixed`.
+
+        Args:
+            fixed_distributions: Optuna's distributions by name, which the trial suggests now.
+            fixed: a part of a point: a new trial with these values, the rest proposed.
 
         Raises:
             InvalidArgument: the study is paused, stopped or cancelled.
             SpaceExhausted: the sampler has no further point.
+            UnknownParameter, InvalidParams: what is fixed is no part of a point of the space.
         """
-        return self._asked.ask(self._judge())
+        trial = self._asked.ask(self._judge(), fixed)
+        trial.study = self
+        suggest_all(trial, fixed_distributions or {})
+        return trial
 
     def tell(
         self,
         trial: Trial | int,
         result: object = None,
         *,
+        values: object = None,
         state: TrialState | str | None = None,
         reason: str = "",
+        skip_if_finished: bool = False,
     ) -> TrialRecord:
         """End a trial that was asked for; telling the same again is harmless.
 
         Args:
             trial: what `ask` gave, or its number.
             result: a number, or a mapping of metrics; NaN or infinite makes it DIVERGED.
+            values: Optuna's word for `result`; a sequence has one value for each objective.
             state: another end than by the result, such as "failed"; then no result is needed.
+                "pruned" is "stopped", "fail" is "failed"; Optuna's members are taken too.
             reason: one sentence kept with the trial.
+            skip_if_finished: leave a trial that has ended as it is, whatever is told.
 
         Returns:
             The trial as it is stored now.
@@ -259,7 +208,14 @@ class Study(checkpoint_paths.CheckpointPaths):
             UnknownTrial: no trial of that number.
             InvalidArgument: the trial or the state is none.
         """
-        return self._asked.tell(trial, result, state=state, reason=reason)
+        result = arguments.one_of(result, values, ("result", "values"))
+        return self._asked.tell(
+            trial,
+            result,
+            state=state,
+            reason=reason,
+            skip_if_finished=skip_if_finished,
+        )
 
     # Changing it
 
@@ -269,6 +225,7 @@ class Study(checkpoint_paths.CheckpointPaths):
         *,
         user_attrs: Mapping[str, Any] | None = None,
         branch_from: tuple[int, int] | None = None,
+        skip_if_exists: bool = False,
     ) -> int:
         """Put a point in front of the queue; what it leaves open is proposed. Return its number.
 
@@ -278,6 +235,8 @@ class Study(checkpoint_paths.CheckpointPaths):
             branch_from: another trial's number and the step of one of its checkpoints, which
                 this one begins from, with a copy of its own. What `params` leaves open is taken
                 from that trial.
+            skip_if_exists: where a trial has all these values, in whatever state, enqueue
+                nothing and return its number.
 
         Raises:
             UnknownParameter: a name that the space does not have (a typo).
@@ -285,7 +244,26 @@ class Study(checkpoint_paths.CheckpointPaths):
             UnknownTrial, UnknownCheckpoint: there is nothing to branch from.
         """
         attrs = dict(user_attrs or {})
-        return enqueue.enqueue(self._ledger, params, branch_from, user_attrs=attrs)
+        return enqueue.enqueue(
+            self._ledger, params, branch_from, user_attrs=attrs, skip_if_exists=skip_if_exists
+        )
+
+    def add_trial(self, trial: TrialRecord | Any) -> int:
+        """Add a trial that was run elsewhere, as it is; return its number here.
+
+        Args:
+            trial: a record of another study, or a trial of Optuna's, such as what
+                `optuna.trial.create_trial(params=..., distributions=..., value=...)` gives.
+
+        Raises:
+            InvalidArgument: it is neither, runs now, or misses an objective.
+            UnknownParameter, InvalidParams: its params are no point of the declared space.
+        """
+        return self.add_trials([trial])[0]
+
+    def add_trials(self, trials: Iterable[TrialRecord | Any]) -> list[int]:
+        """Add several trials, all or none; see `add_trial`."""
+        return add_trials.add(self._ledger, list(trials))
 
     def resume_trial(self, number: int, reason: str = "resumed by the user") -> bool:
         """Let a paused trial go on, before new ones; return whether it was paused.
@@ -327,11 +305,6 @@ class Study(checkpoint_paths.CheckpointPaths):
             raise InvalidArgument(f"attribute {key!r}: {error}; give plain JSON.") from None
         self.storage.set_attrs(self.id, {key: value})
 
-    @property
-    def user_attrs(self) -> Mapping[str, Any]:
-        """Return what was kept with the study."""
-        return self.record().spec.attrs
-
     def pause(self) -> None:
         """Start no new trials, in any process, until `resume`; the running ones go on."""
         self.storage.set_state(self.id, StudyState.PAUSED)
@@ -352,49 +325,6 @@ class Study(checkpoint_paths.CheckpointPaths):
         """End one unfinished trial as CANCELLED; return whether it was unfinished."""
         return self.storage.cancel_trial(self.id, number, reason)
 
-    def replay(self) -> list[Difference]:
-        """Ask the sampler again for every proposal; return those that come out otherwise.
-
-        Empty, however many processes ran the study and were killed, as long as the sampler is
-        what its contract says: a pure function of the seed and of what it saw.
-        """
-        return replay(self.storage, self.record(), self.sampler)
-
-    def stop_audit(self, *, tolerance: float = 0.0) -> audit.StopAudit:
-        """Return how often the stopper was wrong, by the condemned trials that ran on.
-
-        Args:
-            tolerance: relative; an audited trial so much worse than the best is false as well.
-
-        Raises:
-            InvalidArgument: a tolerance below 0.
-        """
-        return audit.stop_audit(self.refresh(), self.reports(), tolerance=tolerance)
-
     def _judge(self) -> Stopper | None:
         seed = self._ledger.record.spec.seed
         return self.stopper and audited(self.stopper, seed=seed, share=self.audit)
-
-    # Taking it elsewhere
-
-    def trials_rows(self) -> list[dict[str, Any]]:
-        """Return one flat mapping a trial: number, state, metrics, `params.*`, who and why."""
-        return export.rows(self.trials)
-
-    def trials_dataframe(self) -> pd.DataFrame:
-        """Return the trials as a pandas DataFrame, one column for each key of `trials_rows`.
-
-        Raises:
-            MissingExtra: pandas is not installed.
-        """
-        return export.dataframe(self.trials)
-
-    def export(self, path: str | Path) -> Path:
-        """Write all trials to a file of the kind that its ending names: json, csv or parquet.
-
-        Raises:
-            InvalidArgument: another ending.
-            MissingExtra: Parquet without pyarrow.
-            StorageError: the file cannot be written.
-        """
-        return export.write(Path(path), self.record(), self.trials, self.reports())

@@ -113,6 +113,12 @@ def _distributions(p: Parameter) -> dict[str, BaseDistribution]:
     found: dict[str, BaseDistribution] = {}
     if domain.special:
         found[p.path + SPECIAL] = CategoricalDistribution(range(len(domain.special) + 1))
+    found[p.path] = number_distribution(domain)
+    return found
+
+
+def number_distribution(domain: Float | Int) -> BaseDistribution:
+    """Return the range of a number, without its special values."""
     step = domain.step
     hi = domain.hi
     if step is not None:
@@ -122,12 +128,8 @@ def _distributions(p: Parameter) -> dict[str, BaseDistribution]:
         hi = float(exact)
         step = step if Decimal(str(hi)) == exact else None
     if isinstance(domain, Int):
-        found[p.path] = IntDistribution(
-            int(domain.lo), int(hi), log=domain.log, step=int(step or 1)
-        )
-    else:
-        found[p.path] = FloatDistribution(domain.lo, hi, log=domain.log, step=step)
-    return found
+        return IntDistribution(int(domain.lo), int(hi), log=domain.log, step=int(step or 1))
+    return FloatDistribution(domain.lo, hi, log=domain.log, step=step)
 
 
 def _internal(p: Parameter, value: Scalar) -> dict[str, Any]:

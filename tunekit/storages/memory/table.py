@@ -172,6 +172,11 @@ class MemoryTable:
         """Write the metrics of steps; a step that is there is replaced."""
         self._reports.setdefault(number, {}).update(texts)
 
+    def add_reports(self, texts: Mapping[int, Mapping[int, str]]) -> None:
+        """Write the metrics of steps of many trials, by number."""
+        for number, steps in texts.items():
+            self.write_reports(number, steps)
+
     def drop_reports(self, number: int, after_step: int | None) -> None:
         """Delete the reports after a step, or all of them."""
         kept = self._reports.pop(number, {})

@@ -113,9 +113,17 @@ class SQLTable:
 
     def write_reports(self, number: int, texts: Mapping[int, str]) -> None:
         """Write the metrics of steps; a step that is there is replaced."""
-        this = {"study_id": self._study_id, "number": number}
-        rows = [{**this, "step": step, "metrics": metrics} for step, metrics in texts.items()]
-        self._insert(UPSERTS[self._connection.dialect.name], rows)
+        self.add_reports({number: texts})
+
+    def add_reports(self, texts: Mapping[int, Mapping[int, str]]) -> None:
+        """Write the metrics of steps of many trials, by number."""
+        rows = [
+            {"study_id": self._study_id, "number": number, "step": step, "metrics": metrics}
+            for number, steps in texts.items()
+            for step, metrics in steps.items()
+        ]
+        if rows:
+            self._insert(UPSERTS[self._connection.dialect.name], rows)
 
     def drop_reports(self, number: int, after_step: int | None) -> None:
         """Delete the reports after a step, or all of them."""

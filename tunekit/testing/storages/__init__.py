@@ -10,6 +10,7 @@ Subclass it and override the `storage` fixture with a fresh, empty storage:
             storage.close()
 """
 
+from tunekit.testing.storages.added import AddedRules
 from tunekit.testing.storages.claims import ClaimRules
 from tunekit.testing.storages.pauses import PauseRules
 from tunekit.testing.storages.reads import ReadRules
@@ -22,6 +23,6 @@ __all__ = ["StorageConformance"]
 
 
 class StorageConformance(
-    StudyRules, ClaimRules, TellRules, PauseRules, ReadRules, RequestRules, ThreadRules
+    StudyRules, ClaimRules, TellRules, PauseRules, AddedRules, ReadRules, RequestRules, ThreadRules
 ):
     """All rules, in seven parts so that a failure names the family of the rule."""

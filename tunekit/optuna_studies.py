@@ -1,0 +1,66 @@
+"""The door for studies of Optuna."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunekit.api import load_study
+from tunekit.errors import InvalidArgument
+from tunekit.storages.base import Storage
+from tunekit.studies.catalogue import storage_of
+from tunekit.studies.optuna_import import Reader, spec_of
+from tunekit.studies.study import Study
+
+if TYPE_CHECKING:
+    import optuna
+
+
+def from_optuna(
+    study: optuna.Study,
+    name: str | None = None,
+    *,
+    storage: str | Path | Storage | None = None,
+    sampler: str | None = None,
+) -> Study:
+    """Return a new study with all trials of one of Optuna's, to go on with or to look at.
+
+    Trials keep their numbers, params, values, curves, times and user attributes. A PRUNED one
+    is STOPPED, one that was running is LOST. The space is discovered from their distributions.
+    What `Study.to_optuna` made comes back with its space, settings and reasons.
+
+    Args:
+        study: `optuna.load_study(...)`, for one in a file or a database.
+        name: of the new study; the same if it is not given.
+        storage: URL or path; `None` is the environment's `TUNEKIT_URL`, else in memory.
+        sampler: the short name of what proposes further trials; "auto", or that of the study
+            that `to_optuna` took.
+
+    Raises:
+        InvalidArgument: it is no study of Optuna's, or no such sampler.
+        StudyExists: the name is taken.
+        StorageError: the storage cannot be opened.
+    """
+    if not hasattr(study, "get_trials") or not hasattr(study, "_study_id"):
+        raise InvalidArgument(
+            f"study={study!r}, expected a study of Optuna; open it with "
+            "optuna.load_study(study_name=..., storage=...)."
+        )
+    found = study.get_trials(deepcopy=False)
+    given = study.study_name if name is None else name
+    spec = spec_of(study, found, given, secrets.randbits(31))
+    if sampler is not None:
+        spec = replace(spec, sampler=sampler, sampler_options={})
+    reader = Reader(spec)
+    read = [reader.read(trial) for trial in found]
+    opened = storage_of(storage)
+    record = opened.create_study(spec)
+    try:
+        reports: dict[int, Any] = {record.number: curve for record, curve in read if curve}
+        opened.add_trials(record.id, [trial for trial, _ in read], reports)
+        return load_study(given, storage=opened)
+    except BaseException:
+        opened.delete_study(given)
+        raise

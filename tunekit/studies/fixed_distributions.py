@@ -1,0 +1,31 @@
+"""A trial that is asked for by Optuna's distributions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tunekit.errors import InvalidArgument
+from tunekit.executors.trial import Trial
+
+
+def suggest_all(trial: Trial, distributions: Mapping[str, Any]) -> None:
+    """Let the trial suggest each of these parameters, as the objective would.
+
+    Raises:
+        InvalidArgument: one of them is no distribution of Optuna's.
+        UnknownParameter: the declared space has no such active parameter.
+    """
+    for name, d in distributions.items():
+        kind = type(d).__name__
+        if kind == "FloatDistribution":
+            trial.suggest_float(name, d.low, d.high, step=d.step, log=d.log)
+        elif kind == "IntDistribution":
+            trial.suggest_int(name, d.low, d.high, step=d.step, log=d.log)
+        elif kind == "CategoricalDistribution":
+            trial.suggest_categorical(name, d.choices)
+        else:
+            raise InvalidArgument(
+                f"fixed_distributions: {name!r} is {d!r}, expected a FloatDistribution, "
+                "IntDistribution or CategoricalDistribution of optuna.distributions."
+            )

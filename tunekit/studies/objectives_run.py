@@ -1,0 +1,42 @@
+"""What goes around an objective when a study runs it in this process."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tunekit.executors.base import Executor
+from tunekit.executors.trial import Trial
+
+if TYPE_CHECKING:
+    from tunekit.studies.study import Study
+
+
+def surrounded(
+    objective: Callable[[Trial], Any], study: Study, on: Executor, *, gc_after_trial: bool
+) -> Callable[[Trial], Any]:
+    """Return the objective with `trial.study` set where the study is at hand.
+
+    Args:
+        objective: what the user gave.
+        study: whose trials it is called with.
+        on: only an executor that runs trials in this process can give them the study.
+        gc_after_trial: collect garbage after each trial, where it has run.
+    """
+    if gc_after_trial:
+        objective = partial(_collected, objective)
+    return partial(_at_study, objective, study) if on.runs_in_caller else objective
+
+
+def _at_study(objective: Callable[[Trial], Any], study: Study, trial: Trial) -> Any:
+    trial.study = study
+    return objective(trial)
+
+
+def _collected(objective: Callable[[Trial], Any], trial: Trial) -> Any:
+    try:
+        return objective(trial)
+    finally:
+        gc.collect()

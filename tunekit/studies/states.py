@@ -1,0 +1,46 @@
+"""States of trials by the words of tunekit and of Optuna."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tunekit.errors import InvalidArgument, did_you_mean
+from tunekit.records import TrialState
+
+_GROUPS = {
+    "RUNNING": (TrialState.RUNNING, TrialState.PREEMPTED, TrialState.PAUSED),
+    "FAIL": (TrialState.FAILED, TrialState.DIVERGED, TrialState.LOST, TrialState.CANCELLED),
+}
+"""What the members of Optuna's `TrialState` hold that it does not tell apart."""
+
+
+def state_of(given: object) -> TrialState:
+    """Return the state for a member or its name, in either case; "pruned" is STOPPED.
+
+    Raises:
+        InvalidArgument: it is none.
+    """
+    if isinstance(given, TrialState):
+        return given
+    text = str(getattr(given, "name", given))  # a member of Optuna's enumeration has a name
+    found = TrialState.__members__.get(text.upper())
+    if found is None:
+        known = sorted({s.value for s in TrialState} | {"pruned"})
+        raise InvalidArgument(
+            f"state={given!r}{did_you_mean(text, known)}, expected one of {known}."
+        )
+    return found
+
+
+def states_of(given: Iterable[object]) -> set[TrialState]:
+    """Return the states for members or names; a member of Optuna's stands for all it holds.
+
+    Raises:
+        InvalidArgument: one of them is none.
+    """
+    found: set[TrialState] = set()
+    for state in [given] if isinstance(given, str) else given:
+        is_ours = isinstance(state, str)
+        found.update(() if is_ours else _GROUPS.get(getattr(state, "name", ""), ()))
+        found.add(state_of(state))
+    return found

@@ -1,0 +1,146 @@
+"""A trial's results under the names that Optuna gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tunekit.errors import InvalidArgument
+from tunekit.optuna_words import unknown_name
+
+
+@dataclass(frozen=True, slots=True)
+class TrialSource:
+    """What a record has to know of the study that it was read from.
+
+    A copy that goes to another process keeps the metrics and loses the way to the storage.
+
+    Attributes:
+        metrics: the names of the objectives' metrics, in their order.
+        curve: number -> what the trial reported of the first objective, by step.
+        distributions: record -> its parameters as Optuna's distributions.
+    """
+
+    metrics: tuple[str, ...]
+    curve: Callable[[int], Mapping[int, float]] | None = None
+    distributions: Callable[[Any], Mapping[str, Any]] | None = None
+
+    def __reduce__(self) -> tuple[type[TrialSource], tuple[tuple[str, ...]]]:
+        return TrialSource, (self.metrics,)
+
+    def __deepcopy__(self, memo: object) -> TrialSource:
+        return self
+
+
+class TrialValues:
+    """The reading members of a record that need to know its study's objectives."""
+
+    __slots__ = ()
+
+    number: int
+    metrics: Mapping[str, float]
+    started: float | None
+    finished: float | None
+    source: TrialSource | None
+
+    @property
+    def values(self) -> list[float] | None:
+        """Return one value for each objective, in their order; `None` where one is missing."""
+        names = self._source().metrics
+        return [self.metrics[m] for m in names] if all(m in self.metrics for m in names) else None
+
+    @property
+    def value(self) -> float | None:
+        """Return the value of the only objective, `None` where there is none.
+
+        A stopped trial has what it reported last.
+
+        Raises:
+            InvalidArgument: the study has several objectives.
+        """
+        names = self._source().metrics
+        if len(names) > 1:
+            raise InvalidArgument(
+                f"trial {self.number} has the objectives {list(names)} and so no single value; "
+                "use values or metrics."
+            )
+        return self.metrics.get(names[0])
+
+    @property
+    def duration(self) -> timedelta | None:
+        """Return the time from start to end, if it has both."""
+        if self.started is None or self.finished is None:
+            return None
+        # Of times like the two below, so that it is their difference to the microsecond.
+        return datetime.fromtimestamp(self.finished, UTC) - datetime.fromtimestamp(
+            self.started, UTC
+        )
+
+    @property
+    def datetime_start(self) -> datetime | None:
+        """Return when it was started last, in local time without a zone, as Optuna does."""
+        return _local(self.started)
+
+    @property
+    def datetime_complete(self) -> datetime | None:
+        """Return when it ended, in local time without a zone, as Optuna does."""
+        return _local(self.finished)
+
+    @property
+    def intermediate_values(self) -> dict[int, float]:
+        """Return what it reported of the first objective, by step; read from the storage.
+
+        `Study.reports` has all metrics of many trials at once.
+
+        Raises:
+            InvalidArgument: the record does not come from a study of this process.
+        """
+        read = self._source().curve
+        if read is None:
+            raise self._detached("reports", "study.reports([number])")
+        return dict(read(self.number))
+
+    @property
+    def last_step(self) -> int | None:
+        """Return the last step that it reported, if any; read from the storage."""
+        return max(self.intermediate_values, default=None)
+
+    @property
+    def distributions(self) -> dict[str, Any]:
+        """Return the domains of its params as Optuna's distributions; `study.space` is ours.
+
+        Raises:
+            InvalidArgument: the record does not come from a study of this process.
+            MissingExtra: Optuna is not installed.
+        """
+        made = self._source().distributions
+        if made is None:
+            raise self._detached("distributions", "study.space")
+        return dict(made(self))
+
+    def attach(self, source: TrialSource) -> None:
+        """Say which study the record was read from; that is no part of its value.
+
+        Set and not copied, because a study of 10,000 trials would pay for each copy.
+        """
+        object.__setattr__(self, "source", source)
+
+    def _source(self) -> TrialSource:
+        if self.source is None:
+            raise self._detached("objectives", "its metrics")
+        return self.source
+
+    def _detached(self, what: str, instead: str) -> InvalidArgument:
+        return InvalidArgument(
+            f"trial {self.number} was not read from a study of this process, which knows its "
+            f"{what}; use {instead}, or a trial of study.trials."
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        raise unknown_name("TrialRecord", name)
+
+
+def _local(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds)
