@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 MAX_LISTED = 2000
 """Combinations up to which all are listed, and then put in order or shuffled."""
+
+MAX_LISTING = 10_000
+"""Values that are looked at for that list."""
 
 MAX_LOOKS = 50_000
 """Values that are looked at in a walk before it is given up."""
@@ -44,7 +48,7 @@ def feasible_ranks(grid: Grid, *, seed: int | None, known: Iterable[int]) -> Ite
     listed: list[int] = []
     is_all = True
     try:
-        for rank in _leaves(grid, None):
+        for rank in _leaves(grid, None, n_in_all=MAX_LISTING):
             listed.append(rank)
             if len(listed) > MAX_LISTED:
                 is_all = False
@@ -71,7 +75,9 @@ def _drawn(grid: Grid, seed: int) -> Iterator[int]:
         yield next(_leaves(grid, rng))
 
 
-def _leaves(grid: Grid, rng: np.random.Generator | None) -> Iterator[int]:
+def _leaves(
+    grid: Grid, rng: np.random.Generator | None, *, n_in_all: float = math.inf
+) -> Iterator[int]:
     """Yield the ranks at the leaves of a depth-first walk, in a random order if asked."""
     space = grid.space
     order = _order(space, rng)
@@ -85,8 +91,8 @@ def _leaves(grid: Grid, rng: np.random.Generator | None) -> Iterator[int]:
         made.reopen(path)
         places.pop(path, None)
         place = next(open_[-1], None)
-        n_looks += 1
-        if n_looks > MAX_LOOKS:
+        n_looks, n_in_all = n_looks + 1, n_in_all - 1
+        if n_looks > MAX_LOOKS or n_in_all < 0:
             raise none_found(space, {}, blame)
         if place is None:
             open_.pop()
