@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +27,7 @@ from tunekit.stoppers.base import Stopper, check_works
 from tunekit.storages.base import Storage
 from tunekit.studies.arguments import count, json_mapping, one_of, share, texts
 from tunekit.studies.catalogue import name_of, storage_of
+from tunekit.studies.optuna_objects import adopted, own_seed
 from tunekit.studies.reopen import check_kept, check_new, check_same, kept_past
 from tunekit.studies.study import Study
 
@@ -73,8 +73,8 @@ def study(
         directions: short for objectives called "value_0", "value_1", ...
         constraints: bounds on measured metrics, such as `"latency_ms <= 8"`.
         storage: URL or path; `None` is the environment's `TUNEKIT_URL`, else in memory.
-        sampler: a short name or an instance; where it is not given, the study's own, or "auto"
-            for a new one.
+        sampler: a short name, an instance, or an object of Optuna's, whose seed keys a new
+            study; where it is not given, the study's own, or "auto" for a new one.
         sampler_options: keyword arguments of a sampler that is given by its short name, or that
             replace some of the study's own.
         stopper: a short name, an instance, or a list of them, of which the first that stops a
@@ -98,7 +98,7 @@ def study(
             keep_best=...)`; it may be another one later, if its contents were moved there.
         study_name: Optuna's word for `name`.
         load_if_exists: with `False`, a study of that name is an error.
-        pruner: Optuna's word for `stopper`.
+        pruner: Optuna's word for `stopper`; both take an object of Optuna's pruners.
 
     Raises:
         InvalidArgument: an argument that cannot be right, or the study was made with a sampler
@@ -109,6 +109,7 @@ def study(
     """
     name = one_of(name, study_name, ("name", "study_name"))
     stopper = one_of(stopper, pruner, ("stopper", "pruner"))
+    sampler = adopted(sampler)
     if space is not None and not isinstance(space, Space):
         space = Space(space)
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
@@ -122,7 +123,7 @@ def study(
         objectives=_objectives(objectives, direction, directions),
         constraints=tuple(MetricConstraint.parse(c) for c in texts(constraints, "constraints")),
         space=space,
-        seed=secrets.randbits(31) if seed is None else seed,
+        seed=own_seed(sampler) if seed is None else seed,
         sampler=proposer if isinstance(proposer, str) else type(proposer).__name__,
         sampler_options=json_mapping(sampler_options, "sampler_options"),
         max_retries=2 if retries is None else retries,
@@ -283,9 +284,10 @@ def _sampler(sampler: str | Sampler, options: Mapping[str, Any]) -> Sampler:
         raise InvalidArgument(
             "sampler_options go with a sampler's short name; give them to the object itself."
         )
-    if not callable(getattr(sampler, "suggest", None)):
+    found: Sampler = adopted(sampler)
+    if not callable(getattr(found, "suggest", None)):
         raise InvalidArgument(f"sampler={sampler!r}, expected a short name or a Sampler.")
-    return sampler
+    return found
 
 
 def _earlier(given: str | Study | Sequence[str | Study]) -> list[str | Study]:
@@ -382,9 +384,10 @@ def _stopper(
         )
     if isinstance(stopper, Sequence):
         return None
-    if stopper is not None and not callable(getattr(stopper, "decide", None)):
+    found: Stopper | None = adopted(stopper)
+    if found is not None and not callable(getattr(found, "decide", None)):
         raise InvalidArgument(f"stopper={stopper!r}, expected a short name or a Stopper.")
-    return stopper
+    return found
 
 
 def _checkpoints(given: str | Path | Checkpoints | None) -> Checkpoints | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import warnings
 from collections.abc import Iterator, Mapping
@@ -47,7 +48,7 @@ class OptunaPrunerStopper:
     it, and a trial that was not told its reports in order of step is asked about its last step.
 
     Args:
-        name: of a class in `optuna.pruners`.
+        name: of a class in `optuna.pruners`, or an object of one, without options.
         metric: what is watched; needed where the study has several objectives.
         direction: of a metric that is only reported and no objective.
         options: keyword arguments of the class; a pruner among them (as in `PatientPruner`) is
@@ -60,7 +61,7 @@ class OptunaPrunerStopper:
 
     def __init__(
         self,
-        name: str = "MedianPruner",
+        name: str | BasePruner = "MedianPruner",
         metric: str | None = None,
         *,
         direction: Direction | None = None,
@@ -68,11 +69,12 @@ class OptunaPrunerStopper:
     ) -> None:
         check_metric(metric, direction)
         self.name = "optuna"
-        self.pruner = name
+        self.pruner = name if isinstance(name, str) else type(name).__name__
+        self._given = None if isinstance(name, str) else name
         self.metric = metric
         self.direction = direction
         self._options = options
-        _made(name, options)
+        self._made()
         self._reader = CurveReader()
         self._told: dict[int, _Told] = {}
         self._known_by: object = None
@@ -100,9 +102,7 @@ class OptunaPrunerStopper:
             self._sync(number, view, watched[0])
             assert self._storage is not None and self._study is not None
             self._storage.set_notes(number, self._told[number].past)
-            is_pruned = _made(self.pruner, self._options).prune(
-                self._study, self._storage.get_trial(number)
-            )
+            is_pruned = self._made().prune(self._study, self._storage.get_trial(number))
         if not is_pruned:
             return CONTINUE
         own = curve.losses[-1]
@@ -116,6 +116,12 @@ class OptunaPrunerStopper:
             "n_trials": len(self._told),
         }
         return Decision("stop", reason, evidence)
+
+    def _made(self) -> BasePruner:
+        """Return a new pruner; of an object that was given, a copy as it was given."""
+        if self._given is None:
+            return _made(self.pruner, self._options)
+        return copy.deepcopy(self._given)
 
     def _sync(self, asked: int, view: CurveView, objective: Objective) -> None:
         """Tell Optuna's study what is new in the view."""
@@ -157,7 +163,7 @@ class OptunaPrunerStopper:
     def _play(self, number: int) -> None:
         """Let the pruner see the reports of a trial one after the other, for its notes."""
         assert self._storage is not None and self._study is not None
-        pruner = _made(self.pruner, self._options)
+        pruner = self._made()
         for trial in self._storage.prefixes(number):
             self._told[number].past = dict(trial.system_attrs)
             pruner.prune(self._study, trial)

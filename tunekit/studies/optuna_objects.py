@@ -1,0 +1,35 @@
+"""Samplers and pruners that the user made with Optuna, as parts of a study here."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+
+def adopted(part: Any) -> Any:
+    """Return a part that works here for an object of Optuna's; anything else as it is.
+
+    Optuna is not imported for it: who has such an object has imported it.
+
+    Raises:
+        InvalidArgument: a sampler that computes constraints from the trial.
+    """
+    if _is_a(part, "BaseSampler", "optuna.samplers"):
+        from tunekit.samplers.optuna_bridge.given import OptunaSamplerObject
+
+        return OptunaSamplerObject(part)
+    if _is_a(part, "BasePruner", "optuna.pruners"):
+        from tunekit.stoppers.optuna_pruner import OptunaPrunerStopper
+
+        return OptunaPrunerStopper(part)
+    return part
+
+
+def own_seed(part: Any) -> int:
+    """Return a seed for a new study: that of a sampler of Optuna's, else a random one."""
+    found = getattr(part, "seed", None) if type(part).__name__ == "OptunaSamplerObject" else None
+    return secrets.randbits(31) if found is None else int(found)
+
+
+def _is_a(part: object, name: str, package: str) -> bool:
+    return any(c.__name__ == name and c.__module__.startswith(package) for c in type(part).__mro__)
