@@ -45,8 +45,8 @@ def test_a_trial_whose_worker_is_gone_is_found(cli, finished):
     from tunekit.driver.worker_id import worker_name
     from tunekit.storages.base import Claim
 
-    host, pid, _, token = worker_name().split("/")
-    gone = f"{host}/{pid}/1/{token}"  # our pid, but born at another time
+    host, kernel, pid, _, token = worker_name().split("/")
+    gone = f"{host}/{kernel}/{pid}/1/{token}"  # our pid, but born at another time
     finished.storage.exchange(finished.id, gone, claim=Claim(1, "k"))
     status, detail = checks(cli("doctor", "--json"))["study s"]
     assert (status, "trials [3] are RUNNING" in detail) == ("warn", True)

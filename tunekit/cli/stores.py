@@ -69,7 +69,7 @@ def alive(storage: Storage, record: StudyRecord) -> str:
     Its driver of this machine, also one that waits because the study is paused, or trials whose
     workers keep their leases.
     """
-    from tunekit.driver.worker_id import is_known_dead
+    from tunekit.driver.worker_id import is_known_alive, is_known_dead
     from tunekit.records import TrialState
 
     now = time.time()
@@ -87,14 +87,6 @@ def alive(storage: Storage, record: StudyRecord) -> str:
     if isinstance(worker, str) and is_known_alive(worker):
         return "its run is alive on this machine and goes on"
     return ""
-
-
-def is_known_alive(worker: str) -> bool:
-    """Return whether a worker of this machine runs still; of other machines nothing is known."""
-    from tunekit.driver.worker_id import is_known_dead, worker_name
-
-    host = worker.partition("/")[0]
-    return host == worker_name().partition("/")[0] and not is_known_dead(worker)
 
 
 def read_study(storage: Storage, name: str) -> tuple[StudyRecord, History]:

@@ -1,40 +1,103 @@
-"""Names a worker process such that another one on the same host can see whether it lives."""
+"""Names a worker process so that others that can see it can tell whether it lives.
+
+A name is `host/kernel/pid/start/token`. `kernel` is the boot and the PID namespace in which the
+pid counts: two containers may have one hostname and the same pids, and a machine that was
+restarted gives its pids again. `start` is counted from the boot, so that no step of the wall
+clock moves it. Who is elsewhere, or cannot see the process, knows nothing of it.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
+import sys
 from functools import cache
+from pathlib import Path
 from uuid import uuid4
 
 import psutil
 
-
-@cache
-def _own(pid: int) -> str:
-    return f"{socket.gethostname()}/{pid}/{_birth(pid)}"
-
-
-def _birth(pid: int) -> int:
-    return round(psutil.Process(pid).create_time() * 100)
+PROC = Path("/proc")
 
 
 def worker_name() -> str:
-    """Return a new worker name `host/pid/birth/token`, unique to its caller."""
-    return f"{_own(os.getpid())}/{uuid4().hex[:8]}"
+    """Return a new worker name, unique to its caller; of at most 150 characters."""
+    return f"{_process_name(os.getpid())}/{uuid4().hex[:8]}"
 
 
 def is_known_dead(worker: str) -> bool:
-    """Return whether a worker ran on this host and is gone; of other hosts nothing is known."""
-    host, _, rest = worker.partition("/")
-    pid, _, rest = rest.partition("/")
-    birth = rest.partition("/")[0]
-    if host != socket.gethostname() or not pid.isdigit() or not birth.isdigit():
-        return False
+    """Return whether a worker ran where this process looks and is gone."""
+    return _is_alive(worker) is False
+
+
+def is_known_alive(worker: str) -> bool:
+    """Return whether a worker runs where this process looks."""
+    return _is_alive(worker) is True
+
+
+def _is_alive(worker: str) -> bool | None:
+    """Return whether a worker is alive, `None` where this process cannot know.
+
+    It knows nothing of a worker on another host, in another PID namespace or from before a
+    restart, and so of one that it is not allowed to look at.
+    """
+    host, kernel, pid, start = [*worker.split("/"), "", "", "", ""][:4]
+    if (host, kernel) != (socket.gethostname(), _kernel()) or not pid.isdigit():
+        return None
     try:
-        # A pid is given again after a while; the time of birth tells two processes apart.
-        return abs(_birth(int(pid)) - int(birth)) > 100
-    except psutil.NoSuchProcess:
-        return True
-    except psutil.AccessDenied:
+        os.kill(int(pid), 0)  # asks the kernel: /proc may hide the processes of other users
+    except (ProcessLookupError, OverflowError):
         return False
+    except PermissionError:
+        pass
+    now = _start(int(pid))
+    # The kernel gives a pid again after a while; the start tells the two processes apart.
+    return None if now is None else now == start
+
+
+@cache
+def _process_name(pid: int) -> str:
+    return f"{socket.gethostname()}/{_kernel()}/{pid}/{_start(pid) or '0'}"
+
+
+@cache
+def _kernel() -> str:
+    """Return what the pids of this process count in: the boot and the PID namespace."""
+    if not sys.platform.startswith("linux"):
+        return sys.platform
+    boot = _read(PROC / "sys/kernel/random/boot_id")[:8]
+    try:
+        namespace = os.readlink(PROC / "self/ns/pid").strip("pid:[]")
+    except OSError:
+        namespace = "unknown"
+    return f"{boot}-{namespace}"
+
+
+def _start(pid: int) -> str | None:
+    """Return when a process started, in units that depend on the system.
+
+    `None` where that cannot be seen, and "ended" for one that has ended and was not waited for.
+    """
+    if not sys.platform.startswith("linux"):
+        return _start_by_clock(pid)
+    if os.readlink(PROC / "self") != str(os.getpid()):
+        return None  # /proc shows another PID namespace, in which the pid is somebody else's
+    # The name in the second field may hold spaces and brackets; the state follows it.
+    fields = _read(PROC / str(pid) / "stat").rpartition(")")[2].split()
+    if len(fields) < 20:
+        return None
+    return "ended" if fields[0] in "ZX" else fields[19]  # field 22: clock ticks since the boot
+
+
+def _start_by_clock(pid: int) -> str | None:
+    try:
+        return str(int(psutil.Process(pid).create_time()))
+    except psutil.Error:
+        return None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
