@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+import tunekit as tk
+
 HEAVY = (
     "numpy",
     "scipy",
@@ -61,7 +63,7 @@ def test_nothing_heavy_is_imported(words, env):
 
 def test_a_command_that_needs_numpy_would_be_noticed(folder):
     """The probe itself can fail: listing studies loads the storage."""
-    (folder / "tunekit.db").touch()
+    tk.study("s", storage=f"sqlite:///{folder}/tunekit.db")
     done = subprocess.run(
         [sys.executable, "-c", PROBE.format(words=["studies", "ls"], heavy=HEAVY)],
         capture_output=True,

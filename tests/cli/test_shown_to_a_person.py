@@ -71,8 +71,8 @@ def test_a_failing_trial_writes_no_escapes_to_the_log(cli, folder):
 def test_a_time_that_is_none_is_said_once_and_plainly(cli):
     result = cli("run", "train.py:objective", "-n", "1", "--timeout", "5x", *RUN)
     assert result.stderr == (
-        "tunekit: TK104 tunekit run: timeout='5x', expected seconds or a text like \"90s\" or "
-        '"2h".\n'
+        "tunekit: TK104 tunekit run: \"timeout\" is '5x': expected seconds or a text like "
+        '"90s" or "2h".\n'
     )
 
 

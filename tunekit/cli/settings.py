@@ -164,8 +164,8 @@ def _sentence(error: Mapping[str, Any]) -> str:
         hint = did_you_mean(place, known)
         return f'unknown key "{place}"{hint}; there are {", ".join(known)}'
     given = "***" if error["loc"][:1] == ("storage",) else repr(error["input"])
-    cause = error.get("ctx", {}).get("error")
-    if isinstance(cause, TunekitError):  # it says by itself what was given
-        return cause.message.removesuffix(".")
     message = str(error["msg"]).removeprefix("Value error, ")
+    cause = error.get("ctx", {}).get("error")
+    if isinstance(cause, TunekitError):  # what was given is said here, by the name of the key
+        message = f"expected {cause.message.rpartition('expected ')[2].removesuffix('.')}"
     return f'"{place}" is {given}: {message[:1].lower()}{message[1:]}'
