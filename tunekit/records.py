@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 from tunekit.errors import InvalidArgument, InvalidResult, did_you_mean
 from tunekit.spaces import Params, Scalar, Space
 from tunekit.spaces.domains import plain
+from tunekit.spaces.scalars import shown
 from tunekit.trial_values import TrialSource, TrialValues
 
 Metrics: TypeAlias = Mapping[str, float]
@@ -319,7 +320,13 @@ def checked_metrics(
     """
     names = [o.metric for o in objectives]
     expected = f"a number or a mapping with {', '.join(map(repr, names))}"
-    pairs = _named(result, names, expected, is_partial=is_partial)
+    try:
+        pairs = _named(result, names, expected, is_partial=is_partial)
+    except InvalidResult:
+        raise
+    except Exception as error:  # whatever a class of the user's raises
+        said = f"{type(result).__name__} that cannot be read ({type(error).__name__})"
+        raise InvalidResult(f"got a {said}; return {expected}.") from None
     metrics: dict[str, float] = {}
     for name, value in pairs:
         try:
@@ -327,7 +334,7 @@ def checked_metrics(
         except TypeError:
             number = None
         if not isinstance(name, str) or isinstance(number, str) or number is None:
-            raise InvalidResult(f"the metric {name!r} is {value!r}; return {expected}.")
+            raise InvalidResult(f"the metric {shown(name)} is {shown(value)}; return {expected}.")
         try:
             metrics[name] = float(number)
         except OverflowError:  # an int beyond the range of floats
@@ -353,7 +360,9 @@ def _named(
         pairs = list(zip(names, result, strict=True))
     else:
         if len(names) > 1 and not is_partial:
-            raise InvalidResult(f"got {result!r} for {len(names)} objectives; return {expected}.")
+            raise InvalidResult(
+                f"got {shown(result)} for {len(names)} objectives; return {expected}."
+            )
         pairs = [(names[0], result)]
     return pairs
 

@@ -99,6 +99,10 @@ def read_file(path: Path) -> dict[str, Any]:
     """
     import yaml
 
+    from tunekit.spaces.catalogue import YAML_SCALAR_ERRORS
+
+    if path.exists() and not path.is_file():
+        raise InvalidArgument(f"{path}: it is no file to read, but a folder, pipe or device.")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -109,7 +113,9 @@ def read_file(path: Path) -> dict[str, Any]:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidArgument(f"{path}: cannot be read: {error}; check the file.") from None
-    except yaml.YAMLError as error:
+    except RecursionError:
+        raise InvalidArgument(f"{path}: it is nested too deeply; flatten it.") from None
+    except (yaml.YAMLError, *YAML_SCALAR_ERRORS) as error:
         raise InvalidArgument(f"{path}: no valid YAML: {_yaml_fault(error)}.") from None
     if not isinstance(content, dict) or not all(isinstance(k, str) for k in content):
         raise InvalidArgument(

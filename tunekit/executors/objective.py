@@ -52,6 +52,9 @@ def run_objective(
         metrics = checked_metrics(result, trial.objectives)
     except InvalidResult as error:
         reason = f"the objective returned no metrics: {error}"
+        return _outcome(trial, TrialState.FAILED, reason=reason[:MAX_REASON]), error
+    except Exception as error:  # a class of the result's that fails wherever it is touched
+        reason = f"the objective returned a {type(result).__name__} that cannot be read"
         return _outcome(trial, TrialState.FAILED, reason=reason), error
     if trial.should_prune():
         return _stopped(trial, "", metrics), None

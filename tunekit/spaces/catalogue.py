@@ -20,6 +20,9 @@ from tunekit.spaces.tree import Space
 
 MAX_BYTES = 10_000_000
 
+YAML_SCALAR_ERRORS = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError)
+"""What PyYAML raises beside its own errors for values such as `!!int abc` or `!!bool maybe`."""
+
 
 def catalogue_root() -> Traversable:
     """Return the folder of bundled spaces: in the wheel, or beside the package in a checkout."""
@@ -70,6 +73,9 @@ def load_space(path_or_name: str | os.PathLike[str]) -> Space:
 
 
 def _text(file: Traversable, given: str) -> str:
+    if isinstance(file, Path) and file.exists() and not file.is_file():
+        # A pipe would be waited for without an end, and a device has none.
+        raise InvalidSpace(f'cannot read "{given}": it is no ordinary file; give one.')
     try:
         with file.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
@@ -97,6 +103,8 @@ def _parsed(text: str, *, is_json: bool) -> Any:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         raise InvalidSpace(f"it is no YAML: {error}.") from None
+    except YAML_SCALAR_ERRORS as error:
+        raise InvalidSpace(f"it is no YAML: a value does not fit its tag ({error}).") from None
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

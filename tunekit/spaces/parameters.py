@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tunekit.spaces.tree import Space
 
 MAX_PARAMETERS = 20_000
+MAX_LEVELS = 64
+"""Spaces inside of each other: each level costs several frames of Python's stack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +106,24 @@ def fidelity_of(parameters: Sequence[Parameter]) -> str | None:
 
 
 def _collect(
-    space: Space, prefix: str, conditions: tuple[Condition, ...], found: dict[str, Parameter]
+    space: Space,
+    prefix: str,
+    conditions: tuple[Condition, ...],
+    found: dict[str, Parameter],
+    level: int = 1,
 ) -> None:
+    if level > MAX_LEVELS:
+        raise InvalidSpace(f"spaces are nested more than {MAX_LEVELS} levels deep; flatten them.")
     for name, node in space.nodes:
         path = prefix + name
         _add(found, path, node.domain, conditions)
         for label, values, child in node.openings():
-            _collect(child, f"{path}.{label}.", (Condition(path, frozenset(values)),), found)
+            _collect(
+                child, f"{path}.{label}.", (Condition(path, frozenset(values)),), found, level + 1
+            )
     for when in space.when:
         own = [_condition(name, values, prefix, found) for name, values in when.conditions]
-        _collect(when.space, prefix, (*conditions, *own), found)
+        _collect(when.space, prefix, (*conditions, *own), found, level + 1)
 
 
 def _add(

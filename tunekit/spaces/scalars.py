@@ -13,10 +13,28 @@ MAX_ABS = 1e300
 """The largest number that a range may hold, so that the width of a range is finite too."""
 
 
+def shown(value: object, limit: int = 200) -> str:
+    """Return the repr of a value of somebody else for an error: of any length, or broken."""
+    try:
+        text = repr(value)
+    except Exception:  # whatever its class raises
+        return f"a {type(value).__name__} that has no repr"
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
 def plain(value: object) -> Scalar:
     """Return a builtin scalar for a builtin or NumPy scalar; raise `TypeError` for the rest."""
     if value is None or type(value) in (str, int, float, bool):
         return value  # type: ignore[return-value]
+    try:
+        return _unwrapped(value)
+    except TypeError:
+        raise
+    except Exception as error:  # whatever the class of the value raises
+        raise TypeError(f"{shown(value)} cannot be read: {type(error).__name__}") from None
+
+
+def _unwrapped(value: object) -> Scalar:
     item = getattr(value, "item", None)
     if item is not None and getattr(value, "shape", None) == ():
         value = item()
@@ -27,7 +45,7 @@ def plain(value: object) -> Scalar:
     for kind in (str, int, float):  # members of a StrEnum or IntEnum become plain too
         if isinstance(value, kind):
             return kind.__str__(value) if kind is str else kind(value)
-    raise TypeError(f"{value!r} is a {type(value).__name__}")
+    raise TypeError(f"{shown(value)} is a {type(value).__name__}")
 
 
 def number(value: object, path: str) -> float | int:
@@ -38,7 +56,7 @@ def number(value: object, path: str) -> float | int:
         got = None
     is_number = isinstance(got, int | float) and not isinstance(got, bool)
     if not is_number or not -MAX_ABS <= got <= MAX_ABS:  # type: ignore[operator]
-        raise InvalidParams(f'parameter "{path}": got {value!r}, expected a finite number.')
+        raise InvalidParams(f'parameter "{path}": got {shown(value)}, expected a finite number.')
     return got  # type: ignore[return-value]
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from tunekit.errors import InvalidSpace, did_you_mean
 from tunekit.spaces.constant import Constant
 from tunekit.spaces.domains import Domain, Float, Int, Scalar
+from tunekit.spaces.scalars import shown
 from tunekit.spaces.tree import Categorical, Node, Repeat, Space, When
 
 FORMAT = "tunekit.space/1"
@@ -39,12 +40,16 @@ def space_from_dict(data: object) -> Space:
     if found != FORMAT:
         if isinstance(found, str) and found.startswith(_FAMILY):
             raise InvalidSpace(
-                f"the space has the format {found!r}, this tunekit reads {FORMAT!r}; upgrade it."
+                f"the space has the format {shown(found)}, this tunekit reads {FORMAT!r}; "
+                "upgrade it."
             )
         raise InvalidSpace(
-            f'the space has format={found!r}, expected "format: {FORMAT}" as its first line.'
+            f'the space has format={shown(found)}, expected "format: {FORMAT}" as its first line.'
         )
-    return _space({k: v for k, v in mapping.items() if k != "format"}, "")
+    try:
+        return _space({k: v for k, v in mapping.items() if k != "format"}, "")
+    except RecursionError:
+        raise InvalidSpace("the space is nested too deeply; flatten it.") from None
 
 
 def domain_to_dict(domain: Domain) -> dict[str, Any]:
@@ -153,6 +158,10 @@ def _when(data: object, place: str) -> When:
         for parent, values in _mapping(mapping.get("also") or {}, f"{place}.also").items()
     }
     values = _list(mapping["values"], f"{place}.values")
+    if not isinstance(mapping["parent"], str):
+        raise InvalidSpace(
+            f"{place}.parent: got {shown(mapping['parent'])}, expected the name of a parameter."
+        )
     return _made(lambda: When(mapping["parent"], values, child, also=also), place)
 
 
@@ -166,7 +175,7 @@ def _node(data: object, place: str) -> Node:
     reader = _READERS.get(kind) if isinstance(kind, str) else None
     if reader is None:
         raise InvalidSpace(
-            f"{place}: type: {kind!r}{did_you_mean(str(kind), _READERS)}, expected one of "
+            f"{place}: type: {shown(kind)}{did_you_mean(str(kind), _READERS)}, expected one of "
             f"{', '.join(_READERS)}."
         )
     return reader(data, place)
@@ -175,7 +184,7 @@ def _node(data: object, place: str) -> Node:
 def _constant(value: object) -> Constant:
     ((_, node),) = Space(value=value).nodes
     if not isinstance(node, Constant):
-        raise InvalidSpace(f"got {value!r}, expected a constant.")
+        raise InvalidSpace(f"got {shown(value)}, expected a constant.")
     return node
 
 
@@ -202,11 +211,13 @@ def _categorical(data: Mapping[str, Any], place: str) -> Categorical:
     for i, item in enumerate(_list(data["choices"], f"{place}.choices")):
         key, child = _branch(item, f"{place}.choices[{i}]")
         if key in choices:
-            raise InvalidSpace(f"{place}.choices[{i}]: {item!r} equals a choice above; drop one.")
+            raise InvalidSpace(
+                f"{place}.choices[{i}]: {shown(item)} equals a choice above; drop one."
+            )
         choices[key] = child
     ordered = data.get("ordered", False)
     if not isinstance(ordered, bool):
-        raise InvalidSpace(f"{place}: ordered: {ordered!r}, expected true or false.")
+        raise InvalidSpace(f"{place}: ordered: {shown(ordered)}, expected true or false.")
     default = data.get("default", ...)
     return _made(lambda: Categorical(choices, ordered=ordered, default=default), place)
 
@@ -214,7 +225,7 @@ def _categorical(data: Mapping[str, Any], place: str) -> Categorical:
 def _branch(item: object, place: str) -> tuple[Scalar | tuple[Scalar, ...], Space | None]:
     if not isinstance(item, Mapping):
         if isinstance(item, list):
-            raise InvalidSpace(f"{place}: got {item!r}, expected one value or values: [...].")
+            raise InvalidSpace(f"{place}: got {shown(item)}, expected one value or values: [...].")
         return item, None  # type: ignore[return-value]
     _known(item, ("value", "values", "space"), place)
     if ("value" in item) == ("values" in item):
@@ -222,11 +233,11 @@ def _branch(item: object, place: str) -> tuple[Scalar | tuple[Scalar, ...], Spac
     child = _space(item["space"], f"{place}.space") if item.get("space") is not None else None
     if "value" in item:
         if isinstance(item["value"], list | dict):
-            raise InvalidSpace(f"{place}: value: {item['value']!r}, expected one value.")
+            raise InvalidSpace(f"{place}: value: {shown(item['value'])}, expected one value.")
         return item["value"], child
     values = _list(item["values"], f"{place}.values")
     if any(isinstance(v, list | dict) for v in values):
-        raise InvalidSpace(f"{place}: values: {values!r}, expected a list of single values.")
+        raise InvalidSpace(f"{place}: values: {shown(values)}, expected a list of single values.")
     return tuple(values), child
 
 
@@ -263,7 +274,7 @@ def _made(make: Callable[[], _T], place: str) -> _T:
 
 def _mapping(data: object, place: str) -> Mapping[str, Any]:
     if not isinstance(data, Mapping):
-        raise InvalidSpace(f"{place or 'the space'}: got {data!r}, expected a mapping.")
+        raise InvalidSpace(f"{place or 'the space'}: got {shown(data)}, expected a mapping.")
     for key in data:
         if not isinstance(key, str):
             raise InvalidSpace(f"{place}: the key {key!r} is no string; put it in quotes.")
@@ -274,7 +285,7 @@ def _list(data: object, place: str) -> list[Any]:
     if data is None:
         return []
     if not isinstance(data, list | tuple):
-        raise InvalidSpace(f"{place}: got {data!r}, expected a list.")
+        raise InvalidSpace(f"{place}: got {shown(data)}, expected a list.")
     return list(data)
 
 

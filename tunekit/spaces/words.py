@@ -8,6 +8,7 @@ from typing import Any
 
 from tunekit.errors import InvalidSpace
 from tunekit.spaces.domains import Scalar, plain
+from tunekit.spaces.scalars import shown
 
 MAX_LISTED = 50
 """Choices that an error names."""
@@ -19,8 +20,8 @@ def checked_choice(value: object) -> Scalar:
         choice = plain(value)
     except TypeError:
         raise InvalidSpace(
-            f"the choice {value!r} is a {type(value).__name__}; choices are strings, numbers, "
-            "bools or None. Map a name to the object in your objective."
+            f"the choice {shown(value)} is a {type(value).__name__}; choices are strings, "
+            "numbers, bools or None. Map a name to the object in your objective."
         ) from None
     if isinstance(choice, float) and not math.isfinite(choice):
         raise InvalidSpace(f"the choice {choice!r} is not finite; use None or a string for it.")

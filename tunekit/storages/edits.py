@@ -13,7 +13,7 @@ from tunekit.records import Branch
 from tunekit.storages.base import EventKind
 from tunekit.storages.checks import promoted_reason, space_conflict, unknown_trial
 from tunekit.storages.exchange import merge_attrs
-from tunekit.storages.rows import branch_text, decode, encode
+from tunekit.storages.rows import branch_text, decode, decoded_mapping, encode
 from tunekit.storages.table import StudyRow, StudyTable, event_row, trial_row
 from tunekit.storages.transitions import CANCEL, PROMOTE
 
@@ -39,7 +39,7 @@ class StudyEdits:
     def set_attrs(self, attrs: Mapping[str, Any]) -> None:
         """Merge plain JSON into the study's attributes."""
         study = self._table.lock(1)
-        before = decode(self._table.study_attrs())
+        before = decoded_mapping(self._table.study_attrs())
         self._table.set_study(attrs=encode({**before, **attrs}))
         self._note(study, "attrs", None, {})
 

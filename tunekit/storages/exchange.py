@@ -31,7 +31,8 @@ from tunekit.storages.base import (
 )
 from tunekit.storages.checks import lost_reason
 from tunekit.storages.refusals import refusal
-from tunekit.storages.rows import branch_of, checkpoints_of, decode, encode
+from tunekit.storages.rows import branch_of, checkpoints_of, decode, decoded_mapping, encode
+from tunekit.storages.stored_shapes import check_trial, shaped_as_written
 from tunekit.storages.table import Row, StudyTable, event_row, trial_row
 from tunekit.storages.transitions import (
     CLAIM,
@@ -215,11 +216,16 @@ def merge_attrs(table: StudyTable, number: int, attrs: Mapping[str, Any]) -> Non
     """Merge user attributes into those of a trial, inside a transaction that locks its study."""
     row = table.trial(number)
     before = row["user_attrs"] if row is not None else None
-    merged = {**(decode(before) if before else {}), **attrs}
+    merged = {**(decoded_mapping(before) if before else {}), **attrs}
     table.set_trial(number, user_attrs=encode(merged))
 
 
 def _lease(row: Row, epoch: int) -> Lease:
-    params = None if row["params"] is None else Params(decode(row["params"]))
+    params = None
+    if row["params"] is not None:
+        found = decode(row["params"])
+        with shaped_as_written(f"trial {row['number']}"):
+            check_trial(found, None, None, None)
+            params = Params(found)
     branch = None if row["branch"] is None else branch_of(decode(row["branch"]))
     return Lease(row["number"], epoch, params, bool(row["is_partial"]), branch)

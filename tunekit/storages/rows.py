@@ -8,11 +8,11 @@ ASCII is escaped, so that a NUL or half a surrogate in an error text is no probl
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from sys import intern
 from typing import Any
 
-from tunekit.errors import InvalidArgument, StorageError
+from tunekit.errors import InvalidArgument
 from tunekit.records import (
     AUDIT,
     Branch,
@@ -40,6 +40,14 @@ from tunekit.storages.base import (
     Tell,
 )
 from tunekit.storages.checks import check_exchange, preempted_reason
+from tunekit.storages.stored_shapes import (
+    check_spec,
+    check_trial,
+    damaged,
+    is_metrics,
+    shaped_as_written,
+    whole_numbers,
+)
 
 TRIAL_COLUMNS = (
     "number", "seq", "state", "epoch", "worker", "is_partial", "created", "started", "finished",
@@ -81,16 +89,32 @@ def decode(text: str) -> Any:
     """
     try:
         return json.loads(text)
-    except (ValueError, TypeError) as error:
-        raise StorageError(
-            f"a stored value is no JSON ({error}): the database was changed by another program; "
-            "restore it from a backup."
-        ) from None
+    except (ValueError, TypeError, RecursionError) as error:
+        raise damaged(f"a stored value is no JSON ({error})") from None
 
 
-def decode_all(texts: Iterable[str | None]) -> list[Any]:
-    """Return the values of many stored texts; one parse is faster than many."""
-    return list(decode(f"[{','.join([t or 'null' for t in texts])}]"))
+def decoded_mapping(text: str) -> dict[str, Any]:
+    """Return the mapping of one stored text.
+
+    Raises:
+        StorageError: somebody damaged it.
+    """
+    value = decode(text)
+    if not isinstance(value, dict):
+        raise damaged(f"a stored value is a {type(value).__name__}, expected a mapping")
+    return value
+
+
+def decode_all(texts: Sequence[str | None]) -> list[Any]:
+    """Return the values of many stored texts; one parse is faster than many.
+
+    Raises:
+        StorageError: somebody damaged one.
+    """
+    values = decode(f"[{','.join([t or 'null' for t in texts])}]")
+    if len(values) != len(texts):
+        raise damaged("a stored value is no JSON")
+    return list(values)
 
 
 def checked_exchange(request: ExchangeRequest) -> list[dict[str, Any]] | InvalidArgument:
@@ -138,9 +162,10 @@ def branch_text(branch: Branch | None) -> str | None:
     return None if branch is None else encode([int(branch.number), int(branch.step)])
 
 
-def branch_of(stored: Sequence[int] | None) -> Branch | None:
+def branch_of(stored: Any) -> Branch | None:
     """Return the branch of a stored form."""
-    return None if stored is None else Branch(*stored)
+    with shaped_as_written("the branch of a trial"):
+        return None if stored is None else Branch(*whole_numbers(stored, 2))
 
 
 def _checkpoints_text(checkpoints: Sequence[Checkpoint], what: str) -> str | None:
@@ -149,9 +174,15 @@ def _checkpoints_text(checkpoints: Sequence[Checkpoint], what: str) -> str | Non
     return encode([[c.step, c.epoch, c.value] for c in checkpoints], what)
 
 
-def checkpoints_of(stored: Sequence[Sequence[Any]] | None) -> tuple[Checkpoint, ...]:
+def checkpoints_of(stored: Any) -> tuple[Checkpoint, ...]:
     """Return the checkpoints of a stored form."""
-    return tuple([Checkpoint(*c) for c in stored or ()])
+    with shaped_as_written("the checkpoints of a trial"):
+        return tuple([_checkpoint(*entry) for entry in stored or ()])
+
+
+def _checkpoint(step: Any, epoch: Any, value: Any = None) -> Checkpoint:
+    whole_numbers([step, epoch], 2)
+    return Checkpoint(step, epoch, None if value is None else float(value))
 
 
 def _proposal_text(op: Start, what: str) -> str:
@@ -249,10 +280,13 @@ def trial_records(rows: Sequence[Sequence[Any]]) -> list[TrialRecord]:
         return []
     columns = list(zip(*rows, strict=True))
     params, proposals, outcomes, attrs = (decode_all(c) for c in columns[-6:-2])
-    return [
-        _trial_record(row, params[i], proposals[i] or {}, outcomes[i] or {}, attrs[i] or {})
-        for i, row in enumerate(rows)
-    ]
+    found = []
+    for i, row in enumerate(rows):
+        with shaped_as_written(f"trial {row[0]}"):
+            check_trial(params[i], proposals[i], outcomes[i], attrs[i])
+            parts = (proposals[i] or {}, outcomes[i] or {}, attrs[i] or {})
+            found.append(_trial_record(row, params[i], *parts))
+    return found
 
 
 def _trial_record(
@@ -300,9 +334,11 @@ def reports_by_number(
     rows: Sequence[tuple[int, int, str]],
 ) -> dict[int, tuple[Report, ...]]:
     """Return reports by trial for rows `(number, step, metrics)` in this order."""
-    metrics = decode_all(text for _, _, text in rows)
+    metrics = decode_all([text for _, _, text in rows])
     out: dict[int, list[Report]] = {}
     for (number, step, _), values in zip(rows, metrics, strict=True):
+        if not is_metrics(values):
+            raise damaged(f"a report of trial {number} has another form")
         out.setdefault(number, []).append(Report(step, shared_keys(values)))
     return {number: tuple(reports) for number, reports in out.items()}
 
@@ -327,7 +363,9 @@ def spec_text(spec: StudySpec) -> str:
 
 def spec_fields(text: str) -> dict[str, Any]:
     """Return the arguments of `StudySpec` that `spec_text` has written."""
-    doc = dict(decode(text))
-    doc["objectives"] = tuple(Objective(*o) for o in doc["objectives"])
-    doc["constraints"] = tuple(MetricConstraint(*c) for c in doc["constraints"])
-    return doc
+    doc = decode(text)
+    with shaped_as_written("what a study was made with"):
+        check_spec(doc)
+        objectives = tuple(Objective(*o) for o in doc["objectives"])
+        constraints = tuple(MetricConstraint(*c) for c in doc["constraints"])
+        return {**doc, "objectives": objectives, "constraints": constraints}

@@ -14,6 +14,10 @@ from tunekit.driver.run_settings import Goal, Settings
 from tunekit.errors import InvalidArgument, did_you_mean
 from tunekit.executors.base import Executor, Limits
 from tunekit.spaces.domains import plain
+from tunekit.spaces.scalars import shown
+
+MAX_COUNT = 2**31 - 1
+"""The largest number that an integer column of every storage holds."""
 
 Called = TypeVar("Called", bound=Callable[..., Any])
 
@@ -24,9 +28,12 @@ def count(value: int | None, name: str) -> int | None:
     Raises:
         InvalidArgument: it is negative or no whole number.
     """
-    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if value is None or (is_whole and 0 <= value <= MAX_COUNT):
         return value
-    raise InvalidArgument(f"{name}={value!r}, expected a whole number from 0, or None.")
+    raise InvalidArgument(
+        f"{name}={shown(value)}, expected a whole number from 0 to {MAX_COUNT}, or None."
+    )
 
 
 def seconds(value: float | str | None) -> float | None:

@@ -22,6 +22,7 @@ from tunekit.storages.checks import (
 from tunekit.storages.rows import (
     decode,
     decode_all,
+    decoded_mapping,
     encode,
     reports_by_number,
     spec_fields,
@@ -35,6 +36,7 @@ from tunekit.storages.sql.schema import clock, events, reports, requests, studie
 from tunekit.storages.sql.schema import spaces as space_versions
 from tunekit.storages.sql.statements import CHANGES, EVENTS, SOME_CHANGES, STUDIES, STUDY
 from tunekit.storages.sql.table import SQLTable
+from tunekit.storages.stored_shapes import damaged, shaped_as_written
 from tunekit.storages.table import StudyTable
 from tunekit.storages.writes import StorageWrites
 
@@ -177,7 +179,9 @@ class SQLStorage(StorageWrites):
         """Return the study's log after the cursor, in order, at most `limit` entries."""
         bound = {"study": study_id, "after": after, "n": limit}
         rows = self._db.read(lambda c: c.execute(EVENTS, bound).all())
-        data = decode_all(r.data for r in rows)
+        data = decode_all([r.data for r in rows])
+        if not all(d is None or isinstance(d, dict) for d in data):
+            raise damaged("an event of a study has another form")
         return [Event(*r[:4], d or {}) for r, d in zip(rows, data, strict=True)]
 
     def close(self) -> None:
@@ -202,15 +206,16 @@ class SQLStorage(StorageWrites):
     def _space(self, text: str) -> Space:
         space = self._spaces.get(text)
         if space is None:
-            space = self._spaces[text] = space_from_dict(decode(text))
+            with shaped_as_written("the space of a study"):
+                space = self._spaces[text] = space_from_dict(decode(text))
         return space
 
     def _study_record(self, row: Any) -> StudyRecord:
         space = None if row.space is None else self._space(row.space)
-        spec = StudySpec(
-            name=row.name, space=space, attrs=decode(row.attrs), **spec_fields(row.spec)
-        )
-        return StudyRecord(
-            row.id, spec, StudyState(row.state), row.seq, row.n_trials, row.space_version,
-            row.created,
-        )  # fmt: skip
+        with shaped_as_written(f'study "{row.name}"'):
+            attrs = decoded_mapping(row.attrs)
+            spec = StudySpec(name=row.name, space=space, attrs=attrs, **spec_fields(row.spec))
+            return StudyRecord(
+                row.id, spec, StudyState(row.state), row.seq, row.n_trials, row.space_version,
+                row.created,
+            )  # fmt: skip
