@@ -205,3 +205,10 @@ def test_subnormal_bounds_of_a_logarithm_work_or_are_refused(lo):
         for u in (0.0, 0.3, 1.0):
             value = domain.from_unit(u)
             assert domain.from_unit(domain.to_unit(value)) == value
+
+
+def test_a_branch_of_no_values_is_refused():
+    choices = ["a", {"values": [], "space": CHILD}]
+    parameters = {"x": {"type": "categorical", "choices": choices}}
+    with pytest.raises(InvalidSpace, match=r"choices\[1\]: values: is empty"):
+        space_from_dict({"format": SPACE["format"], "parameters": parameters})

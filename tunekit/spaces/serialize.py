@@ -238,6 +238,8 @@ def _branch(item: object, place: str) -> tuple[Scalar | tuple[Scalar, ...], Spac
     values = _list(item["values"], f"{place}.values")
     if any(isinstance(v, list | dict) for v in values):
         raise InvalidSpace(f"{place}: values: {shown(values)}, expected a list of single values.")
+    if not values:
+        raise InvalidSpace(f"{place}: values: is empty; give one or more, or drop the branch.")
     return tuple(values), child
 
 
