@@ -33,8 +33,7 @@ DECLARED = Space(
     when=[
         When("model", "svm", Space(C=Float(0, 1), kernel=Categorical(["linear", "rbf"]))),
         When("kernel", "rbf", Space(gamma=Float(0, 1))),
-        When("model", "mlp", Space(layers=Int(1, 3))),
-        When("layers", [1, 2, 3], Space(units_0=Int(1, 100))),
+        When("model", "mlp", Space(layers=Int(1, 3), units_0=Int(1, 100))),
         When("layers", [2, 3], Space(units_1=Int(1, 100))),
         When("layers", [3], Space(units_2=Int(1, 100))),
     ],

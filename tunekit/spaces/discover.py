@@ -40,9 +40,11 @@ class Discovery:
 
     Bounds and choices are the union of all that was asked. A parameter is conditional on a
     switch (a categorical or a small int asked before it) that was always asked when it was,
-    and whose values tell apart the trials with and without it; of several, on the deepest.
-    Asked always, or not explained by one switch: unconditional. The answer depends only on
-    what was observed, in that order.
+    that had another value in some trial without it, and whose values tell apart the trials with
+    and without it; of several, on the shallowest. One that comes and goes together with the
+    parameter explains nothing: both hang on what stands above them. Asked always, or not
+    explained by one switch: unconditional. The answer depends only on what was observed, in
+    that order.
     """
 
     def __init__(self) -> None:
@@ -111,10 +113,10 @@ class Discovery:
 
     def _compare(self, asked: Mapping[str, Scalar], *, is_whole: bool) -> None:
         switches = {p: v for p, v in asked.items() if is_switch(self._domains[p])}
+        apart = {p for p in self._domains if p not in switches}
         for path, evidence in self._evidence.items():
             if path in asked:
                 self._note(evidence.present, switches)
-                apart = {p for p in self._domains if p not in switches}
                 if not apart <= evidence.apart:
                     evidence.apart |= apart
                     self._space = None
@@ -160,15 +162,15 @@ class Discovery:
         for switch in before:
             present = evidence.present.get(switch, set())
             absent = evidence.absent.get(switch, set())
-            explains = present and not present & absent and switch not in evidence.apart
+            tells_apart = present and absent and not present & absent
+            if not tells_apart or switch in evidence.apart:
+                continue
             # At equal depth the switch that was asked last is the nearest one.
-            if explains and (best is None or depth[switch] >= depth[best]):
+            if best is None or depth[switch] <= depth[best]:
                 best = switch
         if best is None:
             return None
-        values = _opened(
-            self._domains[best], evidence.present[best], evidence.absent.get(best, set())
-        )
+        values = _opened(self._domains[best], evidence.present[best], evidence.absent[best])
         return best, values
 
 

@@ -5,12 +5,14 @@ The same `Picker` that answers a declared space answers a program, through a `Ch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tunekit.errors import InvalidArgument, InvalidSpace
 from tunekit.spaces.discover import Discovery, is_switch
-from tunekit.spaces.domains import Domain, Float, Int, Scalar
+from tunekit.spaces.domains import Domain, Float, Int, Scalar, typed
 from tunekit.spaces.parameters import Parameter
 from tunekit.spaces.point import Params
 from tunekit.spaces.serialize import domain_to_dict
@@ -19,6 +21,8 @@ from tunekit.spaces.walk import Picker
 from tunekit.spaces.words import checked_name
 
 MAX_ASKED = 2_000
+NEAR = 4
+"""How many questions after a changed one are looked at together with it."""
 
 
 class Chooser:
@@ -85,7 +89,7 @@ class Chooser:
             raise _endless(f"it has asked for {MAX_ASKED} different names")
         value = parameter.domain.validate(self._picker(parameter, self.params), path)
         self.parameters[path] = parameter
-        self.params[path] = value
+        dict.__setitem__(self.params, path, value)  # a new name, short for no other
         self.domains[path] = domain_to_dict(parameter.domain)
         return value
 
@@ -99,7 +103,7 @@ def space_from_program(program: Callable[[Chooser], object], *, max_paths: int =
 
     The program may only ask (`suggest_...`) and branch on the answers; it is run once for each
     combination of its choices, bools and small ints, or, where these are more than `max_paths`,
-    once for each single change to every distinct sequence of questions. A parameter that
+    once for each value of each parameter and up to `max_paths` times more. A parameter that
     depends on two others at once is unconditional in the space that is found.
 
     Raises:
@@ -138,11 +142,11 @@ def _values(domain: Domain) -> list[Scalar]:
 def _exhaustive(program: Callable[[Chooser], object], max_paths: int) -> list[Chooser] | None:
     """Return one run for each combination of decisions; `None` if these are too many."""
     runs: list[Chooser] = []
-    scripts: list[dict[str, Scalar]] = [{}]
+    scripts: deque[dict[str, Scalar]] = deque([{}])  # breadth first: too many are seen at once
     while scripts:
         if len(runs) + len(scripts) > max_paths:
             return None
-        script = scripts.pop()
+        script = scripts.popleft()
         run = _run(program, script)
         runs.append(run)
         # The run took the first value at each decision after its script; branch there.
@@ -154,25 +158,63 @@ def _exhaustive(program: Callable[[Chooser], object], max_paths: int) -> list[Ch
     return runs
 
 
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """One answer of a run to be given otherwise."""
+
+    run: Chooser
+    path: str
+    value: Scalar
+
+
 def _guided(program: Callable[[Chooser], object], max_paths: int) -> list[Chooser]:
-    """Return runs that cover each single change to each distinct sequence of questions."""
+    """Return runs that take each value of each parameter, each a single change to another run.
+
+    A value may open something under one value of a parameter before it only: so the questions
+    that come next after a changed one are tried with all their values again, the nearest first,
+    in up to `max_paths` runs.
+    """
     runs: list[Chooser] = []
-    seen: set[tuple[tuple[str, Domain], ...]] = set()
-    scripts: list[dict[str, Scalar]] = [{}]
-    while scripts:
-        run = _run(program, scripts.pop(0))
+    seen: set[tuple[str, ...]] = set()
+    tried: set[tuple[str, tuple[tuple[str, Scalar], ...]]] = set()
+    changes: deque[_Change] = deque()
+    pairs: list[deque[_Change]] = [deque() for _ in range(NEAR)]  # by distance
+
+    def take(run: Chooser) -> None:
         runs.append(run)
-        asked = tuple((path, p.domain) for path, p in run.parameters.items())
-        if asked in seen:
-            continue
-        seen.add(asked)
+        seen.add(tuple(run.params))
         if len(seen) > max_paths:
             raise InvalidSpace(
                 f"the program has more than {max_paths} distinct sequences of questions; raise "
                 "max_paths, or leave the study without a space and let the trials discover it."
             )
-        for path, p in run.parameters.items():
-            for value in _values(p.domain):
-                if value != run.params[path]:
-                    scripts.append({**run.params, path: value})
+        for change in _changes(run, run.parameters):
+            tried.add((change.path, typed(run.params[change.path])))
+        for change in _changes(run, run.parameters):
+            key = (change.path, typed(change.value))
+            if key not in tried:
+                tried.add(key)
+                changes.append(change)
+
+    take(_run(program, {}))
+    n_pairs = 0
+    while changes or (n_pairs < max_paths and any(pairs)):
+        is_first = bool(changes)
+        n_pairs += not is_first
+        change = changes.popleft() if is_first else next(q for q in pairs if q).popleft()
+        run = _run(program, {**change.run.params, change.path: change.value})
+        take(run)
+        if is_first:
+            asked = list(run.parameters)
+            after = asked[asked.index(change.path) + 1 :][:NEAR]
+            for queue, path in zip(pairs, after, strict=False):
+                queue.extend(_changes(run, [path]))
     return runs
+
+
+def _changes(run: Chooser, paths: Iterable[str]) -> Iterator[_Change]:
+    """Yield the changes of a run's answers to some questions, to each other value."""
+    for path in paths:
+        for value in _values(run.parameters[path].domain):
+            if value != run.params[path]:
+                yield _Change(run, path, value)
