@@ -98,6 +98,7 @@ class Ledger:
         self.history = History(record.spec.objectives, record.spec.constraints)
         self.space_version = min(record.space_version, 1)  # 0 where the space is discovered
         self._space = record.spec.space
+        self._versions = {} if self._space is None else {1: self._space}
         self._discovery = Discovery() if self._space is None else None
         self.exhausted: SpaceExhausted | None = None
         self._ahead: _Ahead | None = None
@@ -129,6 +130,7 @@ class Ledger:
     def refresh(self) -> list[TrialRecord]:
         """Read what changed; return the trials that were found to have finished."""
         changes = self.storage.changes(self.record.id, self.history.cursor)
+        self._placed(changes.trials)
         finished = self.history.update(changes.trials, changes.cursor)
         if self._fitting is not self.history:
             self._fitting.update(self._adapted(changes.trials), changes.cursor)
@@ -136,6 +138,14 @@ class Ledger:
             for trial in sorted(finished, key=lambda t: t.number):
                 self._observe(self._discovery, trial)
         return finished
+
+    def _placed(self, trials: Iterable[TrialRecord]) -> None:
+        """Note at each point which version of the space it is one of."""
+        for trial in trials:
+            if trial.params is not None and not self.is_open:
+                if trial.space_version not in self._versions:
+                    self._versions = self.storage.spaces(self.record.id)
+                trial.params.belongs_to(self._versions[trial.space_version])
 
     def _observe(self, discovery: Discovery, trial: TrialRecord) -> None:
         is_whole = trial.state in (TrialState.COMPLETE, TrialState.DIVERGED)
@@ -219,7 +229,7 @@ class Ledger:
             params, evidence, branch = proposal.params, proposal.evidence, proposal.branch
         elif lease.params is not None and not lease.partial:  # another worker began it
             evidence = known.evidence if known is not None else {}
-            params, branch = lease.params, lease.branch
+            params, branch = Params(lease.params, space=self._space), lease.branch
         else:
             return None
         made = Assignment(lease.number, lease.epoch, params, block_of(evidence), {}, branch)
@@ -235,7 +245,7 @@ class Ledger:
     def _propose(self, leases: Sequence[Lease]) -> list[Start]:
         if not leases:
             return []
-        fixed = {x.number: x.params for x in leases if x.params}
+        fixed = {x.number: Params(x.params, space=self._space) for x in leases if x.params}
         numbers = [x.number for x in leases]
         seen, ahead, self._ahead = self.history.cursor, self._ahead, None
         if ahead and not fixed and (ahead.numbers, ahead.version) == (numbers, self.space_version):
@@ -279,7 +289,8 @@ class Ledger:
 
     def _use_space(self, version: int) -> None:
         """Take over another version of the space; samplers see the trials that lie in it."""
-        self._space = self.storage.spaces(self.record.id)[version]
+        self._versions = self.storage.spaces(self.record.id)
+        self._space = self._versions[version]
         self.space_version = version
         target = self._space.target
         self.history.aim(target)

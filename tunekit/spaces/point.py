@@ -2,57 +2,183 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Hashable, ItemsView, Iterable, Iterator, KeysView, Mapping
+from typing import TYPE_CHECKING, Any
 
 from tunekit.errors import UnknownParameter, did_you_mean
 from tunekit.spaces.domains import Scalar
+
+if TYPE_CHECKING:
+    from tunekit.spaces.tree import Space
 
 
 class Params(dict[str, Scalar]):
     """A point of a space: dotted path -> value of every active parameter.
 
-    A short name resolves when it is unique: `params["C"]` is `params["model.svm.C"]`.
+    A short name stands for its path in all methods alike, where it is unique among the active
+    parameters: `params["C"]`, `params.get("C")`, `"C" in params` and `params["C"] = 2.0` are
+    about `model.svm.C`. A path of the space is never taken as a short name. Iteration,
+    equality and length go by the paths.
+
+    Args:
+        values: path -> value, as they stand; another point hands on its space.
+        space: what it is a point of; a point of none has no structure to nest by.
+
+    Raises:
+        UnknownParameter: (from every method) the name is short for several active parameters.
     """
 
-    __slots__ = ()
+    __slots__ = ("_space",)
+
+    def __init__(
+        self,
+        values: Mapping[str, Any] | Iterable[tuple[str, Any]] = (),
+        /,
+        *,
+        space: Space | None = None,
+    ) -> None:
+        super().__init__(values)
+        self._space: Space | None = getattr(values, "_space", None) if space is None else space
 
     def __missing__(self, key: str) -> Scalar:
+        path = self._path(key)
+        if path is not None:
+            return self[path]
+        raise self._unknown(key)
+
+    def __contains__(self, key: object) -> bool:
+        return dict.__contains__(self, key) or self._path(key) is not None
+
+    def __setitem__(self, key: str, value: Scalar) -> None:
+        path = self._path(key)
+        super().__setitem__(key if path is None else path, value)
+
+    def __delitem__(self, key: str) -> None:
+        path = self._path(key)
+        if path is None:
+            raise self._unknown(key)
+        super().__delitem__(path)
+
+    def get(self, key: str, default: Any = None, /) -> Any:
+        """Return the value of an active parameter, or else the default."""
+        if dict.__contains__(self, key):
+            return self[key]
+        path = self._path(key)
+        return default if path is None else self[path]
+
+    def setdefault(self, key: str, default: Any = None, /) -> Any:
+        """Return the value of an active parameter, which is the default from now on without it."""
+        path = self._path(key)
+        return super().setdefault(key if path is None else path, default)
+
+    def pop(self, key: str, /, *default: Any) -> Any:
+        """Take out a parameter and return its value, or else the default that is given."""
+        path = self._path(key)
+        if path is None and not default:
+            raise self._unknown(key)
+        return super().pop(key if path is None else path, *default)
+
+    def update(self, *others: Any, **named: Any) -> None:
+        """Set several values."""
+        for path, value in dict(*others, **named).items():
+            self[path] = value
+
+    def keys(self) -> KeysView[str]:  # type: ignore[override]
+        """Return the paths."""
+        return _Keys(self)
+
+    def items(self) -> ItemsView[str, Scalar]:  # type: ignore[override]
+        """Return the paths with their values."""
+        return _Items(self)
+
+    def copy(self) -> Params:
+        """Return another point with the same values."""
+        return Params(self)
+
+    def __copy__(self) -> Params:
+        return Params(self)
+
+    def __or__(self, other: Any) -> Any:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        merged = Params(self)
+        merged.update(other)
+        return merged
+
+    def __ror__(self, other: Any) -> Any:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        merged = Params(self)
+        for key, value in other.items():
+            merged.setdefault(key, value)
+        return merged
+
+    def __ior__(self, other: Any) -> Params:  # type: ignore[override]
+        self.update(other)
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (dict(self), self._space)
+
+    def belongs_to(self, space: Space) -> Params:
+        """Note what it is a point of, as where it was read from a storage; return itself."""
+        self._space = space
+        return self
+
+    def nested(self) -> dict[str, Any]:
+        """Return the point as nested dicts, by the structure of its space.
+
+        A choice that opens a child space becomes the key of its values, as text, and a stack a
+        list: `{"model": {"svm": {"C": 1.0}}, "layers": [{"units": 8}]}`. A name is never taken
+        apart at its dots, so a point of no declared space (a program's) stays flat.
+        """
+        if self._space is None:
+            return dict(self)
+        from tunekit.spaces.nesting import nested  # it reads the tree, which is made of points
+
+        return nested(self._space, self)
+
+    def _path(self, key: object) -> str | None:
+        """Return the path that a name stands for here; `None` without one."""
+        if dict.__contains__(self, key):
+            return key  # type: ignore[return-value]
+        if not isinstance(key, str) or (self._space is not None and key in self._space.by_path):
+            return None
         tail = f".{key}"
         paths = [p for p in self if p.endswith(tail)]
-        if len(paths) == 1:
-            return self[paths[0]]
-        if paths:
-            raise UnknownParameter(f'"{key}" is short for several parameters: {", ".join(paths)}.')
+        if len(paths) > 1:
+            raise UnknownParameter(
+                f'"{key}" is short for several parameters: {", ".join(paths)}; give a full path.'
+            )
+        return paths[0] if paths else None
+
+    def _unknown(self, key: Hashable) -> UnknownParameter:
         hint = did_you_mean(str(key), [*self, *(p.rsplit(".", 1)[-1] for p in self)])
-        raise UnknownParameter(
+        return UnknownParameter(
             f'no active parameter "{key}"{hint}; active: {", ".join(self) or "none"}.'
         )
 
-    def nested(self) -> dict[str, Any]:
-        """Return the point as nested dicts.
 
-        A choice that opened a child space becomes the key of its values, a stack a list:
-        `{"model": {"svm": {"C": 1.0}}, "layers": [{"units": 8}]}`.
-        """
-        return _nest(list(self.items()))
+class _Keys(KeysView[str]):
+    """The paths of a point, among which a short name is found as well."""
+
+    _mapping: Params
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(self._mapping)
 
 
-def _nest(items: list[tuple[str, Scalar]]) -> dict[str, Any]:
-    groups: dict[str, list[tuple[str, Scalar]]] = {}
-    out: dict[str, Any] = {}
-    for path, value in items:
-        head, _, rest = path.partition(".")
-        if rest:
-            groups.setdefault(head, []).append((rest, value))
-        else:
-            out[head] = value
-    for head, children in groups.items():
-        inner = _nest(children)
-        chosen = str(out[head]) if head in out else None
-        if all(k.isdigit() for k in inner) and type(out.get(head)) is int:
-            out[head] = list(inner.values())
-        elif chosen is not None and len(inner) == 1 and chosen in next(iter(inner)).split("|"):
-            out[head] = {chosen: next(iter(inner.values()))}  # "a|b" opened by "a"
-        else:
-            out[head] = inner
-    return out
+class _Items(ItemsView[str, Scalar]):
+    """The items of a point; iteration skips the look-up of names."""
+
+    _mapping: Params
+
+    def __iter__(self) -> Iterator[tuple[str, Scalar]]:
+        return iter(dict.items(self._mapping))
+
+    def __reversed__(self) -> Iterator[tuple[str, Scalar]]:
+        return reversed(dict.items(self._mapping))
+
+
+def _restored(values: dict[str, Scalar], space: Space | None) -> Params:
+    return Params(values, space=space)

@@ -322,7 +322,7 @@ class Space:
             InvalidParams: a value outside its domain, an active parameter without a value,
                 a value for an inactive parameter, or a constraint that does not hold.
         """
-        point = validated(resolved(params, self.by_path), self.parameters)
+        point = validated(resolved(params, self.by_path), self.parameters).belongs_to(self)
         if broken := self.violated(point):
             raise InvalidParams(f'the constraint "{broken[0]}" does not hold for {dict(point)}.')
         return point
@@ -338,7 +338,7 @@ class Space:
 
     def default(self) -> Params:
         """Return the point of all defaults, which may violate a constraint."""
-        return with_defaults({}, self.parameters)
+        return with_defaults({}, self.parameters).belongs_to(self)
 
     def violated(self, params: Mapping[str, Scalar]) -> list[str]:
         """Return the constraints that do not hold in a point."""

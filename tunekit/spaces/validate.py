@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from tunekit.errors import InvalidParams, UnknownParameter, did_you_mean
 from tunekit.spaces.constant import Constant
+from tunekit.spaces.domains import Scalar
 from tunekit.spaces.parameters import Parameter
 from tunekit.spaces.point import Params
 
@@ -44,7 +45,7 @@ def resolved(params: Mapping[str, object], known: Mapping[str, Parameter]) -> di
 
 def validated(given: Mapping[str, object], parameters: Iterable[Parameter]) -> Params:
     """Return the point in canonical form, or raise `InvalidParams`; constants may be left out."""
-    point = Params()
+    point: dict[str, Scalar] = {}
     for p in parameters:
         active = p.is_active(point)
         if p.path not in given:
@@ -59,14 +60,14 @@ def validated(given: Mapping[str, object], parameters: Iterable[Parameter]) -> P
             )
         else:
             point[p.path] = p.domain.validate(given[p.path], p.path)
-    return point
+    return Params(point)
 
 
 def with_defaults(given: Mapping[str, object], parameters: Iterable[Parameter]) -> Params:
     """Return the point of all given values that are active, and of defaults for the rest."""
-    point = Params()
+    point: dict[str, Scalar] = {}
     for p in parameters:
         if p.is_active(point):
             default = p.domain.default_value()
             point[p.path] = p.domain.validate(given.get(p.path, default), p.path)
-    return point
+    return Params(point)

@@ -23,11 +23,11 @@ def walk(space: Space, picker: Picker) -> Params:
 
     The picker must answer values of the parameter's domain; they are not checked again.
     """
-    chosen = Params()
+    chosen: dict[str, Scalar] = {}  # by path alone: no name is short for another here
     for parameter in space.parameters:
         if parameter.is_active(chosen):
             domain = parameter.domain
             chosen[parameter.path] = (
                 domain.value if isinstance(domain, Constant) else picker(parameter, chosen)
             )
-    return chosen
+    return Params(chosen, space=space)

@@ -171,7 +171,7 @@ def _names(columns: Sequence[str], space: Space, metric: str) -> dict[str, str]:
 
 def _point(space: Space, given: Mapping[str, Any], row: int) -> Params:
     """Return the point of a row; cells of inactive parameters do not matter."""
-    point = Params()
+    point: dict[str, Scalar] = {}
     try:
         for p in space:
             if not p.is_active(point):
@@ -183,7 +183,7 @@ def _point(space: Space, given: Mapping[str, Any], row: int) -> Params:
     except InvalidParams as error:
         text = f"offline: row {row}: {error.message} Correct the row or leave it out."
         raise InvalidParams(text) from None
-    return point
+    return Params(point, space=space)
 
 
 def _cell(p: Parameter, given: object) -> Scalar:

@@ -82,7 +82,7 @@ def placed(params: Mapping[str, Scalar], space: Space) -> Params | None:
     the range. What is missing takes its default. A choice that the space does not have, no
     parameter in common, or a violated constraint leave a point without a place.
     """
-    point = Params()
+    point: dict[str, Scalar] = {}
     n_shared = 0
     for p in space.parameters:
         if not p.is_active(point):
@@ -94,7 +94,7 @@ def placed(params: Mapping[str, Scalar], space: Space) -> Params | None:
             value = _nearest(params[p.path], p.domain)
             n_shared += 1
         point[p.path] = value
-    return point if n_shared and not space.violated(point) else None
+    return Params(point, space=space) if n_shared and not space.violated(point) else None
 
 
 def _is_of_kind(value: Scalar, domain: Domain) -> bool:
