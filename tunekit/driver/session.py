@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from tunekit.checkpoints.base import Checkpoints, checkpoint_name
 from tunekit.driver.checkpoint_tracker import Keeper
+from tunekit.driver.enqueued import EVIDENCE, credited, known_part, refusals
 from tunekit.driver.run_settings import failed
 from tunekit.driver.worker_id import is_known_dead, worker_name
 from tunekit.errors import InvalidSpace, SpaceExhausted, TunekitError
@@ -61,6 +62,7 @@ class Assignment:
     branch: Branch | None = None
     checkpoints: tuple[Checkpoint, ...] = ()
     is_promoted: bool = False
+    enqueued: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +210,10 @@ class Ledger:
             Whatever the sampler raises, or the storage makes of its proposals; the leases are
             given back before.
         """
+        refused = {} if self.is_open else refusals(leases, self.space)
+        if refused:
+            self.exchange(list(refused.values()), lease_s=lease_s)
+            leases = [x for x in leases if x.number not in refused]
         fresh = [lease for lease in leases if lease.params is None or lease.partial]
         try:
             starts = self._propose(fresh)
@@ -232,7 +238,8 @@ class Ledger:
             params, branch = Params(lease.params, space=self._space), lease.branch
         else:
             return None
-        made = Assignment(lease.number, lease.epoch, params, block_of(evidence), {}, branch)
+        block, names = block_of(evidence), frozenset(evidence.get(EVIDENCE, ()))
+        made = Assignment(lease.number, lease.epoch, params, block, {}, branch, enqueued=names)
         if known is None:
             return made
         return replace(
@@ -251,11 +258,7 @@ class Ledger:
         if ahead and not fixed and (ahead.numbers, ahead.version) == (numbers, self.space_version):
             proposals, seen = ahead.proposals, ahead.seen
         elif self.is_open:
-            # A name that is not discovered yet cannot be walked to; it is kept as it was given.
-            known = self.space.by_path
-            kept = {
-                n: Params({k: v for k, v in p.items() if k in known}) for n, p in fixed.items()
-            }
+            kept = known_part(self.view({}), fixed)
             proposals = suggested(self.sampler, self.view(kept), numbers)
             proposals = [
                 replace(p, params=Params({**p.params, **fixed.get(n, {})}))
@@ -272,7 +275,7 @@ class Ledger:
             Start(
                 lease.number,
                 lease.epoch,
-                _credited(proposal, fixed.get(lease.number)),
+                credited(proposal, fixed.get(lease.number), is_open=self.is_open),
                 seen,
                 batch,
                 self.space_version,
@@ -340,6 +343,7 @@ class Ledger:
             user_attrs=assignment.user_attrs,
             place=self.keeper.uri,
             origin=origin,
+            enqueued=assignment.enqueued,
             kept=tuple([checkpoint_name(number, c.step, c.epoch) for c in had]),
         )
 
@@ -392,12 +396,3 @@ class Ledger:
         if numbers is not None and not numbers:
             return {}
         return {n: list(r) for n, r in self.storage.reports(self.record.id, numbers).items()}
-
-
-def _credited(proposal: Proposal, fixed: Params | None) -> Proposal:
-    """Name the user as the author of an enqueued point."""
-    if not fixed:
-        return proposal
-    filled = len(proposal.params) - len(fixed)
-    rest = f"; {filled} further values by {proposal.sampler}" if filled > 0 else ""
-    return replace(proposal, sampler="user", reason=f"enqueued by the user{rest}")

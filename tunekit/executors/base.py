@@ -77,6 +77,7 @@ class Task:
         kept: the names of its checkpoints from earlier leases.
         guest: set where the executor is shared by several studies.
         ranks: set where the executor keeps a place for each process of a distributed trial.
+        enqueued: of a program that discovers its space, the names that the user gave values for.
     """
 
     study: str
@@ -93,6 +94,7 @@ class Task:
     kept: tuple[str, ...] = ()
     guest: Guest | None = None
     ranks: Ranks | None = None
+    enqueued: frozenset[str] = frozenset()
 
     @property
     def trial_number(self) -> int:

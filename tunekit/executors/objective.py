@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from tunekit.errors import InvalidResult
+from tunekit.errors import InvalidParams, InvalidResult
 from tunekit.executors.base import Task
 from tunekit.executors.trial import Trial
 from tunekit.records import Outcome, TrialState, checked_metrics
@@ -58,6 +58,9 @@ def run_objective(
         return _outcome(trial, TrialState.FAILED, reason=reason), error
     if trial.should_prune():
         return _stopped(trial, "", metrics), None
+    if trial.unasked:
+        refused = InvalidParams(trial.unasked)
+        return _outcome(trial, TrialState.FAILED, reason=refused.message), refused
     return _judged(trial, TrialState.COMPLETE, metrics), None
 
 

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 
 from tunekit.checkpoints.workspace import Workspace
-from tunekit.errors import InvalidArgument, InvalidParams, TrialPaused, TrialStopped
+from tunekit.errors import InvalidArgument, InvalidParams, TrialPaused, TrialStopped, did_you_mean
 from tunekit.executors.base import Ranks, Task
 from tunekit.optuna_words import unknown_name
 from tunekit.records import Report, checked_metrics
@@ -318,14 +318,31 @@ class Trial:
             return self._params[name]
         return self._chooser.suggest_categorical(name, choices)
 
+    @property
+    def unasked(self) -> str:
+        """Return why a program's result is not that of its enqueued point; empty if it is."""
+        names = sorted(self._task.enqueued - self.params.keys())
+        if not names:
+            return ""
+        hint = did_you_mean(names[0], list(self.params))
+        return (
+            f'the program never asked for "{names[0]}", which was enqueued{hint}; what it '
+            "measured is another point. Enqueue only names that it asks for together."
+        )
+
     def _pick(self, parameter: Parameter, chosen: Mapping[str, Scalar]) -> Scalar:
         """Answer what was proposed where it is still valid, and draw the rest."""
         path = parameter.path
         if path in self._task.params:  # `in` first: a short name must not answer for a path
             try:
                 return parameter.domain.validate(self._task.params[path], path)
-            except InvalidParams:
-                pass  # the program asks for another range than the one it was guessed from
+            except InvalidParams as error:
+                # The program asks for another range than the one that a guess was made from.
+                if path in self._task.enqueued:
+                    raise InvalidParams(
+                        f"the enqueued value is no answer to what the program asks: "
+                        f"{error.message} Enqueue one that is."
+                    ) from None
         return parameter.domain.from_unit(_keyed(self._task, path).random())
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from tunekit.errors import TunekitError
 from tunekit.history import History
 from tunekit.records import MetricConstraint, Objective, Proposal
+from tunekit.samplers.checked import checked
 from tunekit.spaces import Float, Int, Parameter, Params, Picker, Scalar, Space, walk
 from tunekit.spaces.feasible import Feasible
 from tunekit.threads import one_thread
@@ -66,11 +67,15 @@ class Sampler(Protocol):
 def suggested(sampler: Sampler, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
     """Return a sampler's proposals, made with one thread; all that asks a sampler asks it here.
 
+    Each is a valid point in canonical form, whoever wrote the sampler.
+
     Raises:
+        InvalidParams: what it gave is not that.
         Whatever `Sampler.suggest` raises.
     """
     with one_thread():
-        return sampler.suggest(view, numbers)
+        given = sampler.suggest(view, numbers)
+    return checked(given, getattr(sampler, "name", type(sampler).__name__), view, numbers)
 
 
 def stream(seed: int, number: int) -> np.random.Generator:

@@ -18,7 +18,7 @@ from tunekit.spaces.point import Params
 from tunekit.spaces.serialize import domain_to_dict
 from tunekit.spaces.tree import Categorical, Space
 from tunekit.spaces.walk import Picker
-from tunekit.spaces.words import checked_name
+from tunekit.spaces.words import checked_name, checked_sequence
 
 MAX_ASKED = 2_000
 NEAR = 4
@@ -58,16 +58,18 @@ class Chooser:
         Raises:
             InvalidSpace: the range contradicts itself, or the name was asked otherwise before.
         """
-        domain = Int(low, high, step=None if step == 1 else step, log=log)
+        is_unit = step == 1 and not isinstance(step, bool)  # `Int` refuses True
+        domain = Int(low, high, step=None if is_unit else step, log=log)
         return self._answer(name, domain)  # type: ignore[return-value]
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """Return one of the choices (strings, numbers, bools or None).
 
         Raises:
-            InvalidSpace: an impossible choice, or the name was asked otherwise before.
+            InvalidSpace: an impossible choice, or the name was asked otherwise before; a set,
+                whose order differs from process to process, or a text in place of a list.
         """
-        return self._answer(name, Categorical(list(choices)))
+        return self._answer(name, Categorical(checked_sequence(choices)))
 
     def _answer(self, name: str, domain: Domain) -> Scalar:
         known = self.parameters.get(name)

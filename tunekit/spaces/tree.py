@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
@@ -248,8 +248,7 @@ class Space:
         if parameters is not None and not isinstance(parameters, Mapping):
             raise InvalidSpace(f"Space: got {parameters!r}, expected a mapping of name to node.")
         merged = {**(parameters or {}), **named}
-        if isinstance(constraints, str):
-            constraints = (constraints,)
+        constraints = (constraints,) if isinstance(constraints, str) else constraints
         if not isinstance(constraints, Sequence):
             raise InvalidSpace(f"Space: constraints={constraints!r}, expected a list of strings.")
         children = (when,) if isinstance(when, When) else tuple(when)
@@ -345,15 +344,14 @@ class Space:
         return [c.text for c in self.compiled_constraints if not c.holds(params)]
 
 
-def _branches(
-    choices: object,
-) -> tuple[list[Scalar], list[tuple[tuple[Scalar, ...], Space]]]:
+def _branches(choices: object) -> tuple[list[Scalar], list[tuple[tuple[Scalar, ...], Space]]]:
     """Return all choices, and the groups of them that open a child space."""
-    if isinstance(choices, str) or not isinstance(choices, Mapping | Sequence):
-        raise InvalidSpace(f"Categorical: got {choices!r}, expected a list or a mapping.")
+    keys: Iterable[Any] = (
+        choices if isinstance(choices, Mapping) else words.checked_sequence(choices)
+    )
     flat: list[Scalar] = []
     branches: list[tuple[tuple[Scalar, ...], Space]] = []
-    for key in choices:
+    for key in keys:
         is_group = isinstance(choices, Mapping) and isinstance(key, tuple)
         group = tuple(words.checked_choice(k) for k in (key if is_group else (key,)))
         flat.extend(group)

@@ -11,6 +11,7 @@ from tunekit.spaces.domains import Float, Int, Scalar, typed
 from tunekit.spaces.parameters import Parameter
 from tunekit.spaces.point import Params
 from tunekit.spaces.tree import Categorical, Node, Repeat, Space, When
+from tunekit.spaces.words import checked_sequence
 
 Effect: TypeAlias = Literal["widening", "narrowing", "neutral"]
 
@@ -113,7 +114,11 @@ def widen(
 
     def change(node: Node) -> Node:
         if isinstance(node, Categorical) and lo is None and hi is None:
-            added = dict(choices) if isinstance(choices, Mapping) else dict.fromkeys(choices)
+            added: dict[Any, Any] = (
+                dict(choices)
+                if isinstance(choices, Mapping)
+                else dict.fromkeys(checked_sequence(choices))
+            )
             return Categorical(
                 {**node.mapping(), **added}, ordered=node.ordered, default=node.default
             )
@@ -142,7 +147,7 @@ def narrow(
     def change(node: Node) -> Node:
         if not isinstance(node, Categorical) or lo is not None or hi is not None:
             return _with_bounds(node, path, lo, hi, bool(choices))
-        kept = {node.validate(v, path) for v in choices}
+        kept = {node.validate(v, path) for v in checked_sequence(choices)}
         left = {g: child for g, child in node.mapping().items() if kept.issuperset(g)}
         if kept.difference(*left):
             raise InvalidSpace(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from tunekit.errors import InvalidSpace
@@ -26,6 +26,24 @@ def checked_choice(value: object) -> Scalar:
     if isinstance(choice, float) and not math.isfinite(choice):
         raise InvalidSpace(f"the choice {choice!r} is not finite; use None or a string for it.")
     return choice
+
+
+def checked_sequence(choices: object) -> list[object]:
+    """Return choices as a list, or raise `InvalidSpace` where they have no order of their own.
+
+    An array of one dimension is taken as well. A set is refused because its order, and so what
+    a seed leads to, is another one in each process; a text because it is one choice.
+    """
+    if getattr(choices, "ndim", None) == 1 and hasattr(choices, "tolist"):
+        return list(choices.tolist())
+    if isinstance(choices, Sequence) and not isinstance(choices, str | bytes | bytearray):
+        return list(choices)
+    if isinstance(choices, Set):
+        raise InvalidSpace(
+            f"got the choices {choices!r}, a set, whose order differs from process to process; "
+            "give a list, such as sorted(...) of it."
+        )
+    raise InvalidSpace(f"got the choices {choices!r}, expected a list of them.")
 
 
 def check_choices(choices: list[Scalar]) -> None:

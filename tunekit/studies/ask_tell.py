@@ -14,6 +14,7 @@ from tunekit.driver.report_buffer import ReportBuffer
 from tunekit.driver.session import Ledger
 from tunekit.errors import (
     InvalidArgument,
+    InvalidParams,
     InvalidResult,
     LeaseLost,
     TrialConflict,
@@ -65,6 +66,10 @@ class AskedTrials:
         ledger.refresh()
         assigned = ledger.assign([lease], lease_s=ASK_LEASE_S)
         if not assigned:
+            ledger.refresh()
+            known = ledger.history.get(lease.number)
+            if known is not None and known.state is TrialState.FAILED:
+                raise InvalidParams(f"trial {lease.number} failed: {known.end_reason} Ask again.")
             raise LeaseLost(f"trial {lease.number} was cancelled while it was asked for.")
         try:
             task = ledger.task(assigned[0])
@@ -172,6 +177,10 @@ class AskedTrials:
             constraints = self._ledger.record.spec.constraints
             if missing := missing_reason(outcome.metrics, objectives, constraints):
                 raise InvalidResult(missing)
+            if asked is not None and asked.unasked:
+                outcome = replace(
+                    outcome, state=TrialState.FAILED, metrics={}, reason=asked.unasked
+                )
         return self._ledger.accepted(outcome)
 
     def _last_metrics(self, number: int, asked: Trial | None) -> Metrics:

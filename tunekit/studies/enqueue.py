@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from tunekit.driver.session import Ledger
-from tunekit.errors import InvalidArgument, UnknownTrial
+from tunekit.errors import InvalidArgument, InvalidParams, UnknownTrial
 from tunekit.records import Branch, TrialRecord
 from tunekit.spaces import Parameter, Params, Scalar, Space, walk
+from tunekit.spaces.domains import plain
 
 
 def enqueue(
@@ -39,7 +40,7 @@ def given_point(ledger: Ledger, params: Mapping[str, object]) -> Mapping[str, An
     """
     ledger.refresh_space()
     if ledger.is_open:
-        return dict(params)
+        return _answers(ledger.space, params)
     full = ledger.space.complete(params)  # checks names, values and activity
     named = {ledger.space.resolve(name) for name in params}
     return {path: value for path, value in full.items() if path in named}
@@ -52,6 +53,23 @@ def _same(ledger: Ledger, given: Mapping[str, object]) -> int | None:
         if theirs is not None and all(k in theirs and theirs[k] == v for k, v in given.items()):
             return trial.number
     return None
+
+
+def _answers(space: Space, params: Mapping[str, object]) -> dict[str, object]:
+    """Return a point for a program, without what its space as far as it is known excludes."""
+    if not isinstance(params, Mapping):
+        raise InvalidParams(f"got {params!r}, expected a mapping of parameter to value.")
+    out: dict[str, object] = {}
+    for name, value in params.items():
+        try:
+            out[name] = plain(value)
+        except TypeError:
+            raise InvalidParams(
+                f'parameter "{name}": got {value!r}, expected a text, a number, a bool or None.'
+            ) from None
+        if name in space.by_path:
+            out[name] = space.by_path[name].domain.validate(value, name)
+    return out
 
 
 def _branched(
@@ -69,7 +87,7 @@ def _branched(
         )
     ledger.keeper.check(parent, branch.step)
     if ledger.is_open:
-        given: Mapping[str, object] = {**parent.params, **params}
+        given: Mapping[str, object] = {**parent.params, **_answers(ledger.space, params)}
     else:
         given = _completed(ledger.space, params, parent)
     storage, study_id = ledger.storage, ledger.record.id

@@ -1,0 +1,84 @@
+"""Points that the user has put into the queue, when their turn comes: kept, or refused."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from uuid import uuid4
+
+from tunekit.errors import InvalidParams, TunekitError
+from tunekit.records import Outcome, Proposal, TrialState
+from tunekit.samplers.base import StudyView, held
+from tunekit.spaces import Params, Scalar, Space
+from tunekit.spaces.validate import with_defaults
+from tunekit.storages.base import Lease, Tell
+
+log = logging.getLogger("tunekit")
+
+EVIDENCE = "enqueued"
+"""In the evidence of a define-by-run trial: the names that the user gave."""
+
+
+def refusals(leases: Sequence[Lease], space: Space) -> dict[int, Tell]:
+    """Return the ends of trials whose points the space excludes by now, by their numbers."""
+    out: dict[int, Tell] = {}
+    for x in leases:
+        if x.partial and x.params and (why := _misfit(x.params, space)):
+            log.warning("trial %d failed: %s", x.number, why)
+            outcome = Outcome(TrialState.FAILED, reason=why)
+            out[x.number] = Tell(x.number, x.epoch, outcome, uuid4().hex)
+    return out
+
+
+def _misfit(params: Mapping[str, Scalar], space: Space) -> str:
+    """Return why a waiting point does not fit the space any more; empty if it does."""
+    try:
+        unknown = [path for path in params if path not in space.by_path]
+        if unknown:
+            raise InvalidParams(f'the space has no parameter "{unknown[0]}" any more.')
+        space.complete(params)
+    except TunekitError as error:
+        return f"its point was enqueued before the space was edited: {error.message}"
+    return ""
+
+
+def known_part(view: StudyView, fixed: Mapping[int, Params]) -> dict[int, Params]:
+    """Return what a sampler can keep of points for a space that is still being discovered.
+
+    Left out are names that were not asked so far, values that were no answer so far, and what
+    the given switches leave inactive: the program decides on these.
+    """
+    out: dict[int, Params] = {}
+    for number, params in fixed.items():
+        valid = {path: v for path, v in params.items() if _is_valid(view.space, path, v)}
+        asked = replace(view, fixed={number: Params(valid, space=view.space)})
+        point = with_defaults(held(asked, number) or {}, view.space.parameters)
+        out[number] = Params(
+            {path: v for path, v in valid.items() if path in dict(point)}, space=view.space
+        )
+    return out
+
+
+def credited(proposal: Proposal, fixed: Params | None, *, is_open: bool) -> Proposal:
+    """Name the user as the author of an enqueued point, and in an open study what was given."""
+    if not fixed:
+        return proposal
+    evidence, filled = proposal.evidence, len(proposal.params) - len(fixed)
+    rest = f"; {filled} further values by {proposal.sampler}" if filled > 0 else ""
+    if is_open:  # what else the program will ask is not known yet
+        rest = f": {', '.join(fixed)}; anything else by {proposal.sampler}, or drawn"
+        if proposal.branch is None:  # a branch takes over what it does not name
+            evidence = {**evidence, EVIDENCE: list(fixed)}
+    reason = f"enqueued by the user{rest}"
+    return replace(proposal, sampler="user", reason=reason, evidence=evidence)
+
+
+def _is_valid(space: Space, path: str, value: Scalar) -> bool:
+    if path not in space.by_path:
+        return False
+    try:
+        space.by_path[path].domain.validate(value, path)
+    except InvalidParams:
+        return False
+    return True
