@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from tunekit.cli.progress import LiveProgress, LogProgress, clock_text, make_progress
+from tunekit.driver.progress import LiveProgress, LogProgress, clock_text, make_progress
 from tunekit.history import History
 from tunekit.records import Objective, TrialRecord, TrialState
 

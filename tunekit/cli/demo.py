@@ -62,7 +62,7 @@ def demo(
         workers=workers,
         executor="process",
         resources=resources,
-        progress=make_demo_progress(quiet=terminal.quiet),
+        progress=make_demo_progress(quiet=terminal.quiet) or False,
     )
     raise typer.Exit(_conclude(study, ending, storage, Format.JSON if json else form))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tunekit.cli.progress import LiveProgress, LogProgress
+from tunekit.driver.progress import LiveProgress, LogProgress
 from tunekit.records import TrialRecord, TrialState
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ from tunekit.api import study as open_study
 from tunekit.cli.command import NOTHING_BEST, TIME_OVER, terminal
 from tunekit.cli.options import Format
 from tunekit.cli.output import emit_list, emit_one, params_text
-from tunekit.cli.progress import make_progress
 from tunekit.cli.recipes import sealed
 from tunekit.cli.settings import RunSettings
 from tunekit.cli.shell import make_program, unseen
 from tunekit.cli.stores import storage_flag, url_of
 from tunekit.cli.studies import best_rows
 from tunekit.cli.targets import load, load_function
+from tunekit.driver.progress import make_progress
 from tunekit.driver.worker_id import worker_name
 from tunekit.errors import InvalidArgument, NoCompleteTrial, TunekitError
 from tunekit.records import StudyState
@@ -61,7 +61,7 @@ def carry_out(settings: RunSettings, form: Format) -> int:
             executor=executor,
             catch=(Exception, SystemExit),
             max_failed_trials=settings.max_failed_trials,
-            progress=make_progress(quiet=terminal.quiet),
+            progress=make_progress(quiet=terminal.quiet) or False,
         )
     finally:
         _leave(study, worker)

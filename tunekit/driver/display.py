@@ -33,7 +33,7 @@ class Display:
 
     def say(self, text: str, level: int = logging.INFO) -> None:
         """Tell one noteworthy sentence."""
-        if self._progress is None:
+        if self._progress is None or not getattr(self._progress, "shows_events", True):
             log.log(level, printable(text))
         else:
             self._show(lambda p: p.event(text))

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from tunekit.checkpoints.base import Checkpoints
 from tunekit.driver.orchestrator import Orchestrator
+from tunekit.driver.progress import choose_progress, hint_at_storage
 from tunekit.driver.run_settings import Ending, Goal, Progress, Settings
 from tunekit.driver.session import Ledger
 from tunekit.errors import InvalidArgument
@@ -83,7 +84,8 @@ class Study(StudyReads, CheckpointPaths):
         trial_timeout_s: float | None = None,
         memory_mib: float | None = None,
         devices: Sequence[str | int] | None = None,
-        progress: Progress | None = None,
+        progress: Progress | bool | None = None,
+        show_progress_bar: bool | None = None,
         lease_s: float = 60.0,
         max_failed_trials: int | None = None,
         n_jobs: int | None = None,
@@ -102,14 +104,13 @@ class Study(StudyReads, CheckpointPaths):
             resources: what one trial holds, such as `{"gpu": 1}`; sets the visible devices.
             callbacks: one or several, called as `callback(study, trial)` after each trial told.
             catch: exceptions that make a FAILED trial; others end the run as ObjectiveFailed.
-            executor: "inline", "process" (chosen from the rest) or "ray" (at RAY_ADDRESS, or
-                started here); or an instance, made with its workers, limits and devices.
-            total_trials: run until the study has so many and all have ended or stay paused,
-                whoever runs them; a killed run that is started again just goes on.
+            executor: "inline", "process" (chosen from the rest), "ray", or an instance made so.
+            total_trials: run until the study has so many, all ended or paused, whoever runs them.
             trial_timeout_s: kill and fail a trial after so many seconds.
             memory_mib: kill and fail a trial whose resident memory grows beyond this.
             devices: the devices that "gpu" units stand for; see `ProcessExecutor`.
-            progress: shows how it goes.
+            progress: whether it is shown, or a display; `choose_progress` says the default.
+            show_progress_bar: Optuna's word for `progress`.
             lease_s: how long a worker may be silent before its trial is given to another.
             max_failed_trials: end the run with an error once more of its trials have failed; if
                 not given, once the first 5 have all failed in the same way and none is complete.
@@ -132,10 +133,12 @@ class Study(StudyReads, CheckpointPaths):
         workers = arguments.one_of(workers, arguments.jobs(n_jobs), ("workers", "n_jobs"))
         limits = arguments.trial_limits(resources, trial_timeout_s, memory_mib)
         on = arguments.make_executor(executor, workers, limits, devices)
-        runner = self.orchestrator(on, goal, settings, callbacks, progress=progress)
+        shown = choose_progress(progress, show_progress_bar)
+        runner = self.orchestrator(on, goal, settings, callbacks, progress=shown)
         whole = surrounded(objective, self, on, gc_after_trial=gc_after_trial)
         if (ending := runner.run(whole)) == "interrupted":
             raise KeyboardInterrupt(f"study {self.name!r} was interrupted; its state is saved")
+        hint_at_storage(self.storage.url, shown)
         return ending
 
     def orchestrator(

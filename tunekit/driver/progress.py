@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import typer
-
+from tunekit.driver.notebooks import in_notebook, show_in_notebook
+from tunekit.errors import InvalidArgument
 from tunekit.records import TrialState
 from tunekit.shown import printable
 
@@ -31,6 +32,58 @@ def make_progress(*, quiet: bool) -> Progress | None:
     if sys.stderr.isatty():
         return LiveProgress()
     return LogProgress()
+
+
+def choose_progress(given: Progress | bool | None, bar: bool | None) -> Progress | None:
+    """Return what shows a run that was started in Python.
+
+    Args:
+        given: a display, `True`, `False`, or `None` for the default: nothing where the variable
+            TUNEKIT_QUIET is set, a live block on a terminal and in a notebook, and elsewhere a
+            line every 30 seconds, while events go to the logger "tunekit".
+        bar: Optuna's word for `True` and `False`.
+
+    Raises:
+        InvalidArgument: something else, or both and they differ.
+    """
+    if given is not None and not isinstance(given, bool) and not hasattr(given, "update"):
+        raise InvalidArgument(
+            f"progress={given!r}, expected True, False or a display with start, update, event "
+            "and close."
+        )
+    if bar is not None and given is not None and bar is not given:
+        raise InvalidArgument(
+            f"progress={given!r} and show_progress_bar={bar!r} contradict each other; give one."
+        )
+    wanted = bar if given is None else given
+    if wanted is False or (wanted is None and os.environ.get("TUNEKIT_QUIET")):
+        return None
+    if wanted is not None and not isinstance(wanted, bool):
+        return wanted
+    if in_notebook():
+        return NotebookProgress()
+    if wanted or sys.stderr.isatty():
+        return make_progress(quiet=False)
+    return SparseProgress()
+
+
+def hint_at_storage(url: str, shown: Progress | None) -> None:
+    """Say once how a study that lives in memory is kept; nothing where nothing is shown."""
+    global _is_hinted
+    if shown is None or _is_hinted or not url.startswith("memory:"):
+        return
+    _is_hinted = True
+    _to_stderr(
+        "tunekit: the study is not stored and ends with this process; give storage="
+        '"sqlite:///tunekit.db", or set TUNEKIT_URL, to keep it.'
+    )
+
+
+_is_hinted = False
+
+
+def _to_stderr(text: str) -> None:
+    print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
 class Pace:
@@ -83,10 +136,10 @@ class LogProgress:
 
     def __init__(
         self,
-        say: Callable[[str], None] = lambda text: typer.echo(printable(text), err=True),
+        say: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._say = say
+        self._say = say or _to_stderr
         self._clock = clock
         self._pace = Pace(clock)
         self._name = ""
@@ -120,6 +173,18 @@ class LogProgress:
         """Leave nothing to do."""
 
 
+class SparseProgress(LogProgress):
+    """Only the line every 30 seconds; events go to the logger, which knows how much they weigh."""
+
+    shows_events = False
+
+    def start(self, name: str, history: History, goal: int | None) -> None:
+        """Begin to count, in silence."""
+        self._name = name
+        self._pace.start(history, goal)
+        self._last = self._clock()
+
+
 class LiveProgress:
     """A block on the terminal that is drawn anew: progress, best so far, states, last events."""
 
@@ -128,7 +193,12 @@ class LiveProgress:
         from rich.live import Live
 
         # Drawn by the loop itself, without a thread of its own, and left as it is at the end.
-        self._live = Live(console=Console(stderr=True, highlight=False), auto_refresh=False)
+        # What the objective prints on a stdout that goes to a file stays there.
+        self._live = Live(
+            console=Console(stderr=True, highlight=False),
+            auto_refresh=False,
+            redirect_stdout=sys.stdout.isatty(),
+        )
         self._pace = Pace()
         self._name = ""
         self._events: deque[str] = deque(maxlen=MAX_EVENTS)
@@ -182,6 +252,29 @@ class LiveProgress:
         lines.append(Text(states_text(history, running), style="dim"))
         lines += [Text(f"  {event}", overflow="ellipsis", no_wrap=True) for event in self._events]
         return Group(*lines)
+
+
+class NotebookProgress(LiveProgress):
+    """The same block under the cell of a notebook."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._cell: Any = None
+
+    def start(self, name: str, history: History, goal: int | None) -> None:
+        """Begin to draw."""
+        self._name = printable(name)
+        self._pace.start(history, goal)
+        self._draw(history, 0)
+
+    def close(self) -> None:
+        """Draw a last time."""
+        if self._seen is not None:
+            self._draw(self._seen[0], 0)
+
+    def _draw(self, history: History, running: int) -> None:
+        self._drawn = time.monotonic()
+        self._cell = show_in_notebook(self.block(history, running), self._cell)
 
 
 def best_text(history: History) -> str:
