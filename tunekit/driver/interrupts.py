@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from types import FrameType
+
+from tunekit.driver.signal_handlers import handled
 
 WORDS = {
     1: "interrupted: finishing the running trials; Ctrl-C again stops them",
@@ -26,17 +28,15 @@ class Interrupts:
         self.count = 0
         self.breakable = False
         self._say = say
-        self._before: dict[int, object] = {}
+        self._handlers = ExitStack()
 
     def __enter__(self) -> Interrupts:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._handle)
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        self._handlers.enter_context(handled(numbers, self._handle))
         return self
 
     def __exit__(self, *exc: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
+        self._handlers.close()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.count = max(2, self.count + 1) if number == signal.SIGTERM else self.count + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import pickle
 import traceback
 from collections.abc import Callable, Mapping
@@ -46,6 +47,8 @@ def run_objective(
             return _stopped(trial, str(error), is_pause=is_pause), None
         return failure(trial, error), error
     finally:
+        if trial.is_fork:
+            os._exit(0)  # the objective forked and came back twice: the trial is the parent's
         if closes:
             trial.close()
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -60,6 +61,7 @@ class Trial:
         self.devices = tuple(devices)
         self._task = task
         self._send = send
+        self._pid = os.getpid()
         self._lock = threading.Lock()  # callbacks of a training library may report from threads
         self._attrs: dict[str, Any] = dict(task.user_attrs)
         self._chooser = Chooser(self._pick) if task.is_open else None
@@ -77,6 +79,11 @@ class Trial:
 
     def __repr__(self) -> str:
         return f"Trial({self.study_name!r}, number={self.number}, params={dict(self.params)})"
+
+    @property
+    def is_fork(self) -> bool:
+        """Return whether this process is a fork of the one that the objective was called in."""
+        return os.getpid() != self._pid
 
     @property
     def params(self) -> Params:
@@ -261,6 +268,11 @@ class Trial:
             InvalidArgument: the step is no whole number from 0 upwards.
             InvalidResult: the metrics are no numbers.
         """
+        if self.is_fork:
+            raise InvalidArgument(
+                f"trial.report in process {os.getpid()}, a fork of the trial's process "
+                f"{self._pid}: report from the process that the objective was called in."
+            )
         report = Report(_step(step), checked_metrics(metrics, self.objectives, is_partial=True))
         with self._lock:
             if checkpoint is not False:

@@ -19,7 +19,6 @@ from typing import Any
 
 import cloudpickle
 
-from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Task
 from tunekit.executors.objective import failure, objective_of, run_objective
 from tunekit.executors.trial import Trial
@@ -79,14 +78,8 @@ def _run(
     connection: Connection, objective: Callable[..., Any], task: Task, devices: tuple[str, ...]
 ) -> tuple[Outcome, bytes]:
     """Return the outcome, and the pickled exception if there is one that can be pickled."""
-    me = os.getpid()
 
     def send(report: Report) -> Decision:
-        if os.getpid() != me:
-            raise InvalidArgument(
-                f"trial.report in process {os.getpid()}, a fork of the trial's process {me}: "
-                "report from the process that the objective was called in."
-            )
         _send(connection, "report", task.number, report)
         decision: Decision = _receive(connection)
         return decision
@@ -96,8 +89,6 @@ def _run(
         outcome, raised = run_objective(objective_of(task, objective), trial)
     except KeyboardInterrupt as error:  # the driver's terminal does not reach us: it is its own
         outcome, raised = failure(trial, error), error
-    if os.getpid() != me:
-        os._exit(0)  # the objective forked and came back twice; the trial is the first one's
     with contextlib.suppress(Exception):
         sys.stdout.flush()
     return outcome, b"" if raised is None else pickled(raised)
