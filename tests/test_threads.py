@@ -11,10 +11,9 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import tunekit as tk
-from tunekit.records import Objective
+from tunekit.records import CONTINUE, Objective
 from tunekit.samplers.base import StudyView, suggested
 from tunekit.samplers.random import RandomSampler
-from tunekit.stoppers.base import CONTINUE
 from tunekit.threads import one_thread
 
 ROOT = Path(__file__).parent.parent

@@ -26,10 +26,10 @@ from tunekit.executors.base import Ended, Task
 from tunekit.executors.devices import Seat, thread_limits
 from tunekit.executors.process.executor import ProcessExecutor, shipped
 from tunekit.executors.ranks import RankExecutor
+from tunekit.executors.results import checked_metrics
 from tunekit.executors.trial import Trial
-from tunekit.records import Objective, Outcome, Report, TrialState, checked_metrics
+from tunekit.records import Decision, Objective, Outcome, Report, TrialState
 from tunekit.spaces import Params
-from tunekit.stoppers.base import Decision
 
 HOST = "127.0.0.1"
 POLL_S = 60.0

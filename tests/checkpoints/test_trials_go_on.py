@@ -10,9 +10,8 @@ import pytest
 import tunekit as tk
 from tunekit.checkpoints.base import Checkpoints
 from tunekit.errors import InvalidArgument, UnknownCheckpoint, UnknownTrial
-from tunekit.records import Branch, TrialState
+from tunekit.records import CONTINUE, Branch, Decision, TrialState
 from tunekit.stoppers.asha import AshaStopper
-from tunekit.stoppers.base import CONTINUE, Decision
 
 SPACE = tk.Space(x=tk.Float(0, 1))
 STEPS = 6

@@ -116,7 +116,7 @@ class StopAtOnce:
     name = "at_once"
 
     def decide(self, number, view):
-        from tunekit.stoppers.base import Decision
+        from tunekit.records import Decision
 
         return Decision("stop", "hopeless")
 

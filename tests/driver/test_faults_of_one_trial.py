@@ -10,9 +10,8 @@ from tunekit.driver.session import Ledger
 from tunekit.errors import StorageError, StorageUnreachable
 from tunekit.executors.inline import InlineExecutor
 from tunekit.executors.simulated import SimulatedExecutor
-from tunekit.records import Objective, Outcome, Report, StudySpec, TrialState
+from tunekit.records import CONTINUE, Decision, Objective, Outcome, Report, StudySpec, TrialState
 from tunekit.registry import make
-from tunekit.stoppers.base import CONTINUE, Decision
 from tunekit.storages.base import Release, Reports, Tell
 from tunekit.storages.memory.storage import MemoryStorage
 

@@ -12,9 +12,8 @@ from tunekit.executors.base import Limits, Task
 from tunekit.executors.inline import InlineExecutor
 from tunekit.executors.objective import run_objective
 from tunekit.executors.trial import Trial
-from tunekit.records import Objective, Outcome, Report, TrialState
+from tunekit.records import CONTINUE, Decision, Objective, Outcome, Report, TrialState
 from tunekit.spaces import Params
-from tunekit.stoppers.base import CONTINUE, Decision
 
 LOSS = (Objective("loss"),)
 TWO = (Objective("loss"), Objective("latency"))

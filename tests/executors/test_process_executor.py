@@ -12,8 +12,7 @@ from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Limits
 from tunekit.executors.devices import make_seats
 from tunekit.executors.process.executor import START_TRIES, ProcessExecutor
-from tunekit.records import TrialState
-from tunekit.stoppers.base import CONTINUE
+from tunekit.records import CONTINUE, TrialState
 from tunekit.testing.executors import PATIENCE_S, make_task, run_tasks
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"

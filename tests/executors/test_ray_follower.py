@@ -16,8 +16,7 @@ from tunekit.executors.ranks import RankExecutor
 from tunekit.executors.ray.follower import STRANGERS, Follower
 from tunekit.executors.ray.host import Setup
 from tunekit.executors.ray.wire import TOKEN_BYTES, Line
-from tunekit.records import TrialState
-from tunekit.stoppers.base import CONTINUE
+from tunekit.records import CONTINUE, TrialState
 from tunekit.testing.executors import PATIENCE_S, make_task
 
 SERVE = textwrap.dedent("""

@@ -15,7 +15,7 @@ from tests.executors.ray_cluster import running_cluster
 from tunekit.errors import ExecutorFailed
 from tunekit.executors.base import Limits
 from tunekit.executors.ray.executor import RayExecutor
-from tunekit.stoppers.base import CONTINUE, Decision
+from tunekit.records import CONTINUE, Decision
 
 torch = pytest.importorskip("torch")
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import tunekit as tk
-from tunekit.stoppers.base import CONTINUE, Decision
+from tunekit.records import CONTINUE, Decision
 
 SPACE = tk.Space(x=tk.Float(0, 1))
 STEPS = 6

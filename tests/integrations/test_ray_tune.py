@@ -12,7 +12,7 @@ import pytest
 import tunekit as tk
 from tunekit.checkpoints.base import Checkpoints
 from tunekit.errors import InvalidArgument
-from tunekit.stoppers.base import CONTINUE, Decision
+from tunekit.records import CONTINUE, Decision
 
 ray = pytest.importorskip("ray")
 pytest.importorskip("ray.tune")

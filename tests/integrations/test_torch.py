@@ -20,9 +20,8 @@ from tunekit.errors import InvalidArgument, RankFailed
 from tunekit.executors.base import Origin, Task
 from tunekit.executors.process.executor import ProcessExecutor
 from tunekit.executors.trial import Trial
-from tunekit.records import Objective, TrialState
+from tunekit.records import CONTINUE, Decision, Objective, TrialState
 from tunekit.spaces import Params
-from tunekit.stoppers.base import CONTINUE, Decision
 from tunekit.stoppers.threshold import ThresholdStopper
 from tunekit.testing.executors import CANCELLED, PATIENCE_S, make_task
 

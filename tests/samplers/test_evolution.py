@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 import tunekit as tk
 from tunekit.errors import InvalidArgument, MissingExtra
 from tunekit.history import History
+from tunekit.random_streams import stream
 from tunekit.records import Objective, TrialRecord, TrialState
-from tunekit.samplers.base import StudyView, sample, stream
+from tunekit.samplers.base import StudyView, sample
 from tunekit.samplers.evolutionary.axes import Structure
 from tunekit.samplers.evolutionary.dominance import crowding, fronts, order
 from tunekit.samplers.evolutionary.evolution import EvolutionSampler

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tunekit.records import MetricConstraint, Outcome, TrialState
-from tunekit.samplers.bayesian.feasibility import RISKY, Feasible, cautious
+from tunekit.samplers.bayesian.feasibility import RISKY, ConditionModel, cautious
 from tunekit.samplers.bayesian.sampler import BayesianSampler
 from tunekit.samplers.bayesian.training_data import TrialRows, observed
 from tunekit.spaces import Categorical, Float, Space
@@ -61,7 +61,7 @@ def test_a_small_chance_counts_with_a_power_and_its_gradient_follows():
     rng = np.random.default_rng(0)
     x = rng.random((20, 2))
     gp = fit(BlockStructure.flat([0, 0]), x, np.where(x[:, 0] > 0.5, 2.0, 0.0))
-    chance = Feasible("no failure", gp, -1.0, is_label=True)
+    chance = ConditionModel("no failure", gp, -1.0, is_label=True)
     (term,) = cautious([chance])
     rows = rng.random((40, 2))
     plain, counted = chance.log_probability(rows), term.log_probability(rows)
@@ -75,7 +75,7 @@ def test_a_small_chance_counts_with_a_power_and_its_gradient_follows():
     ends = [(term.log_probability(rows + s), term.log_probability(rows - s)) for s in step]
     numeric = np.stack([(high - low) / 2e-6 for high, low in ends], axis=1)
     assert gradient == pytest.approx(numeric, rel=1e-3, abs=1e-3)
-    known = Feasible("memory <= 1", gp, -1.0)
+    known = ConditionModel("memory <= 1", gp, -1.0)
     assert cautious([known]) == [known]
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tunekit.random_streams import stream
 from tunekit.records import Outcome, Proposal, TrialRecord, TrialState
-from tunekit.samplers.base import sample, stream
+from tunekit.samplers.base import sample
 from tunekit.samplers.mcts.decisions import Edge, axes_of, descend, edges_of
 from tunekit.samplers.mcts.paths import PathCache
 from tunekit.samplers.mcts.sampler import TreeSearchSampler

@@ -14,8 +14,8 @@ import optuna
 import pytest
 
 from tunekit.errors import InvalidArgument, MissingExtra
+from tunekit.random_streams import stream
 from tunekit.records import Objective, Proposal, TrialState
-from tunekit.samplers.base import stream
 from tunekit.samplers.optuna_bridge.codec import Codec, kept_attrs, told_trial
 from tunekit.samplers.optuna_bridge.sampler import OptunaSampler
 from tunekit.spaces import Categorical, Float, Int, Params, Space, walk

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import lognorm, norm
 
 from tunekit.errors import InvalidArgument, UnknownParameter
-from tunekit.samplers.base import stream
+from tunekit.random_streams import stream
 from tunekit.samplers.bayesian.priors import PriorTerm, UserPriors
 from tunekit.samplers.bayesian.sampler import BayesianSampler
 from tunekit.spaces import Float, Int, Params, Space

@@ -11,8 +11,8 @@ import pytest
 
 import tunekit as tk
 from tunekit.errors import InvalidArgument
-from tunekit.noise.replicates import block_of, configurations, leaderboard
-from tunekit.records import Outcome, Proposal, TrialState
+from tunekit.noise.replicates import configurations, leaderboard
+from tunekit.records import Outcome, Proposal, TrialState, block_of
 from tunekit.samplers.racing.sampler import RacingSampler
 from tunekit.samplers.random import RandomSampler
 from tunekit.testing.samplers import TREE, TWO, SamplerConformance, ended, view_of

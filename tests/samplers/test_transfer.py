@@ -12,7 +12,8 @@ import pytest
 
 import tunekit as tk
 from tunekit.errors import InvalidArgument, StudyExists, UnknownStudy
-from tunekit.samplers.base import sample, stream
+from tunekit.random_streams import stream
+from tunekit.samplers.base import sample
 from tunekit.samplers.bayesian.ensemble import BlendedImprovement
 from tunekit.samplers.bayesian.fitting import fitted
 from tunekit.samplers.bayesian.past_studies import PastStudy, placed

@@ -31,7 +31,7 @@ MOST_STEPS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Episode:
+class GymEpisode:
     """Resets an environment with a fixed seed and takes one action until its episode ends.
 
     The environment is made once in a process and kept open.
@@ -102,7 +102,7 @@ def suite(
     if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
         raise InvalidArgument(f"gym: steps={steps!r}, expected a whole number from 1, or None.")
     bounds = constraints.split(",") if isinstance(constraints, str) else constraints
-    evaluate = Episode(env, seed, steps)
+    evaluate = GymEpisode(env, seed, steps)
     space = space_of(_environment(env).action_space)
     problem = Problem(
         f"gym/{_name(env)}",

@@ -12,10 +12,10 @@ from typing import Any
 from tunekit.bench.problem import EXPENSIVE, Problem
 from tunekit.errors import InvalidArgument, TunekitError, did_you_mean
 from tunekit.executors.base import Task
+from tunekit.executors.results import checked_metrics
 from tunekit.executors.trial import Trial
-from tunekit.records import Objective, checked_metrics
+from tunekit.records import CONTINUE, Objective
 from tunekit.spaces import Params, Space
-from tunekit.stoppers.base import CONTINUE
 
 GROUP = "tunekit.problems"
 LOSS = (Objective("loss"),)

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from tunekit.cli.completion import complete_study
-
-DEFAULT_URL = "sqlite:///tunekit.db"
+from tunekit.cli.stores import DEFAULT_URL
 
 
 class Format(StrEnum):

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tunekit.cli.options import DEFAULT_URL
 from tunekit.errors import UnknownStudy
 from tunekit.shown import shown_url
 
@@ -16,6 +15,9 @@ if TYPE_CHECKING:
     from tunekit.history import History
     from tunekit.records import StudyRecord
     from tunekit.storages.base import Storage
+
+
+DEFAULT_URL = "sqlite:///tunekit.db"
 
 
 def url_of(flag: str | None, file: str | None = None) -> str:

@@ -9,15 +9,8 @@ from typing import cast
 from tunekit.driver.foreign_curves import ForeignCurves
 from tunekit.driver.session import Ledger
 from tunekit.executors.base import Task
-from tunekit.records import Report
-from tunekit.stoppers.base import (
-    CONTINUE,
-    CurveView,
-    Decision,
-    Promoter,
-    Stopper,
-    checked_decision,
-)
+from tunekit.records import CONTINUE, Decision, Report
+from tunekit.stoppers.base import CurveView, Promoter, Stopper, checked_decision
 from tunekit.storages.rows import encode
 from tunekit.threads import one_thread
 

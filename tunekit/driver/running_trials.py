@@ -15,8 +15,7 @@ from tunekit.driver.session import Assignment, Ledger
 from tunekit.driver.trial_budget import Quota
 from tunekit.errors import ExecutorFailed, StorageUnreachable
 from tunekit.executors.base import Ended, Executor
-from tunekit.records import Outcome, Report, TrialState
-from tunekit.stoppers.base import Decision
+from tunekit.records import Decision, Outcome, Report, TrialState
 from tunekit.storages.base import Operation, Pause, Release, Tell
 
 POLL_S = 0.5

@@ -19,8 +19,8 @@ from tunekit.driver.run_settings import failed
 from tunekit.driver.worker_id import is_known_dead, worker_name
 from tunekit.errors import InvalidSpace, SpaceExhausted, TunekitError
 from tunekit.executors.base import Task
+from tunekit.executors.results import missing_reason
 from tunekit.history import History
-from tunekit.noise.replicates import block_of
 from tunekit.records import (
     Branch,
     Checkpoint,
@@ -30,7 +30,7 @@ from tunekit.records import (
     StudyRecord,
     TrialRecord,
     TrialState,
-    missing_reason,
+    block_of,
 )
 from tunekit.samplers.base import Sampler, StudyView, suggested
 from tunekit.spaces import Params, Space

@@ -11,9 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
-from tunekit.records import Objective, Outcome, Report, TrialState
+from tunekit.records import Decision, Objective, Outcome, Report, TrialState
 from tunekit.spaces import Params
-from tunekit.stoppers.base import Decision
 
 ReportHandler: TypeAlias = Callable[[int, Report], Decision]
 """Given a trial's number and its report, stores it and returns whether the trial goes on."""

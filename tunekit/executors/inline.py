@@ -9,8 +9,7 @@ from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Ended, Limits, ReportHandler, Task
 from tunekit.executors.objective import objective_of, run_objective
 from tunekit.executors.trial import Trial
-from tunekit.records import Outcome, Report
-from tunekit.stoppers.base import Decision
+from tunekit.records import Decision, Outcome, Report
 
 _NO_LIMITS = Limits()
 

@@ -14,8 +14,9 @@ from typing import Any
 
 from tunekit.errors import InvalidParams, InvalidResult
 from tunekit.executors.base import Task
+from tunekit.executors.results import checked_metrics
 from tunekit.executors.trial import Trial
-from tunekit.records import Outcome, TrialState, checked_metrics
+from tunekit.records import Outcome, TrialState
 
 MAX_REASON = 300
 MAX_ERROR = 32 * 1024

@@ -14,9 +14,8 @@ from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Ended, ReportHandler, Task
 from tunekit.executors.objective import objective_of, run_objective
 from tunekit.executors.trial import Trial
-from tunekit.records import Metrics, Outcome, Report, TrialState
+from tunekit.records import Decision, Metrics, Outcome, Report, TrialState
 from tunekit.spaces import Params
-from tunekit.stoppers.base import Decision
 
 Curve: TypeAlias = Iterable[tuple[float, Metrics]]
 """For each step of a recorded run, the seconds that it took and the metrics after it."""

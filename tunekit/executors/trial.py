@@ -18,13 +18,13 @@ import numpy as np
 from tunekit.checkpoints.workspace import Workspace
 from tunekit.errors import InvalidArgument, InvalidParams, TrialPaused, TrialStopped, did_you_mean
 from tunekit.executors.base import Ranks, Task
+from tunekit.executors.results import checked_metrics
 from tunekit.optuna_words import unknown_name
-from tunekit.records import Report, checked_metrics
-from tunekit.samplers.base import stream
+from tunekit.random_streams import stream
+from tunekit.records import CONTINUE, Decision, Report
 from tunekit.spaces import Parameter, Params, Scalar
 from tunekit.spaces.domains import plain
 from tunekit.spaces.program import Chooser
-from tunekit.stoppers.base import CONTINUE, Decision
 from tunekit.storages.checks import STEPS
 
 Sender: TypeAlias = Callable[[Report], Decision]

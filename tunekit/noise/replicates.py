@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
 from tunekit.errors import InvalidArgument, NoCompleteTrial
 from tunekit.history import History
 from tunekit.noise.paired_tests import LEAST, Test, holm, p_worse
-from tunekit.records import Metrics, TrialRecord, TrialState
+from tunekit.records import Metrics, TrialRecord, TrialState, block_of
 from tunekit.spaces import Params, Scalar
 
 if TYPE_CHECKING:
@@ -41,11 +41,6 @@ SURE = 3
 def key_of(params: Mapping[str, Scalar]) -> Key:
     """Return what two points share exactly if they are the same, in whatever order."""
     return frozenset((path, type(value).__name__, value) for path, value in params.items())
-
-
-def block_of(evidence: Mapping[str, Any]) -> int:
-    """Return the block that a proposal is for, 0 if it names none."""
-    return int(evidence.get("block", 0))
 
 
 def is_started(trial: TrialRecord) -> bool:

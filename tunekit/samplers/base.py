@@ -78,12 +78,6 @@ def suggested(sampler: Sampler, view: StudyView, numbers: Sequence[int]) -> list
     return checked(given, getattr(sampler, "name", type(sampler).__name__), view, numbers)
 
 
-def stream(seed: int, number: int) -> np.random.Generator:
-    """Return the random generator of one trial: the same in every process and on every day."""
-    mask = (1 << 64) - 1
-    return np.random.Generator(np.random.Philox(key=np.array([seed & mask, number], np.uint64)))
-
-
 def keeping(fixed: Params | None, picker: Picker) -> Picker:
     """Return a picker that answers what is fixed and asks `picker` for the rest.
 

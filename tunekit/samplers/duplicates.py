@@ -11,8 +11,9 @@ import numpy as np
 from tunekit.errors import InvalidSpace
 from tunekit.history import History
 from tunekit.noise.replicates import UNMEASURED, Key, key_of
+from tunekit.random_streams import stream
 from tunekit.records import TrialRecord
-from tunekit.samplers.base import StudyView, held, known_points, samples, stream
+from tunekit.samplers.base import StudyView, held, known_points, samples
 from tunekit.samplers.grid import Grid
 from tunekit.spaces import Params
 

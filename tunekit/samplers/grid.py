@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from hashlib import shake_256
 
 from tunekit.errors import InvalidArgument, SpaceExhausted
+from tunekit.random_streams import stream
 from tunekit.records import Proposal
-from tunekit.samplers.base import StudyView, held, keeping, known_points, sample, stream
+from tunekit.samplers.base import StudyView, held, keeping, known_points, sample
 from tunekit.samplers.grid_walk import feasible_ranks
 from tunekit.spaces import (
     Categorical,

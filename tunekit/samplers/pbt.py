@@ -7,16 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from tunekit.errors import InvalidArgument, SpaceExhausted
+from tunekit.random_streams import stream
 from tunekit.records import Branch, Proposal, TrialRecord, TrialState
-from tunekit.samplers.base import (
-    PLAIN_DRAWS,
-    StudyView,
-    held,
-    known_points,
-    repaired,
-    sample,
-    stream,
-)
+from tunekit.samplers.base import PLAIN_DRAWS, StudyView, held, known_points, repaired, sample
 from tunekit.spaces import Float, Int, Parameter, Params, Scalar, Space, walk
 
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
 from tunekit.errors import InvalidArgument
+from tunekit.random_streams import stream
 from tunekit.records import Proposal
-from tunekit.samplers.base import StudyView, held, known_points, sample, samples, stream
+from tunekit.samplers.base import StudyView, held, known_points, sample, samples
 from tunekit.samplers.mcts.paths import default_point
 from tunekit.samplers.mcts.scores import scored_trials
 from tunekit.samplers.options import number_from, whole_from

@@ -10,9 +10,8 @@ from typing import Any
 from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Ended, Executor, Guest, ReportHandler, Task
 from tunekit.executors.process.executor import shipped
-from tunekit.records import Outcome, Report, TrialState
+from tunekit.records import Decision, Outcome, Report, TrialState
 from tunekit.sharing.fair_share import Held
-from tunekit.stoppers.base import Decision
 
 MAX_SLICES = 2**16
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tunekit.spaces.domains import Scalar
-from tunekit.spaces.tree import Node, Repeat, Space
+
+if TYPE_CHECKING:
+    from tunekit.spaces.tree import Node, Space
 
 
 def nested(space: Space, params: Mapping[str, Scalar]) -> dict[str, Any]:
@@ -29,6 +31,6 @@ def _entry(node: Node, values: dict[str, Scalar], path: str) -> Any:
     value = values[path]
     opened = [(label, child) for label, opening, child in node.openings() if value in opening]
     levels = [_level(child, values, f"{path}.{label}.") for label, child in opened]
-    if isinstance(node, Repeat):
+    if hasattr(node, "block"):  # a Repeat: the stack of its blocks
         return levels
     return {str(value): levels[0]} if levels else value

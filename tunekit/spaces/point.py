@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunekit.errors import UnknownParameter, did_you_mean
 from tunekit.spaces.domains import Scalar
+from tunekit.spaces.nesting import nested
 
 if TYPE_CHECKING:
     from tunekit.spaces.tree import Space
@@ -134,8 +135,6 @@ class Params(dict[str, Scalar]):
         """
         if self._space is None:
             return dict(self)
-        from tunekit.spaces.nesting import nested  # it reads the tree, which is made of points
-
         return nested(self._space, self)
 
     def _path(self, key: object) -> str | None:

@@ -12,12 +12,8 @@ from tunekit.spaces import words
 from tunekit.spaces.constant import Constant
 from tunekit.spaces.constraints import Constraint
 from tunekit.spaces.domains import Float, Int, Opening, Scalar, plain, typed
-from tunekit.spaces.parameters import (
-    Parameter,
-    collect_constraints,
-    collect_parameters,
-    fidelity_of,
-)
+from tunekit.spaces.flatten import collect_constraints, collect_parameters, fidelity_of
+from tunekit.spaces.parameters import Parameter
 from tunekit.spaces.point import Params
 from tunekit.spaces.validate import resolved, resolved_name, validated, with_defaults
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from tunekit import registry
 from tunekit.errors import InvalidArgument
-from tunekit.stoppers.base import CONTINUE, CurveView, Decision, Stopper
+from tunekit.records import CONTINUE, Decision
+from tunekit.stoppers.base import CurveView, Stopper
 
 
 class FirstStopper:

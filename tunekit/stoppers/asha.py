@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
 from tunekit.errors import InvalidArgument
-from tunekit.records import Direction, Objective, TrialState
-from tunekit.stoppers.base import CONTINUE, CurveView, Decision
-from tunekit.stoppers.losses import CurveReader, Unit, as_metrics, shown, watched_metrics
+from tunekit.records import CONTINUE, Decision, Direction, Objective, TrialState
+from tunekit.stoppers.base import CurveView
+from tunekit.stoppers.losses import LossCurveReader, Unit, as_metrics, shown, watched_metrics
 from tunekit.stoppers.options import check_metric, check_number, check_unit
 from tunekit.stoppers.rungs import Ladder, Rung
 
@@ -72,7 +72,7 @@ class AshaStopper:
         self.eta = eta
         self.mode = mode
         self._ladder = Ladder(min_resource, eta, unit, members)
-        self._reader = CurveReader()
+        self._reader = LossCurveReader()
 
     def decide(self, number: int, view: CurveView) -> Decision:
         """Return what becomes of trial `number` after its latest report.

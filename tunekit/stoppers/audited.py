@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
-from tunekit.stoppers.base import CurveView, Decision, Promoter, Stopper, checked_decision
+from tunekit.records import Decision
+from tunekit.stoppers.base import CurveView, Promoter, Stopper, checked_decision
 
 
 class AuditedStopper:

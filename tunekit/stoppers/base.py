@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 from tunekit.errors import InvalidArgument
 from tunekit.history import History
-from tunekit.records import Objective, Report
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What becomes of a trial, in one sentence, with the numbers behind it (plain JSON).
-
-    Attributes:
-        action: a paused trial stands at its checkpoint until its stopper promotes it.
-    """
-
-    action: Literal["continue", "pause", "stop"] = "continue"
-    reason: str = ""
-    evidence: Mapping[str, Any] = field(default_factory=dict)
-
-
-CONTINUE = Decision()
+from tunekit.records import Decision, Objective, Report
 
 
 @dataclass(frozen=True, slots=True)

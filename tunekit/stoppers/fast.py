@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from tunekit.records import Direction, Objective
-from tunekit.stoppers.base import CONTINUE, CurveView, Decision
+from tunekit.records import CONTINUE, Decision, Direction, Objective
+from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.losses import (
     Curve,
-    CurveReader,
+    LossCurveReader,
     Losses,
     Unit,
     as_metrics,
@@ -76,7 +76,7 @@ class FastStopper:
         self.n_exempt = n_exempt
         self.hedge = hedge
         self._ladder = Ladder(min_resource, FACTOR, unit)
-        self._reader = CurveReader()
+        self._reader = LossCurveReader()
 
     def decide(self, number: int, view: CurveView) -> Decision:
         """Return what becomes of trial `number` after its latest report.

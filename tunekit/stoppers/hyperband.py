@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
-from tunekit.records import Direction
+from tunekit.records import CONTINUE, Decision, Direction
 from tunekit.stoppers.asha import AshaStopper, Mode
-from tunekit.stoppers.base import CONTINUE, CurveView, Decision
+from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.losses import Unit
 from tunekit.stoppers.options import check_number, check_whole
 

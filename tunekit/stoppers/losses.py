@@ -51,31 +51,31 @@ class Curve:
 
 
 @dataclass(slots=True)
-class _Known:
+class _KnownLosses:
     reports: Sequence[Report]
     watched: tuple[Objective, ...]
     n: int
     curve: Curve
 
 
-class CurveReader:
+class LossCurveReader:
     """Reads the curves of a view; what it keeps of them is only speed."""
 
     def __init__(self) -> None:
-        self._known: dict[int, _Known] = {}
+        self._known: dict[int, _KnownLosses] = {}
 
     def read(self, number: int, view: CurveView, watched: tuple[Objective, ...]) -> Curve:
         """Return the losses of one trial; a curve that has only grown costs what is new."""
         reports = view.reports.get(number, ())
         known = self._known.get(number)
         if known is None or known.reports is not reports or known.watched != watched:
-            known = _Known(reports, watched, 0, Curve([], []))
+            known = _KnownLosses(reports, watched, 0, Curve([], []))
             self._known[number] = known
         if len(reports) != known.n:
             self._grow(known)
         return known.curve
 
-    def _grow(self, known: _Known) -> None:
+    def _grow(self, known: _KnownLosses) -> None:
         curve = known.curve
         if len(known.reports) < known.n:
             known.n, curve.steps, curve.losses = 0, [], []

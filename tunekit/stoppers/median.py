@@ -10,9 +10,9 @@ from statistics import median
 from typing import Literal, TypeAlias
 
 from tunekit.errors import InvalidArgument
-from tunekit.records import Direction, Objective
-from tunekit.stoppers.base import CONTINUE, CurveView, Decision
-from tunekit.stoppers.losses import Curve, CurveReader, watched_metrics
+from tunekit.records import CONTINUE, Decision, Direction, Objective
+from tunekit.stoppers.base import CurveView
+from tunekit.stoppers.losses import Curve, LossCurveReader, watched_metrics
 from tunekit.stoppers.options import check_metric, check_whole
 
 Summary: TypeAlias = Literal["running_mean", "at_step"]
@@ -74,7 +74,7 @@ class MedianStopper:
         self.min_reports = min_reports
         self.min_trials = min_trials
         self.others = others
-        self._reader = CurveReader()
+        self._reader = LossCurveReader()
         self._summaries: dict[int, _Summary] = {}
 
     def decide(self, number: int, view: CurveView) -> Decision:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
-from tunekit.records import Direction, Objective, TrialState
-from tunekit.stoppers.base import CONTINUE, CurveView, Decision
-from tunekit.stoppers.losses import Curve, CurveReader, as_metrics, shown, watched_metrics
+from tunekit.records import CONTINUE, Decision, Direction, Objective, TrialState
+from tunekit.stoppers.base import CurveView
+from tunekit.stoppers.losses import Curve, LossCurveReader, as_metrics, shown, watched_metrics
 from tunekit.stoppers.options import check_metric
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class OptunaPrunerStopper:
         self.direction = direction
         self._options = options
         self._made()
-        self._reader = CurveReader()
+        self._reader = LossCurveReader()
         self._told: dict[int, _Told] = {}
         self._known_by: object = None
         self._study: optuna.Study | None = None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from tunekit.records import Direction
-from tunekit.stoppers.base import CONTINUE, CurveView, Decision
-from tunekit.stoppers.losses import CurveReader, as_metrics, shown, watched_metrics
+from tunekit.records import CONTINUE, Decision, Direction
+from tunekit.stoppers.base import CurveView
+from tunekit.stoppers.losses import LossCurveReader, as_metrics, shown, watched_metrics
 from tunekit.stoppers.options import check_metric, check_number, check_whole
 
 
@@ -43,7 +43,7 @@ class PatienceStopper:
         self.patience = patience
         self.min_delta = min_delta
         self.min_reports = min_reports
-        self._reader = CurveReader()
+        self._reader = LossCurveReader()
 
     def decide(self, number: int, view: CurveView) -> Decision:
         """Return what becomes of trial `number` after its latest report.

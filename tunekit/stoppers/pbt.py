@@ -7,8 +7,8 @@ import random
 from collections.abc import Sequence
 
 from tunekit.errors import InvalidArgument
-from tunekit.records import Report, TrialState
-from tunekit.stoppers.base import CONTINUE, CurveView, Decision
+from tunekit.records import CONTINUE, Decision, Report, TrialState
+from tunekit.stoppers.base import CurveView
 
 
 class PbtStopper:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tunekit.records import Objective
 from tunekit.stoppers.base import CurveView
-from tunekit.stoppers.losses import Curve, CurveReader, Losses, Unit
+from tunekit.stoppers.losses import Curve, LossCurveReader, Losses, Unit
 from tunekit_surrogates.hypervolume import layers
 
 
@@ -76,7 +76,7 @@ class Ladder:
         number: int,
         view: CurveView,
         watched: tuple[Objective, ...],
-        reader: CurveReader,
+        reader: LossCurveReader,
     ) -> list[Rung]:
         """Return the rungs that a trial has passed with its latest report, the lowest first.
 
@@ -100,7 +100,7 @@ class Ladder:
         level: int,
         view: CurveView,
         watched: tuple[Objective, ...],
-        reader: CurveReader,
+        reader: LossCurveReader,
     ) -> Rung | None:
         """Return how a trial stands at a rung among those that have reached it, if it has."""
         own = reader.read(number, view, watched).at(level, self.unit)
@@ -112,7 +112,7 @@ class Ladder:
         return Rung(level, own, len(measured) + 1, n_before(own, measured))
 
     def at(
-        self, level: int, view: CurveView, watched: tuple[Objective, ...], reader: CurveReader
+        self, level: int, view: CurveView, watched: tuple[Objective, ...], reader: LossCurveReader
     ) -> dict[int, Losses]:
         """Return the losses at a rung of all trials that have reached it, by number."""
         found = {}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from tunekit.errors import InvalidArgument
-from tunekit.records import Direction, Objective
-from tunekit.stoppers.base import CONTINUE, CurveView, Decision
-from tunekit.stoppers.losses import WORST, CurveReader, losses, watched_metrics
+from tunekit.records import CONTINUE, Decision, Direction, Objective
+from tunekit.stoppers.base import CurveView
+from tunekit.stoppers.losses import WORST, LossCurveReader, losses, watched_metrics
 from tunekit.stoppers.options import check_metric, check_whole
 
 
@@ -42,7 +42,7 @@ class ThresholdStopper:
         self.direction = direction
         self.bound = bound
         self.min_reports = min_reports
-        self._reader = CurveReader()
+        self._reader = LossCurveReader()
 
     def decide(self, number: int, view: CurveView) -> Decision:
         """Return what becomes of trial `number` after its latest report.

@@ -22,8 +22,10 @@ from tunekit.errors import (
 )
 from tunekit.executors.base import Task
 from tunekit.executors.objective import noted
+from tunekit.executors.results import checked_metrics, diverged_reason, missing_reason
 from tunekit.executors.trial import Trial
 from tunekit.records import (
+    Decision,
     Metrics,
     Objective,
     Outcome,
@@ -31,12 +33,9 @@ from tunekit.records import (
     StudyState,
     TrialRecord,
     TrialState,
-    checked_metrics,
-    diverged_reason,
-    missing_reason,
 )
 from tunekit.spaces import Params
-from tunekit.stoppers.base import Decision, Stopper
+from tunekit.stoppers.base import Stopper
 from tunekit.storages.base import Lease, Operation, Pause, Release, Saved, Status, Tell
 from tunekit.studies.enqueue import given_point
 from tunekit.studies.states import state_of

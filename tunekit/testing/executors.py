@@ -24,9 +24,8 @@ import pytest
 from tunekit.errors import TrialStopped
 from tunekit.executors.base import Ended, Executor, Limits, ReportHandler, Task
 from tunekit.executors.trial import Trial
-from tunekit.records import Objective, Outcome, Report, TrialState
+from tunekit.records import CONTINUE, Decision, Objective, Outcome, Report, TrialState
 from tunekit.spaces import Params
-from tunekit.stoppers.base import CONTINUE, Decision
 
 PATIENCE_S = 60.0
 LOSS = (Objective("loss"),)

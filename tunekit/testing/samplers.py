@@ -17,6 +17,7 @@ import pytest
 
 from tunekit.errors import SpaceExhausted
 from tunekit.history import History
+from tunekit.random_streams import stream
 from tunekit.records import (
     MetricConstraint,
     Objective,
@@ -25,7 +26,7 @@ from tunekit.records import (
     TrialRecord,
     TrialState,
 )
-from tunekit.samplers.base import Sampler, StudyView, sample, stream
+from tunekit.samplers.base import Sampler, StudyView, sample
 from tunekit.spaces import Categorical, Float, Int, Params, Repeat, Space, When
 
 MakeSampler: TypeAlias = Callable[[], Sampler]

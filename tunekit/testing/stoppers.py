@@ -18,8 +18,8 @@ import pytest
 
 from tunekit.errors import InvalidArgument
 from tunekit.history import History
-from tunekit.records import Direction, Objective, Report, TrialRecord, TrialState
-from tunekit.stoppers.base import CurveView, Decision, Stopper
+from tunekit.records import Decision, Direction, Objective, Report, TrialRecord, TrialState
+from tunekit.stoppers.base import CurveView, Stopper
 
 MakeStopper: TypeAlias = Callable[..., Stopper]
 

@@ -22,8 +22,7 @@ import cloudpickle
 from tunekit.executors.base import Task
 from tunekit.executors.objective import failure, objective_of, run_objective
 from tunekit.executors.trial import Trial
-from tunekit.records import Outcome, Report
-from tunekit.stoppers.base import Decision
+from tunekit.records import Decision, Outcome, Report
 
 PR_SET_PDEATHSIG = 1
 

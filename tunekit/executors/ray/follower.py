@@ -21,7 +21,7 @@ from tunekit.executors.process.worker import pickled
 from tunekit.executors.ranks import interface_of
 from tunekit.executors.ray.host import Setup, TrialLog
 from tunekit.executors.ray.wire import Line
-from tunekit.stoppers.base import CONTINUE
+from tunekit.records import CONTINUE
 
 POLL_S = 60.0
 STRANGERS = 64

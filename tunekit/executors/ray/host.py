@@ -24,8 +24,7 @@ from tunekit.executors.process.child import TAIL_BYTES
 from tunekit.executors.process.executor import ProcessExecutor, Shipped
 from tunekit.executors.process.worker import pickled
 from tunekit.executors.ray.wire import Line
-from tunekit.records import Report
-from tunekit.stoppers.base import CONTINUE, Decision
+from tunekit.records import CONTINUE, Decision, Report
 
 POLL_S = 60.0
 LOGGED_BYTES = 1 << 20

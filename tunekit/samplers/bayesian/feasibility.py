@@ -36,7 +36,7 @@ CAUTION = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Feasible:
+class ConditionModel:
     """One condition: `f <= 0` for a process that is shifted by `offset`.
 
     Attributes:
@@ -69,7 +69,7 @@ class Feasible:
         hazard = np.exp(-0.5 * z * z - 0.5 * math.log(2 * math.pi) - value)
         return value[0], back(-hazard / sd, (hazard * -z / (2.0 * sd * sd))[0])
 
-    def assuming_violated(self, x: NDArray[np.float64]) -> Feasible:
+    def assuming_violated(self, x: NDArray[np.float64]) -> ConditionModel:
         """Return the same as if it were known not to hold at rows that nobody has measured."""
         worst = np.full(len(x), self.gp.y.max())
         gp = self.gp.with_data(x, worst, noise=self._noise)
@@ -80,7 +80,7 @@ class Feasible:
         return math.exp(self.gp.parameters.noise)
 
 
-class Term(Protocol):
+class LogFactor(Protocol):
     """The logarithm of a factor of the score."""
 
     def log_probability(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -105,7 +105,7 @@ class Cautious:
     section 3 (a bound on the chance).
     """
 
-    condition: Feasible
+    condition: ConditionModel
 
     def log_probability(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return `(m,)` logarithms for rows."""
@@ -124,7 +124,7 @@ class Cautious:
         return cautious
 
 
-def cautious(feasible: Sequence[Feasible]) -> list[Term]:
+def cautious(feasible: Sequence[ConditionModel]) -> list[LogFactor]:
     """Return the factors by which conditions enter a score."""
     return [Cautious(f) if f.is_label else f for f in feasible]
 
@@ -138,7 +138,7 @@ class FeasibleImprovement:
         feasible: the conditions, and other factors.
     """
 
-    def __init__(self, improvement: RowScore | None, feasible: Sequence[Term]) -> None:
+    def __init__(self, improvement: RowScore | None, feasible: Sequence[LogFactor]) -> None:
         self.improvement, self.feasible = improvement, feasible
 
     def __call__(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -162,7 +162,7 @@ class FeasibleImprovement:
         return climb
 
 
-def log_feasible(feasible: Sequence[Term], x: NDArray[np.float64]) -> NDArray[np.float64]:
+def log_feasible(feasible: Sequence[LogFactor], x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return `(m,)` logarithms of the chance that all conditions hold."""
     return sum((f.log_probability(x) for f in feasible), np.zeros(len(x)))
 
@@ -173,8 +173,8 @@ class FeasibilityModel:
 
     encoder: Encoder
     data: Observed
-    feasible: list[Feasible]
-    prior: Term | None = None
+    feasible: list[ConditionModel]
+    prior: LogFactor | None = None
 
     @property
     def good(self) -> NDArray[np.float64]:
@@ -189,7 +189,7 @@ class FeasibilityModel:
     def score(self, pending: NDArray[np.float64], rng: np.random.Generator) -> FeasibleImprovement:
         """Return the chance of being feasible; what is pending sends the others elsewhere."""
         assumed = [f.assuming_violated(pending) for f in self.feasible]
-        terms: list[Term] = [*(assumed if len(pending) else self.feasible)]
+        terms: list[LogFactor] = [*(assumed if len(pending) else self.feasible)]
         return FeasibleImprovement(None, [*terms, *([self.prior] if self.prior else [])])
 
     def explained(self, row: NDArray[np.float64], value: float) -> tuple[dict[str, Any], str]:
@@ -198,7 +198,9 @@ class FeasibilityModel:
         return evidence, "no trial is feasible yet: this is the most likely to be"
 
 
-def feasible_evidence(feasible: Sequence[Feasible], row: NDArray[np.float64]) -> dict[str, float]:
+def feasible_evidence(
+    feasible: Sequence[ConditionModel], row: NDArray[np.float64]
+) -> dict[str, float]:
     """Return the chance of each condition at a row, as plain JSON."""
     chances = {f.name: np.exp(f.log_probability(row[None])[0]) for f in feasible}
     return {name: round(float(p), 4) for name, p in chances.items()}
@@ -214,7 +216,7 @@ def failed_rows(view: StudyView, rows: TrialRows) -> NDArray[np.float64]:
 
 def conditions(
     view: StudyView, structure: BlockStructure, data: Observed, rows: TrialRows
-) -> list[Feasible]:
+) -> list[ConditionModel]:
     """Return what a point has to satisfy to count, as far as anything has ever violated it."""
     found = [_of_metric(view, k, structure, data) for k in range(len(view.constraints))]
     return [f for f in [*found, _of_failures(view, structure, data, rows)] if f is not None]
@@ -222,7 +224,7 @@ def conditions(
 
 def _of_metric(
     view: StudyView, k: int, structure: BlockStructure, data: Observed
-) -> Feasible | None:
+) -> ConditionModel | None:
     constraint = view.constraints[k]
     sign = 1.0 if constraint.op == "<=" else -1.0
     values = [t.metrics.get(constraint.metric, math.nan) for t in data.trials]
@@ -235,12 +237,12 @@ def _of_metric(
     margin = np.clip(margin / size, -FAR, FAR)
     # Centred, because the process tends to 0 far from the data and 0 is the bound itself.
     offset = float(margin.mean())
-    return Feasible(str(constraint), fitted(structure, x, margin - offset)[0], offset)
+    return ConditionModel(str(constraint), fitted(structure, x, margin - offset)[0], offset)
 
 
 def _of_failures(
     view: StudyView, structure: BlockStructure, data: Observed, rows: TrialRows
-) -> Feasible | None:
+) -> ConditionModel | None:
     """Return a classifier of what fails or diverges: least squares on labels, -1 for a result."""
     bad = failed_rows(view, rows)
     if not len(bad):
@@ -249,4 +251,4 @@ def _of_failures(
     labels = np.concatenate([np.full(len(data.x), -1.0), np.ones(len(bad))])
     # Where nothing is known a trial is expected to work.
     gp = fitted(structure, x, labels + 1.0)[0]
-    return Feasible("no failure", gp, -1.0, is_label=True)
+    return ConditionModel("no failure", gp, -1.0, is_label=True)

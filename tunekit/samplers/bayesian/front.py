@@ -14,9 +14,9 @@ from tunekit.samplers.base import StudyView
 from tunekit.samplers.bayesian.chebyshev import ChebyshevImprovement, chebyshev
 from tunekit.samplers.bayesian.fantasies import Drawn
 from tunekit.samplers.bayesian.feasibility import (
-    Feasible,
+    ConditionModel,
     FeasibleImprovement,
-    Term,
+    LogFactor,
     cautious,
     conditions,
     feasible_evidence,
@@ -66,8 +66,8 @@ class FrontModel:
     y: NDArray[np.float64]
     order: NDArray[np.int64]
     gps: list[TreeGP]
-    feasible: list[Feasible]
-    prior: Term | None = None
+    feasible: list[ConditionModel]
+    prior: LogFactor | None = None
 
     @property
     def good(self) -> NDArray[np.float64]:
@@ -88,7 +88,7 @@ class FrontModel:
         likely = log_feasible(self.feasible, pending) > np.log(0.5)
         likely &= may_win(self.encoder, pending)
         values = values[:, np.concatenate([np.ones(len(y), dtype=bool), likely])]
-        terms: list[Term] = [*cautious(self.feasible), *([self.prior] if self.prior else [])]
+        terms: list[LogFactor] = [*cautious(self.feasible), *([self.prior] if self.prior else [])]
         return FeasibleImprovement(_improvement(drawn, values, y, rng), terms)
 
     def explained(self, row: NDArray[np.float64], value: float) -> tuple[dict[str, Any], str]:

@@ -11,18 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunekit.errors import InvalidArgument
+from tunekit.random_streams import stream
 from tunekit.records import Proposal
-from tunekit.samplers.base import StudyView, at_target, held, stream
+from tunekit.samplers.base import StudyView, at_target, held
 from tunekit.samplers.bayesian.acquisition import ExpectedImprovement
 from tunekit.samplers.bayesian.candidates import Candidates
 from tunekit.samplers.bayesian.costs import CostModel, Costs
 from tunekit.samplers.bayesian.densities import PriorDensity
 from tunekit.samplers.bayesian.ensemble import BlendedImprovement
 from tunekit.samplers.bayesian.feasibility import (
+    ConditionModel,
     FeasibilityModel,
-    Feasible,
     FeasibleImprovement,
-    Term,
+    LogFactor,
     cautious,
     conditions,
     failed_rows,
@@ -290,7 +291,7 @@ class _Model:
     y: NDArray[np.float64]
     order: NDArray[np.int64]
     fit: Fit
-    feasible: list[Feasible]
+    feasible: list[ConditionModel]
     prior: PriorTerm | None = None
     sources: tuple[tuple[float, PastModel], ...] = ()
 
@@ -317,7 +318,7 @@ class _Model:
         counts = np.concatenate([known, likely & may_win(self.encoder, pending)])
         noise = np.exp(self.gp.parameters.noise)
         noisy = N_UNCERTAIN if noise > NOISY else 0
-        terms: list[Term] = [*cautious(self.feasible), *([self.prior] if self.prior else [])]
+        terms: list[LogFactor] = [*cautious(self.feasible), *([self.prior] if self.prior else [])]
         exploration = CAUTION if self.gp.structure.has_branches else 1.0
         others = [(weight, s.gp) for weight, s in self.sources]
         kind = partial(BlendedImprovement, others=others) if others else ExpectedImprovement

@@ -10,6 +10,7 @@ import numpy as np
 
 from tunekit.errors import InvalidArgument
 from tunekit.history import History
+from tunekit.random_streams import stream
 from tunekit.records import Proposal, TrialRecord
 from tunekit.samplers.base import (
     StudyView,
@@ -19,7 +20,6 @@ from tunekit.samplers.base import (
     known_points,
     repaired,
     sample,
-    stream,
 )
 from tunekit.samplers.evolutionary.arrivals import Arrivals
 from tunekit.samplers.evolutionary.axes import Axis, Shape, Structure, is_special, specials

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from tunekit.errors import MissingExtra
-from tunekit.samplers.base import stream
+from tunekit.random_streams import stream
 from tunekit.samplers.evolutionary.axes import Axis
 from tunekit.samplers.evolutionary.merit import Merit
 

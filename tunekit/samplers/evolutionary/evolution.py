@@ -8,16 +8,9 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from tunekit.errors import InvalidArgument
+from tunekit.random_streams import stream
 from tunekit.records import Proposal
-from tunekit.samplers.base import (
-    StudyView,
-    at_target,
-    held,
-    known_points,
-    repaired,
-    sample,
-    stream,
-)
+from tunekit.samplers.base import StudyView, at_target, held, known_points, repaired, sample
 from tunekit.samplers.evolutionary.arrivals import Arrivals
 from tunekit.samplers.evolutionary.cmaes import check_count, sampled
 from tunekit.samplers.evolutionary.cmaes_restarts import optimiser

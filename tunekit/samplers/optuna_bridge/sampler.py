@@ -19,8 +19,9 @@ import numpy as np
 
 from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
 from tunekit.history import History
+from tunekit.random_streams import stream
 from tunekit.records import Proposal, TrialRecord, TrialState
-from tunekit.samplers.base import StudyView, held, keeping, known_points, repaired, sample, stream
+from tunekit.samplers.base import StudyView, held, keeping, known_points, repaired, sample
 from tunekit.spaces import Params, walk
 
 if TYPE_CHECKING:

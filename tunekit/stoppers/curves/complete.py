@@ -15,7 +15,7 @@ from tunekit.records import Objective, TrialRecord, TrialState
 from tunekit.spaces import Scalar
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curves.columns import Columns
-from tunekit.stoppers.losses import Curve, CurveReader, worst_if_diverged
+from tunekit.stoppers.losses import Curve, LossCurveReader, worst_if_diverged
 from tunekit_surrogates.curves.predictor import Completed, CurvePredictor, Forecast
 
 
@@ -53,7 +53,9 @@ class CompleteTrials:
         self.past = tuple(past)
         self._fitted: Fitted | None = None
 
-    def fitted(self, view: CurveView, watched: Objective, reader: CurveReader) -> Fitted | None:
+    def fitted(
+        self, view: CurveView, watched: Objective, reader: LossCurveReader
+    ) -> Fitted | None:
         """Return the predictor for what a view shows, if enough trials have ended."""
         ended = ended_by_themselves(view)
         n = len(ended) - len(ended) % self.refit_every
@@ -138,7 +140,7 @@ class PastRuns:
     @classmethod
     def of(cls, study: str, view: CurveView, watched: Objective) -> PastRuns:
         """Return the runs of a study that ended by themselves."""
-        reader = CurveReader()
+        reader = LossCurveReader()
         trials = ended_by_themselves(view)
         losses = [
             tuple(v[0] for v in reader.read(t.number, view, (watched,)).losses) for t in trials

@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from typing import Any, Literal, TypeAlias, get_args
 
 from tunekit.errors import InvalidArgument, MissingExtra
-from tunekit.records import Direction, Objective, TrialState
-from tunekit.stoppers.base import CONTINUE, CurveView, Decision
+from tunekit.records import CONTINUE, Decision, Direction, Objective, TrialState
+from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curves.complete import (
     CompleteTrials,
     Fitted,
@@ -18,7 +18,7 @@ from tunekit.stoppers.curves.complete import (
     final_loss,
     past_runs,
 )
-from tunekit.stoppers.losses import CurveReader, watched_metrics
+from tunekit.stoppers.losses import LossCurveReader, watched_metrics
 from tunekit.stoppers.options import check_metric, check_number, check_whole
 from tunekit.stoppers.rungs import Ladder, Rung
 from tunekit_surrogates.curves.predictor import Forecast
@@ -159,7 +159,7 @@ class CurveStopper:
         self.spare, self.predict_from = spare, predict_from
         self.n_first, self.keep_min = n_first, keep_min
         self._ladder = Ladder(min_reports, factor)
-        self._reader = CurveReader()
+        self._reader = LossCurveReader()
         self._trials = CompleteTrials(refit_every=refit_every, past=past_runs(past))
         self._predicted_by: Fitted | None = None
         self._predicted: dict[int, dict[int, float]] = {}

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunekit.errors import InvalidArgument
-from tunekit.records import Direction, Objective, Report, TrialRecord
-from tunekit.stoppers.base import CONTINUE, CurveView, Decision
+from tunekit.records import CONTINUE, Decision, Direction, Objective, Report, TrialRecord
+from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curves.complete import ended_by_themselves, final_loss
-from tunekit.stoppers.losses import WORST, CurveReader, watched_metrics
+from tunekit.stoppers.losses import WORST, LossCurveReader, watched_metrics
 from tunekit.stoppers.options import check_metric, check_number, check_whole
 
 RIDGE = 1.0
@@ -147,7 +147,7 @@ class EarlyDynamicsStopper:
         self.metric, self.direction = metric, direction
         self.share, self.keep, self.limit = share, keep, limit
         self.min_trials, self.n_first = min_trials, n_first
-        self._reader = CurveReader()
+        self._reader = LossCurveReader()
 
     def decide(self, number: int, view: CurveView) -> Decision:
         """Return what becomes of trial `number` after its latest report.

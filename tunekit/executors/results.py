@@ -1,0 +1,101 @@
+"""What an objective returned or reported, as named metrics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from tunekit.errors import InvalidResult, did_you_mean
+from tunekit.records import UNNAMED, MetricConstraint, Metrics, Objective
+from tunekit.spaces.domains import plain
+from tunekit.spaces.scalars import shown
+
+
+def checked_metrics(
+    result: object, objectives: tuple[Objective, ...], *, is_partial: bool = False
+) -> dict[str, float]:
+    """Return named metrics for what an objective returned or reported.
+
+    A number stands for the only objective, a sequence for all objectives in order, a mapping
+    for itself, and one with a single metric also for an objective without a name. NaN and
+    infinities pass: they make a trial DIVERGED. Where `is_partial` (in a report), a number
+    stands for the first of several, and a mapping may leave objectives out.
+
+    Raises:
+        InvalidResult: anything else, or an objective's metric is missing.
+    """
+    names = [o.metric for o in objectives]
+    expected = f"a number or a mapping with {', '.join(map(repr, names))}"
+    try:
+        pairs = _named(result, names, expected, is_partial=is_partial)
+    except InvalidResult:
+        raise
+    except Exception as error:  # whatever a class of the user's raises
+        said = f"{type(result).__name__} that cannot be read ({type(error).__name__})"
+        raise InvalidResult(f"got a {said}; return {expected}.") from None
+    metrics: dict[str, float] = {}
+    for name, value in pairs:
+        try:
+            number = plain(value)
+        except TypeError:
+            number = None
+        if not isinstance(name, str) or isinstance(number, str) or number is None:
+            raise InvalidResult(f"the metric {shown(name)} is {shown(value)}; return {expected}.")
+        try:
+            metrics[name] = float(number)
+        except OverflowError:  # an int beyond the range of floats
+            metrics[name] = math.inf if number > 0 else -math.inf
+    reason = "" if is_partial else missing_reason(metrics, objectives)
+    if reason:
+        raise InvalidResult(f"{reason.removesuffix('.')}; return {expected}.")
+    return metrics
+
+
+def _named(
+    result: object, names: Sequence[str], expected: str, *, is_partial: bool
+) -> list[tuple[object, object]]:
+    """Return names and values of a result, unchecked."""
+    if isinstance(result, Mapping):
+        pairs: list[tuple[object, object]] = list(result.items())
+        # A single metric names the objective, of a result: a report may be of something else.
+        if names == [UNNAMED] and len(pairs) == 1 and not is_partial:
+            pairs = [*pairs, (UNNAMED, pairs[0][1])]
+    elif isinstance(result, list | tuple):
+        if len(result) != len(names):
+            raise InvalidResult(f"got {len(result)} values for {len(names)} objectives {names}.")
+        pairs = list(zip(names, result, strict=True))
+    else:
+        if len(names) > 1 and not is_partial:
+            raise InvalidResult(
+                f"got {shown(result)} for {len(names)} objectives; return {expected}."
+            )
+        pairs = [(names[0], result)]
+    return pairs
+
+
+def missing_reason(
+    metrics: Metrics,
+    objectives: Sequence[Objective],
+    constraints: Sequence[MetricConstraint] = (),
+) -> str:
+    """Return which metrics a result lacks that the study needs; an empty text if it has all."""
+    missing = [o.metric for o in objectives if o.metric not in metrics]
+    if missing:
+        hint = did_you_mean(missing[0], metrics)
+        return f"the result {dict(metrics)} misses {missing}{hint}."
+    for c in constraints:
+        if c.metric not in metrics:
+            hint = did_you_mean(c.metric, metrics)
+            return (
+                f"the result {dict(metrics)} misses the metric of the constraint {c}{hint}; give "
+                f"it as well, as in {{..., {c.metric!r}: 1.0}}, or drop the constraint."
+            )
+    return ""
+
+
+def diverged_reason(metrics: Metrics, objectives: tuple[Objective, ...]) -> str:
+    """Return why a result counts as DIVERGED, or an empty string if it is finite."""
+    for o in objectives:
+        if not math.isfinite(value := metrics.get(o.metric, 0.0)):
+            return f"its result diverged ({o.metric} = {value})"
+    return ""

@@ -1,0 +1,131 @@
+"""Flattens the tree of a space into parameters with paths and conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from tunekit.errors import InvalidParams, InvalidSpace, did_you_mean
+from tunekit.spaces.constraints import Constraint
+from tunekit.spaces.domains import Domain, Float, Int, Scalar
+from tunekit.spaces.parameters import Condition, Parameter
+
+if TYPE_CHECKING:
+    from tunekit.spaces.tree import Space
+
+MAX_PARAMETERS = 20_000
+MAX_LEVELS = 64
+"""Spaces inside of each other: each level costs several frames of Python's stack."""
+
+
+def collect_parameters(space: Space) -> dict[str, Parameter]:
+    """Return all parameters by path, a parent before its children.
+
+    Raises:
+        InvalidSpace: a path twice, an impossible `when`, or more than `MAX_PARAMETERS`.
+    """
+    found: dict[str, Parameter] = {}
+    _collect(space, "", (), found)
+    return found
+
+
+def collect_constraints(space: Space, known: Mapping[str, Parameter]) -> tuple[Constraint, ...]:
+    """Return the constraints of a space and of all child spaces, with resolved names."""
+    found: list[Constraint] = []
+    _collect_constraints(space, "", known, found)
+    return tuple(found)
+
+
+def fidelity_of(parameters: Sequence[Parameter]) -> str | None:
+    """Return the path of the parameter that is a fidelity, if there is one.
+
+    Raises:
+        InvalidSpace: there are several, or it is not active in every point, or a switch.
+    """
+    found = [p for p in parameters if isinstance(p.domain, Float | Int) and p.domain.fidelity]
+    if not found:
+        return None
+    path = found[0].path
+    if len(found) > 1:
+        raise InvalidSpace(
+            f'fidelity=True stands at "{path}" and at "{found[1].path}"; a space has at most one '
+            "fidelity, so make the other an ordinary parameter."
+        )
+    if found[0].conditions:
+        raise InvalidSpace(
+            f'the fidelity "{path}" is active only when {found[0].requirement()}; every trial '
+            "has one, so declare it at the root of the space."
+        )
+    if any(c.parent == path for p in parameters for c in p.conditions):
+        raise InvalidSpace(
+            f'the fidelity "{path}" opens a child space; it says how thoroughly a trial is run, '
+            "not what is run, so hang the child on another parameter."
+        )
+    return path
+
+
+def _collect(
+    space: Space,
+    prefix: str,
+    conditions: tuple[Condition, ...],
+    found: dict[str, Parameter],
+    level: int = 1,
+) -> None:
+    if level > MAX_LEVELS:
+        raise InvalidSpace(f"spaces are nested more than {MAX_LEVELS} levels deep; flatten them.")
+    for name, node in space.nodes:
+        path = prefix + name
+        _add(found, path, node.domain, conditions)
+        for label, values, child in node.openings():
+            _collect(
+                child, f"{path}.{label}.", (Condition(path, frozenset(values)),), found, level + 1
+            )
+    for when in space.when:
+        own = [_condition(name, values, prefix, found) for name, values in when.conditions]
+        _collect(when.space, prefix, (*conditions, *own), found, level + 1)
+
+
+def _add(
+    found: dict[str, Parameter], path: str, domain: Domain, conditions: tuple[Condition, ...]
+) -> None:
+    if path in found:
+        raise InvalidSpace(
+            f'two parameters have the path "{path}"; rename one, or hang both on branches of a '
+            "Categorical, which have paths of their own."
+        )
+    if len(found) >= MAX_PARAMETERS:
+        raise InvalidSpace(
+            f"the space has more than {MAX_PARAMETERS} parameters; lower the counts of its Repeat."
+        )
+    depth = 1 + found[conditions[-1].parent].depth if conditions else 0
+    found[path] = Parameter(path, domain, conditions, depth)
+
+
+def _condition(
+    parent: str, values: tuple[Scalar, ...], prefix: str, found: Mapping[str, Parameter]
+) -> Condition:
+    path = prefix + parent
+    if path not in found:
+        level = [p.removeprefix(prefix) for p in found if p.startswith(prefix)]
+        raise InvalidSpace(
+            f'when: no parameter "{parent}" on this level{did_you_mean(parent, level)}; '
+            "declare it before the children that need it."
+        )
+    domain = found[path].domain
+    if not isinstance(domain, Int) and not hasattr(domain, "choices"):
+        raise InvalidSpace(f'when: the parent "{path}" must be a Categorical, a bool or an Int.')
+    try:
+        return Condition(path, frozenset(domain.validate(v, path) for v in values))
+    except InvalidParams as error:
+        raise InvalidSpace(f"when: {error.message}") from None
+
+
+def _collect_constraints(
+    space: Space, prefix: str, known: Mapping[str, Parameter], found: list[Constraint]
+) -> None:
+    found.extend(Constraint.parse(text, prefix=prefix, paths=known) for text in space.constraints)
+    for name, node in space.nodes:
+        for label, _, child in node.openings():
+            _collect_constraints(child, f"{prefix}{name}.{label}.", known, found)
+    for when in space.when:
+        _collect_constraints(when.space, prefix, known, found)
