@@ -172,7 +172,7 @@ def test_a_class_without_a_bound_on_its_steps_is_refused():
 NUMBERS = [np.float16, np.float32, np.float64, np.longdouble, np.int8, np.uint64, np.bool_]
 
 
-@pytest.mark.parametrize("made", [*NUMBERS, np.array, torch_tensor, bool], ids=str)
+@pytest.mark.parametrize("made", [*NUMBERS, np.array, torch_tensor, bool], ids=lambda made: made.__name__)
 def test_a_number_of_any_library_is_a_metric(made, tmp_path, monkeypatch):
     class Numbers(tune.Trainable):
         def step(self):
