@@ -106,7 +106,7 @@ def test_resume_starts_nothing_where_trials_run_elsewhere(cli, ran):
 
 
 def test_resume_starts_nothing_where_a_paused_run_waits_on_this_machine(cli, ran):
-    recipe = {**ran.user_attrs["run"], "worker": ran._ledger.worker}
+    recipe = {**ran.user_attrs["run"], "worker": ran._worker.name}
     ran.set_user_attr("run", recipe)
     ran.pause()
     result = cli("resume", "k", "-n", "5")

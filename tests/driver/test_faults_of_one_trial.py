@@ -6,7 +6,8 @@ import pytest
 
 import tunekit as tk
 from tunekit.driver.outbox import write
-from tunekit.driver.session import Ledger
+from tunekit.driver.study_reader import StudyReader
+from tunekit.driver.worker import Worker
 from tunekit.errors import StorageError, StorageUnreachable
 from tunekit.executors.inline import InlineExecutor
 from tunekit.executors.simulated import SimulatedExecutor
@@ -114,17 +115,17 @@ class Unkept:
     """What follows the checkpoints fails for trial 2 at one of its steps."""
 
     def __init__(self, keeper, step):
-        self._keeper = keeper
+        self._tracker = keeper
         self._step = step
 
     def __getattr__(self, name):
         if name != self._step:
-            return getattr(self._keeper, name)
+            return getattr(self._tracker, name)
 
         def step(number, *args):
             if number == 2:
                 raise OSError("the place is gone")
-            return getattr(self._keeper, name)(number, *args)
+            return getattr(self._tracker, name)(number, *args)
 
         return step
 
@@ -132,7 +133,7 @@ class Unkept:
 @pytest.mark.parametrize("step", ["origin", "begin", "note", "tidy"])
 def test_checkpoints_that_cannot_be_followed_fail_their_trial(step):
     study = tk.study(space=SPACE, sampler="random", seed=1)
-    study._ledger.keeper = Unkept(study._ledger.keeper, step)
+    study._worker.checkpoints = Unkept(study._worker.checkpoints, step)
     assert study.optimize(reporting, n_trials=6) == "done"
     assert states(study) == only(2)
     assert "OSError: the place is gone" in study.trials[2].end_reason
@@ -218,10 +219,10 @@ def test_refused_results_count_among_the_failures_of_a_run():
 
 
 @pytest.fixture
-def ledger():
+def worker():
     storage = Picky()
     spec = StudySpec("s", (Objective("value"),), space=SPACE)
-    made = Ledger(storage, storage.create_study(spec), make("sampler", "random"))
+    made = Worker(StudyReader(storage, storage.create_study(spec)), make("sampler", "random"))
     made.assign(made.exchange((), claim=4).leases, lease_s=60)
     return made
 
@@ -230,16 +231,16 @@ def told(number, value):
     return Tell(number, 1, Outcome(TrialState.COMPLETE, {"value": value}), f"key {number}")
 
 
-def test_a_batch_is_written_in_parts_and_claims_once(ledger):
+def test_a_batch_is_written_in_parts_and_claims_once(worker):
     bad = [Reports(2, 1, (Report(2, {"value": 1.0}),)), told(2, 5.0)]
     batch = [told(0, 1.0), *bad, told(1, 2.0), Release(3, 1, "later")]
-    done = write(ledger, batch, claim=1, lease_s=60)
+    done = write(worker, batch, claim=1, lease_s=60)
     assert [type(op) for op in done.operations] == [Tell, Tell, Tell, Release]
     assert done.statuses == ("ok",) * 4
     assert set(done.failed) == {(1, 1), (2, 1)}
     assert [x.number for x in done.answer.leases] == [3]
-    ledger.refresh()
-    found = [str(t.state) for t in ledger.history]
+    worker.reader.refresh()
+    found = [str(t.state) for t in worker.reader.history]
     assert found == ["complete", "failed", "failed", "running"]
 
 

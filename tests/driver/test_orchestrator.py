@@ -10,7 +10,8 @@ import pytest
 import tunekit as tk
 from tunekit.driver.orchestrator import Orchestrator
 from tunekit.driver.run_settings import Goal, Settings
-from tunekit.driver.session import Ledger
+from tunekit.driver.study_reader import StudyReader
+from tunekit.driver.worker import Worker
 from tunekit.errors import InvalidArgument
 from tunekit.executors.simulated import Replay, SimulatedExecutor
 from tunekit.records import Objective, Outcome, Proposal, StudySpec, TrialState
@@ -80,21 +81,21 @@ def test_two_halves_of_a_gpu_share_one_device_and_a_third_trial_waits():
 def simulated(n_slots, n_trials, curves):
     spec = StudySpec("s", (Objective("loss"),), space=SPACE, seed=1)
     storage = MemoryStorage()
-    ledger = Ledger(storage, storage.create_study(spec), make("sampler", "random"))
+    worker = Worker(StudyReader(storage, storage.create_study(spec)), make("sampler", "random"))
     executor = SimulatedExecutor(n_slots)
-    runner = Orchestrator(ledger, executor, goal=Goal(n_trials), settings=Settings())
+    runner = Orchestrator(worker, executor, goal=Goal(n_trials), settings=Settings())
     assert runner.run(Replay(curves)) == "done"
-    return ledger, executor
+    return worker, executor
 
 
 def test_a_thousand_hours_on_many_slots_are_simulated():
     def hours(params):
         return [(3600.0, {"loss": params["x"] + 1 / (i + 1)}) for i in range(10)]
 
-    ledger, executor = simulated(100, 100, hours)
-    assert len(ledger.history.complete()) == 100
+    worker, executor = simulated(100, 100, hours)
+    assert len(worker.reader.history.complete()) == 100
     assert executor.clock == pytest.approx(10 * 3600.0)
-    ledger, executor = simulated(10, 100, hours)
+    worker, executor = simulated(10, 100, hours)
     assert executor.clock == pytest.approx(100 * 3600.0)
 
 
@@ -107,10 +108,10 @@ def test_a_result_is_dropped_when_another_worker_has_the_trial(tmp_path):
         if trial.number == 1:
             # Another worker takes the trial over (as after a long freeze) and finishes it.
             thief.storage.expire(thief.id, [(1, 1)])
-            ledger = thief._ledger
-            lease = ledger.exchange((), claim=1).leases[0]
+            worker = thief._worker
+            lease = worker.exchange((), claim=1).leases[0]
             told = Outcome(TrialState.COMPLETE, {"value": -1.0})
-            ledger.exchange([Tell(lease.number, lease.epoch, told, "theirs")])
+            worker.exchange([Tell(lease.number, lease.epoch, told, "theirs")])
         return trial.params["x"]
 
     study.optimize(objective, n_trials=3)

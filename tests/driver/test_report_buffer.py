@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from tunekit.driver import report_buffer
-from tunekit.driver.checkpoint_tracker import Keeper
+from tunekit.driver.checkpoint_tracker import CheckpointTracker
 from tunekit.driver.report_buffer import FLUSH_S, ReportBuffer
 from tunekit.records import Objective, Report, StudyRecord, StudySpec, StudyState
 
@@ -21,7 +21,7 @@ def clock(monkeypatch):
 def test_short_trials_do_not_hold_back_the_reports_of_a_long_one(clock):
     spec = StudySpec("s", (Objective("value"),))
     record = StudyRecord(1, spec, StudyState.ACTIVE, 0, 0, 1, 0.0)
-    buffer = ReportBuffer(Keeper(record, None))
+    buffer = ReportBuffer(CheckpointTracker(record, None))
     buffer.begin(0, 1)
     written = 0
     for k in range(1, 45):  # each 1/8 s a trial begins and ends, and the long one reports

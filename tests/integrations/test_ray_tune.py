@@ -114,6 +114,10 @@ def test_a_space_of_the_tuner_beside_ours_is_refused():
         searcher().set_search_properties("error", "min", {"lr": tune.uniform(0, 1)})
 
 
+def name_of(made):
+    return made.__name__
+
+
 def torch_tensor(value):
     return pytest.importorskip("torch").tensor(float(value), requires_grad=True)
 
@@ -172,7 +176,9 @@ def test_a_class_without_a_bound_on_its_steps_is_refused():
 NUMBERS = [np.float16, np.float32, np.float64, np.longdouble, np.int8, np.uint64, np.bool_]
 
 
-@pytest.mark.parametrize("made", [*NUMBERS, np.array, torch_tensor, bool], ids=lambda made: made.__name__)
+@pytest.mark.parametrize(
+    "made", [*NUMBERS, np.array, torch_tensor, bool], ids=lambda made: made.__name__
+)
 def test_a_number_of_any_library_is_a_metric(made, tmp_path, monkeypatch):
     class Numbers(tune.Trainable):
         def step(self):

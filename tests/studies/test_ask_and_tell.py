@@ -131,7 +131,7 @@ def test_a_stopper_is_shown_the_curves_of_trials_that_another_process_has_told(t
 
         def decide(self, number, view):
             shown[number] = {n: len(reports) for n, reports in view.reports.items()}
-            return tk.stoppers.base.CONTINUE
+            return tk.records.CONTINUE
 
     url = f"sqlite:///{tmp_path}/s.db"
     study = tk.study("s", space=SPACE, storage=url, stopper=Watching(), sampler="random")
@@ -160,7 +160,7 @@ def test_a_trial_that_cannot_be_begun_is_given_back(monkeypatch):
         raise OSError("the place is gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr(study._ledger.keeper, "origin", origin)
+        patch.setattr(study._worker.checkpoints, "origin", origin)
         with pytest.raises(OSError, match="the place is gone"):
             study.ask()
     assert [t.state for t in study.trials] == [TrialState.WAITING]

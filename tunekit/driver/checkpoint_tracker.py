@@ -16,10 +16,10 @@ from tunekit.storages.base import Saved
 log = logging.getLogger("tunekit")
 
 
-class Keeper:
+class CheckpointTracker:
     """Follows the checkpoints of the trials that one process runs.
 
-    A worker saves; only the keeper notes and deletes, and it deletes nothing before the storage
+    A worker saves; only the tracker notes and deletes, and it deletes nothing before the storage
     has the note of what stays. Kill it in between, and a file too many is left, never one too few.
 
     Attributes:

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import cast
 
 from tunekit.driver.foreign_curves import ForeignCurves
-from tunekit.driver.session import Ledger
+from tunekit.driver.study_reader import StudyReader
 from tunekit.executors.base import Task
 from tunekit.records import CONTINUE, Decision, Report
 from tunekit.stoppers.base import CurveView, Promoter, Stopper, checked_decision
@@ -15,22 +15,22 @@ from tunekit.storages.rows import encode
 from tunekit.threads import one_thread
 
 
-class Judge:
+class EarlyStopping:
     """Asks a stopper which trials end early, and which of the paused ones go on.
 
     Args:
-        ledger: of the study.
+        reader: of the study.
         stopper: one without `promote` never promotes; without one all trials go on.
 
     Attributes:
         stopper: may be exchanged for one that decides alike.
     """
 
-    def __init__(self, ledger: Ledger, stopper: Stopper | None) -> None:
-        self._ledger = ledger
+    def __init__(self, reader: StudyReader, stopper: Stopper | None) -> None:
+        self._reader = reader
         self.stopper = stopper
         self._curves: dict[int, list[Report]] = {}
-        self._foreign = ForeignCurves(ledger)
+        self._foreign = ForeignCurves(reader)
         can_promote = callable(getattr(stopper, "promote", None))
         self._promoter = cast(Promoter, stopper) if can_promote else None
 
@@ -44,7 +44,7 @@ class Judge:
         reports = self._curves.pop(task.number, [])
         if self.stopper is None or task.origin is None or task.epoch == 1:
             return
-        reports = reports or self._ledger.curves([task.number]).get(task.number, [])
+        reports = reports or self._reader.curves([task.number]).get(task.number, [])
         self._curves[task.number] = [r for r in reports if r.step <= task.origin.step]
 
     def follow(self, ours: Collection[int]) -> None:
@@ -70,7 +70,7 @@ class Judge:
 
     def due(self) -> Mapping[int, str]:
         """Return the paused trials that may go on by now, with why; nothing is written."""
-        if self._promoter is None or not self._ledger.history.n_paused:
+        if self._promoter is None or not self._reader.history.n_paused:
             return {}
         with one_thread():
             return self._promoter.promote(self._view())
@@ -78,10 +78,10 @@ class Judge:
     def promote(self, free: int) -> list[int]:
         """Let up to `free` paused trials wait for a worker; return their numbers."""
         chosen = dict(islice(self.due().items(), free))
-        promoted = self._ledger.storage.promote(self._ledger.record.id, chosen) if chosen else []
+        promoted = self._reader.storage.promote(self._reader.record.id, chosen) if chosen else []
         if chosen:
-            self._ledger.refresh()
+            self._reader.refresh()
         return promoted
 
     def _view(self) -> CurveView:
-        return CurveView(self._ledger.record.spec.objectives, self._ledger.history, self._curves)
+        return CurveView(self._reader.record.spec.objectives, self._reader.history, self._curves)

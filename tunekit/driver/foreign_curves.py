@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 
-from tunekit.driver.session import Ledger
+from tunekit.driver.study_reader import StudyReader
 from tunekit.records import Report, TrialState
 
 EVERY_S = 1.0
@@ -16,12 +16,12 @@ class ForeignCurves:
     """Reads the reports of others, each time only of trials that may have new ones.
 
     Args:
-        ledger: of this worker.
+        reader: of this worker.
         every_s: seconds between two looks at the running trials of others.
     """
 
-    def __init__(self, ledger: Ledger, *, every_s: float = EVERY_S) -> None:
-        self._ledger = ledger
+    def __init__(self, reader: StudyReader, *, every_s: float = EVERY_S) -> None:
+        self._reader = reader
         self._every_s = every_s
         self._last_look = float("-inf")
         self._seen: dict[int, int] = {}
@@ -36,7 +36,7 @@ class ForeignCurves:
         Args:
             ours: numbers of the trials whose reports this worker sees itself.
         """
-        history, is_first = self._ledger.history, not self._n_known
+        history, is_first = self._reader.history, not self._n_known
         is_due = time.monotonic() - self._last_look >= self._every_s
         if is_due:
             self._last_look = time.monotonic()
@@ -57,5 +57,5 @@ class ForeignCurves:
             elif is_new or (is_due and trial.state is TrialState.RUNNING):
                 self._seen[number] = trial.seq
                 numbers.append(number)
-        found = self._ledger.curves(None if is_first and numbers else numbers)
+        found = self._reader.curves(None if is_first and numbers else numbers)
         return {n: reports for n, reports in found.items() if n not in ours}

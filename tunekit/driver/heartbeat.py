@@ -9,7 +9,7 @@ from collections.abc import Callable
 log = logging.getLogger("tunekit")
 
 
-class Heart:
+class Heartbeat:
     """Calls a function every so many seconds on a thread of its own while it is entered."""
 
     def __init__(self, beat: Callable[[], None], every_s: float) -> None:

@@ -6,20 +6,21 @@ import time
 from collections import deque
 from collections.abc import Iterator
 
-from tunekit.driver.session import Assignment, Ledger
+from tunekit.driver.worker import Worker
+from tunekit.executors.base import Task
 from tunekit.storages.base import Renew
 
 
-class Leases:
+class HeldLeases:
     """What runs here, and whether it is still ours.
 
     Attributes:
         held: the running trials by number; only the loop's thread changes it.
     """
 
-    def __init__(self, ledger: Ledger, lease_s: float) -> None:
-        self.held: dict[int, Assignment] = {}
-        self._ledger = ledger
+    def __init__(self, worker: Worker, lease_s: float) -> None:
+        self.held: dict[int, Task] = {}
+        self._worker = worker
         self._lease_s = lease_s
         self._strays: deque[tuple[int, int]] = deque()
         self._last_renewal = time.time()  # the wall clock: it goes on while a laptop sleeps
@@ -38,9 +39,9 @@ class Leases:
         """Renew all leases and note the lost ones; runs on the heart's thread."""
         renewals = self._renewals()
         if renewals:
-            ledger = self._ledger
-            answer = ledger.storage.exchange(
-                ledger.record.id, ledger.worker, renewals, lease_s=self._lease_s
+            worker = self._worker
+            answer = worker.reader.storage.exchange(
+                worker.reader.record.id, worker.name, renewals, lease_s=self._lease_s
             )
             pairs = zip(renewals, answer.statuses, strict=True)
             self._strays.extend((r.number, r.epoch) for r, status in pairs if status != "ok")

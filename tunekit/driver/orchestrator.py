@@ -2,6 +2,19 @@
 
 All that must survive is in the storage: a trial that was claimed and not told runs again when
 its lease ends, or at once where the claimant is seen to be dead.
+
+One trial, from its claim to its end:
+
+    step()                        one turn of the loop
+      _exchange(want)             writes what is due and claims numbers    storage.exchange
+      worker.assign(leases)       proposes params, stores that they start  sampler.suggest
+      _trials.start(task)         finds its checkpoint and starts it       executor.start
+        objective(trial)            trial.report(...) comes back as
+        _trials.on_report         buffers the report, asks the stopper     stopper.decide
+      collect()                   takes what has ended                     executor.poll
+        _trials._end              makes a Tell, a Pause or a Release of it
+      _exchange(want)             tells it and claims the next             storage.exchange
+      _call_back()                calls the callbacks of what was told
 """
 
 from __future__ import annotations
@@ -15,9 +28,9 @@ from functools import partial
 from typing import Any
 
 from tunekit.driver.display import Display
-from tunekit.driver.early_stopping import Judge
-from tunekit.driver.heartbeat import Heart
-from tunekit.driver.held_leases import Leases
+from tunekit.driver.early_stopping import EarlyStopping
+from tunekit.driver.heartbeat import Heartbeat
+from tunekit.driver.held_leases import HeldLeases
 from tunekit.driver.interrupts import Interrupts
 from tunekit.driver.outbox import Written, write
 from tunekit.driver.run_settings import (
@@ -30,8 +43,8 @@ from tunekit.driver.run_settings import (
     sentence_of,
 )
 from tunekit.driver.running_trials import INTERRUPTED, RunningTrials
-from tunekit.driver.session import Ledger
-from tunekit.driver.trial_budget import Quota
+from tunekit.driver.trial_budget import TrialBudget
+from tunekit.driver.worker import Worker
 from tunekit.errors import SpaceExhausted, StorageUnreachable
 from tunekit.executors.base import Executor
 from tunekit.records import Outcome, StudyState, TrialState
@@ -55,7 +68,7 @@ class Orchestrator:
 
     def __init__(
         self,
-        ledger: Ledger,
+        worker: Worker,
         executor: Executor,
         *,
         goal: Goal,
@@ -65,29 +78,29 @@ class Orchestrator:
         progress: Progress | None = None,
         interrupts: Interrupts | None = None,
     ) -> None:
-        self.ledger = ledger
+        self.worker = worker
         self.executor = executor
         self.goal = goal
         self.settings = settings
         self.callbacks = callbacks
         self.is_idle = False
         self._display = Display(progress)
-        self._leases = Leases(ledger, settings.lease_s)
+        self._leases = HeldLeases(worker, settings.lease_s)
         self._running = self._leases.held
         self._told: list[int] = []  # whose callbacks are due
         self._claimed: tuple[Lease, ...] = ()
-        self._judge = Judge(ledger, stopper)
+        self._stopping = EarlyStopping(worker.reader, stopper)
         self._begin = self._last_look = time.monotonic()
         self._is_told_paused = False
-        self._quota = Quota(goal, ledger.history)
+        self._budget = TrialBudget(goal, worker.reader.history)
         self._wish = StudyState.ACTIVE
-        self._failures = Failures(settings, ledger.history)
+        self._failures = Failures(settings, worker.reader.history)
         self._trials = RunningTrials(
-            ledger,
+            worker,
             executor,
             held=self._running,
-            judge=self._judge,
-            quota=self._quota,
+            stopping=self._stopping,
+            budget=self._budget,
             failures=self._failures,
             display=self._display,
             write=self._write_reports,
@@ -116,16 +129,16 @@ class Orchestrator:
     @contextmanager
     def opened(self, objective: Callable[..., Any]) -> Iterator[None]:
         """Be ready for steps; give back what runs if they end with an error."""
-        ledger = self.ledger
-        ledger.refresh()
-        ledger.expire_dead()
-        self._judge.follow(())
-        self._display.start(ledger.record.spec.name, ledger.history, self._quota.total())
+        reader = self.worker.reader
+        reader.refresh()
+        self.worker.expire_dead()
+        self._stopping.follow(())
+        self._display.start(reader.record.spec.name, reader.history, self._budget.total())
         try:
             self.executor.open(objective, self._trials.on_report)
             self._begin = time.monotonic()
             interrupts = self._interrupts if self._owns_interrupts else nullcontext()
-            with interrupts, Heart(self._leases.renew, self.settings.lease_s / 3):
+            with interrupts, Heartbeat(self._leases.renew, self.settings.lease_s / 3):
                 yield
         except BaseException as error:
             self._abandon(error)
@@ -147,7 +160,7 @@ class Orchestrator:
             self._trials.lose(number)
         if self._interrupts.count >= 2 or self._wish is StudyState.CANCELLED:
             self._end_running()
-        self._display.update(self.ledger.history, len(self._running))
+        self._display.update(self.worker.reader.history, len(self._running))
         self.collect()
         if self._trials.broken is not None:
             raise self._trials.broken
@@ -166,9 +179,11 @@ class Orchestrator:
         """Return how many more trials it could start now, were there slots for them."""
         if not self._may_claim():
             return 0
-        known = self._quota.demand() or len(self._judge.due())
+        known = self._budget.demand() or len(self._stopping.due())
         # What was lost elsewhere is not known until it is tried: one at a time.
-        return known or int(self._quota.want(1) > 0 and self.ledger.has_orphans(self._running))
+        return known or int(
+            self._budget.want(1) > 0 and self.worker.reader.has_orphans(self._running)
+        )
 
     def preempt(self, numbers: Sequence[int], reason: str) -> None:
         """Let running trials give way: they go on later, from their last checkpoints."""
@@ -184,16 +199,16 @@ class Orchestrator:
         free = self._free()
         if free:
             self._promote(free)
-        if self.ledger.exhausted and self.ledger.history.n_waiting:  # enqueued since
-            self._quota.is_exhausted = False
-        want = self._quota.want(free)
+        if self.worker.exhausted and self.worker.reader.history.n_waiting:  # enqueued since
+            self._budget.is_exhausted = False
+        want = self._budget.want(free)
         if not want and not self._trials.outbox:
             if time.monotonic() - self._last_look >= LOOK_S:
                 self._look()
             return False
         leases = self._exchange(want)
-        if want and not leases and self.ledger.exhausted and self._may_claim():
-            self._exhaust(self.ledger.exhausted)
+        if want and not leases and self.worker.exhausted and self._may_claim():
+            self._exhaust(self.worker.exhausted)
         for lease in leases:
             if lease.number in self._running:  # taken back from another while ours still runs
                 self._trials.outbox.append(
@@ -205,18 +220,18 @@ class Orchestrator:
         if not leases:
             return False
         try:
-            assigned = self.ledger.assign(leases, lease_s=self.settings.lease_s)
+            assigned = self.worker.assign(leases, lease_s=self.settings.lease_s)
         except SpaceExhausted as error:
             self._exhaust(error)
-            self.ledger.exhausted = None  # of points that it was not asked for before
+            self.worker.exhausted = None  # of points that it was not asked for before
             return False
-        for assignment in assigned:
-            self._trials.start(assignment, self._interrupts)
+        for task in assigned:
+            self._trials.start(task, self._interrupts)
         self._claimed = ()
         return True
 
     def _exhaust(self, error: SpaceExhausted) -> None:
-        self._quota.is_exhausted = True
+        self._budget.is_exhausted = True
         self._display.say(error.message)
 
     def _tells_first(self) -> bool:
@@ -226,26 +241,26 @@ class Orchestrator:
         """
         if self.callbacks and any(isinstance(op, Tell) for op in self._trials.outbox):
             return True
-        return self._free() > 0 and (self._judge.can_promote or self.ledger.may_end)
+        return self._free() > 0 and (self._stopping.can_promote or self.worker.may_end)
 
     def _call_back(self) -> None:
         """Call the callbacks of what was told; they may stop the study, or enqueue trials."""
         told, self._told = self._told, []
         for number in told if self.callbacks else ():
-            trial = self.ledger.history.get(number)
+            trial = self.worker.reader.history.get(number)
             assert trial is not None
             for callback in self.callbacks:
                 callback(trial)
         if told and self.callbacks:
-            self.ledger.refresh()
+            self.worker.reader.refresh()
             self._last_look = -math.inf
 
     def _exchange(self, want: int = 0) -> tuple[Lease, ...]:
         if want:
             self._trials.outbox = [*self._leases.overdue(), *self._trials.outbox]
-        most = self.ledger.most_trials(want, self._quota.max_trials()) if want else None
+        most = self.worker.most_trials(want, self._budget.max_trials()) if want else None
         written = write(
-            self.ledger,
+            self.worker,
             self._trials.outbox,
             claim=want,
             max_trials=most,
@@ -273,7 +288,7 @@ class Orchestrator:
 
     def _promote(self, free: int) -> None:
         """Let paused trials go on if the stopper says so."""
-        for number in self._judge.promote(free):
+        for number in self._stopping.promote(free):
             self._display.say(f"trial {number} goes on")
 
     def collect(self) -> None:
@@ -289,16 +304,16 @@ class Orchestrator:
             elif isinstance(operation, Tell):
                 told.append(operation.number)
             elif isinstance(operation, Saved):
-                self.ledger.keeper.stored(operation)
+                self.worker.checkpoints.stored(operation)
         for lease, outcome in written.failed.items():
             self._trials.fail(*lease, outcome)
-        history = self.ledger.history
+        history = self.worker.reader.history
         before = history.best
-        self.ledger.refresh()
-        self._judge.follow({*told, *self._running})
+        self.worker.reader.refresh()
+        self._stopping.follow({*told, *self._running})
         best = history.best
         if best is not None and best is not before:
-            objective = self.ledger.record.spec.objectives[0]
+            objective = self.worker.reader.record.spec.objectives[0]
             value = best.metrics[objective.metric]
             text = f"trial {best.number} is the best so far: {objective.metric} = {value:.6g}"
             self._display.say(text)
@@ -308,15 +323,15 @@ class Orchestrator:
         """Return how the run ends if nothing runs and nothing more is to come."""
         if self._interrupts.count:
             return "interrupted"
-        history = self.ledger.history
-        n_left = history.n_waiting if self.ledger.exhausted else history.n_promoted
-        if self._quota.is_exhausted and not n_left:
+        history = self.worker.reader.history
+        n_left = history.n_waiting if self.worker.exhausted else history.n_promoted
+        if self._budget.is_exhausted and not n_left:
             return "exhausted"
         if self._wish in (StudyState.STOPPED, StudyState.CANCELLED):
             return "stopped" if self._wish is StudyState.STOPPED else "cancelled"
         if self._is_late():
             return "timeout"
-        is_done = self._failures.error is not None or self._quota.is_reached()
+        is_done = self._failures.error is not None or self._budget.is_reached()
         return "done" if is_done else None
 
     def look_around(self) -> None:
@@ -325,15 +340,17 @@ class Orchestrator:
             self._is_told_paused = True
             self._display.say("the study is paused: waiting until it is resumed", logging.WARNING)
         self._look()
-        self.ledger.expire_dead()
+        self.worker.expire_dead()
 
     def _look(self) -> None:
         """See, without writing, what others want of the study and have done to our trials."""
         self._last_look = time.monotonic()
-        self._wish = self.ledger.storage.get_study(self.ledger.record.spec.name).state
-        self.ledger.refresh()
+        self._wish = self.worker.reader.storage.get_study(
+            self.worker.reader.record.spec.name
+        ).state
+        self.worker.reader.refresh()
         for number, ours in list(self._running.items()):
-            known = self.ledger.history.get(number)
+            known = self.worker.reader.history.get(number)
             if known is not None and (known.state.is_finished or known.epoch > ours.epoch):
                 self._trials.lose(number)
 
@@ -354,7 +371,7 @@ class Orchestrator:
         outbox += [Release(x.number, x.epoch, "not started") for x in held_too]
         try:
             if not isinstance(error, StorageUnreachable):
-                write(self.ledger, outbox, lease_s=self.settings.lease_s)
+                write(self.worker, outbox, lease_s=self.settings.lease_s)
                 return
         except Exception as further:
             log.warning("while the run broke off: %s", sentence_of(further))

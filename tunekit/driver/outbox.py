@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from tunekit.driver.run_settings import failed
-from tunekit.driver.session import Ledger
+from tunekit.driver.worker import Worker
 from tunekit.errors import StorageUnreachable
 from tunekit.records import Outcome
 from tunekit.storages.base import Exchange, Operation, Pause, Release, Status, Tell
@@ -31,14 +31,14 @@ class Written:
 
 
 def write(
-    ledger: Ledger,
+    worker: Worker,
     operations: Sequence[Operation],
     *,
     claim: int = 0,
     max_trials: int | None = None,
     lease_s: float,
 ) -> Written:
-    """Write operations and claim trials in one transaction, as `Ledger.exchange` does.
+    """Write operations and claim trials in one transaction, as `Worker.exchange` does.
 
     Where the storage refuses the batch, each operation goes by itself: what cannot be stored
     fails its own trial, and the results of the others are kept.
@@ -49,28 +49,28 @@ def write(
         Exception: the storage refuses even a plain end of a trial, so that the fault is its own.
     """
     try:
-        answer = ledger.exchange(operations, claim=claim, max_trials=max_trials, lease_s=lease_s)
+        answer = worker.exchange(operations, claim=claim, max_trials=max_trials, lease_s=lease_s)
         return Written(answer, tuple(operations), answer.statuses, {})
     except StorageUnreachable:
         raise
     except Exception:
         if not operations:
             raise
-    parts = _OneByOne(ledger, lease_s)
+    parts = _OneByOne(worker, lease_s)
     for op in operations:
         parts.add(op)
-    answer = ledger.exchange((), claim=claim, max_trials=max_trials, lease_s=lease_s)
+    answer = worker.exchange((), claim=claim, max_trials=max_trials, lease_s=lease_s)
     return Written(answer, tuple(parts.operations), tuple(parts.statuses), parts.failed)
 
 
 class _OneByOne:
     """Writes operations each by itself, and ends the trials of those that are refused."""
 
-    def __init__(self, ledger: Ledger, lease_s: float) -> None:
+    def __init__(self, worker: Worker, lease_s: float) -> None:
         self.operations: list[Operation] = []
         self.statuses: list[Status] = []
         self.failed: dict[tuple[int, int], Outcome] = {}
-        self._ledger = ledger
+        self._worker = worker
         self._lease_s = lease_s
 
     def add(self, op: Operation) -> None:
@@ -88,6 +88,6 @@ class _OneByOne:
             self._write(Tell(*lease, self.failed[lease], uuid4().hex))
 
     def _write(self, op: Operation) -> None:
-        statuses = self._ledger.exchange([op], lease_s=self._lease_s).statuses
+        statuses = self._worker.exchange([op], lease_s=self._lease_s).statuses
         self.operations.append(op)
         self.statuses += statuses

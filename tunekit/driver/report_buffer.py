@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tunekit.driver.checkpoint_tracker import Keeper
+from tunekit.driver.checkpoint_tracker import CheckpointTracker
 from tunekit.records import Report
 from tunekit.storages.base import Operation, Reports
 
@@ -15,8 +15,8 @@ FLUSH_S = 0.5
 class ReportBuffer:
     """Holds the reports and new checkpoints of the trials that one process runs."""
 
-    def __init__(self, keeper: Keeper) -> None:
-        self._keeper = keeper
+    def __init__(self, tracker: CheckpointTracker) -> None:
+        self._tracker = tracker
         self._epochs: dict[int, int] = {}
         self._reports: dict[int, list[Report]] = {}
         self._last_flush = time.monotonic()
@@ -24,7 +24,7 @@ class ReportBuffer:
     @property
     def is_due(self) -> bool:
         """Return whether something has waited long enough."""
-        has_news = bool(self._reports) or self._keeper.has_news
+        has_news = bool(self._reports) or self._tracker.has_news
         return has_news and time.monotonic() - self._last_flush >= FLUSH_S
 
     def begin(self, number: int, epoch: int) -> None:
@@ -33,7 +33,7 @@ class ReportBuffer:
 
     def note(self, number: int, report: Report) -> bool:
         """Keep a report; return whether to write now."""
-        self._keeper.note(number, self._epochs[number], report)
+        self._tracker.note(number, self._epochs[number], report)
         if report.metrics:
             self._reports.setdefault(number, []).append(report)
         is_full = len(self._reports.get(number, ())) >= REPORT_BATCH
@@ -49,7 +49,7 @@ class ReportBuffer:
                 out.append(Reports(n, self._epochs[n], tuple(points)))
         if number is None:  # what one trial leaves at its end says nothing of the others'
             self._last_flush = time.monotonic()
-        return out + self._keeper.news(self._epochs, number)
+        return out + self._tracker.news(self._epochs, number)
 
     def end(self, number: int) -> list[Operation]:
         """Return what is left to write of a trial that runs no longer."""

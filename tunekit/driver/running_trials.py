@@ -7,14 +7,14 @@ from collections.abc import Callable
 from uuid import uuid4
 
 from tunekit.driver.display import Display
-from tunekit.driver.early_stopping import Judge
+from tunekit.driver.early_stopping import EarlyStopping
 from tunekit.driver.interrupts import Interrupts
 from tunekit.driver.report_buffer import ReportBuffer
 from tunekit.driver.run_settings import Failures, failed, sentence_of
-from tunekit.driver.session import Assignment, Ledger
-from tunekit.driver.trial_budget import Quota
+from tunekit.driver.trial_budget import TrialBudget
+from tunekit.driver.worker import Worker
 from tunekit.errors import ExecutorFailed, StorageUnreachable
-from tunekit.executors.base import Ended, Executor
+from tunekit.executors.base import Ended, Executor, Task
 from tunekit.records import Decision, Outcome, Report, TrialState
 from tunekit.storages.base import Operation, Pause, Release, Tell
 
@@ -40,43 +40,43 @@ class RunningTrials:
 
     def __init__(
         self,
-        ledger: Ledger,
+        worker: Worker,
         executor: Executor,
         *,
-        held: dict[int, Assignment],
-        judge: Judge,
-        quota: Quota,
+        held: dict[int, Task],
+        stopping: EarlyStopping,
+        budget: TrialBudget,
         failures: Failures,
         display: Display,
         write: Callable[[], None],
     ) -> None:
         self.outbox: list[Operation] = []
         self.broken: Exception | None = None
-        self._ledger = ledger
+        self._worker = worker
         self._executor = executor
         self._held = held
-        self._judge = judge
-        self._quota = quota
+        self._stopping = stopping
+        self._budget = budget
         self._failures = failures
         self._display = display
         self._write = write
-        self._reports = ReportBuffer(ledger.keeper)
+        self._reports = ReportBuffer(worker.checkpoints)
         self._forced: dict[int, Outcome] = {}
 
-    def start(self, assignment: Assignment, interrupts: Interrupts) -> None:
+    def start(self, task: Task, interrupts: Interrupts) -> None:
         """Start a trial; on an executor that runs in this thread, to its end.
 
         Raises:
             ExecutorFailed: nothing is left to run trials on.
             StorageUnreachable: the storage did not answer.
         """
-        number, epoch = assignment.number, assignment.epoch
-        self._held[number] = assignment
+        number, epoch = task.number, task.epoch
+        self._held[number] = task
         self._reports.begin(number, epoch)
-        self._quota.started += not assignment.is_promoted
+        self._budget.started += not task.is_promoted
         try:
-            task = self._ledger.task(assignment)
-            self._judge.begin(task)
+            task = self._worker.begin_at_checkpoint(task)
+            self._stopping.begin(task)
             interrupts.breakable = self._executor.runs_in_caller
             self._executor.start(task)
         except KeyboardInterrupt:
@@ -158,7 +158,7 @@ class RunningTrials:
             self.force(number, failed(error, "its report could not be kept"))
         try:
             if number not in self._forced:
-                return self._judge.decide(number, report)
+                return self._stopping.decide(number, report)
         except Exception as error:
             self.force(number, failed(error, "its stopper failed"))
         return Decision("stop", self._forced[number].reason)
@@ -170,7 +170,7 @@ class RunningTrials:
             self.broken = self.broken or error
             self.force_all(_broke_off(error))
 
-    def _end(self, ended: Ended, held: Assignment) -> None:
+    def _end(self, ended: Ended, held: Task) -> None:
         """Put what came of a trial into the outbox."""
         number = ended.number
         forced = self._forced.pop(number, None)
@@ -189,14 +189,12 @@ class RunningTrials:
             level = logging.WARNING if outcome.state is TrialState.FAILED else logging.INFO
             self._display.say(f"trial {number} {outcome.state}: {outcome.reason}", level)
 
-    def _end_of(
-        self, ended: Ended, held: Assignment, forced: Outcome | None
-    ) -> Release | Pause | Tell:
+    def _end_of(self, ended: Ended, held: Task, forced: Outcome | None) -> Release | Pause | Tell:
         number, epoch = ended.number, ended.epoch
         if forced is not None and forced.state is TrialState.PREEMPTED and ended.has_result:
             forced = None  # it came to its end before it could be stopped
         if forced is None and (reason := self._second_chance(ended)):
-            self._quota.started -= not held.is_promoted
+            self._budget.started -= not held.is_promoted
             self._display.say(f"trial {number} runs again: {reason}", logging.WARNING)
             return Release(number, epoch, reason)
         outcome = forced or ended.outcome
@@ -204,8 +202,8 @@ class RunningTrials:
             gives_way = outcome.state is TrialState.PREEMPTED
             return Release(number, epoch, outcome.reason, gives_way)
         if forced is None or forced.state is not TrialState.LOST:  # else it is another's by now
-            self._ledger.keeper.tidy(number, epoch)
-        outcome = self._ledger.accepted(outcome)
+            self._worker.checkpoints.tidy(number, epoch)
+        outcome = self._worker.reader.accepted(outcome)
         if outcome.state is TrialState.PAUSED:
             return Pause(number, epoch, outcome)
         return Tell(number, epoch, outcome, uuid4().hex)
@@ -214,7 +212,7 @@ class RunningTrials:
         """Return why a trial runs again in this very run; an empty text if it does not."""
         if ended.outcome.state is TrialState.WAITING:  # it lost its worker
             return ended.outcome.reason
-        if ended.has_died and self._ledger.keeper.may_go_on(ended.number, ended.epoch):
+        if ended.has_died and self._worker.checkpoints.may_go_on(ended.number, ended.epoch):
             return f"{ended.outcome.reason}; it goes on from its checkpoint"
         return ""
 

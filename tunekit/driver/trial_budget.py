@@ -8,7 +8,7 @@ from tunekit.driver.run_settings import Goal
 from tunekit.history import History
 
 
-class Quota:
+class TrialBudget:
     """Counts the trials that a run starts against its goal.
 
     Attributes:

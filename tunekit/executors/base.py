@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
-from tunekit.records import Decision, Objective, Outcome, Report, TrialState
+from tunekit.records import Branch, Decision, Objective, Outcome, Report, TrialState
 from tunekit.spaces import Params
 
 ReportHandler: TypeAlias = Callable[[int, Report], Decision]
@@ -75,6 +75,8 @@ class Task:
         origin: the checkpoint that it begins with, if it does not begin anew.
         kept: the names of its checkpoints from earlier leases.
         guest: set where the executor is shared by several studies.
+        branch: the checkpoint of another trial that it branches from.
+        is_promoted: it was paused or pre-empted, and goes on.
         ranks: set where the executor keeps a place for each process of a distributed trial.
         enqueued: of a program that discovers its space, the names that the user gave values for.
     """
@@ -93,6 +95,8 @@ class Task:
     kept: tuple[str, ...] = ()
     guest: Guest | None = None
     ranks: Ranks | None = None
+    branch: Branch | None = None
+    is_promoted: bool = False
     enqueued: frozenset[str] = frozenset()
 
     @property

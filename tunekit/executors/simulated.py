@@ -100,8 +100,9 @@ class SimulatedExecutor:
         Raises:
             InvalidArgument: a plain function, and no `duration` was given.
         """
-        call = inspect.getattr_static(type(objective), "__call__", None)  # of a Replay
-        is_steps = inspect.isgeneratorfunction(objective) or inspect.isgeneratorfunction(call)
+        given = inspect.unwrap(objective)
+        call = inspect.getattr_static(type(given), "__call__", None)  # of a Replay
+        is_steps = inspect.isgeneratorfunction(given) or inspect.isgeneratorfunction(call)
         if self._duration is None and not is_steps:
             raise InvalidArgument(
                 f"the objective {objective!r} is no generator function, so nothing says how long "

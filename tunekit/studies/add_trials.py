@@ -7,23 +7,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from tunekit.driver.session import Ledger
+from tunekit.driver.study_reader import StudyReader
 from tunekit.errors import InvalidArgument
 from tunekit.records import Report, TrialRecord, TrialState
 from tunekit.studies.optuna_import import Reader
 
 
-def add(ledger: Ledger, trials: Sequence[Any]) -> list[int]:
+def add(reader: StudyReader, trials: Sequence[Any]) -> list[int]:
     """Add the trials; see `Study.add_trials`."""
-    ledger.refresh()
-    ledger.refresh_space()
-    reader = Reader(ledger.record.spec)
-    read = [_read(reader, trial) for trial in trials]
+    reader.refresh()
+    reader.refresh_space()
+    foreign = Reader(reader.record.spec)
+    read = [_read(foreign, trial) for trial in trials]
     # Two studies may have used the same numbers: here they go by their places.
-    records = [replace(_checked(ledger, r), number=i) for i, (r, _) in enumerate(read)]
+    records = [replace(_checked(reader, r), number=i) for i, (r, _) in enumerate(read)]
     curves = {i: curve for i, (_, curve) in enumerate(read) if curve}
-    numbers = ledger.storage.add_trials(ledger.record.id, records, curves)
-    ledger.refresh()
+    numbers = reader.storage.add_trials(reader.record.id, records, curves)
+    reader.refresh()
     return numbers
 
 
@@ -36,9 +36,9 @@ def _read(reader: Reader, trial: Any) -> tuple[TrialRecord, Sequence[Report]]:
     return trial, [Report(step, {metric: value}) for step, value in curve.items()]
 
 
-def _checked(ledger: Ledger, t: TrialRecord) -> TrialRecord:
+def _checked(reader: StudyReader, t: TrialRecord) -> TrialRecord:
     """Return a trial whose params and result fit the study."""
-    spec = ledger.record.spec
+    spec = reader.record.spec
     if t.state is TrialState.COMPLETE:
         values = [t.metrics.get(o.metric, math.nan) for o in spec.objectives]
         if not all(map(math.isfinite, values)):
@@ -46,6 +46,6 @@ def _checked(ledger: Ledger, t: TrialRecord) -> TrialRecord:
                 f"trial {t.number}: it is complete with {dict(t.metrics)}, expected finite values "
                 f"of {[o.metric for o in spec.objectives]}."
             )
-    if t.params is None or ledger.is_open or t.state is TrialState.WAITING:
+    if t.params is None or reader.is_open or t.state is TrialState.WAITING:
         return t
-    return replace(t, params=ledger.space.validate(t.params), space_version=ledger.space_version)
+    return replace(t, params=reader.space.validate(t.params), space_version=reader.space_version)

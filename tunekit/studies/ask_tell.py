@@ -9,9 +9,9 @@ from functools import partial
 from hashlib import blake2b
 from numbers import Integral
 
-from tunekit.driver.early_stopping import Judge
+from tunekit.driver.early_stopping import EarlyStopping
 from tunekit.driver.report_buffer import ReportBuffer
-from tunekit.driver.session import Ledger
+from tunekit.driver.worker import Worker
 from tunekit.errors import (
     InvalidArgument,
     InvalidParams,
@@ -52,31 +52,32 @@ class AskedTrials:
     here, and on to the stopper, which is shown the curves of all trials.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._reports = ReportBuffer(ledger.keeper)
-        self._judge = Judge(ledger, None)
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._name = worker.reader.record.spec.name
+        self._reports = ReportBuffer(worker.checkpoints)
+        self._stopping = EarlyStopping(worker.reader, None)
         self._asked: dict[int, Trial] = {}
 
     def ask(self, stopper: Stopper | None, fixed: Mapping[str, object] | None = None) -> Trial:
         """Return the next trial of the study, held by this process; see `Study.ask`."""
-        ledger, self._judge.stopper = self._ledger, stopper
+        worker, self._stopping.stopper = self._worker, stopper
         lease = self._claim() if fixed is None else self._claim_new(fixed)
-        ledger.refresh()
-        assigned = ledger.assign([lease], lease_s=ASK_LEASE_S)
+        worker.reader.refresh()
+        assigned = worker.assign([lease], lease_s=ASK_LEASE_S)
         if not assigned:
-            ledger.refresh()
-            known = ledger.history.get(lease.number)
+            worker.reader.refresh()
+            known = worker.reader.history.get(lease.number)
             if known is not None and known.state is TrialState.FAILED:
                 raise InvalidParams(f"trial {lease.number} failed: {known.end_reason} Ask again.")
             raise LeaseLost(f"trial {lease.number} was cancelled while it was asked for.")
         try:
-            task = ledger.task(assigned[0])
-            self._judge.follow({*self._asked, task.number})
-            self._judge.begin(task)
+            task = worker.begin_at_checkpoint(assigned[0])
+            self._stopping.follow({*self._asked, task.number})
+            self._stopping.begin(task)
         except Exception:  # nobody would ever tell it
             back = Release(lease.number, lease.epoch, "not started")
-            ledger.exchange([back], lease_s=ASK_LEASE_S)
+            worker.exchange([back], lease_s=ASK_LEASE_S)
             raise
         trial = self._asked[task.number] = Trial(task, partial(self._on_report, task))
         self._reports.begin(task.number, task.epoch)
@@ -92,14 +93,12 @@ class AskedTrials:
         skip_if_finished: bool = False,
     ) -> TrialRecord:
         """End a trial that was asked for; see `Study.tell`."""
-        ledger = self._ledger
-        ledger.refresh()
+        worker = self._worker
+        worker.reader.refresh()
         number = _number(trial)
-        known = ledger.history.get(number)
+        known = worker.reader.history.get(number)
         if known is None:
-            raise UnknownTrial(
-                f"study {ledger.record.spec.name!r} has no trial {number!r}; see study.trials."
-            )
+            raise UnknownTrial(f"study {self._name!r} has no trial {number!r}; see study.trials.")
         if skip_if_finished and known.state.is_finished:
             return known
         asked = trial if isinstance(trial, Trial) else self._asked.get(number)
@@ -112,42 +111,42 @@ class AskedTrials:
         key = blake2b(json.dumps(content).encode(), digest_size=16).hexdigest()
         is_pause = outcome.state is TrialState.PAUSED
         end = Pause(number, epoch, outcome) if is_pause else Tell(number, epoch, outcome, key)
-        status = ledger.exchange([end], lease_s=ASK_LEASE_S).statuses[0]
-        ledger.refresh()
+        status = worker.exchange([end], lease_s=ASK_LEASE_S).statuses[0]
+        worker.reader.refresh()
         if asked is not None:
             asked.close()
             self._reports.end(number)
-            self._judge.follow(self._asked)
+            self._stopping.follow(self._asked)
             self._asked.pop(number, None)
-        return _told(ledger, number, status)
+        return _told(worker, number, status)
 
     def _claim_new(self, fixed: Mapping[str, object]) -> Lease:
         """Return the lease of a trial with these values; those that wait go on waiting."""
-        given = given_point(self._ledger, fixed)
+        given = given_point(self._worker, fixed)
         passed: list[Operation] = []
         try:
             while (lease := self._claim()).params is not None:
                 passed.append(Release(lease.number, lease.epoch, "another one was asked for"))
         finally:
             if passed:
-                self._ledger.exchange(passed, lease_s=ASK_LEASE_S)
+                self._worker.exchange(passed, lease_s=ASK_LEASE_S)
         return replace(lease, params=Params(given), partial=True) if given else lease
 
     def _claim(self) -> Lease:
-        ledger = self._ledger
+        worker = self._worker
         while True:
-            ledger.refresh()
-            most = ledger.most_trials(1, None)
-            answer = ledger.exchange((), claim=1, max_trials=most, lease_s=ASK_LEASE_S)
+            worker.reader.refresh()
+            most = worker.most_trials(1, None)
+            answer = worker.exchange((), claim=1, max_trials=most, lease_s=ASK_LEASE_S)
             if answer.leases:
                 return answer.leases[0]
             if answer.study_state is not StudyState.ACTIVE:
                 raise InvalidArgument(
-                    f"study {ledger.record.spec.name!r} is {answer.study_state} and gives out no "
+                    f"study {self._name!r} is {answer.study_state} and gives out no "
                     "trials; call study.resume() first."
                 )
-            if ledger.exhausted is not None:
-                raise ledger.exhausted
+            if worker.exhausted is not None:
+                raise worker.exhausted
             # Else another worker was faster.
 
     def _outcome(
@@ -159,7 +158,7 @@ class AskedTrials:
         reason: str,
     ) -> Outcome:
         """Return how a trial ends, with what was noted of it where it was asked for here."""
-        objectives = self._ledger.record.spec.objectives
+        objectives = self._worker.reader.record.spec.objectives
         outcome = outcome_of(result, state, reason, objectives)
         is_cut = outcome.state in (TrialState.STOPPED, TrialState.PAUSED)
         if is_cut and result is None:  # it ends with what it has reported, as in a run
@@ -173,41 +172,41 @@ class AskedTrials:
                 why = outcome.reason or asked.last_decision.reason
                 outcome = replace(outcome, reason=why, evidence=evidence)
         if outcome.state is TrialState.COMPLETE:
-            constraints = self._ledger.record.spec.constraints
+            constraints = self._worker.reader.record.spec.constraints
             if missing := missing_reason(outcome.metrics, objectives, constraints):
                 raise InvalidResult(missing)
             if asked is not None and asked.unasked:
                 outcome = replace(
                     outcome, state=TrialState.FAILED, metrics={}, reason=asked.unasked
                 )
-        return self._ledger.accepted(outcome)
+        return self._worker.reader.accepted(outcome)
 
     def _last_metrics(self, number: int, asked: Trial | None) -> Metrics:
         if asked is not None:
             return asked.last_report.metrics if asked.last_report else {}
-        reports = self._ledger.curves([number]).get(number)
+        reports = self._worker.reader.curves([number]).get(number)
         return reports[-1].metrics if reports else {}
 
     def _on_report(self, task: Task, report: Report) -> Decision:
         asked = self._asked.get(task.number)
         if asked is None or asked.epoch != task.epoch:
             return GONE
-        keeper = self._ledger.keeper
+        tracker = self._worker.checkpoints
         self._reports.note(task.number, report)
         batch = self._reports.take(task.number)
-        statuses = self._ledger.exchange(batch, lease_s=ASK_LEASE_S).statuses
+        statuses = self._worker.exchange(batch, lease_s=ASK_LEASE_S).statuses
         if any(status != "ok" for status in statuses):
             return GONE
         for operation in batch:
             if isinstance(operation, Saved):
-                keeper.stored(operation)
-        self._ledger.refresh()
-        self._judge.follow(self._asked)
-        return self._judge.decide(task.number, report)
+                tracker.stored(operation)
+        self._worker.reader.refresh()
+        self._stopping.follow(self._asked)
+        return self._stopping.decide(task.number, report)
 
 
-def _told(ledger: Ledger, number: int, status: Status) -> TrialRecord:
-    told = ledger.history.get(number)
+def _told(worker: Worker, number: int, status: Status) -> TrialRecord:
+    told = worker.reader.history.get(number)
     assert told is not None
     if status == "conflict":
         raise TrialConflict(

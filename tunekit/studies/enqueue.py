@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tunekit.driver.session import Ledger
+from tunekit.driver.worker import Worker
 from tunekit.errors import InvalidArgument, InvalidParams, UnknownTrial
 from tunekit.records import Branch, TrialRecord
 from tunekit.spaces import Parameter, Params, Scalar, Space, walk
@@ -13,7 +13,7 @@ from tunekit.spaces.domains import plain
 
 
 def enqueue(
-    ledger: Ledger,
+    worker: Worker,
     params: Mapping[str, object],
     branch_from: tuple[int, int] | None,
     *,
@@ -21,34 +21,36 @@ def enqueue(
     skip_if_exists: bool = False,
 ) -> int:
     """Put a point into the queue and return its number; see `Study.enqueue_trial`."""
-    ledger.refresh()
+    worker.reader.refresh()
     if branch_from is not None:
-        ledger.refresh_space()
-        return _branched(ledger, params, branch_from, user_attrs)
-    given = given_point(ledger, params)
-    if skip_if_exists and (same := _same(ledger, given)) is not None:
+        worker.reader.refresh_space()
+        return _branched(worker, params, branch_from, user_attrs)
+    given = given_point(worker, params)
+    if skip_if_exists and (same := _same(worker, given)) is not None:
         return same
-    return ledger.storage.enqueue(ledger.record.id, [given], user_attrs=user_attrs)[0]
+    return worker.reader.storage.enqueue(worker.reader.record.id, [given], user_attrs=user_attrs)[
+        0
+    ]
 
 
-def given_point(ledger: Ledger, params: Mapping[str, object]) -> Mapping[str, Any]:
+def given_point(worker: Worker, params: Mapping[str, object]) -> Mapping[str, Any]:
     """Return a point or a part of one by full paths.
 
     Raises:
         UnknownParameter: a name that the space does not have.
         InvalidParams: a value outside its domain, or points that cannot be completed.
     """
-    ledger.refresh_space()
-    if ledger.is_open:
-        return _answers(ledger.space, params)
-    full = ledger.space.complete(params)  # checks names, values and activity
-    named = {ledger.space.resolve(name) for name in params}
+    worker.reader.refresh_space()
+    if worker.reader.is_open:
+        return _answers(worker.reader.space, params)
+    full = worker.reader.space.complete(params)  # checks names, values and activity
+    named = {worker.reader.space.resolve(name) for name in params}
     return {path: value for path, value in full.items() if path in named}
 
 
-def _same(ledger: Ledger, given: Mapping[str, object]) -> int | None:
+def _same(worker: Worker, given: Mapping[str, object]) -> int | None:
     """Return the first trial that has or had all these values, whatever became of it."""
-    for trial in ledger.history:
+    for trial in worker.reader.history:
         theirs = trial.params
         if theirs is not None and all(k in theirs and theirs[k] == v for k, v in given.items()):
             return trial.number
@@ -73,28 +75,28 @@ def _answers(space: Space, params: Mapping[str, object]) -> dict[str, object]:
 
 
 def _branched(
-    ledger: Ledger,
+    worker: Worker,
     params: Mapping[str, object],
     branch_from: tuple[int, int],
     user_attrs: Mapping[str, Any],
 ) -> int:
     branch = _checked(branch_from)
-    parent = ledger.history.get(branch.number)
+    parent = worker.reader.history.get(branch.number)
     if parent is None or parent.params is None:
         raise UnknownTrial(
-            f"branch_from={branch_from!r}: study {ledger.record.spec.name!r} has no trial "
+            f"branch_from={branch_from!r}: study {worker.reader.record.spec.name!r} has no trial "
             f"{branch.number} that has run; see study.trials."
         )
-    ledger.keeper.check(parent, branch.step)
-    if ledger.is_open:
-        given: Mapping[str, object] = {**parent.params, **_answers(ledger.space, params)}
+    worker.checkpoints.check(parent, branch.step)
+    if worker.reader.is_open:
+        given: Mapping[str, object] = {**parent.params, **_answers(worker.reader.space, params)}
     else:
-        given = _completed(ledger.space, params, parent)
-    storage, study_id = ledger.storage, ledger.record.id
+        given = _completed(worker.reader.space, params, parent)
+    storage, study_id = worker.reader.storage, worker.reader.record.id
     number = storage.enqueue(study_id, [given], user_attrs=user_attrs, branch=branch)[0]
     # Now, because the parent may drop its checkpoint before the trial starts. If we die in
     # between, whoever starts it copies the checkpoint then.
-    ledger.keeper.graft(number, branch, parent)
+    worker.checkpoints.graft(number, branch, parent)
     return number
 
 

@@ -25,9 +25,14 @@ def surrounded(
         on: only an executor that runs trials in this process can give them the study.
         gc_after_trial: collect garbage after each trial, where it has run.
     """
+    around: Callable[[Trial], Any] = objective
     if gc_after_trial:
-        objective = partial(_collected, objective)
-    return partial(_at_study, objective, study) if on.runs_in_caller else objective
+        around = partial(_collected, around)
+    if on.runs_in_caller:
+        around = partial(_at_study, around, study)
+    if around is not objective:  # an executor may ask whether the user's is a generator function
+        setattr(around, "__wrapped__", objective)  # noqa: B010 - as functools.wraps does
+    return around
 
 
 def _at_study(objective: Callable[[Trial], Any], study: Study, trial: Trial) -> Any:

@@ -11,7 +11,8 @@ from tunekit.checkpoints.base import Checkpoints
 from tunekit.driver.orchestrator import Orchestrator
 from tunekit.driver.progress import choose_progress, hint_at_storage
 from tunekit.driver.run_settings import Ending, Goal, Progress, Settings
-from tunekit.driver.session import Ledger
+from tunekit.driver.study_reader import StudyReader
+from tunekit.driver.worker import Worker
 from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Executor
 from tunekit.executors.trial import Trial
@@ -60,8 +61,9 @@ class Study(StudyReads, CheckpointPaths):
         self.stopper = stopper
         self.checkpoints = checkpoints
         self.audit = record.spec.audit if audit is None else audit
-        self._ledger = Ledger(storage, record, sampler, checkpoints)
-        self._asked = AskedTrials(self._ledger)
+        self._reader = StudyReader(storage, record)
+        self._worker = Worker(self._reader, sampler, checkpoints)
+        self._asked = AskedTrials(self._worker)
         self._tell_records()
 
     def __repr__(self) -> str:
@@ -151,10 +153,10 @@ class Study(StudyReads, CheckpointPaths):
     ) -> Orchestrator:
         """Resume the study where it has been ended; return what runs it, as `optimize` does."""
         watched |= {"callbacks": [partial(c, self) for c in arguments.functions(callbacks)]}
-        watched |= {"goal": goal, "settings": settings, "stopper": self._judge()}
+        watched |= {"goal": goal, "settings": settings, "stopper": self._audited_stopper()}
         if self.record().state in (StudyState.STOPPED, StudyState.CANCELLED):
             self.resume()
-        return Orchestrator(self._ledger, executor, **watched)
+        return Orchestrator(self._worker, executor, **watched)
 
     def ask(
         self,
@@ -175,7 +177,7 @@ class Study(StudyReads, CheckpointPaths):
             SpaceExhausted: the sampler has no further point.
             UnknownParameter, InvalidParams: what is fixed is no part of a point of the space.
         """
-        trial = self._asked.ask(self._judge(), fixed)
+        trial = self._asked.ask(self._audited_stopper(), fixed)
         trial.study = self
         suggest_all(trial, fixed_distributions or {})
         return trial
@@ -248,7 +250,7 @@ class Study(StudyReads, CheckpointPaths):
         """
         attrs = dict(user_attrs or {})
         return enqueue.enqueue(
-            self._ledger, params, branch_from, user_attrs=attrs, skip_if_exists=skip_if_exists
+            self._worker, params, branch_from, user_attrs=attrs, skip_if_exists=skip_if_exists
         )
 
     def add_trial(self, trial: TrialRecord | Any) -> int:
@@ -266,7 +268,7 @@ class Study(StudyReads, CheckpointPaths):
 
     def add_trials(self, trials: Iterable[TrialRecord | Any]) -> list[int]:
         """Add several trials, all or none; see `add_trial`."""
-        return add_trials.add(self._ledger, list(trials))
+        return add_trials.add(self._reader, list(trials))
 
     def resume_trial(self, number: int, reason: str = "resumed by the user") -> bool:
         """Let a paused trial go on, before new ones; return whether it was paused.
@@ -294,7 +296,7 @@ class Study(StudyReads, CheckpointPaths):
             InvalidArgument: the study's space is discovered by a program, which declares it.
             TrialConflict: another process edited the space meanwhile.
         """
-        return space_edits.edit_space(self._ledger, space, dry_run=dry_run)
+        return space_edits.edit_space(self._reader, space, dry_run=dry_run)
 
     def set_user_attr(self, key: str, value: Any) -> None:
         """Keep plain JSON with the study.
@@ -328,6 +330,6 @@ class Study(StudyReads, CheckpointPaths):
         """End one unfinished trial as CANCELLED; return whether it was unfinished."""
         return self.storage.cancel_trial(self.id, number, reason)
 
-    def _judge(self) -> Stopper | None:
-        seed = self._ledger.record.spec.seed
+    def _audited_stopper(self) -> Stopper | None:
+        seed = self._reader.record.spec.seed
         return self.stopper and audited(self.stopper, seed=seed, share=self.audit)

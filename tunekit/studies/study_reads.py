@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunekit.analysis import audit
-from tunekit.driver.session import Ledger
+from tunekit.driver.study_reader import StudyReader
 from tunekit.errors import InvalidArgument, MissingExtra, NoCompleteTrial
 from tunekit.history import History, nothing_best
 from tunekit.optuna_words import unknown_name
@@ -35,12 +35,12 @@ class StudyReads:
     name: str
     storage: Storage
     sampler: Sampler
-    _ledger: Ledger
+    _reader: StudyReader
     _shown: tuple[Space, Distributions] | None = None
 
     def _tell_records(self) -> None:
         """Let the records that are read from now on know this study."""
-        history = self._ledger.history
+        history = self._reader.history
         history.source = TrialSource(
             history.source.metrics,
             CurveReader(self.storage, self.id, history),
@@ -49,7 +49,7 @@ class StudyReads:
 
     def _spaces(self) -> Mapping[int, Space]:
         """Return the versions of the space; a discovered one is its only version."""
-        return {1: self.space} if self._ledger.is_open else self.storage.spaces(self.id)
+        return {1: self.space} if self._reader.is_open else self.storage.spaces(self.id)
 
     def _distributions(self) -> Distributions:
         """Return the trials' distributions, made anew where the space is another one."""
@@ -57,7 +57,7 @@ class StudyReads:
             from tunekit.studies.optuna_distributions import Distributions
         except ImportError:
             raise MissingExtra("optuna", "The distributions of a trial") from None
-        key = self._ledger.space
+        key = self._reader.space
         if self._shown is None or self._shown[0] is not key:
             self._shown = key, Distributions(self._spaces())
         return self._shown[1]
@@ -68,7 +68,7 @@ class StudyReads:
     @property
     def id(self) -> int:
         """Return its key in the storage."""
-        return self._ledger.record.id
+        return self._reader.record.id
 
     @property
     def study_name(self) -> str:
@@ -78,7 +78,7 @@ class StudyReads:
     @property
     def objectives(self) -> tuple[Objective, ...]:
         """Return the metrics that are optimised, with their directions."""
-        return self._ledger.record.spec.objectives
+        return self._reader.record.spec.objectives
 
     @property
     def metric_names(self) -> list[str]:
@@ -108,18 +108,18 @@ class StudyReads:
     def space(self) -> Space:
         """Return the space as it is now; of a define-by-run study, as far as it is discovered."""
         self.refresh()
-        self._ledger.refresh_space()
-        return self._ledger.space
+        self._reader.refresh_space()
+        return self._reader.space
 
     @property
     def history(self) -> History:
         """Return all trials up to the last `refresh`, with columnar access."""
-        return self._ledger.history
+        return self._reader.history
 
     def refresh(self) -> History:
         """Read what changed since, by this process or another, and return the history."""
-        self._ledger.refresh()
-        return self._ledger.history
+        self._reader.refresh()
+        return self._reader.history
 
     def record(self) -> StudyRecord:
         """Return the stored study as it stands now."""

@@ -1,0 +1,234 @@
+"""A client that runs trials of a study: claims them, proposes their params, tells their ends.
+
+The orchestrator and `Study.ask` / `Study.tell` both work through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from uuid import uuid4
+
+from tunekit.checkpoints.base import Checkpoints, checkpoint_name
+from tunekit.driver.checkpoint_tracker import CheckpointTracker
+from tunekit.driver.enqueued import EVIDENCE, credited, known_part, refusals
+from tunekit.driver.study_reader import StudyReader
+from tunekit.driver.worker_id import is_known_dead, worker_name
+from tunekit.errors import SpaceExhausted, TunekitError
+from tunekit.executors.base import Task
+from tunekit.records import Outcome, Proposal, TrialState, block_of
+from tunekit.samplers.base import Sampler, suggested
+from tunekit.spaces import Params
+from tunekit.storages.base import Claim, Exchange, Lease, Operation, Release, Start, Tell
+
+
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """What the sampler proposes for the next numbers, and what it knew: `Start.seen`."""
+
+    numbers: list[int]
+    proposals: list[Proposal]
+    seen: int
+    version: int
+
+
+class Worker:
+    """Holds leases of a study under one name.
+
+    Attributes:
+        reader: what it knows of the study.
+        sampler: proposes the params of the trials that it claims.
+        checkpoints: follows the checkpoints of the trials that this process runs.
+        name: the name under which leases are held.
+        exhausted: what the sampler said when `most_trials` last found no further point.
+    """
+
+    def __init__(
+        self, reader: StudyReader, sampler: Sampler, checkpoints: Checkpoints | None = None
+    ) -> None:
+        self.reader = reader
+        self.sampler = sampler
+        self.checkpoints = CheckpointTracker(reader.record, checkpoints)
+        self.name = worker_name()
+        self.exhausted: SpaceExhausted | None = None
+        self._ahead: _Ahead | None = None
+
+    def exchange(
+        self,
+        operations: Sequence[Operation],
+        *,
+        claim: int = 0,
+        max_trials: int | None = None,
+        lease_s: float = 60.0,
+    ) -> Exchange:
+        """Write operations and claim up to `claim` trials in one transaction."""
+        request = Claim(claim, uuid4().hex, max_trials) if claim > 0 else None
+        answer = self.reader.storage.exchange(
+            self.reader.record.id, self.name, operations, claim=request, lease_s=lease_s
+        )
+        self.reader.use_space(answer.space_version)
+        return answer
+
+    @property
+    def may_end(self) -> bool:
+        """Return whether the sampler may run out of points, as a grid does."""
+        return bool(getattr(self.sampler, "may_end", False))
+
+    def most_trials(self, want: int, most: int | None) -> int | None:
+        """Return how many trials the study may have after a claim of `want`, at most `most`.
+
+        A sampler that may end is asked before numbers are taken, so that no number is left
+        without a point; what it proposes is used if these numbers come.
+        """
+        if not self.may_end:
+            return most
+        known = len(self.reader.history)
+        n = want - self.reader.history.n_waiting
+        n = n if most is None else min(n, most - known)
+        self.exhausted = self._ahead = None
+        while n > 0 and self._ahead is None:
+            numbers = list(range(known, known + n))
+            try:
+                proposals = suggested(self.sampler, self.reader.view({}), numbers)
+                self._ahead = _Ahead(
+                    numbers, proposals, self.reader.history.cursor, self.reader.space_version
+                )
+            except SpaceExhausted as error:
+                self.exhausted = error
+                n -= 1
+        return known + max(n, 0)
+
+    def assign(self, leases: Sequence[Lease], *, lease_s: float) -> list[Task]:
+        """Find params for claimed trials and note that they start.
+
+        Returns:
+            The trials that are really ours; one whose lease was lost meanwhile is left out.
+
+        Raises:
+            Whatever the sampler raises, or the storage makes of its proposals; the leases are
+            given back before.
+        """
+        refused = {} if self.reader.is_open else refusals(leases, self.reader.space)
+        if refused:
+            self.exchange(list(refused.values()), lease_s=lease_s)
+            leases = [x for x in leases if x.number not in refused]
+        fresh = [lease for lease in leases if lease.params is None or lease.partial]
+        try:
+            starts = self._propose(fresh)
+            statuses = self.exchange(starts, lease_s=lease_s).statuses if starts else ()
+        except BaseException as error:
+            self._give_back(leases, error, lease_s=lease_s)
+            raise
+        proposals = {
+            s.number: s.proposal
+            for s, status in zip(starts, statuses, strict=True)
+            if status == "ok"
+        }
+        out = [self._assigned(lease, proposals.get(lease.number)) for lease in leases]
+        return [task for task in out if task is not None]
+
+    def _assigned(self, lease: Lease, proposal: Proposal | None) -> Task | None:
+        reader = self.reader
+        known = reader.history.get(lease.number)
+        if proposal is not None:
+            params, evidence, branch = proposal.params, proposal.evidence, proposal.branch
+        elif lease.params is not None and not lease.partial:  # another worker began it
+            evidence = known.evidence if known is not None else {}
+            params, branch = Params(lease.params, space=reader.declared_space), lease.branch
+        else:
+            return None
+        return Task(
+            study=reader.record.spec.name,
+            number=lease.number,
+            epoch=lease.epoch,
+            params=params,
+            objectives=reader.record.spec.objectives,
+            seed=reader.record.spec.seed,
+            is_open=reader.is_open,
+            block=block_of(evidence),
+            user_attrs={} if known is None else known.user_attrs,
+            branch=branch,
+            is_promoted=known is not None and known.is_promoted,
+            enqueued=frozenset(evidence.get(EVIDENCE, ())),
+        )
+
+    def _propose(self, leases: Sequence[Lease]) -> list[Start]:
+        if not leases:
+            return []
+        fixed = {
+            x.number: Params(x.params, space=self.reader.declared_space)
+            for x in leases
+            if x.params
+        }
+        numbers = [x.number for x in leases]
+        seen, ahead, self._ahead = self.reader.history.cursor, self._ahead, None
+        if (
+            ahead
+            and not fixed
+            and (ahead.numbers, ahead.version) == (numbers, self.reader.space_version)
+        ):
+            proposals, seen = ahead.proposals, ahead.seen
+        elif self.reader.is_open:
+            kept = known_part(self.reader.view({}), fixed)
+            proposals = suggested(self.sampler, self.reader.view(kept), numbers)
+            proposals = [
+                replace(p, params=Params({**p.params, **fixed.get(n, {})}))
+                for n, p in zip(numbers, proposals, strict=True)
+            ]
+        else:
+            proposals = suggested(self.sampler, self.reader.view(fixed), numbers)
+        proposals = [
+            replace(p, branch=lease.branch) if lease.branch is not None else p
+            for lease, p in zip(leases, proposals, strict=True)
+        ]
+        batch = tuple(numbers) if len(numbers) > 1 else ()
+        return [
+            Start(
+                lease.number,
+                lease.epoch,
+                credited(proposal, fixed.get(lease.number), is_open=self.reader.is_open),
+                seen,
+                batch,
+                self.reader.space_version,
+            )
+            for lease, proposal in zip(leases, proposals, strict=True)
+        ]
+
+    def _give_back(self, leases: Sequence[Lease], error: BaseException, *, lease_s: float) -> None:
+        """Free the leases of trials that will not start.
+
+        A finished search (a grid at its end) leaves numbers that no proposal exists for: these
+        are CANCELLED. After any other error the trials wait for a sampler that works.
+        """
+        reason = error.message if isinstance(error, TunekitError) else type(error).__name__
+        operations: list[Operation] = []
+        for x in leases:
+            if isinstance(error, SpaceExhausted) and x.params is None:
+                outcome = Outcome(TrialState.CANCELLED, reason=reason)
+                operations.append(Tell(x.number, x.epoch, outcome, uuid4().hex))
+            else:
+                operations.append(Release(x.number, x.epoch, f"not started: {reason}"))
+        self.exchange(operations, lease_s=lease_s)
+
+    def begin_at_checkpoint(self, task: Task) -> Task:
+        """Return the task with the checkpoint that it begins from.
+
+        Copies the checkpoint that it branches from, and follows its checkpoints from now on.
+        """
+        number, tracker = task.number, self.checkpoints
+        known = self.reader.history.get(number)
+        had = () if known is None else known.checkpoints
+        if task.branch is not None and not had:
+            tracker.graft(number, task.branch, self.reader.history.get(task.branch.number))
+        origin = tracker.origin(number, had, task.branch)
+        tracker.begin(number, had, origin)
+        kept = tuple([checkpoint_name(number, c.step, c.epoch) for c in had])
+        return replace(task, place=tracker.uri, origin=origin, kept=kept)
+
+    def expire_dead(self) -> list[int]:
+        """End the leases of workers of this host that are gone; return the trials' numbers."""
+        running = [t for t in self.reader.history.unfinished() if t.state is TrialState.RUNNING]
+        gone = [(t.number, t.epoch) for t in running if is_known_dead(t.worker)]
+        if gone:
+            self.reader.storage.expire(self.reader.record.id, gone)
+        return [number for number, _ in gone]
