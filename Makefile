@@ -39,8 +39,9 @@ format: $(DEV_STAMP) ## rewrite the code in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(DEV_STAMP) ## run the code of README.md and every example
-	$(BIN)/python -m pytest tests/examples -n $(PYTEST_WORKERS) $(PYTEST_ARGS)
+docs: $(DEV_STAMP) ## build docs/ into docs/_build/html, run its code, README.md's and every example
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	$(BIN)/python -m pytest tests/docs tests/examples -n $(PYTEST_WORKERS) $(PYTEST_ARGS)
 
 bench: $(DEV_STAMP) postgres ## print the benchmark tables (about half an hour; BENCH_ARGS=--quick: one minute)
 	$(BIN)/python tests/benchmarks/run.py $(BENCH_ARGS)
@@ -52,7 +53,7 @@ build: $(DEV_STAMP) ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation
 
 clean: ## remove .venv and all caches
-	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "No python3.11 found; set PYTHON=/path/to/python3.11."; exit 1; }
