@@ -1,7 +1,10 @@
 """Short names of the parts, resolved late: nothing is imported before it is asked for.
 
-Other distributions add theirs with entry points in the groups `tunekit.samplers` and
-`tunekit.stoppers`: a name and a class (or a callable that gives an instance).
+Other distributions add theirs with entry points in the groups `tunekit.samplers`,
+`tunekit.stoppers`, `tunekit.storages` and `tunekit.executors`: a name and a callable that gives
+an instance. That of a sampler or a stopper takes the user's options; that of a storage, whose
+name is the scheme of its URLs, `(url, *, must_exist)`; that of an executor
+`(workers, limits, devices)`, each of which may be `None` or empty.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import Any, Literal, TypeAlias
 
 from tunekit.errors import InvalidArgument, did_you_mean
 
-Kind: TypeAlias = Literal["sampler", "stopper"]
+Kind: TypeAlias = Literal["sampler", "stopper", "storage", "executor"]
 
 _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
     "sampler": {
@@ -51,12 +54,44 @@ _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
         "first": ("tunekit.stoppers.any_of:FirstStopper", {}),
         "optuna": ("tunekit.stoppers.optuna_pruner:OptunaPrunerStopper", {}),
     },
+    "storage": {
+        "memory": ("tunekit.storages.urls:open_memory", {}),
+        "sqlite": ("tunekit.storages.urls:open_sqlite", {}),
+        "postgresql": ("tunekit.storages.urls:open_postgresql", {}),
+        "postgres": ("tunekit.storages.urls:open_postgresql", {}),
+    },
+    "executor": {
+        "inline": ("tunekit.executors.choose:make_inline", {}),
+        "process": ("tunekit.executors.choose:make_process", {}),
+        "ray": ("tunekit.executors.choose:make_ray", {}),
+    },
 }
 
 
 def names(kind: Kind) -> list[str]:
     """Return all short names of a kind, those of other distributions included."""
     return sorted({*_BUILT_IN[kind], *(e.name for e in _foreign(kind))})
+
+
+def find(kind: Kind, name: str) -> Callable[..., Any]:
+    """Return what makes a part of that short name.
+
+    Raises:
+        InvalidArgument: no such name.
+        MissingExtra: the part needs a package that is not installed.
+    """
+    if name in _BUILT_IN[kind]:
+        target, preset = _BUILT_IN[kind][name]
+        module, _, attribute = target.partition(":")
+        return partial(getattr(import_module(module), attribute), **preset)
+    entry = next((e for e in _foreign(kind) if e.name == name), None)
+    if entry is None:
+        known = names(kind)
+        raise InvalidArgument(
+            f'unknown {kind} "{name}"{did_you_mean(name, known)}; there are {", ".join(known)}.'
+        )
+    factory: Callable[..., Any] = entry.load()
+    return factory
 
 
 def make(kind: Kind, name: str, options: Mapping[str, Any] | None = None) -> Any:
@@ -66,19 +101,7 @@ def make(kind: Kind, name: str, options: Mapping[str, Any] | None = None) -> Any
         InvalidArgument: no such name, or options that the part does not take.
         MissingExtra: the part needs a package that is not installed.
     """
-    if name in _BUILT_IN[kind]:
-        target, preset = _BUILT_IN[kind][name]
-        module, _, attribute = target.partition(":")
-        factory = partial(getattr(import_module(module), attribute), **preset)
-    else:
-        entry = next((e for e in _foreign(kind) if e.name == name), None)
-        if entry is None:
-            known = names(kind)
-            raise InvalidArgument(
-                f'unknown {kind} "{name}"{did_you_mean(name, known)}; '
-                f"there are {', '.join(known)}."
-            )
-        factory = entry.load()
+    factory = find(kind, name)
     _check_options(kind, name, factory, options or {})
     try:
         return factory(**(options or {}))

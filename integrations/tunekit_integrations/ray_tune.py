@@ -128,7 +128,7 @@ class TunekitSearcher(Searcher):  # type: ignore[misc]
             reason=proposal.reason,
             evidence=json.loads(json.dumps(dict(proposal.evidence))),
         )
-        return Params(proposal.params, space=self._space).nested()
+        return Params(proposal.params, self._space).nested()
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

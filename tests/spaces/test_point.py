@@ -157,3 +157,8 @@ def test_nesting_keeps_every_leaf_and_survives_storage_of_space_and_point(seed):
     assert list(point.nested()["model"]) == [point["model"]]
     kept = [v for path, v in point.items() if path not in ("model", "layers")]
     assert sorted(leaves(point.nested())) == sorted(kept)
+
+
+def test_a_point_takes_values_by_name_as_a_dict_does() -> None:
+    assert Params({"lr": 0.1}, n=2, space="flat") == {"lr": 0.1, "n": 2, "space": "flat"}
+    assert Params(lr=0.1) == Params({"lr": 0.1})

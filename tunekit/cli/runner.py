@@ -20,9 +20,10 @@ from tunekit.cli.targets import load, load_function
 from tunekit.driver.progress import make_progress
 from tunekit.driver.worker_id import worker_name
 from tunekit.errors import InvalidArgument, NoCompleteTrial, TunekitError
+from tunekit.executors.choose import make_executor
 from tunekit.records import StudyState
 from tunekit.spaces import Space
-from tunekit.studies.arguments import make_executor, trial_limits
+from tunekit.studies.arguments import trial_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -52,7 +52,7 @@ def known_part(view: StudyView, fixed: Mapping[int, Params]) -> dict[int, Params
     out: dict[int, Params] = {}
     for number, params in fixed.items():
         valid = {path: v for path, v in params.items() if _is_valid(view.space, path, v)}
-        asked = replace(view, fixed={number: Params(valid, space=view.space)})
+        asked = replace(view, fixed={number: Params(valid, view.space)})
         point = with_defaults(held(asked, number) or {}, view.space.parameters)
         out[number] = Params(
             {path: v for path, v in valid.items() if path in dict(point)}, space=view.space

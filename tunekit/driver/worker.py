@@ -134,7 +134,7 @@ class Worker:
             params, evidence, branch = proposal.params, proposal.evidence, proposal.branch
         elif lease.params is not None and not lease.partial:  # another worker began it
             evidence = known.evidence if known is not None else {}
-            params, branch = Params(lease.params, space=reader.declared_space), lease.branch
+            params, branch = Params(lease.params, reader.declared_space), lease.branch
         else:
             return None
         return Task(
@@ -156,9 +156,7 @@ class Worker:
         if not leases:
             return []
         fixed = {
-            x.number: Params(x.params, space=self.reader.declared_space)
-            for x in leases
-            if x.params
+            x.number: Params(x.params, self.reader.declared_space) for x in leases if x.params
         }
         numbers = [x.number for x in leases]
         seen, ahead, self._ahead = self.reader.history.cursor, self._ahead, None

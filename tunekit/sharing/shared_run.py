@@ -21,6 +21,7 @@ from tunekit.errors import (
     StorageUnreachable,
 )
 from tunekit.executors.base import Executor
+from tunekit.executors.choose import make_executor
 from tunekit.executors.trial import Trial
 from tunekit.sharing.fair_share import Claimant, decide
 from tunekit.sharing.pool import Pool, Slice
@@ -310,5 +311,5 @@ def share(
         InvalidArgument: an argument that cannot be right.
     """
     limits = arguments.trial_limits(resources, trial_timeout_s, memory_mib)
-    made = arguments.make_executor(executor, workers, limits, devices)
+    made = make_executor(executor, workers, limits, devices)
     return SharedRun(made, min_run_s=min_run_s)

@@ -100,7 +100,7 @@ class Encoder:
                 values = self._codecs[j].from_units(x[active, j])
             for i, value in zip(active, values, strict=True):
                 points[i][p.path] = value
-        return [Params(point, space=self.space) for point in points]
+        return [Params(point, self.space) for point in points]
 
 
 _ABSENT: Any = object()  # None is a value

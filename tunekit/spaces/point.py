@@ -24,6 +24,7 @@ class Params(dict[str, Scalar]):
     Args:
         values: path -> value, as they stand; another point hands on its space.
         space: what it is a point of; a point of none has no structure to nest by.
+        named: further values by name, as `dict` takes them.
 
     Raises:
         UnknownParameter: (from every method) the name is short for several active parameters.
@@ -34,11 +35,11 @@ class Params(dict[str, Scalar]):
     def __init__(
         self,
         values: Mapping[str, Any] | Iterable[tuple[str, Any]] = (),
-        /,
-        *,
         space: Space | None = None,
+        /,
+        **named: Any,
     ) -> None:
-        super().__init__(values)
+        super().__init__(values, **named)
         self._space: Space | None = getattr(values, "_space", None) if space is None else space
 
     def __missing__(self, key: str) -> Scalar:
@@ -180,4 +181,4 @@ class _Items(ItemsView[str, Scalar]):
 
 
 def _restored(values: dict[str, Scalar], space: Space | None) -> Params:
-    return Params(values, space=space)
+    return Params(values, space)

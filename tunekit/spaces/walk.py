@@ -30,4 +30,4 @@ def walk(space: Space, picker: Picker) -> Params:
             chosen[parameter.path] = (
                 domain.value if isinstance(domain, Constant) else picker(parameter, chosen)
             )
-    return Params(chosen, space=space)
+    return Params(chosen, space)

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
+from tunekit import registry
 from tunekit.errors import InvalidArgument, did_you_mean
 from tunekit.shown import shown_url
 from tunekit.storages.base import Storage
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from tunekit.storages.sql.storage import SQLStorage
 
 ENDINGS = (".db", ".sqlite", ".sqlite3")
-SCHEMES = ("memory", "sqlite", "postgresql", "postgres")
 _EXPECTED = (
     'expected "memory://", "sqlite:///file.db", a path ending in .db, or '
     '"postgresql://user:password@host/database"'
@@ -32,7 +32,8 @@ def open_storage(
         url: `None` or `memory://` for this process only; `sqlite:///relative.db`,
             `sqlite:////absolute.db` or just a path that ends in `.db`, `.sqlite` or `.sqlite3`;
             `postgresql://user:password@host:port/database` (also `postgres://`). With
-            `?project=name` it shows the studies of that project only.
+            `?project=name` it shows the studies of that project only. Other distributions add
+            schemes by entry points in the group `tunekit.storages`.
         must_exist: refuse a database without our tables instead of making them.
 
     Raises:
@@ -53,7 +54,7 @@ def open_storage(
 
 
 def _opened(text: str, *, must_exist: bool) -> Storage:
-    scheme, found, rest = text.partition("://")
+    scheme, found, _ = text.partition("://")
     if not found:
         if text.endswith(ENDINGS):
             return _sqlite(text, must_exist=must_exist)
@@ -61,15 +62,32 @@ def _opened(text: str, *, must_exist: bool) -> Storage:
             f"storage {shown_url(text)!r}: {_EXPECTED}; or drop it to keep none."
         )
     scheme = scheme.partition("+")[0] if scheme.endswith(("+psycopg2", "+pysqlite")) else scheme
-    if scheme == "memory":
-        return MemoryStorage()
-    if scheme == "sqlite":
-        return _sqlite(_sqlite_path(rest), must_exist=must_exist)
-    if scheme in ("postgresql", "postgres"):
-        return _postgresql(rest, must_exist=must_exist)
-    # Only the scheme is shown: the rest may hold a password.
-    hint = did_you_mean(scheme, SCHEMES)
-    raise InvalidArgument(f'storage URL with scheme "{scheme}"{hint}: {_EXPECTED}.')
+    known = registry.names("storage")
+    if scheme not in known:
+        # Only the scheme is shown: the rest may hold a password.
+        hint = did_you_mean(scheme, known)
+        raise InvalidArgument(f'storage URL with scheme "{scheme}"{hint}: {_EXPECTED}.')
+    opened: Storage = registry.find("storage", scheme)(text, must_exist=must_exist)
+    return opened
+
+
+def open_memory(url: str, *, must_exist: bool) -> Storage:
+    """Return a storage for this process only, which is empty."""
+    return MemoryStorage()
+
+
+def open_sqlite(url: str, *, must_exist: bool) -> Storage:
+    """Return the storage of `sqlite:///path`."""
+    return _sqlite(_sqlite_path(url.partition("://")[2]), must_exist=must_exist)
+
+
+def open_postgresql(url: str, *, must_exist: bool) -> Storage:
+    """Return the storage of `postgresql://user:password@host:port/database`."""
+    from tunekit.storages.sql.postgresql import PostgreSQLDatabase
+    from tunekit.storages.sql.storage import SQLStorage
+
+    database = PostgreSQLDatabase(f"postgresql://{url.partition('://')[2]}")
+    return SQLStorage(database, must_exist=must_exist)
 
 
 def _without_project(url: str) -> tuple[str, str | None]:
@@ -103,11 +121,3 @@ def _sqlite(path: str, *, must_exist: bool) -> SQLStorage:
     from tunekit.storages.sql.storage import SQLStorage
 
     return SQLStorage(SQLiteDatabase(path), must_exist=must_exist)
-
-
-def _postgresql(rest: str, *, must_exist: bool) -> SQLStorage:
-    from tunekit.storages.sql.postgresql import PostgreSQLDatabase
-    from tunekit.storages.sql.storage import SQLStorage
-
-    database = PostgreSQLDatabase(f"postgresql://{rest}")
-    return SQLStorage(database, must_exist=must_exist)

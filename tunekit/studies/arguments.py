@@ -11,8 +11,8 @@ from numbers import Real
 from typing import Any, TypeVar
 
 from tunekit.driver.run_settings import Goal, Settings
-from tunekit.errors import InvalidArgument, did_you_mean
-from tunekit.executors.base import Executor, Limits
+from tunekit.errors import InvalidArgument
+from tunekit.executors.base import Limits
 from tunekit.spaces.domains import plain
 from tunekit.spaces.scalars import shown
 
@@ -260,85 +260,3 @@ def texts(value: object, name: str) -> tuple[str, ...]:
 
 def _several(value: Any, *, is_one: bool) -> tuple[Any, ...]:
     return (value,) if is_one or not isinstance(value, Iterable) else tuple(value)
-
-
-def make_executor(
-    executor: str | Executor | None,
-    workers: int | None,
-    limits: Limits,
-    devices: Sequence[str | int] | None,
-) -> Executor:
-    """Return the executor of that name, or the simplest one that keeps the limits.
-
-    Raises:
-        InvalidArgument: an unknown name, limits that it cannot keep, or limits beside an
-            executor that has its own.
-    """
-    wanted = 1 if workers is None else workers
-    if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
-        raise InvalidArgument(f"workers={workers!r}, expected a whole number from 1.")
-    if devices is not None and not isinstance(devices, Iterable):
-        raise InvalidArgument(f"devices={devices!r}, expected a list of devices; such as [0, 1].")
-    if executor is not None and not isinstance(executor, str):
-        return _given_executor(executor, wanted, limits, devices)
-    needs_process = wanted > 1 or limits != Limits() or devices is not None
-    kind = executor or ("process" if needs_process else "inline")
-    if kind == "process":
-        from tunekit.executors.process.executor import ProcessExecutor
-
-        return ProcessExecutor(wanted, limits=limits, devices=devices)
-    if kind == "inline":
-        from tunekit.executors.inline import InlineExecutor
-
-        if wanted > 1:
-            raise InvalidArgument(
-                f"the inline executor runs one trial at a time, not {wanted}; "
-                'use executor="process".'
-            )
-        if devices is not None:
-            raise InvalidArgument(
-                f"devices={devices!r} was given to the inline executor, which runs trials in your "
-                'own process and deals no devices; use executor="process".'
-            )
-        return InlineExecutor(limits)
-    if kind == "ray":
-        from tunekit.executors.ray.executor import RayExecutor
-
-        if devices is not None:
-            raise InvalidArgument(
-                f"devices={devices!r} was given to the Ray executor, whose cluster deals its own; "
-                'say how many a trial needs, resources={"gpu": 1}.'
-            )
-        return RayExecutor(workers, limits=limits)
-    raise InvalidArgument(
-        f'unknown executor "{kind}"{did_you_mean(kind, ["inline", "process", "ray"])}; there are '
-        "inline, process and ray, and any object of the Executor contract."
-    )
-
-
-def _given_executor(
-    executor: Executor, workers: int, limits: Limits, devices: Sequence[str | int] | None
-) -> Executor:
-    """Return an executor's instance, which was made with limits of its own."""
-    methods = ("open", "start", "poll", "stop", "close")
-    if isinstance(executor, type) or not all(
-        callable(getattr(executor, name, None)) for name in methods
-    ):
-        raise InvalidArgument(
-            f'executor={executor!r}, expected "inline", "process", "ray" or an instance of the '
-            f"Executor contract, which has {', '.join(methods)}."
-        )
-    given = {
-        "workers": workers > 1,
-        "resources": bool(limits.resources),
-        "trial_timeout_s": limits.timeout_s is not None,
-        "memory_mib": limits.memory_mib is not None,
-        "devices": devices is not None,
-    }
-    beside = [name for name, is_given in given.items() if is_given]
-    if beside:
-        raise InvalidArgument(
-            f"{', '.join(beside)} given beside an executor that is made already and would ignore "
-            f"it; give it to the {type(executor).__name__} itself when you make it."
-        )
-    return executor

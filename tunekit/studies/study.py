@@ -15,6 +15,7 @@ from tunekit.driver.study_reader import StudyReader
 from tunekit.driver.worker import Worker
 from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Executor
+from tunekit.executors.choose import make_executor
 from tunekit.executors.trial import Trial
 from tunekit.records import StudyRecord, StudyState, TrialRecord, TrialState
 from tunekit.samplers.base import Sampler
@@ -134,7 +135,7 @@ class Study(StudyReads, CheckpointPaths):
         settings = arguments.settings(catch, lease_s, max_failed_trials)
         workers = arguments.one_of(workers, arguments.jobs(n_jobs), ("workers", "n_jobs"))
         limits = arguments.trial_limits(resources, trial_timeout_s, memory_mib)
-        on = arguments.make_executor(executor, workers, limits, devices)
+        on = make_executor(executor, workers, limits, devices)
         shown = choose_progress(progress, show_progress_bar)
         runner = self.orchestrator(on, goal, settings, callbacks, progress=shown)
         whole = surrounded(objective, self, on, gc_after_trial=gc_after_trial)

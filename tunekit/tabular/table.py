@@ -183,7 +183,7 @@ def _point(space: Space, given: Mapping[str, Any], row: int) -> Params:
     except InvalidParams as error:
         text = f"offline: row {row}: {error.message} Correct the row or leave it out."
         raise InvalidParams(text) from None
-    return Params(point, space=space)
+    return Params(point, space)
 
 
 def _cell(p: Parameter, given: object) -> Scalar:

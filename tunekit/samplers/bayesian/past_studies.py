@@ -94,7 +94,7 @@ def placed(params: Mapping[str, Scalar], space: Space) -> Params | None:
             value = _nearest(params[p.path], p.domain)
             n_shared += 1
         point[p.path] = value
-    return Params(point, space=space) if n_shared and not space.violated(point) else None
+    return Params(point, space) if n_shared and not space.violated(point) else None
 
 
 def _is_of_kind(value: Scalar, domain: Domain) -> bool:

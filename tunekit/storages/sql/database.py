@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import ClassVar, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Pool
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay
@@ -19,6 +19,9 @@ from tunekit.errors import StorageError, StorageUnreachable
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
+
+_inherited: list[Pool] = []
+"""The connections of the process that this one was forked from."""
 
 
 class Database(ABC):
@@ -136,7 +139,9 @@ class Database(ABC):
         ) from error
 
     def _after_fork(self) -> None:
-        # The parent goes on using the sockets and file locks that this process has inherited.
+        # The parent goes on using the sockets and files that this process has inherited. They are
+        # kept for good: closing a connection of SQLite may write to a file that others have open.
+        _inherited.append(self.engine.pool)
         self.engine.dispose(close=False)
         self._pid = os.getpid()
 
