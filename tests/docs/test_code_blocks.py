@@ -11,8 +11,13 @@ from sybil.example import SybilFailure
 from tests.docs.code_blocks import ACTIONS, PAGES, languages, run_page
 
 
+def marked(page):
+    """Return a page with the marks of what it runs."""
+    return pytest.param(page, id=page.name, marks=[pytest.mark.ray] * (page.stem == "ray"))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [marked(page) for page in PAGES])
 def test_the_code_of_the_page_runs_and_prints_what_is_shown(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TUNEKIT_URL", raising=False)
