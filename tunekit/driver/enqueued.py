@@ -55,7 +55,7 @@ def known_part(view: StudyView, fixed: Mapping[int, Params]) -> dict[int, Params
         asked = replace(view, fixed={number: Params(valid, view.space)})
         point = with_defaults(held(asked, number) or {}, view.space.parameters)
         out[number] = Params(
-            {path: v for path, v in valid.items() if path in dict(point)}, space=view.space
+            {path: v for path, v in valid.items() if path in dict(point)}, view.space
         )
     return out
 
