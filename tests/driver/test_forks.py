@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -74,7 +75,15 @@ def test_a_fork_has_the_handlers_from_before_the_run() -> None:
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
-def test_a_signal_that_meets_a_fork_ends_the_child() -> None:
+@pytest.fixture
+def plain_sigterm() -> Iterator[None]:
+    """SIGTERM as a fresh process has it; a library of an earlier test may handle it."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_a_signal_that_meets_a_fork_ends_the_child(plain_sigterm: None) -> None:
     with Interrupts(lambda text: None) as interrupts:
         pid = os.fork()
         if pid == 0:
