@@ -37,6 +37,7 @@ PUBLIC = {
     "Checkpoints",
     "Float",
     "Int",
+    "Objective",
     "Proposal",
     "Repeat",
     "Sampler",

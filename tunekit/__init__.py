@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tunekit.api import load_study, study
     from tunekit.checkpoints.base import Checkpoints
     from tunekit.errors import TrialPaused, TrialPruned, TrialStopped, TunekitError
+    from tunekit.executors.prepared import Objective
     from tunekit.executors.trial import Trial
     from tunekit.optuna_studies import from_optuna
     from tunekit.records import Proposal, TrialState
@@ -38,6 +39,7 @@ _HOMES = {
     "share": "tunekit.sharing.shared_run",
     "Study": "tunekit.studies.study",
     "Trial": "tunekit.executors.trial",
+    "Objective": "tunekit.executors.prepared",
     "Space": "tunekit.spaces",
     "Float": "tunekit.spaces",
     "Int": "tunekit.spaces",
@@ -61,6 +63,7 @@ __all__ = [
     "Checkpoints",
     "Float",
     "Int",
+    "Objective",
     "Proposal",
     "Repeat",
     "Sampler",

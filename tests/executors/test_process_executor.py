@@ -144,7 +144,7 @@ def test_the_working_folder_and_the_search_path_are_ours(tmp_path, monkeypatch):
 SCRIPT = """
     import sys
     from tunekit.executors.process.executor import ProcessExecutor
-    from tunekit.stoppers.base import CONTINUE
+    from tunekit.records import CONTINUE
     from tunekit.testing.executors import make_task, run_tasks
 
     class Mine(Exception):
@@ -183,7 +183,7 @@ def test_a_script_needs_no_main_guard_and_keeps_its_exception_classes():
 ORPHANS = """
     import subprocess, sys
     from tunekit.executors.process.executor import ProcessExecutor
-    from tunekit.stoppers.base import CONTINUE
+    from tunekit.records import CONTINUE
     from tunekit.testing.executors import make_task
 
     def objective(trial):

@@ -118,7 +118,7 @@ def test_a_driver_that_is_killed_leaves_no_rank_and_no_group(cluster, tmp_path):
         import tunekit as tk
         from tests.executors.test_ray_groups import for_ever
         from tunekit.executors.ray.executor import RayExecutor
-        from tunekit.stoppers.base import CONTINUE
+        from tunekit.records import CONTINUE
         from tunekit_integrations.torch import run_distributed
 
         def objective(trial):

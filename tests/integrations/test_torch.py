@@ -222,7 +222,7 @@ def test_a_driver_that_is_killed_leaves_no_process(tmp_path, executor):
     script = textwrap.dedent(f"""
         from pathlib import Path
         import tunekit as tk
-        from tunekit.stoppers.base import CONTINUE
+        from tunekit.records import CONTINUE
         from tests.integrations.test_torch import report_for_ever
         from tunekit_integrations.torch import run_distributed
 

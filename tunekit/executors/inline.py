@@ -7,7 +7,8 @@ from typing import Any
 
 from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Ended, Limits, ReportHandler, Task
-from tunekit.executors.objective import objective_of, run_objective
+from tunekit.executors.objective import run_objective
+from tunekit.executors.prepared import PreparedObjectives
 from tunekit.executors.trial import Trial
 from tunekit.records import Decision, Outcome, Report
 
@@ -47,6 +48,7 @@ class InlineExecutor:
         self._objective: Callable[..., Any] | None = None
         self._on_report: ReportHandler | None = None
         self._ended: list[Ended] = []
+        self._prepared = PreparedObjectives()
         self._ordered: Outcome | None = None
         self._running: int | None = None
 
@@ -68,7 +70,7 @@ class InlineExecutor:
 
         self._running, self._ordered = task.number, None
         try:
-            outcome, raised = run_objective(objective_of(task, objective), Trial(task, send))
+            outcome, raised = run_objective(self._prepared.of(task, objective), Trial(task, send))
         finally:
             self._running = None
         self._ended.append(Ended(task.number, task.epoch, self._ordered or outcome, raised))
@@ -88,5 +90,6 @@ class InlineExecutor:
 
     def close(self) -> None:
         """Forget the objective."""
+        self._prepared.tear_down()
         self._objective = self._on_report = None
         self._ended.clear()

@@ -8,7 +8,7 @@ import pickle
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -71,17 +71,13 @@ def run_objective(
 def objective_of(task: Task, opened: Callable[..., Any]) -> Callable[..., Any]:
     """Return what a task runs: what its executor was opened with, if it is no guest there.
 
-    One that is pickled is loaded when it is called, so that what is wrong with it fails the
-    trial, and once a process.
+    One that is pickled is loaded once a process. Call this inside the trial, so that what is
+    wrong with it fails the trial.
     """
     if task.guest is None:
         return opened
     objective = task.guest.objective
-    return partial(_run_pickled, objective) if isinstance(objective, bytes) else objective
-
-
-def _run_pickled(objective: bytes, trial: Trial) -> Any:
-    return _loaded(objective)(trial)
+    return _loaded(objective) if isinstance(objective, bytes) else objective
 
 
 @lru_cache(maxsize=32)

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Ended, ReportHandler, Task
 from tunekit.executors.objective import objective_of, run_objective
+from tunekit.executors.prepared import PreparedObjectives
 from tunekit.executors.trial import Trial
 from tunekit.records import Decision, Metrics, Outcome, Report, TrialState
 from tunekit.spaces import Params
@@ -93,6 +94,7 @@ class SimulatedExecutor:
         self._events: list[tuple[float, int]] = []
         self._ended: list[Ended] = []
         self._active: int | None = None
+        self._prepared = PreparedObjectives()
 
     def open(self, objective: Callable[..., Any], on_report: ReportHandler) -> None:
         """Prepare to run tasks of one objective.
@@ -121,6 +123,7 @@ class SimulatedExecutor:
         trial = Trial(task, send)
         assert self._objective is not None, "open() comes first"
         objective = objective_of(task, self._objective)
+        self._prepared.set_up(objective, task)
         run = _SimulatedRun(
             task, trial, objective, self._steps(objective, trial), first_step(trial)
         )
@@ -158,6 +161,7 @@ class SimulatedExecutor:
         for run in self._runs.values():
             run.steps.close()
             run.trial.close()
+        self._prepared.tear_down()
         self._runs.clear()
         self._events.clear()
         self._ended.clear()

@@ -75,5 +75,5 @@ def checked_decision(decision: object, name: str) -> Decision:
         return decision
     raise InvalidArgument(
         f'the stopper "{name}" returned {decision!r}, expected a Decision; return '
-        "tunekit.stoppers.base.CONTINUE where a trial goes on."
+        "tunekit.records.CONTINUE where a trial goes on."
     )

@@ -22,37 +22,13 @@ from typing import Any
 import pytest
 
 from tunekit.errors import TrialStopped
-from tunekit.executors.base import Ended, Executor, Limits, ReportHandler, Task
+from tunekit.executors.base import Executor, Limits, ReportHandler
 from tunekit.executors.trial import Trial
-from tunekit.records import CONTINUE, Decision, Objective, Outcome, Report, TrialState
-from tunekit.spaces import Params
+from tunekit.records import CONTINUE, Decision, Outcome, Report, TrialState
+from tunekit.testing.prepared import PreparedRules
+from tunekit.testing.tasks import PATIENCE_S, make_task, run_tasks
 
-PATIENCE_S = 60.0
-LOSS = (Objective("loss"),)
 CANCELLED = Outcome(TrialState.CANCELLED, reason="by a person")
-
-
-def make_task(number: int, **params: Any) -> Task:
-    """Return a task of one objective, "loss"."""
-    return Task("conformance", number, 1, Params(params), LOSS, seed=1)
-
-
-def run_tasks(executor: Executor, n: int) -> list[Ended]:
-    """Run tasks 0 to n - 1 with all slots filled and return their endings by number."""
-    waiting = [make_task(k) for k in range(n)]
-    ended: list[Ended] = []
-    running = 0
-    while waiting or running:
-        while waiting and running < executor.slots:
-            executor.start(waiting.pop(0))
-            running += 1
-        new = executor.poll(PATIENCE_S)
-        assert new, f"nothing ended within {PATIENCE_S} s"
-        ended += new
-        running -= len(new)
-    assert executor.poll(0) == [], "an Ended too many"
-    assert sorted(e.number for e in ended) == list(range(n))
-    return sorted(ended, key=lambda e: e.number)
 
 
 class Unpicklable(Exception):
@@ -166,7 +142,7 @@ def _continue(number: int, report: Report) -> Decision:
     return CONTINUE
 
 
-class ExecutorConformance:
+class ExecutorConformance(PreparedRules):
     """What every executor keeps. Subclasses give `make`."""
 
     def make(self) -> Executor:

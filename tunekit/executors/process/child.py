@@ -157,6 +157,22 @@ class Child:
         """Return the end of what its task has printed."""
         return self._output.tail()
 
+    def dismiss(self) -> None:
+        """Tell an idle process that nothing more is to come: it tears down and leaves."""
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(fileno=os.dup(self.connection.fileno())) as end,
+        ):
+            end.shutdown(socket.SHUT_WR)
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until the process has ended, or the time is over."""
+        if self._pidfd is not None:
+            readable([self._pidfd], timeout_s)
+        else:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout_s)
+
     def kill(self) -> None:
         """End the process and all that it has started, and free what belongs to it."""
         family = self._family()

@@ -21,6 +21,8 @@ from tunekit.records import Outcome, TrialState
 
 START_TRIES = 3
 START_S = 300.0
+TEARDOWN_S = 10.0
+"""For how long workers may tear their objective down before they are killed."""
 MEMORY_CHECK_S = 0.1
 _NO_LIMITS = Limits()
 
@@ -136,7 +138,13 @@ class ProcessExecutor:
                 self._discard(seat)
 
     def close(self) -> None:
-        """Kill all workers."""
+        """End all workers: the idle ones tear their objective down, the others are killed."""
+        idle = [c for c in self._children.values() if c.phase == "idle"]
+        for child in idle:
+            child.dismiss()
+        until = time.monotonic() + TEARDOWN_S
+        for child in idle:
+            child.wait(max(until - time.monotonic(), 0.0))
         for seat in list(self._children):
             self._discard(seat)
         self._guard.close()

@@ -20,7 +20,8 @@ from typing import Any
 import cloudpickle
 
 from tunekit.executors.base import Task
-from tunekit.executors.objective import failure, objective_of, run_objective
+from tunekit.executors.objective import failure, run_objective
+from tunekit.executors.prepared import PreparedObjectives
 from tunekit.executors.trial import Trial
 from tunekit.records import Decision, Outcome, Report
 
@@ -47,10 +48,24 @@ def main(descriptor: int, driver: int) -> None:
         _send(connection, "ready")
         objective = _load(connection)
         if objective is not None:
-            while True:
-                task, devices = _receive(connection)
-                ended = _run(connection, objective, task, devices)
-                _send(connection, "ended", task.number, *ended)
+            _serve(connection, objective)
+
+
+def _serve(connection: Connection, objective: Callable[..., Any]) -> None:
+    """Run tasks until the driver closes the connection."""
+    prepared = PreparedObjectives()
+    try:
+        while True:
+            task, devices = _receive(connection)
+            run = prepared.of(task, objective, devices=devices)
+            ended = _run(connection, run, task, devices)
+            _send(connection, "ended", task.number, *ended)
+    finally:
+        prepared.tear_down()
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+        # What an objective leaves behind, such as its threads, must not keep the process.
+        os._exit(0)
 
 
 def _send(connection: Connection, *message: Any) -> None:
@@ -85,7 +100,7 @@ def _run(
 
     trial = Trial(task, send, devices=devices)
     try:
-        outcome, raised = run_objective(objective_of(task, objective), trial)
+        outcome, raised = run_objective(objective, trial)
     except KeyboardInterrupt as error:  # the driver's terminal does not reach us: it is its own
         outcome, raised = failure(trial, error), error
     with contextlib.suppress(Exception):

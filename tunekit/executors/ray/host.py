@@ -150,6 +150,8 @@ class _Host:
                 assert self._task is not None
                 self._run = None  # the driver has ended it already: nothing is told
                 self._executor.stop(self._task.number, content[0])
+            elif kind == "leave":
+                self._is_open = False
 
     def _on_report(self, number: int, report: Report) -> Decision:
         run = self._run

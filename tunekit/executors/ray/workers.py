@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import secrets
+import select
 import selectors
 import socket
 import subprocess
@@ -32,6 +33,8 @@ CONNECT_S = 120.0
 RETRY_S = 2.0
 TEND_S = 0.2
 SILENT_S = 30.0
+TEARDOWN_S = 12.0
+"""For how long workers may tear their objective down before their actors are killed."""
 CLOSE_S = 15.0
 START_TRIES = 3
 _BOOT = (
@@ -152,6 +155,7 @@ class RayPool:
 
     def close(self) -> None:
         """End all workers, and the cluster if it was started here."""
+        self._let_tear_down()
         for worker in list(self.workers.values()):
             self._remove(worker)
         if self._agent is not None:
@@ -159,6 +163,20 @@ class RayPool:
         for key in list(self._selector.get_map().values()):
             self._hang_up(key.fileobj)
         self._selector.close()
+
+    def _let_tear_down(self) -> None:
+        """Tell the workers to leave, and wait until they have or the time is over."""
+        leaving: list[Line] = []
+        for worker in self.workers.values():
+            with contextlib.suppress(OSError):
+                worker.line.send("leave", 0)
+                leaving.append(worker.line)
+        until = time.monotonic() + TEARDOWN_S
+        while leaving and time.monotonic() < until:
+            left = max(until - time.monotonic(), 0.0)
+            heard = select.select(leaving, [], [], left)[0]
+            gone = [line for line in heard if not line.receive()[1]]
+            leaving = [line for line in leaving if line not in gone]
 
     # The agent
 

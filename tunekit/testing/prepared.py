@@ -1,0 +1,84 @@
+"""Rules of objectives with a set-up and a tear-down, on every executor."""
+
+# ruff: noqa: D102 - the name of a test is its sentence
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tunekit.executors.base import Executor
+from tunekit.executors.prepared import WorkerInfo
+from tunekit.executors.trial import Trial
+from tunekit.records import CONTINUE, Decision, Report, TrialState
+from tunekit.testing.tasks import run_tasks
+
+
+class Prepared:
+    """An objective that writes down what is called in which process."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def _note(self, what: str) -> None:
+        with (self._folder / str(os.getpid())).open("a") as file:
+            file.write(f"{what}\n")
+
+    def setup(self, worker: WorkerInfo) -> None:
+        """Take the study's name as what is prepared."""
+        self._note("setup")
+        self._study = worker.study
+
+    def __call__(self, trial: Trial) -> float:
+        """Use what `setup` prepared."""
+        self._note(f"trial in {self._study}")
+        return float(trial.number)
+
+    def teardown(self) -> None:
+        """Forget it."""
+        self._note("teardown")
+
+
+class Unprepared(Prepared):
+    """An objective whose set-up fails."""
+
+    def setup(self, worker: WorkerInfo) -> None:
+        """Fail."""
+        raise OSError("no data here")
+
+
+def _continue(number: int, report: Report) -> Decision:
+    return CONTINUE
+
+
+class PreparedRules:
+    """Set up once in each process before its first trial, torn down after its last."""
+
+    def make(self) -> Executor:
+        """Return a new executor."""
+        raise NotImplementedError
+
+    def test_an_objective_is_set_up_once_a_process_and_torn_down_at_its_end(
+        self, tmp_path: Path
+    ) -> None:
+        executor = self.make()
+        executor.open(Prepared(tmp_path), _continue)
+        try:
+            ended = run_tasks(executor, 6)
+        finally:
+            executor.close()
+        assert [e.outcome.metrics for e in ended] == [{"loss": float(n)} for n in range(6)]
+        logs = [p.read_text().splitlines() for p in tmp_path.iterdir()]
+        assert sum(len(log) - 2 for log in logs) == 6
+        for log in logs:
+            assert log == ["setup", *["trial in conformance"] * (len(log) - 2), "teardown"]
+
+    def test_a_set_up_that_fails_fails_the_trial_and_is_tried_again(self, tmp_path: Path) -> None:
+        executor = self.make()
+        executor.open(Unprepared(tmp_path), _continue)
+        try:
+            ended = run_tasks(executor, 2)
+        finally:
+            executor.close()
+        assert [e.outcome.state for e in ended] == [TrialState.FAILED] * 2
+        assert all("no data here" in e.outcome.reason for e in ended)

@@ -1,0 +1,35 @@
+"""Tasks for the conformance suite of executors, and what runs them to their end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tunekit.executors.base import Ended, Executor, Task
+from tunekit.records import Objective
+from tunekit.spaces import Params
+
+PATIENCE_S = 60.0
+LOSS = (Objective("loss"),)
+
+
+def make_task(number: int, **params: Any) -> Task:
+    """Return a task of one objective, "loss"."""
+    return Task("conformance", number, 1, Params(params), LOSS, seed=1)
+
+
+def run_tasks(executor: Executor, n: int) -> list[Ended]:
+    """Run tasks 0 to n - 1 with all slots filled and return their endings by number."""
+    waiting = [make_task(k) for k in range(n)]
+    ended: list[Ended] = []
+    running = 0
+    while waiting or running:
+        while waiting and running < executor.slots:
+            executor.start(waiting.pop(0))
+            running += 1
+        new = executor.poll(PATIENCE_S)
+        assert new, f"nothing ended within {PATIENCE_S} s"
+        ended += new
+        running -= len(new)
+    assert executor.poll(0) == [], "an Ended too many"
+    assert sorted(e.number for e in ended) == list(range(n))
+    return sorted(ended, key=lambda e: e.number)
