@@ -1,1 +1,1 @@
-"""Models on plain arrays: they know nothing of studies, trials or spaces."""
+"""Statistical models on plain arrays, independent of studies, trials and spaces."""

@@ -1,8 +1,9 @@
-"""The block kernel: a sum over the blocks that are active in both of two points.
+"""The block kernel: sums one kernel per block over the blocks that two points both activate.
 
-`k = s * sum_b w_b 1[b active in both] own_b h_b`, with `own_b` a trend and a Matern 5/2 over the
-block's own columns, `h_b = 1` for a root and else `(1 - c) + c own_parent(b)`: what a branch does
-may change with the parameters beside its switch. A sum of products of kernels is a kernel.
+`k = s * sum_b w_b 1[b active in both] own_b h_b`, where `own_b` mixes a trend and a Matern 5/2
+over the block's own columns. `h_b` is 1 for a root and `(1 - c) + c own_parent(b)` otherwise, so
+that the effect of a branch may vary with the parameters beside its switch. Sums and products of
+kernels are kernels, so `k` is one.
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ from scipy.special import expit
 from tunekit_surrogates.blocks import BlockStructure, Embedding, Floats
 
 WIDTH = 8.0
-"""Length scale of the trend, in those of the rest."""
+"""Length scale of the trend, as a multiple of the Matern length scale."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """The logarithms of the kernel's parameters.
+    """Holds the kernel's parameters as logarithms.
 
     Attributes:
         lengths: `(d,)` length scale of each column.
         weights: `(b,)` share of each block.
-        scale: of the whole.
+        scale: variance factor `s` of the whole kernel.
         coupling: logit of `c`.
-        noise: variance of the noise.
+        noise: noise variance.
     """
 
     lengths: Floats
@@ -38,20 +39,26 @@ class Parameters:
     noise: float
 
     def to_array(self) -> Floats:
-        """Return all as one vector."""
+        """Return all parameters as one `(d + b + 3,)` vector."""
         rest = [self.scale, self.coupling, self.noise]
         return np.concatenate([self.lengths, self.weights, rest])
 
     @classmethod
     def from_array(cls, theta: Floats, n_columns: int) -> Parameters:
-        """Return the parameters that a vector holds."""
+        """Return the parameters stored in a `(d + b + 3,)` vector, for `n_columns` = `d`."""
         scale, coupling, noise = theta[-3:].tolist()
         return cls(theta[:n_columns], theta[n_columns:-3], scale, coupling, noise)
 
 
 @dataclass(slots=True)
 class _BlockRows:
-    """A block's active rows in some data, and where they stand among its parent's rows."""
+    """The rows in which a block is active, and their positions among its parent's rows.
+
+    Attributes:
+        index: `(r,)` active rows.
+        places: `(r, k)` coordinates of these rows.
+        in_parent: `(r,)` positions in the parent's `index`, `None` for a root.
+    """
 
     index: NDArray[np.int64]
     places: Floats
@@ -59,10 +66,10 @@ class _BlockRows:
 
 
 class BlockKernel:
-    """Covariances between rows of data, and the gradient with respect to the parameters.
+    """Computes covariances between rows of data.
 
     Args:
-        structure: of the space.
+        structure: blocks of the space.
         x: `(n, d)` data in `[0, 1]`, NaN where inactive.
     """
 
@@ -73,7 +80,7 @@ class BlockKernel:
         self._rows = self._blocks_of(x)
 
     def covariance(self, p: Parameters) -> Floats:
-        """Return `(n, n)` covariances of the data, without the noise."""
+        """Return `(n, n)` noise-free covariances of the data."""
         return self._between(self._rows, self.n, p)
 
     def cross(self, p: Parameters, x: Floats) -> Floats:
@@ -115,10 +122,15 @@ class BlockKernel:
 
 
 def correlation(d2: Floats, trend: float, *, with_slope: bool) -> tuple[Floats, Floats]:
-    """Return the correlation at squared scaled distances, and -2 times its slope in them.
+    """Return correlations at squared scaled distances, and -2 times their derivatives in these.
 
-    A share of `trend` has a Gaussian shape of `WIDTH` times the length scale: the bowl or slope
-    that most objectives have as a whole. The rest is a Matern 5/2.
+    A share `trend` of the variance is a Gaussian kernel of `WIDTH` times the length scale, which
+    models the overall bowl or slope of most objectives. The rest is a Matern 5/2.
+
+    Derivation, with `d2 = |u - v|^2 / l^2` and `r = sqrt(5 d2)`: the Matern part is
+    `(1 + r + r^2 / 3) e^-r`, and `d/d(d2) = (5 / 2r) d/dr` gives `-(5 / 6) (1 + r) e^-r`. The
+    Gaussian part is `exp(-d2 / (2 WIDTH^2))` with derivative `-exp(...) / (2 WIDTH^2)`. The
+    factor -2 turns both into `d / d log l` per unit of `(u - v)^2 / l^2`.
 
     Reference: Rasmussen and Williams, 2006, "Gaussian Processes for Machine Learning", eqs. 4.9
     and 4.17.

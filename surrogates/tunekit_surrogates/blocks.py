@@ -1,4 +1,4 @@
-"""The blocks of a tree-structured space: columns that are always active together."""
+"""Groups the columns of a tree-structured space into blocks that are always active together."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from numpy.typing import NDArray
 Floats: TypeAlias = NDArray[np.float64]
 
 TREND = 0.8
-"""Share of a block's variance that belongs to its trend, where nothing else is said."""
+"""Default share of a block's variance that belongs to its trend."""
 
 SAME = 0.5
-"""The share of the squared distance that each of two different categories carries."""
+"""Squared coordinate of a category, so that two categories have squared distance 1."""
 
 
 @dataclass(frozen=True)
 class BlockStructure:
-    """Which columns belong together, and which of them are unordered categories.
+    """Says which columns form a block, and which columns are unordered categories.
 
     Attributes:
-        columns: for each block the columns that are its own; a row of data is NaN in all of
-            them or in none.
-        parents: for each block the block that holds the switch that opens it, -1 for a root;
-            a parent stands before its children.
-        sizes: for each column how many unordered categories it has, 0 if it is a number. A
-            category k of m stands at (k + 1/2) / m.
-        trend: share of a block's variance that is wide and smooth.
-        shares: for each block the logarithm of its expected share beside what its depth says;
-            empty where all are 0.
+        columns: for each block its own columns; a row of data is NaN in all of them or in
+            none.
+        parents: for each block the block that holds its switch, -1 for a root; parents
+            precede their children.
+        sizes: for each column its number of unordered categories, 0 for a number. Category k
+            of m is encoded as (k + 1/2) / m.
+        trend: share of a block's variance that is wide and smooth, in `[0, 1]`.
+        shares: for each block the logarithm of its expected share, added to the prior mean
+            that its depth implies; empty if all are 0.
     """
 
     columns: tuple[tuple[int, ...], ...]
@@ -47,22 +47,22 @@ class BlockStructure:
 
     @property
     def has_branches(self) -> bool:
-        """Return whether some blocks are only active under a value of a switch."""
+        """Return whether some block is active only under certain values of a switch."""
         return any(parent >= 0 for parent in self.parents)
 
     @cached_property
     def depths(self) -> tuple[int, ...]:
-        """For each block how many blocks lie above it."""
+        """The depth of each block: how many blocks lie above it."""
         out: list[int] = []
         for parent in self.parents:
             out.append(0 if parent < 0 else out[parent] + 1)
         return tuple(out)
 
     def additive(self, share: float) -> BlockStructure:
-        """Return the structure in which each column of a larger block is a block as well.
+        """Return the structure that adds a block for each single column of a larger block.
 
         Args:
-            share: of the variance of such a block that its columns have each for themselves.
+            share: fraction of a block's variance, in `(0, 1)`, split evenly over its columns.
         """
         columns, parents = list(self.columns), list(self.parents)
         shares = [0.0] * len(self)
@@ -76,18 +76,18 @@ class BlockStructure:
 
     @classmethod
     def flat(cls, sizes: Sequence[int]) -> BlockStructure:
-        """Return the structure of a space without conditions: one block."""
+        """Return the one-block structure of a space without conditions."""
         return cls((tuple(range(len(sizes))),), (-1,), tuple(sizes))
 
 
 class Embedding:
-    """Places rows such that the squared distance of a column is `(u - v)^2` or `u != v`.
+    """Embeds rows so that a column's squared distance is `(u - v)^2`, or `u != v` for categories.
 
-    A category becomes one coordinate for each value that the data have and one for all others,
-    so that many categories cost no more than there are rows.
+    A categorical column becomes one coordinate for each value in the data and one for all other
+    values, so that the cost is bounded by the number of rows rather than of categories.
 
     Attributes:
-        coordinates: for each block the column that each coordinate of its rows belongs to.
+        coordinates: for each block the `(k,)` columns that its coordinates belong to.
     """
 
     def __init__(self, structure: BlockStructure, x: Floats) -> None:
@@ -103,7 +103,7 @@ class Embedding:
             self.coordinates.append(np.array(owners, dtype=np.int64))
 
     def active(self, x: Floats, block: int) -> NDArray[np.bool_]:
-        """Return `(n,)`: the rows in which a block is active."""
+        """Return `(n,)` flags of the rows in which a block is active."""
         columns = self.structure.columns[block]
         return ~np.isnan(x[:, columns[0]])
 

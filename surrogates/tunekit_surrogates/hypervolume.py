@@ -1,4 +1,4 @@
-"""Fronts of points of which less is better, and boxes that tile what lies before a front."""
+"""Pareto fronts of points to minimise, and boxes that tile the region a front leaves open."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 from tunekit_surrogates.blocks import Floats
 
 MARGIN = 0.1
-"""How far beyond the worst values of a front its reference point lies, as a share of its range."""
+"""Distance of the reference point beyond the front's worst values, as a share of its range."""
 
 FULL = 16
-"""Points beside the first from which a front of two objectives is no small one; of `m` objectives
-`(m - 1) ** 2` times fewer, because more of any points are on the front then."""
+"""A front of two objectives counts as small up to this many points beyond the first. With `m`
+objectives the limit is `(m - 1) ** 2` times lower, because more points are non-dominated."""
 
 
 def non_dominated(y: Floats) -> NDArray[np.bool_]:
-    """Return `(n,)` which of `(n, m)` points no other dominates; of equal ones the first."""
+    """Return `(n,)` flags of the non-dominated `(n, m)` points; of equal points only the first."""
     better = np.all(y[:, None] <= y[None], axis=2)
     equal = better & better.T
     earlier = np.tri(len(y), k=-1, dtype=bool).T  # [i, j]: i comes before j
@@ -24,7 +24,7 @@ def non_dominated(y: Floats) -> NDArray[np.bool_]:
 
 
 def layers(y: Floats) -> NDArray[np.int64]:
-    """Return `(n,)` layers: 0 for the front, 1 for the front of the rest, and so on."""
+    """Return `(n,)` non-domination ranks: 0 for the front, 1 for the front of the rest, etc."""
     out = np.full(len(y), -1)
     layer = 0
     while (rest := np.flatnonzero(out < 0)).size:
@@ -34,17 +34,18 @@ def layers(y: Floats) -> NDArray[np.int64]:
 
 
 def reference_point(y: Floats) -> Floats:
-    """Return `(m,)`: the worst of the front of `(n, m)` points, and a tenth of its range more.
+    """Return the `(m,)` reference point: a tenth of its range beyond the worst of the front.
 
-    A front of a few points may lie in a corner, and what would widen it would not count. So as
-    long as it is small, the reference lies on the way from the worst of all points to there.
+    A small front may lie in a corner, and points that widen it would add no volume. While the
+    front is small, the reference point therefore moves gradually from the worst of all `(n, m)`
+    points to its final place.
 
-    Where all points of the front are equal in an objective, the range of all points counts, and
-    where that is 0 too, 1.
+    In an objective where the front has no range, the range of all points replaces it; if that is
+    0 too, 1 does.
 
     Reference: Ishibuchi, Imada, Setoguchi and Nojima, 2018, "How to specify a reference point in
-    hypervolume calculation for fair performance comparison" (the end of the way); the way itself
-    was measured here.
+    hypervolume calculation for fair performance comparison" (the final place); the interpolation
+    was chosen by measurement here.
     """
     front = y[non_dominated(y)]
     worst = front.max(axis=0)
@@ -56,7 +57,7 @@ def reference_point(y: Floats) -> Floats:
 
 
 def hypervolume(y: Floats, reference: Floats) -> float:
-    """Return the volume that `(n, m)` points dominate before the reference point."""
+    """Return the hypervolume that `(n, m)` points dominate up to the `(m,)` reference point."""
     lower, upper = _tiles(*_upper_bounds(y, reference), reference)
     return float(np.prod(upper - lower, axis=1).sum())
 
@@ -64,12 +65,12 @@ def hypervolume(y: Floats, reference: Floats) -> float:
 def open_boxes(y: Floats, reference: Floats) -> tuple[Floats, Floats]:
     """Return `(b, m)` lower and upper corners of boxes that tile what `(n, m)` points leave open.
 
-    That is where a new point would add to the hypervolume: it lies before the reference point and
-    no point dominates it. Lower corners may be `-inf`.
+    A new point adds to the hypervolume exactly in this region: it is better than the reference
+    point and no point dominates it. Lower corners may be `-inf`.
 
     Reference: Lacour, Klamroth and Fonseca, 2017, "A box decomposition algorithm to compute the
-    hypervolume indicator", algorithm 1 and eq. 8. What a front leaves open is what its upper
-    bounds dominate when all signs are turned: Yang et al., 2019, "Efficient computation of
+    hypervolume indicator", algorithm 1 and eq. 8. With all signs flipped, the open region of a
+    front is what its upper bounds dominate: Yang et al., 2019, "Efficient computation of
     expected hypervolume improvement using box decomposition algorithms", section 4.
     """
     bounds, _ = _upper_bounds(y, reference)
@@ -79,9 +80,9 @@ def open_boxes(y: Floats, reference: Floats) -> tuple[Floats, Floats]:
 
 
 def _upper_bounds(y: Floats, reference: Floats) -> tuple[Floats, Floats]:
-    """Return `(u, m)` local upper bounds and, `(u, m, m)`, the points that define each.
+    """Return `(u, m)` local upper bounds and the `(u, m, m)` points that define them.
 
-    Bound `u` has its component `j` from its defining point `j`.
+    Component `j` of a bound comes from its defining point `j`.
     """
     m = len(reference)
     dummies = np.full((m, m), -np.inf)
@@ -96,7 +97,7 @@ def _upper_bounds(y: Floats, reference: Floats) -> tuple[Floats, Floats]:
         u, d = bounds[hit], defining[hit]
         for j in range(m):
             others = np.delete(d[:, :, j], j, axis=1).max(axis=1)
-            keep = z[j] >= others  # else the bound is not a local one: another one covers it
+            keep = z[j] >= others  # otherwise another bound covers it
             lowered, by = u[keep].copy(), d[keep].copy()
             lowered[:, j], by[:, j] = z[j], z
             parts.append(lowered)
@@ -106,7 +107,11 @@ def _upper_bounds(y: Floats, reference: Floats) -> tuple[Floats, Floats]:
 
 
 def _tiles(bounds: Floats, defining: Floats, reference: Floats) -> tuple[Floats, Floats]:
-    """Return the corners of disjoint boxes that tile what is dominated (eq. 8)."""
+    """Return `(b, m)` lower and upper corners of disjoint boxes that tile the dominated region.
+
+    Eq. 8: box `u` spans from `defining[u, 0, 0]` to the reference point in objective 0, and from
+    the largest component `j` of the defining points before `j` to the bound in objective `j`.
+    """
     lower, upper = np.empty_like(bounds), bounds.copy()
     lower[:, 0], upper[:, 0] = defining[:, 0, 0], reference[0]
     for j in range(1, bounds.shape[1]):

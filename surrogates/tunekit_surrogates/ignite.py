@@ -1,7 +1,7 @@
-"""An ensemble of small neural networks, trained to stay flat where no data hold them.
+"""Trains an ensemble of small neural networks that stays flat where it has no data.
 
-The networks are trained side by side as one batch of matrices. Each sees its own four fifths of
-the rows, so that the rows that it has not seen show how wrong the ensemble is.
+The networks train side by side as one batch of matrices. Each sees its own four fifths of the
+rows, and the held-out rows measure the error of the ensemble.
 
 Reference: Dao, Nguyen, Doppa and Hoang, 2024, "Incorporating surrogate gradient norm to improve
 offline optimization techniques", arXiv 2503.04242 (IGNITE).
@@ -22,31 +22,31 @@ from torch.nn.functional import leaky_relu
 
 Floats: TypeAlias = NDArray[np.float64]
 Weights: TypeAlias = list[Tensor]
-"""Matrices `(m, in, out)` and offsets `(m, 1, out)` of `m` networks, layer by layer."""
+"""Alternating matrices `(m, in, out)` and offsets `(m, 1, out)` of `m` networks, by layer."""
 
 SEEN = 0.8
-"""The share of the rows that each network is trained on."""
+"""Share of the rows that each network trains on."""
 
 TINY = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
 class Ignite:
-    """How the networks are trained.
+    """Sets how the networks are trained.
 
     Attributes:
-        sizes: of the hidden layers.
-        n_networks: of the ensemble; 2 or more.
-        epochs: passes over the rows; more on small data, so that there are `steps` steps.
-        steps: the least number of steps.
-        batch: rows in a step.
-        rate: of the optimiser (Adam).
-        rho: weight of the gradient's norm, and `radius` the distance at which its slope is
-            taken.
-        threshold: the norm (times rho) up to which a network may be sharp.
-        multiplier: of the constraint at the start; 0 together with `is_fixed` trains without.
-        is_fixed: keep the multiplier as it is (IGNITE-2).
-        multiplier_rate: how fast the multiplier grows while the constraint is broken.
+        sizes: widths of the hidden layers.
+        n_networks: networks in the ensemble; 2 or more.
+        epochs: passes over the rows; raised on small data to reach `steps` steps.
+        steps: minimum number of optimiser steps.
+        batch: rows per step.
+        rate: learning rate of the optimiser (Adam).
+        rho: weight of the gradient norm; `radius` is the distance of the finite difference
+            that gives its slope.
+        threshold: largest allowed value of `rho` times the norm.
+        multiplier: initial Lagrange multiplier; 0 with `is_fixed` disables the constraint.
+        is_fixed: keep the multiplier constant (IGNITE-2).
+        multiplier_rate: growth of the multiplier per unit of violation.
     """
 
     sizes: tuple[int, ...] = (64, 64)
@@ -65,14 +65,14 @@ class Ignite:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Trained networks.
+    """Predicts with the trained networks.
 
     Attributes:
         weights: see `Weights`.
-        centre, scale: of the values that they were trained on.
-        spread: what the networks' disagreement is multiplied with, 1 or more, such that it is
-            as large as their error on rows that they have not seen.
-        multipliers: `(m,)` of the constraint at the end.
+        centre, scale: mean and standard deviation of the training values.
+        spread: factor of 1 or more on the networks' disagreement that matches it to their
+            error on held-out rows.
+        multipliers: `(m,)` final Lagrange multipliers.
     """
 
     weights: Weights
@@ -104,7 +104,7 @@ class Ensemble:
 def fit(x: Floats, y: Floats, *, settings: Ignite | None = None, seed: int = 0) -> Ensemble:
     """Return the ensemble for `(n, d)` rows without NaN and their `(n,)` values.
 
-    The same arguments give the same ensemble on the same machine.
+    Equal arguments give an equal ensemble on the same machine.
     """
     rules = settings or Ignite()
     rng = torch.Generator().manual_seed(seed % 2**63)
@@ -112,7 +112,7 @@ def fit(x: Floats, y: Floats, *, settings: Ignite | None = None, seed: int = 0) 
     rows = torch.as_tensor(x, dtype=torch.float32)
     values = torch.as_tensor((y - centre) / scale, dtype=torch.float32)
     seen = torch.rand(rules.n_networks, len(y), generator=rng) < SEEN
-    seen[:, 0] = True  # no network without a row
+    seen[:, 0] = True  # every network needs a row
     weights = initial(x.shape[1], rules, rng)
     optimiser = torch.optim.Adam(weights, lr=rules.rate)
     lambdas = torch.full((rules.n_networks,), rules.multiplier)
@@ -137,7 +137,7 @@ def fit(x: Floats, y: Floats, *, settings: Ignite | None = None, seed: int = 0) 
 
 
 def initial(n_columns: int, settings: Ignite, rng: torch.Generator) -> Weights:
-    """Return random weights: uniform, of a size that keeps the signal's (Kaiming)."""
+    """Return uniform random weights that preserve the signal's scale (Kaiming)."""
     sizes = (n_columns, *settings.sizes, 1)
     weights = []
     for fan_in, fan_out in pairwise(sizes):
@@ -160,10 +160,11 @@ def forward(weights: Sequence[Tensor], x: Tensor) -> Tensor:
 def sharpness_gradient(
     weights: Weights, x: Tensor, *, rho: float, radius: float
 ) -> tuple[list[Tensor], Tensor]:
-    """Return the gradient of `rho * ||dh/dw||` and the norms `(m,)`, for each network.
+    """Return each network's gradient of `rho * ||dh/dw||`, and the `(m,)` norms.
 
-    `h` is the mean prediction of the batch `x`, `(m, n, d)`. The product of the Hessian of `h`
-    with the direction of its gradient is taken as a difference of gradients (section 4.2).
+    `h` is the mean prediction over the batch `x`, `(m, n, d)`. With `g = dh/dw`, the gradient of
+    `||g||` is `H g / ||g||`; the Hessian product is approximated by the finite difference
+    `(g(w + r g / ||g||) - g(w)) / r` with `r` the `radius` (section 4.2).
     """
     own = _mean_gradient(weights, x)
     squares = torch.stack([(g * g).sum(dim=(1, 2)) for g in own])
@@ -177,7 +178,7 @@ def sharpness_gradient(
 
 
 def _mean_gradient(weights: Weights, x: Tensor) -> tuple[Tensor, ...]:
-    # The networks share no weight, so the gradient of the sum holds that of each.
+    # The networks share no weights, so the gradient of the sum holds each network's own.
     return torch.autograd.grad(forward(weights, x).mean(dim=1).sum(), weights)
 
 
@@ -188,7 +189,7 @@ def _loss_gradient(weights: Weights, x: Tensor, y: Tensor, seen: Tensor) -> tupl
 
 
 def _spread(weights: Weights, x: Tensor, y: Tensor, seen: Tensor) -> float:
-    """Return the error on unseen rows as a multiple of the networks' disagreement there."""
+    """Return the held-out error as a multiple of the networks' disagreement there."""
     with torch.no_grad():
         predicted = forward(weights, x.expand(len(weights[0]), *x.shape))
     unseen = (~seen).to(torch.float32)

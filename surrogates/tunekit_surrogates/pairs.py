@@ -1,7 +1,7 @@
-"""The block kernel over lists of pairs: quick for few rows, whatever the number of blocks.
+"""Evaluates the block kernel over lists of pairs: fast for few rows and any number of blocks.
 
-A tree of two hundred nodes has a hundred blocks of a few rows each. Here all pairs of rows that
-share a block, of all blocks, stand in one array, so that the work is that of the pairs.
+A tree of two hundred nodes has a hundred blocks of a few rows each. One array lists the row pairs
+of all blocks, so that the work grows with the pairs and not with the blocks.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ Indices = NDArray[np.int64]
 
 
 class Pairs:
-    """All pairs of a left and a right row in each block that is active in both.
+    """Lists all pairs of a left and a right row, for each block that is active in both.
 
     Args:
-        structure: of the space.
+        structure: blocks of the space.
         left: `(m, d)` rows in `[0, 1]`, NaN where inactive.
         right: `(n, d)` rows.
-        upper: the rows are the same, and only pairs with `i < j` are wanted.
+        upper: both sides hold the same rows, and only pairs with `i < j` are listed.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Pairs:
         parts = _list_pairs(structure, left, right, upper=upper)
         self.block, self.i, self.j, self.parent = parts
         counts = np.array([len(c) for c in structure.columns], dtype=np.int64)[self.block]
-        # One entry for each column of each pair; those of a pair stand together.
+        # One entry for each column of each pair; the entries of a pair are adjacent.
         self._pair = np.repeat(np.arange(len(self.block)), counts)
         self._starts = np.cumsum(counts) - counts
         within = np.arange(len(self._pair)) - self._starts[self._pair]
@@ -55,13 +55,14 @@ class Pairs:
         return np.asarray(np.where(self._is_category[self._column], differ != 0.0, differ))
 
     def moved(self, left: Floats) -> None:
-        """Take over other left rows that are active in the same blocks."""
+        """Replace the left rows by others that are active in the same blocks."""
         self._differences = self._differ(left)
 
     def covariance(self, p: Parameters) -> tuple[Floats, Callable[[Floats], _Slopes]]:
-        """Return `(m, n)` covariances, 0 where `i >= j` if only upper ones are wanted.
+        """Return `(m, n)` covariances, 0 where `i >= j` for upper pairs, and their backward pass.
 
-        Also what turns `(m, n)` `dL/dk` into slopes in the parameters and in the left rows.
+        The backward pass takes `(m, n)` `dL/dk` and returns the derivatives of `L` in the
+        parameters and in the left rows.
         """
         inverse = np.exp(-2.0 * p.lengths)[self._column]
         squares = self._differences**2 * inverse
@@ -88,7 +89,7 @@ class Pairs:
 
 
 class _Slopes:
-    """Slopes of what depends on the covariances of some pairs."""
+    """Derivatives of a function of the covariances, gathered from its pairs."""
 
     def __init__(
         self,
@@ -104,14 +105,14 @@ class _Slopes:
         self.weights, self.coupling = weights, coupling
 
     def in_lengths(self) -> Floats:
-        """Return `(d,)`: in the logarithms of the length scales."""
+        """Return `(d,)` derivatives in the logarithms of the length scales."""
         # d own / d log l = slope * (u - v)^2 / l^2
         weights = self._entries * self._squares
         n = len(self._pairs.structure.sizes)
         return _summed(self._pairs._column, weights, n)
 
     def in_rows(self) -> Floats:
-        """Return `(m, d)`: in the left rows, 0 in the columns of categories."""
+        """Return `(m, d)` derivatives in the left rows, 0 in categorical columns."""
         pairs, d = self._pairs, len(self._pairs.structure.sizes)
         # d own / d u = -slope * (u - v) / l^2
         moved = -self._entries * pairs._differences * self._inverse
@@ -121,16 +122,16 @@ class _Slopes:
 
 
 def _summed(at: Indices, values: Floats, n: int) -> Floats:
-    """Return `(n,)` sums of the values that go to each place."""
+    """Return `(n,)` sums of the values that share an index `at`."""
     return np.asarray(np.bincount(at, values, minlength=n), dtype=np.float64)
 
 
 def _list_pairs(
     structure: BlockStructure, left: Floats, right: Floats, *, upper: bool
 ) -> tuple[Indices, Indices, Indices, Indices]:
-    """Return block, left row and right row of each pair, and where its parent's pair stands."""
+    """Return the block, left row, right row and parent pair's index of each pair, `(p,)` each."""
     parts: list[tuple[Indices, Indices, Indices, Indices]] = []
-    places: dict[int, Indices] = {}  # of each block: (m, n) positions in the list
+    places: dict[int, Indices] = {}  # block -> (m, n) positions of its pairs
     total = 0
     for b, (columns, parent) in enumerate(zip(structure.columns, structure.parents, strict=True)):
         both = np.outer(~np.isnan(left[:, columns[0]]), ~np.isnan(right[:, columns[0]]))

@@ -1,4 +1,4 @@
-"""A Gaussian process over a tree-structured space, with parameters of largest posterior.
+"""A Gaussian process over a tree-structured space, with maximum a posteriori parameters.
 
 Reference: Rasmussen and Williams, 2006, "Gaussian Processes for Machine Learning", algorithm 2.1
 (the fit), eq. 5.9 (its gradient), eqs. 5.10-5.12 (leave-one-out).
@@ -20,20 +20,20 @@ from tunekit_surrogates.blocks import BlockStructure, Floats
 from tunekit_surrogates.pairs import Pairs
 
 BOUND = 3.5
-"""How many standard deviations of its prior a parameter may be from the prior's mode."""
+"""Limits each parameter to this many prior standard deviations around the prior's mode."""
 
 JITTERS = (1e-10, 1e-8, 1e-6, 1e-4, 1e-2)
 
 
 @dataclass(frozen=True, slots=True)
 class Priors:
-    """Normal priors (mean, standard deviation) on the logarithms of the parameters.
+    """Sets normal priors (mean, standard deviation) on the logarithms of the parameters.
 
     Attributes:
-        length: of a column that stands alone; more columns in a block make it longer.
-        rough_length: the same without a trend, which would reach further than the rest.
-        decay: logarithm by which the share of a block falls with each level of depth.
-        stretched: (column, factor of its length scale): columns that are expected to matter less.
+        length: length scale of a single column; it grows with the columns of its block.
+        rough_length: `length` for a kernel without a trend, which has no long-range part.
+        decay: decrease of the log share of a block with each level of depth.
+        stretched: (column, length scale factor) of columns that are expected to matter less.
     """
 
     length: tuple[float, float] = (math.log(0.3), 0.5)
@@ -46,7 +46,7 @@ class Priors:
     stretched: tuple[tuple[int, float], ...] = ()
 
     def of(self, structure: BlockStructure) -> tuple[Floats, Floats]:
-        """Return the means and the standard deviations of all parameters of a structure."""
+        """Return `(p,)` means and `(p,)` standard deviations of a structure's parameters."""
         length, length_sd = self.length if structure.trend else self.rough_length
         lengths = np.full(len(structure.sizes), length)
         for columns in structure.columns:
@@ -74,13 +74,13 @@ class Priors:
 
 @dataclass(frozen=True)
 class TreeGP:
-    """A fitted process: what is known of a function from `n` noisy values of it.
+    """Predicts a function from `n` noisy values of it.
 
     Attributes:
-        parameters: of its kernel.
+        parameters: of the kernel.
         x: `(n, d)` rows in `[0, 1]`, NaN where inactive.
-        y: `(n,)` values, standardised by whoever fits; the prior mean is 0.
-        noise: `(n,)` variance of the noise of each value.
+        y: `(n,)` values, standardised by the caller; the prior mean is 0.
+        noise: `(n,)` noise variance of each value.
     """
 
     structure: BlockStructure
@@ -96,7 +96,7 @@ class TreeGP:
     def given(
         cls, structure: BlockStructure, parameters: Parameters, x: Floats, y: Floats, noise: Floats
     ) -> TreeGP:
-        """Return the process that these parameters make of the data.
+        """Return the process with these parameters, conditioned on the data.
 
         Raises:
             LinAlgError: the covariance of the data is not positive definite.
@@ -107,22 +107,22 @@ class TreeGP:
         return cls(structure, parameters, x, y, noise, kernel, chol, alpha)
 
     def predict(self, x: Floats) -> tuple[Floats, Floats]:
-        """Return `(m,)` means and `(m,)` variances of the function, without noise, at rows."""
+        """Return `(m,)` means and `(m,)` variances of the noise-free function at `(m, d)` rows."""
         mean, var, _ = self._predict(self.kernel.cross(self.parameters, x), x, self.alpha)
         return mean, var
 
     def predict_many(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-        """Return `(k, m)` means for each of `(k, n)` values of the data, and `(m,)` variances."""
+        """Return `(k, m)` means for `k` alternative `(k, n)` data values, and `(m,)` variances."""
         cross = self.kernel.cross(self.parameters, x)
         mean, var, _ = self._predict(cross, x, lapack.dpotrs(self.chol, y.T, lower=1)[0])
         return mean.T, var
 
     def climber(self, x: Floats, y: Floats) -> Climber:
-        """Return what predicts rows with gradients, quickly while their branches stay.
+        """Return a predictor with gradients, fast for rows that keep the branches of `x`.
 
         Args:
             x: `(m, d)` rows to start from.
-            y: `(k, n)` values of the data, as for `predict_many`.
+            y: `(k, n)` data values, as in `predict_many`.
         """
         return Climber(self, x, y)
 
@@ -132,14 +132,14 @@ class TreeGP:
         return cross @ alpha, np.maximum(var, 1e-12), v
 
     def joint(self, x: Floats) -> tuple[Floats, Floats]:
-        """Return `(m,)` means and `(m, m)` covariances of the function at rows."""
+        """Return `(m,)` means and `(m, m)` covariances of the function at `(m, d)` rows."""
         cross = self.kernel.cross(self.parameters, x)
         v = solve_triangular(self.chol, cross.T, lower=True, check_finite=False)
         prior = BlockKernel(self.structure, x).covariance(self.parameters)
         return cross @ self.alpha, prior - v.T @ v
 
     def with_data(self, x: Floats, y: Floats, noise: float) -> TreeGP:
-        """Return the process that also knows other values; its parameters stay."""
+        """Return the process conditioned on further values, with unchanged parameters."""
         return TreeGP.given(
             self.structure,
             self.parameters,
@@ -149,18 +149,21 @@ class TreeGP:
         )
 
     def leave_one_out(self) -> tuple[Floats, Floats]:
-        """Return `(n,)` means and variances of each value, predicted from all others."""
+        """Return `(n,)` means and variances of each value, predicted from all others.
+
+        Eqs. 5.10-5.12: `mean_i = y_i - alpha_i / (K^-1)_ii` and `var_i = 1 / (K^-1)_ii`.
+        """
         inverse = np.diag(_inverse(self.chol))
         return self.y - self.alpha / inverse, 1.0 / inverse
 
     def leave_one_out_density(self) -> float:
-        """Return the summed logarithmic density of each value given all others."""
+        """Return the sum of the log densities of each value given all others (eq. 5.10)."""
         mean, var = self.leave_one_out()
         return float(-0.5 * np.sum(np.log(2 * np.pi * var) + (self.y - mean) ** 2 / var))
 
 
 class Climber:
-    """Predictions and their gradients in rows that keep their branches; see `TreeGP.climber`."""
+    """Predicts rows that keep their branches, with gradients; see `TreeGP.climber`."""
 
     def __init__(self, gp: TreeGP, x: Floats, y: Floats) -> None:
         self.gp = gp
@@ -168,9 +171,9 @@ class Climber:
         self._alphas = lapack.dpotrs(gp.chol, y.T, lower=1)[0]
 
     def predict(self, x: Floats) -> tuple[Floats, Floats, Callable[[Floats, Floats], Floats]]:
-        """Return `(k, m)` means, `(m,)` variances, and what gives `(m, d)` `dL/dx`.
+        """Return `(k, m)` means, `(m,)` variances, and a function that returns `(m, d)` `dL/dx`.
 
-        It takes `(k, m)` `dL/dmean` and `(m,)` `dL/dvariance`.
+        The function takes `(k, m)` `dL/dmean` and `(m,)` `dL/dvariance`.
         """
         self._pairs.moved(x)
         cross, back = self._pairs.covariance(self.gp.parameters)
@@ -192,18 +195,18 @@ def fit(
     starts: Sequence[Floats] = (),
     iterations: int = 40,
 ) -> TreeGP:
-    """Return the process whose parameters are most likely given the data and the priors.
+    """Return the process with the most probable parameters given the data and the priors.
 
     Args:
-        structure: of the space.
+        structure: blocks of the space.
         x: `(n, d)` rows in `[0, 1]`, NaN where inactive.
         y: `(n,)` standardised values.
         priors: of the parameters.
-        starts: vectors of parameters to begin from; the mode of the prior where none is given.
-        iterations: of L-BFGS, for each start.
+        starts: `(p,)` parameter vectors to start from; by default the prior's mode.
+        iterations: L-BFGS iterations per start.
 
     Raises:
-        LinAlgError: no start leads to a covariance that is positive definite.
+        LinAlgError: no start leads to a positive definite covariance.
     """
     mean, sd = (priors or Priors()).of(structure)
     free = _free(structure, x)
@@ -230,12 +233,12 @@ def fit(
 
 
 def _free(structure: BlockStructure, x: Floats) -> NDArray[np.int64]:
-    """Return the indices of the parameters that the data say something about."""
+    """Return the indices of the parameters that the data inform."""
     firsts = [columns[0] for columns in structure.columns]
     observed = np.flatnonzero(~np.isnan(x[:, firsts]).all(axis=0)).tolist()
     lengths = [j for b in observed for j in structure.columns[b]]
     d, n_blocks = len(structure.sizes), len(structure)
-    # One block alone has the scale for its share, and nothing to be coupled with.
+    # A single block needs no share beside the scale, and has no parent to couple with.
     weights = [d + b for b in observed] if n_blocks > 1 else []
     coupling = [d + n_blocks + 1] if n_blocks > 1 else []
     rest = [d + n_blocks, *coupling, d + n_blocks + 2]
@@ -243,7 +246,7 @@ def _free(structure: BlockStructure, x: Floats) -> NDArray[np.int64]:
 
 
 class _Target:
-    """The negative log posterior of the free parameters in units of their priors, and gradient."""
+    """Computes the negative log posterior, and its gradient, in prior-standardised parameters."""
 
     def __init__(
         self,
@@ -276,7 +279,7 @@ class _Target:
         alpha = lapack.dpotrs(chol, self.y, lower=1)[0]
         value = 0.5 * self.y @ alpha + np.sum(np.log(np.diag(chol))) + 0.5 * z @ z
         g = 0.5 * (np.outer(alpha, alpha) - _inverse(chol))  # eq. 5.9
-        slopes = back(2.0 * g)  # each pair stands for two places
+        slopes = back(2.0 * g)  # each pair fills two symmetric entries
         weights = slopes.weights + share * (np.diag(g) @ self._active)
         found = Parameters(
             slopes.in_lengths(),
@@ -289,10 +292,10 @@ class _Target:
 
 
 def cholesky(k: Floats, noise: Floats) -> Floats:
-    """Return the lower factor of `k + diag(noise)`, with as little jitter as it needs.
+    """Return the lower Cholesky factor of `k + diag(noise)`, with the least jitter that works.
 
     Raises:
-        LinAlgError: no jitter makes it positive definite.
+        LinAlgError: the matrix is not positive definite even with the largest jitter.
     """
     for jitter in JITTERS:
         a = k.copy()

@@ -122,7 +122,7 @@ def test_the_reason_names_the_fidelity_and_what_it_tells():
     reasons = [
         p.reason for p in sampler.suggest(view_of(CURVES, trials), range(20, 26)) if p.evidence
     ]
-    assert any("of 81, which tells" in r and "of its cost" in r for r in reasons)
+    assert any("of 81, which removes" in r and "of its cost" in r for r in reasons)
 
 
 def test_a_promising_point_climbs_to_the_target():

@@ -1,1 +1,1 @@
-"""From the first reports of a run to the distribution of its final value."""
+"""Predicts the distribution of a run's final value from its first reports."""

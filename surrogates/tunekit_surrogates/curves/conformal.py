@@ -1,4 +1,4 @@
-"""Residuals of unseen rows as a distribution: narrow where runs are easy, wide elsewhere."""
+"""Turns held-out residuals into a distribution: narrow for easy runs, wide for difficult ones."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ TAIL_DEGREES = 4.0
 
 MIN_SIZE = 1e-4
 RIDGE = 3.0
-"""Rows' worth of pull of the sizes towards one common size."""
+"""Shrinkage of the sizes towards one common size, counted in rows."""
 
 _GRID = np.sinh(np.linspace(-7.0, 7.0, 701)) / 20.0
-"""From -27 to 27 typical residuals, fine in the middle."""
+"""Grid from -27 to 27 typical residuals, `(701,)`, finest around 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Residuals:
-    """How far a prediction is off, given how difficult its row looks.
+    """Distribution of a prediction's error, given the difficulty of its row.
 
-    Normalised split-conformal prediction: each residual of an unseen row is divided by the size
-    that is typical for such rows. The distribution is that of the quotients, smoothed, and one
-    part in n + 1 is a wide Student's t: what n residuals cannot exclude.
+    Normalised split-conformal prediction: each held-out residual is divided by the typical size
+    for rows of its difficulty. The distribution is that of the quotients, smoothed. One part in
+    n + 1 is a wide Student's t, because n residuals cannot exclude an error beyond them all.
 
     Attributes:
-        coefficients: of the logarithm of the size over the difficulty, the constant first.
-        centre, spread: by which the difficulty is standardised.
-        cumulative: of the quotients on a fixed grid.
+        coefficients: of the regression of log size on log difficulty: constant, floor, slopes.
+        centre, spread: `(k,)` values that standardise the log difficulty.
+        cumulative: `(701,)` distribution function of the quotients on a fixed grid.
 
     Reference:
         H. Papadopoulos, A. Gammerman and V. Vovk, 2008, "Normalized nonconformity measures for
@@ -48,7 +48,7 @@ class Residuals:
     def fit(cls, residuals: Floats, difficulty: Floats) -> Residuals:
         """Return the distribution for `(n,)` residuals and the `(n, k)` difficulty of their rows.
 
-        A column of difficulty is a non-negative number that tends to grow with the residual.
+        Each difficulty column is non-negative and tends to grow with the residual.
         """
         n = len(residuals)
         floor = max(MIN_SIZE, 0.05 * float(np.abs(residuals).mean()))
@@ -74,9 +74,9 @@ class Residuals:
         return out
 
     def below(self, distances: Floats, sizes: Floats) -> Floats:
-        """Return the chance that a residual is below each distance."""
+        """Return the probability that a residual lies below each distance."""
         return np.interp(distances / sizes, _GRID, self.cumulative)
 
     def quantile(self, chances: Floats, sizes: Floats) -> Floats:
-        """Return the residuals that are not exceeded with such chances."""
+        """Return the quantiles of the residuals at these probabilities."""
         return np.interp(chances, self.cumulative, _GRID) * sizes

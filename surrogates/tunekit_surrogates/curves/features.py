@@ -1,4 +1,4 @@
-"""What a model sees of the first reports of a run."""
+"""Computes a model's input features from the first reports of a run."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import numpy as np
 from tunekit_surrogates.curves.scale import Floats
 
 N_LAST = 7
-"""Reports before the last that are shown one by one."""
+"""Reports before the last that become features of their own."""
 
 
 def carried(curves: Floats) -> Floats:
-    """Return `(n, t)` curves in which a report that is missing takes the value before it.
+    """Return `(n, t)` curves with missing reports filled by the value before them.
 
-    At the start, where there is none before, it takes the first that follows. Rows without any
-    value stay NaN.
+    Missing reports at the start take the first value that follows. Rows without any value stay
+    NaN.
     """
     n, t = curves.shape
     places = np.where(np.isnan(curves), -1, np.arange(t))

@@ -1,8 +1,8 @@
-"""Families of learning curves, fitted to one run alone: for when few runs are complete.
+"""Fits families of learning curves to a single run, for studies with few complete runs.
 
 All families have the form `a + b phi(t)`, where `phi` has one or two parameters of its own.
-Those are taken from a grid, and `a` and `b` follow by linear regression (variable projection):
-no iteration, and all runs at once.
+A grid covers these, and `a` and `b` follow by linear regression (variable projection), without
+iteration and for all runs at once.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import numpy as np
 from tunekit_surrogates.curves.scale import Floats
 
 MIN_REPORTS = 5
-"""Reports below which no curve is fitted; the last value is kept."""
+"""Minimum number of reports to fit a curve; below it the last value is the prediction."""
 
 HELD = 0.2
-"""The last share of the reports by which the members are weighed."""
+"""Share of the reports, the latest ones, that weighs the members."""
 
 RIDGE = 1e-3
 NOISE = 1e-5
-"""Squared error, in units of the curve's range, that is no difference between members."""
+"""Squared error, in units of the curve's range, below which members count as equally good."""
 
 
 @lru_cache(maxsize=256)
@@ -37,7 +37,7 @@ def _bases(t: int, horizon: int) -> tuple[Floats, ...]:
 
 
 def extrapolated(curves: Floats, horizon: int) -> Floats:
-    """Return `(n,)` values at report `horizon` that the families expect of `(n, t)` curves.
+    """Return `(n,)` extrapolations of `(n, t)` curves to report `horizon`.
 
     The families are pow3, `a + b t^-c`; exp3, `a + b e^(-c t)`; and MMF, `a + b / (1 + (t/h)^d)`,
     which is also the logarithmic power curve. Of each, the member counts that foresees the last

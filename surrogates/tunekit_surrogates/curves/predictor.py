@@ -1,8 +1,8 @@
-"""Final values of running trainings, learnt from complete ones.
+"""Predicts final values of running trainings from complete ones.
 
-Sequential regression: for each number of reports there is a model of what is still to be gained,
-the final value less the last report. It is a mixture of trees, a nu-SVR and a ridge regression,
-weighed on runs they have not seen; where they do not beat the last value, that is the answer.
+Sequential regression: for each number of reports a model predicts the remaining gain, the final
+value minus the last report. The model mixes trees, a nu-SVR and a ridge regression with weights
+fitted on held-out runs. If the mixture does not beat the last value, the last value is predicted.
 
 Reference:
     B. Baker, O. Gupta, R. Raskar and N. Naik, 2017, "Accelerating Neural Architecture Search
@@ -22,23 +22,23 @@ from tunekit_surrogates.curves.parametric import extrapolated
 from tunekit_surrogates.curves.scale import Floats, Scale
 
 MIN_CURVES = 3
-"""Complete runs with a finite end below which nothing is said."""
+"""Minimum number of complete runs with a finite final value to make a forecast."""
 
 MIN_REGRESSION = 12
-"""Complete runs from which on models are fitted to them; the parametric families below."""
+"""Minimum number of complete runs to fit regressions; below it parametric families are used."""
 
 CLEARLY = 0.8
-"""Of few runs, the families have to be so much nearer than the last value to be believed."""
+"""With few runs, the families are used if their error is below this share of the last value's."""
 
 PULL, PULL_ROWS = 0.3, 4.0
-"""Pull of the weights of the models towards equal ones: a share of the rows, and some more."""
+"""Shrinkage of the models' weights towards equal ones, in rows: `PULL * n + PULL_ROWS`."""
 
 MODELS = ("trees", "svr", "ridge")
 
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """Runs that have ended by themselves; a run that was stopped is none.
+    """Runs that ended on their own; stopped runs are excluded.
 
     Attributes:
         curves: `(n, T)` losses by report, less is better; NaN where not reported, `inf` where
@@ -53,7 +53,7 @@ class Completed:
 
     @property
     def lengths(self) -> Floats:
-        """Return `(n,)` how many reports there are up to the last of each."""
+        """Return the `(n,)` numbers of reports up to each run's last one."""
         is_known = ~np.isnan(self.curves)
         width = self.curves.shape[1]
         ends: Floats = width - np.argmax(is_known[:, ::-1], axis=1)
@@ -62,15 +62,15 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Distributions of final values, one for each run asked about.
+    """Distributions of final values, one for each requested run.
 
     Attributes:
-        centre: `(m,)` the final values that are expected, `inf` where a run diverges.
-        diverging: `(m,)` chances that the run diverges.
-        model: what answered: names and weights, such as `"trees 0.6 + svr 0.3"`.
-        n_curves: complete runs of this study that it was learnt from.
-        with_past: runs of earlier studies helped.
-        n_judged: unseen runs whose errors make the distribution, earlier studies included.
+        centre: `(m,)` expected final values, `inf` for a run expected to diverge.
+        diverging: `(m,)` probabilities that the run diverges.
+        model: names and weights of the models, such as `"trees 0.6 + svr 0.3"`.
+        n_curves: complete runs of this study used for training.
+        with_past: whether runs of earlier studies were used as well.
+        n_judged: held-out runs that shape the distribution, earlier studies included.
     """
 
     centre: Floats
@@ -85,46 +85,46 @@ class Forecast:
     residuals: Residuals
 
     def is_calibrated(self, chance: float) -> bool:
-        """Return whether a chance as small as this one can be told from errors on so few runs.
+        """Return whether `n_judged` errors suffice to resolve a probability this small.
 
-        Of n errors, the next one is beyond them all with a chance of 1 / (n + 1).
+        After n errors, the next one exceeds them all with probability 1 / (n + 1).
         """
         return chance * (self.n_judged + 1) >= 1.0
 
     def quantile(self, chance: float) -> Floats:
-        """Return `(m,)` values that the final ones stay below with this chance."""
+        """Return the `(m,)` quantiles of the final values at this probability."""
         rest = chance / np.maximum(1.0 - self.diverging, 1e-12)
         inside = self.residuals.quantile(np.minimum(rest, 1.0), self.sizes)
         return np.where(rest < 1.0, self.scale.back(self.mapped + inside), np.inf)
 
     def below(self, value: float) -> Floats:
-        """Return `(m,)` chances that the final values are below `value`."""
+        """Return the `(m,)` probabilities that the final values lie below `value`."""
         target = float(self.scale.to(np.array([value]))[0])
         chance = self.residuals.below(target - self.mapped, self.sizes)
         return (1.0 - self.diverging) * chance
 
     @property
     def sd(self) -> Floats:
-        """Return `(m,)` half-widths of the intervals of 68 %; `inf` where a run may diverge."""
+        """Return the `(m,)` half-widths of the 68 % intervals; `inf` where a run may diverge."""
         with np.errstate(invalid="ignore"):
             width = (self.quantile(0.84) - self.quantile(0.16)) / 2.0
         return np.where(np.isnan(width), np.inf, width)
 
 
 class CurvePredictor:
-    """Forecasts of running trainings from complete ones.
+    """Forecasts the final values of running trainings from complete ones.
 
-    Models are fitted when runs of a length are first asked about, and kept.
+    The models for each number of reports are fitted on first use and kept.
 
     Args:
         runs: complete runs of this study.
-        past: complete runs of earlier ones with the same columns of `x`, one entry a study. They
-            are mapped to ranks within their own study, so that units may differ, and are used
-            for a length where that makes the errors on unseen runs of this study smaller.
-        seed: of the trees and the folds.
+        past: complete runs of earlier studies with the same columns of `x`, one entry per study.
+            They are mapped to ranks within their own study, so units may differ. A number of
+            reports uses them only if they lower the held-out error on this study's runs.
+        seed: for the trees and the folds.
 
     Raises:
-        ValueError: arrays whose shapes disagree.
+        ValueError: the shapes of the arrays disagree.
     """
 
     def __init__(
@@ -135,11 +135,11 @@ class CurvePredictor:
             if part.curves.ndim != 2 or len(part.curves) != n or part.x.shape[:1] != (n,):
                 raise ValueError(
                     f"curves {part.curves.shape}, finals {part.finals.shape} and x {part.x.shape}"
-                    ", expected as many rows in each."
+                    ", expected the same number of rows in each."
                 )
             if part.x.shape[1:] != runs.x.shape[1:]:
                 raise ValueError(
-                    f"x {part.x.shape} beside {runs.x.shape}, expected equal columns."
+                    f"past x {part.x.shape}, expected the columns of this study's {runs.x.shape}."
                 )
         self.runs = runs
         self.seed = seed
@@ -148,10 +148,10 @@ class CurvePredictor:
         self._stages: dict[int, _Stage | None] = {}
 
     def forecast(self, curves: Floats, x: Floats) -> Forecast | None:
-        """Return what becomes of runs with `(m, t)` reports and `(m, d)` parameters.
+        """Return the forecast for runs with `(m, t)` reports and `(m, d)` parameters.
 
-        NaN is not reported, `inf` is NaN or infinity reported. `None` where too few complete
-        runs are known: fewer than three that reported at least as often and ended finitely.
+        NaN marks a missing report, `inf` a reported NaN or infinity. The result is `None` with
+        fewer than three complete runs of at least `t` reports and a finite final value.
         """
         t = curves.shape[1]
         if t not in self._stages:
@@ -181,14 +181,14 @@ class CurvePredictor:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Runs that were alive after `t` reports.
+    """Training rows: the runs that were alive after `t` reports.
 
     Attributes:
-        curves: `(n, t)` mapped reports; `last`: `(n,)` the latest.
-        features: `(n, k)`; `gains`: `(n,)` mapped final value less `last`.
+        curves: `(n, t)` mapped reports; `last`: `(n,)` the latest ones.
+        features: `(n, k)` model inputs; `gains`: `(n,)` mapped final value minus `last`.
         volatility: `(n,)` typical change from report to report.
-        diverging: the chance that a run alive now diverges.
-        recovering: the chance that a run whose last report is not finite ends finitely.
+        diverging: probability that a run alive now diverges.
+        recovering: probability that a run with a non-finite last report ends finite.
     """
 
     scale: Scale
@@ -203,7 +203,7 @@ class _Rows:
 
 @dataclass(frozen=True, slots=True)
 class _Mapped:
-    """Complete runs on the scale of their study."""
+    """Complete runs, mapped to the scale of their study."""
 
     runs: Completed
     scale: Scale
@@ -219,7 +219,7 @@ class _Mapped:
             return cls(runs, scale, runs.curves, scale.to(runs.finals))
 
     def at(self, t: int) -> _Rows | None:
-        """Return the runs that reported `t` times or more."""
+        """Return the training rows of the runs with `t` or more reports."""
         long = self.runs.lengths >= t
         heads = carried(self.runs.curves[long, :t])
         is_alive = np.isfinite(heads[:, -1]) if len(heads) else np.zeros(0, bool)
@@ -229,7 +229,7 @@ class _Mapped:
         kept = is_alive & ends_well
         if not kept.any():
             return None
-        # Early in a study's runs all may lie above where any ends.
+        # Early reports may all lie above every final value.
         scale = self.scale.reaching(self.scale.to(heads[is_alive, -1]))
         seen = _Seen.of(heads[kept], self.runs.x[long][kept], scale)
         return _Rows(
@@ -239,7 +239,7 @@ class _Mapped:
             seen.features,
             self.finals[long][kept] - seen.last,
             seen.volatility,
-            # Jeffreys' prior of a share, halved: most studies have no divergence at all.
+            # Half of Jeffreys' prior for a share: most studies have no divergence at all.
             (n_diverged + 0.25) / (n_alive + 1.0) if n_diverged else 0.0,
             int((~is_alive & ends_well).sum()) / (n_dead + 1.0),
         )
@@ -247,7 +247,7 @@ class _Mapped:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """The first reports of runs as models see them."""
+    """Model inputs from first reports: `(n,)` last, `(n, k)` features, `(n,)` volatility."""
 
     last: Floats
     features: Floats
@@ -261,13 +261,13 @@ class _Seen:
         last = np.where(mapped[:, -1] > scale.high, mapped[:, -1], clipped[:, -1])
         steps = np.abs(np.diff(clipped[:, -6:], axis=1))
         rough = steps.mean(axis=1) if steps.shape[1] else np.zeros(len(heads))
-        # Models answer inside what they have seen; their gain counts from where the run is.
+        # Features are clipped to the training range; the gain adds to the run's own last value.
         return cls(last, np.column_stack([curve_features(scale.within(mapped)), x]), rough)
 
 
 @dataclass(frozen=True)
 class _Stage:
-    """All that is known for one number of reports."""
+    """The fitted models and residuals for one number of reports."""
 
     rows: _Rows
     predictors: tuple[object, ...]
@@ -319,14 +319,14 @@ class _Stage:
 
 
 def _regression(own: _Rows, past: list[_Rows], *, seed: int) -> _Stage:
-    """Return models fitted to all rows and judged on those of this study."""
+    """Return models fitted to all rows and evaluated on those of this study."""
     from tunekit_surrogates.curves import regressors  # needs scikit-learn
 
     n = len(own.gains)
     x = np.concatenate([own.features, *(p.features for p in past)])
     truth = np.concatenate([own.gains, *(p.gains for p in past)])
     reach = 3.0 * float(np.quantile(np.abs(own.gains), 0.9)) + 1e-9
-    y = np.minimum(truth, reach)  # an explosion is no gain to learn from
+    y = np.minimum(truth, reach)  # an explosion must not dominate the fit
     fits = [
         f(x, y, seed=seed)
         for f in (regressors.forest, regressors.support_vectors, regressors.ridge)
@@ -342,7 +342,7 @@ def _regression(own: _Rows, past: list[_Rows], *, seed: int) -> _Stage:
         gains = np.zeros(len(y))
     volatility = np.concatenate([own.volatility, *(p.volatility for p in past)])
     difficulty = np.column_stack([np.abs(gains), volatility, unseen.std(axis=1)])
-    # The weights were fitted to these very rows; of few that makes a difference.
+    # The weights were fitted to the same rows: correct for the lost degrees of freedom.
     freedom = np.sqrt(n / max(n - len(fits), 1.0)) if weights.any() else 1.0
     residuals = Residuals.fit(freedom * (truth - gains), difficulty)
     predictors = tuple(f.predict for f in fits)
@@ -350,7 +350,11 @@ def _regression(own: _Rows, past: list[_Rows], *, seed: int) -> _Stage:
 
 
 def _weights(unseen: Floats, gains: Floats) -> Floats:
-    """Return weights from 0 for models whose predictions of unseen rows are the columns."""
+    """Return `(k,)` non-negative weights for models with `(n, k)` held-out predictions.
+
+    Minimises `|U w - g|^2 / unit^2 + pull^2 |w - 1/k|^2` over `w >= 0`: the rows `pull * I` and
+    `pull / k` append the second term to the least squares problem.
+    """
     unit = float(gains.std()) + 1e-12
     k = unseen.shape[1]
     pull = np.sqrt((PULL * len(gains) + PULL_ROWS) / k)
@@ -361,7 +365,7 @@ def _weights(unseen: Floats, gains: Floats) -> Floats:
 
 
 def _from_few(own: _Rows, horizon: int) -> _Stage:
-    """Return the parametric families or the last value, whichever was nearer to the truth."""
+    """Return a stage that extrapolates parametrically if this clearly beats the last value."""
     gains = _parametric(own.curves, horizon)
     errors = [float(np.abs(own.gains - g).mean()) for g in (np.zeros(len(gains)), gains)]
     is_parametric = errors[1] < CLEARLY * errors[0]

@@ -1,7 +1,7 @@
-"""Three regressions with what they say of rows that they have not seen.
+"""Fits three regressions and returns their held-out predictions of the training rows.
 
-What is fitted with scikit-learn is kept as plain arrays: a prediction of a single row costs
-tens of microseconds then, where the estimators take milliseconds.
+The fitted scikit-learn models are kept as plain arrays: predicting a single row takes tens of
+microseconds, where the estimators take milliseconds.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from tunekit_surrogates.curves.scale import Floats
 N_TREES = 64
 N_FOLDS = 5
 REACH = 4.0
-"""Standard deviations beyond which a column counts as no further away."""
+"""Columns are clipped at this many standard deviations."""
 
 MIN_SPREAD = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class Regression:
-    """A fitted model.
+    """A fitted regression.
 
     Attributes:
-        predict: `(m, d)` rows to `(m,)` values.
-        unseen: `(n,)` predictions of the training rows by fits that have not seen them.
+        predict: maps `(m, d)` rows to `(m,)` values.
+        unseen: `(n,)` predictions of the training rows by fits without them.
     """
 
     predict: Callable[[Floats], Floats]
@@ -38,7 +38,7 @@ class Regression:
 
 
 def forest(x: Floats, y: Floats, *, seed: int = 0) -> Regression:
-    """Return extremely randomised trees; a row's unseen value is of the trees without it."""
+    """Return extremely randomised trees; `unseen` averages the trees grown without the row."""
     model = ExtraTreesRegressor(
         N_TREES,
         min_samples_leaf=2,
@@ -52,13 +52,13 @@ def forest(x: Floats, y: Floats, *, seed: int = 0) -> Regression:
 
 @dataclass(frozen=True, slots=True)
 class Trees:
-    """The nodes of all trees in one table each; a leaf is its own child.
+    """The nodes of all trees in flat arrays; a leaf is its own child.
 
     Attributes:
-        roots: `(m,)` nodes.
-        column, threshold, value: of each node.
-        left, right: the children of each node; left where the column is at most the threshold.
-        depth: of the deepest tree.
+        roots: `(t,)` root node of each tree.
+        column, threshold, value: `(k,)` per node.
+        left, right: `(k,)` children of each node; left if the column is at most the threshold.
+        depth: depth of the deepest tree.
     """
 
     roots: Floats
@@ -95,7 +95,7 @@ class Trees:
     def predict(self, x: Floats) -> Floats:
         """Return `(n,)` means over the trees at `(n, d)` rows."""
         rows = np.arange(len(x))[:, None]
-        x = x.astype(np.float32)  # as the trees were grown
+        x = x.astype(np.float32)  # the precision in which the trees were grown
         nodes = np.broadcast_to(self.roots, (len(x), len(self.roots)))
         for _ in range(self.depth):
             is_left = x[rows, self.column[nodes]] <= self.threshold[nodes]

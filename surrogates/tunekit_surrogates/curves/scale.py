@@ -1,4 +1,4 @@
-"""A scale on which losses of any size can be compared: ranks in the middle, logarithms outside."""
+"""Maps losses of any size to a common scale: ranks in the middle, logarithms outside."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from numpy.typing import NDArray
 Floats: TypeAlias = NDArray[np.float64]
 
 LOG_SHARE = 0.1
-"""Weight of the logarithm beside the share of smaller values; it alone counts outside."""
+"""Weight of the logarithm added to the rank; outside the known values only it varies."""
 
 N_KNOTS = 201
 MAX_LOG = 200.0
-"""Keeps the way back finite."""
+"""Keeps the inverse map finite."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """A strictly growing map of values: the share of known values below, plus a logarithm.
+    """A strictly increasing map: the share of known values below, plus a weighted logarithm.
 
-    Many runs end near one value (that of chance, say), a few far below, and a few at 1e30. The
-    share spreads the crowd, and the two-sided logarithm goes on beyond the values seen.
+    Many runs end near one value (chance level, say), a few far below, and a few at 1e30. The
+    share spreads the crowd, and the two-sided logarithm continues beyond the known values.
 
     Attributes:
         knots: `(k,)` two-sided logarithms `sign(y - centre) log(1 + |y - centre| / unit)` at which
             the map is tabulated, ascending; it is linear in the logarithm between them.
-        shares: `(k,)` of the known values up to each knot.
-        centre, unit: of the logarithm.
-        low: the mapped value below which models have seen nothing; see `within`.
-        high: the mapped value above which a run has exploded; see `clipped`.
+        shares: `(k,)` shares of the known values up to each knot.
+        centre, unit: centre and unit of the logarithm.
+        low: mapped value below which models have no training data; see `within`.
+        high: mapped value above which a run counts as exploded; see `clipped`.
     """
 
     knots: Floats
@@ -50,11 +50,11 @@ class Scale:
         """
         ends = finals[np.isfinite(finals)]
         if not len(ends):
-            raise ValueError("no final value is finite, expected one or more.")
+            raise ValueError("no final value is finite, expected at least one.")
         known = np.sort(np.concatenate([values[np.isfinite(values)], ends]))
         centre = float(np.median(ends))
         distances = np.abs(ends - centre)
-        # Of few distances one quarter may be nothing; then any difference is the unit.
+        # The quartile of few distances may be 0; fall back to the largest one.
         unit = float(np.quantile(distances, 0.25)) or float(distances.max()) or abs(centre) or 1.0
         values_at = np.unique(np.quantile(known, np.linspace(0.0, 1.0, N_KNOTS)))
         shares = np.searchsorted(known, values_at, side="right") / len(known)
@@ -65,17 +65,17 @@ class Scale:
         return replace(raw, low=float(mapped.min()) - LOG_SHARE, high=high)
 
     def reaching(self, mapped: Floats) -> Scale:
-        """Return the scale with room at its upper end for mapped values, outliers excepted."""
+        """Return the scale with its upper end raised to cover mapped values except outliers."""
         high = float(np.quantile(mapped, 0.9)) + 0.5 * LOG_SHARE
         return replace(self, high=max(self.high, high))
 
     def to(self, values: Floats) -> Floats:
-        """Return mapped values; NaN stays."""
+        """Return the mapped values; NaN stays NaN."""
         logs = self._log(values)
         return np.interp(logs, self.knots, self.shares) + LOG_SHARE * logs
 
     def back(self, mapped: Floats) -> Floats:
-        """Return the values of mapped ones."""
+        """Return the values that map to `mapped`."""
         ends = self.shares + LOG_SHARE * self.knots
         inside = np.interp(mapped, ends, self.knots)
         below = (mapped - self.shares[0]) / LOG_SHARE
@@ -89,12 +89,12 @@ class Scale:
         return np.sign(away) * np.log1p(np.abs(away) / self.unit)
 
     def clipped(self, mapped: Floats) -> Floats:
-        """Return mapped values with what has exploded at the upper end, where NaN is as well.
+        """Return mapped values with exploded ones and NaN set to the upper end.
 
-        The lower end is open: a run that is better than all known ones stays better.
+        The lower end is open: a run better than all known ones stays better.
         """
         return np.minimum(np.where(np.isnan(mapped), self.high, mapped), self.high)
 
     def within(self, mapped: Floats) -> Floats:
-        """Return clipped values inside the range that the known runs cover: what models see."""
+        """Return mapped values clipped to the range of the known runs, as model inputs."""
         return np.maximum(self.clipped(mapped), self.low)

@@ -1,1 +1,1 @@
-"""One Gaussian process over the whole tree, and what it is used for."""
+"""Bayesian optimisation with one Gaussian process over the whole tree-structured space."""

@@ -1,4 +1,4 @@
-"""How much a point promises: the logarithm of the expected improvement, with pending trials."""
+"""Scores points by the logarithm of their expected improvement, with pending trials."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tunekit.samplers.bayesian.candidates import Climb
 from tunekit_surrogates.tree_gp import TreeGP
 
 N_FANTASIES = 64
-"""Joint draws of what the pending trials may give; with 16 batches of 8 were clearly worse."""
+"""Joint draws of the pending trials' results; with 16, batches of 8 were clearly worse."""
 
 
 def log_improvement(z: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return `log(phi(z) + z Phi(z))`, exact also far below 0.
+    """Return `(...)` values of `log(phi(z) + z Phi(z))`, accurate also far below 0.
 
     Reference: Ament et al., 2023, "Unexpected improvements to expected improvement", eq. 9.
     """
@@ -35,7 +35,7 @@ def _density(z: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def log_density(z: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the logarithms of the standard normal density."""
+    """Return `(...)` logarithms of the standard normal density."""
     return np.asarray(-0.5 * z * z - 0.5 * np.log(2 * np.pi))
 
 
@@ -49,38 +49,38 @@ class Predicts(Protocol):
         NDArray[np.float64],
         Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]],
     ]:
-        """Return `(k, m)` means, `(m,)` variances, and what gives `(m, d)` `dL/dx`."""
+        """Return `(k, m)` means, `(m,)` variances, and a function that gives `(m, d)` `dL/dx`."""
         ...
 
 
 class Process(Protocol):
-    """What an improvement is expected under; see `tunekit_surrogates.tree_gp.TreeGP`."""
+    """The process that predicts the objective; see `tunekit_surrogates.tree_gp.TreeGP`."""
 
     def predict_many(
         self, x: NDArray[np.float64], y: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return `(k, m)` means for each of `(k, n)` values of the data, and `(m,)` variances."""
+        """Return `(k, m)` means for `k` alternative `(k, n)` data values, and `(m,)` variances."""
         ...
 
     def climber(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> Predicts:
-        """Return what predicts rows with gradients, from these rows on."""
+        """Return a predictor with gradients for rows that keep the branches of `x`."""
         ...
 
 
 class ExpectedImprovement:
-    """Scores rows by what they are expected to improve, over noise and over pending trials.
+    """Scores rows by their expected improvement, averaged over noise and pending results.
 
-    The noise-free values at the pending rows, and where the data are noisy also at the best
-    known rows, are drawn jointly; each draw gives a process and a best value of its own, and the
-    improvements are averaged.
+    Values at the pending rows, and with noisy data also the noise-free values at the best known
+    rows, are drawn jointly. Each draw has its own process and best value, and the improvements
+    are averaged over the draws.
 
     Args:
         gp: fitted to standardised losses.
         pending: `(p, d)` rows whose values are not known yet.
-        noisy: how many of the best known rows have an uncertain value.
-        exploration: factor of the standard deviations; below 1 it stays nearer to what is known.
-        counts: `(n + p,)` which known and pending rows may be the best: the feasible ones; at
-            least one known row.
+        noisy: number of best known rows whose values are uncertain.
+        exploration: factor on the standard deviations; below 1 the search stays near the data.
+        counts: `(n + p,)` flags of the known and pending rows that may be the best, the
+            feasible ones; at least one known row.
         rng: for the draws.
 
     Reference: Letham et al., 2019, "Constrained Bayesian optimization with noisy experiments",
@@ -118,14 +118,14 @@ class ExpectedImprovement:
         self.process: Process = self.gp
 
     def __call__(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return `(m,)` logarithms of the expected improvement of rows."""
+        """Return `(m,)` logarithms of the expected improvement of `(m, d)` rows."""
         mean, var = self.process.predict_many(x, self._values)
         sd = self._exploration * np.sqrt(var)
         scores = log_improvement((self.best - mean) / sd) + np.log(sd)
         return np.asarray(logsumexp(scores, axis=0) - np.log(len(scores)))
 
     def climber(self, rows: NDArray[np.float64]) -> Climb:
-        """Return what scores rows in the branches of these, with `(m, d)` gradients."""
+        """Return a score with `(m, d)` gradients for rows that keep these branches."""
         model = self.process.climber(rows, self._values)
         return lambda x: self._with_gradient(model, x)
 
@@ -139,6 +139,8 @@ class ExpectedImprovement:
         scores = log_h + np.log(sd)
         total = logsumexp(scores, axis=0)
         share = np.exp(scores - total)
+        # With h(z) = phi(z) + z Phi(z): h' = Phi, so d log(sd h) / d mean = -Phi / (h sd) and
+        # d log(sd h) / d sd = 1 / sd - z Phi / (h sd) = phi / (h sd).
         to_mean = -share * np.exp(log_ndtr(z) - log_h) / sd
         to_sd = np.sum(share * np.exp(log_density(z) - log_h), axis=0) / sd
         return total - np.log(len(scores)), back(
@@ -149,9 +151,9 @@ class ExpectedImprovement:
 def joint_draws(
     mean: NDArray[np.float64], cov: NDArray[np.float64], rng: np.random.Generator, n: int
 ) -> NDArray[np.float64]:
-    """Return `(n, p)` draws of a joint normal, for an even `n`."""
+    """Return `(n, p)` draws of a normal with `(p,)` mean and `(p, p)` covariance; `n` is even."""
     values, vectors = np.linalg.eigh(cov)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     half = rng.standard_normal((n // 2, len(mean)))
-    z = np.concatenate([half, -half])  # antithetic: their mean is exact
+    z = np.concatenate([half, -half])  # antithetic pairs make the mean exact
     return np.asarray(mean + z @ root.T)

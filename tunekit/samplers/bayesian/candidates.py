@@ -1,4 +1,4 @@
-"""Candidates on the tree: random points, mutations of good ones, and small moves around them.
+"""Generates candidates on the tree: random points, mutations of good ones, and local moves.
 
 Every method returns canonical rows of the unit cube (see `tunekit.spaces.canonical`).
 """
@@ -21,31 +21,31 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 STEPS = (0.2, 0.05)
-"""Standard deviations of a numeric mutation, each as likely."""
+"""Standard deviations of a numeric mutation, chosen with equal probability."""
 
 P_FROM_BEST = 0.6
-"""How often the nodes that a flipped switch opens take the values of the best trial with them."""
+"""Probability that nodes opened by a flipped switch take the values of the best trial there."""
 
 MAX_ROUNDS = 50
 
 LEAST_SHARE = 0.05
-"""Share of random rows that has to satisfy the constraints for more of them to be drawn."""
+"""Minimum share of random rows that satisfies the constraints to go on drawing at random."""
 
 N_FEASIBLE = 40
-"""Rows that are looked for where random ones do not satisfy the constraints."""
+"""Rows that a constraint search looks for when random rows violate the constraints."""
 
 N_CLIMBS = 20
-"""Iterations of L-BFGS, for all starts together."""
+"""L-BFGS iterations, for all starts together."""
 
 
 Climb: TypeAlias = (
     "Callable[[NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]]"
 )
-"""Gives `(m,)` scores and `(m, d)` gradients of rows that keep their branches."""
+"""Maps `(m, d)` rows that keep their branches to `(m,)` scores and `(m, d)` gradients."""
 
 
 class Candidates:
-    """Makes rows of a space that keep what is fixed and satisfy its constraints.
+    """Generates rows of a space that keep fixed values and satisfy its constraints.
 
     Args:
         encoder: of the space.
@@ -71,8 +71,8 @@ class Candidates:
         """Return `n` rows drawn uniformly, or fewer where the constraints are tight.
 
         Args:
-            n: how many.
-            known: `(k, d)` rows that satisfy the constraints.
+            n: number of rows.
+            known: `(k, d)` rows known to satisfy the constraints.
 
         Raises:
             InvalidSpace: no row was found that satisfies the constraints of the space.
@@ -90,13 +90,13 @@ class Candidates:
         return np.concatenate(found)[:n]
 
     def _feasible(self, n: int, known: NDArray[np.float64] | None) -> NDArray[np.float64]:
-        """Return `n` rows found by what the constraints still allow."""
+        """Return up to `n` rows drawn from the values that the constraints allow."""
         rows = self.encoder.decode(known) if known is not None else ()
         points = samples(self.encoder.space, self.rng, self._kept, known=rows)
         return self.encoder.encode(islice(points, n))
 
     def valid(self, full: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the canonical rows of full ones, without those that break a constraint."""
+        """Return canonical versions of full rows, without those that violate a constraint."""
         full = full.copy()
         for column, place in self._fixed.items():
             full[:, column] = place
@@ -113,7 +113,7 @@ class Candidates:
 
         Args:
             good: `(k, d)` rows, the best first.
-            n: how many to make; those that break a constraint are left out.
+            n: number of attempts; rows that violate a constraint are dropped.
             changes: probability of exactly one changed node.
         """
         if not len(good):
@@ -124,14 +124,14 @@ class Candidates:
         steps = np.asarray(STEPS)[self.rng.integers(len(STEPS), size=full.shape)]
         moved = reflected(full + steps * self.rng.standard_normal(full.shape))
         drawn = self.rng.random(full.shape)
-        # A switch on a number (the count of a stack) has few values: it is drawn anew.
+        # A numeric switch (the count of a stack) has few values: half of its changes are redrawn.
         is_drawn = ~self.is_number | (self.is_switch & (self.rng.random(full.shape) < 0.5))
         return self.valid(np.where(chosen, np.where(is_drawn, drawn, moved), full))
 
     def around(self, rows: NDArray[np.float64], n: int, step: float) -> NDArray[np.float64]:
-        """Return about `n` moves of each row within its own branch, its numbers only.
+        """Return about `n` moves of each row's numbers within its own branch.
 
-        Half of the moves change all numbers, half about a third of them.
+        Half of the moves change all numbers, the other half about a third of them.
         """
         full = np.repeat(rows, n, axis=0)
         moving = self.is_number & ~self.is_switch & ~np.isnan(full)
@@ -141,7 +141,7 @@ class Candidates:
         return self.valid(np.where(moving, moved, full))
 
     def climbed(self, rows: NDArray[np.float64], climb: Climb) -> NDArray[np.float64]:
-        """Return rows that L-BFGS moved uphill within their own branches, their numbers only."""
+        """Return the rows after L-BFGS moved their numbers uphill within their own branches."""
         moving = self.is_number & ~self.is_switch & ~np.isnan(rows)
         for column in self._fixed:
             moving[:, column] = False
@@ -168,20 +168,20 @@ class Candidates:
         return self.valid(full)
 
     def box(self, rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return `(n, d)` lower and upper ends of the places that each row may move to."""
+        """Return `(n, d)` lower and upper bounds within which each row may move."""
         return np.zeros(rows.shape), np.ones(rows.shape)
 
     def _fillings(self, good: NDArray[np.float64], n: int) -> NDArray[np.float64]:
         """Return `(n, d)` values for nodes that a mutation opens."""
         full = self.rng.random((n, len(self.encoder)))
         donor = np.full(len(self.encoder), np.nan)
-        for row in good[::-1]:  # the best row that has a node comes last and wins
+        for row in good[::-1]:  # the best row with a node comes last and wins
             donor = np.where(np.isnan(row), donor, row)
         use = (self.rng.random((n, 1)) < P_FROM_BEST) & ~np.isnan(donor)
         return np.where(use, donor, full)
 
     def _nodes_to_change(self, base: NDArray[np.float64], one: float) -> NDArray[np.bool_]:
-        """Return `(n, d)` which of the active nodes change: one, two, or about a fifth."""
+        """Return `(n, d)` flags of the active nodes to change: one, two, or about a fifth."""
         active = ~np.isnan(base)
         for column in self._fixed:
             active[:, column] = False
@@ -194,7 +194,7 @@ class Candidates:
 
 
 def reflected(u: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return places folded back into `[0, 1]` at its ends."""
+    """Return coordinates reflected at the ends of `[0, 1]`."""
     u = np.abs(u) % 2.0
     return np.where(u > 1.0, 2.0 - u, u)
 

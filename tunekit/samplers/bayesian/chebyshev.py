@@ -1,4 +1,4 @@
-"""How much a point promises for one mix of many objectives."""
+"""Scores points by the expected improvement of one weighting of many objectives."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tunekit.samplers.bayesian.candidates import Climb
 from tunekit.samplers.bayesian.fantasies import Drawn, Predicted
 
 RHO = 0.05
-"""Weight of the sum beside the largest of the weighted objectives."""
+"""Weight of the sum that augments the largest weighted objective."""
 
 N_NODES = 40
-"""Of the integral, evenly spaced in the logarithm of the distance to its end."""
+"""Nodes of the integral, evenly spaced in the logarithm of the distance to its upper end."""
 
 NEAREST, REACH = 1e-3, 8.0
-"""Distances of the first and last node in standard deviations."""
+"""Distances of the first and last node from the upper end, in standard deviations."""
 
 _Floats = NDArray[np.float64]
 
@@ -37,15 +37,15 @@ def chebyshev(y: _Floats, weights: _Floats) -> _Floats:
 class ChebyshevImprovement:
     """Scores rows by the logarithm of the expected improvement of a Chebyshev value.
 
-    The largest of independent normal variables lies below `t` with the product of their chances,
-    so `E (best - max)+` is the integral of that product up to `best`: no sampling, and smooth.
-    The small sum that augments it counts with its mean.
+    The maximum of independent normals lies below `t` with the product of their probabilities, so
+    `E (best - max)+` is the integral of that product up to `best`: smooth, without sampling. The
+    small augmenting sum is replaced by its mean.
 
     Args:
-        processes: one for each objective.
-        best: `(k,)` least Chebyshev value in each draw.
-        weights: `(m,)` of the objectives, positive.
-        ideal: `(m,)` losses that the values are measured from.
+        processes: one per objective.
+        best: `(k,)` lowest Chebyshev value in each draw.
+        weights: `(m,)` positive weights of the objectives.
+        ideal: `(m,)` losses that values are measured from.
     """
 
     def __init__(
@@ -54,18 +54,21 @@ class ChebyshevImprovement:
         self.processes, self.best, self.weights, self.ideal = processes, best, weights, ideal
 
     def __call__(self, x: _Floats) -> _Floats:
-        """Return `(r,)` logarithms of the expected improvement of rows."""
+        """Return `(r,)` logarithms of the expected improvement of `(r, d)` rows."""
         found = [p.predict(x) for p in self.processes]
         return self._value([f[0] for f in found], [f[1] for f in found])[0]
 
     def climber(self, rows: _Floats) -> Climb:
-        """Return what scores rows in the branches of these, with `(r, d)` gradients."""
+        """Return a score with `(r, d)` gradients for rows that keep these branches."""
         models = [p.climber(rows) for p in self.processes]
         return lambda x: self._with_gradient([model(x) for model in models], x)
 
     def _with_gradient(self, found: Sequence[Predicted], x: _Floats) -> tuple[_Floats, _Floats]:
         means, sds = [f[0] for f in found], [f[1] for f in found]
         value, z, share = self._value(means, sds)
+        # z_j = (t - w_j (mean_j - ideal_j)) / (w_j sd_j) gives
+        # d log Phi / d mean_j = -phi / (Phi sd_j) and d log Phi / dt = phi / (Phi w_j sd_j);
+        # t moves with -RHO w_j mean_j through `end`.
         slopes = [
             share * np.exp(log_density(v) - log_ndtr(v)) / sd for v, sd in zip(z, sds, strict=True)
         ]
@@ -81,7 +84,7 @@ class ChebyshevImprovement:
     def _value(
         self, means: Sequence[_Floats], sds: Sequence[_Floats]
     ) -> tuple[_Floats, list[_Floats], _Floats]:
-        """Return the scores, `(q, k, r)` places of the nodes and each node's share of a score."""
+        """Return `(r,)` scores, `(q, k, r)` standardised nodes, and each node's share."""
         weighted = [
             w * (mean - i) for w, mean, i in zip(self.weights, means, self.ideal, strict=True)
         ]
@@ -91,7 +94,9 @@ class ChebyshevImprovement:
         nearest = np.log(NEAREST * scale)
         steps = np.linspace(0.0, 1.0, N_NODES)[:, None, None]
         log_distance = nearest + steps * (np.log(reach) - nearest)
-        t = end - np.exp(log_distance)  # nodes lie closer where the integrand may fall fast
+        # int_(-inf)^end prod_j Phi(z_j(t)) dt with t = end - e^s, dt = -e^s ds: nodes that are
+        # evenly spaced in s are densest near the end, where the integrand may fall fast.
+        t = end - np.exp(log_distance)
         z = [(t - v) / (w * sd) for w, v, sd in zip(self.weights, weighted, sds, strict=True)]
         width = (np.log(reach) - nearest) / (N_NODES - 1)
         logs = np.sum([log_ndtr(v) for v in z], axis=0) + log_distance + np.log(width)

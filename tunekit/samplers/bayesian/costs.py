@@ -1,8 +1,8 @@
-"""What trials cost: learnt from those that have ended, and cooled as the budget is spent.
+"""Learns the cost of trials, and reduces its weight as the budget is spent.
 
-Opt-in, never automatic: a proposal stays a pure function of the stored trials, durations among
-them, so that a study replays. But two runs of a program never take the same seconds, and so a
-second run from the same seed would no longer propose the same.
+Costs are opt-in. A proposal remains a pure function of the stored trials, including their
+durations, so a study replays. But two runs of a program never take the same seconds, so a second
+run from the same seed proposes different points.
 
 Reference: Lee, Perrone, Archambeau and Seeger, 2020, "Cost-aware Bayesian optimization",
 arXiv 2003.10870 (CArBO), section 3.2: the improvement over `cost^a` with
@@ -32,31 +32,33 @@ from tunekit_surrogates.tree_gp import TreeGP
 SECONDS = "seconds"
 
 OVERHEAD_S = 0.1
-"""Added to the seconds of each trial: to propose, start and store it costs something, too, so
-that the seconds of tiny trials do not matter."""
+"""Added to the seconds of each trial for proposing, starting and storing it, so that differences
+between very short trials do not matter."""
 
 MIN_COSTS = 5
-"""Costs to learn from."""
+"""Minimum number of costs to fit a model."""
 
 MIN_SPREAD = 0.1
-"""Standard deviation of the logarithms of the costs from which they matter: about 10 %."""
+"""Minimum standard deviation of the log costs to model them: about 10 %."""
 
 MIN_EXPLAINED = 0.1
-"""Share of their variance that the model has to predict, each cost from all others."""
+"""Minimum share of the log costs' variance that the model explains in leave-one-out tests."""
 
 
 class Costs:
-    """The options of a sampler that weighs what trials cost.
+    """Options of a sampler that takes the cost of trials into account.
 
     Args:
-        source: `"seconds"`, or the name of a metric above 0 that the trials report; `None`
-            where costs do not count.
-        budget: how many trials the study is meant to have.
-        cost_budget: how much it may cost, in the unit of the costs. Without either budget, as
-            much is taken to be left as has been spent: the exponent falls from 1 towards 1/2.
+        source: `"seconds"`, or the name of a positive metric that trials report; `None` to
+            ignore costs.
+        budget: planned number of trials of the study.
+        cost_budget: planned total cost, in the unit of the costs. Without either budget, the
+            remaining budget is assumed to equal the amount spent: the exponent falls from 1
+            towards 1/2.
 
     Raises:
-        InvalidArgument: an option of another kind, both budgets, or a budget without a source.
+        InvalidArgument: an option has the wrong type, both budgets are given, or a budget has no
+        source.
     """
 
     def __init__(
@@ -68,11 +70,13 @@ class Costs:
             )
         if source is None and (budget is not None or cost_budget is not None):
             raise InvalidArgument(
-                "bayesian: budget= and cost_budget= say how long the cost of trials matters; "
-                'give cost="seconds" or the name of a metric, too.'
+                "bayesian: budget= and cost_budget= set how long the cost of trials matters; "
+                'also give cost="seconds" or cost= with the name of a metric.'
             )
         if budget is not None and cost_budget is not None:
-            raise InvalidArgument("bayesian: give one of budget= and cost_budget=, not both.")
+            raise InvalidArgument(
+                "bayesian: got both budget= and cost_budget=, expected one; drop the other."
+            )
         if budget is not None:
             whole_from(budget, "bayesian: budget", low=1)
         if cost_budget is not None:
@@ -80,19 +84,19 @@ class Costs:
         self.source, self.budget, self.cost_budget = source, budget, cost_budget
 
     def learnt(self, view: StudyView, rows: TrialRows, *, n_start: int) -> CostModel | None:
-        """Return the model of the costs, or `None` where they do not vary in a way it foresees.
+        """Return the cost model, or `None` if the costs barely vary or it cannot predict them.
 
         Args:
             view: of the study.
             rows: encodes its trials.
-            n_start: trials before the model proposes; what they cost is no part of the budget.
+            n_start: trials before the model proposes; the budget excludes their cost.
 
         Raises:
-            InvalidArgument: no complete trial has the metric, or one has it below 0.
+            InvalidArgument: no complete trial has the metric, or one has a negative value.
         """
         if self.source is None or not len(rows.encoder):
             return None
-        # Of whole trials alone: one that failed or was stopped says little of what one costs.
+        # Complete trials only: a failed or stopped one says little about the cost of a full one.
         complete = view.history.complete()
         x, costs = _measured(self.source, complete, rows)
         if len(costs) < MIN_COSTS:
@@ -110,7 +114,7 @@ class Costs:
         return CostModel(self, gp, float(logs.mean()), spread, spent, start, fidelity)
 
     def _spent(self, view: StudyView, n_start: int) -> tuple[float, float]:
-        """Return what all ended trials have cost, and the first of them."""
+        """Return the total cost of all ended trials, and that of the first `n_start`."""
         ended = view.history.finished()
         if self.budget is not None:
             return float(len(ended)), float(min(n_start, len(ended)))
@@ -121,13 +125,13 @@ class Costs:
 def _measured(
     source: str, trials: Sequence[TrialRecord], rows: TrialRows
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return `(n, d)` rows and `(n,)` costs above 0 of the trials that have both."""
+    """Return `(n, d)` rows and `(n,)` positive costs of the trials that have both."""
     costs = [_cost(source, t) for t in trials]
     if trials and all(c is None for c in costs):
         metrics = sorted({m for t in trials for m in t.metrics})
         raise InvalidArgument(
-            f"bayesian: cost={source!r}, but no complete trial has it; they have "
-            f"{', '.join(metrics)}. Report that metric, or give another cost=."
+            f"bayesian: cost={source!r}, but no complete trial has this metric; they have "
+            f"{', '.join(metrics)}. Report it, or give another cost=."
         )
     found = [(x, c) for x, c in zip(rows.of(trials), costs, strict=True) if x is not None and c]
     x = np.array([row for row, _ in found], dtype=np.float64).reshape(-1, len(rows.encoder))
@@ -135,30 +139,30 @@ def _measured(
 
 
 def _cost(source: str, trial: TrialRecord) -> float | None:
-    """Return what a trial has cost, if that is known."""
+    """Return the cost of a trial, `None` if it is unknown."""
     if source == SECONDS:
         return None if trial.duration_s is None else max(trial.duration_s, 0.0) + OVERHEAD_S
     cost = trial.metrics.get(source, math.nan)
     if cost < 0.0:
         raise InvalidArgument(
-            f"bayesian: cost={source!r}, but it is {cost:g} in trial {trial.number}, expected "
-            "values above 0; give another cost=."
+            f"bayesian: cost={source!r} is {cost:g} in trial {trial.number}, expected values "
+            "above 0; give another cost=."
         )
     return cost if math.isfinite(cost) else None
 
 
 @dataclass(frozen=True, slots=True)
 class CostModel:
-    """What a point is expected to cost.
+    """Predicts the cost of points.
 
     Attributes:
-        options: what to weigh, and the budget.
-        gp: of the standardised logarithms of the costs.
-        mean, sd: of those logarithms.
-        spent: what all ended trials have cost, in the unit of the budget.
-        start: the part of it before the model proposed.
-        fidelity: of the space, if it has one: the process is then that of the cost divided by
-            it, so that costs are proportional to the fidelity as far as nothing else is known.
+        options: source and budget of the costs.
+        gp: process of the standardised log costs.
+        mean, sd: mean and standard deviation of the log costs.
+        spent: total cost of all ended trials, in the unit of the budget.
+        start: the part of `spent` before the model proposed.
+        fidelity: of the space, if it has one. The process then models the cost divided by the
+            fidelity, so that costs are proportional to it by default.
     """
 
     options: Costs
@@ -170,20 +174,20 @@ class CostModel:
     fidelity: Fidelity | None = None
 
     def log_cost(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return `(m,)` expected logarithms of the costs of rows."""
+        """Return `(m,)` expected log costs of `(m, d)` rows."""
         found = self.mean + self.sd * self.gp.predict(x)[0]
         return np.asarray(
             found if self.fidelity is None else found + np.log(self.fidelity.share(x))
         )
 
     def relative(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return `(m,)` costs of rows, as shares of what the same costs at the target."""
+        """Return `(m,)` costs of rows, relative to the same rows at the target fidelity."""
         if self.fidelity is None or not len(x):
             return np.ones(len(x))
         return np.asarray(np.exp(self.log_cost(x) - self.log_cost(self.fidelity.raised(x))))
 
     def term(self, pending: NDArray[np.float64]) -> CostTerm:
-        """Return the weight of the costs while rows are pending, which will be paid, too."""
+        """Return the cost factor of a score; the `(p, d)` pending rows count as spent."""
         if self.options.budget is not None:
             more = float(len(pending))
         else:
@@ -201,17 +205,17 @@ class CostModel:
 
 @dataclass(frozen=True, slots=True)
 class CostTerm:
-    """The factor `cost^-a` of a score; a `tunekit.samplers.bayesian.feasibility.Term`."""
+    """Multiplies a score by `cost^-a`; a `tunekit.samplers.bayesian.feasibility.Term`."""
 
     model: CostModel
     exponent: float
 
     def log_probability(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return `(m,)` logarithms of the factor at rows."""
+        """Return `(m,)` logarithms of the factor at `(m, d)` rows."""
         return -self.exponent * self.model.log_cost(x)
 
     def climber(self, rows: NDArray[np.float64]) -> Climb:
-        """Return what gives the same, with gradients, in the branches of these rows."""
+        """Return the same with gradients, for rows that keep these branches."""
         model = self.model
         predicts = model.gp.climber(rows, model.gp.y[None, :])
 
@@ -226,7 +230,7 @@ class CostTerm:
     def explained(
         self, evidence: Mapping[str, Any], why: str, row: NDArray[np.float64]
     ) -> tuple[dict[str, Any], str]:
-        """Return the evidence for a row and the sentence, with what the row will cost."""
+        """Return the evidence and explanation of a row, extended by its expected cost."""
         source = self.model.options.source
         cost = float(f"{np.exp(self.model.log_cost(row[None])[0]):.4g}")
         exponent = round(self.exponent, 4)

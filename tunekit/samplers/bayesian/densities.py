@@ -1,6 +1,6 @@
-"""Densities over the places of one parameter, relative to the domain's own uniform one.
+"""Prior densities over the unit coordinate of one parameter, relative to a uniform draw.
 
-Each is a mixture with a uniform floor, so that no place is ever out of reach.
+Each is mixed with a uniform floor, so that every value keeps a positive density.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from tunekit.spaces import Float, Int
 from tunekit.spaces.domains import SPECIAL_SHARE, log_ratio
 
 FLOOR = 0.1
-"""Share of a density that is uniform."""
+"""Uniform share of a density."""
 
 NARROW, WIDE = 1e-6, 1e3
-"""Bells are no narrower and no wider than so many widths of their range: both ends are exact."""
+"""Limits of a bell's standard deviation, in widths of its range, that keep both ends accurate."""
 
 
 class PriorDensity(Protocol):
-    """How likely the places of a parameter are; 1 where a uniform draw is as likely."""
+    """The density of a parameter's coordinate, relative to a uniform draw."""
 
     def log_and_slope(
         self, u: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return `(m,)` logarithms at places in `[0, 1]`, and their `(m,)` derivatives."""
+        """Return `(m,)` log densities at coordinates in `[0, 1]`, and `(m,)` derivatives."""
         ...
 
     def draw(self, rng: np.random.Generator) -> float:
@@ -39,10 +39,10 @@ class PriorDensity(Protocol):
 
 @dataclass(frozen=True)
 class Cells:
-    """Places in cells of equal width, each with its probability.
+    """A density on cells of equal width, each with its probability.
 
     Attributes:
-        shares: `(k,)` probabilities before the floor; their sum is 1.
+        shares: `(k,)` probabilities before the floor, summing to 1.
     """
 
     shares: NDArray[np.float64]
@@ -50,7 +50,7 @@ class Cells:
     def log_and_slope(
         self, u: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the logarithm of each place's cell; a slope of 0."""
+        """Return `(m,)` log densities of the coordinates' cells, and zero slopes."""
         n = len(self.shares)
         density = FLOOR + (1.0 - FLOOR) * n * self.shares
         cell = np.minimum((u * n).astype(np.int64), n - 1)
@@ -65,16 +65,16 @@ class Cells:
 
 @dataclass(frozen=True, slots=True)
 class Bell:
-    """A normal of the value, or of its logarithm, cut to the range.
+    """A normal density of the value, or of its logarithm, truncated to the range.
 
-    Special values keep the share of places that they have in a uniform draw.
+    Special values keep the share that they have in a uniform draw.
 
     Attributes:
-        start, width: the places 0 and 1 of the range stand at `start` and `start + width`, on
-            the domain's scale.
-        on_log: whether that scale is logarithmic.
-        is_log: whether the normal is one of the logarithm.
-        share: of the places that special values have.
+        start, width: coordinates 0 and 1 of the range lie at `start` and `start + width` on the
+            domain's scale.
+        on_log: whether the domain's scale is logarithmic.
+        is_log: whether the normal describes the logarithm of the value.
+        share: share of the unit interval that special values take.
     """
 
     start: float
@@ -87,7 +87,7 @@ class Bell:
 
     @classmethod
     def over(cls, domain: Float | Int, middle: float, sd: float, *, is_log: bool) -> Bell:
-        """Return the bell over a range of more than one value."""
+        """Return the bell over a domain with more than one value."""
         start, width = _scale(domain)
         share = SPECIAL_SHARE if domain.special else 0.0
         step = float(domain.step or (1.0 if isinstance(domain, Int) else 0.0))
@@ -95,14 +95,14 @@ class Bell:
             span, cell, middle = log_ratio(domain.hi, domain.lo), step / middle, math.log(middle)
         else:
             span, cell = domain.hi - domain.lo, step
-        # Half a step at least: between two values of a grid a bell would vanish.
+        # At least half a step: a narrower bell between two grid values would vanish on both.
         sd = min(max(sd, NARROW * span, cell / 2), WIDE * span)
         return cls(start, width, domain.log, middle, sd, is_log, share)
 
     def log_and_slope(
         self, u: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the logarithm of the density of each place, and its derivative."""
+        """Return `(m,)` log densities of the coordinates, and `(m,)` derivatives."""
         inner = np.maximum(u - self.share, 0.0) / (1.0 - self.share)
         log_bell, slope = self._log_bell(inner)
         log = np.logaddexp(math.log(FLOOR), math.log(1.0 - FLOOR) + log_bell)
@@ -114,7 +114,7 @@ class Bell:
     def _log_bell(
         self, inner: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the logarithm of the cut normal, a density over places, and its derivative."""
+        """Return the log density of the truncated normal over coordinates, and its derivative."""
         t, log_rate, rate_slope = self._value(inner)
         z = (t - self.middle) / self.sd
         low, high = self._ends()
@@ -125,7 +125,7 @@ class Bell:
     def _value(
         self, inner: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Return the coordinate of the normal, the logarithm of its rate, and that one's slope."""
+        """Return the normal's variable `t`, `log dt/du`, and the derivative of `log dt/du`."""
         s = self.start + self.width * inner
         log_width = math.log(self.width)
         if self.is_log == self.on_log:
@@ -147,7 +147,7 @@ class Bell:
             return float(self.share * u)
         low, high = self._ends()
         inner = rng.random()
-        if inner >= FLOOR:  # the quantile of a uniform number
+        if inner >= FLOOR:  # inverse transform sampling
             z = ndtri(ndtr(low) + u * (ndtr(high) - ndtr(low)))
             inner = self._place(self.middle + self.sd * float(z))
         else:
@@ -161,7 +161,7 @@ class Bell:
 
 
 def _scale(domain: Float | Int) -> tuple[float, float]:
-    """Return where the range starts and how wide it is, on its (log) scale, cells included."""
+    """Return the start and width of the range on its (log) scale, including half cells."""
     if domain.log:
         half = 0.5 if isinstance(domain, Int) else 0.0
         lo, hi = domain.lo - half, domain.hi + half

@@ -1,4 +1,4 @@
-"""The expected improvement under a weighted ensemble of processes."""
+"""Expected improvement under a weighted ensemble of processes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """A study's own process together with those of earlier ones.
+    """Combines a study's own process with those of earlier studies.
 
-    Its mean is the weighted mean, its variance the sum of `weight^2 * variance`.
+    The mean is the weighted mean, the variance the sum of `weight^2 * variance`.
 
     Attributes:
-        own: of the study; only its data may be replaced by draws.
-        weight: of `own`.
-        others: (weight, process).
+        own: process of the study; only its data are replaced by draws.
+        weight: weight of `own`.
+        others: (weight, process) of earlier studies.
 
     Reference: Feurer et al., 2018, "Scalable meta-learning for Bayesian optimization using
     ranking-weighted Gaussian process ensembles", arXiv 1802.02219.
@@ -34,7 +34,7 @@ class Blend:
     others: tuple[tuple[float, TreeGP], ...]
 
     def predict_many(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-        """Return `(k, m)` means for each of `(k, n)` values of the own data, `(m,)` variances."""
+        """Return `(k, m)` means for `k` alternative `(k, n)` own values, and `(m,)` variances."""
         mean, var = self.own.predict_many(x, y)
         mean, var = self.weight * mean, self.weight**2 * var
         for weight, gp in self.others:
@@ -43,25 +43,25 @@ class Blend:
         return mean, var
 
     def climber(self, x: Floats, y: Floats) -> BlendClimber:
-        """Return what predicts rows with gradients while their branches stay."""
+        """Return a predictor with gradients for rows that keep the branches of `x`."""
         return BlendClimber(self, x, y)
 
 
 class BlendClimber:
-    """Predictions of a blend and their gradients; see `Blend.climber`."""
+    """Predicts with a blend, with gradients; see `Blend.climber`."""
 
     def __init__(self, blend: Blend, x: Floats, y: Floats) -> None:
         self._parts = [(blend.weight, blend.own.climber(x, y))]
         self._parts += [(w, gp.climber(x, gp.y[None, :])) for w, gp in blend.others]
 
     def predict(self, x: Floats) -> tuple[Floats, Floats, Callable[[Floats, Floats], Floats]]:
-        """Return `(k, m)` means, `(m,)` variances, and what gives `(m, d)` `dL/dx`."""
+        """Return `(k, m)` means, `(m,)` variances, and a function that gives `(m, d)` `dL/dx`."""
         found = [(w, *part.predict(x)) for w, part in self._parts]
         mean = sum((w * m for w, m, _, _ in found[1:]), found[0][0] * found[0][1])
         var = sum((w * w * v for w, _, v, _ in found[1:]), found[0][0] ** 2 * found[0][2])
 
         def gradient(to_mean: Floats, to_var: Floats) -> Floats:
-            total = to_mean.sum(axis=0, keepdims=True)  # the others' means are one for all draws
+            total = to_mean.sum(axis=0, keepdims=True)  # the other means are the same in all draws
             slopes = [
                 back((total if k else to_mean) * w, to_var * w * w)
                 for k, (w, _, _, back) in enumerate(found)
@@ -72,15 +72,15 @@ class BlendClimber:
 
 
 class BlendedImprovement(ExpectedImprovement):
-    """Scores rows by what they are expected to improve under the ensemble.
+    """Scores rows by their expected improvement under the ensemble.
 
     Args:
         gp: the study's own process.
         pending: `(p, d)` rows whose values are not known yet.
-        others: (weight, process) of earlier studies; `gp` has the rest of the weight.
-        noisy: how many of the best known rows have an uncertain value.
-        exploration: factor of the standard deviations.
-        counts: `(n + p,)` which known and pending rows may be the best.
+        others: (weight, process) of earlier studies; `gp` has the remaining weight.
+        noisy: number of best known rows whose values are uncertain.
+        exploration: factor on the standard deviations.
+        counts: `(n + p,)` flags of the known and pending rows that may be the best.
         rng: for the draws.
     """
 
@@ -101,7 +101,7 @@ class BlendedImprovement(ExpectedImprovement):
         known = self._values.copy()
         if noisy:
             known[:, : len(gp.y)] = gp.predict(gp.x)[0]
-        # The best of the known rows has to be on the ensemble's own scale.
+        # The best known value has to be on the ensemble's scale.
         known *= weight
         for w, other in kept:
             known += w * other.predict(self.gp.x)[0]

@@ -1,4 +1,4 @@
-"""A process for each objective, with joint draws of what is not known exactly."""
+"""Processes of the objectives, with joint draws of uncertain values."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from tunekit_surrogates.tree_gp import TreeGP
 _Floats: TypeAlias = NDArray[np.float64]
 
 Predicted: TypeAlias = tuple[_Floats, _Floats, Callable[[_Floats, _Floats], _Floats]]
-"""`(k, r)` means, `(r,)` standard deviations, and what gives `dL/dx` for their derivatives."""
+"""`(k, r)` means, `(r,)` standard deviations, and a function from their derivatives to `dL/dx`."""
 
 Predict: TypeAlias = Callable[[_Floats], Predicted]
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """One objective's process under each draw of its uncertain values.
+    """An objective's process, conditioned on each draw of its uncertain values.
 
     Attributes:
-        gp: knows the data and the uncertain rows.
+        gp: process over the data and the uncertain rows.
         values: `(k, n)` values of all its rows in each draw.
-        at_uncertain: `(k, u)` the drawn values alone.
+        at_uncertain: `(k, u)` drawn values of the uncertain rows.
     """
 
     gp: TreeGP
@@ -38,7 +38,7 @@ class Drawn:
     def of(
         cls, gp: TreeGP, uncertain: NDArray[np.float64], rng: np.random.Generator, n_draws: int
     ) -> Drawn:
-        """Return the process with joint draws at `(u, d)` rows; without rows there is one."""
+        """Return the process with `n_draws` joint draws at `(u, d)` rows; one draw if `u` is 0."""
         if not len(uncertain):
             return cls(gp, gp.y[None, :], np.empty((1, 0)))
         mean, cov = gp.joint(uncertain)
@@ -48,12 +48,12 @@ class Drawn:
         return cls(wider, np.concatenate([known, draws], axis=1), draws)
 
     def predict(self, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return `(k, r)` means and `(r,)` standard deviations at rows."""
+        """Return `(k, r)` means and `(r,)` standard deviations at `(r, d)` rows."""
         mean, var = self.gp.predict_many(x, self.values)
         return mean, np.sqrt(var)
 
     def climber(self, rows: NDArray[np.float64]) -> Predict:
-        """Return what predicts rows in the branches of these, with gradients."""
+        """Return a predictor with gradients for rows that keep these branches."""
         model = self.gp.climber(rows, self.values)
 
         def predict(x: NDArray[np.float64]) -> Predicted:

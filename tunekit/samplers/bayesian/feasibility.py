@@ -1,4 +1,4 @@
-"""The chance that a point is feasible: learnt from metric constraints, crashes and divergences."""
+"""Predicts whether a point is feasible from metric constraints, failures and divergences."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from tunekit_surrogates.blocks import BlockStructure
 from tunekit_surrogates.tree_gp import Climber, TreeGP
 
 N_GOOD = 8
-"""Trials with the least violation that are mutated while none is feasible."""
+"""Trials of least violation that are mutated while no trial is feasible."""
 
 FAR = 3.0
-"""Margins of a constraint are cut at so many times their typical size."""
+"""Clips a constraint's margins at this multiple of their typical size."""
 
 
 RISKY = 0.5
-"""Chance of no failure under which a point counts less than its chance."""
+"""Success probability below which a point's score is reduced further."""
 
 CAUTION = 4.0
-"""How many times more the logarithm of the chance counts below `RISKY`."""
+"""Additional weight of the log probability below `RISKY`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConditionModel:
-    """One condition: `f <= 0` for a process that is shifted by `offset`.
+    """One condition, `f + offset <= 0`, with a process for `f`.
 
     Attributes:
-        is_label: whether its values say only whether trials worked, and not by how much.
+        is_label: whether the training values are pass/fail labels rather than margins.
     """
 
     name: str
@@ -49,12 +49,12 @@ class ConditionModel:
     is_label: bool = False
 
     def log_probability(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return `(m,)` logarithms of the chance that it holds."""
+        """Return `(m,)` log probabilities that the condition holds at `(m, d)` rows."""
         mean, var = self.gp.predict(x)
         return np.asarray(log_ndtr(-(mean + self.offset) / np.sqrt(var + self._noise)))
 
     def climber(self, rows: NDArray[np.float64]) -> Climb:
-        """Return what gives the same with gradients, for rows in the branches of these."""
+        """Return the same with gradients, for rows that keep these branches."""
         model = self.gp.climber(rows, self.gp.y[None, :])
         return lambda x: self._with_gradient(model, x)
 
@@ -65,12 +65,12 @@ class ConditionModel:
         sd = np.sqrt(var + self._noise)
         z = -(mean + self.offset) / sd
         value = log_ndtr(z)
-        # The ratio of density and distribution function, in logarithms: both may vanish.
+        # phi(z) / Phi(z) in logarithms, because both may underflow.
         hazard = np.exp(-0.5 * z * z - 0.5 * math.log(2 * math.pi) - value)
         return value[0], back(-hazard / sd, (hazard * -z / (2.0 * sd * sd))[0])
 
     def assuming_violated(self, x: NDArray[np.float64]) -> ConditionModel:
-        """Return the same as if it were known not to hold at rows that nobody has measured."""
+        """Return the condition, assuming that it is violated at these unmeasured rows."""
         worst = np.full(len(x), self.gp.y.max())
         gp = self.gp.with_data(x, worst, noise=self._noise)
         return replace(self, gp=gp)
@@ -81,10 +81,10 @@ class ConditionModel:
 
 
 class LogFactor(Protocol):
-    """The logarithm of a factor of the score."""
+    """A factor of the score, as a logarithm."""
 
     def log_probability(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return `(m,)` logarithms for rows."""
+        """Return `(m,)` logarithms of the factor at `(m, d)` rows."""
         ...
 
     def climber(self, rows: NDArray[np.float64]) -> Climb:
@@ -94,15 +94,15 @@ class LogFactor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Cautious:
-    """The chance of a condition that is known from labels, and less than it where it is small.
+    """Lowers the probability of a condition learnt from labels where it is small.
 
-    Labels say nothing of how far a border is. Where the loss falls toward it, the largest
-    product of improvement and chance lies beyond it as often as not: of the points to which a
-    chance of 0.2 to 0.4 was given, every seventh worked. Below `RISKY` the chance counts with a
-    power, which is a soft form of a bound on it.
+    Labels say nothing about the distance to the border. If the loss falls towards the border, the
+    largest product of improvement and probability often lies beyond it: of the points predicted
+    to work with probability 0.2 to 0.4, one in seven worked. Below `RISKY` the probability is
+    therefore raised to a power, a soft form of a lower bound.
 
     Reference: Gelbart, Snoek and Adams, 2014, "Bayesian optimization with unknown constraints",
-    section 3 (a bound on the chance).
+    section 3 (a bound on the probability).
     """
 
     condition: ConditionModel
@@ -125,17 +125,17 @@ class Cautious:
 
 
 def cautious(feasible: Sequence[ConditionModel]) -> list[LogFactor]:
-    """Return the factors by which conditions enter a score."""
+    """Return the score's factors for these conditions, lowered for those learnt from labels."""
     return [Cautious(f) if f.is_label else f for f in feasible]
 
 
 class FeasibleImprovement:
-    """The expected improvement times the chance of being feasible and priors, in logarithms.
+    """Scores rows by log expected improvement plus the logs of feasibility and other factors.
 
     Args:
-        improvement: over the best feasible trial; `None` where there is none yet, so that only
-            the chance of being feasible counts.
-        feasible: the conditions, and other factors.
+        improvement: over the best feasible trial; `None` before the first one, when only the
+            other factors count.
+        feasible: conditions and other factors, such as priors.
     """
 
     def __init__(self, improvement: RowScore | None, feasible: Sequence[LogFactor]) -> None:
@@ -147,7 +147,7 @@ class FeasibleImprovement:
         return start + log_feasible(self.feasible, x)
 
     def climber(self, rows: NDArray[np.float64]) -> Climb:
-        """Return what scores rows in the branches of these, with gradients."""
+        """Return a score with gradients for rows that keep these branches."""
         climbs = [f.climber(rows) for f in self.feasible]
         if self.improvement is not None:
             climbs.append(self.improvement.climber(rows))
@@ -163,13 +163,13 @@ class FeasibleImprovement:
 
 
 def log_feasible(feasible: Sequence[LogFactor], x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return `(m,)` logarithms of the chance that all conditions hold."""
+    """Return `(m,)` log probabilities that all conditions hold, if independent."""
     return sum((f.log_probability(x) for f in feasible), np.zeros(len(x)))
 
 
 @dataclass(frozen=True, slots=True)
 class FeasibilityModel:
-    """What is known before any trial is feasible: only where one is most likely to be."""
+    """Model of a study without feasible trials: scores only the probability of feasibility."""
 
     encoder: Encoder
     data: Observed
@@ -178,30 +178,30 @@ class FeasibilityModel:
 
     @property
     def good(self) -> NDArray[np.float64]:
-        """Return the rows to search around: those that violate least."""
+        """Return `(k, d)` rows to search around, those of least violation."""
         return np.asarray(self.data.x[np.argsort(self.data.violation, kind="stable")[:N_GOOD]])
 
     @property
     def gps(self) -> list[TreeGP]:
-        """Return nothing: no process of an objective is known."""
+        """Return an empty list: no objective has a process yet."""
         return []
 
     def score(self, pending: NDArray[np.float64], rng: np.random.Generator) -> FeasibleImprovement:
-        """Return the chance of being feasible; what is pending sends the others elsewhere."""
+        """Return the feasibility score; assumed violations keep it away from pending rows."""
         assumed = [f.assuming_violated(pending) for f in self.feasible]
         terms: list[LogFactor] = [*(assumed if len(pending) else self.feasible)]
         return FeasibleImprovement(None, [*terms, *([self.prior] if self.prior else [])])
 
     def explained(self, row: NDArray[np.float64], value: float) -> tuple[dict[str, Any], str]:
-        """Return the evidence for a row, and a sentence."""
+        """Return the evidence for a row, and its explanation."""
         evidence = {"feasible": feasible_evidence(self.feasible, row)}
-        return evidence, "no trial is feasible yet: this is the most likely to be"
+        return evidence, "no trial is feasible yet: this one is the most likely to be"
 
 
 def feasible_evidence(
     feasible: Sequence[ConditionModel], row: NDArray[np.float64]
 ) -> dict[str, float]:
-    """Return the chance of each condition at a row, as plain JSON."""
+    """Return the probability of each condition at a row, as plain JSON."""
     chances = {f.name: np.exp(f.log_probability(row[None])[0]) for f in feasible}
     return {name: round(float(p), 4) for name, p in chances.items()}
 
@@ -217,7 +217,7 @@ def failed_rows(view: StudyView, rows: TrialRows) -> NDArray[np.float64]:
 def conditions(
     view: StudyView, structure: BlockStructure, data: Observed, rows: TrialRows
 ) -> list[ConditionModel]:
-    """Return what a point has to satisfy to count, as far as anything has ever violated it."""
+    """Return the models of the metric constraints and, after a failure, of failures."""
     found = [_of_metric(view, k, structure, data) for k in range(len(view.constraints))]
     return [f for f in [*found, _of_failures(view, structure, data, rows)] if f is not None]
 
@@ -235,7 +235,7 @@ def _of_metric(
     margin, x = margin[known], data.x[known]
     size = float(np.median(np.abs(margin))) or 1.0
     margin = np.clip(margin / size, -FAR, FAR)
-    # Centred, because the process tends to 0 far from the data and 0 is the bound itself.
+    # Centred: far from the data the process tends to 0, which would be the bound itself.
     offset = float(margin.mean())
     return ConditionModel(str(constraint), fitted(structure, x, margin - offset)[0], offset)
 
@@ -243,12 +243,12 @@ def _of_metric(
 def _of_failures(
     view: StudyView, structure: BlockStructure, data: Observed, rows: TrialRows
 ) -> ConditionModel | None:
-    """Return a classifier of what fails or diverges: least squares on labels, -1 for a result."""
+    """Return a least squares classifier of failures: label 1 for a failure, -1 for a result."""
     bad = failed_rows(view, rows)
     if not len(bad):
         return None
     x = np.concatenate([data.x, bad])
     labels = np.concatenate([np.full(len(data.x), -1.0), np.ones(len(bad))])
-    # Where nothing is known a trial is expected to work.
+    # The prior mean is -1: without data a trial is expected to work.
     gp = fitted(structure, x, labels + 1.0)[0]
     return ConditionModel("no failure", gp, -1.0, is_label=True)

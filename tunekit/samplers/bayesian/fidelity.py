@@ -1,14 +1,14 @@
-"""How thoroughly to run a point: as cheaply as tells much of what a full run of it would give.
+"""Chooses the fidelity of a point: the cheapest run that still informs about its full run.
 
-The point itself is chosen at the target fidelity. A trial of it at less is worth the share of the
-target's variance that it would take away, for each unit of cost. Once that is known there, little
-is left to learn cheaply and the same region is proposed again at more: the promising climb.
+The point itself is chosen at the target fidelity. A cheaper trial is worth the share of the
+target's variance that it removes, per unit of cost. Once a cheap trial has been run, another one
+removes little, so the same region is proposed again at a higher fidelity.
 
 Reference: Kandasamy, Dasarathy, Schneider and Póczos, 2017, "Multi-fidelity Bayesian optimisation
 with continuous approximations", arXiv 1703.06240 (BOCA): the point by the target, then the
-fidelity by what it tells and costs. The measure is that of Song, Chen and Yue, 2019, "A general
+fidelity by information and cost. The measure is that of Song, Chen and Yue, 2019, "A general
 framework for multi-fidelity Bayesian optimization with Gaussian processes", arXiv 1811.00755,
-eq. 5: information over cost, for a normal one reduction of variance.
+eq. 5: information over cost, where a normal's information is its reduction of variance.
 """
 
 from __future__ import annotations
@@ -27,38 +27,38 @@ from tunekit.spaces.encode import Encoder
 from tunekit_surrogates.tree_gp import Priors, TreeGP
 
 RATIO = 3.0
-"""From one fidelity to the next; that of successive halving."""
+"""Ratio between adjacent fidelities, as in successive halving."""
 
 MAX_LEVELS = 5
 
 LEAST = 0.2
-"""Share of what a full run would tell that a cheaper one has to tell."""
+"""Minimum information of a cheaper run, as a share of a full run's information."""
 
 STRETCH = 8.0
-"""Length scale of the fidelity in those of other parameters: what is good at less is rarely bad
-at the target."""
+"""Length scale of the fidelity relative to other parameters: points that do well at a low
+fidelity rarely do badly at the target."""
 
 MIN_WHOLE = 5
-"""Full runs from which it is asked whether the others tell anything of them."""
+"""Minimum number of full runs to test whether cheaper runs predict them."""
 
 PATIENCE = 3
 LEAST_STEP = 0.05
-"""So many full runs without one that is better by this share of the range from the best to the
-median, and the others are doubted."""
+"""After `PATIENCE` full runs without an improvement by `LEAST_STEP` of the distance from the best
+to the median, cheaper runs are doubted."""
 
 SHARE = 0.5
-"""Of all that is spent, so much goes into full runs at least, whatever the model thinks."""
+"""Minimum share of the total spending that goes into full runs, whatever the model predicts."""
 
 
 @dataclass(frozen=True)
 class Fidelity:
-    """The parameter of a space that is its fidelity.
+    """The fidelity parameter of a space.
 
     Attributes:
-        path: of the parameter.
-        column: of its places in encoded rows.
+        path: path of the parameter.
+        column: its column in encoded rows.
         domain: its values; the largest is the target.
-        is_free: no constraint of the space names it.
+        is_free: whether no constraint of the space names it.
     """
 
     path: str
@@ -68,7 +68,7 @@ class Fidelity:
 
     @classmethod
     def of(cls, encoder: Encoder) -> Fidelity | None:
-        """Return the fidelity of a space, if it has one."""
+        """Return the fidelity of a space, `None` if it has none."""
         path = encoder.space.fidelity
         if path is None:
             return None
@@ -79,65 +79,65 @@ class Fidelity:
 
     @cached_property
     def levels(self) -> tuple[float, ...]:
-        """The fidelities that trials run at, the least first; the last is the target."""
+        """The fidelities that trials run at, ascending; the last is the target."""
         target = float(self.domain.default_value())
         wanted = [target / RATIO**k for k in range(MAX_LEVELS)]
         inside = [v for v in wanted if v >= self.domain.lo]
-        if len(inside) == 1:  # a narrow range has its ends
+        if len(inside) == 1:  # a narrow range uses its two ends
             inside.append(float(self.domain.lo))
         found = [self.domain.from_unit(min(self.domain.to_unit(v), 1.0)) for v in inside]
         return tuple(sorted(set(found)))
 
     @property
     def target(self) -> float:
-        """Return the largest value."""
+        """Return the target fidelity, the largest value."""
         return self.levels[-1]
 
     def raised(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return rows at the target."""
+        """Return `(m, d)` rows moved to the target fidelity."""
         return self.at(x, self.target)
 
     def at(self, x: NDArray[np.float64], value: float) -> NDArray[np.float64]:
-        """Return rows at another fidelity."""
+        """Return `(m, d)` rows moved to fidelity `value`."""
         moved = x.copy()
         moved[:, self.column] = self.domain.to_unit(value)
         return moved
 
     def is_target(self, x: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return `(m,)` whether rows are at the target."""
+        """Return `(m,)` flags of the rows at the target fidelity."""
         return np.isclose(x[:, self.column], self.domain.to_unit(self.target), atol=1e-9)
 
     def share(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return `(m,)` fidelities of rows, as shares of the target."""
+        """Return `(m,)` fidelities of the rows as shares of the target."""
         values = [self.domain.from_unit(u) for u in x[:, self.column]]
         return np.array(values, dtype=np.float64) / self.target
 
     def first(self, number: int) -> float:
-        """Return the fidelity of a trial before there is a model: all below the target in turn."""
+        """Return the fidelity of a trial of the initial design: all below the target in turn."""
         below = self.levels[:-1] if self.is_free else ()
         return below[number % len(below)] if below else self.target
 
 
 def may_win(encoder: Encoder, x: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return `(m,)` whether rows count as results: those at the target fidelity, if any are."""
+    """Return `(m,)` flags of the rows that count as results: those at the target fidelity."""
     fidelity = Fidelity.of(encoder)
     return np.ones(len(x), dtype=bool) if fidelity is None else fidelity.is_target(x)
 
 
 def priors_of(fidelity: Fidelity | None) -> Priors | None:
-    """Return the priors of a process for a space with a fidelity; `None` for the usual ones."""
+    """Return the priors of a process that stretches the fidelity; `None` without a fidelity."""
     return None if fidelity is None else Priors(stretched=((fidelity.column, STRETCH),))
 
 
 @dataclass(frozen=True, slots=True)
 class FidelityChoice:
-    """The fidelity that a point is run at.
+    """A point with the fidelity to run it at.
 
     Attributes:
-        row: the point, at that fidelity.
-        value: of the fidelity.
-        told: share of the target's variance that it takes away.
-        cost: as a share of the cost of a full run.
+        row: `(d,)` the point at that fidelity.
+        value: value of the fidelity.
+        told: share of the target's variance that the run removes.
+        cost: cost relative to a full run.
     """
 
     fidelity: Fidelity
@@ -147,26 +147,26 @@ class FidelityChoice:
     cost: float
 
     def explained(self, evidence: dict[str, Any], why: str) -> tuple[dict[str, Any], str]:
-        """Return the evidence of the point and the sentence, with why it is run so thoroughly."""
+        """Return the evidence and explanation of the point, extended by its fidelity."""
         at = {"at": self.value, "told": round(self.told, 4), "relative_cost": round(self.cost, 4)}
         fidelity = self.fidelity
         text = f"{why}, at {fidelity.path}={self.value:g}"
         if self.value < fidelity.target:
             text += (
-                f" of {fidelity.target:g}, which tells {self.told:.0%} of it for "
+                f" of {fidelity.target:g}, which removes {self.told:.0%} of its variance for "
                 f"{self.cost:.0%} of its cost"
             )
         return {**evidence, "fidelity": at}, text
 
 
 def misled(fidelity: Fidelity, gp: TreeGP) -> bool:
-    """Return whether full runs are foreseen better without what ran at less.
+    """Return whether full runs are predicted better without the cheaper runs.
 
     Each full run is predicted from all other trials, and from the other full runs alone.
 
     Args:
         fidelity: of the space.
-        gp: of all trials.
+        gp: process of all trials.
     """
     whole = fidelity.is_target(gp.x)
     if whole.all() or whole.sum() < MIN_WHOLE:
@@ -181,13 +181,13 @@ def misled(fidelity: Fidelity, gp: TreeGP) -> bool:
 
 
 def stalled(losses: NDArray[np.float64]) -> bool:
-    """Return whether it is time to propose once from the full runs alone.
+    """Return whether to base the next proposal on the full runs alone.
 
-    As long as full runs do not get better, it is every second time: what runs at less say of a
-    whole region may be wrong, and no full run would ever be there to show it.
+    While full runs do not improve, this holds every second time: cheaper runs may mislead about a
+    whole region, and otherwise no full run there would ever correct them.
 
     Args:
-        losses: `(n,)` of the full runs, by their numbers.
+        losses: `(n,)` losses of the full runs, by trial number.
     """
     if len(losses) < MIN_WHOLE:
         return False
@@ -198,7 +198,7 @@ def stalled(losses: NDArray[np.float64]) -> bool:
 
 
 class _Learnt(Protocol):
-    """What a study has taught; see `tunekit.samplers.bayesian.sampler`."""
+    """The fitted model of a study; see `tunekit.samplers.bayesian.sampler`."""
 
     @property
     def encoder(self) -> Encoder: ...
@@ -224,13 +224,13 @@ def chosen(
     pending: NDArray[np.float64],
     relative: Callable[[NDArray[np.float64]], NDArray[np.float64]],
 ) -> FidelityChoice:
-    """Return how thoroughly to run a point that was chosen at the target.
+    """Return the fidelity at which to run a point that was chosen at the target.
 
     Args:
-        model: of a space with a fidelity; without a process a point is run fully.
+        model: of a space with a fidelity; without a process the point runs at the target.
         row: `(d,)` the point.
-        pending: `(p, d)` rows whose values will be known soon.
-        relative: gives `(m,)` costs of rows, as shares of the cost of the same at the target.
+        pending: `(p, d)` rows of running trials.
+        relative: maps rows to their `(m,)` costs relative to the same rows at the target.
     """
     fidelity, encoder, gps = model.data.fidelity, model.encoder, model.gps
     assert fidelity is not None
@@ -254,7 +254,7 @@ def _leaves_enough(
     relative: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     cost: NDArray[np.float64],
 ) -> NDArray[np.bool_]:
-    """Return `(k,)` at which levels a trial leaves the full runs their share of the spending."""
+    """Return `(k,)` flags of the levels that leave full runs their share of the spending."""
     spent, whole = relative(before), fidelity.is_target(before)
     below, full = float(spent[~whole].sum()), float(spent[whole].sum())
     return np.asarray(SHARE * (below + cost) <= (1.0 - SHARE) * full)
@@ -263,7 +263,10 @@ def _leaves_enough(
 def _told(
     gp: TreeGP, rows: NDArray[np.float64], pending: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return by which share a value at each row lowers the variance at the last one."""
+    """Return the share of the last row's variance that a value at each row removes.
+
+    Observing row i with noise s^2 lowers the variance at row t by `cov_it^2 / (var_i + s^2)`.
+    """
     noise = float(np.exp(gp.parameters.noise))
     if len(pending):
         gp = gp.with_data(pending, gp.predict(pending)[0], noise=noise)

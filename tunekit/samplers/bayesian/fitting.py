@@ -1,4 +1,4 @@
-"""Fits the tree model to a study: warm starts from stored evidence, and never fails."""
+"""Fits the tree model to a study, with warm starts from stored evidence and fallbacks."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tunekit_surrogates.blocks import BlockStructure
 from tunekit_surrogates.tree_gp import Priors, TreeGP, fit
 
 MAX_ROWS = 600
-"""Rows that a process is conditioned on: the best half of so many, and others spread evenly."""
+"""Maximum rows to condition a process on: half are the best rows, half are spread evenly."""
 
 MAX_FIT_ROWS = 200
-"""Rows that its parameters are fitted to."""
+"""Maximum rows to fit its parameters to."""
 
 FEW_ROWS = 30
-"""Up to here the fit starts from the prior's mode as well as from the last parameters."""
+"""Up to this many rows the fit also starts from the prior's mode, not only the last parameters."""
 
 ITERATIONS = 30
 
@@ -35,10 +35,9 @@ def fitted(
     warm: NDArray[np.float64] | None = None,
     priors: Priors | None = None,
 ) -> tuple[TreeGP, str]:
-    """Return a process for `(n, d)` rows and their `(n,)` standardised values, and how it came.
+    """Return a process for `(n, d)` rows and `(n,)` standardised values, and how it was fitted.
 
-    What fails leads to the next best: parameters fitted from both starts, the last ones as they
-    are, the mode of the prior.
+    Falls back from fitted parameters to the last ones unchanged, then to the prior's mode.
     """
     priors = priors or Priors()
     mode = priors.of(structure)[0]
@@ -60,13 +59,13 @@ def fitted(
 def conditioned(
     structure: BlockStructure, p: Parameters, x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> TreeGP:
-    """Return the process with these parameters, conditioned on `MAX_ROWS` rows at most."""
+    """Return the process with these parameters, conditioned on at most `MAX_ROWS` rows."""
     rows = chosen_rows(y, MAX_ROWS)
     return TreeGP.given(structure, p, x[rows], y[rows], np.full(len(rows), np.exp(p.noise)))
 
 
 def chosen_rows(y: NDArray[np.float64], most: int) -> NDArray[np.int64]:
-    """Return which rows to learn from, in order: all, or the best and some of each quality."""
+    """Return the indices of the rows to learn from: all, or the best and a spread of the rest."""
     n = len(y)
     if n <= most:
         return np.arange(n)
@@ -77,13 +76,13 @@ def chosen_rows(y: NDArray[np.float64], most: int) -> NDArray[np.int64]:
 
 
 def key_of(structure: BlockStructure, kernel: str) -> str:
-    """Return a short name of what stored parameters belong to."""
+    """Return a short key of the structure and kernel that stored parameters belong to."""
     text = repr((kernel, structure.columns, structure.parents, structure.sizes))
     return blake2b(text.encode(), digest_size=4).hexdigest()
 
 
 def parameters_evidence(gp: TreeGP, key: str) -> dict[str, Any]:
-    """Return the parameters that are not at the prior's mode, as plain JSON."""
+    """Return the parameters that differ from the prior's mode, as plain JSON."""
     mode = Priors().of(gp.structure)[0]
     theta = gp.parameters.to_array()
     moved = np.flatnonzero(np.abs(theta - mode) > 5e-3)
@@ -97,7 +96,7 @@ def parameters_evidence(gp: TreeGP, key: str) -> dict[str, Any]:
 def warm_start(
     trials: Sequence[TrialRecord], structure: BlockStructure, key: str
 ) -> NDArray[np.float64] | None:
-    """Return the parameters that the last proposal with this model has stored, if there is one."""
+    """Return the parameters stored by the last proposal of this model, `None` without one."""
     for trial in reversed(trials):
         found = stored_parameters(trial.evidence, structure, key)
         if found is not None:
@@ -108,7 +107,7 @@ def warm_start(
 def stored_parameters(
     evidence: Mapping[str, Any], structure: BlockStructure, key: str
 ) -> NDArray[np.float64] | None:
-    """Return the parameters in a proposal's evidence, if they are of this model."""
+    """Return the parameters in a proposal's evidence, `None` if another model wrote them."""
     if evidence.get("model") != key:
         return None
     theta = Priors().of(structure)[0]

@@ -1,4 +1,4 @@
-"""What a study with several objectives has taught: a process for each, and a front."""
+"""Models a study with several objectives: one process each, and the Pareto front."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ from tunekit_surrogates.hypervolume import layers, non_dominated, reference_poin
 from tunekit_surrogates.tree_gp import TreeGP
 
 MAX_FRONT = 4
-"""Objectives up to which volumes are computed; beyond, each proposal takes a mix of its own."""
+"""Maximum objectives for hypervolumes; with more, each proposal draws a random weighting."""
 
 N_DRAWS = {2: 16, 3: 8, 4: 4}
-"""Of uncertain values, by the number of objectives: boxes grow fast with it."""
+"""Draws of uncertain values by number of objectives, with which the boxes grow fast."""
 
 NOISY = 0.02
-"""Share of the variance from which the values of a front count as uncertain."""
+"""Noise share of the variance above which values of the front count as uncertain."""
 
 N_UNCERTAIN = 10
 
@@ -53,11 +53,11 @@ N_GOOD = 8
 
 @dataclass(frozen=True, slots=True)
 class FrontModel:
-    """A process for each objective, and which trials count; at least one is feasible.
+    """The processes of the objectives and the trials that count; at least one is feasible.
 
     Attributes:
         y: `(n, m)` standardised losses.
-        order: the trials by layers of domination, feasible ones first.
+        order: `(n,)` trials by non-domination rank, feasible ones first.
     """
 
     encoder: Encoder
@@ -71,13 +71,13 @@ class FrontModel:
 
     @property
     def good(self) -> NDArray[np.float64]:
-        """Return the rows to search around: the front, and more where it is small."""
+        """Return `(k, d)` rows to search around: the front, and more if it is small."""
         n_front = int(non_dominated(self.y[self.data.feasible]).sum())
         n = max(N_GOOD, min(4 * N_GOOD, n_front))
         return np.asarray(self.data.x[self.order[:n]])
 
     def score(self, pending: NDArray[np.float64], rng: np.random.Generator) -> RowScore:
-        """Return what says how much rows promise while others are pending."""
+        """Return a score of rows, given the `(p, d)` pending ones."""
         x, y = self._countable()
         noisy = np.array([np.exp(gp.parameters.noise) > NOISY for gp in self.gps])
         front = np.flatnonzero(non_dominated(y))[: N_UNCERTAIN if noisy.any() else 0]
@@ -92,7 +92,7 @@ class FrontModel:
         return FeasibleImprovement(_improvement(drawn, values, y, rng), terms)
 
     def explained(self, row: NDArray[np.float64], value: float) -> tuple[dict[str, Any], str]:
-        """Return the evidence for a row, and a sentence."""
+        """Return the evidence for a row, and its explanation."""
         key = key_of(self.structure, "block")
         found = [gp.predict(row[None]) for gp in self.gps]
         evidence: dict[str, Any] = {
@@ -104,11 +104,11 @@ class FrontModel:
         if self.feasible:
             evidence["feasible"] = feasible_evidence(self.feasible, row)
         n, m = self.y.shape
-        what = "growth of the front" if m <= MAX_FRONT else "improvement of a random mix"
-        return evidence, f"{m} models of {n} trials expect most {what} here"
+        what = "growth of the front" if m <= MAX_FRONT else "improvement of a random weighting"
+        return evidence, f"{m} models of {n} trials expect the most {what} here"
 
     def _countable(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the feasible rows and their values, smoothed where they are noisy."""
+        """Return the feasible `(n, d)` rows and `(n, m)` values, smoothed for noisy objectives."""
         feasible = self.data.feasible
         x, y = self.data.x[feasible], self.y[feasible].copy()
         for j, gp in enumerate(self.gps):
@@ -118,7 +118,7 @@ class FrontModel:
 
 
 def front_model(view: StudyView, data: Observed, rows: TrialRows) -> FrontModel:
-    """Return what the trials of a study with several objectives say."""
+    """Return the model of a study with several objectives."""
     structure = structure_of(rows.encoder)
     y = np.stack([standardised(column) for column in data.losses.T], axis=1)
     gps = [
@@ -155,7 +155,7 @@ def _in_each_draw(
     front: NDArray[np.int64],
     noisy: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    """Return `(k, n + p, m)` values of the trials and then of the pending rows in each draw."""
+    """Return `(k, n + p, m)` values in each draw: the trials, then the pending rows."""
     k, n_front = len(drawn[0].values), len(front)
     n_pending = drawn[0].at_uncertain.shape[1] - n_front
     out = np.empty((k, len(y) + n_pending, y.shape[1]))
@@ -175,7 +175,7 @@ def _improvement(
 ) -> RowScore:
     if y.shape[1] <= MAX_FRONT:
         return HypervolumeImprovement(drawn, values, reference_point(y))
-    # Shares of the simplex; in units of the front's ranges, from its best values.
+    # Random weights on the simplex, in units of the front's ranges, measured from its best values.
     weights = np.maximum(rng.dirichlet(np.ones(y.shape[1])), 1e-3)
     front = y[non_dominated(y)]
     ideal, spread = front.min(axis=0), np.ptp(front, axis=0)

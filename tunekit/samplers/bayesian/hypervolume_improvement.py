@@ -1,9 +1,9 @@
-"""How much hypervolume a point promises to add to the front of two to four objectives.
+"""Scores points by the hypervolume they are expected to add to a front of 2 to 4 objectives.
 
 The objectives have independent processes, so the expectation is exact: a sum over boxes of
 products of one-dimensional expectations, with a gradient. BoTorch's qLogNEHVI estimates the same
-by Monte Carlo. It needs torch (three to five seconds to import), and compiles a C++ kernel at its
-first use; neither belongs into a proposal. BoTorch serves as the reference in the tests.
+by Monte Carlo, but imports torch (three to five seconds) and compiles a C++ kernel on first use,
+too slow for a proposal. The tests use BoTorch as the reference.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class HypervolumeImprovement:
     """Scores rows by the logarithm of the expected hypervolume improvement over draws of a front.
 
     Args:
-        processes: one for each objective, all with as many draws (or one that stands for all).
-        fronts: `(k, f, m)` values that count, in each draw.
-        reference: `(m,)` point from which volumes are measured.
+        processes: one per objective, with `k` draws each, or one draw that stands for all.
+        fronts: `(k, f, m)` values of the front's candidates in each draw.
+        reference: `(m,)` reference point of the hypervolume.
 
     Reference: Daulton, Balandat and Bakshy, 2021, "Parallel Bayesian optimization of multiple
     noisy objectives with expected hypervolume improvement", eq. 4 (the mean over draws); Yang et
@@ -41,7 +41,7 @@ class HypervolumeImprovement:
         self._boxes = [_Levels(*open_boxes(front, reference)) for front in fronts]
 
     def __call__(self, x: _Floats) -> _Floats:
-        """Return `(r,)` logarithms of the expected improvement of rows."""
+        """Return `(r,)` logarithms of the expected improvement of `(r, d)` rows."""
         found = [p.predict(x) for p in self.processes]
         scores = []
         for k, boxes in enumerate(self._boxes):
@@ -50,7 +50,7 @@ class HypervolumeImprovement:
         return np.asarray(logsumexp(scores, axis=0) - np.log(len(scores)))
 
     def climber(self, rows: _Floats) -> Climb:
-        """Return what scores rows in the branches of these, with `(r, d)` gradients."""
+        """Return a score with `(r, d)` gradients for rows that keep these branches."""
         models = [p.climber(rows) for p in self.processes]
         return lambda x: self._with_gradient([model(x) for model in models], x)
 
@@ -76,7 +76,7 @@ def _draw(mean: _Floats, k: int) -> _Floats:
 
 
 class _Levels:
-    """Corners of boxes by the distinct values that they have in each objective."""
+    """Corners of boxes, as `(b,)` indices into the distinct `(v,)` values of each objective."""
 
     def __init__(self, lower: _Floats, upper: _Floats) -> None:
         self.values: list[_Floats] = []
@@ -90,11 +90,11 @@ class _Levels:
 
 
 class _Term:
-    """What one objective gains in each box: `E (u - f)+ - E (l - f)+`, in logarithms."""
+    """The `(b, r)` log gains of one objective in each box: `log(E (u - f)+ - E (l - f)+)`."""
 
     def __init__(self, boxes: _Levels, j: int, mean: _Floats, sd: _Floats) -> None:
         self.low, self.high, self.sd = boxes.lower[j], boxes.upper[j], sd
-        values = np.maximum(boxes.values[j], -1e30)  # before the ends of all open boxes
+        values = np.maximum(boxes.values[j], -1e30)  # beyond the ends of all open boxes
         self.z = (values[:, None] - mean) / sd
         self._is_end = np.isneginf(boxes.values[j])
         log_e = log_improvement(np.maximum(self.z, -1e8)) + np.log(sd)
@@ -104,7 +104,11 @@ class _Term:
         self.log_gain = high + np.log(np.maximum(rest, 1e-300))
 
     def slopes(self, log_share: _Floats) -> tuple[_Floats, _Floats]:
-        """Return `(r,)` derivatives in mean and standard deviation, for `(b, r)` log shares."""
+        """Return `(r,)` derivatives in mean and standard deviation, for `(b, r)` log shares.
+
+        `E (u - f)+ = sd (phi(z) + z Phi(z))` with `z = (u - mean) / sd` has the derivatives
+        `-Phi(z)` in the mean and `phi(z)` in the standard deviation.
+        """
         log_cdf, density = log_ndtr(self.z), log_density(self.z)
         log_cdf[self._is_end] = density[self._is_end] = -np.inf
         weight = log_share - self.log_gain

@@ -1,4 +1,4 @@
-"""The first points of a study: the default configuration, then walks that cover every branch."""
+"""Proposes the first points of a study: the defaults, then points that cover every branch."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from tunekit.samplers.bayesian.densities import PriorDensity
 from tunekit.spaces import Categorical, Constant, Parameter, Params, Scalar, Space, walk
 
 N_DRAWS = 4
-"""A number takes the draw of so many that is the farthest from the ones before it."""
+"""Draws per number; the one farthest from the values of earlier points is taken."""
 
 SHRINK = 0.6
-"""How far from its default a number goes, as a share of its draw's distance."""
+"""Factor that pulls a drawn number towards its default."""
 
 MAX_WALKS = 12
 
 
 def n_initial(space: Space, *, least: int = 6) -> int:
-    """Return how many trials it takes to see each value of the switches at the root once."""
+    """Return the number of trials that shows each value of the root switches at least once."""
     parents = {c.parent for p in space for c in p.conditions}
     sizes = [
         len(p.domain.choices)
@@ -31,7 +31,7 @@ def n_initial(space: Space, *, least: int = 6) -> int:
 
 
 def default_point(space: Space, fixed: Params | None) -> Params | None:
-    """Return the point of all defaults that keeps what is fixed, if it is a valid one."""
+    """Return the default point with fixed values kept, `None` if it violates a constraint."""
 
     def default(p: Parameter, chosen: Mapping[str, Scalar]) -> Scalar:
         return p.domain.default_value()
@@ -48,19 +48,19 @@ def stratified_walk(
     *,
     densities: Mapping[str, PriorDensity] | None = None,
 ) -> Params:
-    """Return a point whose choices are the least used and whose numbers are far from others'.
+    """Return a point with the least used choices and numbers far from those of earlier points.
 
-    Numbers stay nearer to their defaults than a uniform draw: a default is rarely a bad value.
+    Numbers stay closer to their defaults than uniform draws, because defaults are rarely bad.
 
     Args:
         space: to walk through.
-        before: the points of earlier trials.
+        before: points of earlier trials.
         rng: for the draws.
         fixed: values to keep.
-        densities: path -> what is believed of a parameter, which is then drawn from it.
+        densities: path -> prior density to draw a parameter from.
 
     Raises:
-        InvalidSpace: no point was found that satisfies the constraints.
+        InvalidSpace: no point satisfies the constraints.
     """
     points = list(before)
     believed = densities or {}

@@ -1,7 +1,7 @@
-"""Which kernel a study gets: by the shape of its space first, by evidence once there is some.
+"""Chooses a study's kernel: first by the shape of the space, later by leave-one-out density.
 
 Reference: Rasmussen and Williams, 2006, "Gaussian Processes for Machine Learning", section 5.4.2:
-the density of each value given all others compares kernels without a penalty for their size.
+the density of each value given all others compares kernels without a complexity penalty.
 """
 
 from __future__ import annotations
@@ -30,36 +30,36 @@ from tunekit_surrogates.blocks import BlockStructure
 from tunekit_surrogates.tree_gp import Priors, TreeGP
 
 FIRST = 20
-"""Trials before kernels are compared; fewer decide by chance."""
+"""Minimum number of trials to compare kernels; fewer decide by chance."""
 
 EVERY = 10
-"""Trials from one comparison to the next, at least; from 100 on a tenth of the trials."""
+"""Minimum number of trials between comparisons; from 100 trials on, a tenth of them."""
 
 MARGIN = 2.0
-"""By so many nats another kernel has to be better than the one that goes with the space."""
+"""Minimum gain, in nats, for another kernel to replace the space's default."""
 
 ADDITIVE = 0.5
-"""Share of a block's variance that an additive kernel gives to each parameter for itself."""
+"""Share of a block's variance that an additive kernel splits over its single parameters."""
 
 MAX_COMPARED_ROWS = 200
-"""Rows that kernels are compared on."""
+"""Maximum rows to compare kernels on."""
 
 REFIT_FROM = 64
-"""Trials from which the parameters are not fitted anew for every proposal,"""
+"""Number of trials from which proposals reuse fitted parameters."""
 
 REFIT_PARTS = 32
-"""but once the trials have grown by one part in so many."""
+"""Parameters are then refitted when the trials have grown by one part in `REFIT_PARTS`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A fitted process, with the kernel that was chosen.
+    """A fitted process and its chosen kernel.
 
     Attributes:
-        kernel: its name; see `kernels_of`.
-        compared_at: trials at the last comparison, 0 before the first.
-        fitted_at: trials at the last fit of the parameters.
-        how: how the parameters came about.
+        kernel: name of the kernel; see `kernels_of`.
+        compared_at: number of trials at the last comparison, 0 before the first.
+        fitted_at: number of trials at the last fit of the parameters.
+        how: how the parameters were obtained, for the explanation of a proposal.
     """
 
     gp: TreeGP
@@ -69,18 +69,17 @@ class Fit:
     how: str
 
     def evidence(self) -> dict[str, Any]:
-        """Return what the next fit starts from, as plain JSON."""
+        """Return the state that the next fit starts from, as plain JSON."""
         found = parameters_evidence(self.gp, key_of(self.gp.structure, self.kernel))
         since = {"compared_at": self.compared_at, "fitted_at": self.fitted_at}
         return {"kernel": self.kernel, **since, **found}
 
 
 def kernels_of(encoder: Encoder) -> dict[str, BlockStructure]:
-    """Return the kernels that are worth a comparison, the one that goes with the space first.
+    """Return the kernels to compare, the default of the space first.
 
-    `trend` gives most of the variance to a wide, smooth part, as flat spaces mostly want;
-    `blocks` none. `additive` lets each parameter have an effect of its
-    own beside that of its block as a whole.
+    `trend` gives most of the variance to a wide, smooth part, which suits flat spaces; `blocks`
+    gives it none. `additive` adds an effect of each single parameter to that of its block.
     """
     structure = structure_of(encoder)
     smooth, rough = structure, replace(structure, trend=0.0)
@@ -97,14 +96,14 @@ def fit_chosen(
     *,
     priors: Priors | None = None,
 ) -> Fit:
-    """Return the process under the kernel that the trials speak for.
+    """Return the process with the kernel that the trials favour.
 
     Args:
         encoder: of the space.
         x: `(n, d)` rows, NaN where inactive.
         y: `(n,)` standardised losses.
-        trials: by number; their evidence holds earlier choices and parameters.
-        priors: of the parameters of each kernel, where they are not the usual ones.
+        trials: trials by number; their evidence holds earlier choices and parameters.
+        priors: priors of each kernel's parameters; by default the standard ones.
     """
     kernels = kernels_of(encoder)
     kernel, compared_at, fitted_at = _last_choice(trials, kernels)
@@ -144,7 +143,7 @@ def _kept(
     trials: Sequence[TrialRecord],
     kernel: str,
 ) -> TreeGP | None:
-    """Return the process with the parameters of the last proposal, if they are still good."""
+    """Return the process with the last proposal's parameters, `None` if they no longer work."""
     warm = warm_start(trials, structure, key_of(structure, kernel))
     if warm is None:
         return None
@@ -155,7 +154,7 @@ def _kept(
 
 
 def _density(gp: TreeGP, x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    """Return the leave-one-out density of rows under a process' parameters."""
+    """Return the leave-one-out log density of the rows under a process's parameters."""
     noise = np.full(len(y), np.exp(gp.parameters.noise))
     return TreeGP.given(gp.structure, gp.parameters, x, y, noise).leave_one_out_density()
 
@@ -163,7 +162,7 @@ def _density(gp: TreeGP, x: NDArray[np.float64], y: NDArray[np.float64]) -> floa
 def _last_choice(
     trials: Sequence[TrialRecord], kernels: Mapping[str, BlockStructure]
 ) -> tuple[str, int, int]:
-    """Return the kernel that was chosen last, and the trials at its comparison and its fit."""
+    """Return the last chosen kernel, and the numbers of trials at its comparison and its fit."""
     for trial in reversed(trials):
         found = trial.evidence
         name, at, fitted_at = (found.get(k) for k in ("kernel", "compared_at", "fitted_at"))

@@ -1,4 +1,4 @@
-"""Trials of earlier studies, and their place in the space of the current one."""
+"""Maps the trials of earlier studies into the space of the current one."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tunekit.spaces import Categorical, Constant, Domain, Float, Int, Params, Sc
 
 @dataclass(frozen=True, slots=True)
 class PastStudy:
-    """What is kept of an earlier study.
+    """The kept trials of an earlier study.
 
     Attributes:
-        name: of the study.
-        n_trials: that had a result; the trials kept may be fewer.
-        trials: (params, loss), less is better.
+        name: name of the study.
+        n_trials: number of its trials with a result; `trials` may hold fewer.
+        trials: (params, loss) pairs, less is better.
     """
 
     name: str
@@ -32,10 +32,10 @@ class PastStudy:
 
     @classmethod
     def from_dict(cls, data: object) -> PastStudy:
-        """Return the study that plain JSON says.
+        """Return the study described by plain JSON.
 
         Raises:
-            InvalidArgument: it has another form.
+            InvalidArgument: `data` has another form.
         """
         try:
             name, n_trials, trials = data["study"], data["n_trials"], data["trials"]  # type: ignore[index]
@@ -51,7 +51,7 @@ class PastStudy:
         return cls(name, n_trials, found)
 
     def points(self, space: Space) -> list[tuple[Params, float]]:
-        """Return the trials that have a place in a space, the best first, no point twice."""
+        """Return the trials that fit a space as (point, loss), best first, without duplicates."""
         found: dict[tuple[object, ...], tuple[Params, float]] = {}
         for params, loss in sorted(self.trials, key=lambda t: t[1]):
             point = placed(params, space)
@@ -61,26 +61,26 @@ class PastStudy:
 
 
 def past_studies(given: Sequence[Mapping[str, Any]]) -> tuple[PastStudy, ...]:
-    """Return the earlier studies that a sampler's option says.
+    """Return the earlier studies given by a sampler's option.
 
     Raises:
-        InvalidArgument: it has another form, or names a study twice.
+        InvalidArgument: `given` has another form, or names a study twice.
     """
     if isinstance(given, str | Mapping) or not isinstance(given, Sequence):
         raise InvalidArgument(f"past: got {str(given)[:80]}, expected a list of studies.")
     found = tuple(PastStudy.from_dict(g) for g in given)
     names = [s.name for s in found]
     if len(set(names)) < len(names):
-        raise InvalidArgument(f"past: the studies {names} name one twice; drop it.")
+        raise InvalidArgument(f"past: the studies {names} contain one twice; drop it.")
     return found
 
 
 def placed(params: Mapping[str, Scalar], space: Space) -> Params | None:
-    """Return a point of another space as one of this space, or `None` if it has no place.
+    """Return a point of another space as a point of this space, `None` if it does not fit.
 
-    Parameters with the same path keep their values: numbers are moved to the nearest value of
-    the range. What is missing takes its default. A choice that the space does not have, no
-    parameter in common, or a violated constraint leave a point without a place.
+    Parameters with the same path keep their values, with numbers moved to the nearest value of
+    the range. Missing parameters take their defaults. A point does not fit if it has an unknown
+    choice, no parameter in common, or violates a constraint.
     """
     point: dict[str, Scalar] = {}
     n_shared = 0

@@ -1,4 +1,4 @@
-"""What a user believes of single parameters: densities that guide a search, and fade."""
+"""User priors over single parameters: densities that guide the search and fade with trials."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tunekit.spaces.encode import Encoder
 from tunekit.spaces.scalars import MAX_ABS
 
 STRENGTH = 10.0
-"""After so many trials the model has as much to say as the priors."""
+"""Number of trials after which the model and the priors have equal weight."""
 
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """A value is normal, or log-normal with its median in the middle.
+    """Belief that a value is normal, or log-normal with its median at `middle`.
 
     Attributes:
         sd: standard deviation of the value, or of its natural logarithm.
@@ -37,18 +37,18 @@ class Around:
         """Return the density over the range of a number."""
         if not isinstance(domain, Float | Int):
             raise InvalidArgument(
-                f'priors: "{path}" is no number and takes no "{self.kind}"; give '
+                f'priors: got "{self.kind}" for "{path}", which has choices; give '
                 '{"weights": {choice: weight, ...}}.'
             )
         if not domain.lo <= self.middle <= domain.hi:
             raise InvalidArgument(
-                f'priors: the "{self.kind}" of "{path}" has its middle at {self.middle:g}, outside'
-                f" of [{domain.lo:g}, {domain.hi:g}]; move it into the range."
+                f'priors: the "{self.kind}" of "{path}" is centred at {self.middle:g}, outside '
+                f"[{domain.lo:g}, {domain.hi:g}]; move it into the range."
             )
         if self.kind == "lognormal" and domain.lo <= 0:
             raise InvalidArgument(
-                f'priors: "{path}" reaches down to {domain.lo:g}, where a "lognormal" has no '
-                'density; give a "normal".'
+                f'priors: "{path}" ranges from {domain.lo:g}, but a "lognormal" needs positive '
+                'values; give a "normal".'
             )
         if domain.lo == domain.hi:
             return Cells(np.ones(1))
@@ -57,10 +57,10 @@ class Around:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Some choices are likelier than others; one that is not named weighs nothing.
+    """Belief that some choices are likelier than others; unnamed choices weigh 0.
 
     Attributes:
-        weights: by the text of the choice: as it is, or as JSON writes it.
+        weights: (text of the choice, or its JSON; weight) pairs.
     """
 
     weights: tuple[tuple[str, float], ...]
@@ -69,21 +69,22 @@ class Weights:
         """Return the density over the choices."""
         if not isinstance(domain, Categorical):
             raise InvalidArgument(
-                f'priors: "{path}" has no choices and takes no "weights"; give '
+                f'priors: got "weights" for "{path}", which has no choices; give '
                 '{"normal": [mean, sd]} or {"lognormal": [median, sd]}.'
             )
         found = np.zeros(len(domain.choices))
         for text, weight in self.weights:
             named = [i for i, c in enumerate(domain.choices) if text in (str(c), json.dumps(c))]
             if len(named) != 1:
-                what = "stands for several choices" if named else "is none of the choices"
+                what = "matches several choices" if named else "is not a choice"
                 hint = "" if named else did_you_mean(text, [str(c) for c in domain.choices])
                 raise InvalidArgument(
-                    f'priors: "{text}" {what} of "{path}"{hint}; there are {list(domain.choices)}.'
+                    f'priors: "{text}" {what} of "{path}"{hint}; expected one of '
+                    f"{list(domain.choices)}."
                 )
             found[named[0]] = weight
         if not found.any():
-            raise InvalidArgument(f'priors: all weights of "{path}" are 0; raise one.')
+            raise InvalidArgument(f'priors: all weights of "{path}" are 0; raise at least one.')
         return Cells(found / found.sum())
 
 
@@ -91,20 +92,20 @@ Belief: TypeAlias = Around | Weights
 
 
 class UserPriors:
-    """The beliefs of a user by parameter, in the plain form that is stored with a study.
+    """A user's beliefs by parameter, in the plain form stored with a study.
 
     Args:
         given: path or short name -> `{"normal": [mean, sd]}`, `{"lognormal": [median, sd of the
             natural logarithm]}` or `{"weights": {choice: weight}}`.
 
     Raises:
-        InvalidArgument: another form, an sd that is not above 0, or no weight above 0.
+        InvalidArgument: a belief has another form, an sd is not above 0, or no weight is.
     """
 
     def __init__(self, given: Mapping[str, Mapping[str, Any]]) -> None:
         if not isinstance(given, Mapping):
             raise InvalidArgument(
-                f"priors={given!r}, expected parameter -> belief; give such as "
+                f"priors={given!r}, expected a mapping parameter -> belief, such as "
                 '{"lr": {"lognormal": [3e-4, 1.0]}}.'
             )
         self._beliefs = {str(name): _belief(str(name), text) for name, text in given.items()}
@@ -116,12 +117,12 @@ class UserPriors:
         """Return path -> density.
 
         Args:
-            space: whose parameters the names mean.
-            is_open: whether the space is still discovered, so that a name may be known later.
+            space: space whose parameters are named.
+            is_open: whether the space is still being discovered, so a name may appear later.
 
         Raises:
-            UnknownParameter: the space has no such parameter, or several.
-            InvalidArgument: a belief does not go with its parameter's domain.
+            UnknownParameter: a name matches no parameter of the space, or several.
+            InvalidArgument: a belief does not suit its parameter's domain.
         """
         found: dict[str, PriorDensity] = {}
         for name, belief in self._beliefs.items():
@@ -138,11 +139,11 @@ class UserPriors:
 
 
 class PriorTerm:
-    """What the priors add to the score of rows: `(strength / n) * log prior`.
+    """Adds the priors to the score of rows: `(strength / n) * log prior`.
 
     Args:
         encoder: of the space.
-        densities: by path.
+        densities: path -> prior density.
         exponent: `strength / n` after n trials.
 
     Reference: Hvarfner et al., 2022, "PiBO: augmenting acquisition functions with user beliefs
@@ -163,7 +164,7 @@ class PriorTerm:
         return self._with_gradient(x)[0]
 
     def climber(self, rows: NDArray[np.float64]) -> Climb:
-        """Return what gives the same, with `(m, d)` gradients, 0 where there are no numbers."""
+        """Return the same with `(m, d)` gradients, which are 0 except for active numbers."""
         return self._with_gradient
 
     def _with_gradient(
@@ -210,10 +211,10 @@ def _around(name: str, kind: str, value: object) -> Around:
 def _weights(name: str, value: object) -> Weights:
     if not isinstance(value, Mapping) or not all(_is_number(w) and w >= 0 for w in value.values()):
         raise InvalidArgument(
-            f'priors["{name}"]: weights={value!r}, expected choice -> a finite number from 0.'
+            f'priors["{name}"]: weights={value!r}, expected choice -> finite number of 0 or more.'
         )
     if not any(w > 0 for w in value.values()):
-        raise InvalidArgument(f'priors["{name}"]: all weights are 0; raise one.')
+        raise InvalidArgument(f'priors["{name}"]: all weights are 0; raise at least one.')
     largest = max(value.values())  # their sum might overflow
     texts = [(k if isinstance(k, str) else json.dumps(k), w / largest) for k, w in value.items()]
     return Weights(tuple(texts))

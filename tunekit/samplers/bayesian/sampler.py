@@ -1,4 +1,4 @@
-"""`bayesian`: one Gaussian process over the whole tree, and the point that it promises most of."""
+"""`bayesian`: proposes the point of largest expected improvement under a Gaussian process."""
 
 from __future__ import annotations
 
@@ -58,58 +58,58 @@ from tunekit.spaces.encode import Encoder
 from tunekit_surrogates.tree_gp import TreeGP
 
 N_GOOD = 8
-"""Best trials that are mutated."""
+"""Number of best trials to mutate."""
 
 NOISY = 0.02
-"""Share of the variance from which the values of the best trials count as uncertain."""
+"""Noise share of the variance above which the values of the best trials count as uncertain."""
 
 N_UNCERTAIN = 10
-"""How many of the best trials then have their values drawn."""
+"""Number of best trials whose values are then drawn."""
 
 
 CAUTION = 0.6
-"""Exploration in a space with branches: every further block adds variance to the prior, and the
-expected improvement would run after the deepest branches as long as they are unknown."""
+"""Exploration factor in spaces with branches. Every active block adds prior variance, so the
+plain expected improvement would chase the deepest branches until they are known."""
 
 
 MANY_NUMBERS = 20
-"""Active numeric parameters from which a model that is stuck searches in a trust region."""
+"""Number of active numeric parameters from which a stuck model searches in a trust region."""
 
 
 class BayesianSampler:
-    """Proposes the point of the largest expected improvement under a model of the tree.
+    """Proposes the point of largest expected improvement under a model of the tree.
 
-    The default configuration comes first, then a few walks that cover the branches, then the
-    model: a Gaussian process over all parameters in which branches share what they have in
-    common. Trials that run are taken into account by draws of what they may give. Failures and
-    constraints on metrics are learnt as chances of being feasible, never as bad values. Where the
-    space has a fidelity, a point is chosen for what it promises at the target and run as cheaply
-    as tells much of that; see `tunekit.samplers.bayesian.fidelity`.
+    The first trials are the default configuration and a few points that cover the branches. Then
+    a Gaussian process over all parameters proposes, in which branches share information about
+    common parameters. Running trials enter as draws of their possible results. Failures and
+    metric constraints become probabilities of feasibility, never bad values. In a space with a
+    fidelity, a point is chosen for its improvement at the target fidelity and run at the
+    cheapest one that is informative; see `tunekit.samplers.bayesian.fidelity`.
 
     Args:
-        n_start: trials before the model proposes; by default enough to see the root's branches.
-        priors: what you believe of single parameters, such as
+        n_start: trials before the model proposes; by default enough to cover the root branches.
+        priors: beliefs about single parameters, such as
             `{"lr": {"lognormal": [3e-4, 1.0]}, "model": {"weights": {"svm": 3, "forest": 1}}}`;
             see `tunekit.samplers.bayesian.priors.Priors`. The first trials are drawn from them.
-        prior_strength: the weight of the priors beside the model is this, divided by the number
-            of trials with a result.
+        prior_strength: weight of the priors relative to the model, divided by the number of
+            trials with a result.
         past: trials of earlier studies, as `tunekit.study(warm_start=...)` writes them. Their
-            winners are tried early, and their models help as far as they order the trials of
-            this study right.
-        cost: "seconds", or a metric above 0 that trials report: what they cost divides what
-            they promise, less and less as the budget is spent. With "seconds" a second run from
-            the same seed proposes otherwise, because its trials take other times.
-        budget: how many trials the study is meant to have.
-        cost_budget: in its place, how much all of them may cost; see
-            `tunekit.samplers.bayesian.costs.Costs` for what holds without either.
-        trust_region: from how many active numeric parameters on the model searches in a box
-            around the best trial while it is stuck; `None` for never. The box grows and shrinks
-            with its success; see `tunekit.samplers.bayesian.trust_region`.
+            winners are tried early, and their models are weighted by how well they rank this
+            study's trials.
+        cost: "seconds", or a positive metric that trials report. The improvement is divided by
+            the expected cost, with an exponent that falls as the budget is spent. With "seconds"
+            a second run from the same seed differs, because its trials take other times.
+        budget: planned number of trials of the study.
+        cost_budget: planned total cost, instead of `budget`; see
+            `tunekit.samplers.bayesian.costs.Costs` for the default without either.
+        trust_region: number of active numeric parameters from which a stuck model searches in
+            a box around the best trial; `None` for never. The box grows on success and shrinks
+            on failure; see `tunekit.samplers.bayesian.trust_region`.
 
     Raises:
-        InvalidArgument: `n_start` or `trust_region` is no whole number of 1 or more, the priors or
-            the past have another form, the strength of the priors is no number of 0 or more, or
-            the options on costs contradict each other.
+        InvalidArgument: `n_start` or `trust_region` is not a whole number of 1 or more, `priors`
+            or `past` has another form, `prior_strength` is not a number of 0 or more, or the cost
+            options contradict each other.
     """
 
     name = "bayesian"
@@ -139,17 +139,17 @@ class BayesianSampler:
         self._rows: TrialRows | None = None
 
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
-        """Return one proposal for each trial number; each knows the ones before it.
+        """Return one proposal for each trial number; each takes the earlier ones as pending.
 
         Raises:
-            InvalidSpace: no point was found that satisfies the constraints of the space.
-            UnknownParameter, InvalidArgument: a prior does not go with the space, or earlier
-                trials with several objectives, or no trial has the metric of the costs.
+            InvalidSpace: no point satisfies the constraints of the space.
+            UnknownParameter, InvalidArgument: a prior does not suit the space, `past` is given
+                with several objectives, or no trial has the cost metric.
         """
         if self._past and len(view.objectives) > 1:
             raise InvalidArgument(
-                f"bayesian: past trials have one loss, the study has {len(view.objectives)} "
-                "objectives; leave past= and warm_start= out."
+                f"bayesian: past trials have one loss, but the study has {len(view.objectives)} "
+                "objectives; remove past= and warm_start=."
             )
         densities = self._densities(view)
         if self._rows is None or self._rows.encoder.space != view.space:
@@ -192,7 +192,7 @@ class BayesianSampler:
     ) -> Model:
         learnt = _learnt(view, data, rows)
         if self._sources and isinstance(learnt, _Model):  # of one objective
-            rng = stream(view.seed, (1 << 63) + len(data.trials))  # the number of no trial
+            rng = stream(view.seed, (1 << 63) + len(data.trials))  # never a trial's number
             weights = rank_weights(learnt.gp, [s.gp for s in self._sources], rng)[:-1]
             pairs = zip(weights.tolist(), self._sources, strict=True)
             learnt = replace(learnt, sources=tuple(pairs))
@@ -212,7 +212,7 @@ class BayesianSampler:
         *,
         n_failed: int,
     ) -> Proposal | None:
-        """Return a point of the initial design while there is too little to learn from."""
+        """Return a point of the initial design, `None` once there are enough trials to model."""
         fixed = held(view, number)
         if number == 0:
             point = default_point(view.space, fixed)
@@ -235,7 +235,7 @@ class BayesianSampler:
         point = stratified_walk(view.space, [*ended, *busy], rng, fixed, densities=densities)
         what = "follows the priors and " if densities else ""
         n = len(data.trials) + n_failed
-        why = f"{what}covers the branches until {n_start} trials have ended ({n} have)"
+        why = f"{what}covers the branches until {n_start} trials have ended ({n} so far)"
         return Proposal(point, self.name, why)
 
     def _used(self) -> str:
@@ -272,7 +272,7 @@ class BayesianSampler:
             evidence, why = choice.explained(evidence, why)
         if cost is not None:
             evidence, why = cost.explained(evidence, why, row)
-        # A trial at less than the target is no success or failure of the region.
+        # A trial below the target fidelity counts neither as success nor as failure of the region.
         if region is not None and not fixed and may_win(model.encoder, row[None])[0]:
             evidence.update(region.evidence(row))
         return Proposal(model.encoder.decode(row[None])[0], self.name, why, evidence)
@@ -280,10 +280,10 @@ class BayesianSampler:
 
 @dataclass(frozen=True, slots=True)
 class _Model:
-    """What a study has taught so far.
+    """The fitted model of a study with one objective.
 
     Attributes:
-        order: the trials by their standardised losses, feasible ones first.
+        order: `(n,)` trials by standardised loss, feasible ones first.
     """
 
     encoder: Encoder
@@ -307,12 +307,12 @@ class _Model:
 
     @property
     def good(self) -> NDArray[np.float64]:
-        """Return the rows to search around: those of the best trials."""
+        """Return `(k, d)` rows to search around, those of the best trials."""
         of_sources = [s.gp.x[:2] for weight, s in self.sources if weight]
         return np.concatenate([self.data.x[self.order[:N_GOOD]], *of_sources])
 
     def score(self, pending: NDArray[np.float64], rng: np.random.Generator) -> FeasibleImprovement:
-        """Return what says how much rows promise while others are pending."""
+        """Return a score of rows, given the `(p, d)` pending ones."""
         known = self.data.feasible[chosen_rows(self.y, MAX_ROWS)]
         likely = log_feasible(self.feasible, pending) > np.log(0.5)
         counts = np.concatenate([known, likely & may_win(self.encoder, pending)])
@@ -328,7 +328,7 @@ class _Model:
         return FeasibleImprovement(improvement, terms)
 
     def explained(self, row: NDArray[np.float64], value: float) -> tuple[dict[str, Any], str]:
-        """Return the evidence for a row, and a sentence."""
+        """Return the evidence for a row, and its explanation."""
         mean, var = self.gp.predict(row[None])
         losses = self.data.losses[:, 0]
         evidence: dict[str, Any] = {
@@ -349,7 +349,7 @@ class _Model:
             evidence.setdefault("past", {})[s.name] = share
             help_ += f", {s.name} with {weight:.0%} of the weight"
         how = f"{self.fit.kernel} kernel, {self.fit.how}{help_}"
-        why = f"a model of {len(losses)} trials ({how}) expects most improvement here"
+        why = f"a model of {len(losses)} trials ({how}) expects the most improvement here"
         return evidence, why
 
 
@@ -366,7 +366,7 @@ def _candidates(
 
 
 def _learnt(view: StudyView, data: Observed, rows: TrialRows) -> Model:
-    """Return what the trials say: of the best, of a front, or only of what is feasible."""
+    """Return the model the trials allow: of one objective, of a front, or of feasibility only."""
     if len(data.trials) < 2 or not data.feasible.any():
         found = conditions(view, structure_of(rows.encoder), data, rows)
         return FeasibilityModel(rows.encoder, data, found)
@@ -382,10 +382,10 @@ def _best_model(view: StudyView, data: Observed, rows: TrialRows) -> _Model:
         full = data.full_runs()
         if stalled(full.losses[:, 0]) or misled(data.fidelity, fit.gp):
             model = _best_model(view, full, rows)
-            how = f"full runs alone, to see beyond the others; {model.fit.how}"
+            how = f"full runs alone, in case cheaper ones mislead; {model.fit.how}"
             return replace(model, fit=replace(model.fit, how=how))
     order = np.lexsort((y, ~data.feasible))
-    if data.fidelity is not None:  # what trials at less would give at the target
+    if data.fidelity is not None:  # predictions of cheaper trials at the target
         raised = fit.gp.predict(data.fidelity.raised(data.x))[0]
         order = np.lexsort((raised, data.violation > 0.0))
     found = conditions(view, structure_of(rows.encoder), data, rows)
@@ -395,6 +395,6 @@ def _best_model(view: StudyView, data: Observed, rows: TrialRows) -> _Model:
 def _first_new(
     rows: NDArray[np.float64], busy: NDArray[np.float64], done: NDArray[np.float64]
 ) -> int:
-    """Return the index of the first row that nobody has tried; 0 if all have been."""
+    """Return the index of the first untried row, 0 if all have been tried."""
     known = {r.round(9).tobytes() for r in np.concatenate([busy, done])}
     return next((i for i, r in enumerate(rows) if r.round(9).tobytes() not in known), 0)

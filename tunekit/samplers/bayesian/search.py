@@ -1,4 +1,4 @@
-"""Searches a space for the row with the highest score, with a few thousand looks at it."""
+"""Searches a space for the row of highest score with a few thousand evaluations."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from tunekit.samplers.bayesian.candidates import Candidates, Climb
 
 
 class RowScore(Protocol):
-    """Says of rows how much they promise; more is better."""
+    """Scores rows; more is better."""
 
     def __call__(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return `(m,)` scores of `(m, d)` canonical rows."""
         ...
 
     def climber(self, rows: NDArray[np.float64]) -> Climb:
-        """Return what scores rows in the branches of these, with gradients."""
+        """Return a score with gradients for rows that keep these branches."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class SearchSize:
-    """How much is looked at.
+    """Sets the number of candidates at each stage of a search.
 
     Attributes:
-        n_random: uniform candidates.
-        n_mutated: mutations of the best known rows.
-        moves: for each round of local moves the standard deviation and the number a start.
-        n_starts: rows from which the local moves go out.
-        n_climbed: rows that L-BFGS moves uphill at the end.
+        n_random: number of uniform candidates.
+        n_mutated: number of mutations of the best known rows.
+        moves: (standard deviation, moves per start) of each round of local moves.
+        n_starts: number of rows that local moves start from.
+        n_climbed: number of rows that L-BFGS finally moves uphill.
     """
 
     n_random: int = 300
@@ -47,12 +47,12 @@ class SearchSize:
         """Return rows and their scores, the best first.
 
         Args:
-            score: what to maximise.
+            score: the score to maximise.
             candidates: of the space.
-            good: `(k, d)` known rows to mutate, the best first.
+            good: `(k, d)` known rows to mutate, best first.
 
         Raises:
-            InvalidSpace: no row was found that satisfies the constraints of the space.
+            InvalidSpace: no row satisfies the constraints of the space.
         """
         pool = np.concatenate(
             [

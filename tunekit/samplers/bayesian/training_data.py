@@ -1,4 +1,4 @@
-"""The tree of a space and the trials of a study, as the arrays that a surrogate learns from."""
+"""Converts the tree of a space and the trials of a study to training arrays for a surrogate."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tunekit.spaces.encode import Encoder
 from tunekit_surrogates.blocks import BlockStructure
 
 CLIP = 4.0
-"""Losses are cut at `median + CLIP * (median - best)`: how bad a bad point is tells little."""
+"""Losses are clipped at `median + CLIP * (median - best)`: how bad a bad point is tells little."""
 
 
 def structure_of(encoder: Encoder) -> BlockStructure:
-    """Return the blocks of a space: all parameters with the same conditions are one block."""
+    """Return the blocks of a space; parameters with the same conditions form one block."""
     members: dict[tuple[object, ...], list[int]] = {}
     for j, column in enumerate(encoder.columns):
         members.setdefault(column.conditions, []).append(j)
@@ -39,13 +39,13 @@ def structure_of(encoder: Encoder) -> BlockStructure:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """The trials that say something about the objectives, as arrays.
+    """The trials with results, as arrays.
 
     Attributes:
-        trials: by number.
+        trials: trials by number.
         x: `(n, d)` encoded params, NaN where inactive.
         losses: `(n, m)` objective values, less is better; finite.
-        violation: `(n,)` by how much the constraints on metrics are violated.
+        violation: `(n,)` total violation of the metric constraints.
         fidelity: of the space, if it has one.
     """
 
@@ -57,9 +57,9 @@ class Observed:
 
     @property
     def feasible(self) -> NDArray[np.bool_]:
-        """Return `(n,)` whether all constraints on metrics hold, at the target fidelity.
+        """Return `(n,)` flags of the trials that satisfy all metric constraints at the target.
 
-        As long as there is none at the target, those at less stand for it.
+        Until there is one at the target fidelity, cheaper trials stand in.
         """
         holds = self.violation == 0.0
         if self.fidelity is None:
@@ -68,7 +68,7 @@ class Observed:
         return np.asarray(whole if whole.any() else holds)
 
     def full_runs(self) -> Observed:
-        """Return the trials at the target fidelity alone, as if there were no other."""
+        """Return the trials at the target fidelity only, without a fidelity of their own."""
         assert self.fidelity is not None
         keep = np.flatnonzero(self.fidelity.is_target(self.x))
         trials = [self.trials[i] for i in keep]
@@ -76,7 +76,7 @@ class Observed:
 
 
 class TrialRows:
-    """Encodes trials, each of them once.
+    """Encodes trials and caches their rows.
 
     Args:
         encoder: of the space.
@@ -87,7 +87,7 @@ class TrialRows:
         self._known: dict[int, tuple[Params, NDArray[np.float64] | None]] = {}
 
     def of(self, trials: Sequence[TrialRecord]) -> list[NDArray[np.float64] | None]:
-        """Return the row of each trial, `None` where its params do not lie in the space."""
+        """Return the `(d,)` row of each trial, `None` if its params do not lie in the space."""
         return [self._row(t) for t in trials]
 
     def _row(self, trial: TrialRecord) -> NDArray[np.float64] | None:
@@ -109,9 +109,9 @@ class TrialRows:
 
 
 def observed(view: StudyView, rows: TrialRows) -> Observed:
-    """Return what has ended with a finite result and still lies in the space.
+    """Return the trials that ended with a finite result and still lie in the space.
 
-    A trial that a stopper ended counts with the last value that it reported.
+    A stopped trial counts with its last reported value.
     """
     useful = (TrialState.COMPLETE, TrialState.STOPPED)
     ended = [t for t in view.history if t.state in useful]
@@ -130,7 +130,7 @@ def observed(view: StudyView, rows: TrialRows) -> Observed:
 
 
 def standardised(losses: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return `(n,)` losses, cut where they are bad, with mean 0 and standard deviation 1."""
+    """Return `(n,)` losses, clipped at the bad end, with mean 0 and standard deviation 1."""
     size = float(np.max(np.abs(losses), initial=0.0))
     y = losses / size if size > 0 else losses  # keeps squares of huge values finite
     middle, best = float(np.median(y)), float(np.min(y))

@@ -1,4 +1,4 @@
-"""Learns from earlier studies: where to start, and whose model to trust how far.
+"""Learns from earlier studies: which points to start with, and how to weigh their models.
 
 Reference: Feurer et al., 2018, "Scalable meta-learning for Bayesian optimization using
 ranking-weighted Gaussian process ensembles", arXiv 1802.02219.
@@ -21,32 +21,32 @@ from tunekit_surrogates.blocks import BlockStructure
 from tunekit_surrogates.tree_gp import TreeGP
 
 MIN_POINTS = 5
-"""An earlier study with fewer usable points has no model."""
+"""Minimum number of usable points of an earlier study to model it."""
 
 N_START = 3
-"""Winners of earlier studies that are tried at most."""
+"""Maximum number of earlier winners to try."""
 
 N_WINNERS = 5
-"""Winners of each study from which those are chosen."""
+"""Number of winners of each study to choose from."""
 
 ENOUGH = 0.02
-"""A further winner has to lower the mean normalised regret by so much."""
+"""Minimum decrease of the mean normalised regret to add a further winner."""
 
 N_DRAWS = 512
 N_RANKED = 40
-"""Trials whose order the models are judged by."""
+"""Maximum number of trials whose ranking weighs the models."""
 
 N_OWN = 10
-"""Trials from which the study's own model keeps its floor."""
+"""Number of trials from which the study's own model has a minimum weight."""
 
 
 @dataclass(frozen=True, slots=True)
 class PastModel:
-    """The model of an earlier study, over the current space.
+    """The model of an earlier study over the current space.
 
     Attributes:
-        n_kept: trials that were kept of it.
-        points: those that have a place in the current space, the best first.
+        n_kept: number of its kept trials.
+        points: those that fit the current space, best first.
     """
 
     name: str
@@ -58,7 +58,7 @@ class PastModel:
 def sources_of(
     past: Sequence[PastStudy], encoder: Encoder, structure: BlockStructure
 ) -> tuple[PastModel, ...]:
-    """Return the models of the earlier studies that have something to say about a space."""
+    """Return the models of the earlier studies with enough usable points in a space."""
     found = []
     for study in past:
         pairs = study.points(encoder.space)
@@ -72,10 +72,10 @@ def sources_of(
 
 
 def portfolio(sources: Sequence[PastModel], encoder: Encoder) -> list[Params]:
-    """Return winners that do well together: each is the one that helps most beside the others.
+    """Return complementary winners, each the one that lowers the regret most after the others.
 
-    How well a winner of one study does in another is what that one's model says of it, as a
-    normalised regret: 0 is the study's best trial, 1 its median.
+    Each study's model predicts every winner's normalised regret there: 0 is that study's best
+    trial, 1 its median.
     """
     winners = [point for s in sources for point in s.points[:N_WINNERS]]
     if not winners:
@@ -101,15 +101,15 @@ def _regret(source: PastModel, x: NDArray[np.float64]) -> NDArray[np.float64]:
 def rank_weights(
     own: TreeGP, sources: Sequence[TreeGP], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Return `(m + 1,)` weights, the last of them of the study's own model; their sum is 1.
+    """Return `(m + 1,)` weights that sum to 1, the last one for the study's own model.
 
-    A model's weight is how often, over draws of its posterior, it orders the study's trials with
-    the fewest pairs the wrong way round. One that is mostly worse than the own model at its worst
-    gets nothing. From `N_OWN` trials the own model weighs at least `1 / (m + 1)`.
+    A model's weight is the share of posterior draws in which it misranks the fewest pairs of the
+    study's trials. A model whose median loss exceeds the 95 % quantile of the own model's gets 0.
+    From `N_OWN` trials on, the own model weighs at least `1 / (m + 1)`.
 
     Args:
-        own: of the study; it is judged by its predictions of each trial from all others.
-        sources: of earlier studies.
+        own: model of the study, evaluated by leave-one-out predictions.
+        sources: models of earlier studies.
         rng: for the draws.
     """
     rows = chosen_rows(own.y, N_RANKED)
@@ -118,7 +118,7 @@ def rank_weights(
     mean, var = own.leave_one_out()
     alone = mean[rows] + np.sqrt(var[rows]) * rng.standard_normal((N_DRAWS, len(rows)))
     losses.append(_misranked(alone, y, y))
-    # Against the dilution of the weights by many weak models.
+    # Keeps many weak models from diluting the weights.
     worst = np.quantile(losses[-1], 0.95)
     kept = np.array([*(np.median(loss) <= worst for loss in losses[:-1]), True])
     found = np.where(kept[:, None], np.array(losses), np.inf)
@@ -143,12 +143,12 @@ def _joint_draws(
 def _misranked(
     draws: NDArray[np.float64], against: NDArray[np.float64] | None, y: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """Return for each draw how many pairs it orders unlike `y`.
+    """Return the `(s,)` numbers of pairs that each draw orders unlike `y`.
 
     Args:
         draws: `(s, n)` predictions.
-        against: `(n,)` values that each is compared with, or `None` for the draw itself: a
-            model that has not seen a trial is compared with the others' true values.
+        against: `(n,)` values to compare each prediction with, `None` for the draw itself. A
+            leave-one-out prediction is compared with the other trials' true values.
         y: `(n,)` true values.
     """
     other = draws if against is None else np.broadcast_to(against, draws.shape)

@@ -1,14 +1,14 @@
-"""A box around the best trial, for a model that is stuck in many dimensions.
+"""Restricts the search of a stuck model in many dimensions to a box around the best trial.
 
 In many dimensions most of the volume is far from all data, and a model that searches the whole
-space may spend its trials there. Where it has not improved for a while, the search goes on in a
-box around the best trial. The box grows while its trials improve and shrinks while they do not;
-where it has become too small, the whole space is searched again.
+space may spend its trials there. After a while without improvement, the search continues in a
+box around the best trial. The box grows on success and shrinks on failure; once it is too small,
+the whole space is searched again.
 
 The paper searches in a box from the start, halves it after as many failures as there are
 dimensions, and forgets all trials at a restart. Measured on five rotated functions in 20
-dimensions, a box from the start lost as much until trial 150 as it won by trial 200. Begun only
-where the search is stuck it lost nothing and won on each of them.
+dimensions, a box from the start lost as much by trial 150 as it gained by trial 200. A box opened
+only when the search is stuck lost nothing and gained on every function.
 
 Reference: Eriksson, Pearce, Gardner, Turner and Poloczek, 2019, "Scalable global optimization via
 local Bayesian optimization" (TuRBO-1), section 2 and supplement A; arXiv 1910.01739.
@@ -34,51 +34,50 @@ from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
 
 LENGTH, LONGEST, SHORTEST = 0.8, 1.6, 2.0**-7
-"""Side of a new box, and its limits, in shares of the ranges of the parameters."""
+"""Initial side of a box, and its limits, as shares of the parameters' ranges."""
 
 PATIENCE = 0.5
-"""Trials without an improvement from which the search of the whole space gives way to a box, for
-each dimension."""
+"""Trials without improvement, per dimension, after which the search switches to a box."""
 
 N_SUCCESSES = 3
-"""Improvements in a row from which the box doubles."""
+"""Consecutive improvements that double the box."""
 
 FAILURES = 0.25
-"""Trials without one from which it halves, for each dimension."""
+"""Consecutive trials without improvement, per dimension, that halve the box."""
 
 PROGRESS = 1e-3
-"""Share of the distance from the median to the best by which a trial has to improve."""
+"""Minimum improvement, as a share of the distance from the median to the best."""
 
 N_PERTURBED = 20
-"""Dimensions of the centre that a candidate changes on average."""
+"""Average number of the centre's dimensions that a candidate changes."""
 
 
 def checked_threshold(value: int | None) -> int | None:
-    """Return from how many active numbers on a region is used, `None` for never.
+    """Return the number of active numbers from which a region is used, `None` for never.
 
     Raises:
-        InvalidArgument: it is neither `None` nor a whole number of 1 or more.
+        InvalidArgument: `value` is neither `None` nor a whole number of 1 or more.
     """
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
         raise InvalidArgument(
-            f"bayesian: trust_region={value!r}, expected a whole number of parameters from which "
-            "it is used, of 1 or more, or None for never."
+            f"bayesian: trust_region={value!r}, expected None for never or the number of "
+            "parameters from which to use it, a whole number of 1 or more."
         )
     return value
 
 
 @dataclass(slots=True)
 class RegionState:
-    """Where the trust region stands after the trials that have ended.
+    """State of the trust region after all ended trials.
 
     Attributes:
-        id: how often it has begun anew.
+        id: number of restarts.
         length: side of the box before it is shaped; `None` while the whole space is searched.
         successes, failures: trials in a row that improved, or did not.
-        centre: number of the best trial, -1 where there is none yet.
-        best: the loss of that trial.
-        branch: where it lies; see `Branches`.
-        n_dims: how many numbers are active there.
+        centre: number of the best trial, -1 before the first one.
+        best: loss of that trial.
+        branch: branch of that trial; see `Branches`.
+        n_dims: number of active numbers in that branch.
         known: all losses in ascending order.
     """
 
@@ -93,13 +92,13 @@ class RegionState:
     known: list[float] = field(default_factory=list)
 
     def tell(self, trial: TrialRecord, loss: float, branch: bytes, n_dims: int) -> None:
-        """Take over a trial that has ended.
+        """Update the state with an ended trial.
 
         Args:
-            trial: with the evidence of its proposal.
-            loss: infinite where there is no feasible result.
-            branch: in which it lies.
-            n_dims: how many numbers are active there.
+            trial: the trial, with the evidence of its proposal.
+            loss: its loss, infinite without a feasible result.
+            branch: its branch.
+            n_dims: number of active numbers in that branch.
         """
         middle = self.known[len(self.known) // 2] if self.known else math.inf
         is_success = loss < self.best - (PROGRESS * (middle - self.best) if self.known else 0.0)
@@ -107,7 +106,7 @@ class RegionState:
             insort(self.known, loss)
         if loss < self.best:
             self.centre, self.best = trial.number, loss
-            if branch != self.branch:  # the size says nothing about other parameters
+            if branch != self.branch:  # the size does not carry over to other parameters
                 self._begin(is_first=not self.branch)
                 self.branch, self.n_dims = branch, n_dims
                 return
@@ -136,10 +135,10 @@ class RegionState:
 
 
 class Branches:
-    """Tells the branches of a space apart: what is active, and the values of its switches.
+    """Identifies branches of a space by the active parameters and the values of the switches.
 
     Args:
-        shape: of the space.
+        shape: candidates of the space.
     """
 
     def __init__(self, shape: Candidates) -> None:
@@ -153,7 +152,7 @@ class Branches:
         return [a.tobytes() + v.tobytes() for a, v in zip(active, values, strict=True)]
 
     def same(self, rows: NDArray[np.float64], row: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return `(n,)` which rows lie in the branch of one row."""
+        """Return `(n,)` flags of the rows in the branch of `row`."""
         if not len(self._switches):
             return np.ones(len(rows), dtype=bool)
         values = np.abs(rows[:, self._switches] - row[self._switches])
@@ -163,10 +162,11 @@ class Branches:
 
 @dataclass(frozen=True, slots=True)
 class TrustRegion:
-    """A trust region as it stands.
+    """The current trust region.
 
     Attributes:
-        centre: `(d,)` row that it lies around.
+        state: its size and history.
+        centre: `(d,)` row at its centre.
         branches: of the space.
     """
 
@@ -181,14 +181,14 @@ class TrustRegion:
 
     @property
     def numbers(self) -> NDArray[np.bool_]:
-        """Return `(d,)` which columns the box bounds."""
+        """Return `(d,)` flags of the columns that the box bounds."""
         return np.asarray(self.branches.numbers & ~np.isnan(self.centre))
 
     def box(self, lengths: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return `(d,)` lower and upper ends; farther apart where the loss varies slowly.
+        """Return `(d,)` lower and upper bounds, wider where the loss varies slowly.
 
         Args:
-            lengths: `(d,)` logarithms of the length scales of the columns.
+            lengths: `(d,)` log length scales of the columns.
         """
         low, high, at = np.zeros(len(self.centre)), np.ones(len(self.centre)), self.numbers
         if self.state.length is None:
@@ -200,7 +200,7 @@ class TrustRegion:
         return low, high
 
     def evidence(self, row: NDArray[np.float64]) -> dict[str, Any]:
-        """Return what a proposal of this row stores so that the state can be replayed."""
+        """Return the evidence that a proposal of this row stores to replay the state."""
         if not self.branches.same(row[None], self.centre)[0]:
             return {}
         s = self.state
@@ -208,13 +208,13 @@ class TrustRegion:
 
 
 class RegionCandidates(Candidates):
-    """Candidates of which those in the branch of a trust region lie in its box.
+    """Generates candidates that lie in the box if they share the trust region's branch.
 
-    In a space with branches, half of the random ones are drawn from all of it, so that other
-    branches stay in the competition.
+    In a space with branches, half of the random candidates come from the whole space, so that
+    other branches stay in the competition.
 
     Args:
-        region: whose box it is.
+        region: the trust region.
         lengths: `(d,)` logarithms of the length scales of the columns.
     """
 
@@ -232,7 +232,7 @@ class RegionCandidates(Candidates):
         self._low, self._high = region.box(lengths)
 
     def random(self, n: int, *, known: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-        """Return about `n` rows: uniform in the box in a random part of its dimensions.
+        """Return about `n` rows, uniform in the box in a random subset of its dimensions.
 
         Raises:
             InvalidSpace: no row was found that satisfies the constraints of the space.
@@ -252,22 +252,22 @@ class RegionCandidates(Candidates):
         return self.valid(np.where(moving & ~self.is_switch, drawn, full))
 
     def valid(self, full: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the canonical rows of full ones, moved into the box where it bounds them."""
+        """Return canonical versions of full rows, clipped to the box where it applies."""
         low, high = self.box(self.canonical(full) if self.is_switch.any() else full)
         return super().valid(np.clip(full, low, high))
 
     def box(self, rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return `(n, d)` lower and upper ends of the places that each row may move to."""
+        """Return `(n, d)` lower and upper bounds within which each row may move."""
         inside = self._region.branches.same(rows, self._region.centre)[:, None]
         return np.where(inside, self._low, 0.0), np.where(inside, self._high, 1.0)
 
 
 def replayed(history: History, data: Observed, branches: Branches) -> RegionState:
-    """Return the state that the trials lead to, told in the order of their ends.
+    """Return the state after all ended trials, replayed in the order they ended.
 
     Args:
         history: all trials of the study.
-        data: those that have a result.
+        data: the trials with a result.
         branches: of the space.
     """
     names = branches.names(data.x)
@@ -285,13 +285,13 @@ def replayed(history: History, data: Observed, branches: Branches) -> RegionStat
 def region_of(
     history: History, data: Observed, encoder: Encoder, threshold: int
 ) -> TrustRegion | None:
-    """Return the region in which to search, `None` where there are few numbers or no best trial.
+    """Return the region to search in, `None` with few numbers or without a best trial.
 
     Args:
         history: all trials of the study.
-        data: those that have a result.
+        data: the trials with a result.
         encoder: of the space.
-        threshold: active numbers from which a region is used.
+        threshold: number of active numbers from which a region is used.
     """
     branches = Branches(Candidates(encoder, None, np.random.default_rng(0)))
     if data.losses.shape[1] != 1 or branches.numbers.sum() < threshold:
