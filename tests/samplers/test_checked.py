@@ -77,7 +77,7 @@ def test_a_proposal_is_stored_in_canonical_form():
 def test_a_sampler_that_does_not_keep_what_is_enqueued_is_refused():
     study = tk.study(space=SPACE, sampler=Own(GOOD))
     study.enqueue_trial({"x": 0.25})
-    with pytest.raises(InvalidParams, match="has to keep what is fixed"):
+    with pytest.raises(InvalidParams, match="make it keep fixed values"):
         study.ask()
 
 

@@ -173,9 +173,9 @@ def test_a_study_that_weighs_costs_replays():
         ({"cost": ""}, "the name of a metric"),
         ({"budget": 10}, "give cost="),
         ({"cost_budget": 10}, "give cost="),
-        ({"cost": "usd", "budget": 10, "cost_budget": 10}, "not both"),
+        ({"cost": "usd", "budget": 10, "cost_budget": 10}, "got both"),
         ({"cost": "usd", "budget": 0}, "whole number of 1 or more"),
-        ({"cost": "usd", "cost_budget": float("nan")}, "expected a number"),
+        ({"cost": "usd", "cost_budget": float("nan")}, "expected a finite number"),
     ],
 )
 def test_options_that_cannot_be_right_are_refused(options, words):

@@ -190,12 +190,14 @@ def test_an_infeasible_default_and_constraints_that_optuna_cannot_meet_are_handl
     space = Space(a=Int(1, 50), b=Int(1, 50), constraints=["a == b"])
     proposals = OptunaSampler().suggest(view_of(space), range(4))
     assert proposals[0].reason == "the default configuration"
-    assert any("changed as far as" in p.reason for p in proposals[1:])
+    assert any("repaired to satisfy" in p.reason for p in proposals[1:])
     assert all(not space.violated(p.params) for p in proposals)
 
 
 def test_cma_es_refuses_several_objectives_in_a_sentence():
-    with pytest.raises(InvalidArgument, match=r'handles one objective, the study has 2; use "ns'):
+    with pytest.raises(
+        InvalidArgument, match=r'handles one objective, but the study has 2; use "ns'
+    ):
         OptunaSampler("cmaes").suggest(view_of(FLAT, objectives=TWO), [1])
 
 
@@ -204,11 +206,11 @@ def test_cma_es_refuses_several_objectives_in_a_sentence():
     [
         ("tpee", {}, 'did you mean "tpe"'),
         ("no_such_package:Sampler", {}, "No module named"),
-        ("os:system", {}, "is no sampler of Optuna"),
+        ("os:system", {}, "is not a sampler of Optuna"),
         ("tpe", {"n_startup_trails": 3}, 'did you mean "n_startup_trials"'),
         ("nsgaii", {"population_size": 1}, "population_size"),
         ("tpe", {"seed": 3}, "seed of the study"),
-        ("PartialFixedSampler", {}, "must take a seed"),
+        ("PartialFixedSampler", {}, "must accept seed="),
     ],
 )
 def test_a_wrong_name_or_option_fails_at_construction(name, options, message):

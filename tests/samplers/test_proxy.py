@@ -78,7 +78,7 @@ def test_a_bound_rejects_what_scores_best():
 def test_where_no_candidate_keeps_a_bound_the_nearest_is_proposed():
     sampler = ProxySampler(proxy=size, sampler="random", candidates=20, bounds="size_mib <= 0.01")
     proposal = sampler.suggest(view_of(SHAPE), [1])[0]
-    assert "all outside of its bounds" in proposal.reason
+    assert "all outside its bounds" in proposal.reason
     assert proposal.evidence["proxy"]["accepted"] == 0
     assert size(proposal.params)["size_mib"] < 1
 

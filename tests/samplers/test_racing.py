@@ -249,7 +249,7 @@ def test_a_near_duplicate_of_the_leader_becomes_a_repeat_of_it():
     sampler = RacingSampler(sampler=Stuck(), n_start=50)
     proposal = sampler.suggest(view_of(space, done), [20])[0]
     assert proposal.evidence["replicate_of"] == 3
-    assert "stuck came back to it" in proposal.reason
+    assert "stuck proposed it again" in proposal.reason
 
 
 def test_a_point_that_the_user_enqueues_again_is_measured_on_its_next_block():

@@ -1,1 +1,1 @@
-"""Samplers propose params: pure functions of what is known."""
+"""Samplers propose params as pure functions of a study's history."""

@@ -1,4 +1,4 @@
-"""`auto`: picks a sampler for the study and the moment, and says why in one sentence."""
+"""`auto`: picks a sampler for each proposal and gives the reason in one sentence."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from tunekit.samplers.evolutionary.evolution import EvolutionSampler
 from tunekit.samplers.grid import Grid, GridSampler
 
 SMALL = 32
-"""Combinations up to which a discrete space is searched completely without a known budget."""
+"""Maximum number of combinations to search a discrete space completely without a budget."""
 
 LARGE_BUDGET = 1000
-"""Trials from which evolution is worth its generations."""
+"""Minimum budget, in trials, for evolution to pay off."""
 
 N_TIMED = 10
-"""Trials of known duration before they are compared with a suggestion."""
+"""Minimum number of timed trials to compare their duration with that of a suggestion."""
 
 MODEL_S = ((100, 0.03), (300, 0.06), (1000, 0.12))
-"""(n, CPU seconds of the model's suggestion up to n trials), in 10 dimensions on one core."""
+"""(n, CPU seconds per suggestion of the model up to n trials), in 10 dimensions on one core."""
 
 
 class AutoSampler:
-    """Proposes by whatever fits: every rule is in `suggest`, its reason in each proposal.
+    """Delegates to the most suitable sampler; `suggest` holds the rules, each proposal its reason.
 
     Args:
-        budget: how many trials the study is meant to have, if that is known.
-        cost: "seconds", or a metric: what the trials of a model cost counts, too; see
+        budget: planned number of trials of the study, if known.
+        cost: "seconds" or a metric, to take the cost of trials into account; see
             `tunekit.samplers.bayesian.costs.Costs`.
-        cost_budget: how much all of them may cost; `budget` trials where it is not given.
+        cost_budget: planned total cost, instead of `budget` trials.
 
     Raises:
-        InvalidArgument: the budget is no whole number of 1 or more, or the options on costs
+        InvalidArgument: `budget` is not a whole number of 1 or more, or the cost options
             contradict each other.
     """
 
@@ -54,7 +54,7 @@ class AutoSampler:
             isinstance(budget, bool) or not isinstance(budget, int) or budget < 1
         ):
             raise InvalidArgument(
-                f"auto: budget={budget!r}, expected a whole number of trials of 1 or more."
+                f"auto: budget={budget!r}, expected a whole number of trials, 1 or more."
             )
         self.budget = budget
         self._grid = GridSampler()
@@ -65,12 +65,12 @@ class AutoSampler:
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
         """Return one proposal for each trial number.
 
-        The whole grid of a small discrete space; evolution with a large budget, if there are
-        several objectives or a trial takes less time than a suggestion of the model; else the
-        model, which begins with the default configuration.
+        A small discrete space gets its whole grid. Evolution takes large budgets with several
+        objectives, or with trials shorter than a suggestion of the model. In all other cases the
+        model proposes, starting with the default configuration.
 
         Raises:
-            InvalidSpace: no point was found that satisfies the constraints of the space.
+            InvalidSpace: no point satisfies the constraints of the space.
         """
         found: dict[int, Proposal] = {}
         for number in numbers:
@@ -88,7 +88,7 @@ class AutoSampler:
             return None
         try:
             proposal = self._grid.suggest(view, [number])[0]
-        except SpaceExhausted:  # the study goes on: results may be noisy, or the space may grow
+        except SpaceExhausted:  # the study continues: results may be noisy, or the space may grow
             return None
         return _because(proposal, f"the space has {size:.0f} points, so all are tried")
 
@@ -107,7 +107,7 @@ class AutoSampler:
         return [_because(p, why) for p in self._bayesian.suggest(view, numbers)]
 
     def _reason_to_breed(self, view: StudyView) -> str:
-        """Return why the study is one for evolution, or an empty text where it is not."""
+        """Return the reason to use evolution, an empty text if there is none."""
         if self.budget is None or self.budget < LARGE_BUDGET:
             return ""
         n = len(view.objectives)
@@ -127,14 +127,14 @@ class AutoSampler:
 
 
 def suggestion_s(n: int) -> float:
-    """Return about how many seconds the model takes for a suggestion after n trials."""
+    """Return the approximate seconds of the model's suggestion after n trials."""
     return next((seconds for most, seconds in MODEL_S if n <= most), MODEL_S[-1][1])
 
 
 def grid_size(view: StudyView) -> float:
-    """Return how many combinations a space has; `inf` with a continuous parameter.
+    """Return the number of combinations of a space; `inf` with a continuous parameter.
 
-    Also with a fidelity: a grid would run all of them at its target, a model only the best.
+    A fidelity also gives `inf`: a grid would run every point at its target, a model only the best.
     """
     if any(p.domain.size == math.inf for p in view.space) or view.space.fidelity is not None:
         return math.inf

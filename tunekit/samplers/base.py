@@ -1,4 +1,4 @@
-"""The sampler contract: a pure function from what is known to what to try next."""
+"""The sampler contract: a pure function from a study's history to the next params."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from tunekit.spaces.feasible import Feasible
 from tunekit.threads import one_thread
 
 PLAIN_DRAWS = 32
-"""Random points in a row that may break a constraint before feasible ones are looked for."""
+"""Consecutive invalid random points after which a constraint search starts."""
 
 MAX_KNOWN = 200
-"""Points of a study that are tried as starts where no other way leads to a feasible one."""
+"""Maximum number of a study's points to try as starts of a constraint search."""
 
 
 @dataclass(frozen=True, slots=True)
 class StudyView:
-    """All that a sampler may know of a study; it must not change any of it.
+    """Everything a sampler may read of a study; it must not modify any of it.
 
     Attributes:
-        space: the space as it is now (an open one: as far as it is discovered).
+        space: the current space (of an open space, the discovered part).
         history: finished and pending trials, with columnar access.
-        fixed: trial number -> params that the user enqueued for it and that must be kept.
+        fixed: trial number -> enqueued params, which the proposal must keep.
     """
 
     space: Space
@@ -43,10 +43,10 @@ class StudyView:
 
 
 class Sampler(Protocol):
-    """Proposes params. A fresh instance must answer the same: what it caches is only speed.
+    """Proposes params. A fresh instance must give the same proposals; caches only save time.
 
-    One that may raise `SpaceExhausted` has an attribute `may_end = True`: it is then asked
-    before numbers are given out, so that none is left without a point.
+    A sampler that may raise `SpaceExhausted` has the attribute `may_end = True`. It is then called
+    before trial numbers are assigned, so that no number is left without a point.
     """
 
     name: str
@@ -59,18 +59,18 @@ class Sampler(Protocol):
         `view.fixed[number]` and satisfies the constraints of the space.
 
         Raises:
-            InvalidSpace: the space is one that this sampler cannot handle, in one sentence.
+            InvalidSpace: this sampler cannot handle the space; the message says why.
         """
         ...
 
 
 def suggested(sampler: Sampler, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
-    """Return a sampler's proposals, made with one thread; all that asks a sampler asks it here.
+    """Return a sampler's proposals, computed with one thread; all callers go through here.
 
-    Each is a valid point in canonical form, whoever wrote the sampler.
+    Each proposal is checked and put in canonical form, whoever wrote the sampler.
 
     Raises:
-        InvalidParams: what it gave is not that.
+        InvalidParams: the sampler returned something else.
         Whatever `Sampler.suggest` raises.
     """
     with one_thread():
@@ -79,9 +79,9 @@ def suggested(sampler: Sampler, view: StudyView, numbers: Sequence[int]) -> list
 
 
 def keeping(fixed: Params | None, picker: Picker) -> Picker:
-    """Return a picker that answers what is fixed and asks `picker` for the rest.
+    """Return a picker that returns fixed values and asks `picker` for all others.
 
-    A fidelity that is not fixed is left at its target.
+    A fidelity that is not fixed takes its target value.
     """
     kept = fixed or Params()
 
@@ -96,15 +96,15 @@ def keeping(fixed: Params | None, picker: Picker) -> Picker:
 
 
 def at_target(space: Space, fixed: Params | None) -> Params:
-    """Return what is fixed, and the fidelity at its target where it is not fixed itself."""
+    """Return the fixed values, with the fidelity at its target unless it is fixed itself."""
     return Params({**space.target, **(fixed or {})})
 
 
 def held(view: StudyView, number: int) -> Params | None:
-    """Return what the user fixed for a trial, together with the switches that this needs.
+    """Return the values the user fixed for a trial, with the switches they require.
 
-    Who fixes only `model.svm.C` wants `model` to be `svm`. Where several values of a switch
-    would do, its default is taken if it is one of them, else the first.
+    Fixing only `model.svm.C` implies that `model` is `svm`. If several values of a switch are
+    possible, its default is taken if it is one of them, else the first.
     """
     given = view.fixed.get(number)
     if not given:
@@ -135,7 +135,7 @@ def sample(
         space: to draw from.
         rng: for the draws.
         fixed: values to keep.
-        known: points that satisfy the constraints, to start from where nothing else does.
+        known: points known to satisfy the constraints, as starts for a search.
 
     Raises:
         InvalidSpace: no point was found that satisfies the constraints.
@@ -152,8 +152,8 @@ def samples(
 ) -> Iterator[Params]:
     """Yield points as `sample` returns them, without end.
 
-    They are independent while a share of random points satisfies the constraints; where these
-    are tight, each comes from the one before (see `Feasible`).
+    They are independent as long as random points satisfy the constraints often enough. Under
+    tight constraints each point derives from the previous one (see `Feasible`).
 
     Raises:
         InvalidSpace: no point was found that satisfies the constraints.
@@ -176,15 +176,15 @@ def samples(
 def repaired(
     space: Space, wanted: Params, rng: np.random.Generator, fixed: Params | None = None
 ) -> Params | None:
-    """Return a point with as many of the wanted values as the constraints leave.
+    """Return a point that keeps as many of the wanted values as the constraints allow.
 
-    `None` where none was found.
+    `None` if no point was found.
     """
     return Feasible(space, rng, at_target(space, fixed)).near(wanted)
 
 
 def known_points(view: StudyView) -> Iterator[Params]:
-    """Yield the enqueued points, then those of trials, as far as they are points of the space."""
+    """Yield the enqueued points, then those of trials, that are points of the space."""
     told = (t.params for t in view.history if t.params is not None)
     for params in islice(chain(view.fixed.values(), told), MAX_KNOWN):
         try:

@@ -1,4 +1,4 @@
-"""What a sampler gives, checked before anybody stores or runs it; samplers may be anybody's."""
+"""Checks a sampler's proposals before they are stored or run, as samplers may be third-party."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 def checked(given: object, name: str, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
-    """Return what a sampler of some name gave for some trials, as points in canonical form.
+    """Return the proposals a sampler gave for trials, as points in canonical form.
 
     Raises:
-        InvalidParams: they are no proposals, one for each number, or one is no point of the
-            space, violates a constraint, or lacks what is fixed for its trial.
+        InvalidParams: `given` is not a list with one proposal per number, or a proposal is not a
+            point of the space, violates a constraint, or changes a value fixed for its trial.
     """
     several = given if isinstance(given, Sequence) else ()
     proposals = [p for p in several if isinstance(p, Proposal)]
     if not len(proposals) == len(several) == len(numbers):
         raise InvalidParams(
-            f"the sampler {name!r} was asked for {len(numbers)} proposals and gave {given!r}; "
+            f"the sampler {name!r} was asked for {len(numbers)} proposals and returned {given!r}; "
             "expected a list with one Proposal for each number."
         )
     return [_checked(name, view, n, p) for n, p in zip(numbers, proposals, strict=True)]
@@ -35,13 +35,13 @@ def _checked(name: str, view: StudyView, number: int, proposal: Proposal) -> Pro
         point = view.space.validate(proposal.params)
     except TunekitError as error:
         raise InvalidParams(
-            f"the sampler {name!r} proposed no point of the space for trial {number}: "
-            f"{error.message} Correct the sampler or take another."
+            f"the sampler {name!r} proposed an invalid point for trial {number}: "
+            f"{error.message} Fix the sampler or use another."
         ) from None
     for path, value in view.fixed.get(number, {}).items():
         if path not in point or point[path] != value:
             raise InvalidParams(
-                f"the sampler {name!r} proposed {dict(point)} for trial {number}, in which the "
-                f'parameter "{path}" is fixed at {value!r}; it has to keep what is fixed.'
+                f"the sampler {name!r} proposed {dict(point)} for trial {number}, whose "
+                f'parameter "{path}" is fixed at {value!r}; make it keep fixed values.'
             )
     return replace(proposal, params=point)

@@ -1,4 +1,4 @@
-"""No point twice: in a study without noise, a repeated trial is a wasted one."""
+"""Avoids duplicate points, because a repeated trial without noise is wasted."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from tunekit.samplers.grid import Grid
 from tunekit.spaces import Params
 
 DRAWS = 16
-"""Random points that are tried before combinations are counted through."""
+"""Random points to try before enumerating combinations."""
 
 SCANNED = 4096
-"""Combinations of a discrete space among which a free one is looked for."""
+"""Maximum number of combinations of a discrete space to enumerate in search of a free one."""
 
-_OTHER_STREAM = 0x6475706C6963  # keeps these draws apart from those of the samplers
+_OTHER_STREAM = 0x6475706C6963  # keeps these draws independent of those of the samplers
 
 
 def taken(trials: Iterable[TrialRecord]) -> set[Key]:
-    """Return the points that were measured or are about to be.
+    """Return the keys of all points that have been measured or will be.
 
-    Trials that were lost or cancelled have measured nothing, so their points are free.
+    Lost and cancelled trials have measured nothing, so their points are free.
     """
     return {key_of(t.params) for t in trials if t.params is not None and t.state not in UNMEASURED}
 
 
 class Taken:
-    """The taken points of a study, kept between suggestions; a new one finds the same."""
+    """Caches the taken points of a study between suggestions."""
 
     def __init__(self) -> None:
         self._known: tuple[History, int] | None = None
         self._keys: set[Key] = set()
 
     def __call__(self, view: StudyView) -> set[Key]:
-        """Return the points that were measured or are about to be; do not change the set."""
+        """Return the keys of all taken points; callers must not modify the set."""
         now = (view.history, view.history.revision)
         if self._known is None or self._known[0] is not now[0] or self._known[1] != now[1]:
             self._keys = taken(view.history)
@@ -53,21 +53,21 @@ class Taken:
 def distinct(
     view: StudyView, number: int, *, wishes: Iterable[Params], not_these: Collection[Key]
 ) -> Params | None:
-    """Return the first wish that is not taken yet, or else another free point.
+    """Return the first wish that is not taken, else another free point.
 
-    After the wishes, random points are drawn; then a discrete space is counted through from a
-    random place. What the user fixed for the number is kept.
+    After the wishes come random points, then an enumeration of a discrete space from a random
+    start. Values the user fixed for the number are kept.
 
     Args:
-        view: the study, of which the space, the seed and the fixed values are used.
-        number: of the trial; it keys the random draws.
-        wishes: valid points, the best first; they are drawn only as far as needed.
-        not_these: the keys of the points to stay away from: `taken(view.history)` and those
-            that were proposed in the same call.
+        view: the study; its space, seed and fixed values are used.
+        number: number of the trial, which keys the random draws.
+        wishes: valid points, best first; consumed only as far as needed.
+        not_these: keys of the points to avoid: `taken(view.history)` and those proposed in the
+            same call.
 
     Returns:
-        The point, or `None` where the space has no free one left (or none was found among
-        thousands of combinations).
+        The point, or `None` if the space has no free one left (or thousands of combinations
+        contained none).
     """
     rng = stream(view.seed ^ _OTHER_STREAM, number)
     for point in chain(wishes, _draws(view, number, rng)):
@@ -80,14 +80,14 @@ def _draws(view: StudyView, number: int, rng: np.random.Generator) -> Iterator[P
     fixed = held(view, number)
     try:
         yield from islice(samples(view.space, rng, fixed, known=known_points(view)), DRAWS)
-    except InvalidSpace:  # next to nothing keeps the constraints: counting may find it
+    except InvalidSpace:  # hardly any point satisfies the constraints: enumeration may find one
         return
 
 
 def _counted(
     view: StudyView, number: int, start: int, not_these: Collection[Key]
 ) -> Params | None:
-    """Return the first free combination of a discrete space from a random place on."""
+    """Return the first free combination of a discrete space, counting from `start`."""
     if any(p.domain.size == math.inf for p in view.space):
         return None
     grid = Grid(view.space, 1)

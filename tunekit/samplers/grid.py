@@ -1,4 +1,4 @@
-"""The grid over a tree: every active combination once, found by its rank and never listed."""
+"""`grid`: every active combination of a tree once, computed from its rank without a list."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ from tunekit.spaces.domains import SPECIAL_SHARE
 ROUNDS = 6
 
 MAX_MISSES = 500
-"""Combinations in a row that may break a constraint before the rest are walked to."""
+"""Consecutive invalid combinations after which a look-ahead walk takes over."""
 
 
 class GridSampler:
     """Proposes every combination of values once.
 
-    Only active combinations are counted: a parameter on a branch multiplies the points of that
-    branch alone. Combinations that break a constraint of the space are passed over, and so is
-    no combination lost to a trial that the user enqueued.
+    Only active combinations count: a parameter on a branch multiplies the points of that branch
+    alone. Combinations that violate a constraint are skipped. Enqueued trials of the user do not
+    use up combinations.
 
     Args:
         n_points: values per continuous parameter, evenly spaced on its (log) scale, both
             bounds included; integers, steps and choices take all their values.
-        shuffle: visit the points in an order keyed by the study's seed instead of plainly, so
-            that a grid which is cut short has been everywhere.
+        shuffle: visit the points in a random order keyed by the study's seed, so that an
+            interrupted grid still covers the whole space.
 
     Raises:
-        InvalidArgument: `n_points` is no whole number of 1 or more.
+        InvalidArgument: `n_points` is not a whole number of 1 or more.
     """
 
     name = "grid"
@@ -64,7 +64,7 @@ class GridSampler:
 
         Raises:
             SpaceExhausted: one of the numbers lies beyond the last combination.
-            InvalidSpace: no combination was found that satisfies the constraints of the space.
+            InvalidSpace: no combination satisfies the constraints of the space.
         """
         grid = Grid(view.space, self.n_points)
         not_ours = {t.number for t in view.history if t.sampler == "user"} | set(view.fixed)
@@ -96,7 +96,7 @@ class GridSampler:
 
 
 class _Valid:
-    """The combinations of one grid that satisfy the constraints, in order, as far as scanned."""
+    """The valid combinations of one grid, in order, as far as scanned."""
 
     def __init__(self, key: tuple[Space, int] | None = None) -> None:
         self.key = key
@@ -129,7 +129,7 @@ class _Valid:
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """The values of one parameter with the number of combinations that each one opens.
+    """The values of one parameter, with the number of combinations below each.
 
     Attributes:
         runs: (first place, number of places, combinations per place); neighbours that open the
@@ -148,11 +148,11 @@ class _Axis:
         return start + count
 
     def before(self, place: int) -> int:
-        """Return how many combinations stand before those of a place."""
+        """Return the number of combinations before those of a place."""
         return sum(each * min(count, max(0, place - start)) for start, count, each in self.runs)
 
     def find(self, rank: int) -> tuple[int, int]:
-        """Return the place of a value and the rank among the combinations below it."""
+        """Return the place that a rank falls in, and its rank among that place's combinations."""
         runs = iter(self.runs)
         start, count, each = next(runs)
         while rank >= count * each:
@@ -165,9 +165,9 @@ class _Axis:
 class Grid:
     """All active combinations of a space, numbered from 0.
 
-    Activity depends on a parameter's nearest switch alone, because that one is active only where
-    all switches above it hold. So the combinations of a subtree are a sum over the switch's
-    values of products over what each value opens, and a rank is read off by mixed radix.
+    Activity depends only on a parameter's nearest switch, which itself is active only if all
+    switches above it hold. So the combinations of a subtree are a sum over the switch's values of
+    products over the children each value opens, and mixed-radix digits convert a rank to a point.
     """
 
     def __init__(self, space: Space, n_points: int) -> None:
@@ -181,7 +181,7 @@ class Grid:
         self.size = self._product(self._children.get(None, []))
 
     def point(self, rank: int) -> Params:
-        """Return the combination with a rank from 0 to `size` - 1."""
+        """Return the combination of a rank from 0 to `size` - 1."""
         values: dict[str, Scalar] = {}
         self._read(rank, self._children.get(None, []), values)
         return walk(self.space, lambda p, _: values[p.path])
@@ -191,7 +191,7 @@ class Grid:
         return self._axes[path]
 
     def rank(self, places: Mapping[str, int]) -> int:
-        """Return the rank of the combination of the values at some places."""
+        """Return the rank of the combination given by places (path -> place)."""
         return self._rank(self._children.get(None, []), places)
 
     def _rank(self, parameters: Sequence[Parameter], places: Mapping[str, int]) -> int:
@@ -239,7 +239,7 @@ def _switching(
     wanted = {v for c in children for v in c.conditions[-1].values}
     if not isinstance(p.domain, Int):
         return [i for i in range(n) if value(i) in wanted] if wanted else []
-    # Special values outside the range stand first, then the range in steps; it may be huge.
+    # Special values outside the range come first, then the range in steps; it may be huge.
     lo, step = int(p.domain.lo), int(p.domain.step or 1)
     n_extra = n - ((int(p.domain.hi) - lo) // step + 1)
     places = {n_extra + (int(v) - lo) // step for v in wanted if isinstance(v, int)}
@@ -252,7 +252,7 @@ def _opened(children: Sequence[Parameter], value: Scalar) -> list[Parameter]:
 
 
 def _values(p: Parameter, n_points: int) -> tuple[int, Callable[[int], Scalar]]:
-    """Return how many values a parameter has and which one stands at a place."""
+    """Return the number of values of a parameter, and a function from place to value."""
     domain = p.domain
     if isinstance(domain, Float | Int) and domain.fidelity:  # left at its target
         return 1, lambda _: domain.default_value()
@@ -278,7 +278,7 @@ def _values(p: Parameter, n_points: int) -> tuple[int, Callable[[int], Scalar]]:
 
 
 def n_steps(domain: Float | Int) -> int:
-    """Return how many values the range of a discrete domain has, special values apart."""
+    """Return the number of values of a discrete domain's range, without special values."""
     step = domain.step or 1
     if isinstance(domain, Int):
         return int((domain.hi - domain.lo) // step) + 1
@@ -292,10 +292,10 @@ def _on_range(value: float, domain: Float | Int, n: int, ranged: Callable[[int],
 
 
 def shuffled(index: int, size: int, seed: int) -> int:
-    """Return where a keyed permutation of `range(size)` sends `index`, in constant memory.
+    """Return the image of `index` under a keyed permutation of `range(size)`, in constant memory.
 
-    A Feistel network permutes the next power of four; what falls outside is sent on until it
-    falls inside (cycle walking).
+    A Feistel network permutes the next power of four; images outside the range are permuted
+    again until they fall inside (cycle walking).
 
     Reference: Black and Rogaway, 2002, "Ciphers with arbitrary finite domains", section 5.
     """
@@ -313,7 +313,7 @@ def shuffled(index: int, size: int, seed: int) -> int:
 
 
 def _filled(view: StudyView, number: int, fixed: Params) -> Params:
-    """Return the default point with the fixed values, or a random one if that breaks a rule."""
+    """Return the default point with the fixed values, or a random one if that is invalid."""
     point = walk(view.space, keeping(fixed, lambda p, _: p.domain.default_value()))
     if view.space.violated(point):
         rng = stream(view.seed, number)

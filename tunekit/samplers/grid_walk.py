@@ -1,4 +1,4 @@
-"""The combinations of a grid that keep tight constraints, found by a walk that looks ahead."""
+"""Finds the combinations of a grid that satisfy tight constraints by a look-ahead walk."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
     from tunekit.samplers.grid import Grid
 
 MAX_LISTED = 2000
-"""Combinations up to which all are listed, and then put in order or shuffled."""
+"""Maximum number of combinations to list completely, then sort or shuffle."""
 
 MAX_LISTING = 10_000
-"""Values that are looked at for that list."""
+"""Maximum number of values to examine for that list."""
 
 MAX_LOOKS = 50_000
-"""Values that are looked at in a walk before it is given up."""
+"""Maximum number of values to examine in a walk before giving up."""
 
-_STREAM = (1 << 63) + 1  # no trial has that number
+_STREAM = (1 << 63) + 1  # never a trial's number
 
 
 def feasible_ranks(grid: Grid, *, seed: int | None, known: Iterable[int]) -> Iterator[int]:
-    """Yield the ranks of all combinations that satisfy the constraints, each once.
+    """Yield the rank of every combination that satisfies the constraints, once.
 
     Args:
-        grid: whose next to no combinations satisfy them.
-        seed: keys the order; without one they come in that of the walk.
-        known: ranks that are left out.
+        grid: a grid in which hardly any combination satisfies them.
+        seed: keys the order; `None` for the order of the walk.
+        known: ranks to leave out.
 
     Raises:
-        InvalidSpace: none was found among many.
+        InvalidSpace: the walk found no combination.
     """
     if next(iter(Decisions(grid.space).impossible()), None) is not None:
         raise none_found(grid.space, {}, Counter())
@@ -69,7 +69,7 @@ def feasible_ranks(grid: Grid, *, seed: int | None, known: Iterable[int]) -> Ite
 
 
 def _drawn(grid: Grid, seed: int) -> Iterator[int]:
-    """Yield the first leaves of walks, each in an order of its own, without end."""
+    """Yield the first leaves of endlessly many walks, each in its own random order."""
     rng = stream(seed, _STREAM)
     while True:
         yield next(_leaves(grid, rng))
@@ -78,7 +78,7 @@ def _drawn(grid: Grid, seed: int) -> Iterator[int]:
 def _leaves(
     grid: Grid, rng: np.random.Generator | None, *, n_in_all: float = math.inf
 ) -> Iterator[int]:
-    """Yield the ranks at the leaves of a depth-first walk, in a random order if asked."""
+    """Yield the ranks at the leaves of a depth-first walk, in random order with `rng`."""
     space = grid.space
     order = _order(space, rng)
     made = Decisions(space)
@@ -118,7 +118,7 @@ def _places(
     made: Decisions,
     rng: np.random.Generator | None,
 ) -> Iterator[int]:
-    """Return the places to try in turn, -1 alone for a parameter that is inactive."""
+    """Return the places to try in turn, only -1 for an inactive parameter."""
     path = order[depth].path
     if not made.is_active(path):
         return iter((-1,))

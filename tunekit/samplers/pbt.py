@@ -1,4 +1,4 @@
-"""The explore step of population-based training: a copy of a good member, perturbed."""
+"""The explore step of population-based training: perturbs copies of good members."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from tunekit.spaces import Float, Int, Parameter, Params, Scalar, Space, walk
 class PbtSampler:
     """Proposes a first population at random, then branches that replace stopped members.
 
-    It goes with the stopper of the same name. A branch has the params of a trial that is among
-    the best, each of them perturbed, and begins from that trial's checkpoint. Where a member has
-    ended and a slot is free, the best one that still trains gets a further branch; when none
-    trains any more, the search is over (`SpaceExhausted`), so that `n_trials` is a bound.
+    Use it with the stopper of the same name. A branch takes the params of one of the best trials,
+    perturbs each, and starts from that trial's checkpoint. If a member has ended and a slot is
+    free, the best member still training gets another branch. Once none is training, the search is
+    over (`SpaceExhausted`), so `n_trials` is an upper bound.
 
     Args:
-        population: so many trials begin anew; run as many at the same time.
-        factors: a perturbed number is multiplied by one of these.
-        resample: the chance that a perturbed value is drawn anew instead.
-        explore: paths of the parameters that may change while a model trains; all of type
-            `Float` where they are not given, because others often shape the model.
+        population: number of trials that start from scratch; run as many concurrently.
+        factors: factors, one of which multiplies a perturbed number.
+        resample: probability that a value is redrawn instead of perturbed.
+        explore: paths of the parameters that may change while a model trains; by default all
+            of type `Float`, because others often shape the model.
 
     Raises:
-        InvalidArgument: an option outside its range.
+        InvalidArgument: an option lies outside its range.
 
     Reference:
         M. Jaderberg et al., 2017, "Population Based Training of Neural Networks"
@@ -49,7 +49,9 @@ class PbtSampler:
         explore: Iterable[str] | None = None,
     ) -> None:
         if isinstance(population, bool) or not isinstance(population, int) or population < 2:
-            raise InvalidArgument(f"population={population!r}, expected a whole number from 2.")
+            raise InvalidArgument(
+                f"population={population!r}, expected a whole number of 2 or more."
+            )
         if not factors or any(not f > 0 for f in factors):
             raise InvalidArgument(f"factors={factors!r}, expected numbers above 0.")
         if not 0 <= resample <= 1:
@@ -96,8 +98,8 @@ class PbtSampler:
             point = sample(view.space, rng, known=known_points(view))
             return Proposal(point, self.name, "a further random member")
         raise SpaceExhausted(
-            f"pbt: the population of {self.population} has trained to its end; there is nothing "
-            "left to branch from."
+            f"pbt: all {self.population} members of the population have ended; no member is left "
+            "to branch from."
         )
 
     def _child(
@@ -116,7 +118,7 @@ class PbtSampler:
         return Proposal(params, self.name, reason, evidence, branch)
 
     def _explored(self, space: Space, start: Params, rng: np.random.Generator) -> Params:
-        """Return perturbed params; the parent's own where none satisfies the constraints."""
+        """Return perturbed params, the parent's own if none satisfy the constraints."""
 
         def pick(p: Parameter, _: Mapping[str, Scalar]) -> Scalar:
             if p.path not in start:
@@ -144,7 +146,7 @@ class PbtSampler:
         if value in domain.special:
             return value
         moved = min(max(float(value or 0.0) * factor, domain.lo), domain.hi)
-        # The way to the unit interval and back lands on the domain's grid.
+        # The round trip through the unit interval snaps to the domain's grid.
         whole = round(moved) if isinstance(domain, Int) else moved
         return domain.from_unit(domain.to_unit(whole))
 
@@ -152,13 +154,13 @@ class PbtSampler:
         unknown = [path for path in self.explore or () if path not in space.by_path]
         if unknown:
             raise InvalidArgument(
-                f"explore={sorted(unknown)}: the space has {sorted(space.by_path)}; give paths "
-                "of it."
+                f"explore={sorted(unknown)}, expected paths of the space: "
+                f"{sorted(space.by_path)}; correct them."
             )
 
 
 def _vacancies(view: StudyView) -> list[TrialRecord]:
-    """Return the members that were stopped and have no successor yet, by number."""
+    """Return the stopped members without a successor, by number."""
     replaced = {t.evidence.get("replaces") for t in view.history}
     return [
         t
@@ -170,7 +172,7 @@ def _vacancies(view: StudyView) -> list[TrialRecord]:
 
 
 def _branch(parent: TrialRecord | None, step: int | None) -> Branch | None:
-    """Return the parent's last checkpoint; of one that has ended, the last up to the step."""
+    """Return the parent's last checkpoint; of an ended parent, the last one up to `step`."""
     if parent is None:
         return None
     steps = [c.step for c in parent.checkpoints]

@@ -1,4 +1,4 @@
-"""`proxy`: a cheap function screens the candidates of another sampler before one is run."""
+"""`proxy`: screens another sampler's candidates with a cheap function before one is run."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tunekit.samplers.base import Sampler, StudyView
 from tunekit.spaces import Params
 
 Proxy: TypeAlias = Callable[[Params], float | Mapping[str, float]]
-"""Gives a score (the less the better) or named values, one of which is the score."""
+"""Returns a score (less is better), or named values that include the score."""
 
 STRIDE = 1 << 32
-"""Distance of the numbers under which one trial's candidates are drawn: streams of their own."""
+"""Distance between the numbers of one trial's candidates, which gives each its own stream."""
 
 CANDIDATES = 8
 MAX_CANDIDATES = 10_000
@@ -28,12 +28,12 @@ Suggest: TypeAlias = Callable[[StudyView, Sequence[int]], list[Proposal]]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the proxy says of a candidate.
+    """The proxy's verdict on a candidate.
 
     Attributes:
-        rank: the lesser is the better; candidates that it failed on stand last.
-        values: what it returned.
-        error: why it failed, or an empty string.
+        rank: less is better; candidates on which the proxy failed come last.
+        values: the values it returned.
+        error: why it failed, an empty string if it did not.
     """
 
     rank: tuple[int, float, float]
@@ -42,22 +42,22 @@ class Verdict:
 
     @property
     def is_accepted(self) -> bool:
-        """Return whether it keeps the bounds."""
+        """Return whether the candidate satisfies the bounds."""
         return self.rank[0] == 0
 
 
 class Screen:
-    """Draws several candidates for a trial and lets the best by a cheap function pass.
+    """Draws several candidates for a trial and passes the best one by a cheap function.
 
     Args:
-        proxy: a deterministic function of the params, or where it is: `"module:function"`. It
-            returns a score, the less the better, or a dict of values with the score in it.
-        candidates: how many are screened for each trial, 1 to 10,000.
+        proxy: a deterministic function of the params, or its location `"module:function"`. It
+            returns a score (less is better), or a dict of values that includes the score.
+        candidates: number of candidates to screen per trial, 1 to 10,000.
         bounds: bounds on the returned values, such as `["size_mib <= 25"]`.
-        score: the name of the score in the returned dict.
+        score: name of the score in the returned dict.
 
     Raises:
-        InvalidArgument: an option outside its range, or a function that cannot be imported.
+        InvalidArgument: an option lies outside its range, or the function cannot be imported.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Screen:
         self._candidates = candidates
 
     def propose(self, suggest: Suggest, view: StudyView, number: int) -> Proposal:
-        """Return the best of the candidates that `suggest` makes for one trial."""
+        """Return the best of the candidates that `suggest` proposes for one trial."""
         own = [number + i * STRIDE for i in range(self._candidates)]
         given = view.fixed.get(number)
         fixed = {**view.fixed, **({k: given for k in own} if given else {})}
@@ -96,7 +96,7 @@ class Screen:
             returned = self._proxy(Params(params))
             values = dict(returned) if isinstance(returned, Mapping) else {self._score: returned}
             values = {str(name): float(v) for name, v in values.items()}
-        except Exception as error:  # the user's function: whatever it raises costs one candidate
+        except Exception as error:  # a user function: any exception costs one candidate only
             return Verdict(failed, {}, " ".join(f"{type(error).__name__}: {error}".split())[:200])
         score = values.get(self._score, math.nan)
         if math.isnan(score):
@@ -120,23 +120,23 @@ class Screen:
         else:
             shown = f"{self._score} {verdict.values[self._score]:.4g}"
             why = f"the best of {len(verdicts)} by the proxy ({shown})"
-            why += "" if verdict.is_accepted else ", all outside of its bounds"
+            why += "" if verdict.is_accepted else ", all outside its bounds"
         evidence = {**chosen.evidence, "proxy": note}
         return replace(chosen, reason=f"{chosen.reason}; {why}", evidence=evidence)
 
 
 class ProxySampler:
-    """Proposes the best of several candidates of another sampler, by a training-free function.
+    """Proposes the best of another sampler's candidates by a training-free function.
 
-    A bound that is known from the params alone (a size, a latency from a table) belongs in
-    `bounds`, not as a penalty in the score, whose unit it does not share. Where every candidate
-    breaks a bound, the one that breaks it least is proposed. A function that fails on a
-    candidate only loses that candidate; where it fails on all, the sampler's own is taken.
+    Put limits that follow from the params alone (a size, a latency from a table) in `bounds`
+    rather than as penalties in the score, which has another unit. If every candidate violates a
+    bound, the least violating one is proposed. A failure of the function only discards that
+    candidate; if it fails on all, the sampler's first candidate is taken.
 
     Args:
-        proxy: see `Screen`, as for `candidates`, `bounds` and `score`.
-        sampler: what makes the candidates: a short name or an instance.
-        options: keyword arguments of a sampler that is given by its short name.
+        proxy: see `Screen`, also for `candidates`, `bounds` and `score`.
+        sampler: sampler of the candidates, a short name or an instance.
+        options: keyword arguments of a sampler given by its short name.
 
     Raises:
         InvalidArgument: an option outside its range, or a function that cannot be imported.
@@ -160,8 +160,8 @@ class ProxySampler:
     ) -> None:
         if not isinstance(sampler, str) and options:
             raise InvalidArgument(
-                f"proxy: options={dict(options)!r} for a sampler that is made already; give its "
-                "short name, or make it with these options."
+                f"proxy: options={dict(options)!r} with a sampler instance; give its short name, "
+                "or create it with these options."
             )
         self._screen = Screen(proxy, candidates=candidates, bounds=bounds, score=score)
         made = registry.make("sampler", sampler, options) if isinstance(sampler, str) else sampler
@@ -171,7 +171,7 @@ class ProxySampler:
         """Return one proposal for each trial number.
 
         Raises:
-            InvalidSpace: as the sampler that makes the candidates.
+            InvalidSpace: the sampler of the candidates raised it.
         """
         return [
             replace(self._screen.propose(self._inner.suggest, view, number), sampler=self.name)
@@ -180,10 +180,10 @@ class ProxySampler:
 
 
 def loaded(proxy: Proxy | str) -> Proxy:
-    """Return the function that `"module:function"` names.
+    """Return the function at `"module:function"`.
 
     Raises:
-        InvalidArgument: there is none.
+        InvalidArgument: there is no such function.
     """
     if callable(proxy):
         return proxy
@@ -194,6 +194,6 @@ def loaded(proxy: Proxy | str) -> Proxy:
         raise InvalidArgument(f"proxy: {proxy!r}: {error}; correct the module's name.") from None
     if not callable(function):
         raise InvalidArgument(
-            f'proxy: got {proxy!r}, expected a function, or where it is: "module:function".'
+            f'proxy: got {proxy!r}, expected a function or its location "module:function".'
         )
     return function  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Uniform random search over the tree: the floor that every other sampler has to beat."""
+"""`random`: uniform random search over the tree, the baseline for every other sampler."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class RandomSampler:
         """Return one proposal for each trial number; none depends on another trial.
 
         Raises:
-            InvalidSpace: no point was found that satisfies the constraints of the space.
+            InvalidSpace: no point satisfies the constraints of the space.
         """
         return [
             Proposal(

@@ -1,6 +1,6 @@
-"""`smbo`: DeepArchitect's model-based search, a ridge regression on how choices follow each other.
+"""`smbo`: DeepArchitect's model-based search, a ridge regression on sequences of choices.
 
-It is here to compare with. Both published forms are: hashed features (2019) and n-grams (2017).
+It serves as a baseline, in both published forms: hashed features (2019) and n-grams (2017).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Predict: TypeAlias = Callable[[Sequence[Params]], NDArray[np.float64]]
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The settings of one published form."""
+    """Settings of one published form."""
 
     ridge: float
     n_candidates: int
@@ -44,18 +44,18 @@ PUBLISHED: dict[Form, Published] = {
 
 
 class DeepArchitectSmbo:
-    """Proposes the best of some random points as a ridge regression predicts it.
+    """Proposes the random point with the best prediction of a ridge regression.
 
     Args:
         form: "hashed" (2019: choices, pairs of choices and values in 2048 buckets) or "ngrams"
             (2017: runs of 1 to 4 choices that occur at least 3 times, and the depth).
-        ridge: weight of the penalty; by default that of the form, and so the next two.
-        n_candidates: random points to choose from.
-        exploration: share of trials that are random points.
-        default_first: propose the default configuration as trial 0.
+        ridge: weight of the penalty; this and the next two default to the form's settings.
+        n_candidates: number of random points to choose from.
+        exploration: share of random points among the trials.
+        default_first: whether trial 0 is the default configuration.
 
     Raises:
-        InvalidArgument: an option outside its range.
+        InvalidArgument: an option lies outside its range.
 
     Reference: Negrinho & Gordon, 2017, "DeepArchitect", section 5.3; the hashed form is that of
     Negrinho et al., 2019, "Towards modular and programmable architecture search".
@@ -122,7 +122,7 @@ class DeepArchitectSmbo:
         return Proposal(new[best], self.name, why, {"predicted": float(scores[best])})
 
     def _fitted(self, view: StudyView) -> Predict | None:
-        """Return the model of the scores, or `None` where no trial has one."""
+        """Return the model of the scores, `None` if no trial has a score."""
         trials, scores = scored_trials(view.history)
         known = [
             (t.params, s)
@@ -147,10 +147,11 @@ class DeepArchitectSmbo:
 def ridge_regression(
     x: NDArray[np.float64], y: NDArray[np.float64], penalty: float
 ) -> tuple[NDArray[np.float64], float]:
-    """Return the weights `(d,)` and the intercept, which is not penalised.
+    """Return the `(d,)` weights and the unpenalised intercept.
 
-    A feature that does not vary has weight 0. What is left is solved in the primal or the dual
-    form, whichever is smaller: there may be more features than trials, and the other way round.
+    Constant features have weight 0. The rest is solved in the smaller of the primal form
+    `(X'X + penalty I) w = X'y` and the dual form `w = X'(XX' + penalty I)^-1 y`, because either
+    features or trials may be more numerous.
     """
     varies = (x != x[:1]).any(axis=0)
     center, mean = x[:, varies].mean(axis=0), float(y.mean())

@@ -1,6 +1,6 @@
-"""A point as strings that say how its parts follow each other, and those as columns.
+"""Encodes points by strings that describe the sequence of their modules.
 
-A *module* is a choice that was taken, written `name=value` without the branches above it, so that
+A *module* is a chosen value, written `name=value` without the branches above it, so that
 the same choice in two branches (or in two blocks of a `Repeat`) is the same module. The modules
 of a point stand in traversal order.
 """
@@ -20,7 +20,7 @@ from tunekit.spaces import Categorical, Constant, Float, Params, Scalar, Space
 
 N_BUCKETS = 2048
 N_BINS = 16
-"""Places of a float that are told apart; the original takes lists of values only."""
+"""Number of bins of a float; the original supports only lists of values."""
 
 MAX_GRAM = 4
 MIN_COUNT = 3
@@ -32,9 +32,9 @@ def modules(space: Space, params: Mapping[str, Scalar]) -> list[str]:
 
 
 def features(space: Space, params: Mapping[str, Scalar]) -> Iterator[str]:
-    """Yield `module`, `a |-> b` for each two that follow each other, and `module/h = value`.
+    """Yield `module`, `a |-> b` for each consecutive pair, and `module/h = value`.
 
-    A number belongs to the last module before it.
+    A number belongs to the module before it.
     """
     before = "start"
     for module, own in _with_owner(space, params):
@@ -47,9 +47,9 @@ def features(space: Space, params: Mapping[str, Scalar]) -> Iterator[str]:
 
 
 def hashed(points: Iterable[Params], space: Space) -> NDArray[np.float64]:
-    """Return `(n, N_BUCKETS)` counts of the features, each in the bucket that its hash names.
+    """Return `(n, N_BUCKETS)` counts of the features, each in the bucket of its hash.
 
-    The hash is BLAKE2: Python's own differs from process to process.
+    The hash is BLAKE2, because Python's own differs between processes.
     """
     rows = []
     for params in points:
@@ -65,7 +65,7 @@ def bucket(feature: str) -> int:
 
 
 def grams(space: Space, params: Mapping[str, Scalar]) -> Counter[tuple[str, ...]]:
-    """Return how often each run of 1 to 4 modules occurs in a point."""
+    """Return the number of occurrences of each run of 1 to 4 modules in a point."""
     names = modules(space, params)
     return Counter(
         tuple(names[i : i + length])
@@ -75,7 +75,7 @@ def grams(space: Space, params: Mapping[str, Scalar]) -> Counter[tuple[str, ...]
 
 
 def frequent_grams(counted: Sequence[Counter[tuple[str, ...]]]) -> list[tuple[str, ...]]:
-    """Return the n-grams that occur 3 times or more in all points together, sorted."""
+    """Return the n-grams with 3 or more occurrences over all points, sorted."""
     total: Counter[tuple[str, ...]] = Counter()
     for c in counted:
         total.update(c)
@@ -96,7 +96,7 @@ def gram_rows(
 def _with_owner(space: Space, params: Mapping[str, Scalar]) -> Iterator[tuple[str, str]]:
     """Yield (module, "") for each choice and ("", "name = value") for each number, in order.
 
-    A value that an edit of the space has made invalid is passed over.
+    Values made invalid by an edit of the space are skipped.
     """
     for p in space.parameters:
         if p.path not in params or isinstance(p.domain, Constant):

@@ -1,4 +1,4 @@
-"""Scrambled Sobol points: random search that leaves no holes.
+"""`sobol`: scrambled Sobol points, which cover the space more evenly than random ones.
 
 Reference: Owen, 1998, "Scrambling Sobol' and Niederreiter-Xing points"; the points are SciPy's.
 """
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from scipy.stats import qmc
 
 SCRAMBLE = (1 << 64) - 1
-"""The place of a trial number in the key of the stream that scrambles; no trial has it."""
+"""Takes the place of a trial number in the key of the scrambling stream; no trial has it."""
 
 MAX_POINTS = 1 << 30
-"""How many points SciPy's sequence has with its 30 bits."""
+"""Number of points of SciPy's 30-bit sequence."""
 
 MAX_DIMENSIONS = 21201
-"""How many dimensions SciPy's direction numbers are for (`qmc.Sobol.MAXDIM`)."""
+"""Number of dimensions of SciPy's direction numbers (`qmc.Sobol.MAXDIM`)."""
 
 
 class SobolSampler:
-    """Proposes point k of one scrambled Sobol sequence to trial k.
+    """Proposes point k of one scrambled Sobol sequence for trial k.
 
-    Every parameter of the tree but the constants has a dimension of its own, so that each branch
-    is covered evenly, too. The scrambling is keyed by the study's seed.
+    Every parameter of the tree except constants has its own dimension, so that each branch is
+    covered evenly as well. The study's seed keys the scrambling.
     """
 
     name = "sobol"
@@ -45,10 +45,10 @@ class SobolSampler:
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
         """Return one proposal for each trial number; none depends on another trial.
 
-        A point that breaks a constraint of the space is changed as far as that needs it.
+        A point that violates a constraint is repaired with as few changes as possible.
 
         Raises:
-            InvalidSpace: no point was found that satisfies the constraints of the space.
+            InvalidSpace: no point satisfies the constraints of the space.
         """
         dimensions = [p.path for p in view.space if not isinstance(p.domain, Constant)]
         return [self._propose(view, number, dimensions) for number in numbers]
@@ -61,7 +61,7 @@ class SobolSampler:
         if len(dimensions) > MAX_DIMENSIONS or number >= MAX_POINTS:
             why = (
                 f"a random draw: Sobol's sequence has {MAX_DIMENSIONS} dimensions and "
-                f"{MAX_POINTS} points, asked were dimension {len(dimensions)}, point {number}"
+                f"{MAX_POINTS} points, but dimension {len(dimensions)}, point {number} is needed"
             )
             rng = stream(view.seed, number)
             point = sample(view.space, rng, fixed, known=known_points(view))
@@ -75,13 +75,13 @@ class SobolSampler:
         point = repaired(view.space, point, rng, fixed) or sample(
             view.space, rng, fixed, known=known_points(view)
         )
-        why = f'Sobol point {number}, changed as far as "{broken[0]}" needs it'
+        why = f'Sobol point {number}, repaired to satisfy "{broken[0]}"'
         return Proposal(point, self.name, why)
 
     def _point(self, seed: int, n_dimensions: int, number: int) -> NDArray[np.float64]:
-        """Return point `number`; to go on from the last one is cheap, to go back is not dear."""
+        """Return point `number` of the sequence, `(n_dimensions,)`; fastest in ascending order."""
         if self._sequence is None or self._key != (seed, n_dimensions):
-            from scipy.stats import qmc  # most of a second: only when a point is asked for
+            from scipy.stats import qmc  # takes most of a second, so only when a point is needed
 
             self._key = (seed, n_dimensions)
             key = int(stream(seed, SCRAMBLE).integers(2**63))

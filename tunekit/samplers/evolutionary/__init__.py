@@ -1,1 +1,1 @@
-"""Populations on the tree: evolution and CMA-ES."""
+"""Population-based samplers on the tree: evolution and CMA-ES."""

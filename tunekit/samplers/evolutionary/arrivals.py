@@ -1,4 +1,4 @@
-"""The finished trials in the order of their ends, folded into a sampler's state once each."""
+"""Folds finished trials into a sampler's state, once each, in the order they ended."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tunekit.records import TrialRecord, TrialState
 from tunekit.samplers.base import StudyView
 
 SILENT = (TrialState.LOST, TrialState.CANCELLED)
-"""Ends that say nothing about the params."""
+"""Final states that carry no information about the params."""
 
 
 class Learner(Protocol):
-    """A state that grows by one finished trial at a time."""
+    """A state that learns from one finished trial at a time."""
 
     def tell(self, trial: TrialRecord, history: History) -> None:
-        """Take over a trial that has ended; its params are a point of the space."""
+        """Learn from an ended trial, whose params are a point of the space."""
         ...
 
 
@@ -26,15 +26,15 @@ L = TypeVar("L", bound=Learner)
 
 
 class Arrivals(Generic[L]):
-    """Keeps a state that is the fold of all finished trials, in the order of their ends.
+    """Maintains a state that folds all finished trials in the order they ended.
 
-    That order (`TrialRecord.seq`) is a part of the history, the same for every reader, and only
-    ever grows at its end, whatever the order in which parallel trials finish. So the state is a
-    pure function of the view, and an update costs what has ended since the last one. Where the
-    past itself has changed (another study, an edited space), the state is folded anew.
+    This order (`TrialRecord.seq`) is part of the history and the same for every reader, and new
+    trials are only ever appended, however parallel trials finish. So the state is a pure function
+    of the view, and an update processes only the trials that ended since the last one. If the past
+    itself has changed (another study, an edited space), the state is rebuilt from the start.
 
     Args:
-        make: gives the state of a study in which nothing has ended yet.
+        make: returns the state of a study without ended trials.
     """
 
     def __init__(self, make: Callable[[StudyView], L]) -> None:
@@ -59,7 +59,7 @@ class Arrivals(Generic[L]):
 
 
 def is_inside(view: StudyView, trial: TrialRecord) -> bool:
-    """Return whether a trial's params are a point of the space as it is now."""
+    """Return whether a trial's params are a point of the current space."""
     try:
         view.space.validate(trial.params or {})
     except (InvalidParams, UnknownParameter):

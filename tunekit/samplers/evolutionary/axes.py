@@ -1,4 +1,4 @@
-"""A space as structure and numbers: which decisions make the shape of a point, which fill it."""
+"""Splits a space into switches, which shape a point, and numbers, which fill it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tunekit.spaces.constant import Constant
 from tunekit.spaces.domains import SPECIAL_SHARE
 
 SMALL_LOG_INT = 16
-"""Values up to which a logarithmic integer is a grid of equal cells rather than a line."""
+"""Maximum values of a logarithmic integer to treat as a grid of equal cells."""
 
 Shape: TypeAlias = tuple[tuple[str, str], ...]
-"""What tells the structures of points apart: the values of the switches, in traversal order."""
+"""Identifies the structure of a point: the values of its switches, in traversal order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Axis:
     """A number as a coordinate in `[0, 1]`.
 
     Attributes:
-        step: width of a cell where there are only so many values; 0 on a continuous range.
+        step: width of a cell of a discrete range; 0 on a continuous range.
     """
 
     path: str
@@ -32,11 +32,11 @@ class Axis:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Return the least and the largest coordinate: the middles of the outer cells."""
+        """Return the smallest and largest coordinate: the middles of the outer cells."""
         return self.step / 2, 1 - self.step / 2
 
     def value(self, x: float) -> Scalar:
-        """Return the value at a coordinate; what lies outside is moved to the bound."""
+        """Return the value at a coordinate, clipped to `[0, 1]`."""
         x = min(max(float(x), 0.0), 1.0)  # a NumPy float would make NumPy values
         if self.is_small_log:
             n = round(1 / self.step)
@@ -61,14 +61,14 @@ class Axis:
 
 
 class Structure:
-    """Sorts the parameters of a space: switches make the structure of a point, numbers fill it.
+    """Sorts the parameters of a space into switches, free choices and numbers.
 
-    A switch is a parameter that opens others; so is the question whether a number has one of
-    its special values. The other categoricals are free choices. Numbers are floats, ints and
-    ordered categoricals that open nothing.
+    Switches shape a point: parameters that open others, and the decision whether a number takes
+    a special value. Numbers are floats, ints and ordered categoricals that open nothing. All
+    other categoricals are free choices.
 
     Attributes:
-        axes: path -> coordinate of every number with more than one value.
+        axes: path -> axis of every number with more than one value.
     """
 
     def __init__(self, space: Space) -> None:
@@ -87,7 +87,7 @@ class Structure:
         return path in self._parents
 
     def shape(self, params: Mapping[str, Scalar]) -> Shape:
-        """Return what two points of the same structure have in common."""
+        """Return the structure of a point, equal for all points with the same switch values."""
         found = []
         for p in self._switches:
             if p.path in params:
@@ -106,7 +106,7 @@ class Structure:
 
 
 def specials(p: Parameter) -> tuple[float, ...]:
-    """Return the special values of a parameter, if it has any."""
+    """Return the special values of a parameter, empty if it has none."""
     return p.domain.special if isinstance(p.domain, Float | Int) else ()
 
 
@@ -116,7 +116,7 @@ def is_special(domain: object, value: Scalar) -> bool:
 
 
 def axis_of(p: Parameter) -> Axis | None:
-    """Return the coordinate of a number, or `None` where there is nothing to move along."""
+    """Return the axis of a number, `None` if it has nothing to move along."""
     domain = p.domain
     if isinstance(domain, Categorical):
         n = len(domain.choices)

@@ -1,4 +1,4 @@
-"""`cmaes`: CMA-ES on the numbers of a tree, elite frequencies for its switches."""
+"""`cmaes`: CMA-ES for the numbers of a tree, elite frequencies for its switches."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ if TYPE_CHECKING:
 
 MAX_ELITE = 40
 TRIES = 50
-"""Samples that may violate a constraint of the space before one is moved towards the best."""
+"""Samples that may violate a constraint before one is moved towards the best point."""
 
 N_WARM = 20
-"""Trials of other samplers that the first distribution of a structure may be fitted to."""
+"""Minimum number of other samplers' trials to fit the first distribution of a structure to."""
 
 MAX_WARM_DIM = 50
-"""Numbers up to which it is: beyond, the determinant of the fit underflows."""
+"""Maximum dimension of that fit, whose determinant underflows beyond it."""
 
 
 class Knowledge:
-    """What CMA-ES knows: the elite, and one sequence of runs for every structure seen.
+    """State of CMA-ES: the elite, and one sequence of runs for every structure seen.
 
-    Each structure has a distribution of its own, since the same number may want another value
-    in another branch; only the place where it begins is shared: the best known value of every
-    number that the structure has in common with others.
+    Each structure has its own distribution, because the best value of a number may differ
+    between branches. Only the start is shared: the best known value of every number that the
+    structure has in common with others.
     """
 
     def __init__(self, view: StudyView, settings: CmaSettings) -> None:
@@ -66,7 +66,7 @@ class Knowledge:
         self._best: dict[str, tuple[Merit, int, float]] = {}
 
     def tell(self, trial: TrialRecord, history: History) -> None:
-        """Take over a finished trial: into the elite, and into the run that proposed it."""
+        """Add a finished trial to the elite, and to the run that proposed it."""
         params, key = Params(trial.params or {}), merit(trial, history)
         self.n_told += 1
         if key[0] <= FEASIBLE or (key[0] < BROKEN and len(self.elite) < MAX_ELITE):
@@ -77,7 +77,7 @@ class Knowledge:
     def tell_run(
         self, params: Params, key: Merit, number: int, evidence: Mapping[str, Any]
     ) -> None:
-        """Take over a finished trial into the run that proposed it."""
+        """Add a finished trial to the run that proposed it."""
         axes = self.structure.numbers(params)
         if not axes:
             return
@@ -94,7 +94,7 @@ class Knowledge:
             self._note_best(params, axes, key, number)
 
     def runs(self, params: Params) -> Runs | None:
-        """Return the runs of a point's structure, `None` where it has no numbers."""
+        """Return the runs of a point's structure, `None` if it has no numbers."""
         axes = self.structure.numbers(params)
         if not axes:
             return None
@@ -109,7 +109,7 @@ class Knowledge:
         return Runs(axes, np.array(start), seed=self._seed, settings=self._settings)
 
     def _warm(self, axes: Sequence[Axis], best_first: list[NDArray[np.float64]]) -> Runs:
-        """Begin where others have been good (M. Nomura et al., Warm Starting CMA-ES, 2021)."""
+        """Start from the best of other trials (M. Nomura et al., Warm Starting CMA-ES, 2021)."""
         from cmaes import get_warm_start_mgd
 
         ranked = [(x, float(rank)) for rank, x in enumerate(best_first)]
@@ -124,28 +124,28 @@ class Knowledge:
 
 
 def middle(axis: Axis) -> float:
-    """Return the coordinate of the default, of the middle if that is a special value."""
+    """Return the coordinate of the default, the middle if the default is a special value."""
     default = axis.domain.default_value()
     return 0.5 if is_special(axis.domain, default) else axis.coordinate(default)
 
 
 class CmaEsSampler:
-    """Proposes by CMA-ES with margin and restarts; one objective.
+    """Proposes points by CMA-ES with margin and restarts, for one objective.
 
-    The first trial is the default configuration. Then switches and categoricals take the values
-    that they have in the elite (the best tenth of the trials), with a floor of uniform draws;
-    the numbers of the structure come from its own CMA-ES. (One distribution over the union of
-    all branches would adapt at the speed of hundreds of dimensions where ten are active.)
-    Trials of other samplers count for the elite and for the first distribution.
+    The first trial is the default configuration. Then switches and categoricals take values from
+    the elite (the best tenth of the trials), with a floor of uniform draws, and the numbers of
+    the resulting structure come from its own CMA-ES. (A single distribution over the union of all
+    branches would adapt as slowly as in hundreds of dimensions where ten are active.) Trials of
+    other samplers count for the elite and for the first distribution.
 
     Args:
-        sigma: first standard deviation, in shares of every range, above 0 and up to 1.
-        population: trials in a generation; `4 + floor(3 ln d)` by default, 4 at least.
-        restarts: what follows when a run has converged: `"bipop"`, `"ipop"` or `"none"`.
+        sigma: initial standard deviation, as a share of every range, above 0 and up to 1.
+        population: trials per generation, at least 4; `4 + floor(3 ln d)` by default.
+        restarts: restart scheme of a converged run: `"bipop"`, `"ipop"` or `"none"`.
         floor: share of trials that draw a switch uniformly, in `[0, 1]`.
 
     Raises:
-        InvalidArgument: an option outside its range.
+        InvalidArgument: an option lies outside its range.
         MissingExtra: the package `cmaes` is not installed.
 
     Reference:
@@ -179,13 +179,13 @@ class CmaEsSampler:
         """Return one proposal for each trial number.
 
         Raises:
-            InvalidSpace: no point was found that satisfies the constraints of the space.
+            InvalidSpace: no point satisfies the constraints of the space.
             InvalidArgument: the study has several objectives.
         """
         if len(view.objectives) > 1:
             raise InvalidArgument(
-                f'sampler "cmaes" handles one objective, the study has {len(view.objectives)}; '
-                'use "evolution" or "nsgaii".'
+                f'sampler "cmaes" handles one objective, but the study has '
+                f'{len(view.objectives)}; use "evolution" or "nsgaii".'
             )
         known = self._arrivals.state(view)
         return [self._propose(view, number, known) for number in numbers]
@@ -216,7 +216,7 @@ class CmaEsSampler:
         fixed: Params | None,
         rng: np.random.Generator,
     ) -> Proposal:
-        """Return a point between one that violates a constraint and the best of its structure."""
+        """Return a valid point between an invalid one and the best of its structure."""
         shape, axes = known.structure.shape(outside), known.structure.numbers(outside)
         alike = (p for _, _, p in known.elite if known.structure.shape(p) == shape)
         inside = next((p for p in alike if all(p[k] == v for k, v in (fixed or {}).items())), None)
@@ -233,7 +233,7 @@ class CmaEsSampler:
             share /= 2
         near = repaired(view.space, outside, rng, fixed)
         if near is not None:
-            reason = "a sample of CMA-ES, changed as far as the constraints need it"
+            reason = "a sample of CMA-ES, repaired to satisfy the constraints"
             return Proposal(near, self.name, reason)
         reason = f"a random draw: {TRIES} samples of CMA-ES violate a constraint"
         point = sample(view.space, rng, fixed, known=known_points(view))
@@ -241,7 +241,7 @@ class CmaEsSampler:
 
 
 class ElitePicker:
-    """Answers each decision but the numbers: as a random member of the elite, or uniformly."""
+    """Picks every value except numbers from a random elite member, or uniformly."""
 
     def __init__(self, known: Knowledge, rng: np.random.Generator, explore: float) -> None:
         n = min(MAX_ELITE, max(4, known.n_told // 10))
@@ -251,7 +251,7 @@ class ElitePicker:
         self._explore = explore
 
     def __call__(self, p: Parameter, chosen: Mapping[str, Scalar]) -> Scalar:
-        """Return the value of one decision."""
+        """Return the value of one parameter."""
         if p.path in self._lines and not specials(p):
             return p.domain.default_value()  # stands in until the sample is known
         seen = [e[p.path] for e in self._elite if p.path in e]
@@ -261,11 +261,11 @@ class ElitePicker:
 
 
 def elite_picker(known: Knowledge, rng: np.random.Generator, *, floor: float) -> ElitePicker:
-    """Return a picker that draws uniformly all the time at first, then in a share of trials."""
+    """Return a picker that first draws always uniformly, later with the share `floor`."""
     if known.n_told < 4 or not known.elite:
         return ElitePicker(known, rng, 1.0)
-    # The floor is shared by the decisions of a typical point, so that most trials of a deep
-    # tree still repeat a structure that is known to be good.
+    # The decisions of a typical point share the floor, so that most trials of a deep tree
+    # still repeat a structure known to be good.
     best = known.elite[0][2]
     n_decisions = sum(path not in known.structure.axes for path in best)
     return ElitePicker(known, rng, floor / max(1, n_decisions))
@@ -274,7 +274,7 @@ def elite_picker(known: Knowledge, rng: np.random.Generator, *, floor: float) ->
 def sampled(
     point: Params, runs: Runs, rng: np.random.Generator, fixed: Mapping[str, Scalar] | None
 ) -> tuple[Params, dict[str, Any]]:
-    """Return the point with the numbers of a sample, and the evidence that tells it."""
+    """Return the point with sampled numbers, and the evidence to tell the result with."""
     evaluate, tell = runs.ask(rng)
     point = Params(point)
     for i, axis in enumerate(runs.axes):
@@ -286,7 +286,7 @@ def sampled(
 
 
 def why(runs: Runs) -> str:
-    """Return in one sentence where a sample came from."""
+    """Return the origin of a sample in one sentence."""
     return (
         f"CMA-ES on {len(runs.axes)} numbers: run {runs.index + 1}, "
         f"generation {runs.generation + 1} of {runs.population}"
@@ -294,10 +294,10 @@ def why(runs: Runs) -> str:
 
 
 def check_fraction(owner: str, option: str, value: object, *, above_zero: bool = False) -> None:
-    """Refuse an option that is no number in `[0, 1]`.
+    """Check that an option is a number in `[0, 1]`, or in `(0, 1]` with `above_zero`.
 
     Raises:
-        InvalidArgument: it is not.
+        InvalidArgument: `value` is anything else.
     """
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not 0 <= value <= 1 or (above_zero and value == 0):  # type: ignore[operator]
@@ -306,10 +306,10 @@ def check_fraction(owner: str, option: str, value: object, *, above_zero: bool =
 
 
 def check_count(owner: str, option: str, value: object, *, least: int) -> None:
-    """Refuse an option that is no whole number of at least `least`.
+    """Check that an option is a whole number of at least `least`.
 
     Raises:
-        InvalidArgument: it is not.
+        InvalidArgument: `value` is anything else.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise InvalidArgument(

@@ -1,4 +1,4 @@
-"""The CMA-ES runs of one structure: one after the other, rebuilt from the trials that ended."""
+"""Runs CMA-ES on one structure, with restarts, rebuilt from the ended trials."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 Restarts: TypeAlias = Literal["bipop", "ipop", "none"]
 
 N_RESAMPLE = 20
-"""Draws outside of the box after which a sample is moved onto its bound."""
+"""Draws outside the box after which a sample is moved to its bounds."""
 
 MIN_SPREAD = 1e-7
-"""Standard deviation of a generation, in shares of the range, below which a run has converged."""
+"""A run has converged if a generation's standard deviation, in shares of the range, is smaller."""
 
 RESTART_KEY = 1 << 63
-"""Added to the number of the trial that ended a run: the stream of the run that follows."""
+"""Added to the number of the trial that ended a run to key the random stream of the next run."""
 
 
 @dataclass(frozen=True, slots=True)
 class CmaSettings:
-    """How the runs are made; see `CmaEsSampler`."""
+    """Settings of the runs; see `CmaEsSampler`."""
 
     sigma: float = 0.3
     population: int | None = None
@@ -39,18 +39,18 @@ class CmaSettings:
 
 
 class Runs:
-    """All runs on the numbers of one structure.
+    """Performs successive CMA-ES runs on the numbers of one structure.
 
-    A generation is the next `population` trials of the run that end, in the order of their
-    ends, whichever generation they were sampled from: a slow trial counts when it comes. The
-    optimiser is told ranks only, so that failed and infeasible trials simply stand last.
+    A generation consists of the next `population` trials of the run that end, whichever
+    generation sampled them: a slow trial counts when it ends. The optimiser sees only ranks, so
+    failed and infeasible trials simply rank last.
 
     Args:
-        start: `(d,)` coordinates of the first mean.
-        cov: `(d, d)` covariance of the first distribution, relative to `sigma ** 2`.
+        start: `(d,)` initial mean.
+        cov: `(d, d)` initial covariance, in units of `sigma ** 2`.
 
     Attributes:
-        index: number of the current run, from 0; trials of earlier runs are not told.
+        index: number of the current run, from 0; trials of earlier runs are ignored.
 
     Reference:
         N. Hansen, The CMA Evolution Strategy: A Tutorial, 2016. R. Hamano et al., CMA-ES with
@@ -104,22 +104,22 @@ class Runs:
 
     @property
     def generation(self) -> int:
-        """Return how many generations the current run has behind it."""
+        """Return the number of completed generations of the current run."""
         return int(self._cma.generation)
 
     @property
     def population(self) -> int:
-        """Return how many trials make a generation of the current run."""
+        """Return the number of trials per generation of the current run."""
         return int(self._cma.population_size)
 
     def ask(self, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return `(d,)` coordinates to evaluate, and those to tell: before the margin."""
+        """Return `(d,)` coordinates to evaluate, and `(d,)` ones before the margin to tell."""
         self._cma.reseed_rng(int(rng.integers(2**32)))
         evaluate, tell = self._cma.ask()
         return evaluate, tell
 
     def tell(self, x: NDArray[np.float64], merit: Merit, number: int) -> None:
-        """Take over the end of a trial of the current run, and restart where it has converged."""
+        """Tell the current run the result of a trial, and restart the run if it has converged."""
         self._waiting.append((x, merit))
         if len(self._waiting) < self.population:
             return
@@ -141,7 +141,7 @@ class Runs:
         return bool(is_line.all() and np.all(spread < MIN_SPREAD))
 
     def _restart(self, number: int) -> None:
-        """Begin the next run at a random mean: twice as large, or small and of its own width."""
+        """Start the next run at a random mean: twice as large, or small with its own width."""
         rng = stream(self._seed, number + RESTART_KEY)
         lo, hi = self._bounds.T
         start = lo + rng.random(len(lo)) * (hi - lo)
@@ -176,7 +176,7 @@ def optimiser() -> Any:
 
 
 def noted(evidence: Mapping[str, Any], runs: Runs) -> NDArray[np.float64] | None:
-    """Return the coordinates to tell that a proposal of the current run left in its evidence."""
+    """Return the `(d,)` coordinates to tell from a proposal's evidence, if of the current run."""
     x = evidence.get("x")
     if evidence.get("run") != runs.index or not isinstance(x, list) or len(x) != len(runs.axes):
         return None

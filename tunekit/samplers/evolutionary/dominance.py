@@ -1,4 +1,4 @@
-"""Points of several losses in order: by non-dominated rank, then by crowding."""
+"""Orders points with several losses by non-domination rank, then by crowding distance."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 def dominates(one: Sequence[float], other: Sequence[float]) -> bool:
-    """Return whether losses are nowhere worse than others and somewhere better."""
+    """Return whether `one` is nowhere worse than `other` and better in at least one loss."""
     pairs = list(zip(one, other, strict=True))
     return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
 
 
 def fronts(losses: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return `(n,)` ranks of `(n, m)` losses: 0 for points that none dominates, and so on.
+    """Return `(n,)` non-domination ranks of `(n, m)` losses: 0 for the front, and so on.
 
     Reference:
         K. Deb et al., A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II, 2002,
@@ -38,7 +38,7 @@ def fronts(losses: NDArray[np.float64]) -> NDArray[np.intp]:
 
 
 def crowding(losses: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return `(n,)` crowding distances within one front, `inf` at the ends of each objective.
+    """Return `(n,)` crowding distances of `(n, m)` losses of one front, `inf` at its ends.
 
     Reference:
         Deb et al. 2002, section III.B.
@@ -47,7 +47,7 @@ def crowding(losses: NDArray[np.float64]) -> NDArray[np.float64]:
     distance = np.zeros(n)
     for j in range(m):
         order = np.argsort(losses[:, j], kind="stable")
-        sorted_losses = losses[order, j] / 4  # so that no difference overflows
+        sorted_losses = losses[order, j] / 4  # prevents differences from overflowing
         spread = sorted_losses[-1] - sorted_losses[0]
         distance[order[[0, -1]]] = np.inf
         if n > 2 and spread > 0:

@@ -1,4 +1,4 @@
-"""`evolution`: a genetic algorithm on the tree whose operators compete for the trials."""
+"""`evolution`: a genetic algorithm on the tree whose operators compete for trials."""
 
 from __future__ import annotations
 
@@ -20,49 +20,49 @@ from tunekit.samplers.proxy import CANDIDATES, Proxy, Screen
 from tunekit.spaces import Params, Scalar
 
 TRIES = 30
-"""Children that may be invalid or twins of a known trial before random points are drawn."""
+"""Children that may be invalid or duplicates before random points are drawn."""
 
 FLOOR = 0.06
-"""Least share of the trials that each operator gets."""
+"""Minimum share of the trials of each operator."""
 
 P_PRIOR = 0.03
-"""Share of the trials that are random points."""
+"""Share of random points among the trials."""
 
 P_CMA = 0.65
-"""Share of the trials that CMA-ES gets where all the living have one structure."""
+"""Share of CMA-ES among the trials if the whole population has one structure."""
 
 P_CMA_FLAT = 0.85
-"""The same in a space of numbers alone, where there is no structure to breed."""
+"""The same in a space of only numbers, which has no structure to cross."""
 
 P_BRANCH = 0.25
-"""How often a parent is the best in a random branch rather than the winner of a tournament."""
+"""Probability that the parent is the best of a random branch, not a tournament winner."""
 
 TOP = 0.2
-"""The best share of the living, towards which a differential step goes."""
+"""The best share of the population, towards which a differential step moves."""
 
 
 class EvolutionSampler:
-    """Proposes children of the living: crossover, mutation, differential and CMA-ES steps.
+    """Proposes children of a population by crossover, mutation, differential and CMA-ES steps.
 
-    The first trial is the default configuration, the next `start` are random points. Then each
-    trial is made by one operator, chosen by how well its last children did: crossover along
-    the tree, mutation along the tree, a step of differential evolution on the numbers, or (with
-    one objective) a sample of the CMA-ES of a good structure. Step widths follow what has led
-    to improvements. Children that are invalid or have been tried are made again.
+    The first trial is the default configuration, the next `start` are random points. Then one
+    operator makes each trial, chosen by the success of its recent children: crossover along the
+    tree, mutation along the tree, a differential evolution step on the numbers, or (with one
+    objective) a CMA-ES sample in a good structure. Step widths follow the steps that led to
+    improvements. Invalid and duplicate children are replaced.
 
     Args:
-        algorithm: `"ga"` keeps the best trials as parents, `"regularised"` the last (ageing),
-            which forgets lucky results of a noisy objective. Of several objectives both rank by
-            non-domination and crowding.
-        population: how many live; 30, and 100 with ageing, by default.
-        tournament: how many of the living compete to become a parent.
-        start: random points before the first child.
-        proxy: a cheap function that screens the children before one is run; see `ProxySampler`.
-        candidates: how many children it screens for each trial; 8 by default.
-        bounds: bounds on what it returns.
+        algorithm: `"ga"` keeps the best trials as parents, `"regularised"` the latest (ageing),
+            which forgets lucky results of a noisy objective. With several objectives both rank
+            by non-domination and crowding.
+        population: population size; by default 30, or 100 with ageing.
+        tournament: number of members that compete to become a parent.
+        start: number of random points before the first child.
+        proxy: cheap function that screens children before one is run; see `ProxySampler`.
+        candidates: number of children that the proxy screens per trial; 8 by default.
+        bounds: bounds on the values the proxy returns.
 
     Raises:
-        InvalidArgument: an option outside its range.
+        InvalidArgument: an option lies outside its range.
         MissingExtra: the package `cmaes` is not installed.
 
     Reference:
@@ -101,10 +101,10 @@ class EvolutionSampler:
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
         """Return one proposal for each trial number.
 
-        None repeats a known trial while there are points that were not tried and are found.
+        A proposal repeats a known trial only if no untried point is found.
 
         Raises:
-            InvalidSpace: no point was found that satisfies the constraints of the space.
+            InvalidSpace: no point satisfies the constraints of the space.
         """
         if self._screen is None:
             return self._children(view, numbers)
@@ -145,7 +145,7 @@ class EvolutionSampler:
                 child, evidence, reason = parents.child(chosen_arm(population, rng))
                 if view.space.violated(child):
                     child = repaired(view.space, child, rng, fixed) or child
-                    reason += ", changed as far as the constraints need it"
+                    reason += ", repaired to satisfy the constraints"
             key = tuple(child.items())
             if not view.space.violated(child) and not (key in taken or key in population.keys):
                 return Proposal(child, self.name, reason, evidence)
@@ -162,25 +162,26 @@ Child: TypeAlias = tuple[Params, Mapping[str, Any], str]
 def screen(
     proxy: Proxy | str | None, candidates: int | None, bounds: Sequence[str]
 ) -> Screen | None:
-    """Return the screen of a proxy, if there is one.
+    """Return the screen of a proxy, `None` without a proxy.
 
     Raises:
-        InvalidArgument: options of a screen without a proxy, or outside their range.
+        InvalidArgument: an option of the screen is given without a proxy, or lies outside its
+        range.
     """
     if proxy is not None:
         n = CANDIDATES if candidates is None else candidates
         return Screen(proxy, candidates=n, bounds=bounds)
     for name, value in (("candidates", candidates), ("bounds", bounds)):
         if value not in (None, (), []):
-            raise InvalidArgument(f"evolution: {name}={value!r} without a proxy; give proxy=.")
+            raise InvalidArgument(f"evolution: {name}={value!r} needs a proxy; give proxy=.")
     return None
 
 
 def chosen_arm(population: Population, rng: np.random.Generator) -> Arm:
-    """Return an operator, with a chance that grows with its reward.
+    """Return a random operator, with a probability that grows with its reward.
 
-    CMA-ES pays late, after it has learnt the shape of the landscape, so it has a share of its
-    own in the trials as far as the living agree on everything but the numbers.
+    CMA-ES pays off late, once it has learnt the shape of the landscape. It therefore has its own
+    share of the trials, as far as the population agrees on everything but the numbers.
     """
     arms: list[Arm] = ["cross", "mutate", "step"]
     if population.is_single:
@@ -195,7 +196,7 @@ def chosen_arm(population: Population, rng: np.random.Generator) -> Arm:
 
 
 class _Parents:
-    """The operators on the living, for one trial."""
+    """Applies the operators to the population, for one trial."""
 
     def __init__(
         self,
@@ -211,7 +212,7 @@ class _Parents:
         self._breeding = Breeding(population.structure, self._best_in, rng, fixed)
 
     def child(self, arm: Arm) -> Child:
-        """Return a child that an operator makes."""
+        """Return a child made by an operator."""
         operators: Mapping[Arm, Callable[[], Child]] = {
             "cross": self._cross,
             "mutate": self._mutate,
@@ -269,15 +270,15 @@ class _Parents:
         return None if best is None else best.params
 
     def _winner(self) -> Member:
-        """Return the winner of a tournament, or now and then the best in some branch.
+        """Return a tournament winner, or with `P_BRANCH` the best of a random branch.
 
-        A branch is judged by its best, so that has to be bred too where it is not among the
-        living: a good branch whose numbers are not set yet looks worse than a settled one.
+        A branch is judged by its best member, which must therefore breed even after it has left
+        the population: a good branch with untuned numbers looks worse than a tuned one.
         """
         if self._branches and self._rng.random() < P_BRANCH:
             return self._branches[int(self._rng.integers(len(self._branches)))]
         drawn = self._rng.integers(len(self._living), size=self._tournament)
-        return self._living[int(drawn.min())]  # the living stand in order of merit
+        return self._living[int(drawn.min())]  # the population is sorted by merit
 
     def _width(self, arm: str, dial: str, default: float, *, spread: float = 0.8) -> float:
         mean = self._population.dial(arm, dial, default)

@@ -1,4 +1,4 @@
-"""How good a finished trial is beside another: one key that orders them all."""
+"""Orders finished trials by one key."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tunekit.history import History
 from tunekit.records import TrialRecord, TrialState
 
 Merit: TypeAlias = tuple[int, float, float]
-"""(class, violation, loss); the lesser is the better. See the constants for the classes."""
+"""(class, violation, loss), less is better; the constants below name the classes."""
 
 FEASIBLE, INFEASIBLE, STOPPED, BROKEN = range(4)
-"""Complete and within the constraints; complete but outside; stopped early, or run at less than
-the target fidelity; without a result."""
+"""Complete and feasible; complete but infeasible; stopped early or run below the target fidelity;
+without a result."""
 
 WORST: Merit = (BROKEN, math.inf, math.inf)
 
@@ -21,8 +21,8 @@ WORST: Merit = (BROKEN, math.inf, math.inf)
 def merit(trial: TrialRecord, history: History) -> Merit:
     """Return the key of a finished trial by its first objective.
 
-    Of infeasible trials the one with the smaller violation is better (Deb 2000); a trial that a
-    stopper ended stands behind all complete ones, since its result is one of a shorter run.
+    Of infeasible trials the one with the smaller violation is better (Deb 2000). A stopped trial
+    ranks behind all complete ones, because its result comes from a shorter run.
     """
     objective = history.objectives[0]
     loss = objective.loss(trial.metrics.get(objective.metric, math.nan))

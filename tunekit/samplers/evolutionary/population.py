@@ -1,4 +1,4 @@
-"""What evolution knows: the living, the best of each branch, and which operators pay."""
+"""State of the evolution: its population, the best of each branch, and operator rewards."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from tunekit.spaces import Params, Scalar
 Algorithm: TypeAlias = Literal["ga", "regularised"]
 
 MEMORY = 150
-"""Trials whose success tells which operator to use and how far to step."""
+"""Number of recent trials whose success sets operator probabilities and step widths."""
 
 N_SUCCESSES = 25
-"""Successes of an operator that its step width is the mean of."""
+"""Number of recent successes of an operator that its step width averages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One that lives, or has lived.
+    """A current or former member of the population.
 
     Attributes:
-        outline: all its params but the numbers.
-        birth: how many trials had ended when it had.
+        outline: its params without the numbers.
+        birth: number of ended trials when it ended.
     """
 
     merit: Merit
@@ -49,11 +49,11 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class ChildScore:
-    """How one child did.
+    """The success of one child.
 
     Attributes:
-        reward: from 0 (not among the living) to 1 (the best).
-        has_improved: whether it is better than the parent that it was made from.
+        reward: from 0 (not in the population) to 1 (its best).
+        has_improved: whether it is better than its parent.
     """
 
     arm: str
@@ -63,10 +63,10 @@ class ChildScore:
 
 
 class Population:
-    """The living, in order of merit.
+    """The population, in order of merit.
 
     `"ga"` keeps the best `size` of all children (mu + lambda truncation), `"regularised"` the
-    last `size`, however good. Of several objectives the order is that of NSGA-II.
+    latest `size`, however good. With several objectives the order is that of NSGA-II.
     """
 
     def __init__(self, view: StudyView, *, algorithm: Algorithm, size: int) -> None:
@@ -87,11 +87,11 @@ class Population:
 
     @property
     def living(self) -> list[Member]:
-        """Return the living from the best to the worst."""
+        """Return the members from best to worst."""
         return self._living
 
     def tell(self, trial: TrialRecord, history: History) -> None:
-        """Take over a finished trial."""
+        """Learn from a finished trial."""
         params = Params(trial.params or {})
         losses = tuple(history.losses([trial])[0].tolist())
         key = merit(trial, history)
@@ -111,22 +111,22 @@ class Population:
 
     @property
     def settled(self) -> float:
-        """Return the share of the living that differ from the best in their numbers only."""
+        """Return the share of the population that differs from the best only in numbers."""
         if not self._living:
             return 0.0
         best = self._living[0].outline
         return sum(m.outline == best for m in self._living) / len(self._living)
 
     def arm_rewards(self) -> dict[str, float]:
-        """Return the mean reward of each operator that has been used of late."""
+        """Return the mean reward of each recently used operator."""
         rewards: dict[str, list[float]] = {}
         for score in self._scores:
             rewards.setdefault(score.arm, []).append(score.reward)
-        # One reward of 1/2 more for each, so that a short run of bad luck is no verdict.
+        # A pseudo-reward of 1/2 keeps a short run of bad luck from deciding.
         return {arm: (sum(r) + 0.5) / (len(r) + 1) for arm, r in rewards.items()}
 
     def dial(self, arm: str, name: str, default: float) -> float:
-        """Return what a step width was on (geometric) average when it led to an improvement."""
+        """Return the geometric mean of a step width over its recent improvements."""
         good = [
             s.dials[name]
             for s in reversed(self._scores)
@@ -136,7 +136,7 @@ class Population:
         return math.exp(sum(logs) / len(logs))
 
     def _admit(self, child: Member) -> int | None:
-        """Let a child live, if it is good or young enough; return its place among the living."""
+        """Add a child if it is good or young enough; return its rank, else `None`."""
         if not self.is_single:
             return self._admit_front(child)
         if self._algorithm == "regularised":
@@ -156,7 +156,7 @@ class Population:
             self._living = ordered(list(self._recent))
             return self._living.index(child)
         self._newborn.append(child)
-        # Parents and children are ranked together each time that half a generation has come.
+        # Parents and children are ranked together after every half generation.
         if len(self._newborn) >= max(1, self._size // 2) or len(self._living) < self._size:
             self._living = ordered(self._living + self._newborn)[: self._size]
             self._newborn = []
@@ -174,10 +174,10 @@ class Population:
                     self.best_in[path, value] = child
 
     def _is_better(self, new: Member, old: Member) -> bool:
-        """Return whether one may take another's place as the best of a branch.
+        """Return whether `new` may replace `old` as the best of a branch.
 
-        Of several objectives it need only not be dominated, so that a branch stands for all of
-        its front in turn, not for the end of it where the first objective is best.
+        With several objectives it only has to be non-dominated, so that the best of a branch moves
+        along its whole front and not only near the best first objective.
         """
         if self.is_single or new.merit[:2] != old.merit[:2]:
             return _rank(new) < _rank(old)
@@ -207,7 +207,7 @@ class Population:
 
 
 def ordered(members: list[Member]) -> list[Member]:
-    """Return members of several losses from best to worst: feasible ones by NSGA-II's order."""
+    """Return members with several losses from best to worst: feasible ones first, by NSGA-II."""
     inside = [m for m in members if m.merit[0] == FEASIBLE]
     outside = [m for m in members if m.merit[0] != FEASIBLE]
     ranks = order(np.array([m.losses for m in inside])) if inside else []

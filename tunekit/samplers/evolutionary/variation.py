@@ -1,4 +1,4 @@
-"""Mutation and crossover along the tree: every child is a walk, so it is always valid."""
+"""Mutation and crossover along the tree; every child is a walk and therefore valid."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from tunekit.spaces import Categorical, Float, Int, Parameter, Params, Scalar, w
 from tunekit.spaces.constant import Constant
 
 P_BEST_BRANCH = 0.6
-"""How often a newly opened branch is filled from the best trial in it, not from the prior."""
+"""Probability that a newly opened branch copies its best trial instead of random values."""
 
 P_BLOCK = 0.5
-"""How often crossover hands on whole blocks of siblings rather than single numbers."""
+"""Probability that crossover passes on whole blocks of siblings instead of single values."""
 
 P_BLEND = 0.3
-"""How often numbers that both parents have are placed on the line through the parents."""
+"""Probability that common numbers are placed on the line through both parents."""
 
 P_SPECIAL = 0.2
-"""How often a mutated number jumps to a special value."""
+"""Probability that a mutated number jumps to a special value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Breeding:
-    """Makes one child for one trial.
+    """Makes the child of one trial.
 
     Attributes:
-        best_in: gives the best point in the branch that a (switch, value) opens.
-        fixed: values that the child must have.
+        best_in: returns the best point in the branch that a (switch, value) opens.
+        fixed: values that the child must keep.
     """
 
     structure: Structure
@@ -40,10 +40,10 @@ class Breeding:
     fixed: Params | None = None
 
     def cross(self, mother: Params, father: Params) -> Params:
-        """Return a child that takes every subtree from one of the two parents.
+        """Return a child that takes every subtree from one of two parents.
 
-        Where both parents agree on a switch (or at the root), each subtree below comes from
-        either; where they do not, all below follows the parent that the choice came from.
+        Below a switch on which the parents agree (and below the root), each subtree comes from
+        either parent. Otherwise everything below comes from the parent of the switch's value.
         """
         crossing = _Crossing(self, mother, father)
         return walk(self.structure.space, keeping(self.fixed, crossing.pick))
@@ -51,8 +51,8 @@ class Breeding:
     def mutate(self, parent: Params, scale: float) -> Params:
         """Return the point with one decision changed, sometimes more.
 
-        A number moves by a normal step of standard deviation `scale` (in shares of its range),
-        a choice takes another value, and a branch that this opens is filled anew.
+        A number moves by a normal step with standard deviation `scale` (as a share of its
+        range), a choice takes another value, and newly opened branches are filled.
         """
         active = [p for p in self.structure.space if p.path in parent and has_choice(p)]
         if not active:
@@ -71,12 +71,12 @@ class Breeding:
         weight: float,
         rate: float,
     ) -> Params:
-        """Return the point moved by differential evolution, its structure kept.
+        """Return the point moved by differential evolution within its structure.
 
         Args:
             parent: the point that moves.
-            best: one of the best points, towards which it moves.
-            pair: two points whose difference it moves along too.
+            best: one of the best points, to move towards.
+            pair: two points whose difference is added.
             weight: factor of the differences.
             rate: share of the numbers that move.
 
@@ -94,12 +94,12 @@ class Breeding:
             if moves[i]:
                 x = axis.coordinate(parent[axis.path])
                 pull = _difference(axis, best, parent) + _difference(axis, *pair)
-                # Rounding at random keeps steps below the width of a cell alive.
+                # Random rounding lets steps below the width of a cell take effect.
                 changed[axis.path] = axis.value(reflect(x + weight * pull + jitter[i] * axis.step))
         return self.repair(parent, changed)
 
     def repair(self, parent: Params, changed: Mapping[str, Scalar]) -> Params:
-        """Return the point that has the changed values, else those of the parent."""
+        """Return the point with the changed values, and the parent's values otherwise."""
         filling = _Filling(self)
 
         def pick(p: Parameter, chosen: Mapping[str, Scalar]) -> Scalar:
@@ -110,7 +110,7 @@ class Breeding:
         return walk(self.structure.space, keeping(self.fixed, pick))
 
     def _other(self, p: Parameter, parent: Params, scale: float) -> Scalar:
-        """Return another value of one decision, near the old one if it is a number."""
+        """Return another value of a parameter, near the old one if it is a number."""
         domain, old, rng = p.domain, parent[p.path], self.rng
         axis = self.structure.axes.get(p.path)
         if isinstance(domain, Float | Int) and domain.special:
@@ -131,7 +131,7 @@ class Breeding:
 
 @dataclass(slots=True)
 class _Filling:
-    """Fills branches that no parent has: as the best trial there had them, or by the prior."""
+    """Fills branches that no parent has with the values of the best trial there, or at random."""
 
     of: Breeding
     _copies: dict[str, bool] = field(default_factory=dict)
@@ -148,7 +148,7 @@ class _Filling:
 
 
 class _Crossing:
-    """Answers the decisions of one child; remembers whose subtree it is in."""
+    """Picks the values of one child, and tracks which parent each subtree comes from."""
 
     def __init__(self, of: Breeding, mother: Params, father: Params) -> None:
         self._of, self._rng = of, of.rng
@@ -156,7 +156,7 @@ class _Crossing:
         self._donor: dict[str, int] = {}
         self._block_donor: dict[object, int] = {}
         self._by_block = bool(of.rng.random() < P_BLOCK)
-        # Beyond the parents too, so that the spread of a population does not only shrink.
+        # Reaches beyond the parents, so that the spread of the population does not only shrink.
         self._blend = of.rng.uniform(-0.25, 1.25) if of.rng.random() < P_BLEND else None
         self._filling = _Filling(of)
 
@@ -203,7 +203,7 @@ def has_choice(p: Parameter) -> bool:
 
 
 def nudged(axis: Axis, value: Scalar, step: float) -> Scalar:
-    """Return the value a step away, at least the next one where there are cells."""
+    """Return the value a step away, on a discrete range at least the next one."""
     x = axis.coordinate(value)
     if axis.step and abs(step) < axis.step:
         step = axis.step if step >= 0 else -axis.step
@@ -213,13 +213,13 @@ def nudged(axis: Axis, value: Scalar, step: float) -> Scalar:
 
 
 def reflect(x: float) -> float:
-    """Return the place in `[0, 1]` that mirrors at the bounds lead to."""
+    """Return the coordinate reflected at the bounds of `[0, 1]`."""
     x = abs(x) % 2.0
     return 2.0 - x if x > 1.0 else x
 
 
 def _difference(axis: Axis, there: Params, here: Params) -> float:
-    """Return by how much two points differ along an axis, 0 where one of them lacks it."""
+    """Return the difference of two points along an axis, 0 if one of them lacks it."""
     if axis.path not in there or axis.path not in here:
         return 0.0
     a, b = there[axis.path], here[axis.path]

@@ -1,1 +1,1 @@
-"""Tree search over the discrete structure of a space: ours, and DeepArchitect's original."""
+"""Tree search over the discrete structure of a space, in our form and DeepArchitect's."""

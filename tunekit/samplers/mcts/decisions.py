@@ -1,8 +1,8 @@
-"""The discrete decisions of a space as edges of a search tree.
+"""Represents the discrete decisions of a space as edges of a search tree.
 
-The values of a discrete parameter have places 0 to n - 1. An edge narrows a parameter to a range
-of places: an unordered choice to one place at once, an ordered one to its lower or upper half, so
-that neighbouring values share the statistics of the halves that they have in common.
+The values of a discrete parameter have the places 0 to n - 1. An edge narrows a parameter to a
+range of places: an unordered choice to a single place, an ordered one to its lower or upper half,
+so that neighbouring values share the statistics of their common halves.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tunekit.spaces.ranges import ANYTHING, MAX_VALUES, Range, of_values
 
 
 class Edge(NamedTuple):
-    """A parameter narrowed to its places `lo` to `hi` - 1."""
+    """Narrows a parameter to its places `lo` to `hi` - 1."""
 
     path: str
     lo: int
@@ -28,14 +28,14 @@ class Edge(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ChoiceAxis:
-    """The values of one discrete parameter by their place.
+    """The values of one discrete parameter, by place.
 
     Attributes:
-        n: how many places there are.
-        is_bisected: narrowed by halves; else one edge leads to each place.
-        place: value -> its place.
-        value: place -> its value.
-        middle: (lo, hi) -> the first place of the upper half.
+        n: number of places.
+        is_bisected: whether edges halve the range; otherwise one edge leads to each place.
+        place: maps a value to its place.
+        value: maps a place to its value.
+        middle: maps (lo, hi) to the first place of the upper half.
     """
 
     parameter: Parameter
@@ -54,10 +54,10 @@ class ChoiceAxis:
         return [Edge(path, lo, middle), Edge(path, middle, hi)]
 
     def edges_to(self, value: Scalar) -> list[Edge]:
-        """Return the edges that narrow the parameter to one value; nothing if it has no choice.
+        """Return the edges that narrow the parameter to one value, empty if it has a single value.
 
         Raises:
-            InvalidParams: the value does not lie in the domain (the space was edited).
+            InvalidParams: the value lies outside the domain (the space was edited).
         """
         domain, path = self.parameter.domain, self.parameter.path
         place = self.place(domain.validate(value, path))
@@ -75,8 +75,8 @@ class ChoiceAxis:
 def axes_of(space: Space, *, bins: int | None = None) -> dict[str, ChoiceAxis]:
     """Return the parameters that a search tree decides, in traversal order.
 
-    These are all categoricals, and the integers (counts of a `Repeat` too) that open children.
-    With `bins`, all other numbers are decided as well: integers by value, floats by bin.
+    These are all categoricals, and the integers that open children (such as counts of a
+    `Repeat`). With `bins` also all other numbers: integers by value, floats by bin.
     """
     switches = {c.parent for p in space for c in p.conditions}
     axes = {}
@@ -91,7 +91,7 @@ def axes_of(space: Space, *, bins: int | None = None) -> dict[str, ChoiceAxis]:
 
 
 def edges_of(axes: Mapping[str, ChoiceAxis], params: Mapping[str, Scalar]) -> tuple[Edge, ...]:
-    """Return the edges from the root to a point, up to the first value outside of the space."""
+    """Return the edges from the root to a point, up to the first value outside the space."""
     edges: list[Edge] = []
     for path, axis in axes.items():
         if path not in params:
@@ -104,7 +104,7 @@ def edges_of(axes: Mapping[str, ChoiceAxis], params: Mapping[str, Scalar]) -> tu
 
 
 def floor_middle(lo: int, hi: int) -> int:
-    """Return the first place of the upper half; the lower half has the odd place."""
+    """Return the first place of the upper half; the lower half takes an odd place."""
     return (lo + hi - 1) // 2 + 1
 
 
@@ -124,7 +124,7 @@ def _choices(parameter: Parameter, domain: Categorical) -> ChoiceAxis:
 def _integers(parameter: Parameter, domain: Int) -> ChoiceAxis:
     lo, step, n = domain.grid()
     inside = range(lo, lo + n * step, step)
-    extra = [int(v) for v in domain.special if v not in inside]  # they stand before the range
+    extra = [int(v) for v in domain.special if v not in inside]  # placed before the range
 
     def place(value: Scalar) -> int:
         number = int(value)  # type: ignore[arg-type]
@@ -162,10 +162,10 @@ def descend(
     *,
     fixed: Mapping[str, Scalar],
 ) -> tuple[dict[str, Scalar], tuple[Edge, ...]]:
-    """Return the decisions from the root on, as values and as edges.
+    """Return the decisions of one descent from the root, as values and as edges.
 
-    `pick` is asked with the edges that lead on: the only one to a fixed value, else all whose
-    values leave the constraints possible. Where it answers `None`, the descent ends.
+    `pick` chooses among the edges of each decision: the only one towards a fixed value, else all
+    whose values leave the constraints satisfiable. The descent ends when it returns `None`.
     """
     made = Decisions(space)
     chosen = made.chosen
@@ -187,7 +187,7 @@ def descend(
 
 
 def _allowed(made: Decisions, axis: ChoiceAxis, edges: list[Edge]) -> list[Edge]:
-    """Return the edges after which all constraints may still hold; all where none is left."""
+    """Return the edges that leave all constraints satisfiable, or all edges if none does."""
     path = axis.parameter.path
     if not made.outline.touching[path]:
         return edges

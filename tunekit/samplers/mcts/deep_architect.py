@@ -1,4 +1,4 @@
-"""DeepArchitect's own tree search, as it was published: to compare with."""
+"""DeepArchitect's published tree search, for comparison."""
 
 from __future__ import annotations
 
@@ -18,20 +18,19 @@ from tunekit.spaces import walk
 
 
 class DeepArchitectSampler:
-    """Proposes by UCB1 down to the first node without children, and at random from there on.
+    """Proposes by UCB1 down to the first node without children, then at random.
 
-    All parameters are decisions. An ordered list is bisected (here only where it is ordered: the
-    original does so with every list), floats are cut into bins, which the original leaves to its
-    user. Scores are ranks in `[0, 1]`, without which the exploration weight means nothing; a
-    pending trial counts as a visit, which the original does not have.
+    All parameters are decisions. It differs from the original as follows: only ordered lists are
+    bisected, not all lists; floats are binned here, not by the user; scores are ranks in
+    `[0, 1]`, which give the exploration weight a meaning; pending trials count as visits.
 
     Args:
         exploration: c in `mean + c * sqrt(2 ln N / n)`.
-        bins: values of a float, evenly spaced on its (log) scale.
-        default_first: propose the default configuration as trial 0.
+        bins: number of values of a float, evenly spaced on its (log) scale.
+        default_first: whether trial 0 is the default configuration.
 
     Raises:
-        InvalidArgument: an option outside its range.
+        InvalidArgument: an option lies outside its range.
 
     Reference: Negrinho & Gordon, 2017, "DeepArchitect: automatically designing and training deep
     architectures", section 5.2 (equation 1).
@@ -50,10 +49,10 @@ class DeepArchitectSampler:
         self._paths = PathCache()
 
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
-        """Return one proposal for each trial number; each counts as pending for the next.
+        """Return one proposal for each trial number; each counts as pending for the next ones.
 
         Raises:
-            InvalidSpace: no point was found that satisfies the constraints of the space.
+            InvalidSpace: no point satisfies the constraints of the space.
         """
         axes = axes_of(view.space, bins=self.bins)
         tree = self._paths.tree(view, axes, grows_by_one=True)
@@ -75,18 +74,18 @@ class DeepArchitectSampler:
         fixed = at_target(view.space, held(view, number))
         search = UcbSearch(tree, self.exploration, rng=rng)
         choices, edges = descend(view.space, axes, search.pick, fixed=fixed)
-        values = {**choices, **fixed}  # what is fixed need not be the middle of its bin
+        values = {**choices, **fixed}  # a fixed value need not be the middle of its bin
         point = walk(view.space, lambda p, _: values[p.path])
         why = f"UCB1 for {search.n_picked} of {len(edges)} decisions, the others at random"
         if view.space.violated(point):
             near = repaired(view.space, point, rng, fixed)
             point = near or sample(view.space, rng, fixed, known=known_points(view))
-            why += ", changed as far as the constraints need it"
+            why += ", repaired to satisfy the constraints"
         return Proposal(point, self.name, f"DeepArchitect: {why}")
 
 
 class UcbSearch:
-    """One descent: by UCB1 while a node is expanded, uniformly from there on."""
+    """Descends by UCB1 through expanded nodes, then uniformly."""
 
     def __init__(self, tree: SearchTree, exploration: float, *, rng: np.random.Generator) -> None:
         self._tree = tree

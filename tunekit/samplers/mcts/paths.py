@@ -1,4 +1,4 @@
-"""From the trials of a study to the search tree that they span."""
+"""Builds the search tree that the trials of a study span."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tunekit.spaces import Params, Space
 
 
 class PathCache:
-    """The edges of each trial, found once; the tree itself is cheap to build again."""
+    """Caches the edges of each trial; rebuilding the tree itself is cheap."""
 
     def __init__(self) -> None:
         self._space: Space | None = None
@@ -24,7 +24,7 @@ class PathCache:
     def tree(
         self, view: StudyView, axes: Mapping[str, ChoiceAxis], *, grows_by_one: bool = False
     ) -> SearchTree:
-        """Return the tree of all trials of a study that say something, in their order."""
+        """Return the tree of all informative trials of a study, in their order."""
         if self._space != view.space:
             self._space, self._edges = view.space, {}
         tree = SearchTree(grows_by_one=grows_by_one)
@@ -39,7 +39,7 @@ class PathCache:
 
 
 def default_point(view: StudyView, number: int) -> Params | None:
-    """Return the default configuration for trial 0, if it is allowed and nothing is fixed."""
+    """Return the default configuration for trial 0, `None` if invalid or if values are fixed."""
     if number != 0 or number in view.fixed:
         return None
     point = view.space.default()
@@ -47,5 +47,5 @@ def default_point(view: StudyView, number: int) -> Params | None:
 
 
 def jumped(seed: int, number: int) -> np.random.Generator:
-    """Return a stream of a trial for the tree, apart from the one that its leaf sampler uses."""
+    """Return a trial's random stream for the tree, independent of its leaf sampler's stream."""
     return np.random.Generator(stream(seed, number).bit_generator.jumped())  # type: ignore[attr-defined]

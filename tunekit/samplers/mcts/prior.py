@@ -1,4 +1,4 @@
-"""What a user believes of the values before any trial, as shares of the edges of a node."""
+"""Converts a user's prior beliefs about values to shares of the edges of a node."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FLOOR = 0.1
-"""Share of every prior that is uniform: no belief closes a branch for ever."""
+"""Uniform share of every prior, so that no belief closes a branch for ever."""
 
 Weights: TypeAlias = Mapping[str, Mapping[Any, float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """Weights of places; a place that is not named has weight 1.
+    """Weights of places; unnamed places have weight 1.
 
     Attributes:
         weights: path -> place -> weight.
-        unused: the names that the space does not have (an open one may still find them).
+        unused: names missing from the space (an open space may still discover them).
     """
 
     weights: Mapping[str, Mapping[int, float]]
     unused: tuple[str, ...] = ()
 
     def shares(self, edges: Sequence[Edge]) -> NDArray[np.float64] | None:
-        """Return `(k,)` shares of sum 1, or `None` where nothing is believed of the parameter."""
+        """Return `(k,)` shares that sum to 1, `None` without a belief about the parameter."""
         named = self.weights.get(edges[0].path)
         if named is None:
             return None
@@ -56,7 +56,8 @@ def checked_weights(prior: object) -> Weights:
     """Return a prior of the form `{path: {value: weight}}`.
 
     Raises:
-        InvalidArgument: another form, or a weight that is negative or no finite number.
+        InvalidArgument: the prior has another form, or a weight is not a finite number of 0 or
+        more.
     """
     is_nested = isinstance(prior, Mapping) and all(isinstance(w, Mapping) for w in prior.values())
     if not isinstance(prior, Mapping) or not is_nested:
@@ -70,16 +71,16 @@ def checked_weights(prior: object) -> Weights:
             if not is_number or not 0 <= weight < math.inf:
                 raise InvalidArgument(
                     f'mcts: the prior weight of {value!r} for "{path}" is {weight!r}, expected '
-                    "a finite number from 0 (a value that is not named has 1)."
+                    "a finite number of 0 or more (unnamed values have 1)."
                 )
     return prior
 
 
 def prior_for(space: Space, axes: Mapping[str, ChoiceAxis], *, weights: Weights) -> Prior:
-    """Return the prior with its paths and values looked up in the space.
+    """Return the prior with its paths and values resolved in the space.
 
     Raises:
-        InvalidArgument: a parameter that the tree does not decide, or a value it does not have.
+        InvalidArgument: the tree does not decide a named parameter, or it lacks a named value.
     """
     found: dict[str, dict[int, float]] = {}
     unused = []
@@ -91,8 +92,8 @@ def prior_for(space: Space, axes: Mapping[str, ChoiceAxis], *, weights: Weights)
             continue
         if path not in axes:
             raise InvalidArgument(
-                f'mcts: the prior names "{path}", which is a plain number; only choices and '
-                "numbers that open children are decided by the tree."
+                f'mcts: the prior names "{path}", which is a plain number, but the tree decides '
+                "only choices and numbers that open children; remove it."
             )
         axis = axes[path]
         found[path] = {_place(axis, v): float(w) for v, w in wanted.items()}
@@ -100,7 +101,7 @@ def prior_for(space: Space, axes: Mapping[str, ChoiceAxis], *, weights: Weights)
 
 
 def _place(axis: ChoiceAxis, given: object) -> int:
-    """Return the place of a value, or of the value that a key of stored JSON stands for."""
+    """Return the place of a value, or of the value that a JSON key represents."""
     domain, path = axis.parameter.domain, axis.parameter.path
     if not isinstance(domain, Categorical):
         try:

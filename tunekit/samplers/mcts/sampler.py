@@ -1,4 +1,4 @@
-"""`mcts`: tree search decides the structure, another sampler the numbers at its leaf."""
+"""`mcts`: tree search decides the structure, another sampler decides the numbers at its leaf."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 Leaf: TypeAlias = Literal["bayesian", "random"]
 
 USUAL: Mapping[Leaf, tuple[float, int]] = {"bayesian": (0.3, 8), "random": (1.0, 0)}
-"""Exploration and minimal visits that go with each leaf sampler."""
+"""Default exploration and minimum visits of each leaf sampler."""
 
 MAX_REPEATS = 64
-"""Descents after which a point is proposed once more where there are no numbers to vary."""
+"""Descents after which a point without numbers may be proposed again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How the search weighs what it knows.
+    """Sets how the search weighs its statistics.
 
     Attributes:
         exploration: weight of the confidence bound; 0 is pure exploitation.
-        max_bias: weight of the best score in a branch against the mean.
-        borrow: visits of the same choice in other branches that count here at most.
-        width: a node with N visits has `width * sqrt(N)` children, 2 at least.
-        min_visits: below a node with fewer visits the leaf sampler decides.
+        max_bias: weight of a branch's best score against its mean, in `[0, 1]`.
+        borrow: maximum visits borrowed from the same choice in other branches.
+        width: a node with N visits has up to `max(2, width * sqrt(N))` children.
+        min_visits: the leaf sampler decides below a node with fewer visits.
     """
 
     exploration: float
@@ -54,33 +54,33 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class TreeDecision:
-    """What the tree decides for one trial."""
+    """The tree's decisions for one trial."""
 
     choices: Mapping[str, Scalar]
     edges: tuple[Edge, ...]
 
 
 class TreeSearchSampler:
-    """Proposes by UCT over the discrete decisions and a leaf sampler for all other parameters.
+    """Decides discrete parameters by UCT and leaves all others to a leaf sampler.
 
-    Nodes are the decisions in traversal order: one child for each value of a choice, halves of
-    what is ordered. The scores of trials are their ranks; a branch is worth a mixture of its mean
-    and its best; pending trials count as visits. What is known of a value in other branches is
-    used where a branch has few visits of its own.
+    Nodes are decisions in traversal order, with one child for each value of a choice and for
+    each half of an ordered range. Trials score by their ranks; the value of a branch mixes its
+    mean and its best score; pending trials count as visits. A branch with few visits borrows the
+    statistics of the same value in other branches.
 
     Args:
-        leaf: the sampler of the numbers, and of the decisions below `min_visits`.
-        exploration, max_bias, borrow, width, min_visits: see `Rule`. The first and the last
-            depend on the leaf where they are not given: 0.3 and 8 above the model, which explores
-            itself and knows a branch from the others; 1 and 0 above random numbers.
-        prior: `{path: {value: weight}}`; a value that is not named has weight 1.
-        default_first: propose the default configuration as trial 0.
+        leaf: sampler of the numbers, and of the decisions below `min_visits`.
+        exploration, max_bias, borrow, width, min_visits: see `Rule`. The defaults of the first
+            and the last depend on the leaf: 0.3 and 8 for the model, which explores by itself and
+            shares information between branches; 1 and 0 for random numbers.
+        prior: `{path: {value: weight}}`; unnamed values have weight 1.
+        default_first: whether trial 0 is the default configuration.
 
     Raises:
-        InvalidArgument: an option outside its range.
+        InvalidArgument: an option lies outside its range.
 
-    Reference: Kocsis & Szepesvari, 2006, "Bandit based Monte-Carlo planning"; the parts are
-    cited where they are written.
+    Reference: Kocsis & Szepesvari, 2006, "Bandit based Monte-Carlo planning"; further references
+    stand beside the code.
     """
 
     name = "mcts"
@@ -115,10 +115,10 @@ class TreeSearchSampler:
         self._paths = PathCache()
 
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
-        """Return one proposal for each trial number; each counts as pending for the next.
+        """Return one proposal for each trial number; each counts as pending for the next ones.
 
         Raises:
-            InvalidSpace: no point was found that satisfies the constraints of the space.
+            InvalidSpace: no point satisfies the constraints of the space.
             InvalidArgument: the prior does not fit the space.
         """
         found: dict[int, Proposal] = {}
@@ -147,11 +147,11 @@ class TreeSearchSampler:
         tree: SearchTree,
         prior: Prior,
     ) -> TreeDecision:
-        """Return the decisions for a trial, other ones than before where they are all there is."""
+        """Return the decisions for a trial; complete points repeat only after all others."""
         fixed = at_target(view.space, held(view, number))
         rng = jumped(view.seed, number)
         closed: set[int] = set()
-        # The model would begin with the default configuration, wanted or not.
+        # The model would start with the default configuration even if `default_first` is off.
         rule = self.rule if tree.visits(ROOT) else replace(self.rule, min_visits=0)
         for _ in range(MAX_REPEATS):
             search = Descent(tree, rule, prior, rng=rng, closed=closed)
@@ -172,7 +172,7 @@ class TreeSearchSampler:
         try:
             asked = replace(view, fixed={**view.fixed, **fixed})
             return dict(zip(numbers, self._leaf_sampler.suggest(asked, numbers), strict=True))
-        except InvalidSpace:  # the choices leave no number that satisfies the constraints
+        except InvalidSpace:  # no numbers satisfy the constraints with these choices
             proposals = self._leaf_sampler.suggest(view, numbers)
             return dict(zip(numbers, proposals, strict=True))
 
@@ -180,21 +180,21 @@ class TreeSearchSampler:
         kept = {k: v for k, v in plan.choices.items() if leaf.params.get(k, ...) == v}
         what = f"{len(kept)} of {len(leaf.params)} values by tree search"
         if len(kept) < len(plan.choices):
-            what = "what tree search chose leaves no point that satisfies the constraints"
+            what = "no point with the choices of tree search satisfies the constraints"
         if prior.unused:
-            what += f" (no parameter {', '.join(prior.unused)} for its prior)"
+            what += f" (prior without effect: no parameter {', '.join(prior.unused)})"
         evidence = {**leaf.evidence, "tree": kept}
         return Proposal(leaf.params, self.name, f"{what}; the rest: {leaf.reason}", evidence)
 
 
 class Descent:
-    """One descent from the root: every decision by what the tree knows of its edges.
+    """Descends from the root, choosing every edge by its statistics in the tree.
 
     Args:
-        closed: nodes that hold nothing new; one whose children are all closed is added.
+        closed: nodes without untried points; nodes whose children are all closed are added.
 
     Attributes:
-        node: where the descent stands; -1 where no trial has been.
+        node: current node; -1 outside the tree.
     """
 
     def __init__(
@@ -212,10 +212,10 @@ class Descent:
         self._rng = rng
         self._closed = closed
         self.node = ROOT
-        self._value = 0.5  # of the last node on the way that has a score
+        self._value = 0.5  # value of the last node on the path with a score
 
     def pick(self, edges: Sequence[Edge]) -> Edge | None:
-        """Return the edge to take, or `None` where the leaf sampler is to decide."""
+        """Return the edge to take, `None` if the leaf sampler decides."""
         if self._tree.visits(self.node) < self._rule.min_visits:
             return None
         value = self._tree.value(self.node)
@@ -242,7 +242,7 @@ class Descent:
 
 
 def _is_whole(view: StudyView, plan: TreeDecision) -> bool:
-    """Return whether a plan decides all that there is to decide."""
+    """Return whether a plan decides every active parameter."""
     active = (p for p in view.space.parameters if p.is_active(plan.choices))
     return all(p.path in plan.choices or isinstance(p.domain, Constant) for p in active)
 
@@ -251,7 +251,7 @@ def _leaf_sampler(name: Leaf) -> Sampler:
     if name == "random":
         return RandomSampler()
     from tunekit.samplers.bayesian.sampler import (
-        BayesianSampler,  # a heavy model: only when asked for
+        BayesianSampler,  # imported on demand, because the model is heavy
     )
 
     return BayesianSampler()

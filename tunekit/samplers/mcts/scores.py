@@ -1,4 +1,4 @@
-"""Scores of the trials: their rank among all, from 0 (worst, or failed) to 1 (best)."""
+"""Scores trials by their rank, from 0 (worst or failed) to 1 (best)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ PENDING = (TrialState.RUNNING, TrialState.PREEMPTED, TrialState.PAUSED)
 
 
 def scored_trials(history: History) -> tuple[list[TrialRecord], NDArray[np.float64]]:
-    """Return the trials that say something, by number, and their scores in `[0, 1]`.
+    """Return the informative trials, by number, and their `(n,)` scores in `[0, 1]`.
 
-    A running or paused trial has the score NaN. A failed or diverged one is among the worst; a
-    stopped one stands where its last result puts it. Trials that were lost or cancelled say
-    nothing. Infeasible trials come after all feasible ones, by how much they violate; trials of
-    several objectives by how many others dominate them.
+    Pending trials (running, preempted or paused) score NaN. Failed and diverged trials are among
+    the worst; stopped ones rank by their last result. Lost and cancelled trials are omitted.
+    Infeasible trials rank after all feasible ones, by their violation. With several objectives
+    trials rank by the number of trials that dominate them.
     """
     trials = [t for t in history if t.params is not None]
     pending = [t for t in trials if t.state in PENDING]
@@ -36,9 +36,9 @@ def scored_trials(history: History) -> tuple[list[TrialRecord], NDArray[np.float
 
 
 def ranked(keys: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return 1 for the smallest key and 0 for the largest, evenly between; ties share a mean.
+    """Return `(n,)` scores: 1 for the smallest key, 0 for the largest, evenly spaced by rank.
 
-    Where all keys are equal, all scores are 1/2.
+    Ties share their mean; if all keys are equal, all scores are 1/2.
     """
     if len(keys) == 0:
         return np.zeros(0)
@@ -52,7 +52,7 @@ def ranked(keys: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _order(history: History, trials: Sequence[TrialRecord]) -> NDArray[np.float64]:
-    """Return a key for each trial: less is better, the worst have `inf`."""
+    """Return an `(n,)` key per trial: less is better, failures have `inf`."""
     losses = history.losses(trials)
     is_bad = ~np.isfinite(losses).all(axis=1)
     is_bad |= np.array([t.state in FAILURES for t in trials], dtype=bool)
@@ -66,14 +66,14 @@ def _order(history: History, trials: Sequence[TrialRecord]) -> NDArray[np.float6
 
 
 def _dense(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the rank of each value, from 0: so that 1e300 and `len(trials)` can be compared."""
+    """Return the rank of each value, from 0, to make losses comparable with `len(trials)`."""
     if len(values) == 0:
         return values
     return np.unique(values, return_inverse=True)[1].astype(np.float64)
 
 
 def dominators(losses: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return for `(n, m)` losses by how many others each is dominated; for m = 1 the loss itself.
+    """Return how many of `(n, m)` losses dominate each, `(n,)`; for m = 1 the losses themselves.
 
     Reference: Fonseca & Fleming, 1993, "Genetic algorithms for multiobjective optimization",
     section 3.

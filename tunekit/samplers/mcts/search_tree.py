@@ -1,4 +1,4 @@
-"""The tree that the trials of a study span, and the same edges counted over all its branches."""
+"""The tree that trials span, with edge statistics per node and over all branches."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ UNKNOWN = -1
 
 
 class SearchTree:
-    """Nodes are numbered in the order of their first visit; node 0 is the root.
+    """Stores the paths of trials; nodes are numbered by first visit, and node 0 is the root.
 
     Args:
-        grows_by_one: a trial opens one new node only, as in DeepArchitect, whose decisions below
-            leave no trace; else its whole path becomes part of the tree.
+        grows_by_one: whether a trial adds only one node, as in DeepArchitect, which records no
+            decisions below it; otherwise its whole path is added.
     """
 
     def __init__(self, *, grows_by_one: bool = False) -> None:
@@ -36,7 +36,7 @@ class SearchTree:
         return len(self._children)
 
     def add(self, edges: Iterable[Edge], score: float = math.nan) -> None:
-        """Add a trial's path; without a score it is pending."""
+        """Add a trial's path; a trial without a score is pending."""
         path, edge_path = [ROOT], []
         for edge in edges:
             was_expanded = path[-1] in self._expanded
@@ -51,26 +51,26 @@ class SearchTree:
         self._statistics = None
 
     def child(self, node: int, edge: Edge) -> int:
-        """Return the node that an edge leads to, or -1 where no trial took it."""
+        """Return the node that an edge leads to, -1 if no trial has taken it."""
         return UNKNOWN if node < 0 else self._children[node].get(edge, UNKNOWN)
 
     def is_expanded(self, node: int) -> bool:
-        """Return whether a trial went on from a node within the tree."""
+        """Return whether a trial has continued from a node within the tree."""
         return node in self._expanded
 
     def visits(self, node: int) -> int:
-        """Return how many trials passed through a node."""
+        """Return the number of trials through a node."""
         return 0 if node < 0 else int(self._computed()[0].visits[node])
 
     def value(self, node: int) -> float | None:
-        """Return the mean score of a node, if it has one."""
+        """Return the mean score of a node, `None` without scores."""
         own = self._computed()[0]
         if node < 0 or own.scored[node] == 0:
             return None
         return float(own.total[node] / own.scored[node])
 
     def children(self, node: int, edges: Sequence[Edge]) -> tuple[Statistics, Statistics]:
-        """Return the statistics of some edges: at this node, and at all nodes together."""
+        """Return the `(k,)` statistics of edges, at this node and summed over all nodes."""
         own, everywhere = self._computed()
         here = [self.child(node, e) for e in edges]
         anywhere = [self._edges.get(e, UNKNOWN) for e in edges]

@@ -1,4 +1,4 @@
-"""Selection: which of the edges that lead on from a node to take."""
+"""Scores the edges of a node to select the next one."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def max_biased(children: Statistics, weight: float, fallback: float) -> NDArray[np.float64]:
-    """Return `Q = (1 - weight) * mean + weight * max` of each child, in `[0, 1]`.
+    """Return the `(k,)` values `Q = (1 - weight) * mean + weight * max` of the children.
 
-    Optimisation wants the branch with the best leaf, not the one that is good on average.
-    A child without a score is worth `fallback`.
+    Optimisation needs the branch with the best leaf, not the best average. A child without a
+    score has the value `fallback`.
     """
     mean = children.mean(fallback)
     best = np.where(children.scored > 0, children.best, fallback)
@@ -25,7 +25,7 @@ def max_biased(children: Statistics, weight: float, fallback: float) -> NDArray[
 
 
 def ucb1(children: Statistics, exploration: float) -> NDArray[np.float64]:
-    """Return `mean + exploration * sqrt(2 ln N / n)`, `inf` where a child has no visit.
+    """Return `(k,)` scores `mean + exploration * sqrt(2 ln N / n)`, `inf` for unvisited children.
 
     Reference: Auer, Cesa-Bianchi & Fischer, 2002, "Finite-time analysis of the multiarmed bandit
     problem", figure 1 (with `exploration` 1), as DeepArchitect uses it.
@@ -40,10 +40,9 @@ def ucb1(children: Statistics, exploration: float) -> NDArray[np.float64]:
 def ucb_tuned(
     q: NDArray[np.float64], children: Statistics, exploration: float
 ) -> NDArray[np.float64]:
-    """Return `q + exploration * sqrt(ln N / n * min(1/4, V))`, `inf` without a visit.
+    """Return `(k,)` scores `q + exploration * sqrt(ln N / n * min(1/4, V))`, `inf` if unvisited.
 
-    `V` is the variance plus `sqrt(2 ln N / n)`: where the scores of a branch lie close together,
-    a few visits are enough.
+    `V` is the variance plus `sqrt(2 ln N / n)`: a branch with similar scores needs few visits.
 
     Reference: Auer, Cesa-Bianchi & Fischer, 2002, section 4 (UCB1-TUNED).
     """
@@ -61,12 +60,12 @@ def puct(
     *,
     prior: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return `q + exploration * prior * sqrt(N) / (1 + n)`.
+    """Return `(k,)` scores `q + exploration * prior * sqrt(N) / (1 + n)`.
 
-    `prior` says how promising each child is thought to be: `(k,)`, of sum 1.
+    `prior` holds the `(k,)` prior shares of the children, which sum to 1.
 
     Reference: Silver et al., 2017, "Mastering the game of Go without human knowledge", methods,
-    "Search algorithm: select"; N starts at 1, so that the prior decides the first visit.
+    "Search algorithm: select"; N is at least 1, so that the prior decides the first visit.
     """
     total = max(float(children.visits.sum()), 1.0)
     return q + exploration * prior * math.sqrt(total) / (1.0 + children.visits)
@@ -75,13 +74,13 @@ def puct(
 def widened(
     scores: NDArray[np.float64], children: Statistics, width: float
 ) -> NDArray[np.float64]:
-    """Return the scores with new children closed where a node has enough of them.
+    """Return the `(k,)` scores, with unvisited children set to `-inf` once a node has enough.
 
-    A node with N visits may have `max(2, width * sqrt(N))` children; so a choice of a thousand
-    values is not tried once each before the first is tried again.
+    A node with N visits may have `max(2, width * sqrt(N))` children, so that a choice of a
+    thousand values does not try each once before revisiting the first.
 
     Reference: Coulom, 2007, "Computing Elo ratings of move patterns in the game of Go",
-    section 4.2; the form `k = C N^alpha` is of Couetoux et al., 2011.
+    section 4.2; the form `k = C N^alpha` is from Couetoux et al., 2011.
     """
     known = children.visits > 0
     allowed = max(2.0, width * math.sqrt(float(children.visits.sum())))
@@ -91,6 +90,6 @@ def widened(
 
 
 def argmax(scores: NDArray[np.float64], rng: np.random.Generator) -> int:
-    """Return the place of the largest score, a random one of several."""
+    """Return the index of the largest score, a random one among ties."""
     top = np.flatnonzero(scores == scores.max())
     return int(top[0]) if len(top) == 1 else int(rng.choice(top))

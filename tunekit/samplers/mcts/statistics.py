@@ -1,4 +1,4 @@
-"""Back-up: what the trials that passed through a node say of it, as arrays over the nodes."""
+"""Back-up: accumulates the scores of trials at the nodes on their paths."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Statistics:
     """Sums over trials; all arrays have the shape `(n_nodes,)`.
 
     Attributes:
-        visits: trials that passed through the node, pending ones included.
-        scored: those of them that have a score. A pooled count may be a fraction.
-        total: the sum of the scores.
-        squares: the sum of their squares.
-        best: the largest of them, 0 where there is none.
+        visits: number of trials through the node, including pending ones.
+        scored: number of these with a score; fractional after pooling.
+        total: sum of the scores.
+        squares: sum of the squared scores.
+        best: largest score, 0 without scores.
     """
 
     visits: NDArray[np.float64]
@@ -32,7 +32,7 @@ class Statistics:
     best: NDArray[np.float64]
 
     def at(self, nodes: Sequence[int]) -> Statistics:
-        """Return the statistics of some nodes, in order; -1 stands for one never visited."""
+        """Return the statistics of the given nodes, in order; -1 denotes an unvisited node."""
         index = np.asarray(nodes, dtype=np.intp)
         known = index >= 0
         rows = np.where(known, index, 0)
@@ -45,11 +45,11 @@ class Statistics:
         )
 
     def mean(self, fallback: float) -> NDArray[np.float64]:
-        """Return the mean score, or `fallback` where there is no score."""
+        """Return the mean scores, `fallback` for nodes without scores."""
         return np.where(self.scored > 0, self.total / np.maximum(self.scored, 1e-12), fallback)
 
     def variance(self) -> NDArray[np.float64]:
-        """Return the variance of the scores, 0 where there is none."""
+        """Return the variances of the scores, 0 for nodes without scores."""
         n = np.maximum(self.scored, 1e-12)
         return np.maximum(self.squares / n - (self.total / n) ** 2, 0.0)
 
@@ -57,15 +57,15 @@ class Statistics:
 def backed_up(
     paths: Sequence[Sequence[int]], scores: NDArray[np.float64], n_nodes: int
 ) -> Statistics:
-    """Return the statistics of all nodes after every trial has added its score to its path.
+    """Return the statistics of all nodes after adding every trial's score along its path.
 
-    A pending trial counts as a visit and adds no score, so that a second worker looks elsewhere
-    without the branch being thought bad.
+    A pending trial counts as a visit without a score, so that a second worker looks elsewhere
+    without the branch appearing bad.
 
     Args:
-        paths: for each trial the nodes that it passed through.
-        scores: `(n,)`, NaN for a pending trial.
-        n_nodes: how many nodes there are; one at least.
+        paths: the nodes on each trial's path.
+        scores: `(n,)` scores, NaN for pending trials.
+        n_nodes: number of nodes, at least 1.
 
     Reference: Liu, Chen, Yu, Zhai, Zhou & Liu, 2020, "Watch the unobserved: a simple approach to
     parallelizing Monte Carlo tree search", eq. 4 (visits are N + O, scores are over N).
@@ -91,11 +91,11 @@ def backed_up(
 
 
 def pooled(own: Statistics, everywhere: Statistics, limit: float) -> Statistics:
-    """Return the statistics of some edges with at most `limit` visits borrowed from elsewhere.
+    """Return the statistics of edges with up to `limit` visits borrowed from other nodes.
 
-    The same (parameter, value) under other decisions says something of it here as well, most
-    where little is known here; what is borrowed fades as a branch gets visits of its own.
-    `everywhere` counts the same edges at all nodes, this one included.
+    The same (parameter, value) under other decisions is informative here as well, most of all in
+    a branch with little data; the borrowed part fades as the branch gets its own visits.
+    `everywhere` sums the same edges over all nodes, including this one.
 
     Reference: Gelly & Silver, 2011, "Monte-Carlo tree search and rapid action value estimation in
     computer Go", section 4 (there as a weight in k / (k + n), here as k pseudo-visits).

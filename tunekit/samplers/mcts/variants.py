@@ -1,4 +1,4 @@
-"""The two tree searches under one short name."""
+"""Registers the two tree searches under one short name."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tunekit.samplers.mcts.sampler import TreeSearchSampler
 def mcts_sampler(
     *, variant: Literal["tree", "deep_architect"] = "tree", **options: Any
 ) -> TreeSearchSampler | DeepArchitectSampler:
-    """Return the sampler `mcts` in one of its variants; each has options of its own.
+    """Return the sampler `mcts` in one of its variants, each with its own options.
 
     Raises:
-        InvalidArgument: no such variant, or an option outside its range.
+        InvalidArgument: the variant does not exist, or an option lies outside its range.
     """
     if variant == "tree":
         return TreeSearchSampler(**options)

@@ -1,1 +1,1 @@
-"""Optuna's samplers on the tree."""
+"""Runs Optuna's samplers on the tree."""

@@ -1,4 +1,4 @@
-"""The parameters and the trials of a study as Optuna's.
+"""Converts the parameters and trials of a study to Optuna's.
 
 Importing this module imports Optuna.
 """
@@ -30,11 +30,11 @@ from tunekit.samplers.grid import n_steps
 from tunekit.spaces import Categorical, Constant, Float, Int, Parameter, Scalar, Space
 
 SPECIAL = "#special"
-"""Added to a path: the switch between special values and the range of a parameter."""
+"""Suffix of a path for the switch between a parameter's special values and its range."""
 
 _RUNNING = (TrialState.RUNNING, TrialState.PREEMPTED, TrialState.PAUSED)
 
-# All that the optimisers of the package cmaes are made of; it holds data only.
+# Everything that the optimisers of the package cmaes consist of, which is data only.
 _HARMLESS = {
     ("cmaes._cma", "CMA"),
     ("cmaes._sepcma", "SepCMA"),
@@ -50,11 +50,11 @@ _HARMLESS = {
 
 
 class Codec:
-    """The parameters of a space as Optuna's, in both directions.
+    """Converts the parameters of a space to Optuna's and back.
 
-    A choice goes by its position, whatever its value; an ordered categorical is an integer. A
-    parameter with special values is asked in two steps: first which special value, or the
-    range; then, if so, the number.
+    A choice becomes its position, whatever its value; an ordered categorical becomes an integer.
+    A parameter with special values is suggested in two steps: first a special value or the range,
+    then, for the range, the number.
     """
 
     def __init__(self, space: Space) -> None:
@@ -68,7 +68,7 @@ class Codec:
     def told(self, params: Mapping[str, Scalar]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return a point as Optuna's params and distributions.
 
-        Values that are no longer in the space are left out, the rest of the point stays told.
+        Values that are no longer in the space are left out; the rest of the point is kept.
         """
         out: dict[str, Any] = {}
         for path, value in params.items():
@@ -81,7 +81,7 @@ class Codec:
         return out, found
 
     def ask(self, trial: optuna.Trial, parameter: Parameter) -> Scalar:
-        """Return a value of the parameter's domain that Optuna suggests."""
+        """Return Optuna's suggestion as a value of the parameter's domain."""
         path, domain = parameter.path, parameter.domain
         if isinstance(domain, Categorical):
             return domain.choices[int(_suggest(trial, path, self.asked[path][path]))]
@@ -93,7 +93,7 @@ class Codec:
         value = _suggest(trial, path, self.asked[path][path])
         if isinstance(domain, Float) and domain.step is not None:
             value = domain.lo + round((value - domain.lo) / domain.step) * domain.step
-        # The ends of Optuna's ranges may lie a rounding error outside of ours.
+        # The ends of Optuna's ranges may lie outside ours by a rounding error.
         found: Scalar = domain.validate(min(max(value, domain.lo), domain.hi), path)
         return found
 
@@ -107,8 +107,8 @@ def _distributions(p: Parameter) -> dict[str, BaseDistribution]:
         return {p.path: CategoricalDistribution(range(n))}
     if not isinstance(domain, Float | Int):
         raise InvalidSpace(
-            f'parameter "{p.path}": a {type(domain).__name__} is nothing that Optuna knows; use '
-            'Float, Int or Categorical, or the sampler "random".'
+            f'parameter "{p.path}": Optuna does not support {type(domain).__name__}; use Float, '
+            'Int or Categorical, or the sampler "random".'
         )
     found: dict[str, BaseDistribution] = {}
     if domain.special:
@@ -122,8 +122,8 @@ def number_distribution(domain: Float | Int) -> BaseDistribution:
     step = domain.step
     hi = domain.hi
     if step is not None:
-        # Optuna reads bounds as decimals: 3 * 0.1 in floats is no multiple of its step 0.1. Where
-        # the true bound is no float, it is asked without the step, and its answer is rounded.
+        # Optuna reads bounds as decimals, in which 3 * 0.1 in floats is not a multiple of the
+        # step 0.1. If the true bound is not a float, Optuna gets no step and we round its answer.
         exact = Decimal(str(domain.lo)) + (n_steps(domain) - 1) * Decimal(str(step))
         hi = float(exact)
         step = step if Decimal(str(hi)) == exact else None
@@ -154,10 +154,10 @@ def _suggest(trial: optuna.Trial, name: str, d: BaseDistribution) -> Any:
 
 
 def told_trial(record: TrialRecord, history: History, codec: Codec) -> FrozenTrial | None:
-    """Return a trial as Optuna's, or `None` while its params are not known or it only waits.
+    """Return a trial as Optuna's, `None` if its params are unknown or it is waiting.
 
-    Finite results are COMPLETE, stopped trials PRUNED with what they measured last, running and
-    paused ones RUNNING, all others FAIL (which Optuna's samplers pass over).
+    Finite results become COMPLETE, stopped trials PRUNED with their last values, running and
+    paused ones RUNNING, all others FAIL (which Optuna's samplers ignore).
     """
     if record.params is None or record.state is TrialState.WAITING:
         return None
@@ -174,7 +174,7 @@ def running_trial(
     distributions: dict[str, BaseDistribution],
     system_attrs: dict[str, Any],
 ) -> FrozenTrial:
-    """Return a running trial of Optuna whose id is its number."""
+    """Return a running Optuna trial whose id is its number."""
     return FrozenTrial(
         number=number,
         trial_id=number,
@@ -210,13 +210,13 @@ def _finish(trial: FrozenTrial, record: TrialRecord, history: History) -> None:
 
 
 def _slack(constraint: MetricConstraint, record: TrialRecord) -> float:
-    """Return the signed distance to the bound, above 0 where it is violated."""
+    """Return the signed distance to the bound, above 0 if it is violated."""
     value = record.metrics.get(constraint.metric, math.nan)
     return value - constraint.bound if constraint.op == "<=" else constraint.bound - value
 
 
 def kept_attrs(record: TrialRecord, codec: Codec, kind: str = "trial") -> dict[str, Any]:
-    """Return what an Optuna sampler noted on a trial, unless the space has changed since."""
+    """Return the attributes an Optuna sampler stored, empty if the space has changed since."""
     evidence = record.evidence
     if evidence.get("space") != codec.fingerprint or not isinstance(evidence.get(kind), Mapping):
         return {}
@@ -227,10 +227,10 @@ def kept_attrs(record: TrialRecord, codec: Codec, kind: str = "trial") -> dict[s
 
 
 def _is_harmless(attrs: Mapping[str, Any]) -> bool:
-    """Return whether a pickled CMA-ES optimiser, which Optuna would load, is no more than that.
+    """Return whether a pickled CMA-ES optimiser, which Optuna would load, contains only data.
 
-    What comes out of a database is not trusted: the same bytes are read first by a loader that
-    knows a handful of classes.
+    Database content is not trusted: a loader that allows only a handful of classes reads the same
+    bytes first.
     """
     parts: dict[str, list[tuple[int, str]]] = {}
     for key, value in attrs.items():
@@ -243,7 +243,7 @@ def _is_harmless(attrs: Mapping[str, Any]) -> bool:
         text = "".join(value for _, value in sorted(chunks))
         try:
             _CmaLoader(io.BytesIO(bytes.fromhex(text))).load()
-        except Exception:  # a damaged pickle raises nearly anything
+        except Exception:  # a damaged pickle may raise almost anything
             return False
     return True
 
@@ -251,13 +251,13 @@ def _is_harmless(attrs: Mapping[str, Any]) -> bool:
 class _CmaLoader(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _HARMLESS:
-            raise pickle.UnpicklingError(f"{module}.{name} is no part of a CMA-ES optimiser")
+            raise pickle.UnpicklingError(f"{module}.{name} is not part of a CMA-ES optimiser")
         return super().find_class(module, name)
 
 
 def told_trials(
     records: Iterable[TrialRecord], history: History, codec: Codec
 ) -> list[FrozenTrial]:
-    """Return those trials whose params are known as Optuna's."""
+    """Return the trials with known params as Optuna's."""
     trials = (told_trial(r, history, codec) for r in records)
     return [t for t in trials if t is not None]

@@ -1,4 +1,4 @@
-"""An object of Optuna's samplers that the user made."""
+"""Runs an Optuna sampler object that the user created."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
 
 
 class OptunaSamplerObject(OptunaSampler):
-    """Proposes what an object of Optuna's samplers does.
+    """Proposes points by a given Optuna sampler object.
 
-    Its own seed keys it: before each proposal its generators are seeded anew from that seed and
-    the trial's number, so that a process that goes on proposes the same. A sampler with
-    generators of another kind keeps them as they are.
+    The object's own seed keys it: its generators are reseeded before each proposal from that seed
+    and the trial's number, so that a resumed process proposes the same points. Generators of
+    unknown kinds are left unchanged.
 
     Args:
-        sampler: the object.
+        sampler: the Optuna sampler.
 
     Attributes:
         seed: drawn from the object's own generator, so that it follows from its seed.
 
     Raises:
-        InvalidArgument: it computes constraints from the trial, which the study measures here.
+        InvalidArgument: it has a `constraints_func`; a study has constraints on metrics instead.
     """
 
     def __init__(self, sampler: BaseSampler) -> None:
         if getattr(sampler, "_constraints_func", None) is not None:
             raise InvalidArgument(
-                f"sampler={type(sampler).__name__}(constraints_func=...): a study bounds what its "
-                'trials measure; return the value as a metric and give constraints=["c <= 0"].'
+                f"sampler={type(sampler).__name__}(constraints_func=...) is not supported; return "
+                'the constraint value c as a metric and give constraints=["c <= 0"] to the study.'
             )
         self.name = type(sampler).__name__
         self._class = type(sampler)
@@ -48,7 +48,7 @@ class OptunaSamplerObject(OptunaSampler):
         self._codec = None
         self._told = {}
         first = next(_generators(sampler), None)
-        # A copy is asked, so that making a study does not move the object's own generator.
+        # Draws from a copy, so that creating a study does not advance the object's own generator.
         self.seed = (
             secrets.randbits(31)
             if first is None
@@ -56,11 +56,11 @@ class OptunaSamplerObject(OptunaSampler):
         )
 
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
-        """Return one proposal for each trial number; each knows of those before it.
+        """Return one proposal for each trial number; each takes the earlier ones as pending.
 
         Raises:
-            InvalidSpace: no point was found that satisfies the constraints of the space.
-            InvalidArgument: the sampler handles one objective and the study has several.
+            InvalidSpace: no point satisfies the constraints of the space.
+            InvalidArgument: the sampler handles one objective but the study has several.
         """
         return super().suggest(replace(view, seed=self.seed), numbers)
 
@@ -71,7 +71,7 @@ class OptunaSamplerObject(OptunaSampler):
 
 
 def _generators(sampler: object) -> Iterator[Any]:
-    """Yield the random generators of a sampler and of those within it."""
+    """Yield the random generators of a sampler and of its nested samplers."""
     for part in vars(sampler).values():
         if type(part).__name__ == "LazyRandomState":
             yield part

@@ -1,8 +1,8 @@
-"""Optuna's samplers on the tree: each is asked through `walk` and told all that is known.
+"""Runs Optuna's samplers on the tree, with suggestions through `walk` and the full history.
 
-Optuna's samplers hold state (random streams, search spaces seen, optimisers). Here every proposal
-comes from a fresh one: its randomness from (study seed, trial number), its knowledge from the
-history, and what it notes on trials and study travels in the evidence of the proposals.
+Optuna's samplers hold state (random streams, known search spaces, optimisers). Here a fresh
+sampler makes every proposal: (study seed, trial number) seeds it, the history provides its data,
+and the attributes it stores on trials and study travel in the evidence of proposals.
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ SHORT = {
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "TPESampler": {"multivariate": True, "group": True, "constant_liar": True},
-    "QMCSampler": {"scramble": True},  # else every study has the same points
+    "QMCSampler": {"scramble": True},  # otherwise every study has the same points
 }
 
 TRIES = 3
-"""How often Optuna is asked for a point that keeps the constraints of the space."""
+"""Attempts of Optuna to propose a point that satisfies the constraints of the space."""
 
 _SHARED = ("tpe:relative_params", "gp:relative_params")
-"""Notes for other processes about a running trial; here its params are told in full."""
+"""Attributes that inform other processes of a running trial; here they get its full params."""
 
 
 class OptunaSampler:
-    """Proposes what a sampler of Optuna does.
+    """Proposes points by one of Optuna's samplers.
 
-    The first trial is the default configuration. Pending trials are told as running ones.
+    The first trial is the default configuration. Pending trials appear to Optuna as running.
 
     Args:
         name: `"tpe"` (multivariate, grouped by branch, with a constant liar), `"gp"`, `"cmaes"`,
@@ -65,8 +65,8 @@ class OptunaSampler:
         options: keyword arguments of that class; the seed comes from the study.
 
     Raises:
-        MissingExtra: Optuna (or what the sampler needs besides) is not installed.
-        InvalidArgument: no such sampler, or options that it does not take.
+        MissingExtra: Optuna, or another package the sampler needs, is not installed.
+        InvalidArgument: the sampler does not exist, or does not accept an option.
     """
 
     def __init__(self, name: str = "tpe", **options: Any) -> None:
@@ -78,8 +78,8 @@ class OptunaSampler:
             del self._options["group"]  # grouping is a form of the multivariate estimator
         if "seed" in options or "seed" not in self._known:
             raise InvalidArgument(
-                f'sampler "{name}": the study\'s seed keys it, so it must take a seed and none '
-                "may be given; set the seed of the study."
+                f'sampler "{name}": the study sets its seed, so the sampler must accept seed= and '
+                "the options must not contain it; set the seed of the study."
             )
         try:
             self._fresh(0, np.random.default_rng(0))
@@ -91,15 +91,15 @@ class OptunaSampler:
         self._told: dict[int, tuple[TrialRecord, FrozenTrial | None, dict[str, Any]]] = {}
 
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
-        """Return one proposal for each trial number; each knows of those before it.
+        """Return one proposal for each trial number; each takes the earlier ones as pending.
 
         Raises:
-            InvalidSpace: no point was found that satisfies the constraints of the space.
-            InvalidArgument: the sampler handles one objective and the study has several.
+            InvalidSpace: no point satisfies the constraints of the space.
+            InvalidArgument: the sampler handles one objective but the study has several.
         """
         if len(view.objectives) > 1 and self._class.__name__ == "CmaEsSampler":
             raise InvalidArgument(
-                f'sampler "{self.name}" handles one objective, the study has '
+                f'sampler "{self.name}" handles one objective, but the study has '
                 f'{len(view.objectives)}; use "nsgaii" or "tpe".'
             )
         known = self._tell(view, numbers)
@@ -130,7 +130,7 @@ class OptunaSampler:
                 return Proposal(point, self.name, f"{why} and {n_pending} pending", evidence)
         near = repaired(view.space, point, rng, fixed)
         if near is not None:
-            why = f'a proposal of Optuna, changed as far as "{broken[0]}" needs it'
+            why = f'a proposal of Optuna, repaired to satisfy "{broken[0]}"'
             return Proposal(near, self.name, why)
         why = f'a random draw: {TRIES} proposals of Optuna violate "{broken[0]}"'
         point = sample(view.space, rng, fixed, known=known_points(view))
@@ -144,11 +144,11 @@ class OptunaSampler:
         fixed: Params | None,
         rng: np.random.Generator,
     ) -> tuple[Params, dict[str, Any]]:
-        """Return Optuna's point and what its sampler noted."""
+        """Return Optuna's point and the attributes its sampler stored."""
         point, storage = self._ask_once(view, number, known, fixed, rng)
         if self._class.__name__ == "QMCSampler":
-            # It counts its points in a note on the study, which two processes would read alike.
-            # Under the same name as the note, the number of the trial takes the counter's place.
+            # It counts its points in a study attribute, which two processes would read alike; the
+            # number of the trial replaces this counter.
             counted = replace(known, attrs={key: number - 1 for key in storage.noted})
             return self._ask_once(view, number, counted, fixed, rng)[0], {}
         assert storage.asked is not None
@@ -168,7 +168,7 @@ class OptunaSampler:
     ) -> tuple[Params, ToldStorage]:
         from tunekit.samplers.optuna_bridge.storage import told_study
 
-        # A deprecated option was told of when this sampler was made, not again in every trial.
+        # Deprecation was reported when this sampler was created, not again in every trial.
         with _quiet(FutureWarning), _needs(self.name):
             sampler = self._fresh(view.seed, rng)
             study, storage = told_study(
@@ -179,11 +179,11 @@ class OptunaSampler:
         return point, storage
 
     def _fresh(self, study_seed: int, rng: np.random.Generator) -> BaseSampler:
-        """Return a new sampler whose randomness comes from one trial's stream."""
+        """Return a new sampler seeded from one trial's stream."""
         options = dict(self._options)
         seed = int(rng.integers(2**32))
         if self._class.__name__ == "QMCSampler":
-            # One sequence for the whole study; what it cannot place is drawn per trial.
+            # One sequence for the whole study; other parameters are drawn per trial.
             from optuna.samplers import RandomSampler
 
             options.setdefault("independent_sampler", RandomSampler(seed=seed))
@@ -193,7 +193,7 @@ class OptunaSampler:
             return self._class(**options)
 
     def _tell(self, view: StudyView, numbers: Sequence[int]) -> _Known:
-        """Return the history as Optuna's trials and notes; only what has changed costs."""
+        """Return the history as Optuna's trials and attributes, converting only changed trials."""
         from tunekit.samplers.optuna_bridge.codec import Codec
 
         if self._codec is None or self._codec.space != view.space:
@@ -214,7 +214,7 @@ class OptunaSampler:
 
 @dataclass
 class _Known:
-    """What Optuna is told: trials by number, and the notes of its samplers on the study."""
+    """The data given to Optuna: trials by number, and its samplers' study attributes."""
 
     codec: Codec
     told: list[FrozenTrial] = field(default_factory=list)
@@ -230,7 +230,7 @@ class _Known:
     def take(self, trial: FrozenTrial | None, attrs: Mapping[str, Any]) -> None:
         if trial is not None:
             self.told.append(trial)
-        self.attrs.update(attrs)  # of two trials that noted the same, the later counts
+        self.attrs.update(attrs)  # the later trial overrides an earlier one
 
     def add(self, record: TrialRecord, history: History) -> None:
         self.take(*self.read(record, history))
@@ -247,13 +247,13 @@ def _sampler_class(name: str) -> type[BaseSampler]:
         owner = import_module(module) if found else samplers
     except ImportError as error:
         raise InvalidArgument(
-            f'sampler "{name}": {error}; install what holds it, or correct the name.'
+            f'sampler "{name}": {error}; install its package, or correct the name.'
         ) from None
     chosen = getattr(owner, attribute if found else SHORT.get(name, name), None)
     if not inspect.isclass(chosen) or not issubclass(chosen, samplers.BaseSampler):
         hint = did_you_mean(str(name), [*SHORT, *samplers.__all__])
         raise InvalidArgument(
-            f'"{name}" is no sampler of Optuna{hint}; '
+            f'"{name}" is not a sampler of Optuna{hint}; '
             f'expected {", ".join(SHORT)}, a class of optuna.samplers or "module:Class".'
         )
     return chosen
@@ -269,7 +269,7 @@ def _needs(name: str) -> Iterator[None]:
 
 @contextmanager
 def _quiet(*more: type[Warning]) -> Iterator[None]:
-    """Silence what Optuna says of its own experimental parts, here and nowhere else."""
+    """Silence Optuna's messages about its experimental features within this context."""
     import optuna
 
     verbosity = optuna.logging.get_verbosity()

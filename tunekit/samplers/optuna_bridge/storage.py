@@ -1,4 +1,4 @@
-"""Optuna's storage contract over told trials and the one that is being asked.
+"""Implements Optuna's storage contract over known trials and the one being suggested.
 
 Importing this module imports Optuna.
 """
@@ -20,14 +20,14 @@ from tunekit.samplers.optuna_bridge.codec import running_trial
 
 
 class ToldStorage(optuna.storages.BaseStorage):
-    """A study of which nothing can change but the trial that is being asked.
+    """A study in which only the trial being suggested can change.
 
-    Told trials are shared and never changed, so that a suggestion costs no copy of the history.
+    Known trials are shared and never modified, so a suggestion does not copy the history.
 
     Args:
-        told: by number.
-        attrs: what the sampler noted on the study so far.
-        number: the number of the trial to ask for.
+        told: known trials, by number.
+        attrs: study attributes that the sampler has stored so far.
+        number: number of the trial to suggest.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class ToldStorage(optuna.storages.BaseStorage):
         self.asked: FrozenTrial | None = None
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        """Return the number of the trial to ask for."""
+        """Return the number of the trial to suggest."""
         self.asked = running_trial(self._number, {}, {}, {})
         return self._number
 
@@ -57,29 +57,29 @@ class ToldStorage(optuna.storages.BaseStorage):
         param_value_internal: float,
         distribution: BaseDistribution,
     ) -> None:
-        """Keep a value of the asked trial."""
+        """Store a parameter value of the suggested trial."""
         trial = self._asked(trial_id)
         value = distribution.to_external_repr(param_value_internal)
         trial.params = {**trial.params, param_name: value}
         trial.distributions = {**trial.distributions, param_name: distribution}
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Keep a note of the sampler on the asked trial."""
+        """Store an attribute of the sampler on the suggested trial."""
         trial = self._asked(trial_id)
         trial.system_attrs = {**trial.system_attrs, key: value}
 
     def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
-        """Keep a note of the sampler on the study."""
+        """Store an attribute of the sampler on the study."""
         self.study_attrs = {**self.study_attrs, key: value}
         self.noted[key] = value
 
     def _asked(self, trial_id: int) -> FrozenTrial:
         if self.asked is None or trial_id != self._number:
-            raise RuntimeError(f"trial {trial_id} is told and cannot be changed")
+            raise RuntimeError(f"trial {trial_id} is finished or unknown and cannot be changed")
         return self.asked
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        """Return a told trial or the asked one."""
+        """Return a known trial or the suggested one."""
         return self._by_id[trial_id] if trial_id in self._by_id else self._asked(trial_id)
 
     def get_all_trials(
@@ -88,17 +88,17 @@ class ToldStorage(optuna.storages.BaseStorage):
         deepcopy: bool = True,
         states: Container[OptunaState] | None = None,
     ) -> list[FrozenTrial]:
-        """Return the told trials by number, then the asked one."""
+        """Return the known trials by number, then the suggested one."""
         asked = [] if self.asked is None else [self.asked]
         trials = [t for t in (*self._told, *asked) if states is None or t.state in states]
         return copy.deepcopy(trials) if deepcopy else trials
 
     def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:
-        """Return the number: it is the id."""
+        """Return the number, which is also the id."""
         return self.get_trial(trial_number).number
 
     def get_trial_number_from_id(self, trial_id: int) -> int:
-        """Return the id: it is the number."""
+        """Return the id, which is also the number."""
         return trial_id
 
     def get_study_id_from_name(self, study_name: str) -> int:
@@ -114,15 +114,15 @@ class ToldStorage(optuna.storages.BaseStorage):
         return self._directions
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
-        """Return nothing: samplers keep none."""
+        """Return an empty dict, because samplers store none."""
         return {}
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
-        """Return what samplers noted on the study."""
+        """Return the study attributes that samplers stored."""
         return self.study_attrs
 
     def get_all_studies(self) -> NoReturn:
-        """Raise, as all that follow: no sampler needs it."""
+        """Raise, as do all following methods, because no sampler needs them."""
         raise _unused()
 
     def create_new_study(
@@ -157,7 +157,9 @@ class ToldStorage(optuna.storages.BaseStorage):
 
 
 def _unused() -> NotImplementedError:
-    return NotImplementedError("a sampler asks for trials; it manages no studies")
+    return NotImplementedError(
+        "samplers only read and suggest trials; this operation is not supported"
+    )
 
 
 def told_study(
@@ -168,10 +170,10 @@ def told_study(
     attrs: Mapping[str, Any] | None = None,
     number: int = -1,
 ) -> tuple[optuna.Study, ToldStorage]:
-    """Return an Optuna study over told trials that can be asked for trial `number`."""
+    """Return an Optuna study over known trials that can suggest trial `number`."""
     directions = [StudyDirection[o.direction.upper()] for o in objectives]
     storage = ToldStorage(directions, told, attrs or {}, number)
-    # A pruner and a sampler are always given: Optuna would make its own, at a cost.
+    # Always pass a pruner and a sampler, because Optuna's defaults are expensive to create.
     study = optuna.load_study(
         study_name="told",
         storage=storage,

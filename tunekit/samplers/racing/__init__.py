@@ -1,1 +1,1 @@
-"""Racing: measure the best again on further blocks."""
+"""Racing: repeats the best configurations on further blocks."""

@@ -1,4 +1,4 @@
-"""The race: who is still in it, and which configuration is measured on which block next."""
+"""Runs the race: eliminates configurations, and chooses which to measure on which block."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from tunekit.noise.paired_tests import LEAST, Test, holm, p_worse, spent
 from tunekit.noise.replicates import Configuration, Noise
 
 WARM_DOF = 2
-"""Degrees of freedom from which the estimate of the noise leads the race."""
+"""Minimum degrees of freedom to rely on the noise estimate."""
 
 
 @dataclass(frozen=True, slots=True)
 class RaceRules:
-    """How a race is run.
+    """Rules of a race.
 
     Attributes:
-        n_blocks: how many blocks there are; `None` for as many as one likes (seeds).
-        alpha: the probability that a configuration as good as the leader is ever eliminated.
+        n_blocks: number of blocks; `None` if unlimited (seeds).
+        alpha: probability that a configuration as good as the leader is ever eliminated.
         test: "t" or "wilcoxon".
-        min_blocks: common blocks from which the test eliminates.
-        width: half the width of an interval in standard errors.
+        min_blocks: minimum number of common blocks to eliminate a configuration.
+        width: half-width of an interval, in standard errors.
     """
 
     n_blocks: int | None = None
@@ -34,11 +34,11 @@ class RaceRules:
 
 @dataclass(slots=True)
 class Race:
-    """What the trials so far say, and what is planned on top of them in the same call.
+    """The state of a race after all trials, plus the blocks planned in the current call.
 
     Attributes:
-        entrants: configurations with a result that may win, by mean loss.
-        planned: number of a configuration -> blocks that were given to it in this call.
+        entrants: configurations with a result that may still win, by mean loss.
+        planned: number of a configuration -> blocks planned for it in this call.
     """
 
     rules: RaceRules
@@ -55,12 +55,11 @@ class Race:
         self.entrants = [c for c in self.entrants if c.number not in out]
 
     def next(self, *, is_decided_too: bool = False) -> tuple[Configuration, int, str] | None:
-        """Return whom to measure on which block and why, or `None` if nothing is in doubt.
+        """Return a configuration, the block to measure it on and why; `None` without doubt.
 
-        The leader and the one that may most probably beat it are measured until their
-        intervals part (the next block goes to the one with fewer), then the second most
-        promising one, and so on. `is_decided_too`: if nothing is in doubt, whoever has a block
-        left.
+        The leader and its strongest rival are measured until their intervals separate, the one
+        with fewer blocks first; then the next rival, and so on. If nothing is in doubt,
+        `is_decided_too` picks the entrant with the fewest blocks, unless there is no noise.
 
         Reference: Kalyanakrishnan et al., 2012, "PAC subset selection in stochastic
         multi-armed bandits" (LUCB).
@@ -76,21 +75,21 @@ class Race:
 
     @property
     def is_exact(self) -> bool:
-        """Return whether repeats have shown that there is no noise at all."""
+        """Return whether repeats have shown that the objective has no noise."""
         return self.noise.dof >= WARM_DOF and self.noise.sd == 0.0
 
     def free_block(self, found: Configuration) -> int | None:
-        """Return the first block that a configuration is not measured on, if there is one."""
+        """Return the first unmeasured block of a configuration, `None` if none is left."""
         have = found.blocks | self.planned.get(found.number, set())
         block = next(b for b in range(len(have) + 1) if b not in have)
         return None if block == self.rules.n_blocks else block
 
     def plan(self, found: Configuration, block: int) -> None:
-        """Note that a block is given to a configuration in this call."""
+        """Record that a block is planned for a configuration in this call."""
         self.planned.setdefault(found.number, set()).add(block)
 
     def doubtful(self) -> list[Configuration]:
-        """Return those whose value matters and is not sure, the most urgent first."""
+        """Return the configurations whose uncertainty matters, the most urgent first."""
         if len(self.entrants) < 2:
             return []
         lead, *others = self.entrants
@@ -106,7 +105,7 @@ class Race:
         return len(found.blocks | self.planned.get(found.number, set()))
 
     def _error(self, found: Configuration) -> float:
-        # Running and planned trials count: parallel workers spread over the rivals.
+        # Running and planned trials count, so that parallel workers spread over the rivals.
         return self.rules.width * self.noise.sd / math.sqrt(self._n(found))
 
     def _optimistic(self, found: Configuration) -> float:
@@ -124,11 +123,11 @@ class Race:
 def eliminated(
     entrants: list[Configuration], means: dict[int, float], rules: RaceRules
 ) -> dict[int, float]:
-    """Return those that are worse than the leader beyond doubt: number -> corrected p-value.
+    """Return the significantly worse configurations: number -> corrected p-value.
 
-    The leader is the best of those that were measured on enough blocks. Each configuration is
-    tested on the blocks that both have; p-values are corrected by Holm's method for the number
-    of configurations, and alpha is spent over the looks at growing data.
+    The leader is the best configuration with enough blocks. Each other one is tested against it
+    on their common blocks. Holm's method corrects the p-values for the number of configurations,
+    and alpha is spent over repeated looks at the growing data.
     """
     leader = next((c for c in entrants if len(c.losses) >= rules.min_blocks), None)
     if leader is None:

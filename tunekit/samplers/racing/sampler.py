@@ -1,4 +1,4 @@
-"""Racing: in a noisy study, measure the best again instead of believing a lucky trial."""
+"""`racing`: repeats the best configurations of a noisy study to rule out lucky trials."""
 
 from __future__ import annotations
 
@@ -30,41 +30,41 @@ from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
 
 N_START = 8
-"""Configurations before the first repeat, where no budget is known."""
+"""Default number of configurations before the first repeat, without a budget."""
 
 NEAR = 0.01
-"""Places in `[0, 1]` that two points may differ by, in each parameter, to be near duplicates."""
+"""Maximum difference of near duplicates in each unit coordinate."""
 
 
 class RacingSampler:
-    """Shares the trials between new configurations and repeats of the promising ones.
+    """Divides trials between new configurations and repeats of promising ones.
 
-    New configurations come from another sampler and are measured on block 0; a repeat is the
-    same params on the next block (`trial.block`: use it as the fold, the seed or the instance,
-    so that configurations share what is special about it). The leader and whoever may beat it
-    are repeated until they part; paired tests eliminate the rest. Once nothing is in doubt, as
-    in a study without noise, all trials are new configurations. The other sampler sees one
-    trial a configuration, with the mean over its blocks.
+    Another sampler proposes new configurations, which run on block 0. A repeat runs the same
+    params on the next block (`trial.block`: use it as the fold, seed or instance, so that
+    configurations share its effect). The leader and its rivals are repeated until their
+    intervals separate; paired tests eliminate the rest. Once nothing is in doubt, as in a study
+    without noise, all trials are new configurations. The other sampler sees one trial per
+    configuration, with the mean over its blocks.
 
-    `tunekit.noise.replicates.leaderboard(study)` says which configuration has won; `best_trial` is
-    a single trial, and in a noisy study a lucky one.
+    `tunekit.noise.replicates.leaderboard(study)` returns the winning configuration. `best_trial`
+    is a single trial, and in a noisy study a lucky one.
 
     Args:
-        sampler: what proposes new configurations: a short name or an instance.
-        options: keyword arguments of a sampler that is given by its short name.
-        n_blocks: how many blocks there are, such as the folds; `None` for no end of them.
-        share: the largest share of trials that are repeats, from 0 to below 1.
-        n_start: configurations with a result before the first repeat; 2 or more. Where it is
-            not given: 8, or with a budget what leaves the repeats for its end, where they are
-            spent on the best of all.
-        budget: how many trials the study is meant to have, if that is known.
-        alpha: the probability that a configuration as good as the leader is ever eliminated.
+        sampler: sampler of new configurations, a short name or an instance.
+        options: keyword arguments of a sampler given by its short name.
+        n_blocks: number of blocks, such as folds; `None` if unlimited.
+        share: maximum share of repeats among the trials, from 0 to below 1.
+        n_start: configurations with a result before the first repeat, 2 or more; by default 8.
+            With a budget the default leaves all repeats to its end, when they go to the best
+            configurations of the whole study.
+        budget: planned number of trials of the study, if known.
+        alpha: probability that a configuration as good as the leader is ever eliminated.
         test: "t" for the paired t-test, "wilcoxon" for the signed-rank test.
-        min_blocks: blocks in common from which a configuration can be eliminated; 3 for "t"
-            and 6 for "wilcoxon" (the least of each) where it is not given.
+        min_blocks: minimum number of common blocks to eliminate a configuration; by default
+            the smallest possible, 3 for "t" and 6 for "wilcoxon".
 
     Raises:
-        InvalidArgument: an option outside its range.
+        InvalidArgument: an option lies outside its range.
 
     Reference: Birattari et al., 2002, "A racing algorithm for configuring metaheuristics"
     (F-race); Lopez-Ibanez et al., 2016, "The irace package".
@@ -97,13 +97,13 @@ class RacingSampler:
         _fraction("alpha", alpha, is_zero_fine=False)
         if not isinstance(sampler, str) and options:
             raise InvalidArgument(
-                "racing: options go with a sampler's short name; give them to the object itself."
+                "racing: options= needs sampler= to be a short name; pass them to the object."
             )
         if isinstance(sampler, str) and sampler != self.name:
             sampler = cast(Sampler, registry.make("sampler", sampler, options))
         if not callable(getattr(sampler, "suggest", None)) or isinstance(sampler, RacingSampler):
             raise InvalidArgument(
-                f"racing: sampler={sampler!r}, expected the short name of another sampler, or one."
+                f"racing: sampler={sampler!r}, expected another sampler or its short name."
             )
         self.inner = cast(Sampler, sampler)
         self.share = share
@@ -117,20 +117,20 @@ class RacingSampler:
 
         Raises:
             InvalidArgument: the study has several objectives.
-            SpaceExhausted: every configuration was measured, and nothing is in doubt.
+            SpaceExhausted: every configuration has been measured, and nothing is in doubt.
             InvalidSpace: the other sampler cannot handle the space.
         """
         if len(view.objectives) > 1:
             raise InvalidArgument(
-                f"racing compares configurations by one objective, the study has "
-                f'{len(view.objectives)}; use the sampler "{self.inner.name}" by itself.'
+                f"racing compares configurations by one objective, but the study has "
+                f'{len(view.objectives)}; use the sampler "{self.inner.name}" alone.'
             )
         turn = _Turn(self, view)
         return [turn.propose(k) for k in numbers]
 
 
 class _Turn:
-    """One call: the study as it is, and what was proposed so far on top of it."""
+    """One `suggest` call: the study plus the proposals made so far."""
 
     def __init__(self, sampler: RacingSampler, view: StudyView) -> None:
         self._sampler = sampler
@@ -147,7 +147,7 @@ class _Turn:
         self._n_repeats = sum("replicate_of" in t.evidence for t in alive)
         history = History(view.objectives, view.constraints, view.space.target)
         history.update(collapsed(found, view, noise), view.history.cursor)
-        history.revision = view.history.revision  # a sampler may cache by it
+        history.revision = view.history.revision  # samplers may use it as a cache key
         self._inner = replace(view, history=history)
 
     def propose(self, number: int) -> Proposal:
@@ -164,9 +164,9 @@ class _Turn:
         return self._checked(number, proposal) if is_free else self._enqueued(number, proposal)
 
     def _asked(self, number: int) -> StudyView:
-        """Return the view for the other sampler: a race is one at the target fidelity."""
+        """Return the view for the other sampler, with the fidelity fixed at its target."""
         space = self._view.space
-        if space.fidelity is None or number == 0:  # the default has it anyway
+        if space.fidelity is None or number == 0:  # the default point is at the target anyway
             return self._inner
         fixed = at_target(space, held(self._view, number))
         return replace(self._inner, fixed={**self._inner.fixed, number: fixed})
@@ -179,11 +179,11 @@ class _Turn:
         return None if turn is None else self._on_block(*turn)
 
     def _last_resort(self) -> Proposal:
-        """Return a repeat where there is no new configuration left."""
+        """Return a repeat when no new configuration is left."""
         proposal = self._repeat(is_decided_too=True)
         if proposal is None:
             raise SpaceExhausted(
-                "racing: every configuration was measured and nothing is in doubt any more."
+                "racing: every configuration has been measured and nothing is in doubt any more."
             )
         return proposal
 
@@ -202,7 +202,7 @@ class _Turn:
         return Proposal(found.params, self._sampler.name, reason, evidence)
 
     def _new(self, number: int, proposal: Proposal) -> Proposal:
-        """Note a new configuration, so that the next one of this call is another."""
+        """Record a new configuration, so that the next proposal of this call differs."""
         self._keys.add(key_of(proposal.params))
         self._n_trials += 1
         running = TrialRecord(number, TrialState.RUNNING, params=proposal.params)
@@ -210,29 +210,29 @@ class _Turn:
         return proposal
 
     def _enqueued(self, number: int, proposal: Proposal) -> Proposal:
-        """Who enqueues a point again wants it measured again."""
+        """Return a repeat if the user enqueued a known point, else a new configuration."""
         same = self._by_key.get(key_of(proposal.params))
         block = None if same is None else self._race.free_block(same)
         if same is None or block is None:
             return self._new(number, proposal)
-        return self._on_block(same, block, "the user asks for it")
+        return self._on_block(same, block, "the user enqueued it")
 
     def _checked(self, number: int, proposal: Proposal) -> Proposal:
-        """Return the proposal, unless it is (nearly) one that is known."""
+        """Return the proposal, or a replacement if it (nearly) duplicates a known point."""
         near = self._near(proposal.params) if self._may_repeat() else None
         block = None if near is None else self._race.free_block(near)
         if near is not None and block is not None:
-            return self._on_block(near, block, f"{proposal.sampler} came back to it")
+            return self._on_block(near, block, f"{proposal.sampler} proposed it again")
         point = distinct(self._view, number, wishes=[proposal.params], not_these=self._keys)
         if point is None:
             return self._last_resort()
         if point is not proposal.params:
-            why = f"racing: another point than one that is known; {proposal.reason}"
+            why = f"racing: replaces a known point; {proposal.reason}"
             proposal = replace(proposal, params=point, reason=why, evidence={})
         return self._new(number, proposal)
 
     def _near(self, params: Params) -> Configuration | None:
-        """Return the most urgent configuration in doubt that is a near duplicate of a point."""
+        """Return the most urgent configuration in doubt that nearly duplicates a point."""
         doubtful = [c for c in self._race.doubtful() if self._fits(c)]
         if not doubtful or self._race.is_exact:
             return None
@@ -247,7 +247,7 @@ class _Turn:
         return None
 
     def _fits(self, found: Configuration) -> bool:
-        """Return whether a configuration is a point of the space as it is now."""
+        """Return whether a configuration is a point of the current space."""
         space = self._view.space
         try:
             return not space.violated(space.validate(found.params))
@@ -258,10 +258,10 @@ class _Turn:
 def collapsed(
     found: Sequence[Configuration], view: StudyView, noise: Noise
 ) -> Iterator[TrialRecord]:
-    """Return the trials as the other sampler is shown them: one result a configuration.
+    """Yield the trials as the other sampler sees them: one result per configuration.
 
-    Its first trial stands for it. The repeats are trials of somebody else that were cancelled,
-    so that a sampler that counts its own (a grid) does not miss a point for them.
+    The first trial represents the configuration. Repeats appear as cancelled user trials, so
+    that a sampler that counts its own trials (a grid) skips no point for them.
     """
     yield from (t for t in view.history if not is_started(t))
     for c in found:
