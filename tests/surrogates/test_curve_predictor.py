@@ -137,9 +137,9 @@ def test_earlier_runs_are_used_where_they_help_and_only_there():
 
 def test_arrays_that_do_not_fit_are_refused():
     whole = runs(5)
-    with pytest.raises(ValueError, match="as many rows"):
+    with pytest.raises(ValueError, match="the same number of rows"):
         CurvePredictor(Completed(whole.curves, whole.finals[:3], whole.x))
-    with pytest.raises(ValueError, match="equal columns"):
+    with pytest.raises(ValueError, match="expected the columns"):
         CurvePredictor(whole, past=(Completed(whole.curves, whole.finals, whole.x[:, :1]),))
 
 
