@@ -34,7 +34,8 @@ myst_heading_anchors = 3
 
 # A single backtick in a docstring is code, as in Markdown.
 default_role = "code"
-autodoc_typehints = "none"  # the signature has them; `Args:` has the words
+autodoc_typehints = "description"  # beside the words of `Args:`; the signature stays short
+autodoc_typehints_description_target = "documented"
 autodoc_member_order = "bysource"
 autodoc_class_signature = "separated"
 napoleon_google_docstring = True

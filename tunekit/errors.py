@@ -12,7 +12,10 @@ from typing import ClassVar
 
 
 class TunekitError(Exception):
-    """The base of all errors of tunekit."""
+    """The base of all errors of tunekit.
+
+    Catch it to catch them all; the code says which one it is.
+    """
 
     code: ClassVar[str] = "TK000"
     exit_status: ClassVar[int] = 1
@@ -26,149 +29,226 @@ class TunekitError(Exception):
 
 
 class InvalidSpace(TunekitError, ValueError):
-    """A search space, or its file, contradicts itself or has a word that we do not know."""
+    """A search space, or its file, contradicts itself or has an unknown word.
+
+    The message names the parameter, or the line of the file, and what to write instead.
+    """
 
     code = "TK101"
     exit_status = 2
 
 
 class UnknownParameter(TunekitError, KeyError):
-    """A name that no parameter of the space has, or that several have."""
+    """No parameter of the space has this name, or several have it.
+
+    Check the spelling (the closest name is suggested); give the full dotted path of a short
+    name that is not unique.
+    """
 
     code = "TK102"
     exit_status = 2
 
 
 class InvalidParams(TunekitError, ValueError):
-    """A point that does not lie in its space."""
+    """A point does not lie in its space.
+
+    Give every active parameter a value of its domain, give inactive ones none, and satisfy the
+    constraints; `space.complete(params)` fills in defaults.
+    """
 
     code = "TK103"
     exit_status = 2
 
 
 class InvalidArgument(TunekitError, ValueError):
-    """An argument of a public call, or a flag of the command line, outside its range."""
+    """An argument of a public call, or a flag of the command line, is outside its range.
+
+    The message says what was given and what is expected. Nothing has been written.
+    """
 
     code = "TK104"
     exit_status = 2
 
 
 class InvalidResult(TunekitError, TypeError):
-    """An objective returned or reported something that is no metric."""
+    """An objective returned or reported something that is not a metric.
+
+    Return a number, or a mapping of metric names to numbers that has every objective.
+    """
 
     code = "TK201"
 
 
 class TrialConflict(TunekitError, RuntimeError):
-    """A trial that has ended already was told again with another result."""
+    """A trial that has already ended was told another result.
+
+    The first result stays. Tell each trial once; telling the same again is harmless.
+    """
 
     code = "TK202"
 
 
 class LeaseLost(TunekitError, RuntimeError):
-    """The trial belongs to another worker now (or was cancelled): its result is not taken."""
+    """The trial belongs to another worker now, or was cancelled: this result is not taken.
+
+    Drop the result. If trials are often lost so, the worker was silent for longer than its
+    lease: raise `lease_s`, or look for what stops it.
+    """
 
     code = "TK203"
 
 
 class UnknownTrial(TunekitError, KeyError):
-    """No trial with that number in the study."""
+    """The study has no trial with this number.
+
+    `tunekit trials ls STUDY` lists them; numbers begin at 0.
+    """
 
     code = "TK204"
     exit_status = 3
 
 
 class SpaceExhausted(TunekitError):
-    """A sampler has proposed every point that it has (a grid at its end)."""
+    """The sampler has proposed every point that it has, such as a grid at its end.
+
+    The study is complete. Widen the space with `study.edit_space`, or take another sampler.
+    """
 
     code = "TK205"
 
 
 class ObjectiveFailed(TunekitError, RuntimeError):
-    """The objective raised an exception that `catch` does not cover; it is the cause."""
+    """The objective raised an exception that `catch` does not cover.
+
+    The exception is the cause of this one. Mend the objective, or add the class to `catch` to
+    make such trials FAILED instead.
+    """
 
     code = "TK206"
 
 
 class CheckpointError(TunekitError, OSError):
-    """A checkpoint cannot be written or read: full disk, no such place, no permission."""
+    """A checkpoint cannot be written or read: full disk, no such place, no permission.
+
+    Earlier checkpoints are intact. Make room, or open the study with another `checkpoints=`.
+    """
 
     code = "TK207"
 
 
 class UnknownCheckpoint(TunekitError, KeyError):
-    """No such checkpoint: the trial never saved it, it was not kept, or somebody removed it."""
+    """The checkpoint does not exist: never saved, not kept, or removed by somebody.
+
+    `trial.checkpoints` lists those that are kept; `tk.Checkpoints(root, keep_best=...)` keeps
+    more.
+    """
 
     code = "TK208"
     exit_status = 3
 
 
 class TooManyFailures(TunekitError, RuntimeError):
-    """More trials have failed than the run may lose (`max_failed_trials`)."""
+    """More trials have failed than the run may lose, or all of the first ones.
+
+    Read the error of one trial (`tunekit trials show STUDY NUMBER`), mend it and run again;
+    `max_failed_trials` sets the limit.
+    """
 
     code = "TK209"
 
 
 class ExecutorFailed(TunekitError, RuntimeError):
-    """No trial can run: the cluster is away, or has no place for one."""
+    """No trial can run: the cluster is away, or has no place for one.
+
+    Check the address and compare `resources` with what the nodes have; the study is intact.
+    """
 
     code = "TK210"
 
 
 class RankFailed(TunekitError, ChildProcessError):
-    """A process of a distributed trial has died, or raised what cannot be brought over."""
+    """A process of a distributed trial died, or raised what cannot be brought over.
+
+    The trial has FAILED, with the words of that rank as its error.
+    """
 
     code = "TK211"
 
 
 class RankLost(TunekitError, ConnectionError):
-    """A node or worker that held a process of a distributed trial is gone; it will run again."""
+    """A node or worker that held a process of a distributed trial is gone.
+
+    There is nothing to do: the trial runs again, from its last checkpoint if it has one.
+    """
 
     code = "TK212"
 
 
 class UnknownStudy(TunekitError, KeyError):
-    """No study with that name in the storage."""
+    """The storage has no study with this name.
+
+    The closest name is suggested; `tunekit studies ls` lists all. Check the storage and the
+    project in its URL.
+    """
 
     code = "TK301"
     exit_status = 3
 
 
 class StudyExists(TunekitError, ValueError):
-    """A study with that name exists and was made with other settings."""
+    """A study with this name exists and was made with other settings.
+
+    Open it without them, give the same ones, or take another name.
+    """
 
     code = "TK302"
     exit_status = 2
 
 
 class NoCompleteTrial(TunekitError, ValueError):
-    """A question about the best trial was asked before a trial was complete (and feasible)."""
+    """No trial is complete and feasible yet, so that there is no best one.
+
+    Run more trials, and read why the ended ones failed or broke a constraint.
+    """
 
     code = "TK303"
     exit_status = 6
 
 
 class StorageError(TunekitError, OSError):
-    """The storage cannot be used: bad URL, read-only folder, full disk, damaged file."""
+    """The storage cannot be used: bad URL, read-only folder, full disk, damaged file.
+
+    `tunekit doctor --storage URL` says what is wrong with it.
+    """
 
     code = "TK401"
 
 
 class StorageUnreachable(StorageError):
-    """The database did not answer, also after retries."""
+    """The database did not answer, even after retries.
+
+    Check host, port and network, then start the run again: results are kept, and trials that
+    had not ended run again.
+    """
 
     code = "TK402"
     exit_status = 7
 
 
 class SchemaMismatch(StorageError):
-    """The database was written by another version of tunekit."""
+    """A newer version of tunekit has written the database.
+
+    Upgrade this one. Databases of older versions are upgraded when they are opened.
+    """
 
     code = "TK403"
 
 
 class StorageDenied(StorageError, PermissionError):
-    """The database may not be opened or written by this user."""
+    """This user may not open or write the database.
+
+    Give the user the right to do so, or take another file or database.
+    """
 
     code = "TK404"
     exit_status = 4
@@ -179,7 +259,10 @@ DISTRIBUTION = "tunekit-hpo"
 
 
 class MissingExtra(TunekitError, ImportError):
-    """A part needs a package that is not installed."""
+    """A part needs a package that is not installed.
+
+    The message has the command that installs it.
+    """
 
     code = "TK501"
 

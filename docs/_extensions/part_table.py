@@ -1,7 +1,7 @@
-"""The directive `part-table`: samplers or stoppers by short name, when to use each, its options.
+"""Directives for samplers and stoppers, which read the registry and the code.
 
-The body has a line `name: when to use it` for each short name that the registry knows; the
-options and their defaults come from the signatures, so that they cannot differ from the code.
+`part-table` has a line `name: when to use it` for each short name in its body; the options and
+their defaults come from the signatures. `part-reference` writes the docstring of each part.
 """
 
 from __future__ import annotations
@@ -24,6 +24,11 @@ def factory(kind: registry.Kind, name: str) -> Any:
     target, _ = registry._BUILT_IN[kind][name]
     module, _, attribute = target.partition(":")
     return getattr(import_module(module), attribute)
+
+
+def path(kind: registry.Kind, name: str) -> str:
+    """Return the dotted path of what a short name stands for."""
+    return registry._BUILT_IN[kind][name][0].replace(":", ".")
 
 
 def options(kind: registry.Kind, name: str) -> str:
@@ -60,13 +65,34 @@ class PartTable(SphinxDirective):
         if wrong := sorted(set(when) ^ set(known)):
             raise ExtensionError(f"{self.env.docname}: the table of {kind}s differs in {wrong}.")
         lines = ["| name | use it when | options |", "|---|---|---|"]
-        lines += [f"| `{name}` | {text} | {options(kind, name)} |" for name, text in when.items()]
+        lines += [
+            f"| {{py:obj}}`{name} <{path(kind, name)}>` | {text} | {options(kind, name)} |"
+            for name, text in when.items()
+        ]
         root = nodes.Element()
         self.state.nested_parse(StringList(lines, registry.__file__), 0, root)
+        return root.children
+
+
+class PartReference(SphinxDirective):
+    """Writes the docstring of every part of one kind where it stands."""
+
+    required_arguments: ClassVar[int] = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return the descriptions, each class once."""
+        kind = cast("registry.Kind", self.arguments[0])
+        found = {path(kind, name): factory(kind, name) for name in registry._BUILT_IN[kind]}
+        lines = ["```{eval-rst}"]
+        for where, made in found.items():
+            lines.append(f".. auto{'class' if inspect.isclass(made) else 'function'}:: {where}")
+        root = nodes.Element()
+        self.state.nested_parse(StringList([*lines, "```"], registry.__file__), 0, root)
         return root.children
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directive."""
     app.add_directive("part-table", PartTable)
+    app.add_directive("part-reference", PartReference)
     return {"parallel_read_safe": True}

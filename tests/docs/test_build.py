@@ -37,7 +37,9 @@ def test_the_site_builds_and_lists_every_error_part_and_public_name(site):
     sections = re.findall(r'<section id="(tk\d+)[^"]*"', site["errors"])
     assert sorted(sections) == sorted(code.lower() for code in codes)
     for kind in ("sampler", "stopper"):
-        rows = re.findall(r"<tr[^>]*><td><p><code[^>]*><span[^>]*>(\w+)<", site[f"{kind}s"])
+        rows = re.findall(
+            r"<tr[^>]*><td><p>(?:<a[^>]*>)?<code[^>]*><span[^>]*>(\w+)<", site[f"{kind}s"]
+        )
         assert sorted(rows) == sorted(registry._BUILT_IN[kind])
     shown = set(re.findall(r'id="tunekit\.(\w+)"', site["api"]))
     assert set(tunekit.__all__) - {"__version__", "TrialPruned"} <= shown
