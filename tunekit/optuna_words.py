@@ -1,8 +1,9 @@
-"""Names of Optuna that stand for something else here, each with what to use in its place."""
+"""Optuna's names and enumerations beside ours; nothing here imports Optuna."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 _CONSTRAINTS = (
     'measure it as a metric and bound it: tk.study(constraints=["latency_ms <= 8"]); bounds on '
@@ -28,12 +29,9 @@ INSTEAD: Mapping[str, Mapping[str, str]] = {
     "Study": {
         "system_attrs": _ATTRS,
         "set_system_attr": _ATTRS,
-        "set_metric_names": 'name them at the start: tk.study(objectives={"error": "minimize"})',
         "pruner": "study.stopper is it",
     },
     "Trial": {
-        "system_attrs": _ATTRS,
-        "set_system_attr": _ATTRS,
         "set_constraint": _CONSTRAINTS,
         "constraints": _CONSTRAINTS,
         "suggest_uniform": "use suggest_float(name, low, high)",
@@ -44,11 +42,8 @@ INSTEAD: Mapping[str, Mapping[str, str]] = {
         "datetime_start": "study.trials[trial.number].datetime_start has it",
     },
     "TrialRecord": {
-        "system_attrs": "sampler, reason, evidence, end_reason and stop_evidence say it",
         "constraints": "metrics has what was measured, study.history.violation(trial) by how much",
         "set_user_attr": "a record does not change; study.storage.set_trial_attrs does it",
-        "report": "a record does not change; study.ask() gives a trial that reports",
-        "should_prune": "a record does not change; study.ask() gives a trial that is judged",
     },
 }
 
@@ -59,3 +54,82 @@ def unknown_name(owner: str, name: str) -> AttributeError:
     has = f"module {owner!r}" if owner == "tunekit" else f"{owner!r} object"
     why = f"; {instead}." if instead else ""
     return AttributeError(f"{has} has no attribute {name!r}{why}")
+
+
+SYSTEM = "optuna:"
+"""Before the keys of what Optuna's helpers note on a trial, among its user attributes."""
+
+
+def system_attrs(user_attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what helpers of Optuna's, such as its terminator, have noted on a trial."""
+    return {k.removeprefix(SYSTEM): v for k, v in user_attrs.items() if k.startswith(SYSTEM)}
+
+
+def own_attrs(user_attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the user attributes without what helpers of Optuna's have noted."""
+    return {k: v for k, v in user_attrs.items() if not k.startswith(SYSTEM)}
+
+
+def member_name(other: object, enumeration: str) -> str | None:
+    """Return the name of a member of one of Optuna's enumerations, `None` of anything else."""
+    kind = type(other)
+    if kind.__name__ != enumeration or not kind.__module__.startswith("optuna."):
+        return None
+    return str(getattr(other, "name", ""))
+
+
+class DirectionWord(str):
+    """Holds "minimize" or "maximize"; equal to the member of Optuna's `StudyDirection` as well.
+
+    Scripts and Optuna's own helpers compare a study's direction with that member, and would take
+    the other way where no word ever equals it.
+    """
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        name = member_name(other, "StudyDirection")
+        return str.__eq__(self, other) if name is None else self.upper() == name
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return str.__hash__(self)
+
+
+class OptunaNotes:
+    """Takes the notes that helpers of Optuna's would make in its storage, for one trial.
+
+    Args:
+        trial: that has `set_system_attr`.
+    """
+
+    def __init__(self, trial: Any) -> None:
+        self._trial = trial
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Keep a note with the trial; it is stored with its result, an array as a list."""
+        self._trial.set_system_attr(key, value.tolist() if hasattr(value, "tolist") else value)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"trial.storage has no {name!r}: it only takes notes of Optuna's helpers; the storage "
+            "itself is study.storage."
+        )
+
+
+class Answer(int):
+    """Yes or no, which may be called as well: where we have a property, Optuna has a method."""
+
+    __slots__ = ()
+
+    def __call__(self) -> bool:
+        """Return the same as a `bool`."""
+        return bool(self)
+
+    def __repr__(self) -> str:
+        return repr(bool(self))
+
+
+YES, NO = Answer(1), Answer(0)

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
 from tunekit.errors import InvalidArgument
+from tunekit.optuna_words import NO, YES, Answer, member_name
 from tunekit.spaces import Params, Scalar, Space
 from tunekit.trial_values import TrialSource, TrialValues
 
@@ -40,10 +41,36 @@ class TrialState(StrEnum):
     PRUNED = "stopped"
     FAIL = "failed"
 
+    def __eq__(self, other: object) -> bool:
+        """Return whether it is the same state; a member of Optuna's equals all that it holds."""
+        name = None if type(other) is TrialState else member_name(other, "TrialState")
+        return str.__eq__(self, other) if name is None else OPTUNA_STATES[self] == name
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return str.__hash__(self)
+
     @property
-    def is_finished(self) -> bool:
-        """Return whether the trial has ended for good."""
-        return self not in _OPEN
+    def is_finished(self) -> Answer:
+        """Return whether the trial has ended for good; Optuna's `is_finished()` works as well."""
+        return NO if self in _OPEN else YES
+
+
+OPTUNA_STATES: Mapping[TrialState, str] = {
+    TrialState.WAITING: "WAITING",
+    TrialState.RUNNING: "RUNNING",
+    TrialState.PREEMPTED: "RUNNING",
+    TrialState.PAUSED: "RUNNING",
+    TrialState.COMPLETE: "COMPLETE",
+    TrialState.STOPPED: "PRUNED",
+    TrialState.DIVERGED: "FAIL",
+    TrialState.FAILED: "FAIL",
+    TrialState.LOST: "FAIL",
+    TrialState.CANCELLED: "FAIL",
+}
+"""The name of the state of Optuna's that comes nearest."""
 
 
 _GOES_ON = (TrialState.WAITING, TrialState.RUNNING, TrialState.PREEMPTED)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tunekit.errors import InvalidArgument
-from tunekit.optuna_words import unknown_name
+from tunekit.optuna_words import system_attrs, unknown_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,8 @@ class TrialValues:
 
     number: int
     metrics: Mapping[str, float]
+    params: Any
+    user_attrs: Mapping[str, Any]
     started: float | None
     finished: float | None
     source: TrialSource | None
@@ -119,6 +121,45 @@ class TrialValues:
         if made is None:
             raise self._detached("distributions", "study.space")
         return dict(made(self))
+
+    @property
+    def system_attrs(self) -> dict[str, Any]:
+        """Return what helpers of Optuna's, such as its terminator, have noted on the trial."""
+        return system_attrs(self.user_attrs)
+
+    # What an objective asks of a trial, answered by one that has been: nothing is drawn.
+
+    def suggest_float(self, name: str, low: float, high: float, **_: Any) -> Any:
+        """Return the value that the trial has had; see `suggest_categorical`."""
+        return self._had(name)
+
+    def suggest_int(self, name: str, low: int, high: int, **_: Any) -> Any:
+        """Return the value that the trial has had; see `suggest_categorical`."""
+        return self._had(name)
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """Return the value that the trial has had, so that an objective can be called again.
+
+        The range is not looked at, as where a space is declared.
+
+        Raises:
+            UnknownParameter: the trial has no such parameter.
+        """
+        return self._had(name)
+
+    def report(self, metrics: object, step: int, **_: Any) -> None:
+        """Do nothing: what the trial has reported stays as it is."""
+
+    def should_prune(self) -> bool:
+        """Return `False`: nobody ends a trial that has been."""
+        return False
+
+    def _had(self, name: str) -> Any:
+        if self.params is None:
+            raise InvalidArgument(
+                f"trial {self.number} has no params yet; take a trial that has run."
+            )
+        return self.params[name]
 
     def attach(self, source: TrialSource) -> None:
         """Say which study the record was read from; that is no part of its value.

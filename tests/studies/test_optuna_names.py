@@ -5,11 +5,12 @@ import os
 import pickle
 from datetime import datetime, timedelta
 
+import numpy as np
 import pytest
 
 import tunekit as tk
 from tunekit.errors import InvalidArgument, StudyExists, TrialConflict
-from tunekit.records import TrialState
+from tunekit.records import TrialRecord, TrialState
 
 SPACE = tk.Space(x=tk.Float(-1, 1), y=tk.Int(0, 3))
 
@@ -275,11 +276,10 @@ def test_importance_is_asked_of_the_study():
     [
         ("module", "create_study", r"tk\.study"),
         ("module", "visualization", r"to_optuna"),
-        ("study", "set_metric_names", "objectives="),
         ("study", "set_system_attr", "set_user_attr"),
         ("trial", "set_constraint", "constraints="),
         ("trial", "suggest_loguniform", "log=True"),
-        ("record", "system_attrs", "evidence"),
+        ("record", "set_user_attr", "set_trial_attrs"),
     ],
 )
 def test_what_cannot_be_names_what_to_use_in_its_place(owner, name, instead):
@@ -289,3 +289,72 @@ def test_what_cannot_be_names_what_to_use_in_its_place(owner, name, instead):
     with pytest.raises(AttributeError, match=instead):
         getattr(owners[owner], name)
     assert not hasattr(owners[owner], "nothing_of_the_kind")
+
+
+def test_states_and_directions_equal_the_members_of_optuna():
+    optuna = pytest.importorskip("optuna")
+    theirs, way = optuna.trial.TrialState, optuna.study.StudyDirection
+    assert TrialState.STOPPED == theirs.PRUNED
+    assert theirs.PRUNED == TrialState.STOPPED
+    assert TrialState.LOST in (theirs.FAIL, theirs.WAITING)
+    assert TrialState.COMPLETE != theirs.PRUNED
+    assert theirs.RUNNING != TrialState.WAITING
+    assert [s.is_finished for s in (TrialState.LOST, TrialState.PAUSED)] == [True, False]
+    assert [s.is_finished() for s in (TrialState.LOST, TrialState.PAUSED)] == [True, False]
+    assert TrialState.COMPLETE not in {theirs.COMPLETE.value: 1}
+    assert {TrialState.STOPPED: 1}["stopped"] == 1
+    study = tk.study(space=SPACE, directions=["minimize", "maximize"])
+    assert study.directions == [way.MINIMIZE, way.MAXIMIZE]
+    assert study.directions == ["minimize", "maximize"]
+    assert tk.study(space=SPACE, direction="maximize").direction != way.MINIMIZE
+
+
+def test_an_objective_is_called_again_with_the_best_trial():
+    def objective(trial):
+        x, k = trial.suggest_float("x", 0, 1), trial.suggest_int("k", 1, 3, log=True)
+        trial.report(x, 0)
+        return x + k + (trial.suggest_categorical("c", ["a", "b"]) == "b") + trial.should_prune()
+
+    study = tk.study(sampler="random", seed=1)
+    study.optimize(objective, n_trials=5)
+    assert objective(study.best_trial) == study.best_value
+    with pytest.raises(tk.TunekitError, match="z"):
+        study.best_trial.suggest_float("z", 0, 1)
+    with pytest.raises(InvalidArgument, match="no params yet"):
+        TrialRecord(0, TrialState.RUNNING).suggest_int("k", 1, 3)
+
+
+def test_objectives_are_named_before_a_trial_is_complete(url):
+    study = tk.study("s", directions=["minimize", "maximize"], storage=url, sampler="random")
+    study.set_metric_names(["error", "speed"])
+    study.optimize(lambda t: (t.suggest_float("x", 0, 1), 2.0), n_trials=3)
+    assert study.metric_names == ["error", "speed"]
+    assert study.trials[0].metrics["speed"] == 2.0
+    assert study.directions == ["minimize", "maximize"]
+    for names, said in (
+        (["a"], "2 different"),
+        (["a", "a"], "2 different"),
+        (["a", "b"], "error"),
+    ):
+        with pytest.raises(InvalidArgument, match=said):
+            study.set_metric_names(names)
+
+
+def test_what_helpers_of_optuna_note_on_a_trial_is_kept(url):
+    optuna = pytest.importorskip("optuna")
+
+    def objective(trial):
+        trial.storage.set_trial_system_attr(trial._trial_id, "scores", np.array([1.0, 2.0]))
+        trial.set_user_attr("mine", 1)
+        assert trial.system_attrs == {"scores": [1.0, 2.0]}
+        return 1.0
+
+    study = tk.study(space=SPACE, storage=url, sampler="random")
+    study.optimize(objective, n_trials=1)
+    assert study.trials[0].system_attrs == {"scores": [1.0, 2.0]}
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    theirs = study.to_optuna().trials[0]
+    assert theirs.system_attrs["scores"] == [1.0, 2.0]
+    assert theirs.user_attrs == {"mine": 1}
+    with pytest.raises(AttributeError, match=r"study\.storage"):
+        getattr(study.ask().storage, "get_all_trials")  # noqa: B009

@@ -19,7 +19,7 @@ from tunekit.checkpoints.workspace import Workspace
 from tunekit.errors import InvalidArgument, InvalidParams, TrialPaused, TrialStopped, did_you_mean
 from tunekit.executors.base import Ranks, Task
 from tunekit.executors.results import checked_metrics
-from tunekit.optuna_words import unknown_name
+from tunekit.optuna_words import SYSTEM, OptunaNotes, system_attrs, unknown_name
 from tunekit.random_streams import stream
 from tunekit.records import CONTINUE, Decision, Report
 from tunekit.spaces import Parameter, Params, Scalar
@@ -73,6 +73,7 @@ class Trial:
         self._workspace: Workspace | None = None
         self.verdict: dict[str, Any] = {}
         self._study: Any = None
+        self._trial_id = task.trial_number  # helpers of Optuna's hand it back with their notes
 
     def __getattr__(self, name: str) -> Any:
         raise unknown_name("Trial", name)
@@ -237,6 +238,20 @@ class Trial:
                 f'user attribute "{key}": {error}; expected plain JSON. '
                 "Store text or numbers, and the path of anything larger."
             ) from None
+
+    def set_system_attr(self, key: str, value: Any) -> None:
+        """Note a fact as a helper of Optuna's; see `set_user_attr`."""
+        self.set_user_attr(SYSTEM + key, value)
+
+    @property
+    def system_attrs(self) -> dict[str, Any]:
+        """Return a copy of what was noted with `set_system_attr`."""
+        return system_attrs(self._attrs)
+
+    @property
+    def storage(self) -> OptunaNotes:
+        """Return what Optuna's `report_cross_validation_scores` writes to: this trial."""
+        return OptunaNotes(self)
 
     def report(
         self,

@@ -45,7 +45,7 @@ def key_of(params: Mapping[str, Scalar]) -> Key:
 
 def is_started(trial: TrialRecord) -> bool:
     """Return whether a trial has its final params; one that is enqueued may have a few only."""
-    return trial.params is not None and (bool(trial.sampler) or trial.state.is_finished)
+    return trial.params is not None and bool(trial.sampler or trial.state.is_finished)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,4 +38,4 @@ class CurveReader:
 
     def _has_ended(self, number: int) -> bool:
         trial = self._history.get(number)
-        return trial is not None and trial.state.is_finished
+        return trial is not None and bool(trial.state.is_finished)

@@ -13,12 +13,19 @@ import optuna
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
-from tunekit.records import Objective, Report, StudyRecord, TrialRecord, TrialState
+from tunekit.optuna_words import own_attrs, system_attrs
+from tunekit.records import (
+    OPTUNA_STATES,
+    Objective,
+    Report,
+    StudyRecord,
+    TrialRecord,
+    TrialState,
+)
 from tunekit.spaces import Space
 from tunekit.spaces.serialize import space_to_dict
 from tunekit.storages.rows import spec_text
 from tunekit.studies.optuna_distributions import Distributions
-from tunekit.studies.optuna_frame import OPTUNA_STATES
 from tunekit.studies.optuna_import import REPORTS, STUDY, TRIAL
 
 _KEPT = (
@@ -86,8 +93,8 @@ def frozen(
         datetime_complete=(t.datetime_complete or _made_at(t)) if state.is_finished() else None,
         params={} if is_waiting else params,
         distributions={} if is_waiting else found,
-        user_attrs=dict(t.user_attrs),
-        system_attrs=_notes(t, reports, metric),
+        user_attrs=own_attrs(t.user_attrs),
+        system_attrs=_notes(t, reports, metric) | system_attrs(t.user_attrs),
         intermediate_values={r.step: r.metrics[metric] for r in reports if metric in r.metrics},
     )
     if is_waiting and params:

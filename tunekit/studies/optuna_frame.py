@@ -6,23 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
-from tunekit.records import Objective, TrialRecord, TrialState
+from tunekit.records import OPTUNA_STATES, Objective, TrialRecord
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_FAILED = (TrialState.DIVERGED, TrialState.FAILED, TrialState.LOST, TrialState.CANCELLED)
-
-OPTUNA_STATES: Mapping[TrialState, str] = {
-    TrialState.WAITING: "WAITING",
-    TrialState.RUNNING: "RUNNING",
-    TrialState.PREEMPTED: "RUNNING",
-    TrialState.PAUSED: "RUNNING",
-    TrialState.COMPLETE: "COMPLETE",
-    TrialState.STOPPED: "PRUNED",
-    **dict.fromkeys(_FAILED, "FAIL"),
-}
-"""The name of the state of Optuna's that comes nearest."""
 
 COLUMNS = (
     "number", "value", "values", "datetime_start", "datetime_complete", "duration", "params",

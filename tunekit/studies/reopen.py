@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from tunekit.errors import StudyExists, UnknownStudy
+from tunekit.errors import InvalidArgument, StudyExists, UnknownStudy
 from tunekit.records import UNNAMED, Objective, StudyRecord, StudySpec, TrialRecord, TrialState
 from tunekit.storages.base import Storage
 
@@ -55,6 +55,30 @@ def check_same(
     record = _with_goal(storage, record, spec, has_objectives=has_objectives)
     _check_space(storage, record, spec)
     return record
+
+
+def renamed(storage: Storage, record: StudyRecord, names: Sequence[str]) -> StudyRecord:
+    """Give the objectives of a study other names; return the study as it is stored now.
+
+    Raises:
+        InvalidArgument: another number of names, a name twice, or a trial is complete.
+    """
+    found = record.spec
+    texts = list(names)
+    if len(set(texts)) != len(found.objectives) or not all(isinstance(n, str) for n in texts):
+        raise InvalidArgument(
+            f"metric_names={names!r}, expected {len(found.objectives)} different texts, one for "
+            "each objective in their order."
+        )
+    if any(t.state is TrialState.COMPLETE for t in storage.changes(record.id).trials):
+        raise InvalidArgument(
+            f'metric_names={names!r}: study "{found.name}" has complete trials, whose metrics go '
+            f"by the names {[o.metric for o in found.objectives]}; name them before it runs."
+        )
+    pairs = zip(found.objectives, texts, strict=True)
+    objectives = tuple(replace(o, metric=name) for o, name in pairs)
+    storage.set_goal(record.id, replace(found, objectives=objectives))
+    return storage.get_study(found.name)
 
 
 def _with_goal(

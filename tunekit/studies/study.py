@@ -29,6 +29,7 @@ from tunekit.studies.ask_tell import AskedTrials
 from tunekit.studies.checkpoint_paths import CheckpointPaths
 from tunekit.studies.fixed_distributions import suggest_all
 from tunekit.studies.objectives_run import surrounded
+from tunekit.studies.reopen import renamed
 from tunekit.studies.study_reads import StudyReads
 
 Callback: TypeAlias = "Callable[[Study, TrialRecord], None]"
@@ -62,8 +63,12 @@ class Study(StudyReads, CheckpointPaths):
         self.stopper = stopper
         self.checkpoints = checkpoints
         self.audit = record.spec.audit if audit is None else audit
-        self._reader = StudyReader(storage, record)
-        self._worker = Worker(self._reader, sampler, checkpoints)
+        self._follow(record)
+
+    def _follow(self, record: StudyRecord) -> None:
+        """Read and run the study as it is stored from now on."""
+        self._reader = StudyReader(self.storage, record)
+        self._worker = Worker(self._reader, self.sampler, self.checkpoints)
         self._asked = AskedTrials(self._worker)
         self._tell_records()
 
@@ -310,6 +315,17 @@ class Study(StudyReads, CheckpointPaths):
         except (TypeError, ValueError) as error:
             raise InvalidArgument(f"attribute {key!r}: {error}; give plain JSON.") from None
         self.storage.set_attrs(self.id, {key: value})
+
+    def set_metric_names(self, metric_names: Sequence[str]) -> None:
+        """Name the objectives, as `tk.study(objectives=...)` does when a study is made.
+
+        Args:
+            metric_names: one for each objective, in their order.
+
+        Raises:
+            InvalidArgument: another number of names, a name twice, or a trial is complete.
+        """
+        self._follow(renamed(self.storage, self.record(), metric_names))
 
     def pause(self) -> None:
         """Start no new trials, in any process, until `resume`; the running ones go on."""

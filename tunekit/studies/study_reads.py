@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy as copied
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tunekit.analysis import audit
 from tunekit.driver.study_reader import StudyReader
 from tunekit.errors import InvalidArgument, MissingExtra, NoCompleteTrial
 from tunekit.history import History, nothing_best
-from tunekit.optuna_words import unknown_name
+from tunekit.optuna_words import DirectionWord, unknown_name
 from tunekit.records import Direction, Objective, Report, StudyRecord, TrialRecord, TrialState
 from tunekit.samplers.base import Sampler
 from tunekit.spaces import Params, Space
@@ -88,7 +88,7 @@ class StudyReads:
     @property
     def directions(self) -> list[Direction]:
         """Return "minimize" or "maximize" for each objective, in their order."""
-        return [o.direction for o in self.objectives]
+        return [cast(Direction, DirectionWord(o.direction)) for o in self.objectives]
 
     @property
     def direction(self) -> Direction:
@@ -102,7 +102,7 @@ class StudyReads:
                 f"study {self.name!r} has {len(self.objectives)} objectives and so no single "
                 "direction; use directions."
             )
-        return self.objectives[0].direction
+        return self.directions[0]
 
     @property
     def space(self) -> Space:
