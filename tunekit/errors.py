@@ -1,7 +1,7 @@
-"""Every error that tunekit raises: what was given, what was expected, what to do.
+"""Defines all errors of tunekit; messages say what was given, what was expected, what to do.
 
-Each class also derives from the builtin that a caller would catch, carries a stable `code`
-(shown in front of its message) and the exit status that the command line ends with.
+Each class also derives from the builtin that a caller would catch, and has a stable `code` (shown
+before its message) and the exit status of the command line.
 """
 
 from __future__ import annotations
@@ -255,7 +255,7 @@ class StorageDenied(StorageError, PermissionError):
 
 
 DISTRIBUTION = "tunekit-hpo"
-"""What pip installs; on the package index, the name "tunekit" belongs to another project."""
+"""Name to install with pip; "tunekit" belongs to another project on the package index."""
 
 
 class MissingExtra(TunekitError, ImportError):
@@ -276,15 +276,15 @@ def install_line(extra: str) -> str:
 
 
 class TrialStopped(Exception):
-    """Raised by `Trial.report` when the stopper ends the trial; let it pass, or clean up first."""
+    """`Trial.report` raises it when the stopper ends the trial; let it propagate."""
 
 
 TrialPruned = TrialStopped
-"""The same under Optuna's name."""
+"""Optuna's name for `TrialStopped`."""
 
 
 class TrialPaused(TrialStopped):
-    """Raised by `Trial.report` when the trial pauses: it may go on later, from its checkpoint."""
+    """`Trial.report` raises it when the trial pauses; it may resume from its checkpoint."""
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""The trials of a study as a reader sees them: folded from changes, with columnar access."""
+"""Maintains a reader's view of a study's trials from changes, with columnar access."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 
 class History:
-    """All trials of a study, kept up to date by `update`; cost of an update is what changed.
+    """All trials of a study; `update` applies changes at a cost proportional to their number.
 
     Args:
-        objectives: what is optimised.
-        constraints: on metrics.
-        target: the fidelity's path and the value that a trial has to have to be the best; see
+        objectives: objectives of the study.
+        constraints: constraints on metrics.
+        target: path of the fidelity -> the value a trial needs to qualify as best; see
             `tunekit.spaces.Space.target`.
 
     Attributes:
-        cursor: the event number up to which it is complete.
-        revision: grows with every change; the key for whatever a sampler caches.
-        source: what the records are told of their study, so that they have a `value`.
+        cursor: event number up to which the view is complete.
+        revision: increases with every change; a cache key for samplers.
+        source: data about the study attached to records, for `value` and related attributes.
     """
 
     def __init__(
@@ -57,11 +57,11 @@ class History:
         return (self._trials[k] for k in sorted(self._trials))
 
     def get(self, number: int) -> TrialRecord | None:
-        """Return one trial, if it exists."""
+        """Return one trial, `None` if it does not exist."""
         return self._trials.get(number)
 
     def update(self, trials: Iterable[TrialRecord], cursor: int) -> list[TrialRecord]:
-        """Take over changed trials; return those that have finished with this update."""
+        """Apply changed trials; return those that finished with this update."""
         finished = []
         for t in trials:
             before = self._trials.get(t.number)
@@ -94,12 +94,12 @@ class History:
 
     @property
     def n_promoted(self) -> int:
-        """Return how many promoted or pre-empted trials wait for a worker."""
+        """Return the number of promoted or pre-empted trials waiting for a worker."""
         return len(self._promoted)
 
     @property
     def n_waiting(self) -> int:
-        """Return how many trials wait for a worker, for whatever reason."""
+        """Return the number of trials waiting for a worker, for any reason."""
         return len(self._waiting)
 
     def paused(self) -> list[TrialRecord]:
@@ -108,12 +108,12 @@ class History:
 
     @property
     def n_paused(self) -> int:
-        """Return how many trials are paused."""
+        """Return the number of paused trials."""
         return len(self._paused)
 
     @property
     def n_finished(self) -> int:
-        """Return how many trials have ended, for whatever reason."""
+        """Return the number of ended trials, for any reason."""
         return len(self._trials) - len(self._open)
 
     def finished(self) -> list[TrialRecord]:
@@ -125,7 +125,7 @@ class History:
         return [t for t in self if t.state is TrialState.COMPLETE]
 
     def pending(self) -> list[TrialRecord]:
-        """Return the running trials whose params are known, by number."""
+        """Return the running trials with known params, by number."""
         running = (t for t in self._open.values() if t.state is TrialState.RUNNING)
         return sorted((t for t in running if t.params is not None), key=lambda t: t.number)
 
@@ -134,7 +134,7 @@ class History:
         return sorted(self._open.values(), key=lambda t: t.number)
 
     def counts(self) -> dict[TrialState, int]:
-        """Return how many trials there are in each state that occurs."""
+        """Return the number of trials per state, for states that occur."""
         out: dict[TrialState, int] = {}
         for t in self._trials.values():
             out[t.state] = out.get(t.state, 0) + 1
@@ -142,11 +142,11 @@ class History:
 
     @property
     def target(self) -> Mapping[str, Scalar]:
-        """Return the fidelity by its path that a trial has to have to be the best, if any."""
+        """Return the target fidelity by path that a trial needs to be the best; may be empty."""
         return self._target
 
     def aim(self, target: Mapping[str, Scalar]) -> None:
-        """Let only trials at this fidelity be the best; all where it is empty."""
+        """Require this fidelity of the best trial; an empty target allows all trials."""
         if target == self._target:
             return
         self._target, self._best = dict(target), None
@@ -155,7 +155,7 @@ class History:
             self._keep_best(t)
 
     def is_at_target(self, trial: TrialRecord) -> bool:
-        """Return whether a trial was run at the fidelity that counts."""
+        """Return whether a trial ran at the target fidelity."""
         params: Mapping[str, Scalar] = trial.params or {}
         return all(path in params and params[path] == v for path, v in self._target.items())
 
@@ -164,7 +164,7 @@ class History:
         return sum((c.violation(trial.metrics) for c in self.constraints), 0.0)
 
     def losses(self, trials: Sequence[TrialRecord]) -> NDArray[np.float64]:
-        """Return `(n, m)` objective values, signed such that less is better, NaN if missing."""
+        """Return `(n, m)` objective values, signed so that less is better, NaN if missing."""
         rows = [
             [o.loss(t.metrics.get(o.metric, math.nan)) for o in self.objectives] for t in trials
         ]
@@ -204,15 +204,15 @@ class History:
 
 
 def nothing_best(name: str, history: History) -> str:
-    """Return the sentence that says why a study has no best trial."""
+    """Return the reason why a study has no best trial, in one sentence."""
     counts = {str(s): n for s, n in history.counts().items()}
     if not counts:
         return f"study {name!r} has no trials yet; run study.optimize(...)."
     complete = history.complete()
     if complete and not any(map(history.is_at_target, complete)):
         what = " ".join(f"{path}={v!r}" for path, v in history.target.items())
-        return f"study {name!r} has no complete trial at {what}, which alone can be best."
+        return f"study {name!r} has no complete trial at {what}, as the best trial needs."
     if complete:
         limits = ", ".join(str(c) for c in history.constraints)
-        return f"study {name!r} has no trial that keeps {limits}; trials: {counts}."
+        return f"study {name!r} has no trial that satisfies {limits}; trials: {counts}."
     return f"study {name!r} has no complete trial; trials: {counts}."

@@ -1,4 +1,4 @@
-"""The records of a study: what is stored, as frozen values that know their plain-dict form."""
+"""The stored records of studies and trials, as frozen values."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from tunekit.trial_values import TrialSource, TrialValues
 Metrics: TypeAlias = Mapping[str, float]
 
 AUDIT = 0.05
-"""Share of the condemned trials that run on to their end, where none is chosen."""
+"""Default share of the condemned trials that run to their end for the audit."""
 
 
 UNNAMED = "value"
-"""The metric of a study whose objective nobody has named."""
+"""Metric name of an unnamed objective."""
 
 
 class TrialState(StrEnum):
-    """Where a trial stands; the finished ones say why it ended."""
+    """The state of a trial; final states say how it ended."""
 
-    WAITING = "waiting"  # enqueued, or given back: the next free worker takes it
+    WAITING = "waiting"  # enqueued or released: the next free worker takes it
     RUNNING = "running"  # a worker holds its lease
-    PREEMPTED = "preempted"  # gave its place to another study, goes on in the next free one
-    PAUSED = "paused"  # stands at a checkpoint until it is promoted
+    PREEMPTED = "preempted"  # yielded its slot to another study, resumes in the next free one
+    PAUSED = "paused"  # rests at a checkpoint until it is promoted
     COMPLETE = "complete"  # ran to its end, with a finite result
     STOPPED = "stopped"  # ended early by a stopper
     DIVERGED = "diverged"  # its result is NaN or infinite
     FAILED = "failed"  # its objective raised, crashed, timed out or ran out of memory
-    LOST = "lost"  # its workers vanished more often than it may be retried
+    LOST = "lost"  # its workers vanished more often than max_retries allows
     CANCELLED = "cancelled"  # ended by a person
 
-    # The same under Optuna's names.
+    # Optuna's names for the same states.
     PRUNED = "stopped"
     FAIL = "failed"
 
@@ -78,7 +78,7 @@ _OPEN = (*_GOES_ON, TrialState.PAUSED)
 
 
 class StudyState(StrEnum):
-    """What the workers of a study are asked to do."""
+    """The state that a study's workers are asked to take."""
 
     ACTIVE = "active"
     PAUSED = "paused"  # start no new trials and wait
@@ -104,13 +104,13 @@ class Objective:
             )
 
     def loss(self, value: float) -> float:
-        """Return the value with its sign such that less is better."""
+        """Return the value, signed so that less is better."""
         return value if self.direction == "minimize" else -value
 
 
 @dataclass(frozen=True, slots=True)
 class MetricConstraint:
-    """A bound on a measured metric, such as `latency_ms <= 8`; a trial above it is infeasible."""
+    """A bound on a metric, such as `latency_ms <= 8`; trials that violate it are infeasible."""
 
     metric: str
     op: Literal["<=", ">="]
@@ -118,7 +118,7 @@ class MetricConstraint:
 
     @classmethod
     def parse(cls, text: str) -> MetricConstraint:
-        """Return the constraint that a text such as `"latency_ms <= 8"` says.
+        """Return the constraint of a text such as `"latency_ms <= 8"`.
 
         Raises:
             InvalidArgument: the text has another form.
@@ -138,7 +138,7 @@ class MetricConstraint:
         return f"{self.metric} {self.op} {self.bound:g}"
 
     def violation(self, metrics: Metrics) -> float:
-        """Return by how much it is violated, 0 if it holds, `inf` if the metric is missing."""
+        """Return the amount of violation: 0 if it holds, `inf` if the metric is missing."""
         value = metrics.get(self.metric, math.nan)
         if math.isnan(value):
             return math.inf
@@ -147,7 +147,7 @@ class MetricConstraint:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """The checkpoint of another trial that a trial begins from: its number and the step."""
+    """The checkpoint of another trial that a trial starts from: its number and step."""
 
     number: int
     step: int
@@ -155,13 +155,13 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A complete checkpoint of a trial: a relative reference, wherever the files are.
+    """A complete checkpoint of a trial, referenced independently of its storage location.
 
     Attributes:
-        step: what it is the state after.
-        epoch: of the lease under which it was saved, so that a worker which lost its lease
+        step: step after which it was saved.
+        epoch: epoch of the lease under which it was saved, so that a worker that lost its lease
             cannot overwrite what the next one saves.
-        value: the first objective at that step, if it was reported; retention goes by it.
+        value: first objective at that step, if reported; decides which checkpoints to keep.
     """
 
     step: int
@@ -171,14 +171,14 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A point together with who proposed it and why.
+    """A proposed point, with its sampler and reason.
 
     Attributes:
-        params: every active parameter; in a study whose space is being discovered, a guess.
-        sampler: the short name of the sampler, or `"user"` for an enqueued point.
+        params: every active parameter; a guess while the space is being discovered.
+        sampler: short name of the sampler, or `"user"` for an enqueued point.
         reason: one sentence for a person.
-        evidence: plain JSON that the sampler wants back with the finished trial.
-        branch: the checkpoint that the trial begins from, if it does not begin anew.
+        evidence: plain JSON that the sampler reads back from the finished trial.
+        branch: checkpoint that the trial starts from, `None` to start from scratch.
     """
 
     params: Params
@@ -193,8 +193,8 @@ class Report:
     """Named metrics at one step of a running trial.
 
     Attributes:
-        metrics: empty where only a checkpoint was saved.
-        checkpoint: a checkpoint of this step is complete; stored with the trial, not here.
+        metrics: name -> value; empty if only a checkpoint was saved.
+        checkpoint: whether a checkpoint of this step is complete; stored with the trial.
     """
 
     step: int
@@ -204,10 +204,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of a trial, in one sentence, with the numbers behind it (plain JSON).
+    """A stopper's decision on a trial, with a reason and its evidence (plain JSON).
 
     Attributes:
-        action: a paused trial stands at its checkpoint until its stopper promotes it.
+        action: the decision; a paused trial rests at its checkpoint until it is promoted.
     """
 
     action: Literal["continue", "pause", "stop"] = "continue"
@@ -220,17 +220,17 @@ CONTINUE = Decision()
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a trial ended, or why it pauses.
+    """How a trial ended, or why it was paused.
 
     Attributes:
-        state: a finished state, or PAUSED.
-        metrics: the result (of a paused trial, the last report); empty where there is none.
-        reason: one sentence; the traceback of a failure is in `error`.
-        params: the params that were really used, when the program chose some itself.
-        domains: path -> domain (as `domain_to_dict` gives it) of parameters that a
-            define-by-run program asked for and the study did not know yet.
-        user_attrs: what the objective noted with `trial.set_user_attr`.
-        evidence: what a stopper based its decision on.
+        state: a final state, or PAUSED.
+        metrics: the result (of a paused trial, the last report); empty without a result.
+        reason: one sentence; `error` holds the traceback of a failure.
+        params: the params actually used, if the program chose some itself.
+        domains: path -> domain (as returned by `domain_to_dict`) of parameters that a
+            define-by-run program has newly introduced.
+        user_attrs: attributes set with `trial.set_user_attr`.
+        evidence: basis of a stopper's decision.
     """
 
     state: TrialState
@@ -245,21 +245,21 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class TrialRecord(TrialValues):
-    """One trial as it is stored.
+    """One stored trial.
 
     Attributes:
-        number: counts from 0 in the order of asking; it keys the trial's random stream.
-        seq: the study's event number of its last change: the cursor of incremental readers.
-        epoch: how often a worker has taken it; the fencing token of its lease.
-        params: `None` between the taking of a number and the proposal.
-        end_reason: why it ended or pauses; of a promoted or pre-empted trial
-            that has not ended, why it goes on.
-        seen: the cursor up to which the sampler knew the study when it proposed.
-        batch: the numbers that were proposed in the same call.
-        created, started, finished: seconds since 1970 on the clock of the storage.
-        checkpoints: those that are kept, in the order of saving; it goes on from the last one.
-        branch: the checkpoint of another trial that it began from.
-        source: the study that it was read from; `value` and the like need it.
+        number: counts from 0 in the order of creation; keys the trial's random stream.
+        seq: event number of its last change, the cursor of incremental readers.
+        epoch: number of times a worker has taken it; the fencing token of its lease.
+        params: `None` between the assignment of a number and the proposal.
+        end_reason: why it ended or was paused; for a promoted or pre-empted trial that has not
+            ended, why it continues.
+        seen: cursor up to which the sampler knew the study when it proposed.
+        batch: numbers proposed in the same call.
+        created, started, finished: seconds since 1970 on the storage's clock.
+        checkpoints: kept checkpoints, in the order saved; it resumes from the last one.
+        branch: checkpoint of another trial that it started from.
+        source: study that it was read from, for `value` and related attributes.
     """
 
     number: int
@@ -290,7 +290,7 @@ class TrialRecord(TrialValues):
 
     @property
     def is_promoted(self) -> bool:
-        """Return whether it was paused or pre-empted, goes on, and has not ended."""
+        """Return whether it continues after a pause or pre-emption and has not ended."""
         return self.state in _GOES_ON and bool(self.end_reason)
 
     @property
@@ -303,20 +303,21 @@ class TrialRecord(TrialValues):
 
 @dataclass(frozen=True, slots=True)
 class StudySpec:
-    """What a study is made with; all but the space is fixed for its life.
+    """The settings of a study; all except the space are normally fixed for its life.
 
     Attributes:
         name: unique in its storage.
         objectives: one or more.
-        constraints: bounds on measured metrics.
-        space: `None` where a define-by-run program discovers it.
+        constraints: bounds on metrics.
+        space: search space; `None` if a define-by-run program discovers it.
         seed: keys every random stream of the study.
         sampler: short name; `sampler_options` are its keyword arguments.
-        max_retries: how often a trial whose worker vanished is run again before it is LOST; also,
-            how often one whose process died goes on from the same checkpoint before it is FAILED.
+        max_retries: how often a trial runs again after its worker vanished before it is LOST;
+            also how often it resumes from the same checkpoint after its process died before it
+            is FAILED.
         stopper: short name, empty for none; `stopper_options` are its keyword arguments.
-        audit: share of the condemned trials that run on.
-        attrs: plain JSON of the user or the command line (how to run the study again).
+        audit: share of the condemned trials that keep running for the audit.
+        attrs: plain JSON set by the user or the command line (how to run the study again).
     """
 
     name: str
@@ -335,7 +336,7 @@ class StudySpec:
 
 @dataclass(frozen=True, slots=True)
 class StudyRecord:
-    """A stored study: its spec and where it stands."""
+    """A stored study: its spec and current state."""
 
     id: int
     spec: StudySpec
@@ -347,5 +348,5 @@ class StudyRecord:
 
 
 def block_of(evidence: Mapping[str, Any]) -> int:
-    """Return the block that a proposal is for, 0 if it names none."""
+    """Return the block of a proposal, 0 if its evidence names none."""
     return int(evidence.get("block", 0))

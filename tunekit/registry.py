@@ -1,10 +1,10 @@
-"""Short names of the parts, resolved late: nothing is imported before it is asked for.
+"""Resolves short names of components lazily, importing nothing before its first use.
 
 Other distributions add theirs with entry points in the groups `tunekit.samplers`,
-`tunekit.stoppers`, `tunekit.storages` and `tunekit.executors`: a name and a callable that gives
-an instance. That of a sampler or a stopper takes the user's options; that of a storage, whose
-name is the scheme of its URLs, `(url, *, must_exist)`; that of an executor
-`(workers, limits, devices)`, each of which may be `None` or empty.
+`tunekit.stoppers`, `tunekit.storages` and `tunekit.executors`: a name and a factory. The factory
+of a sampler or stopper takes the user's options. That of a storage, whose name is its URL scheme,
+takes `(url, *, must_exist)`. That of an executor takes `(workers, limits, devices)`, each of
+which may be `None` or empty.
 """
 
 from __future__ import annotations
@@ -69,16 +69,16 @@ _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
 
 
 def names(kind: Kind) -> list[str]:
-    """Return all short names of a kind, those of other distributions included."""
+    """Return all short names of a kind, including those of other distributions."""
     return sorted({*_BUILT_IN[kind], *(e.name for e in _foreign(kind))})
 
 
 def find(kind: Kind, name: str) -> Callable[..., Any]:
-    """Return what makes a part of that short name.
+    """Return the factory of a short name.
 
     Raises:
-        InvalidArgument: no such name.
-        MissingExtra: the part needs a package that is not installed.
+        InvalidArgument: the name is unknown.
+        MissingExtra: the component needs a package that is not installed.
     """
     if name in _BUILT_IN[kind]:
         target, preset = _BUILT_IN[kind][name]
@@ -88,18 +88,19 @@ def find(kind: Kind, name: str) -> Callable[..., Any]:
     if entry is None:
         known = names(kind)
         raise InvalidArgument(
-            f'unknown {kind} "{name}"{did_you_mean(name, known)}; there are {", ".join(known)}.'
+            f'unknown {kind} "{name}"{did_you_mean(name, known)}; expected one of '
+            f"{', '.join(known)}."
         )
     factory: Callable[..., Any] = entry.load()
     return factory
 
 
 def make(kind: Kind, name: str, options: Mapping[str, Any] | None = None) -> Any:
-    """Return a new part by its short name.
+    """Return a new component by its short name.
 
     Raises:
-        InvalidArgument: no such name, or options that the part does not take.
-        MissingExtra: the part needs a package that is not installed.
+        InvalidArgument: the name is unknown, or the component does not accept an option.
+        MissingExtra: the component needs a package that is not installed.
     """
     factory = find(kind, name)
     _check_options(kind, name, factory, options or {})
@@ -114,10 +115,10 @@ def make(kind: Kind, name: str, options: Mapping[str, Any] | None = None) -> Any
 def _check_options(
     kind: Kind, name: str, factory: Callable[..., Any], options: Mapping[str, Any]
 ) -> None:
-    """Refuse options that a part does not take, before it is made."""
+    """Check that a component accepts the options, before it is created."""
     try:
         parameters = inspect.signature(factory).parameters.values()
-    except (TypeError, ValueError):  # written in C, of another distribution
+    except (TypeError, ValueError):  # written in C, by another distribution
         return
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return

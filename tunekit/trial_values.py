@@ -1,4 +1,4 @@
-"""A trial's results under the names that Optuna gives them."""
+"""Exposes a trial's results under Optuna's names."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tunekit.optuna_words import system_attrs, unknown_name
 
 @dataclass(frozen=True, slots=True)
 class TrialSource:
-    """What a record has to know of the study that it was read from.
+    """Data that a record needs from the study it was read from.
 
-    A copy that goes to another process keeps the metrics and loses the way to the storage.
+    A copy sent to another process keeps the metrics but loses access to the storage.
 
     Attributes:
-        metrics: the names of the objectives' metrics, in their order.
-        curve: number -> what the trial reported of the first objective, by step.
-        distributions: record -> its parameters as Optuna's distributions.
+        metrics: names of the objectives' metrics, in order.
+        curve: maps a trial's number to its reports of the first objective, by step.
+        distributions: maps a record to its parameters as Optuna's distributions.
     """
 
     metrics: tuple[str, ...]
@@ -35,7 +35,7 @@ class TrialSource:
 
 
 class TrialValues:
-    """The reading members of a record that need to know its study's objectives."""
+    """Properties of a record that depend on its study's objectives."""
 
     __slots__ = ()
 
@@ -49,15 +49,15 @@ class TrialValues:
 
     @property
     def values(self) -> list[float] | None:
-        """Return one value for each objective, in their order; `None` where one is missing."""
+        """Return one value per objective, in order; `None` if one is missing."""
         names = self._source().metrics
         return [self.metrics[m] for m in names] if all(m in self.metrics for m in names) else None
 
     @property
     def value(self) -> float | None:
-        """Return the value of the only objective, `None` where there is none.
+        """Return the value of the only objective, `None` without a result.
 
-        A stopped trial has what it reported last.
+        A stopped trial has its last reported value.
 
         Raises:
             InvalidArgument: the study has several objectives.
@@ -75,29 +75,29 @@ class TrialValues:
         """Return the time from start to end, if it has both."""
         if self.started is None or self.finished is None:
             return None
-        # Of times like the two below, so that it is their difference to the microsecond.
+        # Computed from datetimes, so that it equals the difference of the two below exactly.
         return datetime.fromtimestamp(self.finished, UTC) - datetime.fromtimestamp(
             self.started, UTC
         )
 
     @property
     def datetime_start(self) -> datetime | None:
-        """Return when it was started last, in local time without a zone, as Optuna does."""
+        """Return the time of its last start, in local time without a zone, like Optuna."""
         return _local(self.started)
 
     @property
     def datetime_complete(self) -> datetime | None:
-        """Return when it ended, in local time without a zone, as Optuna does."""
+        """Return the time of its end, in local time without a zone, like Optuna."""
         return _local(self.finished)
 
     @property
     def intermediate_values(self) -> dict[int, float]:
-        """Return what it reported of the first objective, by step; read from the storage.
+        """Return its reports of the first objective, by step, read from the storage.
 
-        `Study.reports` has all metrics of many trials at once.
+        `Study.reports` returns all metrics of many trials at once.
 
         Raises:
-            InvalidArgument: the record does not come from a study of this process.
+            InvalidArgument: the record was not read from a study of this process.
         """
         read = self._source().curve
         if read is None:
@@ -106,12 +106,12 @@ class TrialValues:
 
     @property
     def last_step(self) -> int | None:
-        """Return the last step that it reported, if any; read from the storage."""
+        """Return its last reported step, `None` without reports; read from the storage."""
         return max(self.intermediate_values, default=None)
 
     @property
     def distributions(self) -> dict[str, Any]:
-        """Return the domains of its params as Optuna's distributions; `study.space` is ours.
+        """Return the domains of its params as Optuna's distributions; `study.space` has ours.
 
         Raises:
             InvalidArgument: the record does not come from a study of this process.
@@ -162,9 +162,9 @@ class TrialValues:
         return self.params[name]
 
     def attach(self, source: TrialSource) -> None:
-        """Say which study the record was read from; that is no part of its value.
+        """Attach the study that the record was read from, which does not affect equality.
 
-        Set and not copied, because a study of 10,000 trials would pay for each copy.
+        The record is modified in place, because copying 10,000 trials would be slow.
         """
         object.__setattr__(self, "source", source)
 

@@ -123,7 +123,7 @@ def test_a_single_file_is_a_checkpoint_too(place, source, tmp_path):
     work = Workspace(place.uri, 3, 1, start=None, kept=())
     work.save(1, source / "weights.bin")
     assert set(loaded(place, "3/1-1", tmp_path)) == {"weights.bin"}
-    with pytest.raises(InvalidArgument, match="no file and no folder"):
+    with pytest.raises(InvalidArgument, match="neither a file nor a folder"):
         work.save(2, source / "missing")
     with pytest.raises(InvalidArgument, match="is empty"):
         work.save(2)

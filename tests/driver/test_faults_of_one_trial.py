@@ -73,7 +73,7 @@ def test_a_step_that_no_database_holds_is_refused_where_it_is_reported(workers, 
     study = tk.study("s", space=SPACE, storage=f"sqlite:///{tmp_path}/s.db", sampler="random")
     assert study.optimize(objective, n_trials=6, workers=workers) == "done"
     assert states(study) == only(2)
-    assert "63 bits" in study.trials[2].end_reason
+    assert "64-bit integer" in study.trials[2].end_reason
     assert [t.epoch for t in study.trials] == [1] * 6
 
 

@@ -53,7 +53,7 @@ def test_a_real_study_of_optuna_is_recognised(tmp_path):
 def test_a_file_that_is_no_database_stays_as_it_is(tmp_path):
     (tmp_path / "a.db").write_text("a text " * 500)
     before = content(tmp_path)
-    with pytest.raises(StorageError, match="is no SQLite database"):
+    with pytest.raises(StorageError, match="is not an SQLite database"):
         tk.load_study("s", storage=tmp_path / "a.db")
     assert content(tmp_path) == before
 

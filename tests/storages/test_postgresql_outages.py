@@ -80,7 +80,7 @@ def test_a_server_that_stays_away_is_named_and_nothing_is_lost(
     lease = desk.take()
     postgres_server.stop()
     try:
-        with pytest.raises(StorageUnreachable, match=r"does not answer.*nothing .* is lost"):
+        with pytest.raises(StorageUnreachable, match=r"does not answer.*No stored data are lost"):
             desk.send(tell(lease))
     finally:
         postgres_server.start()

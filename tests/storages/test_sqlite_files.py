@@ -51,7 +51,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(
 ) -> None:
     path = tmp_path / "s.db"
     path.write_bytes(content)
-    with pytest.raises(StorageError, match=r"no SQLite database|damaged"):
+    with pytest.raises(StorageError, match=r"not an SQLite database|damaged"):
         open_storage(path)
     assert path.read_bytes() == content
 
@@ -143,7 +143,7 @@ def test_a_full_disk_is_named_and_nothing_stored_is_lost(tmp_path: Path) -> None
         connection.execute(f"PRAGMA max_page_count = {size + 2}")
 
     database.engine.dispose()
-    with pytest.raises(StorageError, match=r"disk is full.*nothing that was stored is lost"):
+    with pytest.raises(StorageError, match=r"disk is full.*no stored data are lost"):
         for _ in range(1000):
             desk.take()
     assert pages

@@ -247,7 +247,7 @@ def test_an_added_trial_has_to_fit_the_study(url):
         study.add_trial({"x": 0.5})
     running = tk.study(space=tk.Space(x=tk.Float(0, 1)))
     running.ask()
-    with pytest.raises(InvalidArgument, match="runs elsewhere"):
+    with pytest.raises(InvalidArgument, match="running elsewhere"):
         study.add_trial(running.trials[0])
     assert study.trials == []
 

@@ -1,1 +1,1 @@
-"""Checkpoints of trials: complete or not there, wherever they are kept."""
+"""Stores checkpoints of trials atomically: each is complete or absent."""

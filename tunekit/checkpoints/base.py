@@ -1,8 +1,8 @@
-"""Where checkpoints are kept, as a contract: folders that are complete or not there.
+"""The contract of checkpoint stores: folders that are complete or absent.
 
-A name is relative, `<trial>/<step>-<epoch>`, so that a root which was moved works. The epoch is
-that of the lease under which it was saved: a worker that lost its lease and does not know it
-cannot overwrite what the next one saves.
+A name is relative, `<trial>/<step>-<epoch>`, so that a moved root keeps working. The epoch is that
+of the lease under which the checkpoint was saved: a worker that unknowingly lost its lease cannot
+overwrite what the next worker saves.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from tunekit.errors import InvalidArgument
 from tunekit.records import Checkpoint, StudyRecord
 
 BRANCH_EPOCH = 0
-"""No lease has it: the epoch of the copy that a branched trial begins from."""
+"""Epoch of the copy that a branched trial starts from; no lease has it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoints:
-    """Where a study keeps the checkpoints of its trials, and which of them.
+    """Sets where a study stores checkpoints, and which ones it keeps.
 
     Args:
-        root: a folder, which all workers see under this path, or a URI that pyarrow or fsspec
-            understands, such as `s3://bucket/runs`. It is not stored with the study.
-        keep_best: so many of each trial's checkpoints with the best values of the first
-            objective are kept beside its last one; the others are deleted.
+        root: a folder that all workers see under the same path, or a URI that pyarrow or fsspec
+            supports, such as `s3://bucket/runs`. It is not stored with the study.
+        keep_best: number of checkpoints with the best values of the first objective to keep per
+            trial, in addition to its last one; all others are deleted.
 
     Raises:
-        InvalidArgument: an empty root, or a number that is no whole number from 0.
+        InvalidArgument: `root` is empty, or `keep_best` is not a whole number of 0 or more.
     """
 
     root: str | Path
@@ -42,12 +42,12 @@ class Checkpoints:
     def __post_init__(self) -> None:
         if not isinstance(self.root, str | Path) or not str(self.root).strip():
             raise InvalidArgument(
-                f"checkpoints={self.root!r}, expected a folder or a URI; give such as "
+                f"checkpoints={self.root!r}, expected a folder or a URI, such as "
                 '"checkpoints" or "s3://bucket/checkpoints".'
             )
         n = self.keep_best
         if isinstance(n, bool) or not isinstance(n, int) or n < 0:
-            raise InvalidArgument(f"keep_best={n!r}, expected a whole number from 0.")
+            raise InvalidArgument(f"keep_best={n!r}, expected a whole number of 0 or more.")
         text = str(self.root).removeprefix("file://")
         if "://" not in text:
             text = os.path.abspath(os.path.expanduser(text))
@@ -56,8 +56,8 @@ class Checkpoints:
     def of_study(self, study: StudyRecord) -> str:
         """Return the folder or URI of one study.
 
-        Its name tells apart studies that have the same name in several storages, and those
-        that were deleted and made again.
+        Its name distinguishes studies of the same name in several storages, and studies that
+        were deleted and created again.
         """
         name = study.spec.name
         key = f"{name}|{study.created!r}|{study.spec.seed}"
@@ -67,16 +67,16 @@ class Checkpoints:
 
 
 class Place(Protocol):
-    """Keeps checkpoints under relative names; `CheckpointError` where that fails.
+    """Stores checkpoints under relative names; failures raise `CheckpointError`.
 
     Attributes:
-        uri: what `places.open_place` opens again, in another process.
+        uri: URI that `places.open_place` opens in another process.
     """
 
     uri: str
 
     def work_folder(self, number: int, epoch: int) -> Path:
-        """Return a new, empty local folder for a trial to write in."""
+        """Return a new, empty local folder for a trial to write to."""
         ...
 
     def discard(self, folder: Path) -> None:
@@ -84,35 +84,35 @@ class Place(Protocol):
         ...
 
     def save(self, name: str, source: Path) -> None:
-        """Copy a folder; whoever sees the name sees all of it, also after a crash."""
+        """Store a copy of a folder atomically, complete or absent even after a crash."""
         ...
 
     def load(self, name: str, target: Path) -> None:
         """Copy a checkpoint into an empty local folder.
 
         Raises:
-            UnknownCheckpoint: it is not there.
+            UnknownCheckpoint: the checkpoint does not exist.
         """
         ...
 
     def has(self, name: str) -> bool:
-        """Return whether there is a complete checkpoint of that name."""
+        """Return whether a complete checkpoint of this name exists."""
         ...
 
     def copy(self, name: str, to: str) -> None:
-        """Copy a checkpoint to another name, unless that is there already.
+        """Copy a checkpoint to another name, unless the copy already exists.
 
         Raises:
-            UnknownCheckpoint: it is not there, or vanished meanwhile.
+            UnknownCheckpoint: the checkpoint does not exist, or disappeared during the copy.
         """
         ...
 
     def delete(self, name: str) -> None:
-        """Delete a checkpoint, if it is there."""
+        """Delete a checkpoint, if it exists."""
         ...
 
     def tidy(self, number: int, epoch: int, keep: Collection[str]) -> None:
-        """Delete what earlier leases of a trial than `epoch` have left, but for these names."""
+        """Delete the leftovers of a trial's leases before `epoch`, except the names in `keep`."""
         ...
 
 
@@ -122,7 +122,7 @@ def checkpoint_name(number: int, step: int, epoch: int) -> str:
 
 
 def epoch_of(entry: str) -> int | None:
-    """Return the epoch in the last part of a name, also of one that is being written."""
+    """Return the epoch in the last part of a name, also of an unfinished checkpoint."""
     found = re.fullmatch(r"\.?(?:\d+|work)-(\d+)(?:\..*)?", entry)
     return int(found[1]) if found else None
 
@@ -130,12 +130,12 @@ def epoch_of(entry: str) -> int | None:
 def retained(
     checkpoints: Collection[Checkpoint], *, sign: float, keep_best: int
 ) -> list[Checkpoint]:
-    """Return the checkpoints to keep, in their order: the best ones and the last.
+    """Return the checkpoints to keep, in order: the best ones and the last.
 
     Args:
-        checkpoints: in the order of saving.
-        sign: 1 where less is better, -1 where more is.
-        keep_best: how many beside the last; ties go to the older one.
+        checkpoints: all checkpoints, in the order saved.
+        sign: 1 if less is better, -1 if more is.
+        keep_best: number to keep besides the last; ties go to the older one.
     """
     listed = list(checkpoints)
     rated = [(sign * c.value, i) for i, c in enumerate(listed) if c.value is not None]

@@ -1,7 +1,7 @@
-"""Checkpoints in a folder of this machine, or of a file system that all workers mount.
+"""Stores checkpoints in a local folder, or on a file system that all workers mount.
 
-A checkpoint is written beside its place, synchronised to the disk and renamed: a rename within
-a file system happens as a whole or not at all.
+A checkpoint is written to a temporary sibling, synced to disk and renamed; a rename within a file
+system is atomic.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from tunekit.errors import CheckpointError, UnknownCheckpoint
 
 
 class LocalPlace:
-    """A folder with one folder a trial; safe to use from several processes."""
+    """A folder with one subfolder per trial; safe for concurrent processes."""
 
     def __init__(self, root: str) -> None:
         self.uri = root
         self._root = Path(root)
 
     def work_folder(self, number: int, epoch: int) -> Path:
-        """Return a new, empty folder; it is on the same file system as the checkpoints."""
+        """Return a new, empty folder on the same file system as the checkpoints."""
         folder = self._root / str(number) / f"work-{epoch}"
-        with _explained("the folder of a trial cannot be made", folder):
+        with _explained("the folder of a trial cannot be created", folder):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
         return folder
 
     def discard(self, folder: Path) -> None:
-        """Delete a working folder, and that of its trial where no checkpoint is in it."""
+        """Delete a working folder, and its trial's folder if that is empty."""
         shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(OSError):
             folder.parent.rmdir()
 
     def save(self, name: str, source: Path) -> None:
-        """Copy a folder; whoever sees the name sees all of it, also after a crash."""
+        """Store a copy of a folder atomically, complete or absent even after a crash."""
         with _explained("the checkpoint cannot be written", self._root / name):
             self._place(source, name, replaces=True)
 
@@ -50,11 +50,11 @@ class LocalPlace:
             _copy_tree(source, target)
 
     def has(self, name: str) -> bool:
-        """Return whether there is a complete checkpoint of that name."""
+        """Return whether a complete checkpoint of this name exists."""
         return (self._root / name).is_dir()
 
     def copy(self, name: str, to: str) -> None:
-        """Copy a checkpoint to another name, unless that is there already."""
+        """Copy a checkpoint to another name, unless the copy already exists."""
         if self.has(to):
             return
         source = self._existing(name)
@@ -62,18 +62,18 @@ class LocalPlace:
             with _explained("the checkpoint cannot be copied", source):
                 self._place(source, to, replaces=False)
         except CheckpointError:
-            self._existing(name)  # says so if it was deleted while we read it
+            self._existing(name)  # raises if it was deleted during the copy
             raise
-        if not self.has(name):  # deleted while we read it: the copy may be only a part of it
+        if not self.has(name):  # deleted during the copy, which may be incomplete
             self.delete(to)
             raise self._unknown(name)
 
     def delete(self, name: str) -> None:
-        """Delete a checkpoint, if it is there."""
+        """Delete a checkpoint, if it exists."""
         self._delete(self._root / name)
 
     def tidy(self, number: int, epoch: int, keep: Collection[str]) -> None:
-        """Delete what earlier leases of a trial than `epoch` have left, but for these names."""
+        """Delete the leftovers of a trial's leases before `epoch`, except the names in `keep`."""
         folder = self._root / str(number)
         entries = os.listdir(folder) if folder.is_dir() else []
         for entry in entries:
@@ -93,13 +93,13 @@ class LocalPlace:
                 partial.rename(final)
             except OSError:
                 if replaces or not final.is_dir():
-                    raise  # else another process has made the same copy
+                    raise  # otherwise another process has made the same copy
             _sync(final.parent)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
     def _delete(self, path: Path) -> None:
-        # Out of sight first, so that nobody finds a part of it.
+        # Renamed first, so that nobody finds a partial checkpoint.
         gone = path.with_name(f".{path.name.lstrip('.')}.{uuid4().hex[:8]}")
         with contextlib.suppress(FileNotFoundError):
             path.rename(gone)
@@ -112,13 +112,13 @@ class LocalPlace:
 
     def _unknown(self, name: str) -> UnknownCheckpoint:
         return UnknownCheckpoint(
-            f"no checkpoint {name} in {self.uri}: it was not kept, or somebody removed it; give "
-            "the place where the study's checkpoints are now."
+            f"no checkpoint {name} in {self.uri}: it was not kept, or was removed; give the "
+            "current location of the study's checkpoints."
         )
 
 
 def _copy_tree(source: Path, target: Path, *, is_durable: bool = False) -> None:
-    """Copy a folder's files, following links; durable ones are on the disk afterwards."""
+    """Copy a folder's files, following links, and sync them to disk if `is_durable`."""
     target.mkdir(exist_ok=True)
     with os.scandir(source) as entries:
         for entry in entries:
@@ -143,7 +143,7 @@ def _sync(path: Path) -> None:
 
 @contextlib.contextmanager
 def _explained(what: str, path: Path) -> Iterator[None]:
-    """Turn errors of the file system into ours."""
+    """Convert file system errors to `CheckpointError`."""
     try:
         yield
     except (OSError, shutil.Error) as error:

@@ -1,4 +1,4 @@
-"""Open the place that a folder or a URI names."""
+"""Opens the checkpoint store at a folder or URI."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tunekit.checkpoints.local import LocalPlace
 
 @lru_cache(maxsize=16)
 def open_place(uri: str) -> Place:
-    """Return the place of a folder or a URI; the same object for the same one.
+    """Return the store at a folder or URI, the same object for the same location.
 
     Raises:
-        InvalidArgument: no file system for the URI.
-        MissingExtra: a URI, and pyarrow is not installed.
+        InvalidArgument: no file system supports the URI.
+        MissingExtra: `uri` is a URI and pyarrow is not installed.
     """
     if "://" not in uri:
         return LocalPlace(uri)

@@ -1,6 +1,6 @@
-"""Checkpoints behind a URI: object stores and remote file systems, through pyarrow or fsspec.
+"""Stores checkpoints at a URI: object stores and remote file systems, by pyarrow or fsspec.
 
-An object store has no rename of a folder. A checkpoint there is complete when its marker is,
+An object store cannot rename a folder. A checkpoint there is complete while its marker exists,
 which is written last and deleted first.
 """
 
@@ -23,7 +23,7 @@ class RemotePlace:
     """A prefix in an object store or a remote file system.
 
     Raises:
-        InvalidArgument: no file system for the URI.
+        InvalidArgument: no file system supports the URI.
         MissingExtra: pyarrow is not installed.
     """
 
@@ -32,7 +32,7 @@ class RemotePlace:
         self._fs, self._root = _file_system(uri)
 
     def work_folder(self, number: int, epoch: int) -> Path:
-        """Return a new, empty folder among the temporary files of this machine."""
+        """Return a new, empty temporary folder on this machine."""
         return Path(tempfile.mkdtemp(prefix=f"tunekit-{number}-{epoch}-"))
 
     def discard(self, folder: Path) -> None:
@@ -40,7 +40,7 @@ class RemotePlace:
         shutil.rmtree(folder, ignore_errors=True)
 
     def save(self, name: str, source: Path) -> None:
-        """Upload a folder, and then its marker."""
+        """Upload a folder, then its marker."""
         with self._explained("the checkpoint cannot be written", name):
             self._remove(name)
             self._copy(str(source), self._path(name), local="source")
@@ -54,27 +54,27 @@ class RemotePlace:
             (target / MARKER).unlink()
 
     def has(self, name: str) -> bool:
-        """Return whether there is a complete checkpoint of that name."""
+        """Return whether a complete checkpoint of this name exists."""
         with self._explained("the checkpoints cannot be listed", name):
             return bool(self._fs.get_file_info(f"{self._path(name)}/{MARKER}").is_file)
 
     def copy(self, name: str, to: str) -> None:
-        """Copy a checkpoint to another name, unless that is there already."""
+        """Copy a checkpoint to another name, unless the copy already exists."""
         if self.has(to):
             return
         with tempfile.TemporaryDirectory(prefix="tunekit-") as folder:
-            # Through this machine: the marker of a copy within the store could come first.
+            # Through this machine, because a copy within the store could create the marker first.
             self.load(name, Path(folder))
-            self._check(name)  # deleted while we read it: this may be only a part of it
+            self._check(name)  # deleted during the download, which may be incomplete
             self.save(to, Path(folder))
 
     def delete(self, name: str) -> None:
-        """Delete a checkpoint, if it is there."""
+        """Delete a checkpoint, if it exists."""
         with self._explained("the checkpoint cannot be deleted", name):
             self._remove(name)
 
     def tidy(self, number: int, epoch: int, keep: Collection[str]) -> None:
-        """Delete what earlier leases of a trial than `epoch` have left, but for these names."""
+        """Delete the leftovers of a trial's leases before `epoch`, except the names in `keep`."""
         from pyarrow.fs import FileSelector
 
         with self._explained("old checkpoints cannot be deleted", str(number)):
@@ -108,23 +108,23 @@ class RemotePlace:
     def _check(self, name: str) -> None:
         if not self.has(name):
             raise UnknownCheckpoint(
-                f"no checkpoint {name} in {self.uri}: it was not kept, or somebody removed it; "
-                "give the place where the study's checkpoints are now."
+                f"no checkpoint {name} in {self.uri}: it was not kept, or was removed; give the "
+                "current location of the study's checkpoints."
             )
 
     @contextlib.contextmanager
     def _explained(self, what: str, name: str) -> Iterator[None]:
-        """Turn errors of the file system into ours."""
+        """Convert file system errors to `CheckpointError`."""
         try:
             yield
         except OSError as error:
             raise CheckpointError(
-                f"{what} ({self.uri}/{name}): {error}; check the place and the rights to it."
+                f"{what} ({self.uri}/{name}): {error}; check the location and its permissions."
             ) from error
 
 
 def _file_system(uri: str) -> tuple[Any, str]:
-    """Return the file system of a URI and the path in it."""
+    """Return the file system of a URI and the path within it."""
     try:
         from pyarrow.fs import FileSystem, FSSpecHandler, PyFileSystem
     except ImportError:
@@ -132,7 +132,7 @@ def _file_system(uri: str) -> tuple[Any, str]:
     try:
         system, path = FileSystem.from_uri(uri)
         return system, path.rstrip("/")
-    except (OSError, ValueError) as error:  # a scheme that pyarrow does not know
+    except (OSError, ValueError) as error:  # a scheme unknown to pyarrow
         said = str(error)
     try:
         import fsspec
@@ -140,7 +140,7 @@ def _file_system(uri: str) -> tuple[Any, str]:
         found, path = fsspec.core.url_to_fs(uri)
     except (ImportError, OSError, ValueError) as error:
         raise InvalidArgument(
-            f"checkpoints={uri!r}: neither pyarrow ({said}) nor fsspec ({error}) opens it; give "
-            "a folder, or a URI such as s3://bucket/checkpoints."
+            f"checkpoints={uri!r}: neither pyarrow ({said}) nor fsspec ({error}) can open it; "
+            "give a folder, or a URI such as s3://bucket/checkpoints."
         ) from None
     return PyFileSystem(FSSpecHandler(found)), path.rstrip("/")

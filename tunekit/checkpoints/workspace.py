@@ -1,4 +1,4 @@
-"""The folder that a running trial writes in, and how it becomes a checkpoint."""
+"""Manages the working folder of a running trial and saves checkpoints of it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tunekit.errors import InvalidArgument
 
 
 class Workspace:
-    """The working folder of one run of a trial, made when it is first asked for.
+    """The working folder of one run of a trial, created on first use.
 
     Args:
-        uri: the study's place of checkpoints.
+        uri: location of the study's checkpoints.
         number: of the trial.
         epoch: of its lease.
-        start: name of the checkpoint that it begins with, if any.
-        kept: names of all checkpoints that earlier runs of the trial have left for good.
+        start: name of the checkpoint that it starts from, if any.
+        kept: names of all checkpoints to keep from earlier runs of the trial.
     """
 
     def __init__(
@@ -34,11 +34,11 @@ class Workspace:
 
     @property
     def folder(self) -> Path:
-        """Return the folder, filled with the checkpoint that the trial begins with.
+        """Return the folder, initially with the content of the trial's start checkpoint.
 
         Raises:
-            UnknownCheckpoint: that is not there any more.
-            CheckpointError: the file system refuses.
+            UnknownCheckpoint: the start checkpoint no longer exists.
+            CheckpointError: the file system refuses access.
         """
         if self._folder is None:
             keep = {*self._kept, *([self._start] if self._start else [])}
@@ -54,12 +54,12 @@ class Workspace:
         return self._folder
 
     def save(self, step: int, source: str | Path | None = None) -> None:
-        """Make a complete checkpoint of a step: of the folder, or of another file or folder.
+        """Save a complete checkpoint of a step, from the folder or another file or folder.
 
         Raises:
             InvalidArgument: there is nothing to save.
-            CheckpointError: the file system refuses, as when the disk is full; what was saved
-                before stays as it is.
+            CheckpointError: the file system refuses, for example on a full disk; earlier
+                checkpoints are unaffected.
         """
         path = self.folder if source is None else Path(source)
         name = checkpoint_name(self._number, step, self._epoch)
@@ -73,8 +73,8 @@ class Workspace:
             return
         if not path.is_file():
             raise InvalidArgument(
-                f"checkpoint of step {step}: {str(path)!r} is no file and no folder; write it "
-                "first, or give checkpoint=True for all that is in trial.checkpoint_dir."
+                f"checkpoint of step {step}: {str(path)!r} is neither a file nor a folder; write "
+                "it first, or give checkpoint=True to save trial.checkpoint_dir."
             )
         with tempfile.TemporaryDirectory(prefix="tunekit-") as folder:
             os.symlink(path.absolute(), Path(folder) / path.name)

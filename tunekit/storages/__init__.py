@@ -1,1 +1,1 @@
-"""Storages keep studies and trials; the only place that knows SQL."""
+"""Storages persist studies and trials; SQL appears nowhere else."""

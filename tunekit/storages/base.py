@@ -8,17 +8,17 @@ Rules that every implementation keeps, and `tunekit.testing.storages` checks:
 
 - A lease is `(number, epoch)`. Claiming a trial adds 1 to its epoch. Every write of a worker
   names its lease; a write with a stale epoch, or to a trial that is not RUNNING (or does not
-  exist), changes nothing and comes back as "lost", never as an exception, and the rest of the
-  batch is applied. A lease that has run out but that nobody took over is still good.
-- `Pause` ends the lease of a running trial, which is PAUSED then: nobody claims it until
+  exist), changes nothing and returns "lost", never an exception, and the rest of the batch is
+  applied. An expired lease remains valid until another worker takes the trial over.
+- `Pause` ends the lease of a running trial and makes it PAUSED: nobody claims it until
   `promote` makes it WAITING again, with its params and checkpoints. The next lease of a trial
-  that has run before begins at its last checkpoint, so the claim drops the reports after it
-  (all of them, where there is none).
-- A tell is final. The same tell again (same key) answers "ok" and changes nothing; a tell of
-  the same lease with another key answers "conflict".
-- An exchange may be sent again when its answer was lost: a repeated `Start`, `Reports`, `Renew`,
-  `Saved`, `Release`, `Pause` or `Tell` of a lease answers "ok" and changes nothing more, unless
-  another worker has taken the trial meanwhile.
+  that has run before starts from its last checkpoint, so the claim drops later reports (without
+  a checkpoint, all reports).
+- A tell is final. Repeating it with the same key returns "ok" and changes nothing; a tell of the
+  same lease with another key returns "conflict".
+- An exchange may be repeated if its answer was lost: a repeated `Start`, `Reports`, `Renew`,
+  `Saved`, `Release`, `Pause` or `Tell` of a lease returns "ok" and changes nothing further, unless
+  another worker has taken the trial in the meantime.
 - `claim` hands out trials only while the study is ACTIVE, in this order: WAITING and PREEMPTED
   trials by number; RUNNING trials whose lease has run out, by number (one whose leases have run
   out more than `max_retries` times becomes LOST instead; a `Release` does not count); new numbers,
@@ -26,8 +26,8 @@ Rules that every implementation keeps, and `tunekit.testing.storages` checks:
   repeated with the same key returns the same leases, whatever the study's state.
 - Each change of a trial takes the next number of the study's event sequence, appends an event,
   and sets the trial's `seq`, all in the same transaction. The sequence counts from 1 and has no
-  gaps: a reader that has read up to n has missed nothing below n. `Reports` and `Renew` are no
-  changes: they appear in `reports` only.
+  gaps: a reader that has read up to n has missed nothing below n. `Reports` and `Renew` do not
+  count as changes: they appear only in `reports`.
 - Time for leases is the storage's own clock (the database's, for a server).
 - Implementations are safe to use from several threads; SQL ones also from several processes.
 """
@@ -57,13 +57,13 @@ from tunekit.storages.events import EventKind as EventKind
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to run one trial, until it runs out or the trial is told.
+    """The right to run one trial, until the lease expires or the trial is told.
 
     Attributes:
-        params: set for an enqueued trial and for one that is run again; `None` where the
-            holder has to propose and `Start` it.
-        partial: the params are an enqueued, incomplete point: the sampler fills the rest.
-        branch: the checkpoint that an enqueued trial begins from.
+        params: set for an enqueued trial and for one that is run again; `None` if the holder has
+            to propose params and `Start` it.
+        partial: whether the params are an enqueued, incomplete point for the sampler to complete.
+        branch: the checkpoint that an enqueued trial starts from.
     """
 
     number: int
@@ -75,7 +75,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Note the params with which a claimed trial runs. Needed before anybody sees them."""
+    """Record the params of a claimed trial; until then readers do not see them."""
 
     number: int
     epoch: int
@@ -87,7 +87,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """Append reports of a running trial and extend its lease; the same step again replaces."""
+    """Append reports of a running trial and extend its lease; a repeated step is replaced."""
 
     number: int
     epoch: int
@@ -104,7 +104,7 @@ class Renew:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """Note which complete checkpoints a running trial has now; replaces what was noted."""
+    """Replace the list of complete checkpoints of a running trial."""
 
     number: int
     epoch: int
@@ -113,9 +113,9 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Give a running trial back: it becomes WAITING with its params and runs again later.
+    """Return a running trial to the queue: it becomes WAITING and runs again with its params.
 
-    Where it is `preempted`, it becomes PREEMPTED and keeps the reason until it ends.
+    With `preempted` it becomes PREEMPTED and keeps the reason until it ends.
     """
 
     number: int
@@ -126,9 +126,9 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """End the lease of a running trial, which stands still until it is promoted.
+    """End the lease of a running trial and pause it until it is promoted.
 
-    `outcome` has the state PAUSED, the reason and evidence, and what the objective has noted.
+    `outcome` holds the state PAUSED, the reason and evidence, and the objective's attributes.
     """
 
     number: int
@@ -138,7 +138,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """End a trial. `key` makes a repeated tell harmless; it is unique to this result."""
+    """End a trial. `key` is unique to this result and makes a repeated tell harmless."""
 
     number: int
     epoch: int
@@ -156,7 +156,7 @@ class Claim:
 
     Attributes:
         key: unique to this request; repeating it returns the same leases.
-        max_trials: no new number is handed out once the study has this many trials.
+        max_trials: number of trials in the study from which no new number is assigned.
     """
 
     n: int
@@ -166,7 +166,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeRequest:
-    """What one worker asks of `exchange`: operations to apply in order, then a claim."""
+    """A worker's request to `exchange`: operations to apply in order, then a claim."""
 
     worker: str
     operations: Sequence[Operation] = ()
@@ -176,7 +176,7 @@ class ExchangeRequest:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """The answer of `exchange`: one status an operation, the leases, where the study stands."""
+    """The answer of `exchange`: one status per operation, the leases, and the study's state."""
 
     statuses: tuple[Status, ...]
     leases: tuple[Lease, ...]
@@ -188,7 +188,7 @@ class Exchange:
 class Changes:
     """All trials that changed after a cursor, each once in its latest form, by `seq`.
 
-    `cursor` is the `seq` of the last of them, or what was asked for if there are none.
+    `cursor` is the `seq` of the last one, or the requested cursor if nothing changed.
     """
 
     trials: tuple[TrialRecord, ...]
@@ -196,7 +196,7 @@ class Changes:
 
 
 class Storage(Protocol):
-    """Where studies live. See the module for the rules."""
+    """Persists studies by the rules of this module."""
 
     url: str
     """The URL that opens it again, with any password replaced by `***`."""
@@ -205,8 +205,8 @@ class Storage(Protocol):
         """Create a study.
 
         Args:
-            spec: what it is made with.
-            key: unique to this request; repeating it returns the study that it made.
+            spec: settings of the study.
+            key: unique to this request; repeating it returns the study it created.
 
         Raises:
             StudyExists: the name is taken.
@@ -214,10 +214,10 @@ class Storage(Protocol):
         ...
 
     def get_study(self, name: str) -> StudyRecord:
-        """Return the study as it stands now.
+        """Return the current state of a study.
 
         Raises:
-            UnknownStudy: no such name; the message has the closest one.
+            UnknownStudy: no study has this name; the message suggests the closest one.
         """
         ...
 
@@ -234,7 +234,7 @@ class Storage(Protocol):
         ...
 
     def set_state(self, study_id: int, state: StudyState) -> None:
-        """Ask the workers of the study to go on, pause, stop or cancel."""
+        """Ask the workers of the study to continue, pause, stop or cancel."""
         ...
 
     def set_attrs(self, study_id: int, attrs: Mapping[str, Any]) -> None:
@@ -242,19 +242,19 @@ class Storage(Protocol):
         ...
 
     def set_goal(self, study_id: int, spec: StudySpec) -> None:
-        """Take over the objectives and constraints of a spec, which is the study's in all else."""
+        """Replace the objectives and constraints by those of a spec that is equal otherwise."""
         ...
 
     def set_space(self, study_id: int, space: Space, *, expected_version: int) -> int:
         """Store the next version of the space; return its number. 0 is expected before the first.
 
         Raises:
-            TrialConflict: another process made a new version meanwhile.
+            TrialConflict: another process has stored a new version in the meantime.
         """
         ...
 
     def spaces(self, study_id: int) -> dict[int, Space]:
-        """Return all versions of the space, numbered from 1; empty before one is known."""
+        """Return all versions of the space, numbered from 1; empty before the first one."""
         ...
 
     def enqueue(
@@ -269,8 +269,8 @@ class Storage(Protocol):
         """Append WAITING trials with the given (maybe partial) params; return their numbers.
 
         A request repeated with the same key appends nothing and returns the same numbers.
-        Until a trial is claimed and started, it shows these params while it waits and `None`
-        while it runs, because an incomplete point is nothing to learn from.
+        Before a trial is started, it shows these params while it waits and `None` while it is
+        claimed, because samplers must not learn from an incomplete point.
         """
         ...
 
@@ -280,27 +280,28 @@ class Storage(Protocol):
         trials: Sequence[TrialRecord],
         reports: Mapping[int, Sequence[Report]],
     ) -> list[int]:
-        """Append trials that were run elsewhere, as they are; return their numbers here.
+        """Append trials that ran elsewhere, unchanged; return their numbers here.
 
-        They keep their state, params, results, times and notes; their numbers and event numbers
-        are those of this study. What they had seen, their checkpoints and branches are dropped.
-        An added WAITING trial is claimed like any other: without a `sampler` its params are an
-        enqueued, maybe incomplete point, else a whole one. All are added, or none.
+        They keep their states, params, results, times and attributes, but get numbers and event
+        numbers of this study. Their `seen` cursors, checkpoints and branches are dropped. An
+        added WAITING trial is claimed like any other: without a `sampler` its params count as an
+        enqueued and possibly incomplete point, otherwise as a complete one. Either all trials
+        are added or none.
 
         Args:
-            study_id: of the study.
-            trials: ended or waiting ones.
-            reports: by the number that a trial has in `trials`.
+            study_id: id of the study.
+            trials: ended or waiting trials.
+            reports: number of a trial in `trials` -> its reports.
 
         Raises:
-            InvalidArgument: a trial in another state, or one that cannot be stored.
+            InvalidArgument: a trial is in another state, or cannot be stored.
         """
         ...
 
     def promote(self, study_id: int, reasons: Mapping[int, str]) -> list[int]:
-        """Let paused trials wait for a worker again, each for a reason; return their numbers.
+        """Queue paused trials for a worker again, each with a reason; return their numbers.
 
-        Those that are not paused (any more) are left as they are and left out.
+        Trials that are not paused (any more) are skipped.
 
         Raises:
             UnknownTrial: no such number.
@@ -316,7 +317,7 @@ class Storage(Protocol):
         ...
 
     def cancel_trial(self, study_id: int, number: int, reason: str) -> bool:
-        """End an unfinished trial as CANCELLED; its worker learns it with its next write.
+        """End an unfinished trial as CANCELLED; its worker learns of it at its next write.
 
         Returns:
             Whether it was unfinished.
@@ -347,8 +348,8 @@ class Storage(Protocol):
     ) -> list[Exchange | InvalidArgument]:
         """Answer the exchanges of several workers in order, in one transaction.
 
-        Each has statuses of its own. One that `exchange` would refuse is answered with the error
-        in its place and changes nothing; the others are applied.
+        Each has its own statuses. A request that `exchange` would refuse gets the error as its
+        answer and changes nothing; the others are applied.
 
         Raises:
             StorageUnreachable: the database did not answer, also after retries.
@@ -356,14 +357,14 @@ class Storage(Protocol):
         ...
 
     def expire(self, study_id: int, leases: Sequence[tuple[int, int]]) -> None:
-        """End the leases `(number, epoch)` now; for workers that are known to be dead."""
+        """Expire the leases `(number, epoch)` now, for workers known to be dead."""
         ...
 
     def changes(self, study_id: int, after: int = 0, limit: int | None = None) -> Changes:
-        """Return the trials that changed after the cursor. Cost: what changed, not history.
+        """Return the trials that changed after the cursor, at a cost proportional to the changes.
 
-        With a limit they are the first so many of them by `seq`, and the cursor of the answer
-        reads on; fewer than the limit means that nothing is left.
+        With a limit these are the first ones by `seq`, and the answer's cursor continues the
+        reading; fewer trials than the limit mean that nothing is left.
         """
         ...
 
@@ -375,16 +376,16 @@ class Storage(Protocol):
         after_step: Mapping[int, int] | None = None,
         limit: int | None = None,
     ) -> dict[int, tuple[Report, ...]]:
-        """Return reports by trial number, in order of step; of all trials if none are named.
+        """Return reports by trial number, in order of step; of all trials if `numbers` is `None`.
 
         A trial without reports has no entry.
 
         Args:
             study_id: of the study.
             numbers: trials to read.
-            after_step: by trial number, the last step that the caller has: only later ones are
-                read. A report that replaced an earlier step is not seen this way.
-            limit: at most so many reports, the first ones in order of number and step.
+            after_step: trial number -> last step that the caller has; only later ones are read.
+                This misses reports that replaced an earlier step.
+            limit: maximum number of reports, the first ones in order of number and step.
         """
         ...
 
@@ -393,5 +394,5 @@ class Storage(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close all connections."""
         ...

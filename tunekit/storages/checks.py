@@ -1,4 +1,4 @@
-"""Checks at the door of every storage: bad input ends here, before anything is written."""
+"""Validates the input of every storage before anything is written."""
 
 from __future__ import annotations
 
@@ -32,30 +32,31 @@ STEPS = range(-(2**63), 2**63)
 
 
 def check_text(what: str, text: object) -> None:
-    """Refuse what is no text, is empty or too long, or holds characters no database keeps.
+    """Check that a text is non-empty, at most `MAX_NAME` long and free of control characters.
 
     Raises:
-        InvalidArgument: as said.
+        InvalidArgument: `text` is anything else.
     """
     expected = f"expected a text of 1 to {MAX_NAME} printable characters"
     if not isinstance(text, str) or not 0 < len(text) <= MAX_NAME:
         raise InvalidArgument(f"{what}: got {_short(text)}, {expected}; choose another.")
     if not text.isprintable():
         raise InvalidArgument(
-            f"{what}: {_short(text)} holds control characters, {expected}; remove them."
+            f"{what}: {_short(text)} contains control characters, {expected}; remove them."
         )
 
 
 def check_spec(spec: StudySpec) -> None:
-    """Refuse a spec that cannot be stored.
+    """Check that a spec can be stored.
 
     Raises:
-        InvalidArgument: its name, objectives or number of retries.
+        InvalidArgument: its name, objectives or number of retries is invalid.
     """
     check_text("study name", spec.name)
     if not spec.objectives:
         raise InvalidArgument(
-            f'study "{spec.name}": no objective, expected one or more; add {{"loss": "minimize"}}.'
+            f'study "{spec.name}": no objective, expected one or more; add one such as '
+            f'{{"loss": "minimize"}}.'
         )
     if spec.max_retries < 0:
         raise InvalidArgument(
@@ -64,17 +65,17 @@ def check_spec(spec: StudySpec) -> None:
 
 
 def check_key(key: str | None) -> None:
-    """Refuse the key of a request that no database can keep.
+    """Check that a database can store the key of a request.
 
     Raises:
-        InvalidArgument: as said.
+        InvalidArgument: it cannot.
     """
     if key is not None:
         check_text("request key", key)
 
 
 def check_exchange(request: ExchangeRequest) -> None:
-    """Refuse an exchange that makes no sense, before any part of it is applied.
+    """Check an exchange before any part of it is applied.
 
     Raises:
         InvalidArgument: as said.
@@ -82,7 +83,7 @@ def check_exchange(request: ExchangeRequest) -> None:
     check_text("worker", request.worker)
     if not 0 < request.lease_s < math.inf:
         raise InvalidArgument(
-            f"lease_s={request.lease_s!r}, expected seconds above 0; such as 60."
+            f"lease_s={request.lease_s!r}, expected seconds above 0, such as 60."
         )
     for op in request.operations:
         if isinstance(op, Tell):
@@ -109,15 +110,15 @@ def _check_tell(op: Tell) -> None:
     check_text("tell key", op.key)
     if not op.outcome.state.is_finished:
         raise InvalidArgument(
-            f'trial {op.number}: told with state "{op.outcome.state}", expected one that ends a '
-            "trial; use Release to give it back."
+            f'trial {op.number}: told with state "{op.outcome.state}", expected a final state; '
+            "use Release to return the trial to the queue."
         )
 
 
 def _check_pause(op: Pause) -> None:
     if op.outcome.state is not TrialState.PAUSED:
         raise InvalidArgument(
-            f'trial {op.number}: pauses with state "{op.outcome.state}", expected "paused"; use '
+            f'trial {op.number}: paused with state "{op.outcome.state}", expected "paused"; use '
             "Tell to end it."
         )
 
@@ -130,12 +131,12 @@ def _check_steps(number: int, what: str, steps: Sequence[object]) -> None:
             )
         if step not in STEPS:
             raise InvalidArgument(
-                f"trial {number}: {what} with step {step!r}, expected a number of at most 63 bits."
+                f"trial {number}: {what} with step {step!r}, expected a 64-bit integer."
             )
 
 
 def check_points(points: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse points that are no mappings of name to value.
+    """Check that enqueued points are mappings of name to value.
 
     Raises:
         InvalidArgument: as said.
@@ -148,7 +149,7 @@ def check_points(points: Sequence[Mapping[str, Any]]) -> None:
 
 
 def check_added(trials: Sequence[TrialRecord], reports: Mapping[int, Sequence[Report]]) -> None:
-    """Refuse trials that no worker could have left behind, or that cannot be stored.
+    """Check that added trials have a state a worker can leave behind and can be stored.
 
     Raises:
         InvalidArgument: as said.
@@ -156,8 +157,8 @@ def check_added(trials: Sequence[TrialRecord], reports: Mapping[int, Sequence[Re
     for t in trials:
         if not t.state.is_finished and t.state is not TrialState.WAITING:
             raise InvalidArgument(
-                f'trial {t.number}: added with state "{t.state}", expected one that ends a trial, '
-                'or "waiting"; a trial that runs elsewhere cannot be taken over.'
+                f'trial {t.number}: added with state "{t.state}", expected a final state or '
+                '"waiting"; a trial still running elsewhere cannot be added.'
             )
         if t.state is TrialState.COMPLETE and t.params is None:
             raise InvalidArgument(
@@ -167,15 +168,15 @@ def check_added(trials: Sequence[TrialRecord], reports: Mapping[int, Sequence[Re
 
 
 def study_exists(name: str) -> StudyExists:
-    """Return the error for a name that is taken."""
+    """Return the error for a name already in use."""
     return StudyExists(
-        f'a study named "{name}" exists in this storage, expected a new name; load it, delete it '
-        "or choose another."
+        f'a study named "{name}" already exists in this storage; load it, delete it or choose '
+        "another name."
     )
 
 
 def unknown_study(name: str, known: Sequence[str]) -> UnknownStudy:
-    """Return the error for a study that does not exist, with the closest name."""
+    """Return the error for an unknown study, with the closest name."""
     hint = did_you_mean(name, known)
     there = f"there are {len(known)} studies" if len(known) != 1 else "there is 1 study"
     return UnknownStudy(
@@ -185,41 +186,41 @@ def unknown_study(name: str, known: Sequence[str]) -> UnknownStudy:
 
 
 def deleted_study(study_id: int) -> UnknownStudy:
-    """Return the error for a study that was deleted while somebody works on it."""
+    """Return the error for a study deleted while in use."""
     return UnknownStudy(
-        f"the study with id {study_id} does not exist (any more): somebody deleted it; stop its "
-        "workers or create it again."
+        f"the study with id {study_id} does not exist (any more); stop its workers or create it "
+        "again."
     )
 
 
 def unknown_trial(number: int, n_trials: int) -> UnknownTrial:
-    """Return the error for a trial number that was never given out."""
+    """Return the error for a trial number that was never assigned."""
     span = f"numbers from 0 to {n_trials - 1}" if n_trials else "no trials yet"
     return UnknownTrial(f"no trial {number} in this study, which has {span}.")
 
 
 def space_conflict(expected: int, current: int) -> TrialConflict:
-    """Return the error for a change of a space that is not the current one any more."""
+    """Return the error for a change of an outdated version of a space."""
     return TrialConflict(
-        f"the space has version {current} by now, expected version {expected}: another process "
-        "changed it meanwhile; read it again and repeat the change."
+        f"the space is at version {current}, expected version {expected}: another process has "
+        "changed it; read it again and repeat the change."
     )
 
 
 def promoted_reason(reason: str) -> str:
-    """Return the sentence that a promoted trial shows until it ends."""
+    """Return the reason that a promoted trial shows until it ends."""
     return f"promoted: {reason}" if reason else "promoted"
 
 
 def preempted_reason(reason: str) -> str:
-    """Return the sentence that a pre-empted trial shows until it ends."""
+    """Return the reason that a pre-empted trial shows until it ends."""
     return f"pre-empted: {reason}" if reason else "pre-empted"
 
 
 def lost_reason(lapses: int) -> str:
-    """Return the sentence that a LOST trial ends with."""
+    """Return the end reason of a LOST trial."""
     times = "once" if lapses == 1 else f"{lapses} times"
-    return f"its worker vanished {times}, which is more often than max_retries allows"
+    return f"its worker vanished {times}, more often than max_retries allows"
 
 
 def _short(value: object) -> str:

@@ -1,11 +1,11 @@
-"""Records and operations as plain JSON values and back: what crosses a network.
+"""Converts records and operations to plain JSON values and back, for transfer over a network.
 
-The form follows the fields of the dataclasses. A field that has its default is left out. RFC 8259
-knows no NaN and no infinities, so a float that is not finite is written as `{"$float": "nan"}`;
-a mapping that has the key `$float` or `$map` itself is written as `{"$map": [[key, value], ...]}`.
+The form follows the fields of the dataclasses. Fields with default values are omitted. RFC 8259
+has no NaN or infinities, so a non-finite float is written as `{"$float": "nan"}`; a mapping with
+a key `$float` or `$map` of its own is written as `{"$map": [[key, value], ...]}`.
 
-What comes in is data of somebody else: each value is checked against the type of its field, and
-what does not fit is refused with its place.
+Input is untrusted: each value is checked against the type of its field, and a mismatch is refused
+with its location.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ R = TypeVar("R")
 OPERATIONS: dict[str, type] = {
     cls.__name__.lower(): cls for cls in (Start, Reports, Renew, Saved, Release, Pause, Tell)
 }
-"""The operations by the name that stands in their field `operation`."""
+"""Operations by the value of their field `operation`."""
 
 MAX_DEPTH = 64
 _FLOAT, _MAP = "$float", "$map"
@@ -49,7 +49,7 @@ def to_dict(value: Any) -> dict[str, Any]:
     """Return a record or an operation as plain JSON values.
 
     Raises:
-        InvalidArgument: it holds something that is no JSON.
+        InvalidArgument: it holds a value without a JSON form.
     """
     cls: Any = type(value)
     doc = {}
@@ -57,7 +57,7 @@ def to_dict(value: Any) -> dict[str, Any]:
     if OPERATIONS.get(name) is cls:
         doc["operation"] = name
     for field in fields(value):
-        if not field.compare:  # no part of the value: what a reader attached
+        if not field.compare:  # not part of the value: attached by a reader
             continue
         content = getattr(value, field.name)
         if not _is_default(content, _default(cls, field.name)):
@@ -66,10 +66,10 @@ def to_dict(value: Any) -> dict[str, Any]:
 
 
 def from_dict(cls: Callable[..., R], doc: object) -> R:
-    """Return the record of a class that `to_dict` wrote.
+    """Return the record of class `cls` that `to_dict` wrote.
 
     Raises:
-        InvalidArgument: a field is missing, unknown, or of another type; it names the field.
+        InvalidArgument: a field is missing, unknown or of another type; the message names it.
     """
     name = cls.__name__
     if not isinstance(doc, Mapping):
@@ -78,7 +78,7 @@ def from_dict(cls: Callable[..., R], doc: object) -> R:
     unknown = [key for key in doc if key not in hints and key != "operation"]
     if unknown:
         raise InvalidArgument(
-            f"{name}: unknown field {_short(unknown[0])}, expected {', '.join(hints)}."
+            f"{name}: unknown field {_short(unknown[0])}, expected one of {', '.join(hints)}."
         )
     found = {
         key: _read(hints[key], doc[key], f"{name}.{key}") for key in doc if key != "operation"
@@ -90,10 +90,10 @@ def from_dict(cls: Callable[..., R], doc: object) -> R:
 
 
 def operation_from_dict(doc: object) -> Operation:
-    """Return the operation whose name stands in the field `operation`.
+    """Return the operation named by the field `operation`.
 
     Raises:
-        InvalidArgument: no such operation, or a field of it does not fit.
+        InvalidArgument: the operation is unknown, or one of its fields does not fit.
     """
     kind = doc.get("operation") if isinstance(doc, Mapping) else None
     if not isinstance(kind, str) or kind not in OPERATIONS:
@@ -118,7 +118,7 @@ def _default(cls: Any, name: str) -> Any:
 
 
 def _is_default(content: object, default: object) -> bool:
-    # 0 is no default of False, 1.0 none of 1: what comes back has to be of the same type.
+    # 0 does not equal a default of False, nor 1.0 one of 1: values must keep their type.
     return default is not MISSING and type(content) is type(default) and content == default
 
 
@@ -135,7 +135,9 @@ def _written(value: Any, where: str, depth: int = 0) -> Any:
         return to_dict(value)
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
-            raise InvalidArgument(f"{where}: {_short(value)} has keys that are no text.")
+            raise InvalidArgument(
+                f"{where}: {_short(value)} has keys that are not text; use text keys."
+            )
         pairs = [(key, _written(v, where, depth + 1)) for key, v in value.items()]
         is_plain = _FLOAT not in value and _MAP not in value
         return dict(pairs) if is_plain else {_MAP: [[key, v] for key, v in pairs]}
@@ -149,7 +151,7 @@ def _number(value: Any, where: str) -> Any:
         number = plain(value)
     except TypeError:
         raise InvalidArgument(
-            f"{where}: {_short(value)} is no JSON; convert it to a number or a text."
+            f"{where}: {_short(value)} has no JSON form; convert it to a number or a text."
         ) from None
     if isinstance(number, float) and not math.isfinite(number):
         return {_FLOAT: str(number)}
@@ -157,7 +159,7 @@ def _number(value: Any, where: str) -> Any:
 
 
 def _restored(value: Any, where: str, depth: int = 0) -> Any:
-    """Return a value of any JSON type, with floats that are not finite."""
+    """Return a value of any JSON type, with non-finite floats restored."""
     if depth > MAX_DEPTH:
         raise InvalidArgument(f"{where}: nested deeper than {MAX_DEPTH} levels; flatten it.")
     if isinstance(value, list):
@@ -206,7 +208,7 @@ def _read_union(args: tuple[Any, ...], value: Any, where: str) -> Any:
         return operation_from_dict(value)
     if len(rest) == 1:
         return _read(rest[0], value, where)
-    # A scalar of several types: JSON tells them apart.
+    # A scalar of several types, which JSON distinguishes.
     return _expect(_restored(value, where), isinstance(value, bool | int | float | str | dict),
                    "a number, a text or a boolean", where)  # fmt: skip
 

@@ -1,7 +1,7 @@
-"""Changes of a study that no lease covers: its state, attributes, space, queue, single trials.
+"""Edits of a study outside any lease: its state, attributes, space, queue and single trials.
 
-Each function runs inside one transaction and takes the event numbers that it needs. The checks
-come after the lock and before the first change, so that a refused call changes nothing.
+Each method runs inside one transaction and takes the event numbers it needs. Checks come after
+the lock and before the first change, so that a refused call changes nothing.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ Curves: TypeAlias = Mapping[int, Mapping[int, str]]
 
 
 class StudyEdits:
-    """The edits of one study inside one transaction."""
+    """Edits one study inside one transaction."""
 
     def __init__(self, table: StudyTable, study_id: int) -> None:
         self._table = table
         self._study_id = study_id
 
     def set_state(self, state: str) -> None:
-        """Note what the workers are asked to do; the same state again is no event."""
+        """Set the requested state of the workers; an unchanged state adds no event."""
         study = self._table.lock(1)
         if study.state == state:
             self._table.set_study(seq=study.seq - 1)
@@ -44,13 +44,13 @@ class StudyEdits:
         self._note(study, "attrs", None, {})
 
     def set_goal(self, spec: str) -> None:
-        """Replace the written spec, of which only the objectives and constraints may differ."""
+        """Replace the stored spec, in which only objectives and constraints may differ."""
         study = self._table.lock(1)
         self._table.set_study(spec=spec)
         self._note(study, "study", None, {"goal": True})
 
     def set_space(self, text: str, expected_version: int) -> int:
-        """Append a version of the space; return its number, or raise `TrialConflict`."""
+        """Append a version of the space and return its number, or raise `TrialConflict`."""
         study = self._table.lock(1)
         if study.space_version != expected_version:
             raise space_conflict(expected_version, study.space_version)
@@ -63,7 +63,7 @@ class StudyEdits:
     def enqueue(
         self, points: Sequence[str], user_attrs: str | None, branch: Branch | None, key: str | None
     ) -> list[int]:
-        """Append WAITING trials for written points; return their numbers."""
+        """Append WAITING trials for encoded points; return their numbers."""
         study = self._table.lock(len(points), len(points))
         known = None if key is None else self._table.request(key)
         if known is not None:
@@ -88,12 +88,12 @@ class StudyEdits:
     def add(
         self, cells: Sequence[Mapping[str, Any]], created: Sequence[float], curves: Curves
     ) -> list[int]:
-        """Append trials that were run elsewhere; return their numbers.
+        """Append trials that ran elsewhere; return their numbers.
 
         Args:
-            cells: as `rows.added_cells` gives them.
-            created: seconds since 1970; 0 is now.
-            curves: the position of a trial -> its stored metrics by step.
+            cells: cells of the trials, as returned by `rows.added_cells`.
+            created: seconds since 1970; 0 means now.
+            curves: position of a trial -> step -> its encoded metrics.
         """
         study = self._table.lock(len(cells), len(cells))
         first_seq, first = study.seq - len(cells) + 1, study.n_trials - len(cells)
@@ -108,7 +108,7 @@ class StudyEdits:
         return list(range(first, study.n_trials))
 
     def promote(self, reasons: Mapping[int, str]) -> list[int]:
-        """Let those of the trials that are paused wait for a worker; return their numbers."""
+        """Queue the paused ones of these trials for a worker; return their numbers."""
         study = self._table.lock(len(reasons))
         for number in reasons:
             _check_number(number, study)

@@ -1,10 +1,9 @@
-"""One exchange inside one transaction: a worker's operations, then its claim.
+"""Applies one exchange, a worker's operations and then its claim, inside one transaction.
 
-An exchange that changes trials begins by locking the study's row, which orders its writers and so
-keeps the event sequence free of gaps. (Skipping locked rows would buy nothing on top of it.) The
-lock takes event numbers and trial numbers for the case that all goes as asked; where it did not,
-the rest is given back before anybody could see them. Reports and renewals take no event number
-and so no lock.
+An exchange that changes trials first locks the study's row, which serialises its writers and thus
+keeps the event sequence free of gaps. (Skipping locked rows would gain nothing on top.) The lock
+reserves event and trial numbers for the case that every operation applies; unused numbers are
+returned before anybody can see them. Reports and renewals need no event number and so no lock.
 """
 
 from __future__ import annotations
@@ -48,11 +47,11 @@ from tunekit.storages.transitions import (
 )
 
 CHANGING = Start | Saved | Release | Pause | Tell
-"""The operations that change a trial, so that each takes an event number."""
+"""Operations that change a trial and therefore take an event number."""
 
 
 class ExchangeRun:
-    """One exchange of one worker with one study."""
+    """Applies one exchange of one worker with one study."""
 
     def __init__(self, table: StudyTable, study_id: int, request: ExchangeRequest) -> None:
         self._table = table
@@ -66,7 +65,7 @@ class ExchangeRun:
         self._events: list[dict[str, Any]] = []
 
     def run(self, texts: Sequence[dict[str, Any]]) -> Exchange:
-        """Apply the operations of the request, whose written form is `texts`, then claim."""
+        """Apply the operations of the request, encoded in `texts`, then claim."""
         operations, claim = self._request.operations, self._request.claim
         n_events = sum(isinstance(op, CHANGING) for op in operations)
         n_new = claim.n if claim is not None else 0
@@ -141,10 +140,10 @@ class ExchangeRun:
     def _claim(self, claim: Claim, is_active: bool, max_retries: int) -> list[Lease]:
         rows = self._table.free(claim.key, claim.n, self._now)
         rows = sorted(rows, key=lambda r: (r["state"] == TrialState.RUNNING, r["number"]))
-        # By number, because a trial of this key whose lease has run out is found twice.
+        # By number, because an expired trial of this key is found twice.
         again = {r["number"]: r for r in rows if r["claim_key"] == claim.key}
         if again:
-            same = sorted(again.values(), key=lambda r: r["seq"])  # in the order of the first time
+            same = sorted(again.values(), key=lambda r: r["seq"])  # in the original order
             return [_lease(r, r["epoch"]) for r in same]
         if not is_active:
             return []
@@ -170,7 +169,7 @@ class ExchangeRun:
         data = encode({"worker": self._worker})
         if not self._change(transition, row["number"], row["epoch"], cells, data):
             return False
-        if row["epoch"]:  # it has run before, and goes on after its last checkpoint
+        if row["epoch"]:  # it has run before and resumes from its last checkpoint
             kept = checkpoints_of(decode(row["checkpoints"])) if row["checkpoints"] else ()
             self._table.drop_reports(row["number"], kept[-1].step if kept else None)
         return True
@@ -213,7 +212,7 @@ class ExchangeRun:
 
 
 def merge_attrs(table: StudyTable, number: int, attrs: Mapping[str, Any]) -> None:
-    """Merge user attributes into those of a trial, inside a transaction that locks its study."""
+    """Merge user attributes into a trial's, inside a transaction that locks its study."""
     row = table.trial(number)
     before = row["user_attrs"] if row is not None else None
     merged = {**(decoded_mapping(before) if before else {}), **attrs}

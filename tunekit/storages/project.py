@@ -1,7 +1,8 @@
-"""The studies of one project: names that other projects may use as well.
+"""Restricts a storage to the studies of one project, so that projects can reuse names.
 
 A project is the part of a stored name before the slash: study `digits` of project `vision` is
-stored as `vision/digits`. So every storage has projects, and one that shows the whole names.
+stored as `vision/digits`. Every storage thus supports projects; without a project it shows the
+full names.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ from tunekit.storages.checks import check_text, deleted_study, study_exists, unk
 
 
 class ProjectStorage:
-    """A storage as one project sees it; the studies of other projects are not there.
+    """Shows only one project's studies of a storage.
 
     Args:
-        storage: what keeps the studies of all projects.
+        storage: storage of all projects.
         project: 1 to 64 printable characters without a slash.
 
     Raises:
-        InvalidArgument: a project of another form.
+        InvalidArgument: `project` has another form.
     """
 
     def __init__(self, storage: Storage, project: str) -> None:
@@ -79,7 +80,7 @@ class ProjectStorage:
             raise self._unknown(name) from None
 
     def set_state(self, study_id: int, state: StudyState) -> None:
-        """Ask the workers of the study to go on, pause, stop or cancel."""
+        """Ask the workers of the study to continue, pause, stop or cancel."""
         self._storage.set_state(self._checked(study_id), state)
 
     def set_attrs(self, study_id: int, attrs: Mapping[str, Any]) -> None:
@@ -87,7 +88,7 @@ class ProjectStorage:
         self._storage.set_attrs(self._checked(study_id), attrs)
 
     def set_goal(self, study_id: int, spec: StudySpec) -> None:
-        """Take over the objectives and constraints of a spec."""
+        """Replace the objectives and constraints by those of a spec."""
         self._storage.set_goal(self._checked(study_id), spec)
 
     def set_space(self, study_id: int, space: Space, *, expected_version: int) -> int:
@@ -120,11 +121,11 @@ class ProjectStorage:
         trials: Sequence[TrialRecord],
         reports: Mapping[int, Sequence[Report]],
     ) -> list[int]:
-        """Append trials that were run elsewhere; return their numbers here."""
+        """Append trials that ran elsewhere; return their numbers here."""
         return self._storage.add_trials(self._checked(study_id), trials, reports)
 
     def promote(self, study_id: int, reasons: Mapping[int, str]) -> list[int]:
-        """Let paused trials wait for a worker again; return their numbers."""
+        """Queue paused trials for a worker again; return their numbers."""
         return self._storage.promote(self._checked(study_id), reasons)
 
     def set_trial_attrs(self, study_id: int, number: int, attrs: Mapping[str, Any]) -> None:
@@ -181,11 +182,11 @@ class ProjectStorage:
         return self._storage.events(self._checked(study_id), after, limit)
 
     def close(self) -> None:
-        """Let go of the connections of the storage."""
+        """Close the connections of the storage."""
         self._storage.close()
 
     def _checked(self, study_id: int) -> int:
-        """Return the id of a study of this project; refuse those of others."""
+        """Return the id if it belongs to a study of this project, else raise `UnknownStudy`."""
         if study_id not in self._ours:
             self.list_studies()
         if study_id not in self._ours:

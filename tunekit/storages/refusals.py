@@ -1,6 +1,6 @@
-"""Why a worker's write was not applied: a repetition of one that was, a conflict, or a lost lease.
+"""Explains why a worker's write was not applied: a repetition, a conflict, or a lost lease.
 
-The rule is the same in every storage; what differs is how they find the trial as it is now.
+The rule is the same in every storage; storages differ only in how they look up the trial.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ def refusal(
     """Return the answer to an operation that changed nothing.
 
     Args:
-        op: of which trial the rest is what is stored now.
-        state: as above.
-        epoch: as above.
-        started_epoch: the epoch of the last `Start`.
-        tell_key: of the tell that ended it, if one did.
-        has_checkpoints: it has the very checkpoints that a `Saved` notes.
+        op: the operation.
+        state: current state of its trial.
+        epoch: current epoch of its trial.
+        started_epoch: epoch of the trial's last `Start`.
+        tell_key: key of the tell that ended the trial, if one did.
+        has_checkpoints: whether the trial has exactly the checkpoints of a `Saved`.
     """
     same_epoch = epoch == op.epoch
     if isinstance(op, Tell) and tell_key:

@@ -1,8 +1,8 @@
-"""Rows and records: how a trial is written as JSON texts, and read back fast.
+"""Encodes trials as JSON texts in rows, and reads them back fast.
 
-A trial's open-ended parts are JSON texts in plain TEXT columns. They are Python's own dialect:
-NaN and infinities are kept (a database's JSON type refuses them), and everything that is not
-ASCII is escaped, so that a NUL or half a surrogate in an error text is no problem either.
+A trial's open-ended parts are JSON texts in plain TEXT columns, in Python's dialect: NaN and
+infinities are kept (a database's JSON type refuses them), and all non-ASCII characters are
+escaped, so that error texts with a NUL or a lone surrogate can be stored as well.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ TRIAL_COLUMNS = (
     "number", "seq", "state", "epoch", "worker", "is_partial", "created", "started", "finished",
     "lease_until", "params", "proposal", "outcome", "user_attrs", "checkpoints", "branch",
 )  # fmt: skip
-"""The columns of a trial that `trial_records` reads, in its order."""
+"""Columns of a trial that `trial_records` reads, in order."""
 
 STATES = {str(s): s for s in TrialState}
 RUNNING = TrialState.RUNNING
@@ -62,7 +62,7 @@ _encoder = json.JSONEncoder(separators=(",", ":"), default=plain)
 
 
 def encode(value: Any, what: str = "attributes") -> str:
-    """Return a JSON text of builtin and NumPy scalars, lists and mappings.
+    """Return the JSON text of builtin and NumPy scalars, lists and mappings.
 
     Raises:
         InvalidArgument: it holds anything else.
@@ -77,27 +77,27 @@ def encode(value: Any, what: str = "attributes") -> str:
 
 
 def normal(value: Any, what: str = "attributes") -> Any:
-    """Return a copy as it would come back from a database."""
+    """Return a copy in the form a database would return."""
     return json.loads(encode(value, what)) if value else value
 
 
 def decode(text: str) -> Any:
-    """Return the value of one stored text.
+    """Return the value of a stored text.
 
     Raises:
-        StorageError: somebody damaged it.
+        StorageError: the text is damaged.
     """
     try:
         return json.loads(text)
     except (ValueError, TypeError, RecursionError) as error:
-        raise damaged(f"a stored value is no JSON ({error})") from None
+        raise damaged(f"a stored value is not JSON ({error})") from None
 
 
 def decoded_mapping(text: str) -> dict[str, Any]:
     """Return the mapping of one stored text.
 
     Raises:
-        StorageError: somebody damaged it.
+        StorageError: the text is damaged.
     """
     value = decode(text)
     if not isinstance(value, dict):
@@ -106,19 +106,19 @@ def decoded_mapping(text: str) -> dict[str, Any]:
 
 
 def decode_all(texts: Sequence[str | None]) -> list[Any]:
-    """Return the values of many stored texts; one parse is faster than many.
+    """Return the values of many stored texts, parsed at once for speed.
 
     Raises:
-        StorageError: somebody damaged one.
+        StorageError: a text is damaged.
     """
     values = decode(f"[{','.join([t or 'null' for t in texts])}]")
     if len(values) != len(texts):
-        raise damaged("a stored value is no JSON")
+        raise damaged("a stored value is not JSON")
     return list(values)
 
 
 def checked_exchange(request: ExchangeRequest) -> list[dict[str, Any]] | InvalidArgument:
-    """Return what the operations of a request write, or why the request is refused."""
+    """Return the encoded operations of a request, or the reason it is refused."""
     try:
         check_exchange(request)
         return [written(op) for op in request.operations]
@@ -127,10 +127,10 @@ def checked_exchange(request: ExchangeRequest) -> list[dict[str, Any]] | Invalid
 
 
 def written(op: Operation) -> dict[str, Any]:
-    """Return what an operation writes, as texts, so that a transaction need not wait for it.
+    """Return the encoded cells of an operation, to keep encoding out of the transaction.
 
     Raises:
-        InvalidArgument: a part of it cannot be written as JSON.
+        InvalidArgument: a part of it has no JSON form.
     """
     what = f"trial {op.number}"
     if isinstance(op, Tell | Pause):
@@ -147,7 +147,7 @@ def written(op: Operation) -> dict[str, Any]:
             "branch": branch_text(op.proposal.branch),
         }
     if isinstance(op, Reports):
-        # By step: the last report of a step counts, and no database takes it twice in one go.
+        # By step: the last report of a step counts, and one upsert may not repeat a row.
         return {"reports": {r.step: _metrics_text(r.metrics, what) for r in op.reports}}
     if isinstance(op, Saved):
         return {"checkpoints": _checkpoints_text(op.checkpoints, what)}
@@ -217,10 +217,9 @@ def _outcome_text(outcome: Outcome, what: str) -> str:
 
 
 def added_cells(t: TrialRecord) -> dict[str, Any]:
-    """Return the cells of a trial that was run elsewhere, but its numbers and the clock's.
+    """Return the cells of a trial that ran elsewhere, without numbers and storage times.
 
-    What it had seen of its study, and its checkpoints and branch are not here: they are left
-    out.
+    Its `seen` cursor, checkpoints and branch are left out.
 
     Raises:
         InvalidArgument: a part of it cannot be written as JSON.
@@ -248,7 +247,7 @@ def added_cells(t: TrialRecord) -> dict[str, Any]:
 
 
 def report_texts(reports: Sequence[Report], what: str) -> dict[int, str]:
-    """Return the stored metrics by step; of two reports of a step the last counts.
+    """Return the encoded metrics by step; the last report of a step counts.
 
     Raises:
         InvalidArgument: one cannot be written as JSON.
@@ -270,12 +269,12 @@ def _floats(metrics: Metrics, what: str) -> dict[str, float]:
 
 
 def shared_keys(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy whose keys are shared with all other trials in memory."""
+    """Return a copy with interned keys, which all trials in memory share."""
     return {intern(k): v for k, v in values.items()}
 
 
 def trial_records(rows: Sequence[Sequence[Any]]) -> list[TrialRecord]:
-    """Return the records of rows with the columns `TRIAL_COLUMNS`."""
+    """Return the records of rows with columns `TRIAL_COLUMNS`."""
     if not rows:
         return []
     columns = list(zip(*rows, strict=True))
@@ -298,7 +297,7 @@ def _trial_record(
 ) -> TrialRecord:
     number, seq, state_text, epoch, worker, partial, created, started, finished, lease, *_ = row
     state = STATES[state_text]
-    # An enqueued point that is being completed is no point yet: nobody may learn from it.
+    # Nobody may learn from an enqueued point before it is complete.
     hidden = params is None or (partial and state is RUNNING)
     metrics = outcome.get("metrics")
     return TrialRecord(
@@ -324,7 +323,7 @@ def _trial_record(
         started,
         finished,
         lease,
-        # Few trials have them, so that parsing these columns as a whole would gain nothing.
+        # Few trials have them, so parsing these columns at once would gain nothing.
         () if row[-2] is None else checkpoints_of(decode(row[-2])),
         None if row[-1] is None else branch_of(decode(row[-1])),
     )
@@ -333,12 +332,12 @@ def _trial_record(
 def reports_by_number(
     rows: Sequence[tuple[int, int, str]],
 ) -> dict[int, tuple[Report, ...]]:
-    """Return reports by trial for rows `(number, step, metrics)` in this order."""
+    """Return reports by trial for rows `(number, step, metrics)` in order."""
     metrics = decode_all([text for _, _, text in rows])
     out: dict[int, list[Report]] = {}
     for (number, step, _), values in zip(rows, metrics, strict=True):
         if not is_metrics(values):
-            raise damaged(f"a report of trial {number} has another form")
+            raise damaged(f"a report of trial {number} is malformed")
         out.setdefault(number, []).append(Report(step, shared_keys(values)))
     return {number: tuple(reports) for number, reports in out.items()}
 
@@ -353,7 +352,7 @@ def spec_text(spec: StudySpec) -> str:
         "sampler_options": spec.sampler_options,
         "max_retries": spec.max_retries,
     }
-    # Only where there is one: a reader that is older than stoppers knows no such keys.
+    # Only if present, because readers older than stoppers do not know these keys.
     if spec.stopper:
         doc |= {"stopper": spec.stopper, "stopper_options": spec.stopper_options}
     if spec.audit != AUDIT:
@@ -362,9 +361,9 @@ def spec_text(spec: StudySpec) -> str:
 
 
 def spec_fields(text: str) -> dict[str, Any]:
-    """Return the arguments of `StudySpec` that `spec_text` has written."""
+    """Return the arguments of `StudySpec` from the text of `spec_text`."""
     doc = decode(text)
-    with shaped_as_written("what a study was made with"):
+    with shaped_as_written("the settings of a study"):
         check_spec(doc)
         objectives = tuple(Objective(*o) for o in doc["objectives"])
         constraints = tuple(MetricConstraint(*c) for c in doc["constraints"])

@@ -1,6 +1,6 @@
-"""The forms that stored JSON has, checked where it is read: a database may be damaged.
+"""Validates the form of stored JSON on reading, because a database may be damaged.
 
-The checks are on the way of every trial that is read, so they look at types only.
+The checks run for every trial that is read, so they examine only types.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from tunekit.errors import StorageError, TunekitError
 
 
 def damaged(what: str) -> StorageError:
-    """Return the error for something stored that this library cannot have written."""
+    """Return the error for stored data that this library cannot have written."""
     return StorageError(
-        f"{what}: the database was changed by another program; restore it from a backup."
+        f"{what}: another program has changed the database; restore it from a backup."
     )
 
 
 @contextmanager
 def shaped_as_written(what: str) -> Iterator[None]:
-    """Turn whatever goes wrong with a stored value into one sentence.
+    """Convert errors of reading a stored value to a `StorageError`.
 
     Raises:
-        StorageError: something did.
+        StorageError: the value is malformed.
     """
     try:
         yield
     except StorageError:
         raise
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError, TunekitError):
-        raise damaged(f"{what} is stored in another form than this library writes") from None
+        raise damaged(f"{what} is stored in a form that this library does not write") from None
 
 
 def check_trial(params: Any, proposal: Any, outcome: Any, attrs: Any) -> None:
-    """Check the parts of a stored trial.
+    """Check the form of a stored trial's parts.
 
     Raises:
-        TypeError: one has another form.
+        TypeError: a part is malformed.
     """
     for part in (params, proposal, outcome, attrs):
         if part is not None and type(part) is not dict:
@@ -63,10 +63,10 @@ def check_trial(params: Any, proposal: Any, outcome: Any, attrs: Any) -> None:
 
 
 def check_spec(spec: Any) -> None:
-    """Check what a study was made with.
+    """Check the form of a study's stored settings.
 
     Raises:
-        TypeError: it has another form.
+        TypeError: they are malformed.
         KeyError: a part is missing.
     """
     _texts(spec, ("sampler", "stopper"))
@@ -89,10 +89,10 @@ def is_metrics(value: Any) -> bool:
 
 
 def whole_numbers(value: Any, n: int) -> list[int]:
-    """Return a stored list of so many whole numbers.
+    """Return a stored list of `n` whole numbers.
 
     Raises:
-        TypeError: it is another value.
+        TypeError: `value` is anything else.
     """
     if type(value) is not list or len(value) != n or not all(map(_is_whole, value)):
         raise TypeError(value)

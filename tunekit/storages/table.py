@@ -1,7 +1,7 @@
-"""The rows of one study inside one transaction: what the rules of a storage stand on.
+"""The row interface below the storage rules: one study inside one transaction.
 
-`tunekit.storages.exchange` and `.edits` hold the rules and reach rows through this protocol
-only. Cells are what a database keeps: JSON texts, numbers and NULL (`None`).
+`tunekit.storages.exchange` and `.edits` hold the rules and access rows only through this
+protocol. Cells hold database values: JSON texts, numbers and NULL (`None`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Row: TypeAlias = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class StudyRow:
-    """Where a study stands.
+    """The current counters and settings of a study.
 
     Attributes:
         now: seconds since 1970 on the storage's clock.
@@ -33,16 +33,16 @@ class StudyRow:
 
 
 class StudyTable(Protocol):
-    """One study, for the length of a transaction that its caller opens and commits."""
+    """One study during a transaction that the caller opens and commits."""
 
     def lock(self, n_events: int, n_new: int = 0) -> StudyRow:
-        """Lock the study against other writers and take event and trial numbers.
+        """Lock the study against other writers and reserve event and trial numbers.
 
         Returns:
-            The row after the numbers were taken.
+            The row after the reservation.
 
         Raises:
-            UnknownStudy: somebody deleted the study.
+            UnknownStudy: the study has been deleted.
         """
         ...
 
@@ -76,15 +76,15 @@ class StudyTable(Protocol):
         now: float,
         epoch: int | None = None,
     ) -> bool:
-        """Apply a transition if it applies; return whether it did.
+        """Apply a transition if its conditions hold; return whether they did.
 
         Args:
-            transition: a row of the table of transitions.
-            number: of the trial.
-            cells: the values of `transition.sets` and `.offers`.
-            seq: the event number of this change.
-            now: the time of this transaction.
-            epoch: of the lease, where the transition is fenced.
+            transition: row of the table of transitions.
+            number: number of the trial.
+            cells: values of `transition.sets` and `.offers`.
+            seq: event number of this change.
+            now: time of this transaction.
+            epoch: epoch of the lease, if the transition is fenced.
         """
         ...
 
@@ -101,10 +101,10 @@ class StudyTable(Protocol):
         ...
 
     def free(self, key: str, n: int, now: float) -> list[Row]:
-        """Return candidates of a claim.
+        """Return the candidates of a claim.
 
-        These are the trials that this key has claimed, the first `n` waiting and the first `n`
-        pre-empted ones, and those whose lease has run out; one may be there twice. Each has
+        These are the trials already claimed with this key, the first `n` waiting and the first
+        `n` pre-empted ones, and those with expired leases; duplicates are possible. Each row has
         number, seq, state, epoch, claim_key, params, is_partial, lapses, branch, checkpoints.
         """
         ...
@@ -134,16 +134,16 @@ class StudyTable(Protocol):
         ...
 
     def request(self, key: str) -> str | None:
-        """Return the answer that was noted for a request, if it was answered before."""
+        """Return the recorded answer of a request, `None` if it is new."""
         ...
 
     def add_request(self, key: str, answer: str) -> None:
-        """Note the answer of a request, so that its repetition gets the same."""
+        """Record the answer of a request, so that a repetition gets the same."""
         ...
 
 
 def trial_row(study_id: int, number: int, seq: int, now: float, **cells: Any) -> dict[str, Any]:
-    """Return the row of a new trial, which waits unless `cells` say otherwise."""
+    """Return the row of a new trial, which is WAITING unless `cells` say otherwise."""
     return {
         "study_id": study_id,
         "number": number,

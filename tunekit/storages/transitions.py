@@ -1,7 +1,7 @@
-"""The life of a trial as a table: which operation applies when, and what it changes.
+"""The life cycle of a trial as a table: when each operation applies, and what it changes.
 
-Every storage applies these rows and no others. The SQL storage compiles each into one UPDATE,
-the storage in memory applies it to a row of the same columns, so that the rules stand here once.
+Every storage applies these rows and no others. The SQL storage compiles each row to one UPDATE;
+the memory storage applies it to a row with the same columns. The rules thus exist only here.
 
     operation   from                          to                   event
     ---------   ----                          --                   -----
@@ -31,19 +31,19 @@ class Transition:
     """One row of the table; columns are those of `tk_trials`.
 
     Attributes:
-        event: the kind of the event that it appends.
-        sources: the states in which it applies.
-        target: the state afterwards; `None` where the operation names it in `sets`.
-        sets: columns that take the value that the operation gives.
-        offers: columns that take the value given, and keep theirs where it is `None`. A point
-            given this way is complete.
+        event: kind of the appended event.
+        sources: states in which the operation applies.
+        target: resulting state; `None` if the operation gives it in `sets`.
+        sets: columns set to the operation's values.
+        offers: columns set to the operation's values unless these are `None`. A point set this
+            way is complete.
         clears: columns that become NULL.
-        stamps: columns that take the storage's time.
-        counts: columns that grow by 1.
-        changes: columns of which the given value has to differ from the stored one.
-        fenced: it applies under the epoch that the operation names only.
-        expired: it applies once the lease has run out only.
-        restarts: a complete point begins now; an incomplete one begins with its START.
+        stamps: columns set to the storage's time.
+        counts: columns incremented by 1.
+        changes: columns whose given value must differ from the stored one.
+        fenced: whether it applies only under the operation's epoch.
+        expired: whether it applies only after the lease has expired.
+        restarts: whether a complete point starts now; an incomplete one starts with its START.
     """
 
     event: EventKind

@@ -1,4 +1,4 @@
-"""Which storage a URL stands for."""
+"""Opens storages by URL."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _EXPECTED = (
 def open_storage(
     url: str | os.PathLike[str] | Storage | None = None, *, must_exist: bool = False
 ) -> Storage:
-    """Return the storage that a URL stands for; a storage is returned as it is.
+    """Return the storage at a URL; a storage object is returned unchanged.
 
     Args:
         url: `None` or `memory://` for this process only; `sqlite:///relative.db`,
@@ -34,13 +34,13 @@ def open_storage(
             `postgresql://user:password@host:port/database` (also `postgres://`). With
             `?project=name` it shows the studies of that project only. Other distributions add
             schemes by entry points in the group `tunekit.storages`.
-        must_exist: refuse a database without our tables instead of making them.
+        must_exist: refuse a database without tunekit's tables instead of creating them.
 
     Raises:
-        InvalidArgument: a URL of another form.
+        InvalidArgument: the URL has another form.
         MissingExtra: the driver of the database is not installed.
-        StorageError: the database cannot be opened, or is none of tunekit.
-        UnknownStudy: it must exist, and there is no such file.
+        StorageError: the database cannot be opened, or does not belong to tunekit.
+        UnknownStudy: `must_exist` is set and the file does not exist.
         StorageUnreachable: the server does not answer.
         SchemaMismatch: a newer tunekit has written the database.
     """
@@ -59,7 +59,7 @@ def _opened(text: str, *, must_exist: bool) -> Storage:
         if text.endswith(ENDINGS):
             return _sqlite(text, must_exist=must_exist)
         raise InvalidArgument(
-            f"storage {shown_url(text)!r}: {_EXPECTED}; or drop it to keep none."
+            f"storage {shown_url(text)!r}: {_EXPECTED}; omit it to store nothing."
         )
     scheme = scheme.partition("+")[0] if scheme.endswith(("+psycopg2", "+pysqlite")) else scheme
     known = registry.names("storage")
@@ -72,17 +72,17 @@ def _opened(text: str, *, must_exist: bool) -> Storage:
 
 
 def open_memory(url: str, *, must_exist: bool) -> Storage:
-    """Return a storage for this process only, which is empty."""
+    """Return an empty storage for this process only."""
     return MemoryStorage()
 
 
 def open_sqlite(url: str, *, must_exist: bool) -> Storage:
-    """Return the storage of `sqlite:///path`."""
+    """Return the storage at `sqlite:///path`."""
     return _sqlite(_sqlite_path(url.partition("://")[2]), must_exist=must_exist)
 
 
 def open_postgresql(url: str, *, must_exist: bool) -> Storage:
-    """Return the storage of `postgresql://user:password@host:port/database`."""
+    """Return the storage at `postgresql://user:password@host:port/database`."""
     from tunekit.storages.sql.postgresql import PostgreSQLDatabase
     from tunekit.storages.sql.storage import SQLStorage
 
@@ -91,7 +91,7 @@ def open_postgresql(url: str, *, must_exist: bool) -> Storage:
 
 
 def _without_project(url: str) -> tuple[str, str | None]:
-    """Return a URL without the project that its query names, and the project."""
+    """Return a URL without the project in its query, and the project."""
     where, _, query = url.partition("?")
     if "://" not in where:
         return url, None

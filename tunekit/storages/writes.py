@@ -1,4 +1,4 @@
-"""The writing half of the storage contract, on any table of rows."""
+"""Implements the writing half of the storage contract on any `StudyTable`."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ T = TypeVar("T")
 
 
 class StorageWrites(ABC):
-    """Checks and encodes what it is given, then applies it in one transaction.
+    """Validates and encodes writes, then applies each in one transaction.
 
-    A storage inherits the writes, adds the reads, and says what a transaction is.
+    A storage inherits the writes, adds the reads, and defines `_transact`.
     """
 
     @abstractmethod
     def _transact(
         self, study_id: int, work: Callable[[StudyTable], T], *, repeatable: bool = False
     ) -> T:
-        """Return `work(table)` of a study, committed as a whole or not at all.
+        """Return `work(table)` of a study, committed entirely or not at all.
 
-        Where the work is repeatable it may run again when the answer to its commit was lost.
+        Repeatable work may run again if the answer to its commit was lost.
         """
 
     def set_state(self, study_id: int, state: StudyState) -> None:
-        """Ask the workers of the study to go on, pause, stop or cancel."""
+        """Ask the workers of the study to continue, pause, stop or cancel."""
         wanted = str(StudyState(state))
         self._transact(
             study_id, lambda t: StudyEdits(t, study_id).set_state(wanted), repeatable=True
@@ -62,7 +62,7 @@ class StorageWrites(ABC):
         self._transact(study_id, lambda t: StudyEdits(t, study_id).set_attrs(new))
 
     def set_goal(self, study_id: int, spec: StudySpec) -> None:
-        """Take over the objectives and constraints of a spec, which is the study's in all else."""
+        """Replace the objectives and constraints by those of a spec that is equal otherwise."""
         check_spec(spec)
         text = spec_text(spec)
         self._transact(study_id, lambda t: StudyEdits(t, study_id).set_goal(text), repeatable=True)
@@ -102,7 +102,7 @@ class StorageWrites(ABC):
         trials: Sequence[TrialRecord],
         reports: Mapping[int, Sequence[Report]],
     ) -> list[int]:
-        """Append trials that were run elsewhere, as they are; return their numbers here."""
+        """Append trials that ran elsewhere, unchanged; return their numbers here."""
         check_added(trials, reports)
         cells, created = [added_cells(t) for t in trials], [t.created for t in trials]
         known = [(i, t.number) for i, t in enumerate(trials) if reports.get(t.number)]
@@ -114,7 +114,7 @@ class StorageWrites(ABC):
         )
 
     def promote(self, study_id: int, reasons: Mapping[int, str]) -> list[int]:
-        """Let paused trials wait for a worker again; return their numbers."""
+        """Queue paused trials for a worker again; return their numbers."""
         if not reasons:
             return []
         return self._transact(study_id, lambda t: StudyEdits(t, study_id).promote(reasons))
@@ -148,7 +148,7 @@ class StorageWrites(ABC):
     def exchange_many(
         self, study_id: int, requests: Sequence[ExchangeRequest]
     ) -> list[Exchange | InvalidArgument]:
-        """Answer several workers in one transaction; a request that is refused spoils no other."""
+        """Answer several workers in one transaction; a refused request does not affect others."""
         checked = [checked_exchange(r) for r in requests]
 
         def work(table: StudyTable) -> list[Exchange | InvalidArgument]:
@@ -162,7 +162,7 @@ class StorageWrites(ABC):
         return self._transact(study_id, work, repeatable=True)
 
     def expire(self, study_id: int, leases: Sequence[tuple[int, int]]) -> None:
-        """End the leases `(number, epoch)` now; for workers that are known to be dead."""
+        """Expire the leases `(number, epoch)` now, for workers known to be dead."""
 
         def work(table: StudyTable) -> None:
             for number, epoch in leases:

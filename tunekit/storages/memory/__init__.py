@@ -1,1 +1,1 @@
-"""Studies in the memory of one process."""
+"""Stores studies in the memory of one process."""

@@ -1,4 +1,4 @@
-"""Studies in the memory of this process: for tests, benchmarks and one-off runs."""
+"""Stores studies in the memory of this process, for tests, benchmarks and one-off runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class MemoryStorage(StorageWrites):
-    """Keeps the rules of `tunekit.storages.base` under one lock; safe to use from threads."""
+    """Implements the rules of `tunekit.storages.base` under one lock; thread-safe."""
 
     url = "memory://"
 
@@ -34,7 +34,7 @@ class MemoryStorage(StorageWrites):
         self._last_id = 0
 
     def create_study(self, spec: StudySpec, *, key: str | None = None) -> StudyRecord:
-        """Create a study, or raise `StudyExists`; a repetition with its key returns it."""
+        """Create a study, or raise `StudyExists`; repeating the key returns the same study."""
         check_spec(spec)
         check_key(key)
         with self._lock:
@@ -66,7 +66,7 @@ class MemoryStorage(StorageWrites):
             del self._studies[self._named(name).id]
 
     def spaces(self, study_id: int) -> dict[int, Space]:
-        """Return all versions of the space by number; empty before one is known."""
+        """Return all versions of the space by number; empty before the first one."""
         with self._lock:
             return dict(self._study(study_id).spaces)
 
@@ -83,7 +83,7 @@ class MemoryStorage(StorageWrites):
         after_step: Mapping[int, int] | None = None,
         limit: int | None = None,
     ) -> dict[int, tuple[Report, ...]]:
-        """Return reports by trial number, in order of step; of all trials if none are named."""
+        """Return reports by trial number, in order of step; by default of all trials."""
         with self._lock:
             return self._study(study_id).reports(numbers, after_step or {}, limit)
 
@@ -93,7 +93,7 @@ class MemoryStorage(StorageWrites):
             return self._study(study_id).events(after, limit)
 
     def close(self) -> None:
-        """Keep everything: this storage lives as long as the object."""
+        """Do nothing: this storage lives as long as the object."""
 
     def _transact(
         self, study_id: int, work: Callable[[StudyTable], T], *, repeatable: bool = False
@@ -103,7 +103,7 @@ class MemoryStorage(StorageWrites):
             before = table.look()
             try:
                 return work(table)
-            except BaseException:  # refused before the first change: only numbers were taken
+            except BaseException:  # refused before the first change: only numbers were reserved
                 table.set_study(seq=before.seq, n_trials=before.n_trials)
                 raise
 

@@ -1,4 +1,4 @@
-"""The rows of one study in memory, with the cells that a database would keep."""
+"""Holds the rows of one study in memory, with the cells that a database would store."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _QUEUED = (TrialState.WAITING, TrialState.PREEMPTED)
 
 
 class MemoryTable:
-    """Keeps the contract of `StudyTable` on dictionaries; `MemoryStorage` holds its lock."""
+    """Implements `StudyTable` on dictionaries; `MemoryStorage` holds its lock."""
 
     def __init__(self, study_id: int, spec: StudySpec) -> None:
         self.id = study_id
@@ -51,7 +51,7 @@ class MemoryTable:
         self._reports: dict[int, dict[int, str]] = {}
         self._events: list[dict[str, Any]] = []
         self._requests: dict[str, str] = {}
-        self._queue: list[int] = []  # a heap; may hold numbers that wait no longer
+        self._queue: list[int] = []  # a heap, possibly with numbers that no longer wait
         self._running: set[int] = set()
         self._claims: dict[str, list[int]] = {}
 
@@ -60,10 +60,10 @@ class MemoryTable:
         """Return the name of the study."""
         return self._spec.name
 
-    # What the rules reach
+    # Interface of the rules
 
     def lock(self, n_events: int, n_new: int = 0) -> StudyRow:
-        """Take event and trial numbers."""
+        """Reserve event and trial numbers."""
         self._study["seq"] += n_events
         self._study["n_trials"] += n_new
         return self.look()
@@ -133,7 +133,7 @@ class MemoryTable:
         self.renew(number, epoch, 0.0)
 
     def trial(self, number: int) -> Row | None:
-        """Return what the rules ask of one trial."""
+        """Return the row of one trial."""
         return self._trials.get(number)
 
     def free(self, key: str, n: int, now: float) -> list[Row]:
@@ -143,10 +143,10 @@ class MemoryTable:
         found += islice(self._queued(), n)
         running = (self._trials[i] for i in sorted(self._running))
         found += [row for row in running if row["lease_until"] <= now]
-        return [dict(row) for row in found]  # as they are now: a claim changes them
+        return [dict(row) for row in found]  # copies, because a claim changes the rows
 
     def _queued(self) -> Iterator[Row]:
-        """Yield the trials that wait for a worker, by number."""
+        """Yield the trials waiting for a worker, by number."""
         seen: list[int] = []
         try:
             while self._queue:
@@ -188,15 +188,15 @@ class MemoryTable:
         self._events += rows
 
     def request(self, key: str) -> str | None:
-        """Return the answer that was noted for a request."""
+        """Return the recorded answer of a request."""
         return self._requests.get(key)
 
     def add_request(self, key: str, answer: str) -> None:
-        """Note the answer of a request."""
+        """Record the answer of a request."""
         self._requests[key] = answer
 
     def _index(self, row: Mapping[str, Any]) -> None:
-        """Keep track of where a trial is found after its state changed."""
+        """Update the indexes after a trial's state has changed."""
         number, state = row["number"], row["state"]
         if state in _QUEUED:
             heapq.heappush(self._queue, number)
@@ -206,10 +206,10 @@ class MemoryTable:
         else:
             self._running.discard(number)
 
-    # What readers see
+    # Interface of readers
 
     def record(self) -> StudyRecord:
-        """Return the study as it stands now."""
+        """Return the current state of the study."""
         s = self._study
         space = self.spaces.get(s["space_version"])
         spec = replace(self._spec, attrs=decode(s["attrs"]), space=space)
@@ -224,7 +224,7 @@ class MemoryTable:
         return Changes(tuple(records), records[-1].seq if records else after)
 
     def _changed(self, after: int) -> Iterator[dict[str, Any]]:
-        # Event number s stands at position s - 1, so the log is the index of changes.
+        # Event number s has position s - 1, so the log serves as the index of changes.
         for event in islice(self._events, after, None):
             row = self._trials.get(event["number"])
             if row is not None and row["seq"] == event["seq"]:

@@ -1,4 +1,4 @@
-"""Runs migrations in the transaction of the caller, who holds the lock of the schema."""
+"""Runs migrations in the transaction of the caller, which holds the schema lock."""
 
 from alembic import context
 

@@ -1,1 +1,1 @@
-"""Studies in SQLite or PostgreSQL."""
+"""Stores studies in SQLite or PostgreSQL."""

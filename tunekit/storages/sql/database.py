@@ -1,4 +1,4 @@
-"""Transactions that survive what a database does: busy writers, restarts, lost connections."""
+"""Runs transactions with retries through busy writers, restarts and lost connections."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ T = TypeVar("T")
 Work = Callable[[Connection], T]
 
 _inherited: list[Pool] = []
-"""The connections of the process that this one was forked from."""
+"""Connection pools inherited from the parent process by fork."""
 
 
 class Database(ABC):
-    """One database and its connections; the two dialects fill in what differs.
+    """One database and its connections; subclasses implement the dialects.
 
     Args:
-        engine: opens connections; forked children throw theirs away.
-        url: opens it again, without a password.
-        outage_s: for how long a transaction is tried again before `StorageUnreachable`.
+        engine: opens connections; forked children discard theirs.
+        url: URL that reopens the database, without the password.
+        outage_s: seconds to retry a transaction before `StorageUnreachable`.
     """
 
     dialect: ClassVar[str]
     opening_s: ClassVar[float] = math.inf
-    """For how long to try (if shorter than `outage_s`) as long as nothing was ever reached."""
+    """Seconds to retry before the first successful connection, if shorter than `outage_s`."""
 
     def __init__(self, engine: Engine, url: str, outage_s: float) -> None:
         self.engine = engine
@@ -50,21 +50,21 @@ class Database(ABC):
 
     @abstractmethod
     def is_transient(self, error: BaseException) -> bool:
-        """Return whether the same transaction may succeed a little later."""
+        """Return whether the same transaction may succeed after a short wait."""
 
     @abstractmethod
     def explained(self, error: BaseException) -> StorageError:
-        """Return what a person can do about an error that will not go away by itself."""
+        """Return an error that tells a person how to resolve a permanent failure."""
 
     @abstractmethod
     def lock_schema(self, connection: Connection) -> None:
-        """Keep every other process from changing the schema until the transaction ends."""
+        """Prevent other processes from changing the schema until the transaction ends."""
 
     def check_existing(self) -> None:  # noqa: B027 - most have nothing to do here
-        """Refuse a database that is none of tunekit, where opening it would already change it.
+        """Check that the database belongs to tunekit, if opening it would already change it.
 
         Raises:
-            StorageError, UnknownStudy: it is none, or there is none.
+            StorageError, UnknownStudy: it does not, or it does not exist.
         """
 
     def turn(self) -> AbstractContextManager[object]:
@@ -72,7 +72,7 @@ class Database(ABC):
         return nullcontext()
 
     def read(self, work: Work[T]) -> T:
-        """Return `work(connection)`; each statement of it sees one state of the database."""
+        """Return `work(connection)`; each statement sees one consistent state of the database."""
 
         def attempt() -> T:
             with self.engine.connect() as connection:
@@ -81,19 +81,19 @@ class Database(ABC):
         return self._persist(attempt)
 
     def write(self, work: Work[T]) -> T:
-        """Return `work(connection)`, committed; it may run several times, committed once.
+        """Return `work(connection)`, committed once even if it runs several times.
 
-        When the answer to a commit is lost, `work` runs again: it must notice that its changes
-        are there (operations by lease and key do), or else go through `write_once`.
+        If the answer to a commit is lost, `work` runs again. It must detect that its changes have
+        been applied (operations with a lease and key do), or use `write_once` instead.
         """
         return self._persist(lambda: self._transact(work))
 
     def write_once(self, work: Work[T]) -> T:
-        """Like `write`, for work that would do its changes twice when run again."""
+        """Like `write`, for work that would apply its changes twice when repeated."""
         return self.write(work)
 
     def close(self) -> None:
-        """Close the connections that nobody uses right now."""
+        """Close idle connections."""
         self.engine.dispose()
 
     def _transact(self, work: Work[T]) -> T:
@@ -111,7 +111,7 @@ class Database(ABC):
             self._reached = True
             return result
         except (DBAPIError, PoolTimeout, OSError) as error:
-            # A row that exists already is not the server's fault: the caller knows what it means.
+            # The caller knows what a duplicate row means.
             if isinstance(error, StorageError | IntegrityError):
                 raise
             if not self.is_transient(error):
@@ -134,13 +134,13 @@ class Database(ABC):
         error = state.outcome.exception() if state.outcome is not None else None
         raise StorageUnreachable(
             f"{self.url} does not answer ({_first_line(error)}); "
-            "see that it runs and that this machine reaches it, then run the same command "
-            "again: nothing that was stored is lost."
+            "check that it is running and reachable from this machine, then run the same "
+            "command again. No stored data are lost."
         ) from error
 
     def _after_fork(self) -> None:
-        # The parent goes on using the sockets and files that this process has inherited. They are
-        # kept for good: closing a connection of SQLite may write to a file that others have open.
+        # The parent keeps using the inherited sockets and files. This process never closes them,
+        # because closing an SQLite connection may write to a file that others have open.
         _inherited.append(self.engine.pool)
         self.engine.dispose(close=False)
         self._pid = os.getpid()

@@ -1,4 +1,4 @@
-"""PostgreSQL through psycopg2: many workers on many machines, and a server that may restart."""
+"""PostgreSQL through psycopg2: many workers on many machines, with server restarts."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tunekit.storages.sql.database import Database, Work
 
 T = TypeVar("T")
 
-SCHEMA_LOCK = 0x74756E656B6974  # "tunekit": any number that no other program takes
+SCHEMA_LOCK = 0x74756E656B6974  # "tunekit" in ASCII, a number that no other program uses
 
 # 40001 and 40P01: serialization and deadlock; 53300: too many connections; 55P03: lock timeout;
-# 57P01 to 57P03: shut down, crashed, starting up; 25P03: our transaction stood idle for too long.
+# 57P01 to 57P03: shut down, crashed, starting up; 25P03: our transaction was idle for too long.
 _TRANSIENT = frozenset("40001 40P01 53300 55P03 57P01 57P02 57P03 25P03".split())
-# A failed connection has no code, so that these have to be told by their words.
+# Connection failures have no code and are recognised by their words.
 _PERMANENT = (
     "authentication failed",
     "no password supplied",
@@ -35,7 +35,7 @@ _PERMANENT = (
 
 
 class PostgreSQLDatabase(Database):
-    """A database on a PostgreSQL server; a study's writers queue for the row of the study."""
+    """A database on a PostgreSQL server; writers of a study queue for the study's row."""
 
     dialect = "postgresql"
     opening_s = 5.0  # a wrong host or port should not cost a minute
@@ -61,18 +61,18 @@ class PostgreSQLDatabase(Database):
         )
         super().__init__(engine, shown_url(url), outage_s)
         self._driver_error: type[Exception] = psycopg2.Error
-        # A single statement needs no BEGIN and COMMIT, which are round trips.
+        # Single statements save the round trips of BEGIN and COMMIT.
         self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def begin_write(self, connection: Connection) -> None:
         """Do nothing: the first statement begins the transaction."""
 
     def lock_schema(self, connection: Connection) -> None:
-        """Wait for an advisory lock that ends with the transaction."""
+        """Acquire an advisory lock that the end of the transaction releases."""
         connection.execute(select(func.pg_advisory_xact_lock(SCHEMA_LOCK)))
 
     def read(self, work: Work[T]) -> T:
-        """Return `work(connection)`; each statement of it sees one state of the database."""
+        """Return `work(connection)`; each statement sees one consistent state of the database."""
 
         def attempt() -> T:
             try:
@@ -87,7 +87,7 @@ class PostgreSQLDatabase(Database):
         return self._persist(attempt)
 
     def write_once(self, work: Work[T]) -> T:
-        """Like `write`, but looks up what became of a commit whose answer was lost."""
+        """Like `write`, but looks up the result of a commit whose answer was lost."""
         before: list[tuple[int, T]] = []
 
         def attempt() -> T:
@@ -105,7 +105,7 @@ class PostgreSQLDatabase(Database):
         return self._persist(attempt)
 
     def is_transient(self, error: BaseException) -> bool:
-        """Return whether the server went away, is busy or asks to try again."""
+        """Return whether the server is gone, busy, or asks for a retry."""
         if isinstance(error, PoolTimeout):
             return True
         if not isinstance(error, DBAPIError):
@@ -120,40 +120,40 @@ class PostgreSQLDatabase(Database):
         )
 
     def explained(self, error: BaseException) -> StorageError:
-        """Return what a person can do about an error of PostgreSQL."""
+        """Return an error that tells a person how to resolve a failure of PostgreSQL."""
         cause = error.orig if isinstance(error, DBAPIError) else error
         line = str(cause).strip().partition("\n")[0]
         code = getattr(cause, "pgcode", None)
         if code in ("53100", "53200"):
             return StorageError(
-                f"{self.url}: the server has no disk or memory left ({line}); free some and run "
-                "again: nothing that was stored is lost."
+                f"{self.url}: the server is out of disk space or memory ({line}); free some and "
+                "run again. No stored data are lost."
             )
         if code is None:
             return StorageUnreachable(
                 f"{self.url} cannot be opened ({line}); check host, port, database, user and "
                 "password."
             )
-        return StorageError(f"{self.url} gave an error ({code}: {line}).")
+        return StorageError(f"{self.url} returned an error ({code}: {line}).")
 
 
 def parsed_url(url: str) -> URL:
-    """Return the parts of a URL, whose password may hold `@`, `/`, `?` and `:` as they are.
+    """Return the parts of a URL, whose password may contain `@`, `/`, `?` and `:` unescaped.
 
     Raises:
-        ValueError, SQLAlchemyError: it is none.
+        ValueError, SQLAlchemyError: `url` cannot be parsed.
     """
     scheme, _, rest = url.partition("://")
     login, place, query = split_url(rest)
     user, colon, password = login.partition(":")
-    # SQLAlchemy would end the password at its first "@" and take the rest for the host.
+    # SQLAlchemy would end the password at its first "@" and treat the rest as the host.
     login = f"{user}{colon}{quote(password, safe='%')}@" if login else ""
     return make_url(f"{scheme}://{login}{place}{query}").set(drivername="postgresql+psycopg2")
 
 
 def connection_defaults(url: URL) -> dict[str, object]:
-    """Return the settings of a connection that neither its URL nor the environment makes."""
-    # A frozen worker must not keep the row of the study from all others; the user's word is last.
+    """Return the connection settings that neither the URL nor the environment makes."""
+    # A frozen worker must not block the study's row for all others; user options take precedence.
     options = "-c idle_in_transaction_session_timeout=30000"
     given = url.query.get("options", os.environ.get("PGOPTIONS", ""))
     theirs = given if isinstance(given, str) else " ".join(given)
@@ -167,6 +167,6 @@ def connection_defaults(url: URL) -> dict[str, object]:
 
 def _is_committed(connection: Connection, transaction: int) -> bool:
     status = connection.execute(select(func.txid_status(transaction))).scalar()
-    if status == "in progress":  # the server has not noticed yet that its client is gone
+    if status == "in progress":  # the server has not yet noticed that its client is gone
         raise OperationalError("txid_status", None, Exception("a commit is still in progress"))
     return status == "committed"

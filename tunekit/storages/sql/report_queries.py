@@ -1,4 +1,4 @@
-"""The queries that read reports: whole curves, and what was added to curves read before."""
+"""Queries that read reports: whole curves, and additions to curves read before."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COLUMNS = (reports.c.number, reports.c.step, reports.c.metrics)
 def report_queries(
     study_id: int, numbers: Sequence[int] | None, after_step: Mapping[int, int]
 ) -> Iterator[Select[Any]]:
-    """Yield queries of `(number, step, metrics)` that together are in order of number and step.
+    """Yield queries of `(number, step, metrics)`, jointly ordered by number and step.
 
     Args:
         study_id: of the study.
@@ -48,7 +48,7 @@ def _in_order(whole: Select[Any], study_id: int, after_step: Mapping[int, int]) 
         return whole.order_by(reports.c.number, reports.c.step)
     asked = values(column("number", BigInteger), column("step", BigInteger), name="asked")
     read = asked.data(list(after_step.items())).cte("read_before")
-    # A join on the primary key, so that the steps read before are not even looked at.
+    # A join on the primary key skips the steps read before.
     added = (reports.c.number == read.c.number) & (reports.c.step > read.c.step)
     both = union_all(whole, _of(study_id).join(read, added)).subquery()
     return select(both).order_by(both.c.number, both.c.step)

@@ -1,7 +1,7 @@
-"""Which revision of the schema a database has, and how it gets to ours.
+"""Detects the schema revision of a database and upgrades it to ours.
 
-The usual case, a database that is current, costs one query; Alembic is imported only to change
-an older one. An empty database gets its tables directly; a test holds them to the migrations.
+The usual case, a current database, costs one query; Alembic is imported only to upgrade an older
+one. An empty database gets its tables directly; a test compares them with the migrations.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
 
 def prepare(database: Database, *, may_create: bool = True) -> None:
-    """Bring the schema of a database to `HEAD`; several processes may do so at once.
+    """Bring the schema of a database to `HEAD`; safe for concurrent processes.
 
     Raises:
         SchemaMismatch: a newer tunekit has written it.
-        StorageError: the database cannot be read, or written where it has to be, or it has no
-            tables of ours and none may be made.
+        StorageError: the database cannot be read or written, or lacks tunekit's tables and
+            they may not be created.
     """
     before = database.read(stored_revision)
     if before == HEAD:
@@ -38,7 +38,7 @@ def prepare(database: Database, *, may_create: bool = True) -> None:
 
     def work(connection: Connection) -> None:
         database.lock_schema(connection)
-        found = stored_revision(connection)  # again: another process may have been faster
+        found = stored_revision(connection)  # read again, as another process may have upgraded it
         if found is None:
             metadata.create_all(connection)
             connection.execute(insert(revision), {"version_num": HEAD})
@@ -49,7 +49,7 @@ def prepare(database: Database, *, may_create: bool = True) -> None:
 
 
 def foreign(url: str, tables: Sequence[str]) -> StorageError:
-    """Return the error for a database without tables of ours, which says what it is."""
+    """Return the error for a database without tunekit's tables, which names its content."""
     if {"studies", "trials", "trial_values"} <= set(tables):
         what = "a database of Optuna; open it with optuna.load_study"
     elif tables:
@@ -58,20 +58,20 @@ def foreign(url: str, tables: Sequence[str]) -> StorageError:
     else:
         what = "an empty database"
     return StorageError(
-        f"{url} holds no studies of tunekit: it is {what}; nothing was changed. Give the database "
-        "that tk.study or `tunekit run` has made."
+        f"{url} holds no tunekit studies: it is {what}; nothing was changed. Give a database "
+        "created by tk.study or `tunekit run`."
     )
 
 
 def stored_revision(connection: Connection) -> str | None:
-    """Return the revision of the tables: empty before the first, `None` without any."""
+    """Return the revision of the tables, an empty text if unset, `None` without tables."""
     if not inspect(connection).has_table(revision.name):
         return None
     return connection.execute(select(revision.c.version_num)).scalar() or ""
 
 
 def upgrade(connection: Connection, found: str, url: str) -> None:
-    """Run the migrations from the revision that was found, in the caller's transaction.
+    """Run the migrations from revision `found`, in the caller's transaction.
 
     Raises:
         SchemaMismatch: no migration knows the revision.
@@ -83,8 +83,8 @@ def upgrade(connection: Connection, found: str, url: str) -> None:
     known = {s.revision for s in ScriptDirectory.from_config(config).walk_revisions()}
     if found and found not in known:
         raise SchemaMismatch(
-            f'{url} has schema "{found}", expected "{HEAD}" or an older one: a newer tunekit has '
-            f"written it; upgrade this one (pip install --upgrade {DISTRIBUTION})."
+            f'{url} has schema "{found}", expected "{HEAD}" or older: a newer tunekit has written '
+            f"it; upgrade this one (pip install --upgrade {DISTRIBUTION})."
         )
     command.upgrade(config, "head")
 

@@ -1,7 +1,7 @@
-"""The tables, the same in SQLite and PostgreSQL.
+"""Defines the tables, identical in SQLite and PostgreSQL.
 
-All names start with `tk_`, so that a database can be shared with other programs. `HEAD` is the
-revision of the migrations that makes these tables; a test holds the two together.
+All names start with `tk_`, so that other programs can share the database. `HEAD` is the migration
+revision that creates these tables; a test compares the two.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ studies = Table(
     Column("space_version", Integer, nullable=False),
     Column("max_retries", Integer, nullable=False),
     Column("created", Double, nullable=False),
-    sqlite_autoincrement=True,  # the id of a deleted study is never given to another one
+    sqlite_autoincrement=True,  # ids of deleted studies are never reused
 )
 
 spaces = Table(
@@ -62,8 +62,8 @@ trials = Table(
     Column("seq", BigInteger, nullable=False),
     Column("state", String(16), nullable=False),
     Column("epoch", Integer, nullable=False),
-    Column("started_epoch", Integer, nullable=False),  # of the last Start: a repeated one is told
-    Column("lapses", Integer, nullable=False),  # how many of its leases ran out
+    Column("started_epoch", Integer, nullable=False),  # of the last Start, to detect repetitions
+    Column("lapses", Integer, nullable=False),  # number of its leases that expired
     Column("worker", Text, nullable=False),
     Column("is_partial", Boolean, nullable=False),
     Column("lease_until", Double),
@@ -108,15 +108,15 @@ requests = Table(
     Column("answer", Text, nullable=False),
 )
 
-# Literals, not parameters: SQLite takes a partial index only where the text of the query says so.
+# Literals, not parameters: SQLite uses a partial index only if the query's text implies it.
 IS_WAITING = trials.c.state == literal_column("'waiting'")
 IS_PREEMPTED = trials.c.state == literal_column("'preempted'")
 IS_RUNNING = trials.c.state == literal_column("'running'")
 
 Index("tk_trials_seq", trials.c.study_id, trials.c.seq, unique=True)
 Index("tk_trials_claim", trials.c.study_id, trials.c.claim_key)
-# They match one column more of a claim's conditions than any other index does, so that the
-# planner has no reason to walk over the whole study instead.
+# They match one more column of a claim's conditions than any other index, so that the planner
+# has no reason to scan the whole study instead.
 for _name, _state, _last in (
     ("waiting", IS_WAITING, trials.c.number),
     ("preempted", IS_PREEMPTED, trials.c.number),
@@ -146,5 +146,5 @@ def _clock_sqlite(element: clock, compiler: Any, **options: Any) -> str:
 
 @compiles(clock, "postgresql")
 def _clock_postgresql(element: clock, compiler: Any, **options: Any) -> str:
-    # Not now(): that is when the transaction began, which may be long before it got its lock.
+    # Not now(), which is when the transaction began, possibly long before it got its lock.
     return "CAST(extract(epoch FROM clock_timestamp()) AS double precision)"

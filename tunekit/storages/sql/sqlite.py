@@ -27,22 +27,22 @@ NETWORK_FILE_SYSTEMS = frozenset(
 _ADVICE = {
     "SQLITE_READONLY": "is read-only; make the file and its folder writable",
     "SQLITE_PERM": "may not be opened; change its permissions",
-    "SQLITE_CANTOPEN": "cannot be opened; see that its folder exists and is writable",
-    "SQLITE_NOTADB": "is no SQLite database; give another path, or move the file away",
+    "SQLITE_CANTOPEN": "cannot be opened; check that its folder exists and is writable",
+    "SQLITE_NOTADB": "is not an SQLite database; give another path, or move the file away",
     "SQLITE_CORRUPT": "is damaged; restore it from a backup, or save what is left with "
     "\"sqlite3 FILE '.recover'\"",
-    "SQLITE_FULL": "cannot grow because the disk is full; free some space and run again: "
-    "nothing that was stored is lost",
-    "SQLITE_IOERR": "cannot be read or written (full disk, quota or broken device); see to the "
+    "SQLITE_FULL": "cannot grow because the disk is full; free some space and run again, no "
+    "stored data are lost",
+    "SQLITE_IOERR": "cannot be read or written (full disk, quota or broken device); check the "
     "disk and run again",
-    "SQLITE_TOOBIG": "takes no single value of that size; store it in a file instead",
+    "SQLITE_TOOBIG": "cannot store a single value of this size; store it in a file instead",
 }
 
 _DENIED = ("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_CANTOPEN")
 
 
 class SQLiteDatabase(Database):
-    """A database file in WAL mode; writers of this process take turns, others wait for it."""
+    """A database file in WAL mode; a lock serialises writers of this process, others wait."""
 
     dialect = "sqlite"
 
@@ -61,11 +61,11 @@ class SQLiteDatabase(Database):
         self._turn = threading.Lock()
 
     def check_existing(self) -> None:
-        """Look into the file without a change: our own connections turn it into WAL mode."""
+        """Inspect the file read-only, because our own connections switch it to WAL mode."""
         if not self.path.exists():
             raise UnknownStudy(
-                f'no database at "{self.path}", expected one that tk.study or `tunekit run` has '
-                "made; check the path."
+                f'no database at "{self.path}", expected one created by tk.study or `tunekit '
+                "run`; check the path."
             )
         try:
             link = sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, timeout=BUSY_S)
@@ -73,19 +73,19 @@ class SQLiteDatabase(Database):
                 query = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
                 tables = [name for (name,) in link.execute(query)]
         except sqlite3.Error:
-            return  # no database, or none that may be read: said by what opens it
+            return  # missing or unreadable: opening it will raise the error
         if revision.name not in tables:
             raise foreign(self.url, [t for t in tables if not t.startswith("sqlite_")])
 
     def begin_write(self, connection: Connection) -> None:
-        """Take the write lock at once: a reader that turns writer cannot wait for its turn."""
+        """Take the write lock at once, because a reader cannot wait to become a writer."""
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     def lock_schema(self, connection: Connection) -> None:
-        """Do nothing: the writing transaction has the lock."""
+        """Do nothing: the writing transaction holds the lock."""
 
     def turn(self) -> AbstractContextManager[object]:
-        """Return the lock of this process, which is fairer and faster than SQLite's polling."""
+        """Return this process's lock, which is fairer and faster than SQLite's polling."""
         return self._turn
 
     def is_transient(self, error: BaseException) -> bool:
@@ -93,13 +93,15 @@ class SQLiteDatabase(Database):
         return _code(error).startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL"))
 
     def explained(self, error: BaseException) -> StorageError:
-        """Return what a person can do about an error of SQLite."""
+        """Return an error that tells a person how to resolve a failure of SQLite."""
         code = _code(error)
         for prefix, advice in _ADVICE.items():
             if code.startswith(prefix):
                 kind = StorageDenied if prefix in _DENIED else StorageError
                 return kind(f'the database file "{self.path}" {advice} ({code}).')
-        return StorageError(f'the database file "{self.path}" gave an error ({code}: {error}).')
+        return StorageError(
+            f'the database file "{self.path}" returned an error ({code}: {error}).'
+        )
 
     def _after_fork(self) -> None:
         super()._after_fork()
@@ -107,10 +109,10 @@ class SQLiteDatabase(Database):
 
 
 def check_file(path: Path) -> None:
-    """Refuse a path where no database can be, before a connection makes a file of it.
+    """Check that a database can exist at a path, before a connection creates the file.
 
     Raises:
-        StorageError: no folder, a folder itself, or a network file system.
+        StorageError: the folder is missing, or the path is a folder or on a network file system.
     """
     if not path.parent.is_dir():
         raise StorageError(
@@ -122,14 +124,13 @@ def check_file(path: Path) -> None:
     kind = file_system(path, _mounts())
     if kind in NETWORK_FILE_SYSTEMS:
         raise StorageError(
-            f'the database "{path}" lies on a network file system ({kind}), where SQLite loses '
-            "data because file locks do not hold; use a local disk, or PostgreSQL for several "
-            "machines."
+            f'the database "{path}" is on a network file system ({kind}), where unreliable file '
+            "locks make SQLite lose data; use a local disk, or PostgreSQL for several machines."
         )
 
 
 def file_system(path: Path, mounts: Iterable[str]) -> str:
-    """Return the type of the file system of a path, given the lines of `/proc/mounts`."""
+    """Return the file system type of a path, given the lines of `/proc/mounts`."""
     real = os.path.realpath(path)
     best, kind = "", ""
     for line in mounts:
@@ -146,12 +147,12 @@ def file_system(path: Path, mounts: Iterable[str]) -> str:
 def _mounts() -> list[str]:
     try:
         return Path("/proc/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:  # not Linux: nothing is known about the file system
+    except OSError:  # not Linux: the file system is unknown
         return []
 
 
 def _on_connect(connection: Any, record: object) -> None:
-    # NORMAL in WAL mode: a power cut may cost the last moments, never the file's consistency.
+    # NORMAL in WAL mode: a power cut may lose the last moments, but never corrupts the file.
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
 

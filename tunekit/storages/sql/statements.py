@@ -1,4 +1,4 @@
-"""The SQL statements, built once; SQLAlchemy caches their compiled form."""
+"""SQL statements, built once; SQLAlchemy caches their compiled form."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ STUDY_ATTRS = select(studies.c.attrs).where(_THIS_STUDY)
 
 
 def _update(transition: Transition) -> Update:
-    """Return the UPDATE of one row of the table of transitions.
+    """Return the UPDATE statement of a transition.
 
-    A cell that is given is bound as `to_<column>`, the lease as `e`, the time as `now`.
+    Given cells are bound as `to_<column>`, the lease's epoch as `e`, the time as `now`.
     """
     states: list[ColumnElement[str]] = [
         literal_column(f"'{state}'") for state in transition.sources
@@ -81,7 +81,7 @@ def _update(transition: Transition) -> Update:
         cells["state"] = literal_column(f"'{transition.target}'")
     cells |= {c: bindparam(f"to_{c}") for c in transition.sets}
     cells |= {c: func.coalesce(bindparam(f"to_{c}"), _t[c]) for c in transition.offers}
-    if transition.offers:  # a point that is given is complete
+    if transition.offers:  # a given point is complete
         cells["is_partial"] = case((bindparam("to_params").is_(None), _t.is_partial), else_=False)
     cells |= {c: null() for c in transition.clears}
     cells |= {c: bindparam("now") for c in transition.stamps}

@@ -1,4 +1,4 @@
-"""Studies in SQLite or PostgreSQL: the storage contract on one schema."""
+"""Stores studies in SQLite or PostgreSQL, with one schema."""
 
 from __future__ import annotations
 
@@ -44,22 +44,23 @@ T = TypeVar("T")
 
 
 class SQLStorage(StorageWrites):
-    """Keeps the rules of `tunekit.storages.base`; safe to use from threads and processes.
+    """Implements the rules of `tunekit.storages.base`; safe for threads and processes.
 
     Args:
-        database: where the tables are.
-        must_exist: refuse a database that has not our tables, and write nothing to it.
+        database: database with the tables.
+        must_exist: refuse a database without tunekit's tables, and write nothing to it.
 
     Raises:
-        StorageError: the database cannot be opened, or is none of tunekit though it must be.
-        UnknownStudy: it must exist, and there is no such file.
+        StorageError: the database cannot be opened, or `must_exist` is set and it does not
+        belong to tunekit.
+        UnknownStudy: `must_exist` is set and the file does not exist.
         SchemaMismatch: a newer tunekit has written it.
     """
 
     def __init__(self, database: Database, *, must_exist: bool = False) -> None:
         self._db = database
         self.url = database.url
-        self._spaces: dict[str, Space] = {}  # parsed ones by their text
+        self._spaces: dict[str, Space] = {}  # text -> parsed space
         try:
             if must_exist:
                 database.check_existing()
@@ -69,7 +70,7 @@ class SQLStorage(StorageWrites):
             raise
 
     def create_study(self, spec: StudySpec, *, key: str | None = None) -> StudyRecord:
-        """Create a study, or raise `StudyExists`; a repetition with its key returns it."""
+        """Create a study, or raise `StudyExists`; repeating the key returns the same study."""
         check_spec(spec)
         check_key(key)
         row = {
@@ -100,13 +101,13 @@ class SQLStorage(StorageWrites):
         try:
             write = self._db.write_once if key is None else self._db.write
             write(work)
-        except IntegrityError:  # another process was faster by a moment
+        except IntegrityError:  # another process created it in the meantime
             raise study_exists(spec.name) from None
         return self.get_study(spec.name)
 
     def get_study(self, name: str) -> StudyRecord:
-        """Return the study as it stands now, or raise `UnknownStudy`."""
-        if not name.isprintable():  # no study has it, and a database may not even take the text
+        """Return the current state of a study, or raise `UnknownStudy`."""
+        if not name.isprintable():  # no study has it, and databases may refuse the text
             raise self._unknown(name)
         row = self._db.read(lambda c: c.execute(STUDY, {"name": name}).first())
         if row is None:
@@ -132,7 +133,7 @@ class SQLStorage(StorageWrites):
             raise self._unknown(name)
 
     def spaces(self, study_id: int) -> dict[int, Space]:
-        """Return all versions of the space by number; empty before one is known."""
+        """Return all versions of the space by number; empty before the first one."""
         versions = (
             select(space_versions.c.version, space_versions.c.space)
             .where(space_versions.c.study_id == study_id)
@@ -162,7 +163,7 @@ class SQLStorage(StorageWrites):
         after_step: Mapping[int, int] | None = None,
         limit: int | None = None,
     ) -> dict[int, tuple[Report, ...]]:
-        """Return reports by trial number, in order of step; of all trials if none are named."""
+        """Return reports by trial number, in order of step; by default of all trials."""
 
         def work(c: Connection) -> list[tuple[int, int, str]]:
             rows: list[tuple[int, int, str]] = []
@@ -181,11 +182,11 @@ class SQLStorage(StorageWrites):
         rows = self._db.read(lambda c: c.execute(EVENTS, bound).all())
         data = decode_all([r.data for r in rows])
         if not all(d is None or isinstance(d, dict) for d in data):
-            raise damaged("an event of a study has another form")
+            raise damaged("an event of a study is malformed")
         return [Event(*r[:4], d or {}) for r, d in zip(rows, data, strict=True)]
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close all connections."""
         self._db.close()
 
     def _transact(

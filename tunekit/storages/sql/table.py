@@ -1,4 +1,4 @@
-"""The rows of one study in a database, on the connection of one transaction."""
+"""Accesses the rows of one study in a database within one transaction."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ BEFORE_ALL_STEPS = -(2**63)
 
 
 class SQLTable:
-    """Keeps the contract of `tunekit.storages.table.StudyTable` on a connection."""
+    """Implements `tunekit.storages.table.StudyTable` on a connection."""
 
     def __init__(self, connection: Connection, study_id: int) -> None:
         self._connection = connection
         self._study_id = study_id
 
     def lock(self, n_events: int, n_new: int = 0) -> StudyRow:
-        """Lock the study and take event and trial numbers."""
+        """Lock the study and reserve event and trial numbers."""
         return self._study(TAKE, n_events=n_events, n_new=n_new)
 
     def look(self) -> StudyRow:
@@ -93,7 +93,7 @@ class SQLTable:
         self._connection.execute(EXPIRE, bound)
 
     def trial(self, number: int) -> Row | None:
-        """Return what the rules ask of one trial."""
+        """Return the row of one trial."""
         row = self._connection.execute(TRIAL, {"study": self._study_id, "n": number}).first()
         return None if row is None else row._asdict()
 
@@ -137,16 +137,16 @@ class SQLTable:
         self._insert(ADD_EVENT, rows)
 
     def request(self, key: str) -> str | None:
-        """Return the answer that was noted for a request."""
+        """Return the recorded answer of a request."""
         asked = {"study": self._study_id, "key": key}
         answer: str | None = self._connection.execute(REQUEST, asked).scalar()
         return answer
 
     def add_request(self, key: str, answer: str) -> None:
-        """Note the answer of a request."""
+        """Record the answer of a request."""
         row = {"study_id": self._study_id, "key": key, "answer": answer}
         self._connection.execute(ADD_REQUEST, row)
 
     def _insert(self, statement: Any, rows: Sequence[dict[str, Any]]) -> None:
-        # One row goes as plain parameters: that path of SQLAlchemy is the shorter one.
+        # A single row goes as plain parameters, which is SQLAlchemy's faster path.
         self._connection.execute(statement, rows[0] if len(rows) == 1 else list(rows))

@@ -71,13 +71,13 @@ class AddedRules(Rules):
         odd = replace(FOREIGN, user_attrs={"a": object()})
         far = {7: [Report(2**63, {"loss": 1.0})]}
         for bad, words in (
-            (running, "runs elsewhere"),
+            (running, "running elsewhere"),
             (pointless, "without params"),
             (odd, "plain JSON"),
         ):
             with pytest.raises(InvalidArgument, match=words):
                 desk.storage.add_trials(desk.id, [FOREIGN, bad], {})
-        with pytest.raises(InvalidArgument, match="63 bits"):
+        with pytest.raises(InvalidArgument, match="64-bit integer"):
             desk.storage.add_trials(desk.id, [FOREIGN], far)
         assert desk.trials() == {}
         assert desk.storage.add_trials(desk.id, [], {}) == []

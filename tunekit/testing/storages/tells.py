@@ -126,7 +126,7 @@ class TellRules(Rules):
 
     def test_a_tell_that_is_no_end_or_no_number_is_refused(self, desk: Desk) -> None:
         lease = desk.take()
-        with pytest.raises(InvalidArgument, match="ends a trial"):
+        with pytest.raises(InvalidArgument, match="final state"):
             desk.send(Tell(0, 1, Outcome(TrialState.RUNNING), "k"))
         with pytest.raises(InvalidArgument, match="metrics"):
             desk.send(Tell(0, 1, Outcome(TrialState.COMPLETE, {"loss": "bad"}), "k"))  # type: ignore[dict-item]
