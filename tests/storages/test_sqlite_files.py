@@ -77,7 +77,7 @@ def test_values_that_another_program_changed_are_named(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "s.db") as other:
         other.execute("update tk_trials set params = '{'")
     other.close()
-    with pytest.raises(StorageError, match="no JSON"):
+    with pytest.raises(StorageError, match="not JSON"):
         desk.trials()
     storage.close()
 
