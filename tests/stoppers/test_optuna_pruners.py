@@ -53,7 +53,7 @@ def test_a_pruner_around_a_pruner_is_given_as_a_mapping():
     ("name", "options", "said"),
     [
         ("MedianPrunner", {}, 'did you mean "MedianPruner"'),
-        ("BasePruner", {}, "no pruner"),
+        ("BasePruner", {}, "not a pruner"),
         ("MedianPruner", {"n_startup": 1}, "n_startup"),
         ("ThresholdPruner", {}, "lower"),
     ],

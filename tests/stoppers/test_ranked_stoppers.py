@@ -47,7 +47,9 @@ def test_asha_judges_at_its_rungs_only():
 
 def test_asha_says_who_was_before_the_trial():
     decision = at_rung(AshaStopper(), [1.0, 2.0, 4.0], 3.0)
-    assert decision.reason == ("loss 3 at report 4 has 2 of 4 trials before it; the best 2 go on")
+    assert decision.reason == (
+        "loss 3 at report 4 has 2 of 4 trials before it; the best 2 continue"
+    )
     assert decision.evidence["n_before"] == 2
     assert decision.evidence["rung"] == 4
 
@@ -105,7 +107,7 @@ def test_a_pausing_asha_promotes_who_is_among_the_best_by_now():
     more = {**reports, 2: reported([4.0] * 4), 3: reported([5.0] * 4)}
     promoted = stopper.promote(view_of(more, running=[0], states=paused))
     assert list(promoted) == [1]
-    assert promoted[1] == "loss 3 at report 4 has 1 of 4 trials before it; the best 2 go on"
+    assert promoted[1] == "loss 3 at report 4 has 1 of 4 trials before it; the best 2 continue"
     running = view_of({**more, 1: reported([3.0] * 7)}, running=[1])
     assert stopper.promote(running) == {}
     assert stopper.decide(1, running).action == "continue"

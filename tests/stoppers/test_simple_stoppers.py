@@ -55,7 +55,7 @@ def test_of_several_objectives_any_improvement_counts_for_patience():
 def test_a_diverged_trial_stops_at_once(value):
     decision = decide(ThresholdStopper(min_reports=99), [value])
     assert decision.action == "stop"
-    assert "no measurement" in decision.reason
+    assert "has diverged" in decision.reason
 
 
 def test_a_bound_is_one_of_the_metrics_own_direction():

@@ -184,7 +184,7 @@ LINE = tk.Space(x=tk.Float(0, 1))
         (rows_of(12), tk.Space(x=tk.Float(0, 1), w=tk.Int(0, 3)), {}, "no column for w"),
         ([*rows_of(12), {"x": 0.9, "value": math.nan}], LINE, {}, r"not a finite.*row\(s\) 12"),
         ([*rows_of(12), {"x": 0.9, "value": "bad"}], LINE, {}, "not a finite"),
-        (rows_of(12), None, {}, "expected a Space beside a table"),
+        (rows_of(12), None, {}, "expected a Space for a table"),
         ("table.csv", LINE, {}, "data of type str"),
         ([1, 2], LINE, {}, "data of type list"),
         (rows_of(12), LINE, {"objective": {"a": "minimize", "b": "minimize"}}, "objective="),

@@ -1,1 +1,1 @@
-"""What a study says of itself."""
+"""Analyses of studies: the stopping audit and parameter importance."""

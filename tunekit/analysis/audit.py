@@ -1,4 +1,4 @@
-"""What early stopping has cost and saved, by the condemned trials that ran on to their end."""
+"""Measures the cost and savings of early stopping by audited trials that ran to their end."""
 
 from __future__ import annotations
 
@@ -25,16 +25,17 @@ class StopAudit:
     """The measured quality of a study's verdicts.
 
     Attributes:
-        n_stopped: trials that the stopper ended.
-        n_audited: condemned trials that ran on to a result (or to NaN).
-        false_stops: numbers of the audited trials that came out best after all.
-        false_stop_rate: their share of the audited ones; `None` where none was audited.
-        interval: the Clopper-Pearson interval of that rate at 95 %; (0, 1) where none was.
-        horizon: reports of a whole run, the median of complete trials; `None` if none reported.
-        n_reports: reports made by all trials.
-        n_saved: reports that the stopped trials did not make, up to the horizon.
-        n_audit_reports: reports that audited trials made after their verdict: its price.
-        tolerance: relative; up to this much worse than the best counts as the best.
+        n_stopped: number of trials that the stopper ended.
+        n_audited: number of condemned trials that continued to a result (or to NaN).
+        false_stops: numbers of the audited trials that turned out best.
+        false_stop_rate: their share of the audited trials; `None` without audited trials.
+        interval: 95 % Clopper-Pearson interval of that rate; (0, 1) without audited trials.
+        horizon: reports of a full run, the median of complete trials; `None` without reports.
+        n_reports: number of reports of all trials.
+        n_saved: number of reports that stopped trials did not make, up to the horizon.
+        n_audit_reports: number of reports of audited trials after their verdict, the cost of
+            the audit.
+        tolerance: relative difference up to which a value counts as equal to the best.
     """
 
     n_stopped: int
@@ -50,13 +51,13 @@ class StopAudit:
 
     @property
     def saved(self) -> float | None:
-        """Return the share of all reports that were not made; `None` without a horizon."""
+        """Return the share of all reports that were saved; `None` without a horizon."""
         whole = self.n_reports + self.n_saved
         return None if self.horizon is None or not whole else self.n_saved / whole
 
     def __str__(self) -> str:
         if self.false_stop_rate is None:
-            rate = "unknown: no condemned trial has run on to its end yet"
+            rate = "unknown: no condemned trial has run to its end yet"
         else:
             low, high = self.interval
             numbers = ", ".join(map(str, self.false_stops))
@@ -67,7 +68,7 @@ class StopAudit:
         else:
             spent = (
                 f"{self.saved:.1%} of {self.n_reports + self.n_saved:.0f} reports "
-                f"({self.horizon:g} a whole run); the audit took {self.n_audit_reports}"
+                f"({self.horizon:g} per full run); the audit took {self.n_audit_reports}"
             )
         return (
             f"stopped          {self.n_stopped}\n"
@@ -77,7 +78,7 @@ class StopAudit:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as plain JSON."""
+        """Return the audit as plain JSON."""
         return {
             "stopped": self.n_stopped,
             "audited": self.n_audited,
@@ -97,19 +98,19 @@ def stop_audit(
 ) -> StopAudit:
     """Return the audit of a study.
 
-    A false stop is an audited trial that, run to its end, is feasible and no worse than the
-    best of the trials that nobody condemned: with several objectives, none of those dominates
-    it. An audited trial that failed for another reason says nothing and is not counted.
+    A false stop is an audited trial that ended feasible and no worse than the best trial that was
+    not condemned; with several objectives, none of those dominates it. Audited trials that failed
+    for another reason are not counted.
 
     Raises:
-        InvalidArgument: a tolerance that is no number from 0.
+        InvalidArgument: `tolerance` is not a finite number of 0 or more.
 
     Reference:
         C. J. Clopper and E. S. Pearson, 1934, "The Use of Confidence or Fiducial Limits".
     """
     is_number = isinstance(tolerance, int | float) and not isinstance(tolerance, bool)
     if not is_number or not 0 <= tolerance < math.inf:
-        raise InvalidArgument(f"tolerance={tolerance!r}, expected a finite number from 0.")
+        raise InvalidArgument(f"tolerance={tolerance!r}, expected a finite number of 0 or more.")
     ended = history.finished()
     condemned = [t for t in ended if "audit" in t.stop_evidence]
     audited = [t for t in condemned if t.state in (TrialState.COMPLETE, TrialState.DIVERGED)]
@@ -135,7 +136,7 @@ def stop_audit(
 
 
 def _is_stopped(trial: TrialRecord) -> bool:
-    """Return whether a stopper ended it: STOPPED, or DIVERGED at the report it was judged by."""
+    """Return whether a stopper ended a trial: STOPPED, or DIVERGED at the judged report."""
     ends = (TrialState.STOPPED, TrialState.DIVERGED)
     return trial.state in ends and "stopper" in trial.stop_evidence
 
@@ -162,7 +163,7 @@ def _is_beaten(row: NDArray[np.float64], rivals: NDArray[np.float64]) -> bool:
 def _rate(k: int, n: int) -> tuple[float | None, tuple[float, float]]:
     if n == 0:
         return None, (0.0, 1.0)
-    from scipy.stats import binomtest  # a second to import: only for who asks for it
+    from scipy.stats import binomtest  # takes a second to import, so only on demand
 
     found = binomtest(k, n).proportion_ci(CONFIDENCE, method="exact")
     return k / n, (float(found.low), float(found.high))

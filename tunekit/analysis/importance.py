@@ -1,4 +1,4 @@
-"""How much each parameter mattered for the good results of a study."""
+"""Estimates how much each parameter mattered for the good results of a study."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from tunekit.history import History
 from tunekit.spaces import Space
 
 MIN_TRIALS = 10
-"""Complete trials, in all or with a parameter active, below which a share would be noise."""
+"""Minimum number of complete trials, in total or with a parameter active, for a share."""
 
 
 def importance(history: History, space: Space, *, quantile: float = 0.25) -> dict[str, float]:
     """Return path -> share of importance, largest first; the shares sum to 1.
 
-    A share says how much a parameter's values among the best trials differ from its values
-    among all trials. A parameter on a branch is judged among the trials where it is active and
-    weighs by how often that is; one that was active in fewer than 10 of them has no share. With
-    several objectives, the best are those that the fewest others dominate. Infeasible trials
-    are never among the best, so they are left out.
+    A share measures how much a parameter's values among the best trials differ from its values
+    among all trials. A parameter on a branch is evaluated on the trials in which it is active and
+    weighted by their share; with fewer than 10 such trials it has no share. With several
+    objectives, the best trials are those that the fewest others dominate. Infeasible trials are
+    left out.
 
     Args:
-        history: the trials; those that are not complete are passed over.
-        space: constants and values outside of it are passed over.
-        quantile: the share of the trials that are called the best, above 0 and below 1.
+        history: the trials; incomplete ones are ignored.
+        space: the space; constants and values outside it are ignored.
+        quantile: share of the trials that count as the best, above 0 and below 1.
 
     Raises:
-        InvalidArgument: the quantile lies outside its range.
+        InvalidArgument: `quantile` lies outside its range.
         NoCompleteTrial: there are fewer than 10 complete and feasible trials.
         MissingExtra: Optuna is not installed.
 
     Reference: Watanabe et al., 2023, "PED-ANOVA", arXiv 2304.10255; for conditional parameters
-    "Conditional PED-ANOVA", 2026, arXiv 2601.20800. Both are Optuna's.
+    "Conditional PED-ANOVA", 2026, arXiv 2601.20800. Optuna implements both.
     """
     if not 0.0 < quantile < 1.0:
-        raise InvalidArgument(f"importance: quantile={quantile!r}, expected one in (0, 1).")
+        raise InvalidArgument(f"importance: quantile={quantile!r}, expected a number in (0, 1).")
     try:
         from optuna.importance import PedAnovaImportanceEvaluator
     except ImportError:
@@ -47,13 +47,13 @@ def importance(history: History, space: Space, *, quantile: float = 0.25) -> dic
     feasible = [t for t in history.complete() if history.violation(t) == 0.0]
     if len(feasible) < MIN_TRIALS:
         raise NoCompleteTrial(
-            f"the importance of parameters needs {MIN_TRIALS} complete, feasible trials, there "
-            f"are {len(feasible)}; run more trials."
+            f"the importance of parameters needs {MIN_TRIALS} complete, feasible trials, but "
+            f"there are {len(feasible)}; run more trials."
         )
     codec = Codec(space)
     study, _ = told_study(told_trials(feasible, history, codec), history.objectives)
     with warnings.catch_warnings():
-        # It warns of branches with one trial, and of ties: then shares are equal or 0.
+        # It warns about branches with one trial and ties, where shares are equal or 0.
         warnings.simplefilter("ignore", UserWarning)
         raw = PedAnovaImportanceEvaluator(target_quantile=quantile).evaluate(study)
     shares = dict.fromkeys(codec.asked, 0.0)

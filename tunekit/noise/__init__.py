@@ -1,1 +1,1 @@
-"""Repeated measurements of one configuration."""
+"""Statistics of repeated measurements."""

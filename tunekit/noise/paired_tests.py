@@ -1,4 +1,4 @@
-"""Paired tests: is one configuration worse than another, measured on the same blocks?"""
+"""Paired tests whether one configuration is worse than another on the same blocks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Test: TypeAlias = Literal["t", "wilcoxon"]
 
 LEAST: dict[Test, int] = {"t": 3, "wilcoxon": 6}
-"""Blocks below which a test has next to no power (the smallest p of 5 ranks is 1/32)."""
+"""Minimum number of blocks; fewer leave hardly any power (the smallest p of 5 ranks is 1/32)."""
 
 
 def p_worse(a: Sequence[float], b: Sequence[float], *, test: Test = "t") -> float:
@@ -22,19 +22,19 @@ def p_worse(a: Sequence[float], b: Sequence[float], *, test: Test = "t") -> floa
     Args:
         a: losses on two or more blocks.
         b: losses on the same blocks, in the same order.
-        test: the paired t-test, or Wilcoxon's signed-rank test (any noise that is symmetric).
+        test: the paired t-test, or Wilcoxon's signed-rank test (for any symmetric noise).
 
     Returns:
-        Small where `a` is worse beyond doubt; 1 where the two are equal everywhere.
+        A small value if `a` is clearly worse; 1 if the two are equal everywhere.
 
     Reference: Student, 1908, "The probable error of a mean"; Wilcoxon, 1945, "Individual
     comparisons by ranking methods".
     """
     difference = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
-    if np.ptp(difference) == 0.0:  # no noise at all: neither test is defined
+    if np.ptp(difference) == 0.0:  # without noise neither test is defined
         return 0.0 if difference[0] > 0.0 else 1.0
     if test == "wilcoxon":
-        from scipy.stats import wilcoxon  # a second to import: only for who asks for it
+        from scipy.stats import wilcoxon  # takes a second to import, so only on demand
 
         return float(wilcoxon(difference, alternative="greater").pvalue)
     from scipy.special import stdtr
@@ -45,10 +45,10 @@ def p_worse(a: Sequence[float], b: Sequence[float], *, test: Test = "t") -> floa
 
 
 def holm(p: Sequence[float]) -> NDArray[np.float64]:
-    """Return p-values corrected for the number of tests, in the order given.
+    """Return `(n,)` p-values corrected for the number of tests, in the given order.
 
-    Rejecting those below alpha rejects a true hypothesis with probability alpha at most,
-    however the tests depend on each other.
+    Rejecting those below alpha rejects any true hypothesis with probability at most alpha, for
+    any dependence between the tests.
 
     Reference: Holm, 1979, "A simple sequentially rejective multiple test procedure".
     """
@@ -61,9 +61,9 @@ def holm(p: Sequence[float]) -> NDArray[np.float64]:
 
 
 def spent(alpha: float, look: int) -> float:
-    """Return the level of one of many looks at growing data, counted from 1.
+    """Return the significance level of look number `look`, from 1, at growing data.
 
-    The levels of all looks, however many there are, sum to alpha.
+    The levels of all looks sum to alpha: `sum 1 / (k (k + 1)) = sum (1 / k - 1 / (k + 1)) = 1`.
 
     Reference: Lan and DeMets, 1983, "Discrete sequential boundaries for clinical trials".
     """

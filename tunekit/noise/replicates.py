@@ -1,4 +1,4 @@
-"""Trials with the same params, measured on several blocks: what a configuration is worth.
+"""Groups trials with equal params into configurations and estimates their values.
 
 A block is a fold, a seed or an instance (`Trial.block`). Two configurations that were measured
 on the same block share what is special about it, so they are compared block by block.
@@ -23,28 +23,28 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Key: TypeAlias = frozenset[tuple[str, str, Scalar]]
-"""The active parameters of a point and their values: equal for equal points."""
+"""The active parameters of a point with their values, equal for equal points."""
 
 BAD = (TrialState.FAILED, TrialState.DIVERGED, TrialState.STOPPED)
-"""Ends after which a configuration is not measured again."""
+"""Final states after which a configuration is not measured again."""
 
 UNMEASURED = (TrialState.LOST, TrialState.CANCELLED)
-"""Ends that say nothing of a configuration."""
+"""Final states that carry no information about a configuration."""
 
 CAUTION = 2.0
-"""Standard errors by which the winner's mean is taken for worse than it is."""
+"""Standard errors added to a mean when ranking configurations."""
 
 SURE = 3
-"""Blocks beside the first from which their differences can be told from luck."""
+"""Minimum number of blocks besides the first to estimate block effects."""
 
 
 def key_of(params: Mapping[str, Scalar]) -> Key:
-    """Return what two points share exactly if they are the same, in whatever order."""
+    """Return a key that is equal for equal points, whatever their order."""
     return frozenset((path, type(value).__name__, value) for path, value in params.items())
 
 
 def is_started(trial: TrialRecord) -> bool:
-    """Return whether a trial has its final params; one that is enqueued may have a few only."""
+    """Return whether a trial has its final params; an enqueued trial may have only some."""
     return trial.params is not None and bool(trial.sampler or trial.state.is_finished)
 
 
@@ -53,10 +53,10 @@ class Configuration:
     """A point with all its trials, by number.
 
     Attributes:
-        trials: those that have params; also the running and the failed ones.
+        trials: all trials with params, including running and failed ones.
         losses: block -> objective, less is better; complete trials only.
-        is_out: it cannot win: a trial of it has ended without a result, its mean metrics break
-            a constraint, or it is not at the target fidelity.
+        is_out: whether it cannot win, because a trial ended without a result, its mean metrics
+            violate a constraint, or it is not at the target fidelity.
     """
 
     params: Params
@@ -67,12 +67,12 @@ class Configuration:
 
     @property
     def number(self) -> int:
-        """Return the number of its first trial, which names it."""
+        """Return the number of its first trial, which identifies it."""
         return self.trials[0].number
 
     @property
     def blocks(self) -> set[int]:
-        """Return the blocks that it was or is being measured on."""
+        """Return the blocks on which it was or is being measured."""
         alive = (t for t in self.trials if t.state not in UNMEASURED)
         return {block_of(t.evidence) for t in alive}
 
@@ -108,17 +108,17 @@ def _configuration(history: History, trials: Sequence[TrialRecord]) -> Configura
 
 
 class Noise:
-    """How much results differ between blocks, and how much they scatter beyond that.
+    """Estimates how much results differ between blocks, and how much they scatter beyond that.
 
-    Losses are taken as configuration + block + noise and fitted by least squares. New
-    configurations start on block 0, and those that are repeated were lucky there: that shows
-    as if block 0 were an easy one. So the block effects are shrunk by how much the *other*
-    blocks differ among themselves, from `SURE` of these on.
+    The model `loss = configuration + block + noise` is fitted by least squares. New
+    configurations start on block 0, and repeated ones were lucky there, which makes block 0 look
+    easy. With `SURE` or more other blocks, block effects are therefore shrunk according to the
+    differences between the *other* blocks.
 
     Attributes:
-        effects: block -> what it adds to a loss; they sum to 0.
-        sd: standard deviation of the noise of one trial; NaN where nothing was repeated.
-        dof: degrees of freedom of that estimate; 0 where there is none.
+        effects: block -> its effect on losses; the effects sum to 0.
+        sd: standard deviation of the noise of one trial; NaN without repeats.
+        dof: degrees of freedom of that estimate; 0 without one.
 
     Reference: Searle, Casella and McCulloch, 1992, "Variance components", section 4.
     """
@@ -138,7 +138,8 @@ class Noise:
     def _shrunk(self, raw: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
         if self.dof == 0 or len(raw) <= SURE:
             return raw
-        # The luck of block 0 is about one sd of the noise, however many trials it has.
+        # The selection bias of block 0 is about one noise sd, however many trials it has. The
+        # factor `between / (between + error)` is the best linear predictor of a random effect.
         error = self.sd**2 / np.where(np.array(self.blocks) == 0, 1, counts)
         rest = np.array(self.blocks) != 0
         between = max(0.0, float(np.var(raw[rest], ddof=1) - np.mean(error[rest])))
@@ -148,13 +149,13 @@ class Noise:
         return np.asarray(out - np.mean(out))
 
     def mean(self, found: Configuration) -> float:
-        """Return a configuration's mean loss over all blocks; `inf` if it has no result."""
+        """Return a configuration's block-adjusted mean loss; `inf` without a result."""
         if not found.losses:
             return math.inf
         return float(np.mean([y - self.effects.get(b, 0.0) for b, y in found.losses.items()]))
 
     def half_width(self, n: int, *, level: float = 0.95) -> float:
-        """Return half the length of the interval of a mean of `n` trials; `inf` if unknown."""
+        """Return the half-width of the interval of a mean of `n` trials; `inf` if unknown."""
         if n == 0 or self.dof == 0:
             return math.inf
         from scipy.special import stdtrit
@@ -164,15 +165,15 @@ class Noise:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One line of a leaderboard; values are of the objective, in its own direction.
+    """One row of a leaderboard, in the objective's own sign.
 
     Attributes:
-        number: of its first trial.
-        mean: over its blocks, adjusted for blocks that it misses.
-        low, high: the interval of the mean; infinite where nothing was repeated.
-        n_blocks: on how many blocks it was measured.
-        p_worse: the p-value (Holm) that it is worse than the winner, on their common blocks;
-            NaN for the winner and where there are too few of them.
+        number: number of its first trial.
+        mean: mean over its blocks, adjusted for missing blocks.
+        low, high: interval of the mean; infinite without repeats.
+        n_blocks: number of blocks it was measured on.
+        p_worse: corrected p-value (Holm) that it is worse than the winner on their common
+            blocks; NaN for the winner and with too few common blocks.
     """
 
     number: int
@@ -189,31 +190,31 @@ class _StudyTrials(Protocol):
 
 
 def leaderboard(study: _StudyTrials, *, level: float = 0.95, test: Test = "t") -> list[Standing]:
-    """Return the configurations that may have won a noisy study, the winner first.
+    """Return the configurations of a noisy study that may be the best, the winner first.
 
-    In a noisy study `best_trial` is the luckiest trial. Here trials with equal params count as
-    one configuration, and the winner is the one whose value is good even at the bad end of its
-    interval: seldom one that was measured once. Configurations with a failed trial, or whose
-    mean metrics break a constraint, are left out.
+    In a noisy study `best_trial` is the luckiest trial. Here trials with equal params form one
+    configuration, and the winner has the best value at the bad end of its interval, which is
+    rarely a configuration measured once. Configurations with a failed trial, or whose mean
+    metrics violate a constraint, are left out.
 
     Args:
         study: a study with one objective, from `tunekit.study` or `load_study`.
-        level: of the intervals, above 0 and below 1. They rest on the pooled scatter of all
+        level: level of the intervals, above 0 and below 1; they use the pooled scatter of all
             repeated configurations.
         test: "t" for the paired t-test, "wilcoxon" for the signed-rank test.
 
     Raises:
-        InvalidArgument: several objectives, or an argument outside its range.
+        InvalidArgument: the study has several objectives, or an argument lies outside its range.
         NoCompleteTrial: no configuration has a result.
     """
     history = study.refresh()
     if len(history.objectives) > 1:
         raise InvalidArgument(
             f"leaderboard: got a study with {len(history.objectives)} objectives, expected one; "
-            "use best_trials, the Pareto front."
+            "use best_trials for the Pareto front."
         )
     if not 0.0 < level < 1.0:
-        raise InvalidArgument(f"leaderboard: level={level!r}, expected one in (0, 1).")
+        raise InvalidArgument(f"leaderboard: level={level!r}, expected a number in (0, 1).")
     if test not in LEAST:
         raise InvalidArgument(f'leaderboard: test={test!r}, expected "t" or "wilcoxon".')
     found = configurations(history)
@@ -228,7 +229,7 @@ def leaderboard(study: _StudyTrials, *, level: float = 0.95, test: Test = "t") -
 
 
 def ranking(found: Iterable[Configuration], noise: Noise) -> list[Configuration]:
-    """Return configurations by mean loss plus `CAUTION` standard errors."""
+    """Return configurations, ordered by mean loss plus `CAUTION` standard errors."""
     sd = noise.sd if noise.dof else 0.0
 
     def careful(c: Configuration) -> tuple[float, int]:
@@ -261,7 +262,12 @@ def _standing(c: Configuration, noise: Noise, level: float, sign: float, p: floa
 def _two_way(
     table: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the column effects (sum 0) and the residuals of an additive fit; NaN is missing."""
+    """Return the `(b,)` column effects (sum 0) and the residuals of an additive fit.
+
+    The `(c, b)` table has NaN for missing cells. Least squares for `y_ij = r_i + e_j`: the row
+    equations give `r_i = mean_j (y_ij - e_j)`; inserting these leaves the normal equations
+    `(diag(n_j) - K' (K / n_i)) e = K' (y - row means)`, with K the indicator of known cells.
+    """
     known = ~np.isnan(table)
     filled = np.where(known, table, 0.0)
     n_row = known.sum(axis=1, keepdims=True)

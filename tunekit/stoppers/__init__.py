@@ -1,1 +1,1 @@
-"""Stoppers end hopeless trials early and say why."""
+"""Stoppers end hopeless trials early, with a reason."""

@@ -1,4 +1,4 @@
-"""Several stoppers as one: the first that stops or pauses a trial wins."""
+"""Combines several stoppers: the first one that stops or pauses a trial wins."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tunekit.stoppers.base import CurveView, Stopper
 
 
 class FirstStopper:
-    """Asks its stoppers in order; the first decision that is not to continue holds.
+    """Asks its stoppers in order and returns the first decision other than to continue.
 
     Args:
         stoppers: short names or instances, in order.
         options: keyword arguments by short name, such as `{"asha": {"eta": 3}}`.
 
     Raises:
-        InvalidArgument: no stoppers, one twice, or options for one that is not among them.
+        InvalidArgument: no stoppers are given, one is given twice, or options name another one.
     """
 
     name = "first"
@@ -33,11 +33,11 @@ class FirstStopper:
         names = [s for s in stoppers if isinstance(s, str)]
         strangers = sorted(set(options or {}) - set(names))
         if not stoppers or isinstance(stoppers, str) or len(set(names)) < len(names):
-            raise InvalidArgument(f"stoppers={stoppers!r}, expected one or more different ones.")
+            raise InvalidArgument(f"stoppers={stoppers!r}, expected one or more distinct ones.")
         if strangers or not all(isinstance(o, Mapping) for o in (options or {}).values()):
             raise InvalidArgument(
-                f"the options {dict(options or {})!r} of several stoppers go by their short "
-                f'names {names}; give such as {{"asha": {{"eta": 3}}}}.'
+                f"options={dict(options or {})!r}, expected options by the short names "
+                f'{names}, such as {{"asha": {{"eta": 3}}}}.'
             )
         self.stoppers: list[Stopper] = [
             registry.make("stopper", s, (options or {}).get(s)) if isinstance(s, str) else s
@@ -45,10 +45,10 @@ class FirstStopper:
         ]
         for stopper in self.stoppers:
             if not callable(getattr(stopper, "decide", None)):
-                raise InvalidArgument(f"{stopper!r} is no short name and no Stopper.")
+                raise InvalidArgument(f"stopper {stopper!r}, expected a short name or a Stopper.")
 
     def decide(self, number: int, view: CurveView) -> Decision:
-        """Return the first decision that is not to continue, with the name of its stopper."""
+        """Return the first decision other than to continue, with the name of its stopper."""
         for stopper in self.stoppers:
             decision = stopper.decide(number, view)
             if decision.action != "continue":
@@ -57,7 +57,7 @@ class FirstStopper:
         return CONTINUE
 
     def promote(self, view: CurveView) -> Mapping[int, str]:
-        """Return the paused trials that one of its stoppers lets go on."""
+        """Return the paused trials that one of its stoppers promotes, with reasons."""
         found: dict[int, str] = {}
         for stopper in self.stoppers:
             promote = getattr(stopper, "promote", None)

@@ -1,4 +1,4 @@
-"""ASHA: at each rung only the best share of the trials that have reached it goes on."""
+"""ASHA: only the best share of the trials that reach a rung continues."""
 
 from __future__ import annotations
 
@@ -16,36 +16,35 @@ Mode: TypeAlias = Literal["stop", "promote"]
 
 
 class AshaStopper:
-    """Lets a trial past a rung if it is among the best `1 / eta` of those that have come there.
+    """Lets a trial pass a rung if it is among the best `1 / eta` of those that reached it.
 
-    Rungs lie at `min_resource * eta**k`. The first trial at a rung goes on if it has a
-    measurement there, and nobody waits for others. With `mode="stop"` a trial that falls behind
-    is stopped, so a verdict on few trials may be hard. With `mode="promote"` it is paused at its
-    checkpoint, and goes on when enough others have turned out worse; that needs an objective
-    that saves checkpoints.
+    Rungs lie at `min_resource * eta**k`. Trials never wait for others: the first trial at a rung
+    continues if its value there is finite. With `mode="stop"` a trial that falls behind is
+    stopped, so verdicts based on few trials may be harsh. With `mode="promote"` it is paused at
+    its checkpoint and resumes once enough others have turned out worse, which requires an
+    objective that saves checkpoints.
 
-    Several objectives are compared in non-dominated layers: the whole front is equally good.
+    Several objectives are compared by non-domination layers: the whole front is equally good.
 
     Args:
-        metric: what is watched; all objectives where it is not given.
-        direction: of a metric that is only reported and no objective.
-        eta: one of so many trials goes on; also the factor between rungs. Above 1.
-        min_resource: the first rung, which is the grace period: nobody is judged before.
-        unit: what rungs are counted in: `"reports"`, or the `"steps"` that are reported (then
-            the first report at or beyond a rung counts).
-        mode: what becomes of the others.
-        members: which trials (by number) are compared with each other; all by default.
+        metric: metric to watch; by default all objectives.
+        direction: direction of a reported metric that is not an objective.
+        eta: one in `eta` trials continues; also the factor between rungs. Above 1.
+        min_resource: first rung, before which no trial is judged (the grace period).
+        unit: unit of rungs: `"reports"`, or reported `"steps"` (the first report at or beyond a
+            rung counts).
+        mode: whether to stop or pause the other trials.
+        members: predicate on trial numbers that selects the trials to compare; by default all.
 
     Reference:
         L. Li et al., 2018, "A System for Massively Parallel Hyperparameter Tuning"
         (arXiv 1810.05834), algorithm 2. With `unit="steps"` and one metric the stopping form
-        decides as Optuna's `SuccessiveHalvingPruner` does: a step that jumps over rungs is
-        judged at each of them, as a promotion from each is needed, and one that fails at a rung
-        has not come to those above; NaN at a rung ends a trial, even the first one there, and is
-        no rival of those that follow. Two things differ:
-        an infinity or an overflow (1e30 and more) is as NaN here, where Optuna takes the
-        negative one for the best there is; and reports that come out of order count in the
-        order of their steps, where Optuna keeps what it saw first.
+        decides like Optuna's `SuccessiveHalvingPruner`: a step that jumps over rungs is judged
+        at each of them, and a trial that fails at a rung has not reached those above. NaN at a
+        rung ends a trial, even the first one there, and does not count as a rival of later ones.
+        There are two differences: infinities and overflows (1e30 and more) are treated like NaN,
+        where Optuna takes negative infinity for the best value; and reports that arrive out of
+        order count in the order of their steps, where Optuna keeps the first one it saw.
     """
 
     name = "asha"
@@ -75,7 +74,7 @@ class AshaStopper:
         self._reader = LossCurveReader()
 
     def decide(self, number: int, view: CurveView) -> Decision:
-        """Return what becomes of trial `number` after its latest report.
+        """Return the decision on trial `number` after its latest report.
 
         Raises:
             InvalidArgument: the study has no objective of that name.
@@ -89,7 +88,7 @@ class AshaStopper:
         return Decision(action, self._sentence(rung, watched), self._evidence(rung, watched))
 
     def promote(self, view: CurveView) -> Mapping[int, str]:
-        """Return the paused trials that are among the best of their rung by now, with why."""
+        """Return the paused trials that are now among the best of their rung, with reasons."""
         watched = self._watched(view)
         found = {}
         for trial in view.history.unfinished():
@@ -97,7 +96,7 @@ class AshaStopper:
                 continue
             curve = self._reader.read(trial.number, view, watched)
             levels = self._ladder.latest(curve)
-            if not levels:  # it was paused by somebody else, between two rungs
+            if not levels:  # paused by something else, between two rungs
                 highest = self._ladder.highest(curve.progress(self._ladder.unit))
                 levels = [] if highest is None else [highest]
             read = (
@@ -112,7 +111,7 @@ class AshaStopper:
         return not rung.has_diverged and rung.before < self._n_kept(rung.n)
 
     def _n_kept(self, n: int) -> int:
-        # Algorithm 2, get_job: the top |rung| / eta; of few trials the best, so that it can begin.
+        # Algorithm 2, get_job: the top |rung| / eta, but at least the best, so that it can start.
         return max(1, int(n / self.eta))
 
     def _is_member(self, number: int) -> bool:
@@ -124,7 +123,7 @@ class AshaStopper:
     def _sentence(self, rung: Rung, watched: tuple[Objective, ...]) -> str:
         return (
             f"{shown(rung.own, watched)} at {self._ladder.unit[:-1]} {rung.level} has "
-            f"{rung.before} of {rung.n} trials before it; the best {self._n_kept(rung.n)} go on"
+            f"{rung.before} of {rung.n} trials before it; the best {self._n_kept(rung.n)} continue"
         )
 
     def _evidence(self, rung: Rung, watched: tuple[Objective, ...]) -> dict[str, Any]:

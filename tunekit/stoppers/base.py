@@ -1,4 +1,4 @@
-"""The stopper contract: decides, with a reason and evidence, whether a running trial goes on."""
+"""The stopper contract: decides whether a running trial continues, with reason and evidence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tunekit.records import Decision, Objective, Report
 
 @dataclass(frozen=True, slots=True)
 class CurveView:
-    """What a stopper may know: the study's trials and the reports of all of them so far.
+    """Everything a stopper may read: the study's trials and all their reports so far.
 
     Attributes:
         history: finished and running trials.
@@ -26,31 +26,31 @@ class CurveView:
 
 
 class Stopper(Protocol):
-    """Decides on running trials; a pure function of what it is shown."""
+    """Decides on running trials, as a pure function of the view."""
 
     name: str
 
     def decide(self, number: int, view: CurveView) -> Decision:
-        """Return what becomes of trial `number` after its latest report."""
+        """Return the decision on trial `number` after its latest report."""
         ...
 
 
 class Promoter(Stopper, Protocol):
-    """A stopper that pauses trials and later lets some of them go on."""
+    """A stopper that pauses trials and later resumes some of them."""
 
     def promote(self, view: CurveView) -> Mapping[int, str]:
-        """Return the paused trials that go on now, with the reason for each.
+        """Return the paused trials to resume now, with the reason for each.
 
-        A pure function of the view, asked for when a slot is free and before a new trial is made.
+        A pure function of the view, called when a slot is free, before a new trial is created.
         """
         ...
 
 
 def check_works(stopper: Stopper | None, objectives: tuple[Objective, ...]) -> None:
-    """Ask a stopper about a study in which nothing has happened yet.
+    """Check that a stopper accepts a study, by asking it about an empty one.
 
-    What it refuses of that (a metric that is no objective, several objectives where it follows
-    one) it would refuse of each trial.
+    If it refuses that (a metric that is not an objective, several objectives where it handles
+    one), it would refuse every trial.
 
     Raises:
         InvalidArgument: as its `decide` does.
@@ -61,19 +61,19 @@ def check_works(stopper: Stopper | None, objectives: tuple[Objective, ...]) -> N
         stopper.decide(0, CurveView(objectives, History(objectives), {}))
     except InvalidArgument:
         raise
-    except Exception:  # noqa: S110 - one of somebody else's may count on a report
+    except Exception:  # noqa: S110 - a third-party stopper may need a report
         pass
 
 
 def checked_decision(decision: object, name: str) -> Decision:
-    """Return the decision of a stopper of this name.
+    """Return the decision of the named stopper.
 
     Raises:
-        InvalidArgument: it is something else.
+        InvalidArgument: it is not a `Decision`.
     """
     if isinstance(decision, Decision):
         return decision
     raise InvalidArgument(
         f'the stopper "{name}" returned {decision!r}, expected a Decision; return '
-        "tunekit.records.CONTINUE where a trial goes on."
+        "tunekit.records.CONTINUE to let a trial continue."
     )

@@ -1,4 +1,4 @@
-"""The fast rule: early, frequent rungs that keep one of `t` trials, with a hedge for climbers."""
+"""The fast rule: early, frequent rungs that keep one in `t` trials, with a hedge for climbers."""
 
 from __future__ import annotations
 
@@ -23,34 +23,33 @@ from tunekit.stoppers.options import check_metric, check_number, check_unit, che
 from tunekit.stoppers.rungs import Ladder, Rung, n_before
 
 FACTOR = 1.5
-"""Between a rung and the next."""
+"""Factor between adjacent rungs."""
 
 LEAST = 2
-"""So many of the best at a rung always go on."""
+"""Number of the best at a rung that always continue."""
 LOOK_AHEAD = 2
 """The hedge follows the slope of a curve to this multiple of its progress."""
 
 
 class FastStopper:
-    """Stops earlier and more often than ASHA: about one of `t` trials goes past progress `t`.
+    """Stops earlier and more often than ASHA: about one in `t` trials passes progress `t`.
 
-    Rungs lie at progress 3, 4.5, 6.75, ... (rounded up), or likewise from another `min_resource`
-    on. A trial goes on if fewer than `max(2, n_started / t)` of those that have come to the rung
-    are better. The hedge lets a trial go on all the same whose slope over the last third of its
-    reports, in the logarithm of progress, followed to `2 t`, comes within `hedge` times the
-    noise of its curve of the best finished trial. Of several objectives, a trial is better if it
-    is in a better non-dominated layer, and the hedge asks whether no finished trial dominates
-    the forecast.
+    Rungs lie at progress 3, 4.5, 6.75, ... (rounded up), starting from `min_resource`. A trial
+    continues if fewer than `max(2, n_started / t)` of the trials that reached the rung are
+    better. The hedge also lets a trial continue if its slope over the last third of its reports,
+    in the logarithm of progress and extrapolated to `2 t`, comes within `hedge` times the noise
+    of its curve of the best finished trial. With several objectives a trial is better in a better
+    non-domination layer, and the hedge requires that no finished trial dominates the forecast.
 
-    It spends less than ASHA and loses the best trial more often, where that one starts slowly.
+    It spends less than ASHA, but loses the best trial more often if that one starts slowly.
 
     Args:
-        metric: what is watched; all objectives where it is not given.
-        direction: of a metric that is only reported and no objective.
-        min_resource: the first rung, which is the grace period; 4 keeps more of the best trials.
-        n_exempt: the first trials of a study, which are never stopped.
-        hedge: how many times the noise of a curve is allowed for; `None` for no hedge.
-        unit: what progress is counted in; see `AshaStopper`.
+        metric: metric to watch; by default all objectives.
+        direction: direction of a reported metric that is not an objective.
+        min_resource: first rung, the grace period; 4 keeps more of the best trials.
+        n_exempt: number of first trials of a study that are never stopped.
+        hedge: allowance in multiples of a curve's noise; `None` for no hedge.
+        unit: unit of progress; see `AshaStopper`.
     """
 
     name = "fast"
@@ -79,7 +78,7 @@ class FastStopper:
         self._reader = LossCurveReader()
 
     def decide(self, number: int, view: CurveView) -> Decision:
-        """Return what becomes of trial `number` after its latest report.
+        """Return the decision on trial `number` after its latest report.
 
         Raises:
             InvalidArgument: the study has no objective of that name.
@@ -121,7 +120,7 @@ class FastStopper:
     ) -> Decision:
         reason = (
             f"{shown(rung.own, watched)} at {self._ladder.unit[:-1]} {rung.level} has "
-            f"{rung.before} of {rung.n} trials before it; the best {n_kept} go on"
+            f"{rung.before} of {rung.n} trials before it; the best {n_kept} continue"
         )
         evidence: dict[str, Any] = {
             "metrics": as_metrics(rung.own, watched),
@@ -139,11 +138,11 @@ class FastStopper:
 
 
 def forecast(curve: Curve, unit: Unit, hedge: float) -> Losses | None:
-    """Return what a curve may come to at twice its progress, or `None` where it has diverged.
+    """Return the optimistic forecast of a curve at twice its progress, `None` if it diverged.
 
-    A straight line in the logarithm of progress through the last third of the reports (two at
-    least), that starts at the last one, less `hedge` standard deviations of the steps between
-    the last reports.
+    The forecast is a straight line in the logarithm of progress, with the slope of the last
+    third of the reports (at least two), starting at the last one, minus `hedge` standard
+    deviations of the changes between the last reports.
     """
     n = len(curve.losses)
     progress = range(1, n + 1) if unit == "reports" else curve.steps

@@ -1,4 +1,4 @@
-"""Hyperband: several ASHA brackets side by side, the later ones with longer grace periods."""
+"""Hyperband: several concurrent ASHA brackets, later ones with longer grace periods."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ GOLDEN = (5**0.5 - 1) / 2
 
 
 class HyperbandStopper:
-    """Hedges over the grace period of ASHA: a late bloomer in a patient bracket gets its time.
+    """Hedges over ASHA's grace period: patient brackets give late bloomers time.
 
     Bracket `s` has its first rung at `min_resource * eta**s`, and trials are compared within
-    their bracket. The impatient brackets get more trials, as Hyperband allots them: in
-    proportion to `eta**(s_max - s) / (s_max - s + 1)`. Which bracket a trial is in depends on
-    its number alone, so that all workers agree.
+    their bracket. Impatient brackets get more trials, as in Hyperband in proportion to
+    `eta**(s_max - s) / (s_max - s + 1)`. The bracket of a trial depends only on its number, so
+    that all workers agree.
 
     Args:
-        metric: what is watched; all objectives where it is not given.
-        direction: of a metric that is only reported and no objective.
-        eta: one of so many trials goes on; also the factor between rungs. Above 1.
-        min_resource: the first rung of the most impatient bracket.
-        n_brackets: how many brackets there are.
-        unit: what rungs are counted in; see `AshaStopper`.
+        metric: metric to watch; by default all objectives.
+        direction: direction of a reported metric that is not an objective.
+        eta: one in `eta` trials continues; also the factor between rungs. Above 1.
+        min_resource: first rung of the most impatient bracket.
+        n_brackets: number of brackets.
+        unit: unit of rungs; see `AshaStopper`.
         mode: `"stop"` or `"promote"`; see `AshaStopper`.
 
     Reference:
@@ -69,7 +69,7 @@ class HyperbandStopper:
         self._bounds = [sum(sizes[: s + 1]) / sum(sizes) for s in range(n_brackets)]
 
     def decide(self, number: int, view: CurveView) -> Decision:
-        """Return what becomes of trial `number` after its latest report.
+        """Return the decision on trial `number` after its latest report.
 
         Raises:
             InvalidArgument: the study has no objective of that name.
@@ -82,7 +82,7 @@ class HyperbandStopper:
         return replace(decision, reason=f"bracket {s}: {decision.reason}", evidence=evidence)
 
     def promote(self, view: CurveView) -> Mapping[int, str]:
-        """Return the paused trials that are among the best of their rung by now, with why."""
+        """Return the paused trials that are now among the best of their rung, with reasons."""
         return {
             number: f"bracket {s}: {why}"
             for s, bracket in enumerate(self._brackets)
@@ -91,7 +91,7 @@ class HyperbandStopper:
 
     def bracket(self, number: int) -> int:
         """Return the bracket of a trial, from 0 for the most impatient one."""
-        # Multiples of the golden ratio fill the unit interval evenly, from the first few on.
+        # Multiples of the golden ratio fill the unit interval evenly from the start.
         place = (number + 0.5) * GOLDEN % 1.0
         return sum(place >= bound for bound in self._bounds[:-1])
 

@@ -1,6 +1,6 @@
-"""Curves as losses: the metrics that a stopper watches, in order of step, less is better.
+"""Converts reports to curves of losses of the watched metrics, by step, less is better.
 
-Whatever is NaN, infinite or beyond any measurement (`WORST`) is the worst loss there is.
+NaN, infinite and absurdly large values (`WORST`) all become the worst loss.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ from tunekit.records import Direction, Objective, Report
 from tunekit.stoppers.base import CurveView
 
 WORST = 1e30
-"""From this size on a value counts as diverged: losses of 1e34 and the like are overflows."""
+"""Absolute value from which a value counts as diverged: losses like 1e34 are overflows."""
 
 Unit: TypeAlias = Literal["reports", "steps"]
-"""What the progress of a trial is counted in: its reports, or the step of the latest one."""
+"""Unit of a trial's progress: its number of reports, or the step of the latest one."""
 
 Losses: TypeAlias = tuple[float, ...]
-"""One loss for each watched metric; `inf` where it is the worst."""
+"""One loss per watched metric; `inf` for the worst."""
 
 
 @dataclass(slots=True)
 class Curve:
-    """The losses of one trial in order of step; reports that miss a metric are left out."""
+    """The losses of one trial by step, without reports that miss a metric."""
 
     steps: list[int]
     losses: list[Losses]
 
     def progress(self, unit: Unit) -> int:
-        """Return how far the trial is; 0 before its first report."""
+        """Return the progress of the trial; 0 before its first report."""
         if not self.steps:
             return 0
         return len(self.steps) if unit == "reports" else self.steps[-1]
 
     def previous(self, unit: Unit) -> int:
-        """Return how far the trial was before its latest report."""
+        """Return the progress of the trial before its latest report."""
         if len(self.steps) < 2:
             return 0
         return len(self.steps) - 1 if unit == "reports" else self.steps[-2]
 
     def at(self, level: int, unit: Unit) -> Losses | None:
-        """Return the losses with which the trial reached a level, if it has."""
+        """Return the losses with which the trial reached a level, `None` if it has not."""
         i = level - 1 if unit == "reports" else bisect_left(self.steps, level)
         return self.losses[i] if 0 <= i < len(self.losses) else None
 
@@ -59,13 +59,13 @@ class _KnownLosses:
 
 
 class LossCurveReader:
-    """Reads the curves of a view; what it keeps of them is only speed."""
+    """Reads the curves of a view, with a cache for speed."""
 
     def __init__(self) -> None:
         self._known: dict[int, _KnownLosses] = {}
 
     def read(self, number: int, view: CurveView, watched: tuple[Objective, ...]) -> Curve:
-        """Return the losses of one trial; a curve that has only grown costs what is new."""
+        """Return the losses of one trial, processing only new reports of a known curve."""
         reports = view.reports.get(number, ())
         known = self._known.get(number)
         if known is None or known.reports is not reports or known.watched != watched:
@@ -87,7 +87,7 @@ class LossCurveReader:
                 curve.steps.append(report.step)
                 curve.losses.append(found)
                 continue
-            # The same step again replaces; one that comes late takes its place.
+            # A repeated step replaces the earlier one; a late one is inserted in order.
             i = bisect_left(curve.steps, report.step)
             if curve.steps[i] == report.step:
                 curve.losses[i] = found
@@ -98,7 +98,7 @@ class LossCurveReader:
 
 
 def losses(report: Report, watched: Sequence[Objective]) -> Losses | None:
-    """Return the losses of a report, or `None` where it misses one of the metrics."""
+    """Return the losses of a report, `None` if it misses a metric."""
     out = []
     for objective in watched:
         value = report.metrics.get(objective.metric)
@@ -109,23 +109,24 @@ def losses(report: Report, watched: Sequence[Objective]) -> Losses | None:
 
 
 def worst_if_diverged(loss: float) -> float:
-    """Return the loss, or `inf` where it is no measurement (of either sign)."""
+    """Return the loss, `inf` if its absolute value is NaN or `WORST` and more."""
     return loss if abs(loss) < WORST else math.inf  # also false for NaN
 
 
 def watched_metrics(
     view: CurveView, metric: str | None, direction: Direction | None, *, stopper: str
 ) -> tuple[Objective, ...]:
-    """Return what a stopper watches: the metric of that name, or all objectives.
+    """Return the metrics a stopper watches: the named one, or all objectives.
 
     Args:
         view: names the study's objectives.
-        metric: an objective, or any reported metric whose direction is given.
-        direction: of a metric that is no objective.
-        stopper: its name, for the error.
+        metric: an objective, or any reported metric with a direction.
+        direction: direction of a metric that is not an objective.
+        stopper: name of the stopper, for errors.
 
     Raises:
-        InvalidArgument: no objective of that name and no direction, or one that contradicts.
+        InvalidArgument: the metric is not an objective and has no direction, or the direction
+            contradicts the objective's.
     """
     if metric is None:
         return view.objectives
@@ -134,21 +135,21 @@ def watched_metrics(
         found = view.objectives[known.index(metric)]
         if direction not in (None, found.direction):
             raise InvalidArgument(
-                f'the {stopper} stopper was given direction="{direction}" for "{metric}", which '
-                f"the study has to {found.direction}; leave direction= out."
+                f'the {stopper} stopper has direction="{direction}" for "{metric}", but the study '
+                f"is to {found.direction} it; remove direction=."
             )
         return (found,)
     if direction is None:
         raise InvalidArgument(
-            f'the {stopper} stopper watches "{metric}"{did_you_mean(metric, known)}, '
-            f"the study's objectives are {known}; name one of them, or give direction= for a "
+            f'the {stopper} stopper watches "{metric}"{did_you_mean(metric, known)}, expected '
+            f"one of the study's objectives {known}; name one, or give direction= for a "
             "metric that is only reported."
         )
     return (Objective(metric, direction),)
 
 
 def shown(values: Losses, watched: Sequence[Objective]) -> str:
-    """Return losses as a person knows them: the metrics with their own sign."""
+    """Return losses as text: the metrics with their original sign."""
     return ", ".join(
         f"{o.metric} {o.loss(v):.6g}" if math.isfinite(v) else f"{o.metric} not finite"
         for o, v in zip(watched, values, strict=True)
@@ -156,7 +157,7 @@ def shown(values: Losses, watched: Sequence[Objective]) -> str:
 
 
 def as_metrics(values: Losses, watched: Sequence[Objective]) -> dict[str, float | None]:
-    """Return losses as metrics in plain JSON: `None` for what is not finite."""
+    """Return losses as metrics in plain JSON, with `None` for non-finite values."""
     return {
         o.metric: o.loss(v) if math.isfinite(v) else None
         for o, v in zip(watched, values, strict=True)

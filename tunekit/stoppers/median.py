@@ -1,4 +1,4 @@
-"""The median rule: stop a trial whose best so far is worse than what half the others had then."""
+"""The median rule: stops a trial whose best value is worse than the median of the others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Summary: TypeAlias = Literal["running_mean", "at_step"]
 
 @dataclass(slots=True)
 class _Summary:
-    """A curve summed up: what its value is from each of its steps on."""
+    """A curve and its summary value from each of its steps on."""
 
     curve: Curve
     n: int
@@ -30,21 +30,21 @@ class _Summary:
 class MedianStopper:
     """Stops a trial whose best value up to a step is worse than the median of the others.
 
-    The others are the trials that are complete and have reported by that step. With
-    `others="at_step"` each counts with the value of its latest report up to the step, as in
-    Optuna's `MedianPruner`; with `"running_mean"`, the default, with the mean of its reports up
-    to the step, as in Vizier, which noise moves less. A step at which the trial has only
-    reported NaN or infinities counts as worse than any number.
+    The others are the complete trials that had reported by that step. With `others="at_step"`
+    each counts with its latest report up to the step, as in Optuna's `MedianPruner`. With the
+    default `"running_mean"` it counts with the mean of its reports up to the step, as in Vizier,
+    which is less sensitive to noise. A trial with only NaN or infinite reports counts as worse
+    than any number.
 
-    It is cheap and has one number to tune, but it stops late bloomers: a slow schedule looks
-    bad early. Give it a grace period (`min_reports`) of a third of a run or so.
+    The rule is cheap and has one number to tune, but it stops late bloomers, because a slow
+    schedule looks bad early. Set a grace period (`min_reports`) of about a third of a run.
 
     Args:
-        metric: what is watched; the first objective where it is not given.
-        direction: of a metric that is only reported and no objective.
-        min_reports: reports that a trial may make before it is judged.
-        min_trials: complete trials needed before anything is stopped.
-        others: how the curves of the others are summed up.
+        metric: metric to watch; by default the first objective.
+        direction: direction of a reported metric that is not an objective.
+        min_reports: number of reports before a trial is judged.
+        min_trials: minimum number of complete trials to stop any.
+        others: summary of the other trials' curves.
 
     Reference:
         D. Golovin et al., 2017, "Google Vizier: A Service for Black-Box Optimization",
@@ -78,7 +78,7 @@ class MedianStopper:
         self._summaries: dict[int, _Summary] = {}
 
     def decide(self, number: int, view: CurveView) -> Decision:
-        """Return what becomes of trial `number` after its latest report.
+        """Return the decision on trial `number` after its latest report.
 
         Raises:
             InvalidArgument: the study has no objective of that name.
@@ -103,7 +103,7 @@ class MedianStopper:
     ) -> float | None:
         curve = self._reader.read(number, view, (objective,))
         known = self._summaries.get(number)
-        # The curve of a complete trial does not change: summing it up once is only speed.
+        # The curve of a complete trial does not change, so its summary is cached.
         if known is None or known.curve is not curve or known.n != len(curve.steps):
             values = [loss for (loss,) in curve.losses]
             if self.others == "running_mean":

@@ -1,4 +1,4 @@
-"""Checks of the options that stoppers have in common, at the door."""
+"""Checks the common options of stoppers at construction."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def check_metric(metric: object, direction: object) -> None:
     """Check the name and the direction of a watched metric.
 
     Raises:
-        InvalidArgument: no text, no direction, or a direction of nothing.
+        InvalidArgument: `metric` is not a name, `direction` is invalid, or has no metric.
     """
     if metric is not None and (not isinstance(metric, str) or not metric):
         raise InvalidArgument(f"metric={metric!r}, expected the name of a metric or None.")
@@ -22,39 +22,40 @@ def check_metric(metric: object, direction: object) -> None:
         raise InvalidArgument(f'direction={direction!r}, expected "minimize" or "maximize".')
     if direction is not None and metric is None:
         raise InvalidArgument(
-            f'direction="{direction}" without a metric; give metric=, or leave direction= out.'
+            f'direction="{direction}" without a metric; give metric=, or remove direction=.'
         )
 
 
 def check_whole(name: str, value: object, low: int = 1) -> None:
-    """Check a whole number from `low` upwards.
+    """Check that an option is a whole number of `low` or more.
 
     Raises:
-        InvalidArgument: it is none.
+        InvalidArgument: `value` is anything else.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise InvalidArgument(f"{name}={value!r}, expected a whole number from {low}.")
+        raise InvalidArgument(f"{name}={value!r}, expected a whole number of {low} or more.")
 
 
 def check_number(name: str, value: object, low: float, *, is_open: bool = False) -> None:
-    """Check a finite number from `low` upwards, or above it where the range is open.
+    """Check that an option is a finite number of `low` or more, or above it if `is_open`.
 
     Raises:
-        InvalidArgument: it is none.
+        InvalidArgument: `value` is anything else.
     """
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if is_number and math.isfinite(value) and (value > low if is_open else value >= low):  # type: ignore[operator, arg-type]
         return
     raise InvalidArgument(
-        f"{name}={value!r}, expected a finite number {'above' if is_open else 'from'} {low:g}."
+        f"{name}={value!r}, expected a finite number "
+        f"{f'above {low:g}' if is_open else f'of {low:g} or more'}."
     )
 
 
 def check_unit(unit: object) -> None:
-    """Check what progress is counted in.
+    """Check the unit of progress.
 
     Raises:
-        InvalidArgument: neither reports nor steps.
+        InvalidArgument: `unit` is neither "reports" nor "steps".
     """
     if unit not in get_args(Unit):
         raise InvalidArgument(f'unit={unit!r}, expected "reports" or "steps".')

@@ -1,4 +1,4 @@
-"""Optuna's pruners as stoppers: a real pruner asks a study in memory that is built of the view."""
+"""Runs Optuna's pruners as stoppers, on an in-memory study built from the view."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from tunekit.stoppers.optuna_view import ViewStorage
 
 _WITHOUT_NOTES = ("MedianPruner", "PercentilePruner", "ThresholdPruner", "WilcoxonPruner")
-"""Pruners that keep nothing with a trial, so that its past need not be played again."""
+"""Pruners without trial attributes, for which past reports need not be replayed."""
 
 
 @dataclass(slots=True)
 class _Told:
-    """A trial as Optuna was told of it.
+    """A trial as last given to Optuna.
 
     Attributes:
-        curve: a copy, since the curve itself grows.
-        past: what the pruner noted on the trial before its latest report.
+        curve: a copy, because the curve itself grows.
+        past: the pruner's trial attributes before the latest report.
     """
 
     curve: Curve
@@ -41,22 +41,22 @@ class _Told:
 
 
 class OptunaPrunerStopper:
-    """Stops a trial where a pruner of Optuna would.
+    """Stops a trial when an Optuna pruner would.
 
-    A pruner notes on each trial which rungs it has passed. These notes are worked out from the
-    reports, so that a fresh process decides the same. NaN, infinities and overflows are NaN to
-    it, and a trial that was not told its reports in order of step is asked about its last step.
+    Pruners store the passed rungs in trial attributes. These are recomputed from the reports, so
+    that a fresh process decides the same. NaN, infinities and overflows all appear as NaN to the
+    pruner. A trial whose reports arrived out of order is judged at its last step.
 
     Args:
-        name: of a class in `optuna.pruners`, or an object of one, without options.
-        metric: what is watched; needed where the study has several objectives.
-        direction: of a metric that is only reported and no objective.
-        options: keyword arguments of the class; a pruner among them (as in `PatientPruner`) is
-            a mapping with its `name` and its options.
+        name: a class in `optuna.pruners`, or a pruner object without options.
+        metric: metric to watch; required with several objectives.
+        direction: direction of a reported metric that is not an objective.
+        options: keyword arguments of the class; a nested pruner (as in `PatientPruner`) is a
+            mapping with its `name` and its options.
 
     Raises:
         MissingExtra: Optuna is not installed.
-        InvalidArgument: no such pruner, or options that it does not take.
+        InvalidArgument: the pruner is unknown, or does not accept an option.
     """
 
     def __init__(
@@ -82,16 +82,16 @@ class OptunaPrunerStopper:
         self._storage: ViewStorage | None = None
 
     def decide(self, number: int, view: CurveView) -> Decision:
-        """Return what becomes of trial `number` after its latest report.
+        """Return the decision on trial `number` after its latest report.
 
         Raises:
-            InvalidArgument: the study has no objective of that name, or several of which none
-                is named.
+            InvalidArgument: the study has no objective of that name, or several and none is
+                named.
         """
         watched = watched_metrics(view, self.metric, self.direction, stopper=self.name)
         if len(watched) > 1:
             raise InvalidArgument(
-                f"Optuna's {self.pruner} handles one metric, the study has "
+                f"Optuna's {self.pruner} handles one metric, but the study has "
                 f"{[o.metric for o in watched]}; name one of them with metric=."
             )
         curve = self._reader.read(number, view, watched)
@@ -118,13 +118,13 @@ class OptunaPrunerStopper:
         return Decision("stop", reason, evidence)
 
     def _made(self) -> BasePruner:
-        """Return a new pruner; of an object that was given, a copy as it was given."""
+        """Return a new pruner, or a copy of the given object in its original state."""
         if self._given is None:
             return _made(self.pruner, self._options)
         return copy.deepcopy(self._given)
 
     def _sync(self, asked: int, view: CurveView, objective: Objective) -> None:
-        """Tell Optuna's study what is new in the view."""
+        """Update Optuna's study with changes in the view."""
         curves = {n: self._reader.read(n, view, (objective,)) for n in view.reports}
         complete = (curves[t.number] for t in view.history.complete() if t.number in curves)
         longest = max((curve.steps[-1] for curve in complete if curve.steps), default=0)
@@ -135,7 +135,7 @@ class OptunaPrunerStopper:
         changed = []
         for number, curve in curves.items():
             trial = view.history.get(number)
-            # The trial that is asked about runs, whatever a history that lags behind says.
+            # The trial in question is running, even if the history lags behind.
             state = TrialState.RUNNING if trial is None or number == asked else trial.state
             told = self._told.get(number)
             if told is not None and told.state is state and told.curve == curve:
@@ -148,9 +148,9 @@ class OptunaPrunerStopper:
                 self._play(number)
 
     def _storage_for(self, objective: Objective, longest: int) -> ViewStorage:
-        """Return the trials told so far, or a new storage where they count otherwise now.
+        """Return the current storage, or a new one if pruners would now derive other rungs.
 
-        Pruners derive their rungs from the longest complete trial where they are not given.
+        Unless given, pruners derive their rungs from the longest complete trial.
         """
         from tunekit.stoppers.optuna_view import ViewStorage, study_over
 
@@ -161,7 +161,7 @@ class OptunaPrunerStopper:
         return self._storage
 
     def _play(self, number: int) -> None:
-        """Let the pruner see the reports of a trial one after the other, for its notes."""
+        """Replay the reports of a trial to the pruner, to recompute its attributes."""
         assert self._storage is not None and self._study is not None
         pruner = self._made()
         for trial in self._storage.prefixes(number):
@@ -170,7 +170,7 @@ class OptunaPrunerStopper:
 
 
 def _values(curve: Curve, objective: Objective) -> dict[int, float]:
-    """Return a curve by step with the sign of the metric, NaN where it has diverged."""
+    """Return a curve by step with the metric's own sign, NaN where it has diverged."""
     pairs = zip(curve.steps, curve.losses, strict=True)
     return {
         step: objective.loss(loss) if math.isfinite(loss) else math.nan for step, (loss,) in pairs
@@ -186,7 +186,9 @@ def _made(name: str, options: Mapping[str, Any]) -> BasePruner:
     if name not in pruners.__all__ or name == "BasePruner" or chosen is None:
         hint = did_you_mean(str(name), pruners.__all__)
         known = [n for n in pruners.__all__ if n != "BasePruner"]
-        raise InvalidArgument(f'"{name}" is no pruner of Optuna{hint}; there are {known}.')
+        raise InvalidArgument(
+            f'"{name}" is not a pruner of Optuna{hint}; expected one of {known}.'
+        )
     given = {
         key: _made(value["name"], {k: v for k, v in value.items() if k != "name"})
         if isinstance(value, Mapping) and "name" in value
@@ -203,7 +205,7 @@ def _made(name: str, options: Mapping[str, Any]) -> BasePruner:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence Optuna on its experimental parts and NumPy on curves of NaN, here and only here."""
+    """Silence Optuna's experimental warnings and NumPy's all-NaN warnings in this context."""
     import optuna
 
     with warnings.catch_warnings():

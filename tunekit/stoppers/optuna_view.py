@@ -1,4 +1,4 @@
-"""Optuna's storage over the trials of a view, for pruners to look at.
+"""Implements an Optuna storage over the trials of a view, for pruners to read.
 
 Importing this module imports Optuna.
 """
@@ -24,16 +24,16 @@ _STATES = {
     TrialState.COMPLETE: OptunaState.COMPLETE,
     TrialState.STOPPED: OptunaState.PRUNED,
 }
-"""All other states are failures to Optuna, which its pruners leave out."""
+"""All other states become FAIL, which Optuna's pruners ignore."""
 
 NAME = "view"
 
 
 class ViewStorage(optuna.storages.InMemoryStorage):
-    """One study whose trials are put in as they are; a pruner may note things on them.
+    """One study with trials inserted directly, on which pruners may set attributes.
 
-    A note replaces the trial instead of changing it, as in Optuna's own storages: a pruner
-    holds lists of trials from before its note.
+    Setting an attribute replaces the trial instead of modifying it, as in Optuna's storages,
+    because a pruner holds lists of earlier trials.
     """
 
     def __init__(self, direction: Direction) -> None:
@@ -42,7 +42,7 @@ class ViewStorage(optuna.storages.InMemoryStorage):
         self.create_new_study([StudyDirection[direction.upper()]], NAME)
 
     def put(self, number: int, state: TrialState, values: Mapping[int, float]) -> None:
-        """Tell of a trial by its state and its reports by step; the last one is its value."""
+        """Insert a trial by its state and its reports by step; the last one is its value."""
         told = _STATES.get(state, OptunaState.FAIL)
         is_complete = told is OptunaState.COMPLETE and bool(values)
         self._put[number] = FrozenTrial(
@@ -61,17 +61,17 @@ class ViewStorage(optuna.storages.InMemoryStorage):
         )
 
     def forget(self, number: int) -> None:
-        """Take a trial out."""
+        """Remove a trial."""
         del self._put[number]
 
     def set_notes(self, number: int, notes: Mapping[str, Any]) -> None:
-        """Replace all that pruners have noted on a trial."""
+        """Replace a trial's attributes set by pruners."""
         trial = copy.copy(self._put[number])
         trial.system_attrs = dict(notes)
         self._put[number] = trial
 
     def prefixes(self, number: int) -> Iterator[FrozenTrial]:
-        """Give a trial as it was after each of its reports, with the notes up to then."""
+        """Yield a trial as it was after each of its reports, with its attributes at that time."""
         whole = self._put[number].intermediate_values
         seen: dict[int, float] = {}
         for step, value in whole.items():
@@ -81,7 +81,7 @@ class ViewStorage(optuna.storages.InMemoryStorage):
             yield trial
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Keep a note of the pruner on a trial."""
+        """Store a pruner's attribute on a trial."""
         self.set_notes(trial_id, {**self._put[trial_id].system_attrs, key: value})
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
@@ -106,7 +106,7 @@ class ViewStorage(optuna.storages.InMemoryStorage):
         """Return the complete trial with the best value.
 
         Raises:
-            ValueError: there is none, as Optuna expects it.
+            ValueError: no trial is complete, as Optuna expects.
         """
         complete = self.get_all_trials(study_id, deepcopy=False, states=(OptunaState.COMPLETE,))
         if not complete:
@@ -116,7 +116,7 @@ class ViewStorage(optuna.storages.InMemoryStorage):
 
 
 def study_over(storage: ViewStorage) -> optuna.Study:
-    """Return the study of a storage, for pruners to be asked with."""
+    """Return the study of a storage, to pass to pruners."""
     return optuna.load_study(
         study_name=NAME,
         storage=storage,

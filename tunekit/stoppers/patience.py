@@ -1,4 +1,4 @@
-"""Patience: stop a trial that has not improved for a number of reports."""
+"""Patience: stops a trial that has not improved for a number of reports."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tunekit.stoppers.options import check_metric, check_number, check_whole
 class PatienceStopper:
     """Stops a trial that has not improved by more than `min_delta` for `patience` reports.
 
-    It looks at no other trial. Of several objectives, an improvement in any one counts.
+    It considers no other trials. With several objectives, an improvement in any one counts.
 
     Args:
-        metric: what is watched; all objectives where it is not given.
-        direction: of a metric that is only reported and no objective.
-        patience: reports that may pass without an improvement.
-        min_delta: what an improvement has to exceed, in units of the metric.
-        min_reports: grace period: reports that a trial makes before it is judged.
+        metric: metric to watch; by default all objectives.
+        direction: direction of a reported metric that is not an objective.
+        patience: number of reports to wait for an improvement.
+        min_delta: amount that an improvement must exceed, in units of the metric.
+        min_reports: number of reports before a trial is judged (grace period).
     """
 
     name = "patience"
@@ -46,7 +46,7 @@ class PatienceStopper:
         self._reader = LossCurveReader()
 
     def decide(self, number: int, view: CurveView) -> Decision:
-        """Return what becomes of trial `number` after its latest report.
+        """Return the decision on trial `number` after its latest report.
 
         Raises:
             InvalidArgument: the study has no objective of that name.

@@ -1,4 +1,4 @@
-"""The exploit step of population-based training: the worst members make room for copies."""
+"""The exploit step of population-based training: replaces the worst members by copies."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from tunekit.stoppers.base import CurveView
 
 
 class PbtStopper:
-    """Stops a trial that is among the worst of its population when it is ready.
+    """Stops a trial that is among the worst of its population at a ready step.
 
-    It goes with the sampler of the same name, whose next proposal takes the place of the
-    stopped trial: it begins from a checkpoint of a trial that is among the best. A population
-    has to run at the same time (as many workers as members) and to save checkpoints; a trial is
-    compared with those that have reported since its last ready step, and with nothing else.
+    Use it with the sampler of the same name, whose next proposal replaces the stopped trial and
+    starts from a checkpoint of one of the best trials. The whole population must run
+    concurrently (as many workers as members) and save checkpoints. A trial is compared only with
+    trials that have reported since its last ready step.
 
     Args:
-        interval: a trial is ready after each so many steps.
-        quantile: the share of the worst that is stopped and of the best that is copied.
-        seed: of the choice among the best.
+        interval: number of steps between ready steps.
+        quantile: share of the worst to stop, and of the best to copy.
+        seed: keys the choice among the best.
 
     Raises:
-        InvalidArgument: an interval below 1, or a quantile outside (0, 0.5].
+        InvalidArgument: `interval` is below 1, or `quantile` outside (0, 0.5].
 
     Reference:
         M. Jaderberg et al., 2017, "Population Based Training of Neural Networks"
@@ -38,7 +38,7 @@ class PbtStopper:
 
     def __init__(self, *, interval: int = 10, quantile: float = 0.25, seed: int = 0) -> None:
         if isinstance(interval, bool) or not isinstance(interval, int) or interval < 1:
-            raise InvalidArgument(f"interval={interval!r}, expected a whole number from 1.")
+            raise InvalidArgument(f"interval={interval!r}, expected a whole number of 1 or more.")
         if not 0 < quantile <= 0.5:
             raise InvalidArgument(f"quantile={quantile!r}, expected a number in (0, 0.5].")
         self.interval = interval
@@ -46,7 +46,7 @@ class PbtStopper:
         self.seed = seed
 
     def decide(self, number: int, view: CurveView) -> Decision:
-        """Return whether trial `number` makes room, after its latest report."""
+        """Return whether to replace trial `number` after its latest report."""
         reports = view.reports.get(number)
         if not reports:
             return CONTINUE
@@ -61,18 +61,18 @@ class PbtStopper:
         best = [n for n in order[:n_cut] if self._last_checkpoint(view, n) is not None]
         if not best or losses[best[0]] == losses[number]:
             return CONTINUE
-        # Seeded by what it decides on, so that a fresh instance chooses the same.
+        # Seeded by the decision's input, so that a fresh instance chooses the same.
         parent = random.Random(f"{self.seed}|{number}|{step}").choice(best)  # noqa: S311
         o = view.objectives[0]
         own, theirs = o.loss(losses[number]), o.loss(losses[parent])
         reason = (
             f"{o.metric} at step {step} is {own:.6g}, among the worst {n_cut} of {len(order)}; "
-            f"trial {parent} with {theirs:.6g} is copied in its place"
+            f"a copy of trial {parent} with {theirs:.6g} replaces it"
         )
         return Decision("stop", reason, {"parent": parent, "step": step, "n": len(order)})
 
     def _population(self, view: CurveView, step: int) -> dict[int, float]:
-        """Return the loss of each living member at its latest step that compares with `step`."""
+        """Return the loss of each active member at its latest step comparable with `step`."""
         living = (
             TrialState.RUNNING,
             TrialState.PREEMPTED,
@@ -82,7 +82,7 @@ class PbtStopper:
         losses = {}
         for number, reports in view.reports.items():
             trial = view.history.get(number)
-            # One that has just started may not be read back yet.
+            # A trial that has just started may not be in the history yet.
             if trial is not None and trial.state not in living:
                 continue
             loss = self._loss(view, reports, step)

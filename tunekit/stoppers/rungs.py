@@ -1,7 +1,7 @@
-"""Rungs: levels of progress at which a trial is compared with all that have come as far.
+"""Rungs: levels of progress at which a trial is compared with all others that reached them.
 
-Trials count at a rung whatever became of them: finished, stopped later, paused or running, on
-this worker or another. Several metrics are compared by dominance, in non-dominated layers.
+Trials count at a rung in any state: finished, stopped later, paused or running, on this worker or
+another. Several metrics are compared by non-domination layers.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from tunekit_surrogates.hypervolume import layers
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """A trial at a rung, and who else has reached it.
+    """A trial at a rung, compared with the others that have reached it.
 
     Attributes:
-        level: of progress, in reports or steps.
-        own: the losses of the trial there.
-        n: trials that have reached it, this one included, but for others that diverged there.
-        before: how many of them are better.
+        level: level of progress, in reports or steps.
+        own: losses of the trial there.
+        n: number of trials that have reached it, including this one but no others that diverged.
+        before: number of these that are better.
     """
 
     level: int
@@ -37,12 +37,12 @@ class Rung:
 
     @property
     def has_diverged(self) -> bool:
-        """Return whether the trial has no measurement there, of one metric at least."""
+        """Return whether at least one of the trial's losses there is not finite."""
         return not all(map(math.isfinite, self.own))
 
 
 def rungs_between(before: int, now: int, first: float, factor: float) -> list[int]:
-    """Return the rungs that were passed on the way, `before < rung <= now`, the lowest first.
+    """Return the rungs with `before < rung <= now`, ascending.
 
     Rungs are `first`, `first * factor`, `first * factor**2`, ..., each rounded up.
     """
@@ -60,10 +60,10 @@ class Ladder:
     """The rungs of a rule.
 
     Attributes:
-        first: level of the lowest rung; below it a trial is not judged.
-        factor: between a rung and the next.
-        unit: what levels are counted in.
-        members: which trials are compared with each other; all where it is not given.
+        first: level of the lowest rung, below which trials are not judged.
+        factor: factor between adjacent rungs.
+        unit: unit of levels.
+        members: predicate that selects the trials to compare; `None` for all.
     """
 
     first: float
@@ -78,9 +78,9 @@ class Ladder:
         watched: tuple[Objective, ...],
         reader: LossCurveReader,
     ) -> list[Rung]:
-        """Return the rungs that a trial has passed with its latest report, the lowest first.
+        """Return the rungs that a trial has passed with its latest report, ascending.
 
-        A step may jump over rungs; all of them are passed with the same losses then.
+        A step that jumps over several rungs passes all of them with the same losses.
         """
         reports = view.reports.get(number, ())
         if not reports or any(o.metric not in reports[-1].metrics for o in watched):
@@ -90,7 +90,7 @@ class Ladder:
         return [rung for rung in found if rung is not None]
 
     def latest(self, curve: Curve) -> list[int]:
-        """Return the rungs that a curve has passed with its last point, the lowest first."""
+        """Return the rungs that a curve has passed with its last point, ascending."""
         previous, now = curve.previous(self.unit), curve.progress(self.unit)
         return rungs_between(previous, now, self.first, self.factor)
 
@@ -102,7 +102,7 @@ class Ladder:
         watched: tuple[Objective, ...],
         reader: LossCurveReader,
     ) -> Rung | None:
-        """Return how a trial stands at a rung among those that have reached it, if it has."""
+        """Return a trial's standing at a rung, `None` if it has not reached it."""
         own = reader.read(number, view, watched).at(level, self.unit)
         if own is None:
             return None
@@ -114,7 +114,7 @@ class Ladder:
     def at(
         self, level: int, view: CurveView, watched: tuple[Objective, ...], reader: LossCurveReader
     ) -> dict[int, Losses]:
-        """Return the losses at a rung of all trials that have reached it, by number."""
+        """Return the losses of all trials that have reached a rung, by number."""
         found = {}
         for number in view.reports:
             if self.members is not None and not self.members(number):
@@ -126,31 +126,31 @@ class Ladder:
         return found
 
     def _held_at(self, number: int, view: CurveView) -> float:
-        """Return the rung at which a trial was ended or paused, whatever step it had jumped to."""
+        """Return the rung at which a trial was stopped or paused, whatever step it had reached."""
         trial = view.history.get(number)
         evidence = {} if trial is None else trial.stop_evidence
         rung = evidence.get("rung") if evidence.get("unit") == self.unit else None
         return rung if isinstance(rung, int | float) else math.inf
 
     def highest(self, progress: int) -> int | None:
-        """Return the highest rung up to some progress, if there is one."""
+        """Return the highest rung up to a progress, `None` if there is none."""
         return next(reversed(rungs_between(0, progress, self.first, self.factor)), None)
 
 
 def n_before(own: Losses, others: Sequence[Losses]) -> int:
-    """Return how many others are better: for several metrics, are in a better layer.
+    """Return how many others are better, which with several metrics means in a better layer.
 
-    A layer is what only better layers dominate: all of the front are equally good.
+    Only better layers dominate a layer; all points of the front are equally good.
     """
     if len(own) == 1:
         return sum(loss < own for loss in others)
     points, which = np.unique(
         _ranks(np.asarray([own, *others], dtype=np.float64)), axis=0, return_inverse=True
     )
-    places = layers(points)[which.ravel()]  # equal points stand in the same layer
+    places = layers(points)[which.ravel()]  # equal points share a layer
     return int((places < places[0]).sum())
 
 
 def _ranks(y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return dense ranks by column: dominance needs no more, and infinities are no matter."""
+    """Return `(n, m)` dense ranks by column, which suffice for dominance and handle infinities."""
     return np.column_stack([np.unique(c, return_inverse=True)[1] for c in y.T]).astype(np.float64)

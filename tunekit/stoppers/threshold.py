@@ -1,4 +1,4 @@
-"""Threshold: stop a trial whose metric is no number, or beyond a bound."""
+"""Threshold: stops a trial whose metric is not finite or beyond a bound."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from tunekit.stoppers.options import check_metric, check_whole
 
 
 class ThresholdStopper:
-    """Stops a trial at once that reports NaN, an infinity or an overflow; or beyond a bound.
+    """Stops a trial that reports NaN, an infinity, an overflow, or a value beyond a bound.
 
     Args:
-        metric: what is watched; all objectives where it is not given.
-        direction: of a metric that is only reported and no objective.
-        bound: stop where the metric is worse than this (above it if it is minimised); needs
-            a study with one objective, or `metric`. Without it only diverged trials are stopped.
-        min_reports: grace period for the bound: reports before it holds. What has diverged is
-            stopped at once all the same.
+        metric: metric to watch; by default all objectives.
+        direction: direction of a reported metric that is not an objective.
+        bound: value beyond which to stop (above it when minimising); requires one objective, or
+            `metric`. By default only diverged trials are stopped.
+        min_reports: number of reports before the bound applies. Diverged trials are always
+            stopped at once.
     """
 
     name = "threshold"
@@ -45,7 +45,7 @@ class ThresholdStopper:
         self._reader = LossCurveReader()
 
     def decide(self, number: int, view: CurveView) -> Decision:
-        """Return what becomes of trial `number` after its latest report.
+        """Return the decision on trial `number` after its latest report.
 
         Raises:
             InvalidArgument: the study has no objective of that name, or several and a bound
@@ -54,7 +54,7 @@ class ThresholdStopper:
         watched = watched_metrics(view, self.metric, self.direction, stopper=self.name)
         if self.bound is not None and len(watched) > 1:
             raise InvalidArgument(
-                f"the threshold stopper was given bound={self.bound:g} for "
+                f"the threshold stopper has bound={self.bound:g} but watches several metrics "
                 f"{[o.metric for o in watched]}; name one of them with metric=."
             )
         reports = view.reports.get(number, ())
@@ -80,7 +80,7 @@ class ThresholdStopper:
 
 
 def _diverged(objective: Objective, value: float, step: int) -> Decision:
-    reason = f"{objective.metric} is {value:.6g} at step {step}, which is no measurement"
+    reason = f"{objective.metric} is {value:.6g} at step {step}: the trial has diverged"
     evidence = {
         "metric": objective.metric,
         "step": step,

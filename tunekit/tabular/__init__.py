@@ -1,1 +1,1 @@
-"""Recorded results: proposals from a fixed table, without a further trial."""
+"""Proposes points from a fixed table of recorded results, without further trials."""

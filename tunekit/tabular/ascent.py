@@ -1,4 +1,4 @@
-"""Candidates: climb from the best rows, no further from the data than a bound."""
+"""Generates candidates by climbing from the best rows within a distance bound to the data."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ Distance: TypeAlias = "Callable[[Floats], Floats]"
 
 STEPS = 60
 FIRST_STEP = 0.1
-"""The longest way that a parameter goes in the first step, in shares of its range."""
+"""Largest change of a parameter in the first step, as a share of its range."""
 
 
 def climb(
     model: Model, x: Floats, *, caution: float, distance: Distance, limits: Floats
 ) -> Floats:
-    """Return `(m, d)` rows with a better cautious prediction than those they come from.
+    """Return `(m, d)` rows with better cautious predictions than their starts.
 
-    Each row goes down the slope of `mean + caution * sd` in its active numbers. A step that
-    leaves `[0, 1]` is cut, one that leads further from the data than the row's limit, or to no
-    better value, is taken back and halved.
+    Each row descends the slope of `mean + caution * sd` in its active numbers. Steps are clipped
+    to `[0, 1]`. A step that exceeds the row's distance limit or does not improve the value is
+    undone and halved.
 
-    Reference: Dao et al., 2024, arXiv 2503.04242, section 5 (ascent from the best rows); the
-    bound and the caution are ours.
+    Reference: Dao et al., 2024, arXiv 2503.04242, section 5 (ascent from the best rows); we added
+    the bound and the caution.
     """
     x = x.copy()
     step = np.full(len(x), FIRST_STEP)
@@ -53,7 +53,7 @@ def climb(
 def mutated(
     space: Space, points: Sequence[Params], rng: np.random.Generator, *, n: int
 ) -> list[Params]:
-    """Return `n` points that differ from one of the given in one parameter and what it opens."""
+    """Return `n` points that differ from a given one in one parameter and its children."""
     free = [p.path for p in space if not isinstance(p.domain, Constant)]
     found = []
     for i in range(n if free else 0):

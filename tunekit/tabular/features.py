@@ -1,4 +1,4 @@
-"""Encoded rows without gaps, for models and distances that know no inactive parameters."""
+"""Converts encoded rows to features without NaN, for models without inactive parameters."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 MAX_VALUES = 64
-"""Values up to which an unordered choice has a feature for each of them."""
+"""Maximum number of features of an unordered choice; further values share them."""
 
 
 class Features:
     """Maps encoded rows to `(n, f)` features.
 
-    A number is its place, 0 where it is inactive; a choice is one feature for each value, and
-    a parameter that may be inactive has one that says whether it is active. Two different
-    values of a choice are at distance 1, as are the ends of a range.
+    A number becomes its unit coordinate, 0 if inactive; a choice becomes one feature per value.
+    A number that may be inactive has an additional feature for being active. Two different
+    values of a choice have distance 1, like the ends of a range.
 
     Attributes:
-        numbers: the columns that are numbers or ordered, which a slope can be taken in.
-        sources: for each of these the feature that holds it.
+        numbers: columns that are numeric or ordered and therefore have slopes.
+        sources: the feature that holds each of these.
     """
 
     def __init__(self, encoder: Encoder) -> None:
@@ -46,7 +46,7 @@ class Features:
         self.size = start
 
     def of(self, x: Floats) -> Floats:
-        """Return the features of `(n, d)` rows, NaN where inactive."""
+        """Return the `(n, f)` features of `(n, d)` rows, which are NaN where inactive."""
         out = np.zeros((len(x), self.size))
         for j, (column, start) in enumerate(zip(self._columns, self._starts, strict=True)):
             active = ~np.isnan(x[:, j])
@@ -61,7 +61,7 @@ class Features:
         return out
 
     def slope(self, of_features: Floats, like: Floats) -> Floats:
-        """Return `(n, d)` slopes in the columns, 0 for choices and NaN where `like` has it."""
+        """Return `(n, d)` slopes in the columns, 0 for choices and NaN where `like` is NaN."""
         out = np.zeros_like(like)
         out[:, self.numbers] = of_features[:, self.sources]
         out[np.isnan(like)] = np.nan

@@ -1,4 +1,4 @@
-"""The models of a table: mean, uncertainty and slope of the loss at encoded rows."""
+"""Models of a table: mean, uncertainty and slope of the loss at encoded rows."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 FEW = 500
-"""Rows below which a Gaussian process is the default."""
+"""Number of rows below which a Gaussian process is the default."""
 
 
 Look: TypeAlias = "Callable[[Floats], tuple[Floats, Floats]]"
-"""Given `(n, d)` rows, returns `(n,)` means plus so many standard deviations, and the slopes
-`(n, d)` of these. The rows may move, but each stays in its branch."""
+"""Maps `(n, d)` rows to `(n,)` means plus `caution` standard deviations, and the `(n, d)` slopes
+of these. Rows may move, but each must stay in its branch."""
 
 
 class Model(Protocol):
@@ -36,15 +36,15 @@ class Model(Protocol):
 
     @property
     def name(self) -> str:
-        """Return what it is, with its article."""
+        """Return the name of the model, with its article."""
         ...
 
     def predict(self, x: Floats) -> tuple[Floats, Floats]:
-        """Return `(n,)` means and standard deviations of the loss."""
+        """Return `(n,)` means and `(n,)` standard deviations of the loss."""
         ...
 
     def cautious(self, x: Floats, *, caution: float) -> Look:
-        """Return what looks at rows in the branches of these; see `Look`."""
+        """Return a cautious predictor for rows that keep these branches; see `Look`."""
         ...
 
 
@@ -54,12 +54,12 @@ def gaussian_process(x: Floats, losses: Floats, encoder: Encoder) -> Model:
     gp, _ = fitted(structure_of(encoder), x, (losses - centre) / scale)
     mean, var = gp.leave_one_out()
     errors = (gp.y - mean) ** 2 / var
-    # Where it knows less than it believes, it believes less.
+    # Widens the uncertainty if the leave-one-out errors exceed it.
     return _Process(gp, centre, scale, max(1.0, float(np.sqrt(np.mean(errors)))))
 
 
 def networks(x: Floats, losses: Floats, encoder: Encoder, *, seed: int) -> Model:
-    """Return an ensemble of networks under IGNITE's constraint on their sharpness.
+    """Return an ensemble of networks with IGNITE's sharpness constraint.
 
     Raises:
         MissingExtra: PyTorch is not installed.

@@ -1,4 +1,4 @@
-"""`tunekit.offline`: what to try, from recorded results alone."""
+"""`tunekit.offline`: proposes points from recorded results alone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Kind: TypeAlias = Literal["auto", "gp", "ignite"]
 
 N_STARTS = 64
-"""Best rows that the search starts from."""
+"""Number of best rows to start the search from."""
 
 N_MUTATED = 192
 
@@ -49,32 +49,31 @@ def offline(
     caution: float = 1.0,
     seed: int = 0,
 ) -> list[Proposal]:
-    """Return points that should be better than the best of a fixed table, the best first.
+    """Return points that are predicted to beat the best of a fixed table, best first.
 
-    Nothing is run. A model of the table is climbed from its best rows, on the cautious side of
-    what it predicts and not far from the data. Each proposal says its risk: in
-    `evidence["risk"]` ("low", "medium" or "high") with the numbers behind it. Some are of lower
-    risk than others on purpose. `study.enqueue_trial(proposal.params)` tries one.
+    Nothing is run. The search climbs a model of the table from its best rows, by cautious
+    predictions and near the data. `evidence["risk"]` of each proposal holds its risk ("low",
+    "medium" or "high") and the underlying numbers; the proposals cover different risks on
+    purpose. Try one with `study.enqueue_trial(proposal.params)`.
 
     Args:
         data: a DataFrame, a list of mappings (one a row), or a study. Columns are named by the
             parameters, with or without `params.` in front; an empty cell (NaN, `None`) is an
             inactive parameter.
-        space: of the parameters; the study's own where it is not given.
+        space: space of the parameters; by default the study's own.
         objective: the column of the result, as `"error"` (less is better) or
             `{"accuracy": "maximize"}`; "value", or the study's own, where it is not given.
-        n: how many proposals, from 1; fewer come back where there are not so many.
-        model: "gp" is a Gaussian process, "ignite" an ensemble of networks whose sharpness is
-            bounded; "auto" takes the process below 500 rows.
-        caution: how many standard deviations a prediction is taken for worse than it is; 0 or
-            more.
-        seed: of the search and of the networks.
+        n: number of proposals, 1 or more; fewer are returned if no more are found.
+        model: "gp" is a Gaussian process, "ignite" an ensemble of networks with bounded
+            sharpness; "auto" uses the process below 500 rows.
+        caution: number of standard deviations by which predictions are worsened; 0 or more.
+        seed: seed of the search and the networks.
 
     Raises:
-        InvalidArgument: fewer than 10 different points, a missing column, a result that is not
-            finite, or an argument outside its range.
-        InvalidParams: a row with a value outside the space.
-        MissingExtra: "ignite" without PyTorch.
+        InvalidArgument: the data have fewer than 10 different points, lack a column or contain a
+            non-finite result, or an argument lies outside its range.
+        InvalidParams: a row has a value outside the space.
+        MissingExtra: `model` is "ignite" and PyTorch is not installed.
 
     Reference: Dao, Nguyen, Doppa and Hoang, 2024, "Incorporating surrogate gradient norm to
     improve offline optimization techniques", arXiv 2503.04242.
@@ -95,7 +94,7 @@ def offline(
 
 
 class _Search:
-    """The search of one table under one model."""
+    """Searches one table with one model."""
 
     def __init__(
         self, table: Table, encoder: Encoder, rows: Floats, model: Model, caution: float
@@ -112,7 +111,7 @@ class _Search:
         return self.density.distance(self.features.of(x))
 
     def candidates(self, rng: np.random.Generator) -> list[Params]:
-        """Return valid points that are not in the table, within the bound, in no order."""
+        """Return valid points outside the table and within the bound, unordered."""
         order = np.argsort(self.table.losses, kind="stable")[:N_STARTS]
         best = [self.table.points[i] for i in order]
         starts = [*best, *mutated(self.table.space, best, rng, n=N_MUTATED)]
@@ -132,7 +131,7 @@ class _Search:
         return climb(self.model, x, caution=self.caution, distance=self.distance, limits=limits)
 
     def best(self, points: Sequence[Params], n: int) -> list[Proposal]:
-        """Return the `n` best that differ from each other, as proposals."""
+        """Return the `n` best distinct points as proposals."""
         if not points:
             return []
         x = self.encoder.encode(points)

@@ -1,4 +1,4 @@
-"""The risk of a proposal that nobody has tried: how far it goes beyond what the data say."""
+"""Assesses the risk of an untried proposal: how far it goes beyond the data."""
 
 from __future__ import annotations
 
@@ -15,26 +15,27 @@ if TYPE_CHECKING:
 Label: TypeAlias = Literal["low", "medium", "high"]
 
 RARE = 0.9
-"""Share of the rows that lie closer to others than a proposal in a remote place."""
+"""A proposal is remote if more than this share of the rows lies closer to others."""
 
 SURE, UNSURE = 0.25, 0.5
-"""Standard deviations of a prediction, in those of the recorded losses, from which it is in
-doubt and from which it is a guess."""
+"""Standard deviations of a prediction, relative to the recorded losses', above which it is
+doubtful, and above which it is a guess."""
 
 OUTSIDE = 0.05
-"""How far outside the recorded range, in shares of the parameter's range, is a high risk."""
+"""Distance outside the recorded range, as a share of the parameter's range, of a high risk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """The numbers behind a label.
+    """The numbers behind a risk label.
 
     Attributes:
         distance: mean distance to the nearest rows.
-        rarity: share of the rows that lie closer to others than that.
-        uncertainty: standard deviation of the prediction over that of the recorded losses.
-        outside: path -> how far the value lies outside what was recorded for the parameter, in
-            shares of the parameter's range.
+        rarity: share of the rows that lie closer to others.
+        uncertainty: standard deviation of the prediction, relative to that of the recorded
+            losses.
+        outside: path -> distance of the value outside the recorded range, as a share of the
+            parameter's range.
     """
 
     distance: float
@@ -46,9 +47,9 @@ class Risk:
     def label(self) -> Label:
         """Return the risk in one word.
 
-        A model that is unsure, or a value far outside what was recorded, is a high risk; so is
-        a remote place of which the model is not quite sure. One of these doubts alone, or a
-        little outside, is a medium one.
+        An unsure model or a value far outside the records is a high risk, and so is a remote
+        point with a doubtful prediction. A remote point, a doubtful prediction or a value
+        slightly outside alone is a medium risk.
         """
         far = max(self.outside.values(), default=0.0)
         is_remote, is_doubtful = self.rarity > RARE, self.uncertainty > SURE
@@ -58,10 +59,10 @@ class Risk:
 
 
 def outside(x: Floats, rows: Floats) -> Floats:
-    """Return `(m, d)` by how much points lie outside the range of the rows, column by column.
+    """Return the `(m, d)` distances of points outside the range of the rows, by column.
 
-    Both are encoded; a column that no row has active counts as 0 where a point is inactive,
-    and as 1 where it is active.
+    Both are encoded. A column that is inactive in all rows gives 0 for an inactive and 1 for an
+    active value.
     """
     known = ~np.all(np.isnan(rows), axis=0)
     low, high = np.ones(rows.shape[1]), np.zeros(rows.shape[1])

@@ -1,4 +1,4 @@
-"""A table of recorded results, read into points of a space and their losses."""
+"""Reads a table of recorded results into points of a space and losses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class RecordedStudy(Protocol):
-    """What is needed of a study."""
+    """The part of a study that a table needs."""
 
     @property
     def space(self) -> Space: ...  # noqa: D102
@@ -35,10 +35,10 @@ class RecordedStudy(Protocol):
 Data: TypeAlias = "pd.DataFrame | Sequence[Mapping[str, Any]] | RecordedStudy"
 
 MIN_ROWS = 10
-"""Different points below which nothing can be said about a point that is not among them."""
+"""Minimum number of different points to predict others."""
 
 NAMED = 5
-"""How many rows a message names."""
+"""Maximum number of rows that a message names."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ class Table:
     """Recorded points and their results.
 
     Attributes:
-        points: of the space; none twice (the losses of equal ones are averaged).
-        losses: `(n,)`, less is better.
-        rows: for each point, the number of its first row in the data, from 0; of a study, the
-            number of the trial.
+        points: distinct points of the space; losses of equal ones are averaged.
+        losses: `(n,)` losses, less is better.
+        rows: for each point the number of its first row in the data, from 0, or the number of
+            its trial in a study.
     """
 
     space: Space
@@ -62,11 +62,12 @@ class Table:
 def read(
     data: Data, space: Space | None, objective: str | Mapping[str, Direction] | None
 ) -> Table:
-    """Return the table that the data hold; see `tunekit.offline`.
+    """Return the table in the data; see `tunekit.offline`.
 
     Raises:
-        InvalidArgument: no table, a column is missing, a result is not finite, too few rows.
-        InvalidParams: a value outside the space; the message has its row.
+        InvalidArgument: the data are not a table, lack a column, contain a non-finite result, or
+            have too few rows.
+        InvalidParams: a value lies outside the space; the message gives its row.
     """
     if hasattr(data, "refresh") and hasattr(data, "objectives"):
         table = _of_study(cast(RecordedStudy, data), space, objective)
@@ -74,7 +75,7 @@ def read(
         records = _records(data)
         if not isinstance(space, Space):
             raise InvalidArgument(
-                f"offline: space={space!r}, expected a Space beside a table; give space=... ."
+                f"offline: space={space!r}, expected a Space for a table; give space=... ."
             )
         table = _of_records(records, space, _objective(objective, "value"))
     if len(table.points) < MIN_ROWS:
@@ -139,14 +140,14 @@ def _records(data: object) -> list[dict[str, Any]]:
             return [{str(k): v for k, v in record.items()} for record in records]
     raise InvalidArgument(
         f"offline: data of type {type(data).__name__}, expected a DataFrame, a list of mappings "
-        "(one a row), or a study."
+        "(one per row), or a study."
     )
 
 
 def _names(columns: Sequence[str], space: Space, metric: str) -> dict[str, str]:
-    """Return path -> column; a column is called by the path or a unique short name.
+    """Return path -> column, for columns named by path or unique short name.
 
-    In front of either may stand `params.`, as in the tables that a study exports.
+    Either may have the prefix `params.`, as in tables that a study exports.
     """
     names: dict[str, str] = {}
     for column in columns:
@@ -164,13 +165,13 @@ def _names(columns: Sequence[str], space: Space, metric: str) -> dict[str, str]:
     if missing:
         raise InvalidArgument(
             f"offline: the data have no column for {', '.join(missing)}; they have "
-            f"{', '.join(columns) or 'none'}. Add what every row had there."
+            f"{', '.join(columns) or 'none'}. Add the value of every row."
         )
     return names
 
 
 def _point(space: Space, given: Mapping[str, Any], row: int) -> Params:
-    """Return the point of a row; cells of inactive parameters do not matter."""
+    """Return the point of a row, ignoring cells of inactive parameters."""
     point: dict[str, Scalar] = {}
     try:
         for p in space:
@@ -181,7 +182,7 @@ def _point(space: Space, given: Mapping[str, Any], row: int) -> Params:
             else:
                 point[p.path] = _cell(p, given.get(p.path))
     except InvalidParams as error:
-        text = f"offline: row {row}: {error.message} Correct the row or leave it out."
+        text = f"offline: row {row}: {error.message} Correct or remove the row."
         raise InvalidParams(text) from None
     return Params(point, space)
 
@@ -191,10 +192,10 @@ def _cell(p: Parameter, given: object) -> Scalar:
         value = plain(given)
     except TypeError as error:
         raise InvalidParams(f'parameter "{p.path}": {error}.') from None
-    if isinstance(value, float) and math.isnan(value):  # how a DataFrame leaves a cell empty
+    if isinstance(value, float) and math.isnan(value):  # an empty cell of a DataFrame
         value = None
     if isinstance(p.domain, Int) and isinstance(value, float) and value.is_integer():
-        value = int(value)  # ... and it makes floats of a whole column for that
+        value = int(value)  # ... which turns the whole column into floats
     if value is None and None not in getattr(p.domain, "choices", ()):
         raise InvalidParams(f'no value for the active parameter "{p.path}".')
     return p.domain.validate(value, p.path)

@@ -58,7 +58,7 @@ class Costs:
 
     Raises:
         InvalidArgument: an option has the wrong type, both budgets are given, or a budget has no
-        source.
+            source.
     """
 
     def __init__(

@@ -166,7 +166,7 @@ def screen(
 
     Raises:
         InvalidArgument: an option of the screen is given without a proxy, or lies outside its
-        range.
+            range.
     """
     if proxy is not None:
         n = CANDIDATES if candidates is None else candidates

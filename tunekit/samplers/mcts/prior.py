@@ -57,7 +57,7 @@ def checked_weights(prior: object) -> Weights:
 
     Raises:
         InvalidArgument: the prior has another form, or a weight is not a finite number of 0 or
-        more.
+            more.
     """
     is_nested = isinstance(prior, Mapping) and all(isinstance(w, Mapping) for w in prior.values())
     if not isinstance(prior, Mapping) or not is_nested:

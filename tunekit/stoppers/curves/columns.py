@@ -1,7 +1,7 @@
-"""Parameters of trials as columns of numbers, without knowing the space.
+"""Encodes parameters of trials as numeric columns, without the space.
 
-A stopper sees trials and no space. Ranks among the trials known stand for the scale of a number,
-so it does not matter whether a range was logarithmic.
+A stopper sees trials but no space. Numbers are encoded by their ranks among the known trials, so
+that the scale of a range (linear or logarithmic) does not matter.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from tunekit.spaces import Scalar
 
 ABSENT = -0.5
-"""What stands for a parameter that a trial does not have; present ones lie in [0, 1]."""
+"""Code of a missing parameter; present values lie in [0, 1]."""
 
 MAX_CHOICES = 8
-"""Of a parameter that is no number, so many of its values get a column."""
+"""Maximum number of values of a non-numeric parameter with their own columns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns learnt from some trials.
+    """Columns derived from the params of trials.
 
     Attributes:
         numbers: path -> the sorted values seen.
@@ -53,7 +53,7 @@ class Columns:
         return cls(numbers, choices)
 
     def encode(self, points: Sequence[Mapping[str, Scalar]]) -> NDArray[np.float64]:
-        """Return `(n, d)` rows: ranks in [0, 1], 0 or 1 for choices, `ABSENT` for neither."""
+        """Return `(n, d)` rows: ranks in [0, 1], 0 or 1 for choices, `ABSENT` if missing."""
         columns = []
         for path, known in self.numbers.items():
             given = [point.get(path) for point in points]

@@ -1,4 +1,4 @@
-"""The complete trials of a view as arrays for the curve predictor, and the predictor of them."""
+"""Converts the complete trials of a view to arrays, and fits the curve predictor to them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tunekit_surrogates.curves.predictor import Completed, CurvePredictor, Forec
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A predictor and what it was fitted on."""
+    """A predictor and its training data."""
 
     watched: Objective
     numbers: tuple[int, ...]
@@ -33,19 +33,19 @@ class Fitted:
     def forecast(
         self, heads: Sequence[Sequence[float]], points: Sequence[Mapping[str, Scalar]]
     ) -> Forecast | None:
-        """Return what becomes of runs with equally many losses each, if enough is known."""
+        """Return the forecast for runs with equally many losses, `None` with too little data."""
         return self.predictor.forecast(np.array(heads, np.float64), self.columns.encode(points))
 
 
 class CompleteTrials:
-    """Fits a predictor to the trials that ended by themselves.
+    """Fits a predictor to the trials that ended on their own.
 
-    It is refitted when `refit_every` further trials have ended: the first `k * refit_every` to
-    end are used. What is kept is only speed: a fresh instance fits the same.
+    It is refitted after every `refit_every` further ended trials, to the first `k * refit_every`
+    that ended. The cache only saves time: a fresh instance fits the same model.
 
     Args:
-        refit_every: trials.
-        past: complete runs of earlier studies: params, losses and final loss of each.
+        refit_every: number of ended trials between fits.
+        past: complete runs of earlier studies.
     """
 
     def __init__(self, *, refit_every: int, past: Sequence[PastRuns] = ()) -> None:
@@ -56,7 +56,7 @@ class CompleteTrials:
     def fitted(
         self, view: CurveView, watched: Objective, reader: LossCurveReader
     ) -> Fitted | None:
-        """Return the predictor for what a view shows, if enough trials have ended."""
+        """Return the predictor for a view, `None` if too few trials have ended."""
         ended = ended_by_themselves(view)
         n = len(ended) - len(ended) % self.refit_every
         used = sorted(ended, key=lambda t: (t.finished or 0.0, t.number))[:n]
@@ -84,7 +84,7 @@ class CompleteTrials:
             columns.encode(points),
         )
         known, numbers = self._fitted, tuple(t.number for t in used)
-        if known is not None and _equal(known.completed, completed):  # read again, nothing new
+        if known is not None and _equal(known.completed, completed):  # reread without changes
             predictor = known.predictor
         else:
             past = tuple(study.completed(columns) for study in self.past)
@@ -97,10 +97,10 @@ class PastRuns:
     """The complete runs of an earlier study.
 
     Attributes:
-        study: its name.
-        points: the params of each run.
-        losses: by report, less is better.
-        finals: the loss of each result.
+        study: name of the study.
+        points: params of each run.
+        losses: losses of each run by report, less is better.
+        finals: final loss of each run.
     """
 
     study: str
@@ -109,7 +109,7 @@ class PastRuns:
     finals: tuple[float, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON, with `None` for what is not finite."""
+        """Return plain JSON, with `None` for non-finite values."""
         runs = [
             [dict(point), [_plain(v) for v in losses], _plain(final)]
             for point, losses, final in zip(self.points, self.losses, self.finals, strict=True)
@@ -118,10 +118,10 @@ class PastRuns:
 
     @classmethod
     def from_dict(cls, data: object) -> PastRuns:
-        """Return the runs that plain JSON says.
+        """Return the runs described by plain JSON.
 
         Raises:
-            InvalidArgument: it has another form.
+            InvalidArgument: `data` has another form.
         """
         try:
             name, runs = data["study"], data["runs"]  # type: ignore[index]
@@ -134,12 +134,12 @@ class PastRuns:
             raise InvalidArgument(
                 f"past: got {str(data)[:80]}, expected runs of studies in the form "
                 '{"study": name, "runs": [[params, [loss, ...], final loss], ...]}; '
-                "tunekit.studies.warm_start.past_curves gives it."
+                "tunekit.studies.warm_start.past_curves returns this form."
             ) from None
 
     @classmethod
     def of(cls, study: str, view: CurveView, watched: Objective) -> PastRuns:
-        """Return the runs of a study that ended by themselves."""
+        """Return the runs of a study that ended on their own."""
         reader = LossCurveReader()
         trials = ended_by_themselves(view)
         losses = [
@@ -150,7 +150,7 @@ class PastRuns:
         return cls(study, points, tuple(losses), tuple(finals))
 
     def taken(self, rows: Sequence[int]) -> PastRuns:
-        """Return some of the runs."""
+        """Return a subset of the runs."""
         return PastRuns(
             self.study,
             tuple(self.points[i] for i in rows),
@@ -165,7 +165,7 @@ class PastRuns:
 
 
 def past_runs(given: Sequence[Mapping[str, Any]]) -> tuple[PastRuns, ...]:
-    """Return the earlier studies that a stopper's option says.
+    """Return the earlier studies given by a stopper's option.
 
     Raises:
         InvalidArgument: it has another form.
@@ -176,13 +176,13 @@ def past_runs(given: Sequence[Mapping[str, Any]]) -> tuple[PastRuns, ...]:
 
 
 def ended_by_themselves(view: CurveView) -> list[TrialRecord]:
-    """Return the trials that ran to their end, those that diverged there included, by number."""
+    """Return the trials that ran to their end, including diverged ones, by number."""
     ends = (TrialState.COMPLETE, TrialState.DIVERGED)
     return [t for t in view.history if t.state in ends and view.reports.get(t.number)]
 
 
 def final_loss(trial: TrialRecord, losses: Sequence[float], watched: Objective) -> float:
-    """Return the loss that a trial ended with: of its result, else of its last report."""
+    """Return the final loss of a trial: of its result, else of its last report."""
     if trial.state is TrialState.DIVERGED:
         return math.inf
     if watched.metric in trial.metrics:
@@ -191,7 +191,7 @@ def final_loss(trial: TrialRecord, losses: Sequence[float], watched: Objective) 
 
 
 def padded(rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:
-    """Return `(n, T)` rows of different lengths, NaN after the end of each."""
+    """Return rows of different lengths as `(n, T)`, padded with NaN."""
     width = max(map(len, rows), default=0)
     out = np.full((len(rows), width), np.nan)
     for k, row in enumerate(rows):

@@ -1,4 +1,4 @@
-"""The curve stopper: ends trials whose predicted final value cannot beat the best."""
+"""The curve stopper: ends trials whose predicted final value is unlikely to beat the best."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from tunekit_surrogates.curves.predictor import Forecast
 Rule: TypeAlias = Literal["chance", "rank", "both"]
 
 LEVEL = 0.9
-"""Of the interval that is shown."""
+"""Coverage of the displayed interval."""
 
 LEAST = 2
-"""So many of the best at a rung always go on, of `rule="both"`."""
+"""Number of the best at a rung that always continue with `rule="both"`."""
 
 SURE = 3.0
-"""The share that goes on is divided by this where the prediction says that it is hopeless."""
+"""Divides the share that continues for trials whose prediction is hopeless."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Study:
-    """What a decision is about."""
+    """The data of a study that a decision depends on."""
 
     view: CurveView
     watched: Objective
@@ -47,13 +47,14 @@ class _Study:
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """What is known of a trial at a rung.
+    """The assessment of a trial at a rung.
 
     Attributes:
-        rung: reports.
-        before, n: trials that are better there, of those that have come there.
-        n_allowed: so many may be better; `None` where ranks do not count.
-        forecast, chance: of the final value, and of beating the best; `None` if unknown.
+        rung: level, in reports.
+        before, n: number of better trials, and of all trials that have reached the rung.
+        n_allowed: number of better trials at which it is stopped; `None` if ranks do not count.
+        forecast, chance: forecast of the final value and probability to beat the best; `None`
+            if unknown.
     """
 
     rung: int
@@ -65,22 +66,22 @@ class _Verdict:
 
 
 class CurveStopper:
-    """Stops a trial that others have left behind and whose predicted end cannot beat the best.
+    """Stops trials that lag behind and are predicted not to beat the best.
 
-    At rungs (after `min_reports` reports, and each time their number has grown by `factor`) the
-    final value is predicted from the reports so far and the params, with a distribution that
-    comes from errors on unseen trials of this study. The k-th reports of trials are compared,
-    so trials should report at the same pace.
+    At rungs (after `min_reports` reports, then whenever their number has grown by `factor`) the
+    final value is predicted from the reports so far and the params. Its distribution comes from
+    held-out errors on trials of this study. Trials are compared at their k-th reports, so they
+    should report at the same pace.
 
-    * `rule="both"`, the default. At report `t` a trial is stopped if `spare * n / t` or more
-      trials were better there, of `n` that have started. From report `predict_from` on, that
-      it is not among the best `spare / 3 * n / t` is enough if P(it beats the best) is below
-      `limit` as well. The best two at a rung always go on.
-    * `rule="chance"` stops when P(it beats the best) is below `limit`, whatever its rank. Few
-      complete curves say little of an exceptional one: of random trials this loses the best
-      often, while it suits trials that are alike.
-    * `rule="rank"` keeps the best `1 / eta` by predicted final value of all that have come to
-      the rung (f-Hyperband).
+    * `rule="both"`, the default, stops a trial at report `t` if `spare * n / t` or more of the
+      `n` started trials were better there. From report `predict_from` on, it also stops a trial
+      outside the best `spare / 3 * n / t` if P(it beats the best) is below `limit`. The best two
+      at a rung always continue.
+    * `rule="chance"` stops when P(it beats the best) is below `limit`, whatever its rank. A few
+      complete curves say little about an exceptional one: among random trials this rule often
+      loses the best, but it suits similar trials.
+    * `rule="rank"` keeps the best `1 / eta` by predicted final value of all trials that have
+      reached the rung (f-Hyperband).
 
     A chance has to be below the limit at `patience` rungs in a row. Where it counts alone, it
     does from `1 / limit - 1` complete curves on, 19 by default: fewer cannot tell so small a
@@ -95,19 +96,20 @@ class CurveStopper:
         metric: what is watched; it may be left out if the study has one objective.
         direction: of a metric that is only reported and no objective.
         rule: see above.
-        limit: the chance below which a trial has none.
-        patience: so many rungs in a row have to agree on the chance.
-        spare: how many trials go on, of `rule="both"`; 1 is about one of `t` at report `t`.
-        predict_from: reports from which on chances count, of `rule="both"`.
-        eta: one of so many goes on, of `rule="rank"`.
-        min_reports: the grace period, and the first rung.
-        factor: between a rung and the next.
-        n_first: trials at the start that are never stopped; 1 or more.
-        keep_min: the least share of trials that run to their end.
-        refit_every: how many further trials have to end before models are fitted again.
-        past: complete runs of earlier studies, as `warm_start.past_curves` gives them.
-            They are learnt from, for a number of reports, where that makes the errors on this
-            study's own unseen curves smaller; the evidence says `with_past` then.
+        limit: probability to beat the best below which a trial is hopeless.
+        patience: consecutive rungs at which the probability must be below the limit.
+        spare: with `rule="both"`, how many trials continue; 1 means about one in `t` at report
+            `t`.
+        predict_from: with `rule="both"`, number of reports from which predictions count.
+        eta: with `rule="rank"`, one in `eta` trials continues.
+        min_reports: grace period, and first rung.
+        factor: factor between adjacent rungs.
+        n_first: number of first trials that are never stopped; 1 or more.
+        keep_min: minimum share of trials that run to their end.
+        refit_every: number of further ended trials between fits.
+        past: complete runs of earlier studies, as returned by `warm_start.past_curves`. They
+            are used for a number of reports only if they lower the held-out error on this
+            study's curves; the evidence then says `with_past`.
 
     Reference:
         B. Baker, O. Gupta, R. Raskar and N. Naik, 2017, "Accelerating Neural Architecture Search
@@ -165,10 +167,11 @@ class CurveStopper:
         self._predicted: dict[int, dict[int, float]] = {}
 
     def decide(self, number: int, view: CurveView) -> Decision:
-        """Return what becomes of trial `number` after its latest report.
+        """Return the decision on trial `number` after its latest report.
 
         Raises:
-            InvalidArgument: several objectives and no metric, or no objective of that name.
+            InvalidArgument: the study has several objectives and no metric is given, or no
+                objective of that name.
         """
         watched = self._watched(view)
         passed = self._ladder.passed(number, view, (watched,), self._reader)
@@ -176,7 +179,7 @@ class CurveStopper:
             return CONTINUE
         rung = passed[-1]
         best = self._best(view, watched)
-        if best is not None and rung.own[0] < best:  # it has what others only hope for
+        if best is not None and rung.own[0] < best:  # already better than every final value
             return CONTINUE
         fitted = self._trials.fitted(view, watched, self._reader)
         study = _Study(view, watched, fitted, best)
@@ -190,15 +193,15 @@ class CurveStopper:
         if len(found) > 1:
             names = [o.metric for o in found]
             raise InvalidArgument(
-                f"the curve stopper predicts one metric, the study has the objectives {names}; "
-                "name one with metric=."
+                f"the curve stopper predicts one metric, but the study has the objectives "
+                f"{names}; name one with metric=."
             )
         return found[0]
 
     def _may_stop(self, view: CurveView) -> bool:
         ran, stopped = 0, 0
         for trial in view.history:
-            # One of the first that still runs will run to its end.
+            # A running one of the first trials will run to its end.
             is_sure = not trial.state.is_finished and trial.number < self.n_first
             ran += is_sure or trial.state in (TrialState.COMPLETE, TrialState.DIVERGED)
             stopped += trial.state is TrialState.STOPPED
@@ -238,7 +241,7 @@ class CurveStopper:
         return verdict.n_allowed is not None and verdict.before >= verdict.n_allowed
 
     def _is_hopeless(self, number: int, rung: int, study: _Study) -> bool:
-        """Return whether the chance is below the limit here and at the rungs before."""
+        """Return whether the chance is below the limit here and at the preceding rungs."""
         level: int | None = rung
         for _ in range(self.patience):
             if level is None:
@@ -246,7 +249,7 @@ class CurveStopper:
             forecast = self._forecast([number], level, study)
             if forecast is None:
                 return False
-            # Beside ranks a chance need not be exact; alone it has to.
+            # With ranks a chance may be approximate; alone it must be calibrated.
             if self.rule == "chance" and not forecast.is_calibrated(self.limit):
                 return False
             if study.best is None or float(forecast.below(study.best)[0]) >= self.limit:
@@ -255,7 +258,7 @@ class CurveStopper:
         return True
 
     def _centres(self, rung: int, study: _Study) -> dict[int, float]:
-        """Return the predicted final losses of all trials that have come to a rung."""
+        """Return the predicted final losses of all trials that have reached a rung."""
         come = self._ladder.at(rung, study.view, (study.watched,), self._reader).keys()
         if self._predicted_by is not study.fitted:
             self._predicted_by, self._predicted = study.fitted, {}
@@ -295,13 +298,13 @@ class CurveStopper:
             by = " by prediction" if self.rule == "rank" else ""
             said.append(
                 f"{verdict.before} of {verdict.n} trials are better{by} at report "
-                f"{verdict.rung}; the best {verdict.n_allowed} go on"
+                f"{verdict.rung}; the best {verdict.n_allowed} continue"
             )
         return Decision("stop", "; ".join(said), evidence)
 
 
 def _predicted(verdict: _Verdict, watched: Objective, evidence: dict[str, Any]) -> str:
-    """Return the forecast in words, and add it to the evidence."""
+    """Return the forecast as text, and add it to the evidence."""
     f = verdict.forecast
     assert f is not None
     ends = [float(f.quantile(q)[0]) for q in ((1 - LEVEL) / 2, (1 + LEVEL) / 2)]

@@ -1,4 +1,4 @@
-"""Early dynamics: signals of the first steps, whose meaning is learnt inside the study."""
+"""Early dynamics: learns within the study what signals of the first steps mean."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from tunekit.stoppers.losses import WORST, LossCurveReader, watched_metrics
 from tunekit.stoppers.options import check_metric, check_number, check_whole
 
 RIDGE = 1.0
-"""Rows' worth of pull towards no effect, for each standardised feature."""
+"""Shrinkage of each standardised feature's effect to 0, counted in rows."""
 
 REACH = 3.0
-"""Standard deviations at which a feature or a final value counts as no further away."""
+"""Features and final values are clipped at this many standard deviations."""
 
 CONFIDENCE_Z = 1.645
-"""Of the lower bound of the rank correlation: one-sided 95 %."""
+"""Normal quantile of the one-sided 95 % lower bound of the rank correlation."""
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """A ridge regression from early signals to ranks of final losses, and how far to believe it.
+    """A ridge regression from early signals to ranks of final losses, with its credibility.
 
     Attributes:
-        centre, spread: of the features.
-        slopes: for the standardised features; `middle` is the mean of the final ranks.
-        residual: standard deviation of the errors on trials left out.
-        correlation, bound: Kendall's rank correlation of predictions with the truth on trials
-            left out, and its lower bound.
-        n: trials that it was learnt from.
+        centre, spread: `(k,)` values that standardise the features.
+        slopes: `(k,)` slopes of the standardised features; `middle` is the mean final rank.
+        residual: standard deviation of the leave-one-out errors.
+        correlation, bound: Kendall's rank correlation of leave-one-out predictions with the
+            truth, and its lower bound.
+        n: number of training trials.
     """
 
     centre: Floats
@@ -59,7 +59,7 @@ class Learnt:
         n = len(finals)
         y = (rankdata(finals) - 0.5) / n
         centre = np.median(features, axis=0)
-        # Of the middle: one trial that has exploded would make all others alike.
+        # A robust spread: one exploded trial would make all others look alike.
         middle = np.subtract(*np.quantile(features, [0.8, 0.2], axis=0)) / 1.68
         spread = np.where(middle > 0.0, middle, features.std(axis=0)) + 1e-12
         z = np.clip((features - centre) / spread, -REACH, REACH)
@@ -68,7 +68,7 @@ class Learnt:
         inverse = np.linalg.inv(z.T @ z + pull)
         weights = inverse @ z.T @ y
         leverage = np.einsum("ij,jk,ik->i", z, inverse, z)
-        # What the regression without a row says of it, in closed form (PRESS).
+        # Leave-one-out predictions in closed form (PRESS).
         unseen = y - (y - z @ weights) / np.maximum(1.0 - leverage, 1e-6)
         tau = float(kendalltau(unseen, y).statistic)
         tau = tau if math.isfinite(tau) else 0.0
@@ -78,13 +78,13 @@ class Learnt:
         return cls(centre, spread, weights[1:], float(weights[0]), residual, tau, bound, n)
 
     def predict(self, features: Floats) -> float:
-        """Return the rank, about 0 to 1 with 0 the best, that `(k,)` features promise."""
+        """Return the predicted rank of `(k,)` features, about 0 (best) to 1."""
         z = np.clip((features - self.centre) / self.spread, -REACH, REACH)
         return float(self.middle + z @ self.slopes)
 
 
 class EarlyDynamicsStopper:
-    """Stops trials whose early signals promise a poor end, once the signals are credible.
+    """Stops trials whose early signals predict a poor result, once the signals are credible.
 
     Of each signal, the features are its exponential moving average over the first `share` of a
     run and how that has changed. A small ridge regression of the rank of the final loss on them
@@ -98,16 +98,15 @@ class EarlyDynamicsStopper:
     trials ever were goes on.
 
     Args:
-        signals: names of reported metrics, such as `["grad_norm", "loss"]`; only the metric that
-            is predicted where they are not given.
-        metric: the metric whose final value is predicted; may be left out where there is one
-            objective.
-        direction: of a metric that is only reported and no objective.
-        share: of a run that is looked at, above 0 and below 1; 0.02 to 0.1 is early.
-        keep: the best share of trials, one of which a trial should have a chance to be.
-        limit: the chance below which it is stopped.
-        min_trials: trials that ended by themselves before anything is stopped; 12 or more.
-        n_first: trials at the start that are never stopped.
+        signals: names of reported metrics, such as `["grad_norm", "loss"]`; by default only the
+            predicted metric.
+        metric: metric whose final value is predicted; optional with one objective.
+        direction: direction of a reported metric that is not an objective.
+        share: share of a run to observe, above 0 and below 1; 0.02 to 0.1 is early.
+        keep: the best share of trials that a trial should have a chance to join.
+        limit: probability of joining it below which a trial is stopped.
+        min_trials: minimum number of trials that ended on their own to stop any; 12 or more.
+        n_first: number of first trials that are never stopped.
 
     Reference:
         A. Pareja et al., 2024, "Unveiling the Secret Recipe: A Guide For Supervised Fine-Tuning
@@ -150,10 +149,11 @@ class EarlyDynamicsStopper:
         self._reader = LossCurveReader()
 
     def decide(self, number: int, view: CurveView) -> Decision:
-        """Return what becomes of trial `number` after its latest report.
+        """Return the decision on trial `number` after its latest report.
 
         Raises:
-            InvalidArgument: several objectives and no metric, or no objective of that name.
+            InvalidArgument: the study has several objectives and no metric is given, or no
+                objective of that name.
         """
         watched = self._watched(view)
         if number < self.n_first:
@@ -184,7 +184,7 @@ class EarlyDynamicsStopper:
         return self._stop(step, features, learnt, expected, chance, watched)
 
     def features(self, reports: Sequence[Report], step: int, watched: Objective) -> Floats | None:
-        """Return the features of the reports up to a step, `None` where a signal is missing.
+        """Return the `(k,)` features of the reports up to a step, `None` if a signal is missing.
 
         For each signal its moving average (span of a third of the reports), on a logarithmic
         scale of both signs, and the average less its value at the start. What is not finite
@@ -212,8 +212,8 @@ class EarlyDynamicsStopper:
         if len(found) > 1:
             names = [o.metric for o in found]
             raise InvalidArgument(
-                f"the early_dynamics stopper predicts one metric, the study has the objectives "
-                f"{names}; name one with metric=."
+                f"the early_dynamics stopper predicts one metric, but the study has the "
+                f"objectives {names}; name one with metric=."
             )
         return found[0]
 
@@ -226,7 +226,7 @@ class EarlyDynamicsStopper:
     def _is_record(
         self, number: int, ended: Sequence[TrialRecord], view: CurveView, watched: Objective
     ) -> bool:
-        """Return whether a trial is at a loss that none of the ended ones ever came to."""
+        """Return whether a trial's loss is lower than any that the ended trials ever reached."""
         own = self._losses(number, view, watched)
         known = [min(self._losses(t.number, view, watched), default=math.inf) for t in ended]
         return bool(own) and own[-1] < min(known)
@@ -247,7 +247,7 @@ class EarlyDynamicsStopper:
         seen = ", ".join(f"{name} {value:.4g}" for name, value in averages.items())
         share = min(max(expected, 0.0), 1.0)
         reason = (
-            f"early {seen} at step {step} promise a final {watched.metric} behind {share:.0%} of "
+            f"early {seen} at step {step} predict a final {watched.metric} behind {share:.0%} of "
             f"{learnt.n} complete trials; {chance:.2%} chance to be among the best "
             f"{self.keep:.0%} (limit {self.limit:.2%}); rank correlation on trials left out "
             f"{learnt.correlation:.2f}, at least {learnt.bound:.2f}"
@@ -274,7 +274,7 @@ def _last_step(reports: Sequence[Report]) -> int:
 
 
 def _is_due(reports: Sequence[Report], step: float) -> bool:
-    """Return whether the latest report is the first at or beyond a step (the second at least)."""
+    """Return whether the latest report is the first at or beyond a step (at least the second)."""
     steps = sorted({r.step for r in reports})
     if len(steps) < 2 or reports[-1].step != steps[-1]:
         return False

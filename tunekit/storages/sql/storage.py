@@ -52,7 +52,7 @@ class SQLStorage(StorageWrites):
 
     Raises:
         StorageError: the database cannot be opened, or `must_exist` is set and it does not
-        belong to tunekit.
+            belong to tunekit.
         UnknownStudy: `must_exist` is set and the file does not exist.
         SchemaMismatch: a newer tunekit has written it.
     """
