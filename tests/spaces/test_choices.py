@@ -22,7 +22,7 @@ DOORS = [
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("choices", [{"a", "z"}, frozenset("a"), {"a": 1}.keys()])
 def test_choices_without_a_lasting_order_or_in_a_set_are_refused(door, choices):
-    with pytest.raises(InvalidSpace, match="order differs from process to process"):
+    with pytest.raises(InvalidSpace, match="order differs between processes"):
         door(choices)
 
 

@@ -73,8 +73,8 @@ def test_what_holds(text, expected):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "no expression"),
-        ("a <", "no expression"),
+        ("", "not an expression"),
+        ("a <", "not an expression"),
         ("a + b", "no truth value"),
         ("max(a, b)", "no truth value"),
         ("1 < 2", "names no parameter"),
@@ -98,7 +98,7 @@ def test_what_holds(text, expected):
         ("min(a, key=1) < 1", "not allowed"),
         ("min(*a, b) < 1", "not allowed"),
         ("open(a) == 1", "not allowed"),
-        ("(" * 400 + "a" + ")" * 400 + " < 1", "no expression"),
+        ("(" * 400 + "a" + ")" * 400 + " < 1", "not an expression"),
         ("-" * 990 + "a < 1", "levels|too deeply"),
         ("a < 1" + " " * 200_000, "characters"),
         ("not " * 60 + "a", ""),
@@ -112,8 +112,8 @@ def test_what_holds(text, expected):
         ("sum([1, 2, 3] * layers[*].units) < 1", "entries.*one length"),
         ("sum([1, 2] * a, [1] * [a, b]) < 1", "one length"),
         ("sum([]) < a", "one length"),
-        ("a < 1\0", "no expression"),
-        (7, "no string"),
+        ("a < 1\0", "not an expression"),
+        (7, "not a string"),
     ],
 )
 def test_what_may_not_be_written(text, words):

@@ -70,7 +70,7 @@ def test_special_values_take_a_fifth_and_may_lie_outside():
         (lambda: Float(True, 2), "finite"),
         (lambda: Float(1, 2, log=True, step=0.1), "exclude"),
         (lambda: Float(0, 1, step=0), "above 0"),
-        (lambda: Float(0, 1, step=1e-12), "raise or drop"),
+        (lambda: Float(0, 1, step=1e-12), "increase or remove"),
         (lambda: Float(0, 1, default=2), "default"),
         (lambda: Float(0, 1, special=(2, 2)), "twice"),
         (lambda: Float(0, 1, log="yes"), "True or False"),

@@ -120,7 +120,7 @@ def test_grids_and_several_conditions_of_one_child():
             {"child": "x", "parent": "m", "type": "EQ", "value": "a"},
             {"child": "x", "parent": "y", "type": "EQ", "value": 5}]}]}, "OR another"),
         ({"conditions": [{"child": "m", "parent": "y", "type": "EQ", "value": 5},
-                         {"child": "y", "parent": "m", "type": "EQ", "value": "a"}]}, "circle"),
+                         {"child": "y", "parent": "m", "type": "EQ", "value": "a"}]}, "circular"),
         ({"forbiddens": [{"type": "LAMBDA", "name": "x"}]}, "LAMBDA"),
     ],
 )  # fmt: skip

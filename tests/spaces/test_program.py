@@ -108,9 +108,9 @@ def test_a_name_asked_twice_gives_the_same_value():
     assert chooser.suggest_float("lr", 1e-5, 1, log=True) == chooser.params["lr"]
     assert list(chooser.domains) == list(chooser.params)
     assert chooser.domains["lr"] == {"type": "float", "lo": 1e-5, "hi": 1.0, "log": True}
-    with pytest.raises(InvalidSpace, match="one range for one name"):
+    with pytest.raises(InvalidSpace, match="one range per name"):
         chooser.suggest_float("lr", 1e-5, 2, log=True)
-    with pytest.raises(InvalidSpace, match="one range for one name"):
+    with pytest.raises(InvalidSpace, match="one range per name"):
         chooser.suggest_int("lr", 1, 2)
 
 
@@ -185,7 +185,7 @@ def test_another_kind_for_one_name_is_refused_and_nothing_is_taken_in():
     discovery = Discovery()
     discovery.observe({"n": 1}, {"n": domain_to_dict(Int(1, 4))})
     before = discovery.space
-    with pytest.raises(InvalidSpace, match="one kind for one name"):
+    with pytest.raises(InvalidSpace, match="one kind per name"):
         discovery.observe(
             {"m": 1, "n": 0.5},
             {"m": domain_to_dict(Int(0, 1)), "n": domain_to_dict(Float(0, 1))},

@@ -75,8 +75,8 @@ def test_scalars_are_read_as_in_yaml_1_2(tmp_path):
         (HEAD + "parameters: {x: {type: float, lo: 0, high: 1}}", r'parameters\.x: .*"high"'),
         (HEAD + "parameters: {x: {type: float, lo: a, hi: 1}}", r"parameters\.x: .*finite"),
         (HEAD + "parameters: {x: {type: float, lo: .nan, hi: 1}}", r"parameters\.x: .*finite"),
-        (HEAD + "parameters: {x: {type: categorical, choices: [a, a]}}", "drop one"),
-        (HEAD + "parameters: {x: {type: categorical, choices: [true, 1]}}", "drop one"),
+        (HEAD + "parameters: {x: {type: categorical, choices: [a, a]}}", "remove one"),
+        (HEAD + "parameters: {x: {type: categorical, choices: [true, 1]}}", "remove one"),
         (HEAD + "parameters: {x: {type: categorical, choices: [[a]]}}", r"choices\[0\]"),
         (HEAD + "parameters: {x: {type: categorical, choices: [{value: a, values: [b]}]}}",
          r"choices\[0\]: expected either"),
@@ -91,11 +91,11 @@ def test_scalars_are_read_as_in_yaml_1_2(tmp_path):
         (HEAD + "parameters: {x: [1]}\nconstraints: x < 1", "constraints: got"),
         (HEAD + "parameters: {x: 1, x: 2}", 'line 2: the key "x" appears twice'),
         (HEAD + "parameters: {1: 2}", "quotes"),
-        ("a: [", "no YAML"),
-        ("a: !!python/object/apply:os.system [true]", "no YAML"),
+        ("a: [", "not YAML"),
+        ("a: !!python/object/apply:os.system [true]", "not YAML"),
         ("&a [*a]", "expected a mapping"),
-        ("? [a]\n: 1", "no YAML"),
-        ("\0", "no YAML"),
+        ("? [a]\n: 1", "not YAML"),
+        ("\0", "not YAML"),
         ("a: " + "[" * 5000, "nested|YAML"),
     ],
 )  # fmt: skip
@@ -111,7 +111,7 @@ def test_a_faulty_file_is_refused_with_its_name_and_place(tmp_path, text, words)
     ("name", "content", "words"),
     [
         ("a.json", b'{"format": "tunekit.space/1", "format": 1}', "appears twice"),
-        ("a.json", b"{", "no JSON"),
+        ("a.json", b"{", "not JSON"),
         ("a.json", b'{"format": "tunekit.space/1", "parameters": {"x": NaN}}', "finite"),
         ("a.yaml", b"\xff\xfe\x00", "UTF-8"),
     ],
@@ -135,7 +135,7 @@ def test_a_missing_file_and_an_unknown_name_are_named(tmp_path):
 
 
 def test_a_domain_with_child_spaces_is_no_leaf():
-    with pytest.raises(InvalidSpace, match="no leaf"):
+    with pytest.raises(InvalidSpace, match="not a leaf"):
         domain_to_dict(Categorical({"a": Space(x=1)}))
     with pytest.raises(InvalidSpace, match="child spaces"):
         domain_from_dict({"type": "repeat", "lo": 0, "hi": 1, "space": {}})

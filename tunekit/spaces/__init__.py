@@ -1,4 +1,4 @@
-"""Search spaces: a frozen tree of parameters, one traversal over it, one encoding of it."""
+"""Search spaces: frozen trees of parameters, with one traversal and one encoding."""
 
 from tunekit.spaces.constant import Constant
 from tunekit.spaces.domains import Domain, Float, Int, Scalar

@@ -1,7 +1,7 @@
-"""Rows in canonical form: many points at once, made up in the unit cube and made valid.
+"""Brings rows of the unit cube into canonical, valid form, many points at once.
 
-A sampler that weighs thousands of candidates works on rows of an array. It fills *all* columns,
-and `Canonical` finds what is active, column by column, and puts each value on its grid.
+A sampler with thousands of candidates works on rows of an array. It fills *all* columns, and
+`Canonical` determines the active ones, column by column, and snaps each value to its grid.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Opens a column for some cells of another one.
+    """Activates a column for certain cells of another one.
 
     Attributes:
-        column: of the parent.
+        column: column of the parent.
         cells: for each of the parent's values, in order, whether it opens; `None` where the
             parent is an int with special values or on a log scale, which `values` serves.
         values: of an int that open.
@@ -40,7 +40,7 @@ class Gate:
 
 
 class Canonical:
-    """Turns full rows into rows of valid points, NaN where a parameter is inactive.
+    """Converts full rows to rows of valid points, NaN where a parameter is inactive.
 
     Args:
         encoder: of the space.
@@ -55,9 +55,9 @@ class Canonical:
         ]
 
     def __call__(self, full: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return `(n, d)` canonical rows of `(n, d)` full ones; constraints are not looked at.
+        """Return `(n, d)` canonical rows of `(n, d)` full ones, without checking constraints.
 
-        A NaN in an active column becomes the default.
+        NaN in an active column becomes the default.
         """
         x = full.copy()
         for j, (gates, domain) in enumerate(zip(self.gates, self.domains, strict=True)):
@@ -74,7 +74,7 @@ class Canonical:
         return x
 
     def _gates(self, conditions: tuple[Condition, ...]) -> tuple[Gate, ...] | None:
-        """Return the gates of a column; `None` if a constant keeps it shut."""
+        """Return the gates of a column; `None` if a constant keeps it inactive."""
         gates = []
         for c in conditions:
             parent = self.encoder.space.by_path[c.parent].domain
@@ -104,7 +104,7 @@ class Canonical:
 
 
 def snapped(domain: Domain, u: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the places of the values that stand at places `u` in `[0, 1]`."""
+    """Return the coordinates `u` in `[0, 1]`, snapped to the domain's values."""
     if isinstance(domain, Categorical):
         return _cells(u, len(domain.choices))
     if not isinstance(domain, Float | Int):
@@ -127,7 +127,7 @@ def snapped(domain: Domain, u: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def int_values(domain: Int, u: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the values of an int at places `u`."""
+    """Return the values of an int at coordinates `u`."""
     inner = u
     if domain.special:
         inner = np.clip((u - SPECIAL_SHARE) / (1.0 - SPECIAL_SHARE), 0.0, 1.0)
@@ -155,5 +155,5 @@ def _int_places(domain: Int, inner: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _cells(u: NDArray[np.float64], n: int) -> NDArray[np.float64]:
-    """Return the middles of the cells of `n` in which the places stand."""
+    """Return the middles of the cells, of `n`, that contain the coordinates."""
     return (np.minimum(np.floor(u * n), n - 1) + 0.5) / n

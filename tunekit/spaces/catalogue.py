@@ -1,4 +1,4 @@
-"""Ready-made spaces, and the user's own, read from YAML or JSON files."""
+"""Loads bundled spaces, and the user's own, from YAML or JSON files."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from tunekit.spaces.tree import Space
 MAX_BYTES = 10_000_000
 
 YAML_SCALAR_ERRORS = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError)
-"""What PyYAML raises beside its own errors for values such as `!!int abc` or `!!bool maybe`."""
+"""Exceptions of PyYAML besides its own, for values such as `!!int abc` or `!!bool maybe`."""
 
 
 def catalogue_root() -> Traversable:
-    """Return the folder of bundled spaces: in the wheel, or beside the package in a checkout."""
+    """Return the folder of bundled spaces, in the wheel or next to the package in a checkout."""
     package = files("tunekit")
     bundled = package / "search_spaces"
     return bundled if bundled.is_dir() else package / ".." / "search_spaces"
 
 
 def bundled_spaces() -> list[str]:
-    """Return the names that `load_space` knows without a file."""
+    """Return the names of all bundled spaces."""
     root = catalogue_root()
     if not root.is_dir():
         return []
@@ -40,13 +40,13 @@ def bundled_spaces() -> list[str]:
 
 
 def load_space(path_or_name: str | os.PathLike[str]) -> Space:
-    """Return a space from a `.yaml`, `.yml` or `.json` file, or a bundled one by its name.
+    """Return a space from a `.yaml`, `.yml` or `.json` file, or a bundled one by name.
 
-    A file of ConfigSpace (`to_json`, `to_yaml`) is read too; see `from_configspace`.
+    ConfigSpace files (`to_json`, `to_yaml`) are supported as well; see `from_configspace`.
 
     Raises:
-        InvalidSpace: no such file or name, a file that cannot be read, or an invalid space;
-            the message names the file and the place in it.
+        InvalidSpace: the file or name does not exist, the file cannot be read, or the space is
+            invalid; the message gives the file and the location in it.
     """
     given = os.fspath(path_or_name)
     if not isinstance(given, str) or not given:
@@ -75,7 +75,7 @@ def load_space(path_or_name: str | os.PathLike[str]) -> Space:
 def _text(file: Traversable, given: str) -> str:
     if isinstance(file, Path) and file.exists() and not file.is_file():
         # A pipe would be waited for without an end, and a device has none.
-        raise InvalidSpace(f'cannot read "{given}": it is no ordinary file; give one.')
+        raise InvalidSpace(f'cannot read "{given}": it is not a regular file; give one.')
     try:
         with file.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
@@ -84,11 +84,13 @@ def _text(file: Traversable, given: str) -> str:
             f'cannot read "{given}": {error.strerror}; check the path and its permissions.'
         ) from None
     if len(data) > MAX_BYTES:
-        raise InvalidSpace(f"{given}: it is larger than {MAX_BYTES} bytes, which is no space.")
+        raise InvalidSpace(
+            f"{given}: the file is larger than {MAX_BYTES} bytes; give the file of a space."
+        )
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise InvalidSpace(f"{given}: it is no UTF-8 text; save it as UTF-8.") from None
+        raise InvalidSpace(f"{given}: the file is not UTF-8 text; save it as UTF-8.") from None
 
 
 def _parsed(text: str, *, is_json: bool) -> Any:
@@ -98,13 +100,13 @@ def _parsed(text: str, *, is_json: bool) -> Any:
         except ValueError as error:
             if isinstance(error, InvalidSpace):
                 raise
-            raise InvalidSpace(f"it is no JSON: {error}.") from None
+            raise InvalidSpace(f"it is not JSON: {error}.") from None
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
-        raise InvalidSpace(f"it is no YAML: {error}.") from None
+        raise InvalidSpace(f"it is not YAML: {error}.") from None
     except YAML_SCALAR_ERRORS as error:
-        raise InvalidSpace(f"it is no YAML: a value does not fit its tag ({error}).") from None
+        raise InvalidSpace(f"it is not YAML: a value does not fit its tag ({error}).") from None
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -129,7 +131,7 @@ class _Loader(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, Hashable):
-                continue  # the base says what is wrong with it
+                continue  # the base class reports the error
             if key in seen:
                 line = key_node.start_mark.line + 1
                 raise InvalidSpace(f'line {line}: the key "{key}" appears twice; rename one.')

@@ -1,4 +1,4 @@
-"""The leaf domain of a parameter that is fixed."""
+"""The leaf domain of a fixed parameter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tunekit.spaces.scalars import Scalar, plain, typed
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Constant:
-    """One fixed value, carried along in every point."""
+    """One fixed value, included in every point."""
 
     value: Scalar
 
@@ -24,7 +24,7 @@ class Constant:
 
     @property
     def domain(self) -> Constant:
-        """Return itself: the value of its parameter."""
+        """Return itself, the domain of its parameter."""
         return self
 
     def openings(self) -> Iterable[Opening]:
@@ -48,7 +48,7 @@ class Constant:
             same = False
         if not same:
             raise InvalidParams(
-                f'parameter "{path}": got {value!r}, it is fixed at {self.value!r}; leave it out.'
+                f'parameter "{path}": got {value!r}, but it is fixed at {self.value!r}; omit it.'
             )
         return self.value
 

@@ -1,7 +1,7 @@
-"""Constraints: expressions over parameters, compiled from a whitelisted syntax tree.
+"""Compiles constraints, expressions over parameters, from a whitelisted syntax tree.
 
-A constraint is text (`"batch * steps <= 4096"`), so that a space stays data. It is parsed once
-into terms; nothing of it ever reaches `eval`, and its size and depth are bounded.
+A constraint is text (`"batch * steps <= 4096"`), so that a space remains data. It is parsed once
+into terms of bounded size and depth; nothing ever reaches `eval`.
 """
 
 from __future__ import annotations
@@ -59,14 +59,14 @@ class Constraint:
         scope = Scope(text, prefix, tuple(paths))
         term = scope.compile()
         if not scope.names:
-            raise scope.fault("it names no parameter", "name at least one or drop it")
+            raise scope.fault("it names no parameter", "name at least one, or remove it")
         return cls(text, scope.names, prefix, term)
 
     def holds(self, params: Mapping[str, Any]) -> bool:
-        """Return whether a point does not break it.
+        """Return whether a point satisfies the constraint.
 
-        Where it cannot be computed (a division by zero, the logarithm of a negative number,
-        `"a" < 1`, an overflow), it does not hold.
+        It does not hold if it cannot be computed (a division by zero, the logarithm of a
+        negative number, `"a" < 1`, an overflow).
         """
         try:
             value = self._term.value(params)
@@ -75,7 +75,7 @@ class Constraint:
             return False
 
     def is_possible(self, box: Box) -> bool:
-        """Return whether it may hold for what is still open; `False` is never wrong."""
+        """Return whether it can still hold given the open parameters; `False` is always right."""
         found = self._term.range(box)
         return found.may_lack or found.can_be_true
 

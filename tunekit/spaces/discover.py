@@ -1,4 +1,4 @@
-"""A space inferred from what the trials of a define-by-run program asked for."""
+"""Infers a space from the parameters that trials of a define-by-run program ask for."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from tunekit.spaces.serialize import domain_from_dict
 from tunekit.spaces.tree import Categorical, Space, When
 
 MAX_SWITCH = 32
-"""Values that an int may have to be looked at as a condition of others."""
+"""Maximum number of values of an int that may condition other parameters."""
 
 _Leaf: TypeAlias = Float | Int | Categorical | Constant
 
 
 @dataclass(slots=True)
 class _Evidence:
-    """What was seen of one parameter together with each switch.
+    """Observations of one parameter together with each switch.
 
     Attributes:
-        present: switch -> its values in trials that asked the parameter.
-        absent: switch -> its values in whole trials that did not.
-        apart: switches that some trial did not ask although it asked the parameter.
-        was_absent: some whole trial did not ask it.
+        present: switch -> its values in trials that asked for the parameter.
+        absent: switch -> its values in complete trials that did not.
+        apart: switches that some trial did not ask for although it asked for the parameter.
+        was_absent: whether some complete trial did not ask for it.
     """
 
     present: dict[str, set[Scalar]] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Discovery:
         self._space: Space | None = None
 
     def news(self, domains: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the part of path -> plain domain that is not known yet."""
+        """Return the unknown part of path -> plain domain."""
         known = self._domains
         out = {}
         for path, data in domains.items():
@@ -71,12 +71,13 @@ class Discovery:
         *,
         is_whole: bool = True,
     ) -> None:
-        """Take in what one trial asked, in the order in which it asked.
+        """Record the parameters that one trial asked for, in order.
 
         Args:
             params: path -> value.
             domains: path -> domain in its plain form, at least for paths not known yet.
-            is_whole: the program ran to its end; otherwise what it did not ask says nothing.
+            is_whole: whether the program ran to its end; otherwise missing parameters carry no
+                information.
 
         Raises:
             InvalidSpace: a path was asked as another kind of parameter before; nothing of the
@@ -99,7 +100,7 @@ class Discovery:
 
     @property
     def space(self) -> Space:
-        """Return the space as far as it is known."""
+        """Return the discovered part of the space."""
         if self._space is None:
             self._space = self._build()
         return self._space
@@ -182,7 +183,7 @@ def is_switch(domain: Domain) -> bool:
 
 
 def _opened(domain: Domain, present: set[Scalar], absent: set[Scalar]) -> tuple[Scalar, ...]:
-    """Return the values that open a parameter; of an int, also those beyond the seen ones.
+    """Return the values that open a parameter, extrapolated for an int.
 
     A count of layers that was seen to open a third layer at 3, and not at 1, opens it at 4 too.
     """
@@ -201,7 +202,7 @@ def _opened(domain: Domain, present: set[Scalar], absent: set[Scalar]) -> tuple[
 
 
 def union(a: _Leaf, b: _Leaf, path: str) -> _Leaf:
-    """Return the smallest domain that holds both.
+    """Return the smallest domain that contains both.
 
     Raises:
         InvalidSpace: they are of different kinds.
@@ -216,7 +217,7 @@ def union(a: _Leaf, b: _Leaf, path: str) -> _Leaf:
         return _union_of_ranges(a, b)
     raise InvalidSpace(
         f'the parameter "{path}" was asked as {a!r} by one trial and as {b!r} by another; use '
-        "one kind for one name."
+        "one kind per name."
     )
 
 

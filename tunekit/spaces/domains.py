@@ -1,6 +1,6 @@
-"""Leaf domains: the values that one parameter can take, and their place in the unit interval.
+"""Leaf domains: the values of one parameter and their coordinates in the unit interval.
 
-Every domain maps a value to `[0, 1]` and back (`to_unit`, `from_unit`). The way back is exact:
+Every domain maps a value to `[0, 1]` and back (`to_unit`, `from_unit`). The round trip is exact:
 `from_unit(to_unit(v)) == v`. Floats reach this by a resolution of 12 significant digits (of the
 range where linear, of the value where logarithmic): `validate` and `from_unit` round to it.
 """
@@ -18,11 +18,11 @@ from tunekit.spaces.scalars import MAX_ABS, Scalar, number, plain, typed
 __all__ = ["Domain", "Float", "Int", "Opening", "Scalar", "number", "plain", "typed"]
 
 Opening: TypeAlias = tuple[str, tuple[Scalar, ...], Any]
-"""What a value of a node opens: (label in paths, the values, the child space)."""
+"""A branch that values of a node open: (label in paths, values, child space)."""
 
 DIGITS = 12
 SPECIAL_SHARE = 0.2
-"""Share of the unit interval (and of a uniform sample) that all special values have together."""
+"""Share of the unit interval (and of a uniform sample) that all special values take together."""
 
 # Limits within which a place in [0, 1], a float of 53 bits, leads back to exactly one value.
 MAX_CELLS = 2**48
@@ -35,11 +35,11 @@ class Domain(Protocol):
 
     @property
     def size(self) -> float:
-        """Return how many different values there are; `inf` for a continuous range."""
+        """Return the number of different values; `inf` for a continuous range."""
         ...
 
     def default_value(self) -> Scalar:
-        """Return the declared default, or else the middle of a range or the first choice."""
+        """Return the declared default, else the middle of a range or the first choice."""
         ...
 
     def validate(self, value: object, path: str) -> Scalar:
@@ -47,21 +47,21 @@ class Domain(Protocol):
         ...
 
     def to_unit(self, value: Any) -> float:
-        """Return the place in `[0, 1]` of a valid value."""
+        """Return the unit coordinate of a valid value."""
         ...
 
     def from_unit(self, u: float) -> Scalar:
-        """Return the value at place `u` in `[0, 1]`; uniform `u` give the domain's prior."""
+        """Return the value at coordinate `u` in `[0, 1]`; uniform `u` give the domain's prior."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Numeric:
-    """What `Float` and `Int` share: bounds, scale, grid, default and special values.
+    """The common part of `Float` and `Int`: bounds, scale, grid, default and special values.
 
     Attributes:
-        fidelity: it says how thoroughly a trial is run (epochs, a share of the data). Its largest
-            value is what counts; smaller ones are cheaper and only tell what to expect there.
+        fidelity: whether it sets how thoroughly a trial runs (epochs, a share of the data). Only
+            results at its largest value count; smaller values are cheaper and predict them.
     """
 
     lo: float
@@ -74,7 +74,7 @@ class _Numeric:
 
     @property
     def domain(self) -> Domain:
-        """Return itself: the values of its parameter."""
+        """Return itself, the domain of its parameter."""
         return self  # type: ignore[return-value]
 
     def openings(self) -> Iterable[Opening]:
@@ -96,7 +96,7 @@ class _Numeric:
         if self.step is not None and self.step <= 0:
             raise InvalidSpace(f"{shape}: step={self.step!r}, expected a number above 0.")
         if self.log and self.step is not None:
-            raise InvalidSpace(f"{shape}: log=True and step= exclude each other; drop one.")
+            raise InvalidSpace(f"{shape}: log=True and step= exclude each other; remove one.")
         self._check_special(shape)
         self._check_fidelity(shape)
         self._check_cells(shape)
@@ -112,7 +112,7 @@ class _Numeric:
             given = (given,)
         special = tuple(self._typed(v, "special") for v in given)
         if len(set(special)) != len(special):
-            raise InvalidSpace(f"{shape}: special={special!r} names a value twice.")
+            raise InvalidSpace(f"{shape}: special={special!r} contains a value twice; remove one.")
         self._set("special", special)
 
     def _check_fidelity(self, shape: str) -> None:
@@ -125,7 +125,7 @@ class _Numeric:
         if self.default is not None or self.special:
             raise InvalidSpace(
                 f"{shape}: the default of a fidelity is its largest value, and it has no special "
-                "values; drop default= and special=."
+                "values; remove default= and special=."
             )
 
     def _check_cells(self, shape: str) -> None:
@@ -146,7 +146,7 @@ class _Numeric:
         raise NotImplementedError
 
     def _outer(self, inner: float) -> float:
-        """Return the place in `[0, 1]` of a place in the range, which lies after the special."""
+        """Return the unit coordinate of a range coordinate, which follows the special values."""
         return SPECIAL_SHARE + inner * (1.0 - SPECIAL_SHARE) if self.special else inner
 
     def _special_to_unit(self, value: float) -> float:
@@ -167,7 +167,7 @@ class _Numeric:
 
 
 def log_ratio(a: float, b: float) -> float:
-    """Return log(a / b), also where the ratio overflows."""
+    """Return log(a / b), even if the ratio overflows."""
     ratio = a / b
     return math.log(ratio) if ratio < MAX_ABS else math.log(a) - math.log(b)
 
@@ -224,16 +224,16 @@ class Float(_Numeric):
     def _check_cells(self, shape: str) -> None:
         if self.step is not None and (self.hi - self.lo) / self.step > MAX_FLOAT_CELLS:
             raise InvalidSpace(
-                f"{shape}: step={self.step!r} gives more than {MAX_FLOAT_CELLS} values; raise or "
-                "drop it."
+                f"{shape}: step={self.step!r} gives more than {MAX_FLOAT_CELLS} values; increase "
+                "or remove it."
             )
         if self.step is not None and self.step < 10.0 ** (1 - self.digits):
             raise InvalidSpace(
-                f"{shape}: step={self.step!r} is too small beside the bounds; raise or drop it."
+                f"{shape}: step={self.step!r} is too small for the bounds; increase or remove it."
             )
 
     def n_cells(self) -> int:
-        """Return how many values the grid has."""
+        """Return the number of values of the grid."""
         step = self.step or 1.0
         return math.floor((self.hi - self.lo) / step * (1 + 1e-12) + 1e-9) + 1
 
@@ -282,7 +282,7 @@ class Float(_Numeric):
         return self._outer(min(max(inner, 0.0), 1.0))
 
     def from_unit(self, u: float) -> float:
-        """Return the value at place `u`; uniform `u` give a (log-)uniform value."""
+        """Return the value at coordinate `u`; uniform `u` give a (log-)uniform value."""
         if self.special:
             if u < SPECIAL_SHARE:
                 return self._special_from_unit(u)
@@ -317,7 +317,7 @@ class Int(_Numeric):
     def _check_cells(self, shape: str) -> None:
         if (self.log and self.hi > MAX_LOG_INT) or self.grid()[2] > MAX_CELLS:
             raise InvalidSpace(
-                f"{shape}: too many values to give each its place in [0, 1]; use a step, a "
+                f"{shape}: too many values to resolve in [0, 1]; use a step, a "
                 f"tighter range (up to {MAX_LOG_INT if self.log else MAX_CELLS}) or Float."
             )
 
@@ -359,7 +359,7 @@ class Int(_Numeric):
         return got
 
     def to_unit(self, value: float) -> float:
-        """Return the place in `[0, 1]` of a valid value: the middle of its cell."""
+        """Return the unit coordinate of a valid value, the middle of its cell."""
         if self.special and value in self.special:
             return self._special_to_unit(value)
         lo, step, n = self.grid()
@@ -370,7 +370,7 @@ class Int(_Numeric):
         return self._outer(inner)
 
     def from_unit(self, u: float) -> int:
-        """Return the value at place `u`; uniform `u` give a (log-)uniform integer."""
+        """Return the value at coordinate `u`; uniform `u` give a (log-)uniform integer."""
         if self.special:
             if u < SPECIAL_SHARE:
                 return int(self._special_from_unit(u))

@@ -1,4 +1,4 @@
-"""Points as rows of an array: `(n, d)` in [0, 1], NaN where a parameter is inactive."""
+"""Encodes points as `(n, d)` rows in [0, 1], NaN where a parameter is inactive."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ Kind: TypeAlias = Literal["float", "int", "ordered", "categorical"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """What one column of the array holds.
+    """Describes one column of the array.
 
     Attributes:
-        size: how many values there are; `inf` for a continuous range.
+        size: number of values; `inf` for a continuous range.
         conditions: all must hold for it to be active.
     """
 
@@ -42,7 +42,7 @@ class Encoder:
     """Maps points to rows and back, exactly: `decode(encode(points)) == points`.
 
     Attributes:
-        columns: one for each parameter that is no constant, in traversal order.
+        columns: one for each parameter except constants, in traversal order.
     """
 
     def __init__(self, space: Space) -> None:
@@ -63,11 +63,13 @@ class Encoder:
         """
         path = self.space.resolve(path)
         if path not in self._index:
-            raise InvalidArgument(f'"{path}" is a constant and has no column; ask for another.')
+            raise InvalidArgument(
+                f'"{path}" is a constant and has no column; name another parameter.'
+            )
         return self._index[path]
 
     def encode(self, points: Iterable[Mapping[str, Scalar]]) -> NDArray[np.float64]:
-        """Return `(n, d)` places in `[0, 1]` of valid points, NaN where inactive."""
+        """Return `(n, d)` unit coordinates of valid points, NaN where inactive."""
         rows = [dict(point) for point in points]  # by path alone, and quicker
         out = np.full((len(rows), len(self._codecs)), np.nan)
         for j, codec in enumerate(self._codecs):
@@ -76,10 +78,10 @@ class Encoder:
         return out
 
     def decode(self, array: NDArray[np.float64]) -> list[Params]:
-        """Return the points of `(n, d)` rows, also of rows that an optimiser made up.
+        """Return the points of `(n, d)` rows, which may come from an optimiser.
 
-        A row need not know which columns are active: an active NaN becomes the default, what
-        is inactive is ignored, and what lies outside `[0, 1]` is clipped.
+        Rows need not mark inactive columns: NaN in an active column becomes the default, inactive
+        columns are ignored, and coordinates outside `[0, 1]` are clipped.
 
         Raises:
             InvalidArgument: the array has another shape.
@@ -115,7 +117,7 @@ def _active(conditions: tuple[Condition, ...], points: list[dict[str, Scalar]]) 
 
 
 class _Codec:
-    """Turns the values of one parameter into places and back, many at a time."""
+    """Converts values of one parameter to unit coordinates and back, vectorised."""
 
     def __init__(self, parameter: Parameter) -> None:
         domain = parameter.domain
@@ -172,7 +174,7 @@ def _fits_float(domain: Domain) -> TypeGuard[Int]:
 
 
 def _places(domain: Float | Int, v: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what `to_unit` returns, for a whole column."""
+    """Return `to_unit` of a whole column."""
     out = _range_places(domain, v)
     if domain.special:
         out = SPECIAL_SHARE + out * (1.0 - SPECIAL_SHARE)

@@ -1,4 +1,4 @@
-"""From the text of a constraint to its terms, by a whitelist over Python's syntax tree."""
+"""Parses the text of a constraint into terms, by a whitelist over Python's syntax tree."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from tunekit.spaces.terms import (
 )
 
 MAX_LENGTH = 200_000
-"""Characters that one constraint may have."""
+"""Maximum length of a constraint, in characters."""
 
 MAX_DEPTH = 100
-"""Levels to which its parts may be nested."""
+"""Maximum nesting of its parts."""
 
 MAX_TERMS = 100_000
-"""Parts that one constraint may have after `[*]` is written out: the cost of looking at it."""
+"""Maximum number of parts after the expansion of `[*]`, which bounds the cost of evaluation."""
 
 _ENTRIES = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|\[\s*\*\s*\]""")
 
@@ -71,7 +71,7 @@ _AGGREGATES: Mapping[str, Callable[[tuple[Term, ...]], Term]] = {
 
 
 class Scope:
-    """Compiles one text; collects the names that it meets.
+    """Compiles one text and collects its names.
 
     Attributes:
         names: name as written -> path.
@@ -85,7 +85,7 @@ class Scope:
         self._entry: int | None = None
 
     def fault(self, what: str, advice: str) -> InvalidSpace:
-        """Return the error that says what is wrong with the text."""
+        """Return the error that describes a fault of the text."""
         shown = self.text if isinstance(self.text, str) else repr(self.text)
         return InvalidSpace(f'constraint "{shown[:200]}": {what}; {advice}.')
 
@@ -93,14 +93,14 @@ class Scope:
         """Return the term of the whole text.
 
         Raises:
-            InvalidSpace: it is no constraint.
+            InvalidSpace: the text is not a valid constraint.
         """
         if not isinstance(self.text, str):
-            raise self.fault("it is no string", 'write one such as "a * b <= 64"')
+            raise self.fault("it is not a string", 'write one such as "a * b <= 64"')
         if len(self.text) > MAX_LENGTH:
             raise self.fault(
                 f"it has {len(self.text)} characters, at most {MAX_LENGTH} are allowed",
-                "say it with [*], as in sum(layers[*].units) <= 512",
+                "shorten it with [*], as in sum(layers[*].units) <= 512",
             )
         text = _ENTRIES.sub(lambda m: m[1] or "[...]", self.text.strip())
         try:
@@ -109,13 +109,13 @@ class Scope:
             is_deep = isinstance(error, MemoryError | RecursionError)
             why = "nested too deeply" if is_deep else getattr(error, "msg", None) or error
             raise self.fault(
-                f"it is no expression ({why})",
+                f"it is not an expression ({why})",
                 "write a long sum as sum(layers[*].units) or sum(a, b, c)"
                 if is_deep
                 else 'write one such as "a * b <= 64"; an odd name is written params["my name"]',
             ) from None
         if not _has_truth(tree):
-            raise self.fault("it gives no truth value", 'compare it, as in "a * b <= 64"')
+            raise self.fault("it has no truth value", 'compare it, as in "a * b <= 64"')
         return self._expression(tree)
 
     def _expression(self, node: ast.expr) -> Term:
@@ -170,7 +170,7 @@ class Scope:
         return Arithmetic(_ARITHMETIC[type(node.op)], *sides)
 
     def _total(self, node: ast.expr) -> Term:
-        """Return a sum of any length, which is nested to its left as deeply as it is long."""
+        """Return a sum of any length, whose syntax tree is as deep as the sum is long."""
         terms: list[tuple[int, Term]] = []
         while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
             sign = 1 if isinstance(node.op, ast.Add) else -1
@@ -232,7 +232,7 @@ class Scope:
         return _AGGREGATES[name](tuple(terms))
 
     def _width(self, node: ast.expr) -> int | None:
-        """Return the number of entries that an argument stands for, `None` for one value."""
+        """Return the number of entries of an argument, `None` for a single value."""
         lists = list(_lists(node))
         widths = {len(part.elts) for part in lists}
         stars = self._found.entries(list(_references(node)))
@@ -253,7 +253,7 @@ def _has_truth(node: ast.expr) -> bool:
 
 
 def _parts(node: ast.expr) -> Iterator[ast.expr]:
-    """Yield the parts of an expression that stand for one value each entry."""
+    """Yield the parts of an expression with one value per entry."""
     yield node
     match node:
         case ast.Name() | ast.Attribute() | ast.Subscript() | ast.List() | ast.Tuple():

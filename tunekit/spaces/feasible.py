@@ -1,4 +1,4 @@
-"""Points that keep the constraints of a space, also where next to no random point does.
+"""Finds points that satisfy the constraints of a space, even if hardly any random point does.
 
 A walk makes the decisions one after the other, in a random order below the switches, and takes
 only values with which every constraint may still hold (bounds propagation). A chain of redrawn
@@ -26,23 +26,23 @@ from tunekit.spaces.tree import Space
 from tunekit.spaces.walk import walk
 
 WALKS = 12
-"""Walks that may end where nothing is left, before a known point is looked for."""
+"""Number of walks that may fail before a known point is used."""
 
 SWEEPS = 8
-"""How often a chain redraws each decision before its point counts as drawn."""
+"""Number of times a chain redraws each decision before its point counts as drawn."""
 
 N_DECISIONS = 400
-"""Redrawn decisions that are enough for a large space, though these are fewer sweeps."""
+"""Number of redrawn decisions that suffices for a large space, even with fewer sweeps."""
 
 REDRAWS = 4
-"""Draws of a decision, the first of which that is allowed counts."""
+"""Number of draws per decision, of which the first allowed one counts."""
 
 
 class Feasible:
-    """Finds points of a space that keep what is fixed and satisfy its constraints.
+    """Finds points of a space that keep fixed values and satisfy its constraints.
 
     Args:
-        space: whose constraints are hard to satisfy.
+        space: space with constraints that are hard to satisfy.
         rng: for all draws.
         fixed: values to keep.
     """
@@ -59,7 +59,7 @@ class Feasible:
         self._free = [p for p in free if p.path not in self.fixed]
 
     def draw(self, known: Iterable[Mapping[str, Scalar]] = ()) -> Params:
-        """Return a random point, of those that satisfy the constraints about as likely as others.
+        """Return a random feasible point, with about equal probability for each.
 
         Args:
             known: points that satisfy them, if any is known; looked at where no walk leads to
@@ -72,7 +72,7 @@ class Feasible:
         return next(self.draws(known))
 
     def draws(self, known: Iterable[Mapping[str, Scalar]] = ()) -> Iterator[Params]:
-        """Yield random points without end; each is a sweep of the chain from the last.
+        """Yield endless random points, each one sweep of the chain after the last.
 
         Raises:
             InvalidSpace: as `draw`.
@@ -86,10 +86,9 @@ class Feasible:
             point = self._swept(point)
 
     def near(self, wanted: Mapping[str, Scalar]) -> Params | None:
-        """Return a point that has as many of the wanted values as the constraints leave.
+        """Return a point that keeps as many of the wanted values as the constraints allow.
 
-        Each other value is the nearest one that they allow. `None` where a few walks end
-        without a point.
+        Every other value is the nearest allowed one. `None` if a few walks find no point.
         """
         for _ in range(WALKS // 4):
             point = self._walked(wanted)
@@ -112,7 +111,7 @@ class Feasible:
         raise none_found(self.space, self.fixed, self._blame)
 
     def _walked(self, wanted: Mapping[str, Scalar] | None = None) -> Params | None:
-        """Return the point that a walk leads to, `None` where it ends before."""
+        """Return the point at the end of a walk, `None` if it gets stuck."""
         made = Decisions(self.space, self.fixed)
         keys = self._rng.random(len(self._free))
         order = sorted(zip(self._free, keys, strict=True), key=self._rank)
@@ -155,9 +154,9 @@ class Feasible:
         return point if has_moved or not self._free else self._pair_redrawn(point)
 
     def _redraw(self, point: Params, p: Parameter, units: Sequence[float]) -> bool:
-        """Move a decision that opens nothing, in place, to the first place that is allowed.
+        """Move a decision that opens nothing to the first allowed value, in place.
 
-        Returns whether it has changed.
+        Returns whether it changed.
         """
         old, constraints = point[p.path], self._outline.touching[p.path]
         for u in units:
@@ -170,8 +169,8 @@ class Feasible:
     def _reopened(self, point: Params, p: Parameter) -> tuple[Params, bool]:
         """Return the point with a switch redrawn, and whether that was possible.
 
-        What it opens is drawn, what stays open is kept. One draw alone keeps the chain
-        reversible: what was open before has a part in how likely a second one would succeed.
+        Newly opened parameters are drawn, parameters that stay open are kept. A single draw keeps
+        the chain reversible, because the previous state affects the success of a second one.
         """
         new = Params(point)
         new[p.path] = p.domain.from_unit(self._rng.random())
@@ -190,7 +189,7 @@ class Feasible:
         return point, False
 
     def _pair_redrawn(self, point: Params) -> Params:
-        """Return the point with two decisions redrawn together, as an equation needs it."""
+        """Return the point with two decisions redrawn together, as equations require."""
         active = [p for p in self._free if p.path in point and self._outline.touching[p.path]]
         if len(active) < 2:
             return point
@@ -206,22 +205,22 @@ class Feasible:
 
 
 def none_found(space: Space, fixed: Mapping[str, Scalar], blame: Counter[str]) -> InvalidSpace:
-    """Return the error that names the constraint that is in the way.
+    """Return the error that names the obstructing constraint.
 
     Args:
-        space: without a known point.
+        space: space without a known feasible point.
         fixed: values that every point had to keep.
-        blame: how often each constraint ended the search.
+        blame: number of times each constraint ended the search.
     """
     given = f" with {dict(fixed)}" if fixed else ""
     for constraint in Decisions(space, fixed).impossible():
         return InvalidSpace(
-            f'no point{given} can satisfy the constraint "{constraint.text[:200]}"; loosen it '
-            "or widen the parameters that it names."
+            f'no point{given} can satisfy the constraint "{constraint.text[:200]}"; relax it '
+            "or widen its parameters."
         )
     worst = [f'"{text[:200]}"' for text, _ in blame.most_common(2)]
     return InvalidSpace(
         f"no point{given} was found that satisfies all constraints; {' and '.join(worst)} "
-        f"{'is' if len(worst) == 1 else 'are'} in the way. Loosen one, or let the defaults or "
-        "an enqueued trial be a point that satisfies them, from which others are found."
+        f"{'is' if len(worst) == 1 else 'are'} in the way. Relax one, or provide a feasible "
+        "point by the defaults or an enqueued trial, to start the search from."
     )

@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 
 MAX_PARAMETERS = 20_000
 MAX_LEVELS = 64
-"""Spaces inside of each other: each level costs several frames of Python's stack."""
+"""Maximum nesting of spaces; each level costs several frames of Python's stack."""
 
 
 def collect_parameters(space: Space) -> dict[str, Parameter]:
     """Return all parameters by path, a parent before its children.
 
     Raises:
-        InvalidSpace: a path twice, an impossible `when`, or more than `MAX_PARAMETERS`.
+        InvalidSpace: a path appears twice, a `when` is impossible, or there are more than
+            `MAX_PARAMETERS`.
     """
     found: dict[str, Parameter] = {}
     _collect(space, "", (), found)
@@ -37,10 +38,10 @@ def collect_constraints(space: Space, known: Mapping[str, Parameter]) -> tuple[C
 
 
 def fidelity_of(parameters: Sequence[Parameter]) -> str | None:
-    """Return the path of the parameter that is a fidelity, if there is one.
+    """Return the path of the fidelity parameter, `None` without one.
 
     Raises:
-        InvalidSpace: there are several, or it is not active in every point, or a switch.
+        InvalidSpace: there are several, or it is a switch, or not active in every point.
     """
     found = [p for p in parameters if isinstance(p.domain, Float | Int) and p.domain.fidelity]
     if not found:
@@ -48,18 +49,18 @@ def fidelity_of(parameters: Sequence[Parameter]) -> str | None:
     path = found[0].path
     if len(found) > 1:
         raise InvalidSpace(
-            f'fidelity=True stands at "{path}" and at "{found[1].path}"; a space has at most one '
-            "fidelity, so make the other an ordinary parameter."
+            f'both "{path}" and "{found[1].path}" have fidelity=True, expected at most one; make '
+            "the other an ordinary parameter."
         )
     if found[0].conditions:
         raise InvalidSpace(
-            f'the fidelity "{path}" is active only when {found[0].requirement()}; every trial '
-            "has one, so declare it at the root of the space."
+            f'the fidelity "{path}" is active only when {found[0].requirement()}, but every '
+            "trial needs it; declare it at the root of the space."
         )
     if any(c.parent == path for p in parameters for c in p.conditions):
         raise InvalidSpace(
-            f'the fidelity "{path}" opens a child space; it says how thoroughly a trial is run, '
-            "not what is run, so hang the child on another parameter."
+            f'the fidelity "{path}" opens a child space, but it must only set how thoroughly a '
+            "trial runs; attach the child to another parameter."
         )
     return path
 
@@ -90,12 +91,12 @@ def _add(
 ) -> None:
     if path in found:
         raise InvalidSpace(
-            f'two parameters have the path "{path}"; rename one, or hang both on branches of a '
-            "Categorical, which have paths of their own."
+            f'two parameters have the path "{path}"; rename one, or attach both to branches of a '
+            "Categorical, which have their own paths."
         )
     if len(found) >= MAX_PARAMETERS:
         raise InvalidSpace(
-            f"the space has more than {MAX_PARAMETERS} parameters; lower the counts of its Repeat."
+            f"the space has more than {MAX_PARAMETERS} parameters; reduce the count of a Repeat."
         )
     depth = 1 + found[conditions[-1].parent].depth if conditions else 0
     found[path] = Parameter(path, domain, conditions, depth)

@@ -1,6 +1,6 @@
-"""Spaces of others: ConfigSpace's files and Optuna's distributions.
+"""Converts ConfigSpace files and Optuna distributions to spaces.
 
-Neither package is imported; ConfigSpace is read from its files, Optuna's distributions by their
+Neither package is imported: ConfigSpace is read from its files, Optuna's distributions by their
 public attributes.
 """
 
@@ -17,7 +17,7 @@ from tunekit.spaces.domains import Float, Int, Scalar
 from tunekit.spaces.tree import Categorical, Space, When
 
 MAX_VALUES = 1000
-"""Values that an int parent may have where a condition compares it with `<` or `!=`."""
+"""Maximum number of values of an int parent in a condition with `<` or `!=`."""
 
 Leaf = Float | Int | Categorical | Constant
 
@@ -26,7 +26,7 @@ def from_optuna(distributions: Mapping[str, Any]) -> Space:
     """Return the flat space of Optuna's `{name: distribution}`.
 
     Raises:
-        InvalidSpace: a distribution of an unknown class.
+        InvalidSpace: a distribution has an unknown class.
     """
     nodes: dict[str, Leaf] = {}
     for name, d in distributions.items():
@@ -57,8 +57,8 @@ def from_configspace(data: Mapping[str, Any]) -> Space:
     """
     if not isinstance(data, Mapping) or not isinstance(data.get("hyperparameters"), list):
         raise InvalidSpace(
-            'ConfigSpace: no list under "hyperparameters"; give the content of a file that '
-            "ConfigurationSpace.to_json or to_yaml wrote."
+            'ConfigSpace: no list under "hyperparameters"; give the content of a file written by '
+            "ConfigurationSpace.to_json or to_yaml."
         )
     try:
         leaves = {str(hp["name"]): _leaf(hp) for hp in data["hyperparameters"]}
@@ -67,13 +67,15 @@ def from_configspace(data: Mapping[str, Any]) -> Space:
             child = str(c["child"])
             conditions[child] = _both(conditions.get(child, {}), _needs(c, leaves))
             if not all(conditions[child].values()):
-                raise InvalidSpace(f'ConfigSpace: "{child}" can never be active; drop it.')
+                raise InvalidSpace(f'ConfigSpace: "{child}" can never be active; remove it.')
         if unknown := [name for name in conditions if name not in leaves]:
-            raise InvalidSpace(f"ConfigSpace: a condition on {unknown[0]!r}, which is missing.")
+            raise InvalidSpace(
+                f"ConfigSpace: a condition names the missing parameter {unknown[0]!r}."
+            )
         constraints = [f"not ({_clause(c, leaves)})" for c in data.get("forbiddens") or ()]
     except (KeyError, TypeError) as error:
         raise InvalidSpace(
-            f"ConfigSpace: the file lacks or misuses {error}; write it again with to_json."
+            f"ConfigSpace: the file lacks or misuses {error}; rewrite it with to_json."
         ) from None
     return _assembled(leaves, conditions, constraints)
 
@@ -92,8 +94,8 @@ def _assembled(
         ready = [n for n in waiting if conditions[n].keys() <= placed.keys()]
         if not ready:
             raise InvalidSpace(
-                f"ConfigSpace: the conditions of {', '.join(waiting)} form a circle or name no "
-                "parameter; mend the file."
+                f"ConfigSpace: the conditions of {', '.join(waiting)} are circular or name a "
+                "missing parameter; correct the file."
             )
         for name in ready:
             # The tree parent is the nearest one: that which was placed last.
@@ -120,7 +122,7 @@ def _leaf(hp: Mapping[str, Any]) -> Leaf:
             return Categorical(hp["sequence"], ordered=True, default=default)
         family, _, number = kind.partition("_")
         if family not in ("uniform", "normal", "beta") or number not in ("float", "int"):
-            raise InvalidSpace(f"the type {kind!r} is unknown; expected one of ConfigSpace's own.")
+            raise InvalidSpace(f"the type {kind!r} is unknown; expected a ConfigSpace type.")
         return _range(hp, Float if number == "float" else Int, default)
     except InvalidSpace as error:
         raise InvalidSpace(f'ConfigSpace: parameter "{name}": {error.message}') from None
@@ -129,29 +131,29 @@ def _leaf(hp: Mapping[str, Any]) -> Leaf:
 def _constant(value: object) -> Constant:
     ((_, node),) = Space(value=value).nodes
     if not isinstance(node, Constant):
-        raise InvalidSpace(f"the constant {value!r} is no scalar.")
+        raise InvalidSpace(f"the constant {value!r} is not a scalar.")
     return node
 
 
 def _range(hp: Mapping[str, Any], kind: type[Float] | type[Int], default: Any) -> Float | Int:
     if hp.get("lower") is None or hp.get("upper") is None:
-        raise InvalidSpace(f"a {hp['type']} without bounds has no counterpart; add bounds.")
+        raise InvalidSpace(f"a {hp['type']} without bounds is not supported; add bounds.")
     lo, hi, step = hp["lower"], hp["upper"], hp.get("q")
     if step is not None:
         cells = (hi - lo) / step
         if hp.get("log") or abs(cells - round(cells)) > 1e-9:
             raise InvalidSpace(
-                f"q={step!r} with a log scale, or no divisor of the range, has no counterpart."
+                f"q={step!r} with a log scale, or not dividing the range, is not supported."
             )
     return kind(lo, hi, log=bool(hp.get("log")), step=None if step == 1 else step, default=default)
 
 
 Needs: TypeAlias = dict[str, tuple[Scalar, ...]]
-"""Parent -> values with which a parameter is active; without values it never is."""
+"""Parent -> values for which a parameter is active; never, if there are none."""
 
 
 def _needs(c: Mapping[str, Any], leaves: Mapping[str, Leaf]) -> Needs:
-    """Return what one condition demands."""
+    """Return the values of each parent that one condition requires."""
     if c["type"] not in ("AND", "OR"):
         return {str(c["parent"]): _values(c, leaves)}
     parts = [_needs(part, leaves) for part in c.get("conditions") or c["components"]]
@@ -175,12 +177,12 @@ def _both(a: Needs, b: Needs) -> Needs:
 
 
 def _either(a: Needs, b: Needs, child: str) -> Needs:
-    """Return the union of two demands, which differ in one parent at most."""
+    """Return the union of two requirements, which may differ in at most one parent."""
     differing = [p for p in a if p in b and set(a[p]) != set(b[p])]
     if a.keys() != b.keys() or len(differing) > 1:
         raise InvalidSpace(
             f'ConfigSpace: "{child}" is active when one parent OR another has a value, '
-            "which a tree cannot say; split the parameter into one for each parent."
+            "which a tree cannot express; split the parameter into one for each parent."
         )
     return {**a, **{p: tuple(dict.fromkeys((*a[p], *b[p]))) for p in differing}}
 
@@ -205,7 +207,7 @@ def _values(c: Mapping[str, Any], leaves: Mapping[str, Leaf]) -> tuple[Scalar, .
         return _known(domain, parent, (c["value"],) if kind == "EQ" else c["values"])
     if kind not in _ORDER or domain.size > MAX_VALUES:
         raise InvalidSpace(
-            f'ConfigSpace: the condition {kind} on "{parent}" has no counterpart; use EQ or IN.'
+            f'ConfigSpace: the condition {kind} on "{parent}" is not supported; use EQ or IN.'
         )
     if isinstance(domain, Int):
         lo, step, n = domain.grid()
@@ -240,10 +242,10 @@ _COMPARED: dict[str, Callable[[int, int], bool]] = {
 
 
 def _clause(c: Mapping[str, Any], leaves: Mapping[str, Leaf]) -> str:
-    """Return the expression that is true where a forbidden clause applies.
+    """Return the expression that is true if a forbidden clause applies.
 
-    What is inactive makes a clause neither true nor false, so that `not` of it holds, which is
-    as if it were false: no clause is negated within another.
+    An inactive parameter makes a clause neither true nor false, so that `not` of it holds, as if
+    it were false; clauses are never negated within others.
     """
     kind = str(c["type"])
     if kind == "EQUALS":
@@ -259,11 +261,11 @@ def _clause(c: Mapping[str, Any], leaves: Mapping[str, Leaf]) -> str:
         op = _RELATIONS.get(kind.removeprefix("RELATION").strip("_") or str(c.get("lambda")))
         if op is not None:
             return f"{_reference(c['left'])} {op} {_reference(c['right'])}"
-    raise InvalidSpace(f"ConfigSpace: the forbidden clause {kind!r} is unknown; leave it out.")
+    raise InvalidSpace(f"ConfigSpace: the forbidden clause {kind!r} is unknown; remove it.")
 
 
 def _ordered_clause(c: Mapping[str, Any], op: str, leaves: Mapping[str, Leaf]) -> str:
-    """Return `name < value`; the values of an ordinal stand in the order of its sequence."""
+    """Return `name < value`, where an ordinal's values are ordered by its sequence."""
     domain = leaves.get(str(c["name"]))
     if not isinstance(domain, Categorical):
         return f"{_reference(c['name'])} {op} {c['value']!r}"
@@ -271,14 +273,14 @@ def _ordered_clause(c: Mapping[str, Any], op: str, leaves: Mapping[str, Leaf]) -
     if not domain.ordered or at < 0:
         raise InvalidSpace(
             f'ConfigSpace: a clause compares "{c["name"]}" {op} {c["value"]!r}, which has no '
-            "such order; list the forbidden values with IN."
+            "order; list the forbidden values with IN."
         )
     worse = [v for i, v in enumerate(domain.choices) if _COMPARED[op](i, at)]
     return f"{_reference(c['name'])} in {worse!r}"
 
 
 def _reference(name: object) -> str:
-    """Return how a constraint names a parameter."""
+    """Return a parameter's name as written in a constraint."""
     text = str(name)
     if text.isidentifier() and not keyword.iskeyword(text):
         return text

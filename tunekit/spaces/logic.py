@@ -1,4 +1,4 @@
-"""The parts of a constraint that are true, false or, where something is inactive, neither."""
+"""Logical terms of a constraint, which are neither true nor false if something is inactive."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tunekit.spaces.terms import LACKS, Box, Term
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """Whether a term is false."""
+    """The negation of a term."""
 
     term: Term
 
@@ -30,7 +30,7 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class Logic:
-    """Whether all terms are true (`and`), or one is (`or`)."""
+    """The conjunction (`and`) or disjunction (`or`) of terms."""
 
     is_and: bool
     terms: tuple[Term, ...]
@@ -72,7 +72,7 @@ _ORDER: dict[Callable[[Any, Any], bool], Callable[[Range, Range], Range]] = {
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How two terms compare."""
+    """The comparison of two terms."""
 
     op: Callable[[Any, Any], bool]
     left: Term
@@ -90,7 +90,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One term where a condition is true, the other where it is false."""
+    """One term if a condition is true, another if it is false."""
 
     test: Term
     body: Term

@@ -1,4 +1,4 @@
-"""One value that the constraints still allow for a parameter, by draws and by bisection."""
+"""Finds a value that the constraints still allow for a parameter, by draws and bisection."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from tunekit.spaces.ranges import Range
 from tunekit.spaces.tree import Categorical
 
 NONE: Any = object()
-"""No value; None is one."""
+"""Marks the absence of a value, because None is a valid value."""
 
 _NOTHING: Scalar = NONE
 
 DRAWS = 4
-"""Random values that are tried first."""
+"""Number of random values to try first."""
 
 MAX_LOOKS = 240
-"""Parts of a range that are looked at before it counts as empty."""
+"""Number of parts of a range to examine before it counts as empty."""
 
 
 def allowed_value(
     made: Decisions, p: Parameter, rng: np.random.Generator, wanted: Scalar = NONE
 ) -> Scalar:
-    """Return the wanted value if the constraints may hold with it, or else the nearest such.
+    """Return the wanted value if the constraints can hold with it, else the nearest such value.
 
-    Without a wanted value it is a random one of those. `NONE` where there is none.
+    Without a wanted value, a random allowed one is returned; `NONE` if no value is allowed.
     """
     domain = p.domain
     touching = made.outline.touching[p.path]
@@ -94,7 +94,7 @@ def _number(
 def _bisected(
     made: Decisions, p: Parameter, *, low: float, rng: np.random.Generator, aim: float | None
 ) -> Scalar:
-    """Return a value found by halving the range where some part of it is impossible."""
+    """Return a value found by bisecting a range with impossible parts."""
     stack = [(low, 1.0)]
     for _ in range(MAX_LOOKS):
         if not stack:

@@ -1,4 +1,4 @@
-"""A point as nested dicts, read off the tree that it is a point of."""
+"""Converts a point to nested dicts, following the tree of its space."""
 
 from __future__ import annotations
 

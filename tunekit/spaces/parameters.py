@@ -1,4 +1,4 @@
-"""The parameters of a space: each with its path, its domain and the conditions it needs."""
+"""The parameters of a space, with their paths, domains and conditions."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One dimension of the space, with everything that a sampler needs to know of it.
+    """One dimension of the space, with everything a sampler needs to know about it.
 
     Attributes:
         path: the dotted path, unique in the space.
         domain: its values.
-        conditions: all must hold for the parameter to be active; the last is its tree parent.
-        depth: how many switches lie above it.
+        conditions: all must hold for the parameter to be active; the last is its tree parent's.
+        depth: number of switches above it.
     """
 
     path: str
@@ -34,7 +34,7 @@ class Parameter:
 
     @property
     def parent(self) -> str | None:
-        """Return the path of the parameter whose value opens this one, if there is one."""
+        """Return the path of the parameter whose value opens this one, `None` for a root."""
         return self.conditions[-1].parent if self.conditions else None
 
     def is_active(self, chosen: Mapping[str, Scalar]) -> bool:
@@ -43,7 +43,7 @@ class Parameter:
         return all(c.parent in chosen and chosen[c.parent] in c.values for c in self.conditions)
 
     def requirement(self) -> str:
-        """Return in words when it is active."""
+        """Return as text when it is active."""
         return " and ".join(
             f"{c.parent} in {{{', '.join(sorted(map(repr, c.values)))}}}" for c in self.conditions
         )

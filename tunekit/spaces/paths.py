@@ -1,4 +1,4 @@
-"""From the names in a constraint to paths of parameters."""
+"""Resolves names in a constraint to paths of parameters."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from collections.abc import Callable, Sequence
 from tunekit.errors import InvalidSpace, did_you_mean
 
 EACH = "*"
-"""The part of a name that stands for every entry."""
+"""The part of a name that matches every entry."""
 
 
 class Names:
-    """Resolves names; `[*]` in one makes it a name for each entry.
+    """Resolves names; `[*]` in a name expands it to every entry.
 
     Args:
-        prefix: of the space in which the names are.
-        paths: of all parameters, in traversal order.
-        fault: makes the error of (what is wrong, what to do).
+        prefix: path prefix of the space that the names belong to.
+        paths: paths of all parameters, in traversal order.
+        fault: returns the error for (what is wrong, what to do).
     """
 
     def __init__(
@@ -33,14 +33,14 @@ class Names:
         self._labels: list[tuple[str, ...]] = []
 
     def written(self, node: ast.expr) -> str:
-        """Return an expression as it was written."""
+        """Return an expression as originally written."""
         return ast.unparse(node).replace("[...]", "[*]")
 
     def path(self, node: ast.expr, entry: int | None) -> str:
-        """Return the path of a name, of that of one entry where it has a `[*]`.
+        """Return the path of a name, for one entry if it contains `[*]`.
 
         Raises:
-            InvalidSpace: no parameter, or more than one, has the name.
+            InvalidSpace: no parameter has the name, or several have it.
         """
         parts = self._split(node)
         if EACH in parts:
@@ -51,13 +51,13 @@ class Names:
         return self.names[written]
 
     def entries(self, nodes: Sequence[ast.expr]) -> int | None:
-        """Return the number of entries that names with `[*]` have in common.
+        """Return the common number of entries of names with `[*]`.
 
         Where one has two of them (`layers[*].heads[*].dim`) and another only the first, this
         is the same for all heads of a layer.
 
         Raises:
-            InvalidSpace: they have none, or different numbers.
+            InvalidSpace: they have no entries, or different numbers of them.
         """
         given = {self.written(n): self._split(n) for n in nodes}
         stars = {w: parts.count(EACH) for w, parts in given.items() if EACH in parts}
@@ -77,8 +77,8 @@ class Names:
     def _path_of_entry(self, written: str, parts: list[str], entry: int | None) -> str:
         if entry is None:
             raise self._fault(
-                f'"{written}" stands for several values',
-                f"make one of them: sum({written}), max, min, count, any or all",
+                f'"{written}" has several values',
+                f"combine them: sum({written}), max, min, count, any or all",
             )
         found, n = self._matches(written, parts), parts.count(EACH)
         is_full = n == len(self._labels[entry])
@@ -92,7 +92,7 @@ class Names:
         return path
 
     def _matches(self, written: str, parts: list[str]) -> dict[tuple[str, ...], str]:
-        """Return entry -> path of all parameters that a name with `[*]` stands for."""
+        """Return entry -> path of all parameters that a name with `[*]` matches."""
         if written in self._entries:
             return self._entries[written]
         found: dict[tuple[str, ...], str] = {}
@@ -156,7 +156,7 @@ class Names:
         hint = did_you_mean(name, [*self._paths, *short])
         return self._fault(
             f'it names an unknown parameter "{name}"{hint}',
-            "name one of the space that the constraint stands in, or move it to an outer space",
+            "name one of the constraint's own space, or move the constraint to an outer space",
         )
 
     def _ambiguous(self, name: str, paths: list[str]) -> InvalidSpace:

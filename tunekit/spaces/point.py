@@ -1,4 +1,4 @@
-"""A point of a space: the flat mapping that samplers propose and objectives read."""
+"""The flat mapping that represents a point of a space."""
 
 from __future__ import annotations
 
@@ -62,19 +62,19 @@ class Params(dict[str, Scalar]):
         super().__delitem__(path)
 
     def get(self, key: str, default: Any = None, /) -> Any:
-        """Return the value of an active parameter, or else the default."""
+        """Return the value of an active parameter, else the default."""
         if dict.__contains__(self, key):
             return self[key]
         path = self._path(key)
         return default if path is None else self[path]
 
     def setdefault(self, key: str, default: Any = None, /) -> Any:
-        """Return the value of an active parameter, which is the default from now on without it."""
+        """Return the value of an active parameter, first setting it to the default if missing."""
         path = self._path(key)
         return super().setdefault(key if path is None else path, default)
 
     def pop(self, key: str, /, *default: Any) -> Any:
-        """Take out a parameter and return its value, or else the default that is given."""
+        """Remove a parameter and return its value, else the given default."""
         path = self._path(key)
         if path is None and not default:
             raise self._unknown(key)
@@ -123,7 +123,7 @@ class Params(dict[str, Scalar]):
         return _restored, (dict(self), self._space)
 
     def belongs_to(self, space: Space) -> Params:
-        """Note what it is a point of, as where it was read from a storage; return itself."""
+        """Set the space that it is a point of, and return itself."""
         self._space = space
         return self
 
@@ -139,7 +139,7 @@ class Params(dict[str, Scalar]):
         return nested(self._space, self)
 
     def _path(self, key: object) -> str | None:
-        """Return the path that a name stands for here; `None` without one."""
+        """Return the path of a name in this point, `None` without one."""
         if dict.__contains__(self, key):
             return key  # type: ignore[return-value]
         if not isinstance(key, str) or (self._space is not None and key in self._space.by_path):
@@ -160,7 +160,7 @@ class Params(dict[str, Scalar]):
 
 
 class _Keys(KeysView[str]):
-    """The paths of a point, among which a short name is found as well."""
+    """The paths of a point; membership tests also accept short names."""
 
     _mapping: Params
 

@@ -1,4 +1,4 @@
-"""What a space still allows once some of its decisions are made: bounds on all constraints."""
+"""Bounds all constraints of a space once some of its decisions are made."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tunekit.spaces.tree import Categorical, Space
 
 
 class Outline:
-    """What the search for points that keep the constraints needs to know of a space.
+    """The structure of a space that a search for feasible points needs.
 
     Attributes:
         opened_by: path -> the parameters whose activity depends on it, in traversal order.
-        touching: path -> the constraints that name it or something that it opens.
-        ranks: path -> how many decisions have to be made before it, one after the other.
+        touching: path -> the constraints that name it or a parameter that it opens.
+        ranks: path -> number of decisions to make before it, in sequence.
     """
 
     def __init__(self, space: Space) -> None:
@@ -44,13 +44,13 @@ class Outline:
 
     @cached_property
     def open_ranges(self) -> dict[str, Range]:
-        """Path -> all values of its domain."""
+        """The full range of each path's domain."""
         return {p.path: domain_range(p.domain) for p in self.space}
 
 
 @lru_cache(maxsize=32)
 def outline(space: Space) -> Outline:
-    """Return the outline of a space, made once."""
+    """Return the cached outline of a space."""
     return Outline(space)
 
 
@@ -69,7 +69,7 @@ def domain_range(domain: Domain) -> Range:
 
 
 class Decisions:
-    """The decisions made so far; the constraints read from it what is open.
+    """The decisions made so far, from which constraints read the open ranges.
 
     Args:
         space: of the decisions.
@@ -94,18 +94,18 @@ class Decisions:
         return not (r := self.range(path)).is_empty and not r.may_lack
 
     def decide(self, path: str, value: Scalar) -> None:
-        """Give a parameter its value."""
+        """Set the value of a parameter."""
         self.chosen[path] = value
         self._set(path, ranges.of_values((value,)))
 
     def reopen(self, path: str) -> None:
-        """Take back the decision on a parameter, if there was one."""
+        """Undo the decision on a parameter, if it was made."""
         if self.chosen.pop(path, self) is not self:
             del self._ranges[path]
             self._forget(path)
 
     def allows(self, path: str, values: Range) -> bool:
-        """Return whether all constraints may hold if the parameter has some of these values."""
+        """Return whether all constraints can hold with one of these values of the parameter."""
         before = self._ranges.get(path)
         self._set(path, values)
         is_possible = all(c.is_possible(self) for c in self.outline.touching[path])
@@ -117,7 +117,7 @@ class Decisions:
         return is_possible
 
     def impossible(self) -> Iterable[Constraint]:
-        """Yield the constraints that cannot hold any more, whatever is decided next."""
+        """Yield the constraints that can no longer hold, whatever is decided next."""
         return (c for c in self.outline.space.compiled_constraints if not c.is_possible(self))
 
     def _set(self, path: str, values: Range) -> None:

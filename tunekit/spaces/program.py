@@ -1,4 +1,4 @@
-"""Define-by-run: a program that asks for its parameters while it runs.
+"""Define-by-run: programs that ask for their parameters while they run.
 
 The same `Picker` that answers a declared space answers a program, through a `Chooser`.
 """
@@ -22,11 +22,11 @@ from tunekit.spaces.words import checked_name, checked_sequence
 
 MAX_ASKED = 2_000
 NEAR = 4
-"""How many questions after a changed one are looked at together with it."""
+"""Number of questions after a changed one that are varied together with it."""
 
 
 class Chooser:
-    """Answers a program's questions, each name once, and keeps what was asked.
+    """Answers a program's questions, consistently per name, and records them.
 
     Attributes:
         params: name -> value, in the order of asking.
@@ -66,8 +66,8 @@ class Chooser:
         """Return one of the choices (strings, numbers, bools or None).
 
         Raises:
-            InvalidSpace: an impossible choice, or the name was asked otherwise before; a set,
-                whose order differs from process to process, or a text in place of a list.
+            InvalidSpace: a choice is impossible, the name was asked for differently before, or the
+                choices are a text or a set, whose order differs between processes.
         """
         return self._answer(name, Categorical(checked_sequence(choices)))
 
@@ -78,7 +78,7 @@ class Chooser:
         if known.domain != domain:
             raise InvalidSpace(
                 f'the parameter "{name}" was asked as {known.domain!r} before and as {domain!r} '
-                "now; use one range for one name."
+                "now; use one range per name."
             )
         self._repeats += 1
         if self._repeats > 100 * MAX_ASKED:
@@ -132,7 +132,7 @@ def _run(program: Callable[[Chooser], object], script: Mapping[str, Scalar]) -> 
 
 
 def _values(domain: Domain) -> list[Scalar]:
-    """Return the values to try; one for a domain that is not branched on."""
+    """Return the values to try; one for a domain without branches."""
     if isinstance(domain, Categorical):
         return list(domain.choices)
     if isinstance(domain, Int) and is_switch(domain):
@@ -142,7 +142,7 @@ def _values(domain: Domain) -> list[Scalar]:
 
 
 def _exhaustive(program: Callable[[Chooser], object], max_paths: int) -> list[Chooser] | None:
-    """Return one run for each combination of decisions; `None` if these are too many."""
+    """Return one run per combination of decisions, `None` if there are too many."""
     runs: list[Chooser] = []
     scripts: deque[dict[str, Scalar]] = deque([{}])  # breadth first: too many are seen at once
     while scripts:
@@ -162,7 +162,7 @@ def _exhaustive(program: Callable[[Chooser], object], max_paths: int) -> list[Ch
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """One answer of a run to be given otherwise."""
+    """One answer of a run to change."""
 
     run: Chooser
     path: str
@@ -172,9 +172,9 @@ class _Change:
 def _guided(program: Callable[[Chooser], object], max_paths: int) -> list[Chooser]:
     """Return runs that take each value of each parameter, each a single change to another run.
 
-    A value may open something under one value of a parameter before it only: so the questions
-    that come next after a changed one are tried with all their values again, the nearest first,
-    in up to `max_paths` runs.
+    A value may open something only under one value of an earlier parameter. The questions right
+    after a changed one are therefore tried with all their values again, nearest first, in up to
+    `max_paths` runs.
     """
     runs: list[Chooser] = []
     seen: set[tuple[str, ...]] = set()
@@ -215,7 +215,7 @@ def _guided(program: Callable[[Chooser], object], max_paths: int) -> list[Choose
 
 
 def _changes(run: Chooser, paths: Iterable[str]) -> Iterator[_Change]:
-    """Yield the changes of a run's answers to some questions, to each other value."""
+    """Yield all single changes of a run's answers to the given questions."""
     for path in paths:
         for value in _values(run.parameters[path].domain):
             if value != run.params[path]:

@@ -1,4 +1,4 @@
-"""What an expression can still be while some of its parameters are open: interval arithmetic.
+"""Bounds the values of an expression with open parameters by interval arithmetic.
 
 Every function returns at least all values that can occur, so that "impossible" is never wrong;
 "possible" may be. Values that cannot be computed (a division by zero) are left out, because a
@@ -17,15 +17,15 @@ from typing import Any
 from tunekit.spaces.scalars import Scalar
 
 MAX_VALUES = 64
-"""Values up to which a range is a list of them; above, only its ends are known."""
+"""Maximum number of values that a range lists; larger ranges have only bounds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The values that a term can have.
+    """The possible values of a term.
 
     Attributes:
-        lo: least number; above `hi` where there is no number.
+        lo: smallest number; above `hi` if there is no number.
         hi: largest number.
         values: all of them, where they are few.
         has_text: there may be strings or None among them.
@@ -40,12 +40,12 @@ class Range:
 
     @property
     def is_empty(self) -> bool:
-        """Return whether it has no value at all."""
+        """Return whether no value is possible."""
         return self.lo > self.hi and not self.has_text
 
     @property
     def is_point(self) -> bool:
-        """Return whether it is exactly one value."""
+        """Return whether exactly one value is possible."""
         return self.values is not None and len(self.values) == 1
 
     @property
@@ -63,12 +63,12 @@ class Range:
         return self.has_text or self.lo <= 0 <= self.hi
 
     def lacking(self) -> Range:
-        """Return the range of a term that may be inactive besides."""
+        """Return the range extended by inactivity."""
         return self if self.may_lack else replace(self, may_lack=True)
 
 
 def of_values(values: Sequence[Scalar], *, may_lack: bool = False) -> Range:
-    """Return the range that has exactly these values."""
+    """Return the range of exactly these values."""
     numbers = [v for v in values if isinstance(v, int | float)]
     lo, hi = (min(numbers), max(numbers)) if numbers else (math.inf, -math.inf)
     few = tuple(values) if len(values) <= MAX_VALUES else None
@@ -109,7 +109,7 @@ def union(ranges: Sequence[Range]) -> Range:
 
 
 def applied(function: Callable[..., Any], arguments: Sequence[Range]) -> Range | None:
-    """Return the exact result where each argument is one value, `None` where one is open."""
+    """Return the exact result if each argument is a single value, `None` if one is open."""
     if not all(r.is_point for r in arguments):
         return None
     try:
@@ -120,7 +120,7 @@ def applied(function: Callable[..., Any], arguments: Sequence[Range]) -> Range |
 
 
 def total(terms: Sequence[tuple[int, Range]]) -> Range:
-    """Return the range of a sum of (sign, term), in which an inactive term counts nothing."""
+    """Return the range of a sum of (sign, term), in which inactive terms count as 0."""
     lo: float = 0  # ints stay exact
     hi: float = 0
     all_lack = True
@@ -138,7 +138,7 @@ def total(terms: Sequence[tuple[int, Range]]) -> Range:
 
 
 def corners(function: Callable[[Any, Any], float], a: Range, b: Range) -> Range:
-    """Return the range of a function of two numbers that has its extremes at their ends."""
+    """Return the range of a binary function whose extremes lie at the arguments' bounds."""
     found = []
     for x in (a.lo, a.hi):
         for y in (b.lo, b.hi):
@@ -153,7 +153,7 @@ def corners(function: Callable[[Any, Any], float], a: Range, b: Range) -> Range:
 
 
 def rising(function: Callable[[Any], float], r: Range, *, least: float = -math.inf) -> Range:
-    """Return the range of a function that rises from `least` on and has no value below it."""
+    """Return the range of a function that increases from `least` on and is undefined below it."""
     if r.hi < least or r.lo > r.hi:
         return NOTHING
 
@@ -167,7 +167,7 @@ def rising(function: Callable[[Any], float], r: Range, *, least: float = -math.i
 
 
 def least_or_largest(ranges: Sequence[Range], choose: Callable[..., float]) -> Range:
-    """Return the range of the least (`min`) or largest (`max`) of the active terms."""
+    """Return the range of the smallest (`min`) or largest (`max`) of the active terms."""
     there = [r for r in ranges if r.lo <= r.hi]
     if not there:
         return LACKING

@@ -1,4 +1,4 @@
-"""Scalars: the values that a parameter can have."""
+"""Scalars, the possible values of a parameter."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tunekit.errors import InvalidParams
 Scalar: TypeAlias = str | int | float | bool | None
 
 MAX_ABS = 1e300
-"""The largest number that a range may hold, so that the width of a range is finite too."""
+"""Largest number in a range, so that the width of a range is finite as well."""
 
 
 def shown(value: object, limit: int = 200) -> str:
-    """Return the repr of a value of somebody else for an error: of any length, or broken."""
+    """Return the repr of a foreign value for an error, shortened and safe if it fails."""
     try:
         text = repr(value)
     except Exception:  # whatever its class raises
@@ -61,5 +61,5 @@ def number(value: object, path: str) -> float | int:
 
 
 def typed(*values: Scalar) -> tuple[tuple[str, Scalar], ...]:
-    """Return the values with their types, so that True, 1 and 1.0 differ when compared."""
+    """Return the values with their types, so that True, 1 and 1.0 compare as different."""
     return tuple((type(v).__name__, v) for v in values)

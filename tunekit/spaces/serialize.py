@@ -1,6 +1,6 @@
-"""Spaces as plain JSON values and back, exactly.
+"""Converts spaces to plain JSON values and back, exactly.
 
-The format is meant to be read and written by people too; search_spaces/README.md describes it.
+People can read and write the format as well; search_spaces/README.md describes it.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ _NUMBER_KEYS = ("lo", "hi", "log", "step", "default", "special", "fidelity")
 
 
 def space_to_dict(space: Space) -> dict[str, Any]:
-    """Return the space as plain JSON values; `space_from_dict` gives the same space back.
+    """Return the space as plain JSON values; `space_from_dict` restores the same space.
 
-    The order of the parameters is the order of the keys: store the text, or keep it.
+    The order of the keys is the order of the parameters: store the text, or preserve the order.
     """
     return {"format": FORMAT, **_body(space)}
 
 
 def space_from_dict(data: object) -> Space:
-    """Return the space that `space_to_dict` or a person wrote.
+    """Return the space from the form written by `space_to_dict` or a person.
 
     Raises:
-        InvalidSpace: another or a newer format, an unknown word, or a space that contradicts
-            itself; the message names the place, such as `parameters.model.choices[0]`.
+        InvalidSpace: the format is unknown or newer, a word is unknown, or the space contradicts
+            itself; the message gives the location, such as `parameters.model.choices[0]`.
     """
     mapping = _mapping(data, "the space")
     found = mapping.get("format")
     if found != FORMAT:
         if isinstance(found, str) and found.startswith(_FAMILY):
             raise InvalidSpace(
-                f"the space has the format {shown(found)}, this tunekit reads {FORMAT!r}; "
-                "upgrade it."
+                f"the space has the format {shown(found)}, but this tunekit reads {FORMAT!r}; "
+                "upgrade tunekit."
             )
         raise InvalidSpace(
             f'the space has format={shown(found)}, expected "format: {FORMAT}" as its first line.'
@@ -56,24 +56,24 @@ def domain_to_dict(domain: Domain) -> dict[str, Any]:
     """Return one leaf domain as plain JSON values.
 
     Raises:
-        InvalidSpace: it is no leaf: a choice of it opens a child space.
+        InvalidSpace: a choice opens a child space, so the domain is not a leaf.
     """
     if isinstance(domain, Categorical) and domain.branches:
-        raise InvalidSpace("a Categorical with child spaces is no leaf; use space_to_dict.")
+        raise InvalidSpace("a Categorical with child spaces is not a leaf; use space_to_dict.")
     if not isinstance(domain, Float | Int | Categorical | Constant):
         raise InvalidSpace(f"got {domain!r}, expected Float, Int, Categorical or Constant.")
     return _node_to_dict(domain)
 
 
 def domain_from_dict(data: object) -> Float | Int | Categorical | Constant:
-    """Return the leaf domain that `domain_to_dict` wrote.
+    """Return the leaf domain from the form written by `domain_to_dict`.
 
     Raises:
-        InvalidSpace: an unknown word or values that contradict each other.
+        InvalidSpace: a word is unknown, or values contradict each other.
     """
     node = _node(data, "domain")
     if isinstance(node, Repeat) or (isinstance(node, Categorical) and node.branches):
-        raise InvalidSpace("domain: got one with child spaces, expected a leaf.")
+        raise InvalidSpace("domain: got a Categorical with child spaces, expected a leaf.")
     return node
 
 
@@ -212,7 +212,7 @@ def _categorical(data: Mapping[str, Any], place: str) -> Categorical:
         key, child = _branch(item, f"{place}.choices[{i}]")
         if key in choices:
             raise InvalidSpace(
-                f"{place}.choices[{i}]: {shown(item)} equals a choice above; drop one."
+                f"{place}.choices[{i}]: {shown(item)} duplicates a choice above; remove one."
             )
         choices[key] = child
     ordered = data.get("ordered", False)
@@ -239,7 +239,7 @@ def _branch(item: object, place: str) -> tuple[Scalar | tuple[Scalar, ...], Spac
     if any(isinstance(v, list | dict) for v in values):
         raise InvalidSpace(f"{place}: values: {shown(values)}, expected a list of single values.")
     if not values:
-        raise InvalidSpace(f"{place}: values: is empty; give one or more, or drop the branch.")
+        raise InvalidSpace(f"{place}: values: is empty; give one or more, or remove the branch.")
     return tuple(values), child
 
 
@@ -267,7 +267,7 @@ _READERS: dict[str, Callable[[Mapping[str, Any], str], Node]] = {
 
 
 def _made(make: Callable[[], _T], place: str) -> _T:
-    """Return what `make` returns; name the place where it goes wrong."""
+    """Return `make()`, adding the location to its errors."""
     try:
         return make()
     except InvalidSpace as error:
@@ -279,7 +279,7 @@ def _mapping(data: object, place: str) -> Mapping[str, Any]:
         raise InvalidSpace(f"{place or 'the space'}: got {shown(data)}, expected a mapping.")
     for key in data:
         if not isinstance(key, str):
-            raise InvalidSpace(f"{place}: the key {key!r} is no string; put it in quotes.")
+            raise InvalidSpace(f"{place}: the key {key!r} is not a string; put it in quotes.")
     return data
 
 

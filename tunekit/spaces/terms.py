@@ -1,4 +1,4 @@
-"""The parts of a constraint: each gives its value in a point, and its range while some are open.
+"""Terms of a constraint, with their values at a point and ranges over open parameters.
 
 An inactive parameter has no value (`LACKS`). In a sum it counts nothing, `min`, `max`, `sum` and
 `count` are over the active ones, and any other arithmetic on it has no value either. A comparison
@@ -20,11 +20,11 @@ from tunekit.spaces import ranges
 from tunekit.spaces.ranges import Range
 
 MAX_BITS = 4096
-"""Size to which an integer power may grow; beyond it the constraint does not hold."""
+"""Maximum size of an integer power; beyond it the constraint does not hold."""
 
 
 class Lacks:
-    """The value of what is inactive."""
+    """The value of an inactive term."""
 
     def __repr__(self) -> str:
         return "LACKS"
@@ -34,7 +34,7 @@ LACKS = Lacks()
 
 
 class Box(Protocol):
-    """What is decided of a point, and what is open."""
+    """A partial point: decided values and open ranges."""
 
     def range(self, path: str) -> Range:
         """Return the values that a parameter can still have."""
@@ -45,7 +45,7 @@ class Term(Protocol):
     """A part of a constraint."""
 
     def value(self, params: Mapping[str, Any]) -> Any:
-        """Return the value in a point, `LACKS` where it is inactive.
+        """Return the value at a point, `LACKS` if the term is inactive.
 
         Raises:
             ArithmeticError, ValueError, TypeError: it cannot be computed.
@@ -59,7 +59,7 @@ class Term(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A value that is written in the constraint."""
+    """A literal value."""
 
     given: Any
 
@@ -92,7 +92,7 @@ class Total:
     """A sum of (1 or -1, term) over those that are active.
 
     Attributes:
-        empty: the value where all are inactive.
+        empty: value if all are inactive.
     """
 
     terms: tuple[tuple[int, Term], ...]
@@ -123,7 +123,7 @@ class Total:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many terms are true, or active where they are no truth values."""
+    """The number of terms that are true, or active if they are not truth values."""
 
     terms: tuple[Term, ...]
 
@@ -151,7 +151,7 @@ def power(base: Any, exponent: Any) -> Any:
     """Return a power of real numbers of bounded size.
 
     Raises:
-        ArithmeticError, ValueError: it is too large, or no real number.
+        ArithmeticError, ValueError: the power is too large, or not a real number.
     """
     if isinstance(base, int) and isinstance(exponent, int):
         if base.bit_length() * abs(exponent) > MAX_BITS:
@@ -226,7 +226,7 @@ class Negative:
 _RISING: dict[Callable[..., Any], float] = {
     math.exp: -math.inf, math.log: 0.0, math.log2: 0.0, math.sqrt: 0.0
 }  # fmt: skip
-"""function -> from which argument on it is there and rises."""
+"""Function -> argument from which it is defined and increasing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +258,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Extreme:
-    """The least (`min`) or the largest (`max`) of the active terms."""
+    """The smallest (`min`) or largest (`max`) of the active terms."""
 
     choose: Callable[..., Any]
     terms: tuple[Term, ...]

@@ -28,10 +28,11 @@ class Categorical:
         choices: a sequence of scalars, or a mapping from a choice (or a tuple of choices that
             share one child) to its child space or `None`.
         ordered: the choices have an order (small, medium, large) that samplers may use.
-        default: one of the choices; the first where it is not given.
+        default: one of the choices; by default the first.
 
     Raises:
-        InvalidSpace: no choices, a choice twice, or a default that is none of them.
+        InvalidSpace: there are no choices, a choice appears twice, or the default is not a
+            choice.
     """
 
     choices: tuple[Scalar, ...]
@@ -72,7 +73,7 @@ class Categorical:
 
     @property
     def domain(self) -> Categorical:
-        """Return itself: the values of its parameter."""
+        """Return itself, the domain of its parameter."""
         return self
 
     def openings(self) -> Iterator[Opening]:
@@ -93,15 +94,15 @@ class Categorical:
         return len(self.choices)
 
     def default_value(self) -> Scalar:
-        """Return the declared default, or else the first choice."""
+        """Return the declared default, else the first choice."""
         return self.default
 
     def index(self, value: object) -> int:
-        """Return the position of a choice, or -1."""
+        """Return the position of a choice, -1 if it is unknown."""
         return words.place_of(value, self._places)
 
     def validate(self, value: object, path: str) -> Scalar:
-        """Return the choice that equals `value`, or raise `InvalidParams`."""
+        """Return the choice equal to `value`, or raise `InvalidParams`."""
         try:
             i = self.index(plain(value))
         except TypeError:
@@ -135,7 +136,7 @@ class Repeat:
     def __post_init__(self) -> None:
         count = Int(self.lo, self.hi)  # checks the bounds
         if count.lo < 0:
-            raise InvalidSpace(f"Repeat({self.lo}, {self.hi}): expected counts from 0 upwards.")
+            raise InvalidSpace(f"Repeat({self.lo}, {self.hi}): expected counts of 0 or more.")
         if isinstance(self.block, Mapping):
             object.__setattr__(self, "block", Space(self.block))
         if not isinstance(self.block, Space):
@@ -151,14 +152,14 @@ class Repeat:
         return Int(self.lo, self.hi)
 
     def openings(self) -> Iterator[Opening]:
-        """Yield (label in paths, counts with which it is there, block) of each copy."""
+        """Yield (label in paths, counts that include it, block) of each copy."""
         for i in range(self.hi):
             yield str(i), tuple(range(max(self.lo, i + 1), self.hi + 1)), self.block
 
 
 @dataclass(frozen=True, init=False, eq=False)
 class When:
-    """A child space that is active when a parent of the same level has one of some values.
+    """A child space that is active when a parent on the same level has one of given values.
 
     Its parameters live on the level of the parent (no prefix of their own). The parent may be
     a categorical, a bool or an int; several of its values may share the child.
@@ -265,7 +266,7 @@ class Space:
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
-        """All parameters in traversal order: a parent stands before its children."""
+        """All parameters in traversal order, parents before children."""
         return tuple(collect_parameters(self).values())
 
     @cached_property
@@ -275,12 +276,12 @@ class Space:
 
     @cached_property
     def fidelity(self) -> str | None:
-        """The path of the parameter that is a fidelity, if there is one."""
+        """The path of the fidelity parameter, `None` without one."""
         return fidelity_of(self.parameters)
 
     @property
     def target(self) -> Params:
-        """The fidelity's largest value by its path; empty where there is no fidelity."""
+        """The largest value of the fidelity, by its path; empty without a fidelity."""
         if self.fidelity is None:
             return Params()
         return Params({self.fidelity: self.by_path[self.fidelity].domain.default_value()})
@@ -305,7 +306,7 @@ class Space:
         """Return the dotted path for a path or a unique short name.
 
         Raises:
-            UnknownParameter: none or several parameters have that name.
+            UnknownParameter: no parameter has the name, or several have it.
         """
         return resolved_name(name, self.by_path)
 
@@ -372,8 +373,8 @@ def _node(name: str, node: object) -> Node:
         return Categorical(node)
     if isinstance(node, Mapping | Space):
         raise InvalidSpace(
-            f'parameter "{name}": a space has to hang on a choice; use Categorical({{"a": '
-            "Space(...)}), Repeat or when=."
+            f'parameter "{name}": a child space needs a choice to open it; use '
+            'Categorical({"a": Space(...)}), Repeat or when=.'
         )
     try:
         plain(node)

@@ -1,4 +1,4 @@
-"""From what a caller gives to a point: names, values, defaults and activity."""
+"""Converts caller input to a point: resolves names, checks values and activity, adds defaults."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def resolved_name(name: str, known: Mapping[str, Parameter]) -> str:
 
 
 def resolved(params: Mapping[str, object], known: Mapping[str, Parameter]) -> dict[str, object]:
-    """Return path -> value for what a caller gave, or raise where a name is wrong."""
+    """Return path -> value for given params, or raise for a wrong name."""
     if not isinstance(params, Mapping):
         raise InvalidParams(f"got {params!r}, expected a mapping of parameter to value.")
     out: dict[str, object] = {}
     for name, value in params.items():
         path = resolved_name(name, known)
         if path in out:
-            raise InvalidParams(f'parameter "{path}" is given twice; drop one.')
+            raise InvalidParams(f'parameter "{path}" is given twice; remove one.')
         out[path] = value
     return out
 
 
 def validated(given: Mapping[str, object], parameters: Iterable[Parameter]) -> Params:
-    """Return the point in canonical form, or raise `InvalidParams`; constants may be left out."""
+    """Return the point in canonical form, or raise `InvalidParams`; constants are optional."""
     point: dict[str, Scalar] = {}
     for p in parameters:
         active = p.is_active(point)
@@ -56,7 +56,7 @@ def validated(given: Mapping[str, object], parameters: Iterable[Parameter]) -> P
         elif not active:
             raise InvalidParams(
                 f'parameter "{p.path}" has a value but is inactive: it needs '
-                f"{p.requirement()}; leave it out."
+                f"{p.requirement()}; omit it."
             )
         else:
             point[p.path] = p.domain.validate(given[p.path], p.path)
@@ -64,7 +64,7 @@ def validated(given: Mapping[str, object], parameters: Iterable[Parameter]) -> P
 
 
 def with_defaults(given: Mapping[str, object], parameters: Iterable[Parameter]) -> Params:
-    """Return the point of all given values that are active, and of defaults for the rest."""
+    """Return the point of the given active values, with defaults for the rest."""
     point: dict[str, Scalar] = {}
     for p in parameters:
         if p.is_active(point):

@@ -1,4 +1,4 @@
-"""Versions of a space: what changed, and which old trials are still points of it."""
+"""Compares versions of a space: what changed, and which old trials are still valid."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Change:
     """One difference between two spaces.
 
     Attributes:
-        path: the parameter, or the text of the constraint.
-        text: what changed, for a person.
+        path: path of the parameter, or text of the constraint.
+        text: description of the change.
         effect: widening keeps every old point valid, narrowing may not, neutral moves defaults
             or the scale.
     """
@@ -37,13 +37,14 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class SpaceEdit:
-    """What a new version of a space changes.
+    """The effect of a new version of a space.
 
     Attributes:
-        version: of the space, from now on.
-        changes: one sentence each.
-        n_valid: trials whose params are a point of the new space, with defaults for what is new.
-        n_outside: trials that are not; they stay in the study and no sampler sees them.
+        version: number of the new version.
+        changes: one sentence per change.
+        n_valid: number of trials that are points of the new space, with defaults for new
+            parameters.
+        n_outside: number of all others; they stay in the study, but no sampler sees them.
     """
 
     version: int
@@ -53,7 +54,7 @@ class SpaceEdit:
 
 
 def diff(old: Space, new: Space) -> list[Change]:
-    """Return what changed, in the order of the old space, then of what is new."""
+    """Return the changes, in the order of the old space, then additions."""
     changes: list[Change] = []
     for path, p in old.by_path.items():
         if path not in new.by_path:
@@ -78,14 +79,14 @@ def diff(old: Space, new: Space) -> list[Change]:
 
 
 def is_widening(old: Space, new: Space) -> bool:
-    """Return whether every point of the old space surely fits the new one."""
+    """Return whether every point of the old space is certain to fit the new one."""
     return all(change.effect != "narrowing" for change in diff(old, new))
 
 
 def fitted(params: Mapping[str, Scalar], space: Space) -> Params | None:
-    """Return an old trial's params as a point of a space, or `None` if they are none.
+    """Return an old trial's params as a point of a space, `None` if they do not fit.
 
-    Parameters that the trial did not have take their defaults.
+    Parameters missing from the trial take their defaults.
     """
     if any(path not in space.by_path for path in params):  # no short names here
         return None
@@ -109,7 +110,7 @@ def widen(
 
     Raises:
         UnknownParameter: no such parameter.
-        InvalidSpace: the change is no widening, or does not fit the kind of parameter.
+        InvalidSpace: the change does not widen, or does not suit the kind of parameter.
     """
 
     def change(node: Node) -> Node:
@@ -137,11 +138,11 @@ def narrow(
 ) -> Space:
     """Return the space with tighter bounds, or only these `choices`, for one parameter.
 
-    A default outside what is left is dropped, as are child spaces that no value opens.
+    A default outside the remaining values is dropped, as are child spaces that no value opens.
 
     Raises:
         UnknownParameter: no such parameter.
-        InvalidSpace: the change is no narrowing, or does not fit the kind of parameter.
+        InvalidSpace: the change does not narrow, or does not suit the kind of parameter.
     """
 
     def change(node: Node) -> Node:
@@ -151,8 +152,8 @@ def narrow(
         left = {g: child for g, child in node.mapping().items() if kept.issuperset(g)}
         if kept.difference(*left):
             raise InvalidSpace(
-                f'narrow "{path}": choices that share a child space have it in their common '
-                "paths; keep or drop them together."
+                f'narrow "{path}": choices that share a child space form its paths together; '
+                "keep or remove all of them."
             )
         default = node.default if node.default in kept else ...
         return Categorical(left, ordered=node.ordered, default=default)
@@ -167,7 +168,7 @@ def _directed(
     new = _replaced(space, "", path, change)
     wrong = [c for c in diff(space, new) if c.effect == against]
     if wrong:
-        raise InvalidSpace(f'{verb} "{path}": {wrong[0]}; use the other of widen and narrow.')
+        raise InvalidSpace(f'{verb} "{path}": {wrong[0]}; use the opposite of {verb}.')
     if new == space:
         raise InvalidArgument(f'{verb} "{path}": nothing changes; give lo=, hi= or choices=.')
     return new
@@ -224,7 +225,7 @@ def _in_child(node: Node, here: str, path: str, change: Callable[[Node], Node]) 
 
 
 def _kept(when: When, name: str, node: Node) -> When | None:
-    """Return the child space with the values of its parent that are left, if any are."""
+    """Return the child space with the remaining values of its parent, `None` without any."""
     conditions = dict(when.conditions)
     if name not in conditions or not isinstance(node, Categorical | Int):
         return when

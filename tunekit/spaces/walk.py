@@ -1,4 +1,4 @@
-"""The one traversal: visit the decisions of a space in order and ask a picker at each.
+"""The only traversal: visits the decisions of a space in order and asks a picker at each.
 
 A random sampler, replayed params, tree search and an Optuna trial are all pickers.
 """
@@ -15,13 +15,13 @@ from tunekit.spaces.point import Params
 from tunekit.spaces.tree import Space
 
 Picker: TypeAlias = Callable[[Parameter, Mapping[str, Scalar]], Scalar]
-"""Answers one decision: (the active parameter, what was chosen above it) -> its value."""
+"""Maps (active parameter, values chosen above it) to the parameter's value."""
 
 
 def walk(space: Space, picker: Picker) -> Params:
-    """Return the point that a picker's answers lead to; constants are not asked.
+    """Return the point of a picker's answers, without asking for constants.
 
-    The picker must answer values of the parameter's domain; they are not checked again.
+    The picker must return values of the parameter's domain; these are not checked.
     """
     chosen: dict[str, Scalar] = {}  # by path alone: no name is short for another here
     for parameter in space.parameters:

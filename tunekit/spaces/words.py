@@ -1,4 +1,4 @@
-"""What may stand in a space: names of parameters and values of choices."""
+"""Checks the words of a space: names of parameters and values of choices."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tunekit.spaces.domains import Scalar, plain
 from tunekit.spaces.scalars import shown
 
 MAX_LISTED = 50
-"""Choices that an error names."""
+"""Maximum number of choices that an error lists."""
 
 
 def checked_choice(value: object) -> Scalar:
@@ -24,15 +24,15 @@ def checked_choice(value: object) -> Scalar:
             "numbers, bools or None. Map a name to the object in your objective."
         ) from None
     if isinstance(choice, float) and not math.isfinite(choice):
-        raise InvalidSpace(f"the choice {choice!r} is not finite; use None or a string for it.")
+        raise InvalidSpace(f"the choice {choice!r} is not finite; use None or a string instead.")
     return choice
 
 
 def checked_sequence(choices: object) -> list[object]:
-    """Return choices as a list, or raise `InvalidSpace` where they have no order of their own.
+    """Return choices as a list, or raise `InvalidSpace` if they have no order.
 
-    An array of one dimension is taken as well. A set is refused because its order, and so what
-    a seed leads to, is another one in each process; a text because it is one choice.
+    One-dimensional arrays are accepted as well. A set is refused because its order, and thus the
+    meaning of a seed, differs between processes; a text because it is a single choice.
     """
     if getattr(choices, "ndim", None) == 1 and hasattr(choices, "tolist"):
         return list(choices.tolist())
@@ -40,14 +40,14 @@ def checked_sequence(choices: object) -> list[object]:
         return list(choices)
     if isinstance(choices, Set):
         raise InvalidSpace(
-            f"got the choices {choices!r}, a set, whose order differs from process to process; "
-            "give a list, such as sorted(...) of it."
+            f"got the choices {choices!r}, a set, whose order differs between processes; give a "
+            "list, such as sorted(...) of it."
         )
     raise InvalidSpace(f"got the choices {choices!r}, expected a list of them.")
 
 
 def check_choices(choices: list[Scalar]) -> None:
-    """Raise `InvalidSpace` where there are no choices, or two that a mapping cannot tell apart."""
+    """Raise `InvalidSpace` without choices, or with two that a mapping cannot distinguish."""
     if not choices:
         raise InvalidSpace("Categorical: no choices; give at least one.")
     seen: dict[Scalar, Scalar] = {}
@@ -63,7 +63,7 @@ def check_choices(choices: list[Scalar]) -> None:
 
 
 def check_labels(groups: Sequence[tuple[Scalar, ...]]) -> None:
-    """Raise `InvalidSpace` where a choice that opens a child space has a dot in its name."""
+    """Raise `InvalidSpace` if a choice with a child space has a dot in its name."""
     for group in groups:
         if any("." in str(v) for v in group):
             raise InvalidSpace(
@@ -73,20 +73,20 @@ def check_labels(groups: Sequence[tuple[Scalar, ...]]) -> None:
 
 
 def places_of(choices: Sequence[Scalar]) -> dict[tuple[bool, Scalar], int]:
-    """Return the position of each choice; True and 1 are two, although they are equal."""
+    """Return the position of each choice, keeping True and 1 apart although they are equal."""
     return {(isinstance(c, bool), c): i for i, c in enumerate(choices)}
 
 
 def place_of(value: object, places: Mapping[tuple[bool, Any], int]) -> int:
-    """Return the position of a choice among `places_of` all, or -1."""
+    """Return the position of a choice in `places`, -1 if it is not among them."""
     try:
         return places.get((isinstance(value, bool), value), -1)
-    except TypeError:  # it cannot be hashed, so it is no choice
+    except TypeError:  # unhashable, so not a choice
         return -1
 
 
 def listed(choices: Sequence[Scalar]) -> str:
-    """Return choices as an error shows them: the first ones of many."""
+    """Return choices as text for an error, abbreviated if there are many."""
     if len(choices) <= MAX_LISTED:
         return str(list(choices))
     return f"{list(choices[:MAX_LISTED])} and {len(choices) - MAX_LISTED} more"
@@ -95,7 +95,7 @@ def listed(choices: Sequence[Scalar]) -> str:
 def checked_name(name: object) -> str:
     """Return the name of a parameter, or raise `InvalidSpace`.
 
-    It may contain dots, as names from elsewhere do; a path is never taken apart at its dots.
+    It may contain dots, like names from other tools, because paths are never split at dots.
     """
     if not isinstance(name, str) or not name.isprintable() or name != name.strip():
         raise InvalidSpace(f"the parameter name {name!r} must be a printable string.")
@@ -105,7 +105,7 @@ def checked_name(name: object) -> str:
 
 
 def checked_values(parent: str, values: object) -> tuple[Scalar, ...]:
-    """Return the values of a condition on a parent, each once, in an order that lasts."""
+    """Return the distinct values of a condition on a parent, in a stable order."""
     is_group = isinstance(values, Iterable) and not isinstance(values, str)
     several: list[object] = list(values) if is_group else [values]  # type: ignore[call-overload]
     if isinstance(values, set | frozenset):  # has no order of its own that lasts
