@@ -76,6 +76,11 @@ def test_the_last_line_is_the_result_and_report_lines_are_reports(folder):
     assert [(r.step, r.metrics["error"]) for r in study.reports()[0]] == [(1, 0.5), (2, 0.25)]
 
 
+def test_a_daemon_that_holds_stdout_is_not_waited_for(folder):
+    _, trial = run(["sh", "-c", "(sleep 60; echo 9) & echo 1"], LINEAR)
+    assert trial.metrics == {"error": 1.0}
+
+
 @pytest.mark.parametrize(
     ("code", "said"),
     [

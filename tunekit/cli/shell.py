@@ -18,13 +18,17 @@ No shell is between: the words are handed to the program as they are.
 from __future__ import annotations
 
 import atexit
+import fcntl
 import json
+import math
 import os
 import re
 import signal
 import subprocess
+import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import termios
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -32,7 +36,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from tunekit.errors import InvalidArgument, did_you_mean
-from tunekit.executors.process.child import Guard
+from tunekit.executors.process.child import Guard, readable
 
 if TYPE_CHECKING:
     from tunekit.executors.trial import Trial
@@ -45,6 +49,7 @@ TAIL = 8 * 1024
 """Bytes at the end of stderr that are kept of a failed trial."""
 
 _PLACEHOLDER = re.compile(r"\{\{([^\s{}]+)\}\}|\{([^\s{}\"':,]+)\}")
+_NEWLINE = re.compile(rb"[\r\n]+")
 _REPORT = re.compile(r"tunekit report step=(\d+) (.+)")
 
 
@@ -164,7 +169,7 @@ def _word(match: re.Match[str], values: Mapping[str, Any]) -> str:
 
 def _started(
     words: Sequence[str], folder: str, environment: Mapping[str, str], errors: IO[bytes]
-) -> subprocess.Popen[str]:
+) -> subprocess.Popen[bytes]:
     try:
         # A group of its own: killing it takes what it has started with it.
         return subprocess.Popen(  # noqa: S603 - the user's own words, and no shell reads them
@@ -174,9 +179,6 @@ def _started(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
             process_group=0,
         )
     except (OSError, ValueError) as error:
@@ -184,12 +186,11 @@ def _started(
 
 
 def _followed(
-    process: subprocess.Popen[str], trial: Trial, errors: IO[bytes]
+    process: subprocess.Popen[bytes], trial: Trial, errors: IO[bytes]
 ) -> float | dict[str, Any]:
     """Read the program's lines to its end; return its result."""
     last = ""
-    assert process.stdout is not None
-    for line in process.stdout:
+    for line in _lines(process):
         report = _REPORT.fullmatch(line.strip())
         if report:
             trial.report(_metrics(report[2], "report"), int(report[1]))
@@ -203,6 +204,39 @@ def _followed(
             "it printed no result, expected a number or a JSON object of metrics as the last line"
         )
     return _metrics(last, "result")
+
+
+def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
+    """Yield what a program prints, line by line, until it ends or closes its stdout.
+
+    A daemon that it has left behind may hold the pipe open, so the end of the pipe is not waited
+    for once the program has ended. Where the system has no pidfd, it is.
+    """
+    assert process.stdout is not None
+    pipe = process.stdout.fileno()
+    ended = os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else None
+    rest = b""
+    try:
+        while True:
+            spoken = readable([d for d in (pipe, ended) if d is not None], math.inf)
+            has_ended = ended in spoken
+            # What the program has written is in the pipe by now; more comes from others only.
+            chunk = _waiting(pipe) if has_ended else os.read(pipe, 1 << 16)
+            *lines, rest = _NEWLINE.split(rest + chunk)
+            yield from (line.decode("utf-8", "replace") for line in lines)
+            if has_ended or not chunk:
+                break
+    finally:
+        if ended is not None:
+            os.close(ended)
+    yield rest.decode("utf-8", "replace")
+
+
+def _waiting(pipe: int) -> bytes:
+    """Return all that is in a pipe now, without a wait for more."""
+    told = fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))
+    size = int.from_bytes(told, sys.byteorder)
+    return os.read(pipe, size) if size else b""
 
 
 def _metrics(text: str, what: str) -> float | dict[str, Any]:
@@ -235,7 +269,7 @@ def _guard() -> Guard:
     return guard
 
 
-def _end_group(process: subprocess.Popen[str]) -> None:
+def _end_group(process: subprocess.Popen[bytes]) -> None:
     """End the program and everything that it has started; harmless if all have ended."""
     assert process.stdout is not None
     steps: tuple[Callable[[], None], ...] = (
