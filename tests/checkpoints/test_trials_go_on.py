@@ -220,7 +220,7 @@ def test_what_a_branch_leaves_open_is_as_in_its_parent(tmp_path):
 def test_a_branch_from_nothing_is_refused_at_the_door(tmp_path):
     study = make(tmp_path)
     study.optimize(train, n_trials=1)
-    with pytest.raises(UnknownCheckpoint, match=r"trial 0 has those of the steps \[5\]"):
+    with pytest.raises(UnknownCheckpoint, match=r"trial 0 has checkpoints of the steps \[5\]"):
         study.enqueue_trial({}, branch_from=(0, 2))
     with pytest.raises(UnknownTrial, match="no trial 7"):
         study.enqueue_trial({}, branch_from=(7, 2))
@@ -228,7 +228,7 @@ def test_a_branch_from_nothing_is_refused_at_the_door(tmp_path):
         with pytest.raises(InvalidArgument, match="branch_from"):
             study.enqueue_trial({}, branch_from=bad)
     shutil.rmtree(tmp_path / "kept")
-    with pytest.raises(UnknownCheckpoint, match="has none"):
+    with pytest.raises(UnknownCheckpoint, match="has no checkpoints"):
         study.enqueue_trial({}, branch_from=(0, 5))
     assert len(study.trials) == 1
     bare = tk.study(space=SPACE, sampler="random", seed=1)

@@ -21,7 +21,7 @@ def fail_each_second(trial):
 
 
 def test_one_failure_more_than_allowed_ends_the_run_and_says_which(study):
-    with pytest.raises(TooManyFailures, match=r"max_failed_trials=2 may; the last, trial 5"):
+    with pytest.raises(TooManyFailures, match=r"more than max_failed_trials=2; the last, trial 5"):
         study.optimize(fail_each_second, 100, max_failed_trials=2)
     assert [str(t.state) for t in study.trials] == ["complete", "failed"] * 3
 

@@ -1,1 +1,1 @@
-"""The only loop, and what it keeps of a run: claims, proposals, reports, stops, tells."""
+"""The main loop of a run and its parts: claims, proposals, reports, stops and tells."""

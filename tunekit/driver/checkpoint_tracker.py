@@ -1,4 +1,4 @@
-"""The driver's side of checkpoints: which a trial has, which stay, and where it begins."""
+"""The driver's side of checkpoints: tracks them, decides which to keep and where trials start."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ log = logging.getLogger("tunekit")
 
 
 class CheckpointTracker:
-    """Follows the checkpoints of the trials that one process runs.
+    """Tracks the checkpoints of the trials that one process runs.
 
-    A worker saves; only the tracker notes and deletes, and it deletes nothing before the storage
-    has the note of what stays. Kill it in between, and a file too many is left, never one too few.
+    Workers save; only the tracker records and deletes checkpoints, and it deletes nothing before
+    the storage has recorded which ones to keep. A kill in between leaves one file too many, never
+    one too few.
 
     Attributes:
-        uri: the study's place; empty where it has none.
+        uri: location of the study's checkpoints; empty without one.
     """
 
     def __init__(self, study: StudyRecord, checkpoints: Checkpoints | None) -> None:
@@ -38,13 +39,13 @@ class CheckpointTracker:
 
     @property
     def has_news(self) -> bool:
-        """Return whether there is something to note."""
+        """Return whether there are checkpoints to record."""
         return bool(self._unsaved)
 
     def origin(
         self, number: int, checkpoints: Sequence[Checkpoint], branch: Branch | None
     ) -> Origin | None:
-        """Return where a trial begins: its last checkpoint that is there, else its branch."""
+        """Return where a trial starts: its last existing checkpoint, else its branch."""
         for c in reversed(checkpoints):
             name = checkpoint_name(number, c.step, c.epoch)
             if self._place is None or self._place.has(name):
@@ -56,7 +57,7 @@ class CheckpointTracker:
         return Origin(branch.step, checkpoint_name(number, branch.step, BRANCH_EPOCH))
 
     def graft(self, number: int, branch: Branch, parent: TrialRecord | None) -> None:
-        """Copy the checkpoint that a trial branches from into its own folder, if it is there."""
+        """Copy the checkpoint that a trial branches from into its own folder, if it exists."""
         if self._place is None or parent is None:
             return
         own = checkpoint_name(number, branch.step, BRANCH_EPOCH)
@@ -69,11 +70,11 @@ class CheckpointTracker:
                     log.warning("trial %d: %s", number, error.message)
 
     def check(self, parent: TrialRecord, step: int) -> None:
-        """Refuse a branch from a checkpoint that is not there.
+        """Check that the checkpoint of a branch exists.
 
         Raises:
-            InvalidArgument: the study was opened without a place of checkpoints.
-            UnknownCheckpoint: the trial has none of this step.
+            InvalidArgument: the study was opened without checkpoints.
+            UnknownCheckpoint: the trial has no checkpoint of this step.
         """
         if self._place is None:
             raise InvalidArgument(
@@ -85,14 +86,14 @@ class CheckpointTracker:
         }
         there = [s for s, name in names.items() if self._place.has(name)]
         if step not in there:
-            has = f"has those of the steps {there}" if there else "has none"
+            has = f"has checkpoints of the steps {there}" if there else "has no checkpoints"
             raise UnknownCheckpoint(
                 f"branch_from=({parent.number}, {step}): trial {parent.number} {has}; branch from "
                 "one of them, or keep more with Checkpoints(root, keep_best=...)."
             )
 
     def begin(self, number: int, checkpoints: Sequence[Checkpoint], origin: Origin | None) -> None:
-        """Take over what a trial has when it starts: those up to where it goes on."""
+        """Start tracking a trial with its checkpoints up to where it resumes."""
         kept: list[Checkpoint] = []
         names = [checkpoint_name(number, c.step, c.epoch) for c in checkpoints]
         if origin is not None and origin.name in names:
@@ -102,7 +103,7 @@ class CheckpointTracker:
         self._unsaved.discard(number)
 
     def note(self, number: int, epoch: int, report: Report) -> None:
-        """Take over what a report says of checkpoints."""
+        """Record the checkpoint of a report, if it has one."""
         known = self._known.get(number)
         if known is None:
             return
@@ -121,15 +122,15 @@ class CheckpointTracker:
                 self._unsaved.add(number)
 
     def may_go_on(self, number: int, epoch: int) -> bool:
-        """Return whether a trial whose process died under this lease runs again.
+        """Return whether a trial whose process died under this lease may run again.
 
-        It does so from its checkpoint, if it has one, and `max_retries` times without a new one.
+        It resumes from its checkpoint, up to `max_retries` times without a new one.
         """
         known = self._known.get(number, [])
         return bool(known) and epoch - known[-1].epoch < self._max_retries
 
     def news(self, epochs: dict[int, int], number: int | None = None) -> list[Saved]:
-        """Return what to note in the storage, of one trial or of all."""
+        """Return the checkpoint records to write, of one trial or of all."""
         due = self._unsaved if number is None else self._unsaved & {number}
         out = []
         for n in sorted(due):
@@ -142,7 +143,7 @@ class CheckpointTracker:
         return out
 
     def stored(self, note: Saved) -> None:
-        """Delete what is not kept, now that the storage knows what is."""
+        """Delete all checkpoints that are not kept, once the storage knows which are."""
         known = self._known.get(note.number, [])
         last = note.checkpoints[-1]
         place = {(c.step, c.epoch): i for i, c in enumerate(known)}
@@ -160,12 +161,12 @@ class CheckpointTracker:
                 log.warning("trial %d: %s", note.number, error.message)
 
     def tidy(self, number: int, epoch: int) -> None:
-        """Delete what a run that is over has left beside the trial's checkpoints."""
+        """Delete the leftovers of a finished run, except the trial's checkpoints."""
         if self._place is None:
             return
         known, origin = self._known.get(number), self._origins.get(number)
         names = [checkpoint_name(number, c.step, c.epoch) for c in known or ()]
-        if not known and origin is not None:  # it may have to run again, before it is told
+        if not known and origin is not None:  # it may have to run again before it is told
             names.append(origin.name)
         try:
             self._place.tidy(number, epoch + 1, names)

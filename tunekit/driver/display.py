@@ -1,4 +1,4 @@
-"""What a person sees of a run: a display where there is one, else the log."""
+"""Shows a run to a person, on a display if there is one, else in the log."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ log = logging.getLogger("tunekit")
 
 
 class Display:
-    """Hands a run to whoever shows it; one that raises is left out from then on.
+    """Forwards a run's events to a display, and drops the display if it raises.
 
     Args:
-        progress: shows the run; without one, sentences go to the log.
+        progress: the display; without one, sentences go to the log.
     """
 
     def __init__(self, progress: Progress | None) -> None:
@@ -27,12 +27,12 @@ class Display:
         self._show(lambda p: p.start(name, history, goal))
 
     def update(self, history: History, running: int) -> None:
-        """Show the state after a turn of the loop."""
+        """Show the state after an iteration of the loop."""
         if self._progress is not None:
             self._show(lambda p: p.update(history, running))
 
     def say(self, text: str, level: int = logging.INFO) -> None:
-        """Tell one noteworthy sentence."""
+        """Show one notable sentence."""
         if self._progress is None or not getattr(self._progress, "shows_events", True):
             log.log(level, printable(text))
         else:
@@ -47,6 +47,6 @@ class Display:
             return
         try:
             act(self._progress)
-        except Exception:  # a display is no reason to lose a run
+        except Exception:  # a broken display must not end a run
             log.exception("the display of the run failed and is left out from now on")
             self._progress = None

@@ -1,4 +1,4 @@
-"""What a stopper says of the trials of a run, and the curves that it is shown for that."""
+"""Applies a stopper to the trials of a run, with the curves it needs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tunekit.threads import one_thread
 
 
 class EarlyStopping:
-    """Asks a stopper which trials end early, and which of the paused ones go on.
+    """Asks a stopper which trials to end early, and which paused ones to resume.
 
     Args:
         reader: of the study.
@@ -36,11 +36,11 @@ class EarlyStopping:
 
     @property
     def can_promote(self) -> bool:
-        """Return whether the stopper promotes at all."""
+        """Return whether the stopper promotes trials."""
         return self._promoter is not None
 
     def begin(self, task: Task) -> None:
-        """Keep the reports of earlier tries up to the checkpoint that the trial goes on from."""
+        """Keep earlier attempts' reports up to the checkpoint that the trial resumes from."""
         reports = self._curves.pop(task.number, [])
         if self.stopper is None or task.origin is None or task.epoch == 1:
             return
@@ -48,15 +48,15 @@ class EarlyStopping:
         self._curves[task.number] = [r for r in reports if r.step <= task.origin.step]
 
     def follow(self, ours: Collection[int]) -> None:
-        """Read what the trials of others have reported; see `ForeignCurves.news`."""
+        """Read the reports of other workers' trials; see `ForeignCurves.news`."""
         if self.stopper is not None:
             self._curves |= self._foreign.news(ours)
 
     def decide(self, number: int, report: Report) -> Decision:
-        """Return whether a trial goes on after a report of it.
+        """Return the decision on a trial after a report.
 
         Raises:
-            InvalidArgument: the stopper gave no decision, or evidence that is no JSON.
+            InvalidArgument: the stopper returned no decision, or evidence that is not JSON.
         """
         if self.stopper is None or not report.metrics:
             return CONTINUE
@@ -69,14 +69,14 @@ class EarlyStopping:
         return decision
 
     def due(self) -> Mapping[int, str]:
-        """Return the paused trials that may go on by now, with why; nothing is written."""
+        """Return the paused trials that may resume now, with reasons; nothing is written."""
         if self._promoter is None or not self._reader.history.n_paused:
             return {}
         with one_thread():
             return self._promoter.promote(self._view())
 
     def promote(self, free: int) -> list[int]:
-        """Let up to `free` paused trials wait for a worker; return their numbers."""
+        """Queue up to `free` paused trials for a worker; return their numbers."""
         chosen = dict(islice(self.due().items(), free))
         promoted = self._reader.storage.promote(self._reader.record.id, chosen) if chosen else []
         if chosen:

@@ -1,4 +1,4 @@
-"""Points that the user has put into the queue, when their turn comes: kept, or refused."""
+"""Checks enqueued points when their turn comes, and keeps or refuses them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tunekit.storages.base import Lease, Tell
 log = logging.getLogger("tunekit")
 
 EVIDENCE = "enqueued"
-"""In the evidence of a define-by-run trial: the names that the user gave."""
+"""Key in the evidence of a define-by-run trial for the names the user gave."""
 
 
 def refusals(leases: Sequence[Lease], space: Space) -> dict[int, Tell]:
-    """Return the ends of trials whose points the space excludes by now, by their numbers."""
+    """Return the ends of trials whose points the current space excludes, by number."""
     out: dict[int, Tell] = {}
     for x in leases:
         if x.partial and x.params and (why := _misfit(x.params, space)):
@@ -32,7 +32,7 @@ def refusals(leases: Sequence[Lease], space: Space) -> dict[int, Tell]:
 
 
 def _misfit(params: Mapping[str, Scalar], space: Space) -> str:
-    """Return why a waiting point does not fit the space any more; empty if it does."""
+    """Return why a waiting point no longer fits the space, an empty text if it does."""
     try:
         unknown = [path for path in params if path not in space.by_path]
         if unknown:
@@ -44,10 +44,10 @@ def _misfit(params: Mapping[str, Scalar], space: Space) -> str:
 
 
 def known_part(view: StudyView, fixed: Mapping[int, Params]) -> dict[int, Params]:
-    """Return what a sampler can keep of points for a space that is still being discovered.
+    """Return the parts of points that a sampler can keep in a space being discovered.
 
-    Left out are names that were not asked so far, values that were no answer so far, and what
-    the given switches leave inactive: the program decides on these.
+    It omits names not asked for so far, values that have not been valid answers so far, and
+    parameters that the given switches deactivate: the program decides on these.
     """
     out: dict[int, Params] = {}
     for number, params in fixed.items():
@@ -61,14 +61,14 @@ def known_part(view: StudyView, fixed: Mapping[int, Params]) -> dict[int, Params
 
 
 def credited(proposal: Proposal, fixed: Params | None, *, is_open: bool) -> Proposal:
-    """Name the user as the author of an enqueued point, and in an open study what was given."""
+    """Credit an enqueued point to the user, in an open study with the given names."""
     if not fixed:
         return proposal
     evidence, filled = proposal.evidence, len(proposal.params) - len(fixed)
     rest = f"; {filled} further values by {proposal.sampler}" if filled > 0 else ""
-    if is_open:  # what else the program will ask is not known yet
+    if is_open:  # the program's further questions are not known yet
         rest = f": {', '.join(fixed)}; anything else by {proposal.sampler}, or drawn"
-        if proposal.branch is None:  # a branch takes over what it does not name
+        if proposal.branch is None:  # a branch inherits unnamed values
             evidence = {**evidence, EVIDENCE: list(fixed)}
     reason = f"enqueued by the user{rest}"
     return replace(proposal, sampler="user", reason=reason, evidence=evidence)

@@ -1,4 +1,4 @@
-"""The curves of trials that other workers run, for a stopper that compares with them."""
+"""Reads the curves of other workers' trials, for a stopper that compares with them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from tunekit.driver.study_reader import StudyReader
 from tunekit.records import Report, TrialState
 
 EVERY_S = 1.0
-"""How often the curves of running trials are read again."""
+"""Seconds between two reads of running trials' curves."""
 
 
 class ForeignCurves:
-    """Reads the reports of others, each time only of trials that may have new ones.
+    """Reads other workers' reports, only of trials that may have new ones.
 
     Args:
-        reader: of this worker.
-        every_s: seconds between two looks at the running trials of others.
+        reader: reader of this worker.
+        every_s: seconds between two reads of other workers' running trials.
     """
 
     def __init__(self, reader: StudyReader, *, every_s: float = EVERY_S) -> None:
@@ -29,12 +29,12 @@ class ForeignCurves:
         self._n_known = 0
 
     def news(self, ours: Collection[int]) -> dict[int, list[Report]]:
-        """Return whole curves of trials of others that have grown or may have, by number.
+        """Return whole curves of other workers' trials that may have grown, by number.
 
-        The first call returns all curves there are.
+        The first call returns all curves.
 
         Args:
-            ours: numbers of the trials whose reports this worker sees itself.
+            ours: numbers of the trials whose reports this worker receives itself.
         """
         history, is_first = self._reader.history, not self._n_known
         is_due = time.monotonic() - self._last_look >= self._every_s

@@ -1,4 +1,4 @@
-"""A beat beside the loop: keeps leases alive while an objective holds the calling thread."""
+"""Keeps leases alive from a second thread while an objective blocks the calling thread."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Callable
 from weakref import WeakSet
 
 LONGEST_BEAT_S = 5.0
-"""A fork waits so long for a beat to end; a storage that is away must not keep it forever."""
+"""Maximum seconds a fork waits for a beat; an unreachable storage must not block it forever."""
 
 log = logging.getLogger("tunekit")
 
 
 class Heartbeat:
-    """Calls a function at fixed intervals, on a thread of its own, while it is entered.
+    """Calls a function at fixed intervals on its own thread while entered as a context.
 
     Attributes:
         beating: held while the function runs.
@@ -42,7 +42,7 @@ class Heartbeat:
             try:
                 with self.beating:
                     self._beat()
-            except Exception as error:  # whatever it was, the next beat tries again
+            except Exception as error:  # whatever the error, the next beat retries
                 log.warning("leases were not renewed: %s", error)
 
 

@@ -1,4 +1,4 @@
-"""The leases that one run holds: renewed on the heart's thread, looked at on the loop's."""
+"""The leases of one run: renewed on the heartbeat thread, inspected on the loop's thread."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tunekit.storages.base import Renew
 
 
 class HeldLeases:
-    """What runs here, and whether it is still ours.
+    """The trials running here, and whether their leases are still held.
 
     Attributes:
-        held: the running trials by number; only the loop's thread changes it.
+        held: running trials by number; only the loop's thread changes it.
     """
 
     def __init__(self, worker: Worker, lease_s: float) -> None:
@@ -23,12 +23,12 @@ class HeldLeases:
         self._worker = worker
         self._lease_s = lease_s
         self._strays: deque[tuple[int, int]] = deque()
-        self._last_renewal = time.time()  # the wall clock: it goes on while a laptop sleeps
+        self._last_renewal = time.time()  # the wall clock, which advances while a laptop sleeps
 
     def overdue(self) -> list[Renew]:
-        """Return renewals to write before a claim, if the heart has slept (so did the machine).
+        """Return renewals to write before a claim, if the heartbeat (and the machine) slept.
 
-        Without them we would claim our own trials from ourselves.
+        Otherwise this process would claim its own trials.
         """
         if time.time() - self._last_renewal <= self._lease_s / 2:
             return []
@@ -36,7 +36,7 @@ class HeldLeases:
         return self._renewals()
 
     def renew(self) -> None:
-        """Renew all leases and note the lost ones; runs on the heart's thread."""
+        """Renew all leases and record the lost ones; runs on the heartbeat thread."""
         renewals = self._renewals()
         if renewals:
             worker = self._worker
@@ -48,7 +48,7 @@ class HeldLeases:
         self._last_renewal = time.time()
 
     def strays(self) -> Iterator[int]:
-        """Yield the running trials whose lease the heart found to be lost, each once."""
+        """Yield the running trials whose leases the heartbeat found lost, each once."""
         while self._strays:
             number, epoch = self._strays.popleft()
             held = self.held.get(number)

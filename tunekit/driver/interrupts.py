@@ -1,4 +1,4 @@
-"""Ctrl-C in three steps: the first drains, the second stops the trials, the third exits."""
+"""Handles Ctrl-C in three steps: the first drains, the second stops trials, the third exits."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ WORDS = {
 
 
 class Interrupts:
-    """Counts SIGINT while it is entered; SIGTERM counts as two (stop the trials, save, leave).
+    """Counts SIGINT within its context; SIGTERM counts as two (stop the trials, save, leave).
 
     Attributes:
-        count: how often it was interrupted.
-        breakable: set while the objective runs in this very thread: the second interrupt then
-            raises `KeyboardInterrupt` inside of it, since nothing else could end it.
+        count: number of interrupts.
+        breakable: set while the objective runs in this thread; the second interrupt then raises
+            `KeyboardInterrupt` inside it, because nothing else could end it.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:

@@ -1,4 +1,4 @@
-"""Whether this is a notebook, and how its cells show something that changes."""
+"""Detects notebooks, and updates output under their cells."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ WIDTH = 100
 
 
 def in_notebook() -> bool:
-    """Return whether the code runs in the kernel of a notebook (IPython in a terminal is none)."""
+    """Return whether the code runs in a notebook kernel (not in IPython on a terminal)."""
     ipython = sys.modules.get("IPython")  # a kernel has loaded it
     shell = ipython.get_ipython() if ipython is not None else None
     return shell is not None and hasattr(shell, "kernel")
 
 
 def show_in_notebook(block: RenderableType, cell: Any) -> Any:
-    """Show a block under the running cell, or anew where it was shown before.
+    """Show a block under the running cell, replacing its earlier version.
 
     Args:
-        block: what rich can print.
-        cell: what the last call gave; `None` at first.
+        block: a rich renderable.
+        cell: return value of the last call; `None` at first.
     """
     from IPython.display import display
     from rich.console import Console

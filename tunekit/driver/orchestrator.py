@@ -1,7 +1,7 @@
-"""The only loop: claim trials, propose, start, collect, decide, tell. Kill it at any instant.
+"""The main loop: claims trials, proposes, starts, collects, decides and tells; safe to kill.
 
-All that must survive is in the storage: a trial that was claimed and not told runs again when
-its lease ends, or at once where the claimant is seen to be dead.
+Everything that must survive is in the storage: a trial that was claimed but not told runs again
+when its lease expires, or at once if its worker is known to be dead.
 
 One trial, from its claim to its end:
 
@@ -62,8 +62,8 @@ class Orchestrator:
     """Runs trials of one study on one executor until a goal is reached.
 
     Attributes:
-        is_idle: the last step found nothing to do: the study is paused, or other workers hold
-            the last trials.
+        is_idle: whether the last step found nothing to do, because the study is paused or other
+            workers hold the last trials.
     """
 
     def __init__(
@@ -111,13 +111,13 @@ class Orchestrator:
         )
 
     def run(self, objective: Callable[..., Any]) -> Ending:
-        """Run until a goal is reached, the study is stopped, or somebody interrupts.
+        """Run until a goal is reached, the study is stopped, or the run is interrupted.
 
         Raises:
-            ObjectiveFailed: the objective raised what `settings.catch` does not cover.
-            TooManyFailures: more trials failed than `settings` let, or all in the same way.
+            ObjectiveFailed: the objective raised an error that `settings.catch` does not cover.
+            TooManyFailures: more trials failed than `settings` allows, or all in the same way.
             ExecutorFailed: nothing is left to run trials on.
-            StorageUnreachable: the storage stayed away; unfinished trials run again later.
+            StorageUnreachable: the storage did not return; unfinished trials run again later.
         """
         with self.opened(objective):
             while (ending := self.step()) is None:
@@ -128,7 +128,7 @@ class Orchestrator:
 
     @contextmanager
     def opened(self, objective: Callable[..., Any]) -> Iterator[None]:
-        """Be ready for steps; give back what runs if they end with an error."""
+        """Prepare for steps, and release running trials if they end with an error."""
         reader = self.worker.reader
         reader.refresh()
         self.worker.expire_dead()
@@ -150,7 +150,7 @@ class Orchestrator:
     # The loop
 
     def step(self) -> Ending | None:
-        """Take one turn; return how the run ends, `None` while it goes on.
+        """Perform one iteration; return how the run ends, `None` while it continues.
 
         Raises:
             What `run` raises.
@@ -176,7 +176,7 @@ class Orchestrator:
         return None
 
     def demand(self) -> int:
-        """Return how many more trials it could start now, were there slots for them."""
+        """Return how many more trials it could start now with enough slots."""
         if not self._may_claim():
             return 0
         known = self._budget.demand() or len(self._stopping.due())
@@ -186,12 +186,12 @@ class Orchestrator:
         )
 
     def preempt(self, numbers: Sequence[int], reason: str) -> None:
-        """Let running trials give way: they go on later, from their last checkpoints."""
+        """Pre-empt running trials, which resume later from their last checkpoints."""
         for number in numbers:
             self._trials.force(number, Outcome(TrialState.PREEMPTED, reason=reason))
 
     def _turn(self) -> bool:
-        """Write what there is to write and claim for the free slots; return if any was given."""
+        """Write the outbox and claim trials for free slots; return whether any were claimed."""
         self._trials.take_due_reports()
         if self._trials.outbox and self._tells_first():
             self._exchange()
@@ -235,16 +235,16 @@ class Orchestrator:
         self._display.say(error.message)
 
     def _tells_first(self) -> bool:
-        """Return whether somebody has to know what was told before the next trials are claimed.
+        """Return whether told results must be visible before the next trials are claimed.
 
-        Else one transaction does both.
+        Otherwise one transaction does both.
         """
         if self.callbacks and any(isinstance(op, Tell) for op in self._trials.outbox):
             return True
         return self._free() > 0 and (self._stopping.can_promote or self.worker.may_end)
 
     def _call_back(self) -> None:
-        """Call the callbacks of what was told; they may stop the study, or enqueue trials."""
+        """Call the callbacks for told trials; they may stop the study or enqueue trials."""
         told, self._told = self._told, []
         for number in told if self.callbacks else ():
             trial = self.worker.reader.history.get(number)
@@ -287,16 +287,16 @@ class Orchestrator:
         return timeout_s is not None and time.monotonic() - self._begin >= timeout_s
 
     def _promote(self, free: int) -> None:
-        """Let paused trials go on if the stopper says so."""
+        """Resume paused trials that the stopper promotes."""
         for number in self._stopping.promote(free):
             self._display.say(f"trial {number} goes on")
 
     def collect(self) -> None:
-        """Take ended trials from the executor, to be told with the next step."""
+        """Collect ended trials from the executor, to be told with the next step."""
         self._trials.collect()
 
     def _digest(self, written: Written) -> None:
-        """Look at the answers to our writes and take over what changed in the study."""
+        """Process the answers to our writes and refresh the study."""
         told = []
         for operation, status in zip(written.operations, written.statuses, strict=True):
             if status != "ok":
@@ -320,7 +320,7 @@ class Orchestrator:
         self._told += told
 
     def _ending(self) -> Ending | None:
-        """Return how the run ends if nothing runs and nothing more is to come."""
+        """Return how the run ends if nothing is running and nothing more will come."""
         if self._interrupts.count:
             return "interrupted"
         history = self.worker.reader.history
@@ -335,7 +335,7 @@ class Orchestrator:
         return "done" if is_done else None
 
     def look_around(self) -> None:
-        """See what has changed while there was nothing to do."""
+        """Check for changes while there is nothing to do."""
         if self._wish is StudyState.PAUSED and not self._is_told_paused:
             self._is_told_paused = True
             self._display.say("the study is paused: waiting until it is resumed", logging.WARNING)
@@ -343,7 +343,7 @@ class Orchestrator:
         self.worker.expire_dead()
 
     def _look(self) -> None:
-        """See, without writing, what others want of the study and have done to our trials."""
+        """Read, without writing, the study's requested state and changes to our trials."""
         self._last_look = time.monotonic()
         self._wish = self.worker.reader.storage.get_study(
             self.worker.reader.record.spec.name
@@ -364,7 +364,7 @@ class Orchestrator:
         self._trials.force_all(CANCELLED if is_cancelled else INTERRUPTED)
 
     def _abandon(self, error: BaseException) -> None:
-        """The run breaks off: store what has ended, give back the rest, let no trial hang."""
+        """Abort the run: store ended trials and release all others, so that no trial hangs."""
         self._trials.give_back(error)
         held_too = [x for x in self._claimed if x.number not in self._running]
         outbox = self._trials.outbox

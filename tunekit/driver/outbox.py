@@ -1,4 +1,4 @@
-"""What a worker writes: in one exchange, or one by one where the storage refuses a batch."""
+"""Writes a worker's operations in one exchange, or singly if the storage refuses the batch."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tunekit.storages.base import Exchange, Operation, Pause, Release, Status, T
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of a batch.
+    """The result of writing a batch.
 
     Attributes:
-        answer: of the exchange that claimed.
-        operations: what was written; a FAILED end stands for one that was refused.
-        statuses: one for each of them.
-        failed: lease -> how its trial has to end, because something of it was refused.
+        answer: answer of the exchange that claimed.
+        operations: written operations; a FAILED end replaces a refused one.
+        statuses: status of each operation.
+        failed: lease -> required end of its trial after a refused operation.
     """
 
     answer: Exchange
@@ -40,8 +40,8 @@ def write(
 ) -> Written:
     """Write operations and claim trials in one transaction, as `Worker.exchange` does.
 
-    Where the storage refuses the batch, each operation goes by itself: what cannot be stored
-    fails its own trial, and the results of the others are kept.
+    If the storage refuses the batch, each operation is written on its own: an operation that
+    cannot be stored fails its own trial, and the results of others are kept.
 
     Raises:
         StorageUnreachable: the storage did not answer; nothing or a part was written, and all
@@ -64,7 +64,7 @@ def write(
 
 
 class _OneByOne:
-    """Writes operations each by itself, and ends the trials of those that are refused."""
+    """Writes operations one by one, and ends the trials of refused ones."""
 
     def __init__(self, worker: Worker, lease_s: float) -> None:
         self.operations: list[Operation] = []
@@ -84,7 +84,7 @@ class _OneByOne:
                 raise
             except Exception as error:
                 self.failed[lease] = failed(error)
-        if is_end:  # what ends a trial must get through, or it would look as if it ran
+        if is_end:  # the end of a trial must be stored, or it would still appear to run
             self._write(Tell(*lease, self.failed[lease], uuid4().hex))
 
     def _write(self, op: Operation) -> None:

@@ -1,4 +1,4 @@
-"""How a run is going: a live block on a terminal, a line every 30 seconds in a log."""
+"""Shows the progress of a run: a live block on a terminal, a line every 30 seconds in a log."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_EVENTS = 4
 
 
 def make_progress(*, quiet: bool) -> Progress | None:
-    """Return what shows a run on stderr; nothing when it is to be quiet."""
+    """Return the progress display on stderr, `None` if `quiet`."""
     if quiet:
         return None
     if sys.stderr.isatty():
@@ -35,7 +35,7 @@ def make_progress(*, quiet: bool) -> Progress | None:
 
 
 def choose_progress(given: Progress | bool | None, bar: bool | None) -> Progress | None:
-    """Return what shows a run that was started in Python.
+    """Return the progress display of a run started in Python.
 
     Args:
         given: a display, `True`, `False`, or `None` for the default: nothing where the variable
@@ -68,7 +68,7 @@ def choose_progress(given: Progress | bool | None, bar: bool | None) -> Progress
 
 
 def hint_at_storage(url: str, shown: Progress | None) -> None:
-    """Say once how a study that lives in memory is kept; nothing where nothing is shown."""
+    """Tell once how to keep an in-memory study, unless nothing is displayed."""
     global _is_hinted
     if shown is None or _is_hinted or not url.startswith("memory:"):
         return
@@ -87,7 +87,7 @@ def _to_stderr(text: str) -> None:
 
 
 class Pace:
-    """Counts what ends during this run: trials per second and the time that is left.
+    """Measures this run's ended trials per second and the remaining time.
 
     Args:
         clock: seconds that only grow.
@@ -100,25 +100,25 @@ class Pace:
         self.goal: int | None = None
 
     def start(self, history: History, goal: int | None) -> None:
-        """Begin to count from here."""
+        """Start counting."""
         self._begin = self._clock()
         self._before = history.n_finished
         self.goal = goal
 
     def rate(self, history: History) -> float:
-        """Return ended trials per second of this run; 0 before the first."""
+        """Return this run's ended trials per second; 0 before the first."""
         elapsed = self._clock() - self._begin
         return (history.n_finished - self._before) / elapsed if elapsed > 0 else 0.0
 
     def left_s(self, history: History) -> float | None:
-        """Return the seconds to the goal at this rate, if there are both."""
+        """Return the seconds to the goal at this rate, `None` without a goal or rate."""
         rate = self.rate(history)
         if self.goal is None or rate == 0:
             return None
         return max(0, self.goal - history.n_finished) / rate
 
     def words(self, history: History) -> str:
-        """Return rate and time left."""
+        """Return the rate and the remaining time as text."""
         rate, left = self.rate(history), self.left_s(history)
         if rate == 0:
             return ""
@@ -127,7 +127,7 @@ class Pace:
 
 
 class LogProgress:
-    """One line every 30 seconds, and one for each event.
+    """Prints one line every 30 seconds, and one for each event.
 
     Args:
         say: takes a line.
@@ -146,14 +146,14 @@ class LogProgress:
         self._last = clock()
 
     def start(self, name: str, history: History, goal: int | None) -> None:
-        """Say where the run begins."""
+        """Print where the run starts."""
         self._name = name
         self._pace.start(history, goal)
         self._last = self._clock()
         self._say(f"{name}: {_finished(history, goal)}")
 
     def update(self, history: History, running: int) -> None:
-        """Say how it is going, if 30 seconds have passed."""
+        """Print the progress if 30 seconds have passed."""
         now = self._clock()
         if now - self._last >= EVERY_S:
             self._last = now
@@ -166,33 +166,33 @@ class LogProgress:
             self._say(f"{self._name}: {' | '.join(p for p in parts if p)}")
 
     def event(self, text: str) -> None:
-        """Say it."""
+        """Print an event."""
         self._say(f"{self._name}: {text}")
 
     def close(self) -> None:
-        """Leave nothing to do."""
+        """Do nothing."""
 
 
 class SparseProgress(LogProgress):
-    """Only the line every 30 seconds; events go to the logger, which knows how much they weigh."""
+    """Prints only the line every 30 seconds; events go to the logger, which has levels."""
 
     shows_events = False
 
     def start(self, name: str, history: History, goal: int | None) -> None:
-        """Begin to count, in silence."""
+        """Start counting without output."""
         self._name = name
         self._pace.start(history, goal)
         self._last = self._clock()
 
 
 class LiveProgress:
-    """A block on the terminal that is drawn anew: progress, best so far, states, last events."""
+    """Redraws a block on the terminal: progress, best so far, states, last events."""
 
     def __init__(self) -> None:
         from rich.console import Console
         from rich.live import Live
 
-        # Drawn by the loop itself, without a thread of its own, and left as it is at the end.
+        # Drawn by the loop itself, without another thread, and left on the screen at the end.
         # What the objective prints on a stdout that goes to a file stays there.
         self._live = Live(
             console=Console(stderr=True, highlight=False),
@@ -213,13 +213,13 @@ class LiveProgress:
         self._draw(history, 0)
 
     def update(self, history: History, running: int) -> None:
-        """Draw anew, four times a second at most."""
+        """Redraw the block, at most four times a second."""
         self._seen = (history, running)
         if time.monotonic() - self._drawn >= REFRESH_S:
             self._draw(history, running)
 
     def event(self, text: str) -> None:
-        """Show a sentence under the block until newer ones push it out."""
+        """Show a sentence under the block until newer ones replace it."""
         self._events.append(printable(text))
 
     def close(self) -> None:
@@ -233,7 +233,7 @@ class LiveProgress:
         self._live.update(self.block(history, running), refresh=True)
 
     def block(self, history: History, running: int) -> RenderableType:
-        """Return what is drawn."""
+        """Return the block to draw."""
         from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.table import Table
@@ -255,7 +255,7 @@ class LiveProgress:
 
 
 class NotebookProgress(LiveProgress):
-    """The same block under the cell of a notebook."""
+    """Draws the same block under a notebook cell."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -278,7 +278,7 @@ class NotebookProgress(LiveProgress):
 
 
 def best_text(history: History) -> str:
-    """Return the best so far in a few words."""
+    """Return the best result so far as short text."""
     if len(history.objectives) > 1:
         n = len(history.pareto())
         return f"{n} on the Pareto front"
@@ -290,7 +290,7 @@ def best_text(history: History) -> str:
 
 
 def states_text(history: History, running: int) -> str:
-    """Return how many trials stand where; `running` counts those of this process."""
+    """Return the number of trials per state; `running` counts those of this process."""
     counts = history.counts()
     shown = [f"{running} running here"] if running else []
     shown += [
@@ -310,5 +310,5 @@ def clock_text(seconds: float) -> str:
 
 def _finished(history: History, goal: int | None) -> str:
     n = history.n_finished
-    # A goal that was passed by an earlier run is no part of which this could be a share.
+    # If an earlier run has passed the goal, a share of it has no meaning.
     return f"{n}/{goal} trials" if goal and n <= goal else f"{n} trials"

@@ -1,4 +1,4 @@
-"""Reports on their way to the storage: written in batches, and at once where a checkpoint is."""
+"""Buffers reports and writes them in batches, immediately when one carries a checkpoint."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FLUSH_S = 0.5
 
 
 class ReportBuffer:
-    """Holds the reports and new checkpoints of the trials that one process runs."""
+    """Buffers the reports and new checkpoints of the trials that one process runs."""
 
     def __init__(self, tracker: CheckpointTracker) -> None:
         self._tracker = tracker
@@ -23,36 +23,36 @@ class ReportBuffer:
 
     @property
     def is_due(self) -> bool:
-        """Return whether something has waited long enough."""
+        """Return whether a report has waited long enough to be written."""
         has_news = bool(self._reports) or self._tracker.has_news
         return has_news and time.monotonic() - self._last_flush >= FLUSH_S
 
     def begin(self, number: int, epoch: int) -> None:
-        """Take reports of a trial under its lease from now on."""
+        """Start buffering reports of a trial under its lease."""
         self._epochs[number] = epoch
 
     def note(self, number: int, report: Report) -> bool:
-        """Keep a report; return whether to write now."""
+        """Buffer a report; return whether to write now."""
         self._tracker.note(number, self._epochs[number], report)
         if report.metrics:
             self._reports.setdefault(number, []).append(report)
         is_full = len(self._reports.get(number, ())) >= REPORT_BATCH
-        # A checkpoint is noted at once: it is what is left if everything dies now.
+        # A checkpoint is recorded at once: it is all that survives if everything dies now.
         return is_full or report.checkpoint or self.is_due
 
     def take(self, number: int | None = None) -> list[Operation]:
-        """Return what there is to write, of one trial or of all."""
+        """Return the operations to write, of one trial or of all, and empty the buffer."""
         out: list[Operation] = []
         for n in list(self._reports) if number is None else [number]:
             points = self._reports.pop(n, None)
             if points:
                 out.append(Reports(n, self._epochs[n], tuple(points)))
-        if number is None:  # what one trial leaves at its end says nothing of the others'
+        if number is None:  # the end of one trial does not flush the others
             self._last_flush = time.monotonic()
         return out + self._tracker.news(self._epochs, number)
 
     def end(self, number: int) -> list[Operation]:
-        """Return what is left to write of a trial that runs no longer."""
+        """Return the remaining operations of a trial that has ended."""
         left = self.take(number)
         self._epochs.pop(number, None)
         return left

@@ -1,4 +1,4 @@
-"""What a run is told: its goal, its settings, who looks on, and how it may end."""
+"""The inputs of a run: its goal, settings, progress display and failure limits."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from tunekit.records import Outcome, TrialRecord, TrialState
 from tunekit.shown import printable
 
 FIRST_FAILURES = 5
-"""A run whose first so many trials have all failed in the same way ends, if none is complete."""
+"""A run without complete trials ends if this many first trials all fail in the same way."""
 
 Ending: TypeAlias = Literal["done", "timeout", "stopped", "cancelled", "exhausted", "interrupted"]
 
 
 class Progress(Protocol):
-    """Shows how a run is going; called on the loop's thread, so it must be quick."""
+    """Shows the progress of a run; called on the loop's thread, so it must be fast."""
 
     def start(self, name: str, history: History, goal: int | None) -> None:
-        """Begin: `goal` is the number of trials the study will have, if that is known."""
+        """Start: `goal` is the final number of trials of the study, if known."""
         ...
 
     def update(self, history: History, running: int) -> None:
-        """Show the state after a turn of the loop."""
+        """Show the state after an iteration of the loop."""
         ...
 
     def event(self, text: str) -> None:
-        """Show one noteworthy sentence."""
+        """Show one notable sentence."""
         ...
 
     def close(self) -> None:
@@ -43,12 +43,12 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """When a run is over; the first that is reached ends it.
+    """The limits of a run; the first one reached ends it.
 
     Attributes:
-        n_trials: so many trials started by this call.
-        total_trials: so many trials in the study, all of them finished.
-        timeout_s: no trial starts after so many seconds.
+        n_trials: number of trials to start in this call.
+        total_trials: number of trials of the study, all finished.
+        timeout_s: seconds after which no trial starts.
     """
 
     n_trials: int | None = None
@@ -58,13 +58,13 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a run behaves.
+    """Settings of a run.
 
     Attributes:
         catch: exceptions of the objective that make a FAILED trial; others also end the run.
-        lease_s: after this long without a sign of life a trial is given to somebody else.
-        max_failed_trials: the run ends with an error once more trials than that have FAILED;
-            `None`: once its first `FIRST_FAILURES` all failed in the same way.
+        lease_s: seconds without a sign of life after which a trial goes to another worker.
+        max_failed_trials: the run ends with an error once more trials have FAILED; `None`: once
+            its first `FIRST_FAILURES` all failed in the same way.
     """
 
     catch: tuple[type[BaseException], ...] = (Exception,)
@@ -73,14 +73,14 @@ class Settings:
 
 
 class Failures:
-    """Counts the FAILED trials of a run and says when the run has to end for them.
+    """Counts the FAILED trials of a run and decides when they must end it.
 
     Args:
         settings: of the run.
         history: of the study; one with a complete trial shows that the objective can work.
 
     Attributes:
-        error: what the run ends with; `None` while it may go on.
+        error: error to end the run with; `None` while it may continue.
     """
 
     def __init__(self, settings: Settings, history: History) -> None:
@@ -92,7 +92,7 @@ class Failures:
         self._differs = False
 
     def note(self, number: int, outcome: Outcome, raised: BaseException | None) -> None:
-        """Note how one has ended, with what its objective raised if that is known."""
+        """Record the end of a trial, with the exception of its objective if known."""
         why = printable(outcome.reason)
         if outcome.state is not TrialState.FAILED:
             self._differs |= outcome.state in _GAVE_RESULTS
@@ -109,14 +109,14 @@ class Failures:
         elif (most := self._settings.max_failed_trials) is not None:
             if self._n > most:
                 self.error = TooManyFailures(
-                    f"{self._n} trials of this run have failed, max_failed_trials={most} may; the "
-                    f"last, trial {number}: {why}; mend that and run it again."
+                    f"{self._n} trials of this run have failed, more than max_failed_trials="
+                    f"{most}; the last, trial {number}: {why}; fix the cause and run it again."
                 )
         elif self._n >= FIRST_FAILURES and not self._differs and not self._has_complete():
             self.error = TooManyFailures(
                 f"the first {self._n} trials of this run have all failed in the same way and none "
-                f"of the study is complete; trial {number}: {why.rstrip('.')}; mend "
-                "that and run it again, or let more fail with max_failed_trials=1000."
+                f"of the study is complete; trial {number}: {why.rstrip('.')}; fix the "
+                "cause and run it again, or allow more failures with max_failed_trials=1000."
             )
 
     def _has_complete(self) -> bool:
@@ -124,10 +124,10 @@ class Failures:
 
 
 def failed_way(outcome: Outcome) -> str:
-    """Return the same text for trials that failed for the same cause at different points.
+    """Return a text that is equal for trials that failed for the same cause.
 
-    It is the class of the exception and the line that raised it where that line is the user's;
-    else the reason without its numbers and quoted words, which differ from point to point.
+    It is the exception's class and the raising line if that line is the user's, else the reason
+    without numbers and quoted words, which differ between points.
     """
     frames = _FRAME.findall(outcome.error)
     if frames and not frames[-1].startswith(f'File "{_PACKAGE}'):
@@ -142,11 +142,11 @@ _VARYING = re.compile(r"'[^']*'|\"[^\"]*\"|[-+]?\b(?:\d[\w.+-]*|nan|inf)\b")
 
 
 def failed(error: BaseException, what: str = "") -> Outcome:
-    """Return the FAILED outcome of a trial for what went wrong around its objective.
+    """Return the FAILED outcome of a trial for an error outside its objective.
 
     Args:
         error: its sentence becomes the reason, with its traceback as the error.
-        what: what failed, where the error is none of ours and does not say it.
+        what: what failed, for errors of other packages that do not say it.
     """
     is_ours = isinstance(error, TunekitError)
     reason = sentence_of(error) if is_ours or not what else f"{what}: {sentence_of(error)}"
@@ -155,7 +155,7 @@ def failed(error: BaseException, what: str = "") -> Outcome:
 
 
 def sentence_of(error: BaseException) -> str:
-    """Return what an error says, in one line; also of one whose own text cannot be made."""
+    """Return an error's message in one line, even if its own text raises."""
     if isinstance(error, TunekitError):
         return error.message
     lines = "".join(traceback.format_exception_only(error)).strip().splitlines()

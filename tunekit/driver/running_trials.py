@@ -1,4 +1,4 @@
-"""The trials that run here, from their start to what is written of their end."""
+"""Manages the trials running in this process, from their start to their stored end."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ NOTEWORTHY = (TrialState.FAILED, TrialState.DIVERGED, TrialState.STOPPED, TrialS
 
 
 class RunningTrials:
-    """Starts trials on an executor, decides on their reports and takes their ends.
+    """Starts trials on an executor, decides on their reports and collects their ends.
 
-    Whatever goes wrong on the way with one trial (its checkpoints, its stopper, what it asked
-    for) makes that trial FAILED and no other one.
+    A fault around one trial (its checkpoints, its stopper, its questions) makes only that trial
+    FAILED.
 
     Args:
         held: the running trials by number; only the loop's thread changes it.
         write: writes the outbox, when reports cannot wait for the next turn of the loop.
 
     Attributes:
-        outbox: what there is to write.
-        broken: why the run has to break off, found while a trial reported.
+        outbox: operations to write.
+        broken: error that must end the run, found while a trial reported.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class RunningTrials:
         self._forced: dict[int, Outcome] = {}
 
     def start(self, task: Task, interrupts: Interrupts) -> None:
-        """Start a trial; on an executor that runs in this thread, to its end.
+        """Start a trial; an executor in this thread runs it to its end.
 
         Raises:
             ExecutorFailed: nothing is left to run trials on.
@@ -93,7 +93,7 @@ class RunningTrials:
             interrupts.breakable = False
 
     def collect(self) -> None:
-        """Take ended trials from the executor and put their ends into the outbox."""
+        """Collect ended trials from the executor and put their ends into the outbox."""
         for ended in self._executor.poll(POLL_S if self._held else 0.0):
             held = self._held.get(ended.number)
             if held is not None and held.epoch == ended.epoch:
@@ -106,18 +106,18 @@ class RunningTrials:
             self.outbox += self._reports.take()
 
     def force(self, number: int, outcome: Outcome) -> None:
-        """End a running trial with an outcome of ours, whatever its objective makes of it."""
+        """End a running trial with the given outcome, whatever its objective does."""
         if number in self._held and number not in self._forced:
             self._forced[number] = outcome
             self._executor.stop(number, outcome)
 
     def force_all(self, outcome: Outcome) -> None:
-        """End all running trials with an outcome of ours."""
+        """End all running trials with the given outcome."""
         for number in list(self._held):
             self.force(number, outcome)
 
     def fail(self, number: int, epoch: int, outcome: Outcome) -> None:
-        """Let a trial end as FAILED that may run still, or may be told so already."""
+        """End a trial as FAILED that may still be running or already be told."""
         held = self._held.get(number)
         if held is not None and held.epoch == epoch:
             self.force(number, outcome)
@@ -126,7 +126,7 @@ class RunningTrials:
         self._display.say(f"trial {number} failed: {outcome.reason}", logging.WARNING)
 
     def lose(self, number: int) -> None:
-        """Another worker has the trial, or a person ended it: stop it, its result is not taken."""
+        """Stop a trial that another worker holds or a person ended, and drop its result."""
         if number in self._held:
             self.force(number, Outcome(TrialState.LOST, reason="its lease was lost"))
         else:
@@ -134,7 +134,7 @@ class RunningTrials:
             self._display.say(text, logging.WARNING)
 
     def give_back(self, error: BaseException) -> None:
-        """Put into the outbox what has ended, and the rest to run again later."""
+        """Put ended trials into the outbox, and release all others to run again later."""
         try:
             self.collect()
         except Exception as further:
@@ -145,10 +145,9 @@ class RunningTrials:
             self.outbox.append(Release(number, held.epoch, reason))
 
     def on_report(self, number: int, report: Report) -> Decision:
-        """Keep a report of a trial and return whether it goes on.
+        """Buffer a trial's report and return the decision whether it continues.
 
-        It raises nothing: an executor would take that for a fault of the objective, or forget
-        what else has ended.
+        It never raises, because an executor would blame the objective or lose other ended trials.
         """
         try:
             if self._reports.note(number, report):
@@ -171,7 +170,7 @@ class RunningTrials:
             self.force_all(_broke_off(error))
 
     def _end(self, ended: Ended, held: Task) -> None:
-        """Put what came of a trial into the outbox."""
+        """Put the end of a trial into the outbox."""
         number = ended.number
         forced = self._forced.pop(number, None)
         try:
@@ -209,7 +208,7 @@ class RunningTrials:
         return Tell(number, epoch, outcome, uuid4().hex)
 
     def _second_chance(self, ended: Ended) -> str:
-        """Return why a trial runs again in this very run; an empty text if it does not."""
+        """Return why a trial runs again within this run, an empty text if it does not."""
         if ended.outcome.state is TrialState.WAITING:  # it lost its worker
             return ended.outcome.reason
         if ended.has_died and self._worker.checkpoints.may_go_on(ended.number, ended.epoch):

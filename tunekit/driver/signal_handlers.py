@@ -1,4 +1,4 @@
-"""Signal handlers of this process alone: a forked child gets those from before.
+"""Sets signal handlers for this process only; forked children get the previous ones.
 
 A child that is forked while a handler of ours is set would inherit it. A worker of a
 multiprocessing pool then counts the SIGTERM that should end it as an interrupt of a run, and
@@ -18,13 +18,13 @@ from typing import Any
 Handler = Callable[[int, FrameType | None], None]
 
 _before: dict[int, Any] = {}
-"""The handler that each signal had before ours, while ours is set."""
+"""The previous handler of each signal, while ours is set."""
 _fork = threading.local()
 
 
 @contextmanager
 def handled(numbers: tuple[signal.Signals, ...], handler: Handler) -> Iterator[None]:
-    """Handle signals inside the block; outside the main thread, leave them alone.
+    """Handle signals inside the block; do nothing outside the main thread.
 
     Blocks may be nested; a forked child gets the handlers from before the outermost one.
     """
@@ -45,7 +45,7 @@ def handled(numbers: tuple[signal.Signals, ...], handler: Handler) -> Iterator[N
 
 
 def _hold() -> None:
-    """Keep the signals back: between the fork and `_restore` the child has our handlers."""
+    """Block the signals, because the child has our handlers between the fork and `_restore`."""
     _fork.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _before) if _before else None
 
 

@@ -1,4 +1,4 @@
-"""A study as it is read: its trials, its space, and what a sampler is shown of both."""
+"""Reads a study incrementally: its trials, its space, and the view of both for samplers."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ log = logging.getLogger("tunekit")
 
 
 class StudyReader:
-    """Reads a study incrementally; one serves all who work on the study in a process.
+    """Reads a study incrementally; all users of the study in a process share one.
 
     Attributes:
         history: all trials up to the last `refresh`.
-        space_version: of the space as it was read last, 0 where a program discovers it.
+        space_version: version of the last read space, 0 if a program discovers it.
     """
 
     def __init__(self, storage: Storage, record: StudyRecord) -> None:
@@ -45,7 +45,7 @@ class StudyReader:
 
     @property
     def declared_space(self) -> Space | None:
-        """Return the space, `None` where a program discovers it."""
+        """Return the declared space, `None` if a program discovers it."""
         return self._space
 
     @property
@@ -54,20 +54,20 @@ class StudyReader:
         return self._discovery is not None
 
     def refresh_space(self) -> None:
-        """Take over the version of the space that the study has now."""
+        """Load the current version of the study's space."""
         version = self.storage.get_study(self.record.spec.name).space_version
         self.use_space(version)
 
     @property
     def space(self) -> Space:
-        """Return the space as it is now; of an open program, as far as it is discovered."""
+        """Return the current space, or its discovered part."""
         if self._discovery is not None:
             return self._discovery.space
         assert self._space is not None
         return self._space
 
     def refresh(self) -> list[TrialRecord]:
-        """Read what changed; return the trials that were found to have finished."""
+        """Read all changes; return the newly finished trials."""
         changes = self.storage.changes(self.record.id, self.history.cursor)
         self._placed(changes.trials)
         finished = self.history.update(changes.trials, changes.cursor)
@@ -79,7 +79,7 @@ class StudyReader:
         return finished
 
     def _placed(self, trials: Iterable[TrialRecord]) -> None:
-        """Note at each point which version of the space it is one of."""
+        """Set the space version that each trial's point belongs to."""
         for trial in trials:
             if trial.params is not None and not self.is_open:
                 if trial.space_version not in self._versions:
@@ -94,14 +94,14 @@ class StudyReader:
             log.warning("trial %d: %s", trial.number, error.message)
 
     def view(self, fixed: dict[int, Params]) -> StudyView:
-        """Return what a sampler is shown now."""
+        """Return the current view for a sampler."""
         spec = self.record.spec
         return StudyView(
             self.space, spec.objectives, spec.constraints, spec.seed, self._fitting, fixed
         )
 
     def use_space(self, version: int) -> None:
-        """Take over another version of the space; samplers see the trials that lie in it."""
+        """Switch to another version of the space; samplers see the trials that lie in it."""
         if self.is_open or version == self.space_version:
             return
         self._versions = self.storage.spaces(self.record.id)
@@ -120,10 +120,10 @@ class StudyReader:
                 yield replace(trial, params=params)
 
     def accepted(self, outcome: Outcome) -> Outcome:
-        """Return the outcome as the study takes it.
+        """Return the outcome in the form the study accepts.
 
-        It is without the domains that the study knows already; a complete trial that lacks a
-        metric which the study bounds has FAILED, since nobody can tell whether it keeps the bound.
+        Domains already known to the study are dropped. A complete trial without a metric that the
+        study constrains becomes FAILED, because its feasibility is unknown.
         """
         if outcome.state is TrialState.COMPLETE:
             spec = self.record.spec
@@ -133,9 +133,9 @@ class StudyReader:
         return self._known_domains_dropped(outcome)
 
     def _known_domains_dropped(self, outcome: Outcome) -> Outcome:
-        """Return the outcome without the domains that the study knows already.
+        """Return the outcome without domains already known to the study.
 
-        It is FAILED if the trial asked for a parameter as another kind than the trials before.
+        It becomes FAILED if the trial asked for a parameter as another kind than earlier trials.
         """
         if self._discovery is None or not outcome.domains:
             return outcome
@@ -147,7 +147,7 @@ class StudyReader:
             return replace(end, params=None, domains={}, user_attrs=outcome.user_attrs)
 
     def has_orphans(self, ours: Container[int]) -> bool:
-        """Return whether a trial that runs elsewhere seems to have lost its worker."""
+        """Return whether a trial running elsewhere appears to have lost its worker."""
         now = time.time()
         return any(
             (t.lease_until or 0.0) < now or is_known_dead(t.worker)
@@ -156,7 +156,7 @@ class StudyReader:
         )
 
     def curves(self, numbers: Sequence[int] | None = None) -> dict[int, list[Report]]:
-        """Return the reports so far of some trials, or of all, by trial number."""
+        """Return the current reports of the given trials, or of all, by trial number."""
         if numbers is not None and not numbers:
             return {}
         return {n: list(r) for n, r in self.storage.reports(self.record.id, numbers).items()}

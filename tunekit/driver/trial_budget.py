@@ -1,4 +1,4 @@
-"""How many trials a run may still start, and whether it has what it was asked for."""
+"""Counts how many trials a run may still start, and whether its goal is reached."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class TrialBudget:
     """Counts the trials that a run starts against its goal.
 
     Attributes:
-        started: by this run; a promoted trial that goes on is none of them.
-        is_exhausted: the sampler has no further point.
+        started: trials started by this run, not counting resumed promoted ones.
+        is_exhausted: whether the sampler has no further point.
     """
 
     def __init__(self, goal: Goal, history: History) -> None:
@@ -23,12 +23,12 @@ class TrialBudget:
         self._history = history
 
     def want(self, free: int) -> int:
-        """Return how many trials to claim for so many free slots."""
+        """Return the number of trials to claim for `free` free slots."""
         left = self._left()
         return free if left is None else min(free, left + self._history.n_promoted)
 
     def demand(self) -> int:
-        """Return how many trials there are to claim, as far as this process knows."""
+        """Return the number of claimable trials known to this process."""
         left, total, history = self._left(), self._goal.total_trials, self._history
         room = sys.maxsize
         if total is not None:
@@ -36,7 +36,7 @@ class TrialBudget:
         return room if left is None else min(room, left + history.n_promoted)
 
     def max_trials(self) -> int | None:
-        """Return how many trials the study may have at most after the next claim."""
+        """Return the maximum number of trials of the study after the next claim."""
         left, total = self._left(), self._goal.total_trials
         if left is None or not self._history.n_promoted:
             return total
@@ -44,9 +44,9 @@ class TrialBudget:
         return min(len(self._history) + left, sys.maxsize if total is None else total)
 
     def is_reached(self) -> bool:
-        """Return whether the goal is reached, given that nothing runs here.
+        """Return whether the goal is reached, if nothing runs here.
 
-        Paused trials stay as they are: nobody lets them go on.
+        Paused trials remain paused, because nobody resumes them.
         """
         history, total = self._history, self._goal.total_trials
         if self._left() == 0 and not history.n_promoted:
@@ -55,7 +55,7 @@ class TrialBudget:
         return is_full and history.n_finished + history.n_paused == len(history)
 
     def total(self) -> int | None:
-        """Return how many trials the study will have, if that is known."""
+        """Return the final number of trials of the study, `None` if unknown."""
         if self._goal.total_trials is not None:
             return self._goal.total_trials
         if self._goal.n_trials is not None:

@@ -1,4 +1,4 @@
-"""A client that runs trials of a study: claims them, proposes their params, tells their ends.
+"""A client that runs trials of a study: claims them, proposes their params, tells their results.
 
 The orchestrator and `Study.ask` / `Study.tell` both work through it.
 """
@@ -24,7 +24,7 @@ from tunekit.storages.base import Claim, Exchange, Lease, Operation, Release, St
 
 @dataclass(frozen=True, slots=True)
 class _Ahead:
-    """What the sampler proposes for the next numbers, and what it knew: `Start.seen`."""
+    """Proposals for the next numbers, and the cursor they are based on (`Start.seen`)."""
 
     numbers: list[int]
     proposals: list[Proposal]
@@ -33,7 +33,7 @@ class _Ahead:
 
 
 class Worker:
-    """Holds leases of a study under one name.
+    """Holds leases of a study under one worker name.
 
     Attributes:
         reader: what it knows of the study.
@@ -75,10 +75,10 @@ class Worker:
         return bool(getattr(self.sampler, "may_end", False))
 
     def most_trials(self, want: int, most: int | None) -> int | None:
-        """Return how many trials the study may have after a claim of `want`, at most `most`.
+        """Return the maximum number of trials after a claim of `want`, at most `most`.
 
-        A sampler that may end is asked before numbers are taken, so that no number is left
-        without a point; what it proposes is used if these numbers come.
+        A sampler that may end is asked before numbers are claimed, so that no number is left
+        without a point; its proposals are used if these numbers are claimed.
         """
         if not self.may_end:
             return most
@@ -99,7 +99,7 @@ class Worker:
         return known + max(n, 0)
 
     def assign(self, leases: Sequence[Lease], *, lease_s: float) -> list[Task]:
-        """Find params for claimed trials and note that they start.
+        """Find params for claimed trials and record their start.
 
         Returns:
             The trials that are really ours; one whose lease was lost meanwhile is left out.
@@ -193,10 +193,10 @@ class Worker:
         ]
 
     def _give_back(self, leases: Sequence[Lease], error: BaseException, *, lease_s: float) -> None:
-        """Free the leases of trials that will not start.
+        """Release the leases of trials that will not start.
 
-        A finished search (a grid at its end) leaves numbers that no proposal exists for: these
-        are CANCELLED. After any other error the trials wait for a sampler that works.
+        After a finished search (such as a complete grid) no proposal exists for the remaining
+        numbers, which are CANCELLED. After any other error the trials wait for a working sampler.
         """
         reason = error.message if isinstance(error, TunekitError) else type(error).__name__
         operations: list[Operation] = []
@@ -209,9 +209,9 @@ class Worker:
         self.exchange(operations, lease_s=lease_s)
 
     def begin_at_checkpoint(self, task: Task) -> Task:
-        """Return the task with the checkpoint that it begins from.
+        """Return the task with the checkpoint that it starts from.
 
-        Copies the checkpoint that it branches from, and follows its checkpoints from now on.
+        Copies the checkpoint that it branches from, and tracks its checkpoints from now on.
         """
         number, tracker = task.number, self.checkpoints
         known = self.reader.history.get(number)
@@ -224,7 +224,7 @@ class Worker:
         return replace(task, place=tracker.uri, origin=origin, kept=kept)
 
     def expire_dead(self) -> list[int]:
-        """End the leases of workers of this host that are gone; return the trials' numbers."""
+        """Expire the leases of dead workers on this host; return the trials' numbers."""
         running = [t for t in self.reader.history.unfinished() if t.state is TrialState.RUNNING]
         gone = [(t.number, t.epoch) for t in running if is_known_dead(t.worker)]
         if gone:

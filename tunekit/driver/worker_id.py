@@ -1,9 +1,9 @@
-"""Names a worker process so that others that can see it can tell whether it lives.
+"""Names worker processes so that others on the same machine can tell whether they are alive.
 
 A name is `host/kernel/pid/start/token`. `kernel` is the boot and the PID namespace in which the
-pid counts: two containers may have one hostname and the same pids, and a machine that was
-restarted gives its pids again. `start` is counted from the boot, so that no step of the wall
-clock moves it. Who is elsewhere, or cannot see the process, knows nothing of it.
+pid is valid: two containers may share a hostname and pids, and a restarted machine reuses pids.
+`start` is counted from the boot, so that clock changes do not affect it. Observers elsewhere, or
+without access to the process, cannot tell.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ PROC = Path("/proc")
 
 
 def worker_name() -> str:
-    """Return a new worker name, unique to its caller; of at most 150 characters."""
+    """Return a new unique worker name of at most 150 characters."""
     return f"{_process_name(os.getpid())}/{uuid4().hex[:8]}"
 
 
 def is_known_dead(worker: str) -> bool:
-    """Return whether a worker ran where this process looks and is gone."""
+    """Return whether a worker ran where this process can see it and is gone."""
     return _is_alive(worker) is False
 
 
 def is_known_alive(worker: str) -> bool:
-    """Return whether a worker runs where this process looks."""
+    """Return whether a worker runs where this process can see it."""
     return _is_alive(worker) is True
 
 
 def _is_alive(worker: str) -> bool | None:
-    """Return whether a worker is alive, `None` where this process cannot know.
+    """Return whether a worker is alive, `None` if this process cannot tell.
 
-    It knows nothing of a worker on another host, in another PID namespace or from before a
-    restart, and so of one that it is not allowed to look at.
+    It cannot tell for workers on another host, in another PID namespace, from before a restart,
+    or without permission to inspect them.
     """
     host, kernel, pid, start = [*worker.split("/"), "", "", "", ""][:4]
     if (host, kernel) != (socket.gethostname(), _kernel()) or not pid.isdigit():
@@ -62,7 +62,7 @@ def _process_name(pid: int) -> str:
 
 @cache
 def _kernel() -> str:
-    """Return what the pids of this process count in: the boot and the PID namespace."""
+    """Return the scope of this process's pids: the boot and the PID namespace."""
     if not sys.platform.startswith("linux"):
         return sys.platform
     boot = _read(PROC / "sys/kernel/random/boot_id")[:8]
@@ -74,14 +74,16 @@ def _kernel() -> str:
 
 
 def _start(pid: int) -> str | None:
-    """Return when a process started, in units that depend on the system.
+    """Return the start time of a process, in units that depend on the system.
 
-    `None` where that cannot be seen, and "ended" for one that has ended and was not waited for.
+    `None` if it cannot be read, and "ended" for a zombie process.
     """
     if not sys.platform.startswith("linux"):
         return _start_by_clock(pid)
     if os.readlink(PROC / "self") != str(os.getpid()):
-        return None  # /proc shows another PID namespace, in which the pid is somebody else's
+        return (
+            None  # /proc shows another PID namespace, in which the pid belongs to another process
+        )
     # The name in the second field may hold spaces and brackets; the state follows it.
     fields = _read(PROC / str(pid) / "stat").rpartition(")")[2].split()
     if len(fields) < 20:
