@@ -153,8 +153,12 @@ def test_it_begins_where_trials_of_others_were_good():
 
 def test_a_constraint_on_the_edge_of_the_optimum_is_kept():
     space = Space(x=Float(0, 1), y=Float(0, 1), z=Float(0, 1), constraints=["x + y + z <= 0.5"])
-    trials = study(CmaEsSampler, space, lambda p: -p["x"] - 2 * p["y"], 150)
-    assert best(trials) < -0.95
+
+    def slope(p):
+        return -p["x"] - 2 * p["y"]  # -1 at the best point, y = 0.5
+
+    ends = [best(study(CmaEsSampler, space, slope, 150, seed=seed)) for seed in range(4)]
+    assert sum(ends) / len(ends) < -0.95
 
 
 def test_it_beats_random_search_on_a_sphere():

@@ -189,7 +189,7 @@ def test_six_objectives_take_a_mix_for_each_proposal():
     view = view_of(TREE, trials, objectives=objectives)
     proposals = BayesianSampler().suggest(view, [20, 21])
     check(view, [20, 21], proposals)
-    assert "mix" in proposals[0].reason
+    assert "weighting" in proposals[0].reason
     assert proposals[0] == BayesianSampler().suggest(view, [20])[0]
 
 

@@ -123,7 +123,6 @@ class SimulatedExecutor:
         trial = Trial(task, send)
         assert self._objective is not None, "open() comes first"
         objective = objective_of(task, self._objective)
-        self._prepared.set_up(objective, task)
         run = _SimulatedRun(
             task, trial, objective, self._steps(objective, trial), first_step(trial)
         )
@@ -183,6 +182,7 @@ class SimulatedExecutor:
             if run.due is not None:
                 trial.report(run.due, run.step)
                 run.step += 1
+            self._prepared.set_up(run.objective, run.task)
             try:
                 step = next(run.steps)
             except StopIteration as end:
