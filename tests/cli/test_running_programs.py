@@ -204,3 +204,26 @@ def test_the_environment_is_passed_on(folder, monkeypatch):
     _, trial = run(python("import os; print(os.environ['MY_SETTING'])"), LINEAR)
     assert trial.metrics == {"error": 7.0}
     assert "TUNEKIT_PARAMS" not in os.environ
+
+
+def test_a_program_ends_when_it_exits_whatever_it_leaves_holding_its_output(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    # The process in the background has the program's stdout, which so has no end.
+    words = ["sh", "-c", "sleep 1000 & echo $! > left; echo 'no end of line follows'; printf 0.25"]
+    _, trial = run(words, LINEAR)
+    assert trial.metrics == {"error": 0.25}
+    with pytest.raises(psutil.NoSuchProcess):
+        psutil.Process(int(Path("left").read_text())).wait(30)
+        psutil.Process(int(Path("left").read_text()))
+
+
+def test_a_program_may_close_its_output_before_it_ends():
+    code = "import os, sys; print(0.5, flush=True); os.close(1); sys.exit(0)"
+    _, trial = run(python(code), LINEAR)
+    assert trial.metrics == {"error": 0.5}
+
+
+def test_long_output_of_a_program_is_read_to_its_last_line():
+    code = "for i in range(200_000): print('line', i)\nprint(0.75)"
+    _, trial = run(python(code), LINEAR)
+    assert trial.metrics == {"error": 0.75}

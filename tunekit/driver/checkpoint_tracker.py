@@ -121,6 +121,10 @@ class CheckpointTracker:
                 known[-1] = Checkpoint(report.step, epoch, value)
                 self._unsaved.add(number)
 
+    def has_any(self, number: int) -> bool:
+        """Return whether a trial that runs here has a checkpoint."""
+        return bool(self._known.get(number))
+
     def may_go_on(self, number: int, epoch: int) -> bool:
         """Return whether a trial whose process died under this lease may run again.
 

@@ -62,6 +62,7 @@ class RunningTrials:
         self._write = write
         self._reports = ReportBuffer(worker.checkpoints)
         self._forced: dict[int, Outcome] = {}
+        self._kills: dict[int, int] = {}
 
     def start(self, task: Task, interrupts: Interrupts) -> None:
         """Start a trial; an executor in this thread runs it to its end.
@@ -213,6 +214,10 @@ class RunningTrials:
             return ended.outcome.reason
         if ended.has_died and self._worker.checkpoints.may_go_on(ended.number, ended.epoch):
             return f"{ended.outcome.reason}; it goes on from its checkpoint"
+        if ended.was_killed and not self._worker.checkpoints.has_any(ended.number):
+            kills = self._kills[ended.number] = self._kills.get(ended.number, 0) + 1
+            if kills <= self._worker.reader.record.spec.max_retries:
+                return f"{ended.outcome.reason}; it begins again"
         return ""
 
 

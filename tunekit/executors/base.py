@@ -116,6 +116,8 @@ class Ended:
         exception: what its objective raised, if that could be brought over.
         has_died: it was no deed of its objective that Python saw: its process died. It may run
             again from a checkpoint that it has saved.
+        was_killed: somebody else killed its process, a person or a system that is out of memory.
+            It may run again from its start.
     """
 
     number: int
@@ -123,6 +125,7 @@ class Ended:
     outcome: Outcome
     exception: BaseException | None = None
     has_died: bool = False
+    was_killed: bool = False
 
     @property
     def has_result(self) -> bool:

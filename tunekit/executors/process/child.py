@@ -17,14 +17,16 @@ import termios
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
-from multiprocessing.connection import Connection
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any, Literal
+from uuid import uuid4
 
 import psutil
 
 from tunekit.executors.base import Task
+from tunekit.executors.process.guard import MARK, kill_group, kill_marked, with_mark
+from tunekit.executors.process.messages import Messages
 
 TAIL_BYTES = 8 * 1024
 SETTLE_S = 2.0
@@ -35,17 +37,23 @@ _BOOT = (
 )
 
 
-def readable(descriptors: Iterable[int], timeout_s: float) -> list[int]:
+def readable(
+    descriptors: Iterable[int], timeout_s: float, *, writable: Iterable[int] = ()
+) -> list[int]:
     """Return those that have something to read or were closed, after at most so long a wait.
+
+    The wait also ends, with whatever is readable, when one of `writable` has room.
 
     A report waits for this several times, so it is not `multiprocessing.connection.wait`, which
     takes five times as long.
     """
     poll = select.poll()
-    for descriptor in descriptors:
-        poll.register(descriptor, select.POLLIN)
+    wanted = dict.fromkeys(descriptors, select.POLLIN)
+    wanted |= {d: wanted.get(d, 0) | select.POLLOUT for d in writable}
+    for descriptor, events in wanted.items():
+        poll.register(descriptor, events)
     timeout_ms = None if timeout_s == math.inf else math.ceil(timeout_s * 1000)
-    return [descriptor for descriptor, _ in poll.poll(timeout_ms)]
+    return [d for d, events in poll.poll(timeout_ms) if events != select.POLLOUT]
 
 
 class Child:
@@ -63,6 +71,7 @@ class Child:
     """
 
     def __init__(self, env: Mapping[str, str], guard: Guard) -> None:
+        self._mark = uuid4().hex
         ours, theirs = socket.socketpair()
         argv = [str(theirs.fileno()), str(os.getpid()), json.dumps([str(p) for p in sys.path])]
         try:
@@ -73,16 +82,16 @@ class Child:
                 stderr=subprocess.STDOUT,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
-                env={**os.environ, **env},
+                env={**os.environ, **env, MARK: with_mark(self._mark)},
             )
         except OSError:
             ours.close()
             raise
         finally:
             theirs.close()
-        self.connection = Connection(ours.detach())
+        self.connection = Messages(ours.detach())
         self._guard = guard
-        guard.watch(self._process.pid)
+        guard.watch(self._process.pid, self._mark)
         assert self._process.stdout is not None
         self._output = _Output(self._process.stdout)
         # A fork of the worker may hold its end of the connection open: only a pidfd tells then.
@@ -113,26 +122,25 @@ class Child:
         Raises:
             OSError: the process is gone.
         """
-        self.connection.send_bytes(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+        self.connection.send(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
 
     def rest(self) -> None:
         """Note that its task is over, and with it what it printed."""
         self._output.settle()
         self.phase, self.task, self.deadline = "idle", None, float("inf")
 
-    def messages(self, spoken: Collection[int] = ()) -> list[tuple[Any, ...]] | None:
-        """Return the next message, if one is there; `None` once the process is gone.
+    def messages(self) -> list[tuple[Any, ...]] | None:
+        """Return the messages that have arrived; `None` once the process is gone.
 
-        Args:
-            spoken: descriptors that are known to be readable; saves a look.
+        It waits for none, also not for the rest of one that has begun.
         """
+        has_died = self.has_died()  # before the look: what it said last is there by then
+        found, is_there = self.connection.receive()
         try:
-            own = self.connection.fileno()
-            if own in spoken or readable([own], 0):
-                return [pickle.loads(self.connection.recv_bytes())]  # noqa: S301 - our own child
-        except Exception:  # closed, or not ours: an objective may write to any descriptor
+            messages = [pickle.loads(data) for data in found]  # noqa: S301 - our own child
+        except Exception:  # not ours: an objective may write to any descriptor
             return None
-        return None if self.has_died() else []
+        return messages or (None if has_died or not is_there else [])
 
     def memory_mib(self) -> float:
         """Return the resident memory of the process and of all that it has started."""
@@ -142,8 +150,8 @@ class Child:
                 total += process.memory_info().rss
         return total / 2**20
 
-    def last_words(self) -> tuple[str, str]:
-        """End it, if it still lives, and return how it died and the tail of its output."""
+    def last_words(self) -> tuple[str, str, bool]:
+        """End it, if it still lives; return how it died, its last output, if it was killed."""
         if self._pidfd is not None:
             readable([self._pidfd], SETTLE_S)
         else:
@@ -151,7 +159,9 @@ class Child:
                 self._process.wait(SETTLE_S)
         is_ours = not self.has_died()
         self.kill()
-        return _death(self._process.returncode, is_ours), self.output_tail()
+        status = self._process.returncode
+        was_killed = not is_ours and -status in (signal.SIGKILL, signal.SIGTERM)
+        return _death(status, is_ours), self.output_tail(), was_killed
 
     def output_tail(self) -> str:
         """Return the end of what its task has printed."""
@@ -177,11 +187,11 @@ class Child:
         """End the process and all that it has started, and free what belongs to it."""
         family = self._family()
         # The group first: the unreaped leader keeps its number from being used again.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        kill_group(self._process.pid)
         for process in family:  # those in a session of their own
             with contextlib.suppress(psutil.Error):
                 process.kill()
+        kill_marked(self._mark)  # those that were forked meanwhile, or whose parent is gone
         # Bounded: one that hangs in a driver or a network file system dies only when that answers.
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(KILL_S)
@@ -212,17 +222,16 @@ class Guard:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
-    def watch(self, group: int) -> None:
-        """Have a process group killed when this process dies."""
+    def watch(self, group: int, mark: str = "") -> None:
+        """Have a process group, and all processes with a mark, killed when this process dies."""
         if self._process is None:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
                 [sys.executable, "-I", "-S", str(Path(__file__).with_name("guard.py"))],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                start_new_session=True,
             )
-        self._tell(f"+{group}\n")
+        self._tell(f"+{group} {mark}\n")
 
     def forget(self, group: int) -> None:
         """Take back a `watch`: the group is gone and its number may be used again."""

@@ -121,9 +121,9 @@ class ProcessExecutor:
         self._check_limits()
         while not self._ended:
             wait = min(until, self._next_check()) - time.monotonic()
-            seats, spoken = self._speaking(max(wait, 0.0))
+            seats = self._speaking(max(wait, 0.0))
             for seat in seats:
-                self._serve(seat, spoken)
+                self._serve(seat)
             self._check_limits()
             if time.monotonic() >= until or self._is_woken:
                 break
@@ -178,15 +178,12 @@ class ProcessExecutor:
 
     # Messages
 
-    def _speaking(self, wait_s: float) -> tuple[list[int], list[int]]:
-        """Return the seats whose worker has something to say, lowest trial number first.
-
-        And the descriptors that became readable, those of the caller among them.
-        """
+    def _speaking(self, wait_s: float) -> list[int]:
+        """Return the seats whose worker has something to say, lowest trial number first."""
         seat_of = {d: s for s, child in self._children.items() for d in child.descriptors}
         if not seat_of and not self.wake_on:
             time.sleep(wait_s)  # nothing runs: the caller asked to wait all the same
-        spoken = readable([*seat_of, *self.wake_on], wait_s)
+        spoken = readable([*seat_of, *self.wake_on], wait_s, writable=self._flushed())
         self._is_woken = any(d in self.wake_on for d in spoken)
         seats = {seat_of[d] for d in spoken if d in seat_of}
 
@@ -194,20 +191,32 @@ class ProcessExecutor:
             task = self._children[seat].task
             return -1 if task is None else task.number
 
-        return sorted(seats, key=number), spoken
+        return sorted(seats, key=number)
 
-    def _serve(self, seat: int, spoken: list[int]) -> None:
+    def _flushed(self) -> list[int]:
+        """Send what workers had no room for; return the descriptors of those that have none."""
+        full = []
+        for child in self._children.values():
+            with _dead_ones_speak_later():
+                child.connection.flush()
+            if child.connection.has_unsent:
+                full.append(child.connection.fileno())
+        return full
+
+    def _serve(self, seat: int) -> None:
         child = self._children.get(seat)
         if child is None:  # stopped by the handler of another one's report
             return
-        messages = child.messages(spoken)
+        messages = child.messages()
         if messages is None:
             self._bury(seat)
             return
         for kind, *content in messages:
+            if self._children.get(seat) is not child:
+                return  # stopped by the handler of its report
             if kind == "ready":
                 with _dead_ones_speak_later():
-                    child.connection.send_bytes(self._objective)
+                    child.connection.send(self._objective)
             elif kind == "usable":
                 assert child.task is not None
                 self._tries.pop(child.task.number, None)
@@ -234,7 +243,7 @@ class ProcessExecutor:
     def _bury(self, seat: int) -> None:
         """Charge a death to the task, or try again if it had not begun."""
         child = self._children.pop(seat)
-        death, words = child.last_words()
+        death, words, was_killed = child.last_words()
         task = child.task
         if task is None:
             return
@@ -242,7 +251,8 @@ class ProcessExecutor:
             self._start_failed(seat, task, self._tries[task.number], death, words)
         else:
             outcome = Outcome(TrialState.FAILED, reason=death, error=words)
-            self._ended.append(Ended(task.number, task.epoch, outcome, has_died=True))
+            end = Ended(task.number, task.epoch, outcome, has_died=True, was_killed=was_killed)
+            self._ended.append(end)
 
     def _end(self, seat: int, outcome: Outcome, exception: BaseException | None = None) -> None:
         child = self._children[seat]

@@ -242,6 +242,7 @@ class RayExecutor:
         outcome: Outcome,
         raised: bytes,
         has_died: bool,
+        was_killed: bool,
         printed: str,
     ) -> None:
         del self._runs[worker.key]
@@ -254,7 +255,8 @@ class RayExecutor:
         if printed and outcome.state is TrialState.FAILED and "Traceback" in outcome.error:
             error = f"{outcome.error}\nThe last that it printed:\n{printed}"
             outcome = replace(outcome, error=error)
-        self._ended.append(Ended(number, run.task.epoch, outcome, unpickled(raised), has_died))
+        exception, epoch = unpickled(raised), run.task.epoch
+        self._ended.append(Ended(number, epoch, outcome, exception, has_died, was_killed))
         self._judge(worker, is_failure=outcome.state is TrialState.FAILED)
         self._free(worker)
 

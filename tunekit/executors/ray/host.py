@@ -167,7 +167,7 @@ class _Host:
     def _tell(self, ended: Ended) -> None:
         if self._run is not None:
             raised = b"" if ended.exception is None else pickled(ended.exception)
-            told = ended.outcome, raised, ended.has_died, self._log.tail()
+            told = ended.outcome, raised, ended.has_died, ended.was_killed, self._log.tail()
             self._line.send("ended", self._run, *told)
             self._run = None
 
