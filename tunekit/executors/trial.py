@@ -386,7 +386,7 @@ def _step(step: object) -> int:
         value = None
     if type(value) is not int or not 0 <= value < STEPS.stop:
         raise InvalidArgument(
-            f"report at step {step!r}: expected a whole number from 0 upwards that fits into 63 "
-            "bits, as in trial.report(value, step)."
+            f"report at step {step!r}: expected a whole number from 0 upwards, a 64-bit "
+            "integer, as in trial.report(value, step)."
         )
     return value
