@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,8 @@ class History:
         self.revision = 0
         self.source = TrialSource(tuple([o.metric for o in self.objectives]))
         self._trials: dict[int, TrialRecord] = {}
+        self._complete: dict[int, TrialRecord] = {}
+        self._complete_order: list[int] = []
         self._open: dict[int, TrialRecord] = {}
         self._paused: dict[int, TrialRecord] = {}
         self._promoted: set[int] = set()
@@ -71,6 +74,7 @@ class History:
             self._trials[t.number] = t
             self.revision += 1
             self._file_pause(t)
+            self._file_complete(t)
             if not t.state.is_finished:
                 self._open[t.number] = t
                 continue
@@ -80,6 +84,15 @@ class History:
                 self._keep_best(t)
         self.cursor = max(self.cursor, cursor)
         return finished
+
+    def _file_complete(self, t: TrialRecord) -> None:
+        """Keep the complete trials by number: stoppers ask for them at each report."""
+        if t.state is TrialState.COMPLETE:
+            if t.number not in self._complete:
+                insort(self._complete_order, t.number)
+            self._complete[t.number] = t
+        elif self._complete.pop(t.number, None) is not None:
+            self._complete_order.remove(t.number)
 
     def _file_pause(self, t: TrialRecord) -> None:
         self._paused.pop(t.number, None)
@@ -122,7 +135,7 @@ class History:
 
     def complete(self) -> list[TrialRecord]:
         """Return the trials with a finite result, by number."""
-        return [t for t in self if t.state is TrialState.COMPLETE]
+        return [self._complete[k] for k in self._complete_order]
 
     def pending(self) -> list[TrialRecord]:
         """Return the running trials with known params, by number."""

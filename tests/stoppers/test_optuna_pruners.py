@@ -80,3 +80,68 @@ def test_the_wilcoxon_pruner_knows_the_best_trial():
     assert stopper.decide(1, view_of(reports, running=[1])).action == "stop"
     reports = {0: reported(good), 1: reported([v - 1 for v in good])}
     assert stopper.decide(1, view_of(reports, running=[1])).action == "continue"
+
+
+CACHED = {
+    **PRUNERS,
+    "SuccessiveHalvingPruner": {},
+    "HyperbandPruner": {"min_resource": 1, "reduction_factor": 2},
+    "PatientPruner": {"wrapped_pruner": {"name": "MedianPruner"}, "patience": 1},
+    "WilcoxonPruner": {"p_threshold": 0.3},
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*contain infinity/NaNs:UserWarning")
+@pytest.mark.parametrize("name", CACHED)
+def test_what_is_kept_between_reports_changes_no_decision(name):
+    def make():
+        return OptunaPrunerStopper(name, **CACHED[name])
+
+    assert play(make) == play(make, fresh=True)
+    late = list(range(0, 24, 2))
+    assert play(make, steps=late, slots=2) == play(make, steps=late, slots=2, fresh=True)
+
+
+def test_an_own_pruner_with_a_memory_is_taken_as_it_was_given_each_time():
+    class Counting(optuna.pruners.BasePruner):
+        n = 0
+
+        def prune(self, study, trial):
+            self.n += 1
+            return self.n > 1
+
+    stopper = OptunaPrunerStopper(Counting())
+    reports = {0: reported([1.0, 2.0, 3.0])}
+    for _ in range(3):
+        assert stopper.decide(0, view_of(reports, running=[0])).action == "continue"
+
+
+def test_reports_that_come_late_or_again_are_told_as_well():
+    stopper = OptunaPrunerStopper("SuccessiveHalvingPruner", min_resource=1)
+    reports = {n: reported([1.0 + n, 1.0 + n]) for n in range(4)}
+    for view in (
+        {n: r[:1] for n, r in reports.items()},
+        reports,
+        {**reports, 0: reported([9.0, 9.0])},
+        {n: r for n, r in reports.items() if n != 1},
+    ):
+        fresh = OptunaPrunerStopper("SuccessiveHalvingPruner", min_resource=1)
+        for number in (0, 3):
+            shown = view_of(view, running=[0, 2, 3])
+            assert stopper.decide(number, shown) == fresh.decide(number, shown)
+
+
+@pytest.mark.parametrize("name", ["MedianPruner", "SuccessiveHalvingPruner"])
+def test_a_further_report_makes_one_trial_of_optuna_however_many_have_ended(name, monkeypatch):
+    from tunekit.stoppers.optuna_view import ViewStorage
+
+    put = []
+    whole = ViewStorage.put
+    monkeypatch.setattr(ViewStorage, "put", lambda s, n, *a: put.append(n) or whole(s, n, *a))
+    stopper = OptunaPrunerStopper(name)
+    reports = {n: reported([1.0] * 4) for n in range(50)} | {50: reported([0.5])}
+    stopper.decide(50, view_of(reports, running=[50]))
+    assert len(put) == 51
+    reports[50].append(reported([0.5, 0.4])[1])
+    stopper.decide(50, view_of(reports, running=[50]))
+    assert put[51:] == [50]

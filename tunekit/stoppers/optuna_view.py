@@ -6,6 +6,7 @@ Importing this module imports Optuna.
 from __future__ import annotations
 
 import copy
+from bisect import insort
 from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
@@ -39,13 +40,22 @@ class ViewStorage(optuna.storages.InMemoryStorage):
     def __init__(self, direction: Direction) -> None:
         super().__init__()
         self._put: dict[int, FrozenTrial] = {}
+        self._numbers: dict[OptunaState, list[int]] = {}  # of each state, in order
         self.create_new_study([StudyDirection[direction.upper()]], NAME)
 
-    def put(self, number: int, state: TrialState, values: Mapping[int, float]) -> None:
+    def put(
+        self,
+        number: int,
+        state: TrialState,
+        values: Mapping[int, float],
+        notes: Mapping[str, Any] | None = None,
+    ) -> None:
         """Insert a trial by its state and its reports by step; the last one is its value."""
+        if number in self._put:
+            self.forget(number)
         told = _STATES.get(state, OptunaState.FAIL)
         is_complete = told is OptunaState.COMPLETE and bool(values)
-        self._put[number] = FrozenTrial(
+        trial = FrozenTrial(
             number=number,
             trial_id=number,
             state=told if is_complete or told is not OptunaState.COMPLETE else OptunaState.FAIL,
@@ -56,13 +66,19 @@ class ViewStorage(optuna.storages.InMemoryStorage):
             params={},
             distributions={},
             user_attrs={},
-            system_attrs={},
+            system_attrs=dict(notes or {}),
             intermediate_values=dict(values),
         )
+        self._put[number] = trial
+        insort(self._numbers.setdefault(trial.state, []), number)
 
     def forget(self, number: int) -> None:
         """Remove a trial."""
-        del self._put[number]
+        self._numbers[self._put.pop(number).state].remove(number)
+
+    def notes(self, number: int) -> dict[str, Any]:
+        """Return a trial's attributes set by pruners."""
+        return dict(self._put[number].system_attrs)
 
     def set_notes(self, number: int, notes: Mapping[str, Any]) -> None:
         """Replace a trial's attributes set by pruners."""
@@ -95,11 +111,12 @@ class ViewStorage(optuna.storages.InMemoryStorage):
         states: Container[OptunaState] | None = None,
     ) -> list[FrozenTrial]:
         """Return the trials by number."""
-        found = [
-            self._put[n]
-            for n in sorted(self._put)
-            if states is None or self._put[n].state in states
+        by_state = [
+            ns for s, ns in self._numbers.items() if ns and (states is None or s in states)
         ]
+        numbers = by_state[0] if len(by_state) == 1 else sorted(n for ns in by_state for n in ns)
+        put = self._put
+        found = [put[n] for n in numbers]
         return copy.deepcopy(found) if deepcopy else found
 
     def get_best_trial(self, study_id: int) -> FrozenTrial:
