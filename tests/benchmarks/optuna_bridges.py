@@ -15,6 +15,7 @@ from typing import Any
 
 import optuna
 
+import tunekit as tk
 from tunekit_integrations.optuna import as_optuna_pruner, as_optuna_sampler
 
 STEPS = 10
@@ -32,12 +33,14 @@ def objective(trial: optuna.Trial) -> float:
     return value
 
 
-def ms_a_trial(make: Callable[[], dict[str, Any]], n: int) -> float:
+def ms_a_trial(
+    make: Callable[[], dict[str, Any]], n: int, *, study: Callable[..., Any] = optuna.create_study
+) -> float:
     """Return the milliseconds of CPU a trial over the last quarter of `n` trials."""
-    study = optuna.create_study(**make())
-    study.optimize(objective, n_trials=n - n // 4)
+    made = study(**make())
+    made.optimize(objective, n_trials=n - n // 4)
     before = time.process_time()
-    study.optimize(objective, n_trials=n // 4)
+    made.optimize(objective, n_trials=n // 4)
     return 1e3 * (time.process_time() - before) / (n // 4)
 
 
@@ -61,12 +64,31 @@ def main() -> None:
         "Optuna's halving pruner": with_random(pruners.SuccessiveHalvingPruner),
         "tunekit's asha in Optuna": with_random(lambda: as_optuna_pruner("asha")),
     }
+    ours: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
+        "Optuna's random in tunekit": (
+            "Optuna's random",
+            lambda: {"sampler": "optuna", "sampler_options": {"name": "random"}},
+        ),
+        "Optuna's median in tunekit": (
+            "Optuna's median pruner",
+            lambda: {"sampler": "random", "pruner": pruners.MedianPruner()},
+        ),
+        "Optuna's halving in tunekit": (
+            "Optuna's halving pruner",
+            lambda: {"sampler": "random", "pruner": pruners.SuccessiveHalvingPruner()},
+        ),
+    }
+    found: dict[str, float] = {}
     previous = 0.0
     for name, make in own.items():
         short, long = ms_a_trial(make, n // 4), ms_a_trial(make, n)
         beside = f"  {long / previous:5.1f}x Optuna's" if name.startswith("tunekit") else ""
         print(f"{name:28s} {short:7.2f} -> {long:7.2f} ms a trial{beside}")
-        previous = long
+        previous = found[name] = long
+    for name, (beside_name, make) in ours.items():
+        short, long = (ms_a_trial(make, k, study=tk.study) for k in (n // 4, n))
+        ratio = long / found[beside_name]
+        print(f"{name:28s} {short:7.2f} -> {long:7.2f} ms a trial  {ratio:5.1f}x Optuna's")
 
 
 if __name__ == "__main__":
