@@ -113,11 +113,11 @@ def test_a_complete_trial_without_the_metric_of_a_constraint_has_failed():
     study = tk.study(
         space={"x": tk.Float(0, 1)}, sampler="random", constraints=["latency_ms <= 8"]
     )
-    said = r"misses the metric of the constraint latency_ms <= 8 \(did you mean \"latency_s\"\?\)"
+    said = r"lacks the metric of the constraint latency_ms <= 8 \(did you mean \"latency_s\"\?\)"
     with pytest.raises(TooManyFailures, match=said):
         study.optimize(lambda trial: {"value": 1.0, "latency_s": 2.0}, 100)
     assert states(study) == ["failed"] * 5
-    with pytest.raises(InvalidResult, match="misses the metric of the constraint"):
+    with pytest.raises(InvalidResult, match="lacks the metric of the constraint"):
         study.tell(study.ask(), 1.0)
 
 

@@ -248,7 +248,9 @@ def test_an_unknown_resource_gets_the_close_name():
 
 
 def test_too_few_devices_are_named():
-    with pytest.raises(InvalidArgument, match=r"needs 2 gpu; the configured devices are \['0'\]"):
+    with pytest.raises(
+        InvalidArgument, match=r"needs 2 gpu, but the configured devices are \['0'\]"
+    ):
         make_seats(4, {"gpu": 2}, [0])
     with pytest.raises(InvalidArgument, match="devices are \\[\\]"):
         make_seats(1, {"gpu": 1})

@@ -118,7 +118,7 @@ def test_an_amount_that_no_cluster_can_deal_is_refused(resources, said):
         ({"placement_timeout_s": 0}, "placement_timeout_s=0"),
         ({"processes": 0}, "processes=0"),
         ({"processes": 2, "strategy": "STRICT"}, "strategy='STRICT', expected one of Ray's: PACK"),
-        ({"address": "h:1", "local": {"gpu": 1}}, "beside the cluster at h:1"),
+        ({"address": "h:1", "local": {"gpu": 1}}, "conflicts with address=h:1"),
         ({"limits": Limits({"gpu": 2.5})}, "gpu=2.5"),
         ({"limits": Limits(timeout_s=0)}, "timeout_s=0"),
         ({"limits": Limits(memory_mib=-1)}, "memory_mib=-1"),

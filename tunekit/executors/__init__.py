@@ -1,1 +1,1 @@
-"""Executors run trials, here or elsewhere."""
+"""Executors run trials, on this machine or elsewhere."""

@@ -15,12 +15,12 @@ from tunekit.records import Branch, Decision, Objective, Outcome, Report, TrialS
 from tunekit.spaces import Params
 
 ReportHandler: TypeAlias = Callable[[int, Report], Decision]
-"""Given a trial's number and its report, stores it and returns whether the trial goes on."""
+"""Stores the report of a trial, given its number, and returns whether the trial continues."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The checkpoint that a trial begins with: the step, and its name in the study's place."""
+    """The checkpoint that a trial starts from: its step, and its name in the study's store."""
 
     step: int
     name: str
@@ -28,7 +28,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """What a task is in its own study, where several studies share an executor.
+    """The identity of a task in its own study, when several studies share an executor.
 
     Attributes:
         number: of the trial; that of the task is given by the pool, and unique there.
@@ -42,7 +42,7 @@ class Guest:
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """Where the processes of a distributed trial start, where each has a place of its own.
+    """The places of a distributed trial's processes, if each has its own.
 
     Attributes:
         host: the address of the node of the first, as the others reach it; its process is the
@@ -57,7 +57,7 @@ class Ranks:
 
     @property
     def world_size(self) -> int:
-        """Return how many processes have a place."""
+        """Return the number of processes with a place."""
         return 1 + len(self.followers)
 
 
@@ -72,11 +72,11 @@ class Task:
         seed: of the study; with the number it keys whatever the trial draws itself.
         block: the fold, seed or instance to measure on; see `Trial.block`.
         place: the folder or URI of the study's checkpoints; empty where it has none.
-        origin: the checkpoint that it begins with, if it does not begin anew.
+        origin: the checkpoint that it starts from, `None` to start from scratch.
         kept: the names of its checkpoints from earlier leases.
         guest: set where the executor is shared by several studies.
         branch: the checkpoint of another trial that it branches from.
-        is_promoted: it was paused or pre-empted, and goes on.
+        is_promoted: whether it continues after a pause or pre-emption.
         ranks: set where the executor keeps a place for each process of a distributed trial.
         enqueued: of a program that discovers its space, the names that the user gave values for.
     """
@@ -113,7 +113,7 @@ class Ended:
     again.
 
     Attributes:
-        exception: what its objective raised, if that could be brought over.
+        exception: exception of its objective, if it could be transferred.
         has_died: it was no deed of its objective that Python saw: its process died. It may run
             again from a checkpoint that it has saved.
         was_killed: somebody else killed its process, a person or a system that is out of memory.
@@ -129,18 +129,18 @@ class Ended:
 
     @property
     def has_result(self) -> bool:
-        """Return whether its objective came to an end of its own."""
+        """Return whether its objective ended on its own."""
         is_open = self.outcome.state in (TrialState.WAITING, TrialState.PREEMPTED)
         return not is_open and not self.has_died
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one trial may use.
+    """The resources that one trial may use.
 
     Attributes:
         resources: units of each resource a trial holds, such as `{"gpu": 0.5}`.
-        timeout_s: after this a trial is killed and FAILED.
+        timeout_s: seconds after which a trial is killed and FAILED.
         memory_mib: resident memory above which it is killed and FAILED.
     """
 
@@ -160,7 +160,7 @@ class Executor(Protocol):
 
     @property
     def slots(self) -> int:
-        """Return how many tasks may run at a time; it may change with each `poll`."""
+        """Return the number of tasks that may run concurrently; `poll` may change it."""
         ...
 
     def open(self, objective: Callable[..., Any], on_report: ReportHandler) -> None:
@@ -170,7 +170,7 @@ class Executor(Protocol):
 
         Raises:
             InvalidArgument: the objective cannot be shipped, or no slot can ever be filled.
-            ExecutorFailed: nothing is there to run it on.
+            ExecutorFailed: there is nothing to run it on.
         """
         ...
 
@@ -191,5 +191,5 @@ class Executor(Protocol):
         ...
 
     def close(self) -> None:
-        """End whatever runs and free everything."""
+        """End all running tasks and free all resources."""
         ...

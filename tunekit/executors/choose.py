@@ -1,4 +1,4 @@
-"""Chooses the executor of a run: by its name, or the simplest one that keeps the limits."""
+"""Chooses the executor of a run: by name, or the simplest one that enforces the limits."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ def make_executor(
     limits: Limits,
     devices: Sequence[str | int] | None,
 ) -> Executor:
-    """Return the executor of that name, or the simplest one that keeps the limits.
+    """Return the named executor, or the simplest one that enforces the limits.
 
     Other distributions add names by entry points in the group `tunekit.executors`.
 
     Raises:
-        InvalidArgument: an unknown name, limits that it cannot keep, or limits beside an
-            executor that has its own.
+        InvalidArgument: the name is unknown, the executor cannot enforce the limits, or limits are
+            given for an executor instance that has its own.
     """
     wanted = 1 if workers is None else workers
     if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
-        raise InvalidArgument(f"workers={workers!r}, expected a whole number from 1.")
+        raise InvalidArgument(f"workers={workers!r}, expected a whole number of 1 or more.")
     if devices is not None and not isinstance(devices, Iterable):
-        raise InvalidArgument(f"devices={devices!r}, expected a list of devices; such as [0, 1].")
+        raise InvalidArgument(f"devices={devices!r}, expected a list of devices, such as [0, 1].")
     if executor is not None and not isinstance(executor, str):
         return _given_executor(executor, wanted, limits, devices)
     needs_process = wanted > 1 or limits != Limits() or devices is not None
@@ -57,7 +57,7 @@ def make_inline(
 def make_process(
     workers: int | None, limits: Limits, devices: Sequence[str | int] | None
 ) -> Executor:
-    """Return the executor that runs trials in processes of this machine."""
+    """Return the executor that runs trials in processes on this machine."""
     from tunekit.executors.process.executor import ProcessExecutor
 
     return ProcessExecutor(workers or 1, limits=limits, devices=devices)
@@ -78,7 +78,7 @@ def make_ray(workers: int | None, limits: Limits, devices: Sequence[str | int] |
 def _given_executor(
     executor: Executor, workers: int, limits: Limits, devices: Sequence[str | int] | None
 ) -> Executor:
-    """Return an executor's instance, which was made with limits of its own."""
+    """Return an executor instance, which was created with its own limits."""
     methods = ("open", "start", "poll", "stop", "close")
     if isinstance(executor, type) or not all(
         callable(getattr(executor, name, None)) for name in methods

@@ -1,4 +1,4 @@
-"""From the resources of one trial to seats: how many trials fit, and where each one sits."""
+"""Assigns resources to seats: how many trials fit on this machine, and their devices."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from tunekit.errors import InvalidArgument, did_you_mean
 
 RESOURCES = ("cpu", "gpu")
-# Not ROCR_VISIBLE_DEVICES: HIP counts within what ROCR leaves, so both together hide too much.
+# Not ROCR_VISIBLE_DEVICES: HIP numbers the devices that ROCR leaves, so both hide too much.
 _VISIBLE = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ASCEND_RT_VISIBLE_DEVICES")
 _THREADS = (
     "OMP_NUM_THREADS",
@@ -25,7 +25,7 @@ _THREADS = (
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """Where one trial at a time runs: its accelerators and the variables that show only them."""
+    """A slot for one trial at a time: its accelerators and the variables that expose them."""
 
     devices: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Seat:
 def make_seats(
     workers: int, resources: Mapping[str, float], devices: Sequence[str | int] | None = None
 ) -> list[Seat]:
-    """Return the seats that `workers` workers can have; fewer where the machine has no more.
+    """Return the seats for `workers` workers, fewer if the machine has no room for more.
 
     Args:
         workers: how many trials at a time are wanted.
@@ -68,7 +68,7 @@ def make_seats(
 
 
 def thread_limits(cpu: float) -> dict[str, str]:
-    """Return the variables that keep numeric libraries to so many cores."""
+    """Return the variables that limit numeric libraries to `cpu` cores."""
     return dict.fromkeys(_THREADS, str(max(1, int(cpu))))
 
 
@@ -78,13 +78,13 @@ def _cpu_seats(cpu: float) -> int:
     seats = int(cores / cpu + 1e-9)
     if seats < 1:
         raise InvalidArgument(
-            f"a trial needs {cpu:g} cpu; this machine has {cores}; ask for less."
+            f"a trial needs {cpu:g} cpu, but this machine has {cores}; ask for less."
         )
     return seats
 
 
 def _deal(gpu: float, devices: list[str]) -> list[tuple[str, ...]]:
-    """Return the devices of each seat, such that the first seats share as little as they can."""
+    """Return the devices of each seat; the first seats share as little as possible."""
     if gpu > 1 and gpu != int(gpu):
         raise InvalidArgument(
             f"resource gpu={gpu:g}, expected a whole number, or a fraction below 1 of one device."
@@ -96,8 +96,8 @@ def _deal(gpu: float, devices: list[str]) -> list[tuple[str, ...]]:
         groups = [tuple(devices[i : i + n]) for i in range(0, len(devices) - n + 1, n)]
     if not groups:
         raise InvalidArgument(
-            f"a trial needs {gpu:g} gpu; the configured devices are {devices}; ask for less, or "
-            "name devices (devices=[0, 1] or TUNEKIT_DEVICES=0,1)."
+            f"a trial needs {gpu:g} gpu, but the configured devices are {devices}; ask for less, "
+            "or name devices (devices=[0, 1] or TUNEKIT_DEVICES=0,1)."
         )
     return groups
 
@@ -110,7 +110,7 @@ def _listed(devices: Sequence[str | int] | None) -> list[str]:
     names = [str(d).strip() for d in devices]
     names = [d for d in names if d not in ("", "-1")]  # -1: CUDA's word for none
     if len(set(names)) != len(names):
-        raise InvalidArgument(f"devices {names}: one is listed twice; list each once.")
+        raise InvalidArgument(f"devices {names} contain one twice; list each once.")
     return names
 
 

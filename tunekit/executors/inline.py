@@ -21,7 +21,7 @@ class InlineExecutor:
     It cannot outlive a crash of the objective, nor end one that hangs.
 
     Args:
-        limits: must be empty; what a trial may use can only be kept in a process of its own.
+        limits: must be empty, because limits can only be enforced in a separate process.
 
     Attributes:
         slots: 1.
@@ -83,7 +83,7 @@ class InlineExecutor:
     def stop(self, number: int, outcome: Outcome) -> None:
         """End the running task (from within a report) with this outcome.
 
-        The objective is told at its report; one that goes on all the same is not interrupted.
+        Its next report tells the objective to end; an objective that continues is not interrupted.
         """
         if number == self._running:
             self._ordered = outcome

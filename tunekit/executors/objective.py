@@ -1,4 +1,4 @@
-"""Run an objective and turn whatever comes of it into an `Outcome`."""
+"""Runs an objective and converts any result or error to an `Outcome`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def run_objective(
     - `TrialStopped` (or Optuna's `TrialPruned`), and a value returned right after the decision
       to stop, is STOPPED, with the metrics of the last report as its result; PAUSED, where the
       decision is to pause.
-    - Running out of memory, any other exception, `sys.exit` and a result that is no metric are
+    - Running out of memory, any other exception, `sys.exit` and a result that is not a metric are
       FAILED, with one sentence as the reason and the traceback as the error.
     """
     try:
@@ -69,10 +69,10 @@ def run_objective(
 
 
 def objective_of(task: Task, opened: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what a task runs: what its executor was opened with, if it is no guest there.
+    """Return the objective of a task: its own if it is a guest, else the executor's.
 
-    One that is pickled is loaded once a process. Call this inside the trial, so that what is
-    wrong with it fails the trial.
+    A pickled objective is loaded once per process. Call this inside the trial, so that an error
+    fails the trial.
     """
     if task.guest is None:
         return opened
@@ -147,7 +147,7 @@ def _stopped(
 def _judged(
     trial: Trial, state: TrialState, metrics: Mapping[str, float], **fields: Any
 ) -> Outcome:
-    """Return the outcome with these metrics, which is DIVERGED if an objective is not finite."""
+    """Return the outcome with these metrics, DIVERGED if an objective is not finite."""
     for objective in trial.objectives:
         value = metrics.get(objective.metric, 0.0)
         if not math.isfinite(value):
@@ -165,9 +165,9 @@ def _outcome(
 
 
 def noted(trial: Trial, outcome: Outcome) -> Outcome:
-    """Return the outcome with what was noted of the trial while it ran.
+    """Return the outcome, completed by data recorded while the trial ran.
 
-    These are its attributes, what a program asked for, and the verdict of which it is an audit.
+    These are its attributes, a program's parameters, and the stopper's verdict under audit.
     """
     return replace(
         outcome,

@@ -1,4 +1,4 @@
-"""Objectives with a set-up and a tear-down, once in each process that runs their trials."""
+"""Runs the set-up and tear-down of objectives once per process."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ log = logging.getLogger("tunekit")
 
 @dataclass(frozen=True, slots=True)
 class WorkerInfo:
-    """The process that an objective is set up in.
+    """The process in which an objective is set up.
 
     Attributes:
-        study: the name of the study whose trials it runs.
-        host: the name of the machine.
-        pid: of the process.
-        devices: the accelerators of its first trial; `trial.devices` are those of each.
+        study: name of the study whose trials it runs.
+        host: name of the machine.
+        pid: id of the process.
+        devices: accelerators of its first trial; `trial.devices` holds those of each trial.
     """
 
     study: str
@@ -36,10 +36,10 @@ class WorkerInfo:
 
 @runtime_checkable
 class Objective(Protocol):
-    """An objective that is prepared once in each process: load data, open a pool, warm a cache.
+    """An objective prepared once per process, for example to load data or open a pool.
 
-    Any object with these three methods is one; a plain function needs none of it. An exception
-    in `setup` fails the trial that it was called for, and the next trial tries again.
+    Any object with these three methods qualifies; a plain function needs none of them. An
+    exception in `setup` fails the trial it was called for, and the next trial retries.
     """
 
     def setup(self, worker: WorkerInfo) -> None:
@@ -51,15 +51,15 @@ class Objective(Protocol):
         ...
 
     def teardown(self) -> None:
-        """Free what `setup` took; called when the process runs no more trials.
+        """Release the resources of `setup`; called when the process runs no more trials.
 
-        A process that is killed tears nothing down.
+        A killed process tears nothing down.
         """
         ...
 
 
 class PreparedObjectives:
-    """The objectives that are set up in this process."""
+    """Keeps track of the objectives set up in this process."""
 
     def __init__(self) -> None:
         self._ready: dict[int, Objective] = {}
@@ -67,7 +67,7 @@ class PreparedObjectives:
     def of(
         self, task: Task, opened: Callable[..., Any], *, devices: Sequence[str] = ()
     ) -> Callable[[Trial], Any]:
-        """Return what runs a task: it sets its objective up, if it is the first one here."""
+        """Return a function that runs a task, setting its objective up first if needed."""
 
         def run(trial: Trial) -> Any:
             objective = objective_of(task, opened)
@@ -79,7 +79,7 @@ class PreparedObjectives:
     def set_up(
         self, objective: Callable[..., Any], task: Task, *, devices: Sequence[str] = ()
     ) -> None:
-        """Call the set-up of an objective that has one and is not ready yet."""
+        """Call an objective's set-up, if it has one and is not ready yet."""
         inner = inspect.unwrap(objective)
         if id(inner) in self._ready or isinstance(inner, type) or not isinstance(inner, Objective):
             return
@@ -87,7 +87,7 @@ class PreparedObjectives:
         self._ready[id(inner)] = inner
 
     def tear_down(self) -> None:
-        """Call the tear-down of all that are ready; one that fails is logged."""
+        """Call the tear-down of all ready objectives, logging failures."""
         ready, self._ready = self._ready, {}
         for objective in ready.values():
             try:

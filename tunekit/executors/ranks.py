@@ -1,4 +1,4 @@
-"""The ranks of a distributed trial that have places of their own, as its process sees them."""
+"""Runs the ranks of a distributed trial at their own places, from the trial's process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tunekit.executors.ray.wire import Line
 
 
 class RankExecutor:
-    """Runs rank 0 below this process, and each other rank where it has its place.
+    """Runs rank 0 as a child of this process, and each other rank at its place.
 
     Tasks are numbered by rank; only rank 0 may report. All ranks end with `close`, and with this
     process.
@@ -104,9 +104,10 @@ class RankExecutor:
 
 
 def interface_of(ip: str) -> dict[str, str]:
-    """Return the variables by which a rank speaks to the others from this address.
+    """Return the variables that make a rank communicate from this address.
 
-    What its worker's environment says already stays: a cluster's owner may know a faster way.
+    Variables already set in its worker's environment stay, because a cluster's owner may know a
+    faster route.
     """
     names = (
         name

@@ -1,4 +1,4 @@
-"""What an objective returned or reported, as named metrics."""
+"""Converts values that an objective returned or reported to named metrics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tunekit.spaces.scalars import shown
 def checked_metrics(
     result: object, objectives: tuple[Objective, ...], *, is_partial: bool = False
 ) -> dict[str, float]:
-    """Return named metrics for what an objective returned or reported.
+    """Return named metrics of a value that an objective returned or reported.
 
     A number stands for the only objective, a sequence for all objectives in order, a mapping
     for itself, and one with a single metric also for an objective without a name. NaN and
@@ -30,7 +30,7 @@ def checked_metrics(
         pairs = _named(result, names, expected, is_partial=is_partial)
     except InvalidResult:
         raise
-    except Exception as error:  # whatever a class of the user's raises
+    except Exception as error:  # a user class may raise anything
         said = f"{type(result).__name__} that cannot be read ({type(error).__name__})"
         raise InvalidResult(f"got a {said}; return {expected}.") from None
     metrics: dict[str, float] = {}
@@ -78,23 +78,23 @@ def missing_reason(
     objectives: Sequence[Objective],
     constraints: Sequence[MetricConstraint] = (),
 ) -> str:
-    """Return which metrics a result lacks that the study needs; an empty text if it has all."""
+    """Return which required metrics a result lacks, an empty text if it has all."""
     missing = [o.metric for o in objectives if o.metric not in metrics]
     if missing:
         hint = did_you_mean(missing[0], metrics)
-        return f"the result {dict(metrics)} misses {missing}{hint}."
+        return f"the result {dict(metrics)} lacks {missing}{hint}."
     for c in constraints:
         if c.metric not in metrics:
             hint = did_you_mean(c.metric, metrics)
             return (
-                f"the result {dict(metrics)} misses the metric of the constraint {c}{hint}; give "
-                f"it as well, as in {{..., {c.metric!r}: 1.0}}, or drop the constraint."
+                f"the result {dict(metrics)} lacks the metric of the constraint {c}{hint}; return "
+                f"it as well, as in {{..., {c.metric!r}: 1.0}}, or remove the constraint."
             )
     return ""
 
 
 def diverged_reason(metrics: Metrics, objectives: tuple[Objective, ...]) -> str:
-    """Return why a result counts as DIVERGED, or an empty string if it is finite."""
+    """Return why a result counts as DIVERGED, an empty text if it is finite."""
     for o in objectives:
         if not math.isfinite(value := metrics.get(o.metric, 0.0)):
             return f"its result diverged ({o.metric} = {value})"

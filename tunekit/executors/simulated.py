@@ -1,4 +1,4 @@
-"""The simulated executor: trials take virtual seconds, so that 1000 GPU hours pass in one."""
+"""The simulated executor: trials take virtual time, so that 1000 GPU hours pass in a second."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tunekit.records import Decision, Metrics, Outcome, Report, TrialState
 from tunekit.spaces import Params
 
 Curve: TypeAlias = Iterable[tuple[float, Metrics]]
-"""For each step of a recorded run, the seconds that it took and the metrics after it."""
+"""(seconds, metrics) of each step of a recorded run."""
 
 Steps: TypeAlias = Generator[tuple[float, Any], None, Any]
 
@@ -36,12 +36,12 @@ class Replay:
         self._curves = curves
 
     def __call__(self, trial: Trial) -> Steps:
-        """Return the steps that are left of the trial, for the simulated executor to take."""
+        """Return the remaining steps of the trial for the simulated executor."""
         yield from islice(self._curves(trial.params), first_step(trial), None)
 
 
 def first_step(trial: Trial) -> int:
-    """Return the step that comes next: 0, or the one after its checkpoint."""
+    """Return the next step: 0, or the one after the checkpoint."""
     return 0 if trial.resumed_from is None else trial.resumed_from + 1
 
 
@@ -52,12 +52,12 @@ class _SimulatedRun:
     objective: Callable[..., Any]
     steps: Steps
     step: int  # the next to report
-    due: object = None  # what it reports when its time has come
+    due: object = None  # the report to make at its time
     ordered: Outcome | None = None
 
 
 class SimulatedExecutor:
-    """Runs trials on a clock of its own that jumps from event to event.
+    """Runs trials on a virtual clock that jumps from event to event.
 
     An objective is a generator function (or `Replay`): it yields `(seconds, metrics)` for each
     of its steps, from 0 or from the one after its checkpoint, and may return a result; the last
@@ -76,14 +76,14 @@ class SimulatedExecutor:
         runs_in_caller: `True`.
 
     Raises:
-        InvalidArgument: `slots` is no whole number from 1.
+        InvalidArgument: `slots` is not a whole number of 1 or more.
     """
 
     def __init__(
         self, slots: int = 1, *, duration: Callable[[Params], float] | None = None
     ) -> None:
         if isinstance(slots, bool) or not isinstance(slots, int) or slots < 1:
-            raise InvalidArgument(f"slots={slots!r}, expected a whole number from 1.")
+            raise InvalidArgument(f"slots={slots!r}, expected a whole number of 1 or more.")
         self.slots = slots
         self.runs_in_caller = True
         self.clock = 0.0
@@ -100,15 +100,15 @@ class SimulatedExecutor:
         """Prepare to run tasks of one objective.
 
         Raises:
-            InvalidArgument: a plain function, and no `duration` was given.
+            InvalidArgument: the objective is a plain function and `duration` is missing.
         """
         given = inspect.unwrap(objective)
         call = inspect.getattr_static(type(given), "__call__", None)  # of a Replay
         is_steps = inspect.isgeneratorfunction(given) or inspect.isgeneratorfunction(call)
         if self._duration is None and not is_steps:
             raise InvalidArgument(
-                f"the objective {objective!r} is no generator function, so nothing says how long "
-                "it takes; yield (seconds, metrics), or give SimulatedExecutor(duration=...)."
+                f"the objective {objective!r} is not a generator function, so its duration is "
+                "unknown; yield (seconds, metrics), or give SimulatedExecutor(duration=...)."
             )
         self._objective, self._on_report = objective, on_report
 
@@ -134,9 +134,9 @@ class SimulatedExecutor:
             raise
 
     def poll(self, timeout_s: float) -> list[Ended]:
-        """Advance the clock until a task ends and return all that end at that time.
+        """Advance the clock until a task ends and return all tasks ending at that time.
 
-        Never waits: `timeout_s` is of the real clock, which this executor does not look at.
+        It never waits and ignores `timeout_s`, which refers to the real clock.
         """
         while self._events and (not self._ended or self._events[0][0] <= self.clock):
             self.clock, number = heapq.heappop(self._events)
@@ -156,7 +156,7 @@ class SimulatedExecutor:
             self._end(run, outcome)
 
     def close(self) -> None:
-        """End whatever runs."""
+        """End all running tasks."""
         for run in self._runs.values():
             run.steps.close()
             run.trial.close()
@@ -174,7 +174,7 @@ class SimulatedExecutor:
         return result
 
     def _resume(self, run: _SimulatedRun) -> None:
-        """Report what is due, and run to the next yield or to the end."""
+        """Make the due report, and run to the next yield or to the end."""
         pause: float | None = None
 
         def until_next_yield(trial: Trial) -> Any:
@@ -202,7 +202,7 @@ class SimulatedExecutor:
             self._end(run, run.ordered)
         elif pause is None:
             if outcome.state is TrialState.PAUSED and isinstance(run.objective, Replay):
-                # Nothing but the step is needed to go on with a recorded curve.
+                # A recorded curve needs only the step to resume.
                 assert self._on_report is not None, "open() comes first"
                 self._on_report(run.task.number, Report(run.step, {}, checkpoint=True))
             self._end(run, outcome, raised)
@@ -224,4 +224,6 @@ def _checked(step: object) -> tuple[float, object]:
         is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
         if is_number and math.isfinite(seconds) and seconds >= 0:
             return float(seconds), metrics
-    raise InvalidArgument(f"the objective yielded {step!r}, expected (seconds from 0, metrics).")
+    raise InvalidArgument(
+        f"the objective yielded {step!r}, expected (seconds of 0 or more, metrics)."
+    )

@@ -1,1 +1,1 @@
-"""Trials in worker processes of this machine."""
+"""Runs trials in worker processes on this machine."""

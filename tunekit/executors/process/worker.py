@@ -1,6 +1,6 @@
-"""What runs in a worker process: takes tasks from its driver, one after the other.
+"""The main loop of a worker process, which runs its driver's tasks one after the other.
 
-It trusts the connection because its own parent made it: a socket pair that no other process has.
+It trusts the connection because its own parent created it, a socket pair private to both.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _load(connection: Connection) -> Callable[..., Any] | None:
 def _run(
     connection: Connection, objective: Callable[..., Any], task: Task, devices: tuple[str, ...]
 ) -> tuple[Outcome, bytes]:
-    """Return the outcome, and the pickled exception if there is one that can be pickled."""
+    """Return the outcome, and the pickled exception if there is one and it can be pickled."""
 
     def send(report: Report) -> Decision:
         _send(connection, "report", task.number, report)
@@ -109,9 +109,9 @@ def _run(
 
 
 def pickled(error: BaseException) -> bytes:
-    """Return an exception without its frames as bytes, or none if it cannot be pickled."""
+    """Return an exception without its frames as bytes, empty if it cannot be pickled."""
     error.__traceback__ = None
     try:
         return bytes(cloudpickle.dumps(error))
-    except Exception:  # its fields may be anything; the text of it is in the outcome
+    except Exception:  # its fields may be anything; the outcome has its text
         return b""

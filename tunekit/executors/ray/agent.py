@@ -1,4 +1,4 @@
-"""The only process that speaks to Ray: it makes and kills actors as its driver says.
+"""The only process that talks to Ray: it creates and kills actors for its driver.
 
 Ray ends the process that is connected to it when its head has been gone for a minute, starts
 threads in it and prints. So the driver starts this one beside itself; when it dies, Ray ends
@@ -64,7 +64,9 @@ def main(descriptor: int, driver: int) -> None:
     plan: ClusterPlan = connection.recv()
     try:
         ip = _connect(plan)
-    except Exception as error:  # Ray raises what it likes here, from ValueError to its own
+    except (
+        Exception
+    ) as error:  # Ray may raise anything here, from ValueError to its own exceptions
         connection.send(("unreachable", _short(error)))
         return
     import ray
@@ -110,10 +112,10 @@ def _connect(plan: ClusterPlan) -> str:
 
 
 def _probe(address: str) -> None:
-    """Ask whether anybody is there, which takes Ray a minute to find out.
+    """Check whether the address answers, which Ray would take a minute to find out.
 
     Raises:
-        OSError: nobody is.
+        OSError: it does not.
     """
     host, _, port = address.rpartition("://")[2].rpartition(":")
     if port.isdigit():  # not "auto"
@@ -126,7 +128,7 @@ def _own_packages() -> list[str]:
 
 
 def _worker_class() -> Any:
-    """Return the actor's class, which Ray ships by value: a node may not have tunekit."""
+    """Return the actor's class, which Ray ships by value, as nodes may lack tunekit."""
 
     class AgentWorker:
         def __init__(self, paths: list[str]) -> None:
@@ -187,7 +189,7 @@ def _worker_class() -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """What one trial runs on: the actor that leads, those that follow, and their group.
+    """The actors of one trial: the leader, its followers, and their placement group.
 
     Attributes:
         calls: that each of them serves; the slot is done when one is.
@@ -255,7 +257,7 @@ class _Agent:
             self._slots.pop(key).end()
 
     def _bury(self) -> None:
-        """Tell the driver which slots have lost an actor, and why as far as Ray knows."""
+        """Report slots that lost an actor to the driver, with Ray's reason if known."""
         import ray
 
         if not self._slots:
@@ -271,7 +273,7 @@ class _Agent:
                 continue  # another actor of it came first
             try:
                 reason = ray.get(call)
-            except Exception as error:  # of Ray, or what the host raised
+            except Exception as error:  # from Ray, or raised by the host
                 reason = f"that of rank {rank}: {_short(error)}" if rank else _short(error)
             self._kill(key)
             self._connection.send(("gone", key, reason))
@@ -291,14 +293,14 @@ def _placement_group(need: Amounts, group: Group) -> Any:
 
 
 def _bundle_of(places: Any, k: int) -> Any:
-    """Return the scheduling strategy that puts an actor at one of a group's places."""
+    """Return the scheduling strategy that assigns an actor to one of a group's places."""
     from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
     return PlacementGroupSchedulingStrategy(places, placement_group_bundle_index=k)
 
 
 def _short(error: BaseException) -> str:
-    """Return the line of one of Ray's long messages that says what happened."""
+    """Return the informative line of a long Ray message."""
     lines = [x.strip() for x in str(error).splitlines() if x.strip()] or [type(error).__name__]
     told = [x for x in lines if x.startswith(("The actor is dead because", "ConnectionError"))]
     return (told or lines)[-1 if told else 0][:300]

@@ -31,14 +31,14 @@ _NO_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """A task that a worker has; the id is never used again, other than a trial's number."""
+    """A task on a worker; unlike a trial's number, its id is never reused."""
 
     id: int
     task: Task
 
 
 class RayExecutor:
-    """Runs trials in a pool of Ray actors that are used again.
+    """Runs trials in a pool of reused Ray actors.
 
     Each worker is one actor, which holds the resources of one trial, and a process below it,
     in which the objective runs as `ProcessExecutor` runs it: a crash, a hang and hunger cost
@@ -66,9 +66,9 @@ class RayExecutor:
         local: the resources of a cluster that is started here, such as `{"gpu": 2}`; its
             "cpu" are the cores of the machine if not given.
         max_failures: how often a trial that lost its worker runs again before it is FAILED.
-        quarantine_after: a node, or a device of one, that has failed so many trials in a row
-            while trials succeed elsewhere gets no more of them; 0 for never.
-        placement_timeout_s: the run ends if no worker has a place for so many seconds.
+        quarantine_after: consecutive failures after which a node, or a device of one, gets no
+            more trials if these succeed elsewhere; 0 for never.
+        placement_timeout_s: seconds without a place for any worker after which the run ends.
         log_folder: takes the last 8 KiB that each trial has printed, a file a trial.
         host: the address of this machine as the cluster reaches it, if Ray's view is wrong.
 
@@ -110,8 +110,8 @@ class RayExecutor:
         address = address or os.environ.get("RAY_ADDRESS") or _connected_cluster()
         if local is not None and address is not None:
             raise InvalidArgument(
-                f"local={dict(local)!r} beside the cluster at {address}: it says what a cluster "
-                "that is started here has; drop it, or the address."
+                f"local={dict(local)!r} conflicts with address={address}: it sets the resources "
+                "of a cluster started here; remove one of them."
             )
         places = None if workers is None else workers * processes
         resources = _local_resources(local or {}, places, limits.resources)
@@ -138,7 +138,7 @@ class RayExecutor:
 
     @property
     def slots(self) -> int:
-        """Return how many trials can run now."""
+        """Return the number of trials that can run now."""
         return sum(not w.is_parked for w in self._pool.workers.values())
 
     def open(self, objective: Callable[..., Any], on_report: ReportHandler) -> None:
@@ -154,7 +154,7 @@ class RayExecutor:
             self._serve(TEND_S)
 
     def start(self, task: Task) -> None:
-        """Give a task to an idle worker; if one was lost just now, to the next that joins."""
+        """Give a task to an idle worker, or to the next one that joins."""
         while self._idle:
             worker = self._idle.popleft()
             if self._pool.workers.get(worker.key) is worker and not worker.is_parked:
@@ -180,7 +180,7 @@ class RayExecutor:
         return sorted(ended, key=lambda e: e.number)
 
     def stop(self, number: int, outcome: Outcome) -> None:
-        """End a running task now; its process is killed, its worker stays."""
+        """End a running task now by killing its process; its worker stays."""
         for task in [t for t in self._backlog if t.number == number]:
             self._backlog.remove(task)
             self._ended.append(Ended(number, task.epoch, outcome))
@@ -261,7 +261,7 @@ class RayExecutor:
         self._free(worker)
 
     def _halt(self, worker: JoinedWorker, outcome: Outcome) -> None:
-        """End what a worker runs. It kills the process before it takes another task."""
+        """End the task of a worker, which kills the process before it takes another task."""
         run = self._runs.pop(worker.key)
         self._ended.append(Ended(run.task.number, run.task.epoch, outcome))
         self._send(worker, "stop", run.id, outcome)
@@ -276,7 +276,7 @@ class RayExecutor:
     # Losses and sick places
 
     def _lose(self, worker: JoinedWorker, reason: str, is_its_own: bool = True) -> None:
-        """Give the trial of a lost worker back, to run again; too many losses fail it."""
+        """Release the trial of a lost worker to run again; too many losses fail it."""
         if worker in self._idle:
             self._idle.remove(worker)
         run = self._runs.pop(worker.key, None)
@@ -324,11 +324,11 @@ def _check_counts(workers: int | None, max_failures: int, quarantine_after: int)
     }
     for name, (value, least) in counts.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise InvalidArgument(f"{name}={value!r}, expected a whole number from {least}.")
+            raise InvalidArgument(f"{name}={value!r}, expected a whole number of {least} or more.")
 
 
 def _connected_cluster() -> str | None:
-    """Return the address of the cluster that this process is connected to, if it is."""
+    """Return the address of the cluster this process is connected to, `None` without one."""
     ray = sys.modules.get("ray")
     if ray is None or not ray.is_initialized():
         return None
@@ -338,7 +338,7 @@ def _connected_cluster() -> str | None:
 def _local_resources(
     given: Mapping[str, float], places: int | None, resources: Mapping[str, float]
 ) -> dict[str, float]:
-    """Return what a cluster on this machine is told to have.
+    """Return the resources of a cluster started on this machine.
 
     As with processes, as many workers as were asked for, with as many places each, share the
     cores, unless it was said how many cores a trial needs.

@@ -1,4 +1,4 @@
-"""What runs in the Ray actors that hold the places of a distributed trial's further ranks.
+"""Runs in the Ray actors that hold the places of a distributed trial's other ranks.
 
 A follower does nothing until the process that runs the trial connects to it. Then it starts one
 rank, tells how that ended, and kills it with all that it has started when the connection closes,
@@ -69,11 +69,11 @@ class Follower:
                     line.close()
 
     def _next(self) -> tuple[Line, bytes, Mapping[str, str], Task]:
-        """Return the first that knows the token and has said what to run."""
+        """Return the first connection with the right token, and its task."""
         while True:
             anybody: list[socket.socket | Line] = [self._listener, *self._strangers]
             select.select(anybody, [], [])
-            with contextlib.suppress(OSError):  # nobody new, or it went away again
+            with contextlib.suppress(OSError):  # no new connection, or it was closed again
                 accepted = self._listener.accept()[0]
                 self._strangers.append(Line(accepted, self._setup.ranks_token))
             if len(self._strangers) > STRANGERS:  # who says nothing costs a descriptor
@@ -92,7 +92,7 @@ class Follower:
     ) -> None:
         interface = interface_of(self.address[0])
         seat = Seat(self._devices, {**self._setup.thread_limits(), **interface, **env})
-        # Its time is that of the trial, whose process is watched where it runs.
+        # Its time limit is the trial's, whose process is watched where it runs.
         limits = Limits(memory_mib=self._setup.limits.memory_mib)
         executor = ProcessExecutor(limits=limits, seats=[seat])
         executor.open(Shipped(objective), lambda number, report: CONTINUE)

@@ -1,8 +1,8 @@
-"""What runs in a Ray actor: takes tasks from its driver and runs them in a process of its own.
+"""Runs in a Ray actor: takes tasks from its driver and runs them in a child process.
 
-The actor holds the place and the devices. The objective runs in a child of it, so that its
-crash, hang or hunger costs one trial and is told as what it is, while the loss of the actor or
-of its node is nobody's fault and the trial runs again.
+The actor holds the place and the devices. The objective runs in a child process, so that a crash,
+a hang or exhausted memory costs one trial and is reported as such, while a trial whose actor or
+node is lost runs again.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LOGGED_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a worker needs to know of its driver.
+    """The driver's settings that a worker needs.
 
     Attributes:
         key: names the worker to its driver.
@@ -51,17 +51,17 @@ class Setup:
     ranks_token: bytes = field(repr=False)
 
     def enter_folder(self) -> None:
-        """Go where the driver runs, if that is here too."""
+        """Change to the driver's folder, if it exists here."""
         if self.folder is not None and os.path.isdir(self.folder):
             os.chdir(self.folder)
 
     def thread_limits(self) -> dict[str, str]:
-        """Return the variables that keep a process to the cores it was given, if it was."""
+        """Return the variables that limit a process to its assigned cores, if any."""
         cpu = self.limits.resources.get("cpu")
         return {} if cpu is None else thread_limits(cpu)
 
     def process_limits(self) -> Limits:
-        """Return what is left to watch, once Ray has dealt the resources."""
+        """Return the limits left to enforce, as Ray assigns the resources."""
         return Limits(timeout_s=self.limits.timeout_s, memory_mib=self.limits.memory_mib)
 
 
@@ -73,7 +73,7 @@ def serve(
     devices: tuple[str, ...],
     ranks: Ranks | None = None,
 ) -> None:
-    """Run tasks until the driver hangs up; its death is a hanging up, too.
+    """Run tasks until the driver disconnects or dies.
 
     Args:
         setup: what is known of the driver.
@@ -148,7 +148,7 @@ class _Host:
                 self._decision = content[0]
             elif kind == "stop" and run == self._run:
                 assert self._task is not None
-                self._run = None  # the driver has ended it already: nothing is told
+                self._run = None  # the driver has already ended it, so nothing is reported
                 self._executor.stop(self._task.number, content[0])
             elif kind == "leave":
                 self._is_open = False
@@ -173,23 +173,23 @@ class _Host:
 
 
 class TrialLog(io.TextIOBase):
-    """Takes what trials print: the first of it goes to Ray's log, the last of it is kept."""
+    """Captures trials' output: its start goes to Ray's log, its end is kept."""
 
     def __init__(self, target: TextIO) -> None:
         self._target = target
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew, with another trial."""
+        """Start over with another trial."""
         self._left = LOGGED_BYTES
         self._tail = ""
 
     def tail(self) -> str:
-        """Return the last that the trial has printed."""
+        """Return the end of the trial's output."""
         return self._tail[-TAIL_BYTES:].strip()
 
     def write(self, text: str) -> int:
-        """Take a chunk of output."""
+        """Capture a chunk of output."""
         self._tail = (self._tail + text)[-2 * TAIL_BYTES :]
         if self._left > 0:
             self._target.write(text[: self._left])

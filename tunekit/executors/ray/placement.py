@@ -1,4 +1,4 @@
-"""From what one trial needs and what a Ray cluster has to how many fit, and why one does not."""
+"""Computes how many trials fit on a Ray cluster, and explains why one does not."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from tunekit.errors import InvalidArgument
 
 Amounts = Mapping[str, float]
 Strategy: TypeAlias = Literal["PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"]
-"""Ray's words for how the places of one trial lie on the nodes: together or apart, if it can be
-(as it may), or always (`STRICT_`)."""
+"""Ray's strategies to place one trial's processes on nodes: together or apart, if possible or
+always (`STRICT_`)."""
 
 _RAY_NAMES = {"cpu": "CPU", "gpu": "GPU"}
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """How many places one trial has, each with the resources of a process, and how they lie."""
+    """The number of places of one trial, each with a process's resources, and their strategy."""
 
     processes: int = 1
     strategy: Strategy = "PACK"
@@ -32,7 +32,7 @@ def checked_need(resources: Amounts) -> dict[str, float]:
     """Return what one trial needs, by tunekit's names; a trial without "cpu" needs one.
 
     Raises:
-        InvalidArgument: an amount that no cluster can deal.
+        InvalidArgument: no cluster can assign such an amount.
     """
     for name, amount in resources.items():
         if name.lower() in ("memory", "object_store_memory"):
@@ -60,18 +60,18 @@ def ray_options(need: Amounts) -> dict[str, Any]:
 
 
 def bundle(need: Amounts) -> dict[str, float]:
-    """Return what one place of a Ray placement group holds, by Ray's names."""
+    """Return the resources of one place of a Ray placement group, by Ray's names."""
     return {_RAY_NAMES.get(name, name): amount for name, amount in need.items()}
 
 
 def checked_group(processes: int, strategy: str) -> Group:
-    """Return how many places one trial has, and how they lie.
+    """Return the number of places of one trial, and their strategy.
 
     Raises:
-        InvalidArgument: fewer than one, or a strategy that Ray does not have.
+        InvalidArgument: `processes` is below 1, or Ray does not have the strategy.
     """
     if isinstance(processes, bool) or not isinstance(processes, int) or processes < 1:
-        raise InvalidArgument(f"processes={processes!r}, expected a whole number from 1.")
+        raise InvalidArgument(f"processes={processes!r}, expected a whole number of 1 or more.")
     for known in get_args(Strategy):
         if strategy == known:
             return Group(processes, known)
@@ -86,7 +86,7 @@ def tunekit_names(resources: Amounts) -> dict[str, float]:
 
 
 def capacity(need: Amounts, nodes: Sequence[Amounts], group: Group = ALONE) -> int:
-    """Return how many trials the nodes could hold at once if nobody else used them.
+    """Return how many trials the otherwise unused nodes could hold at once.
 
     Args:
         need: of one process.
@@ -105,7 +105,7 @@ def capacity(need: Amounts, nodes: Sequence[Amounts], group: Group = ALONE) -> i
 
 
 def shortage(need: Amounts, nodes: Sequence[Amounts], free: Amounts, group: Group = ALONE) -> str:
-    """Return the sentence that says why a trial that waits for a place has none.
+    """Return in one sentence why a waiting trial has no place.
 
     Args:
         need: of one process.

@@ -1,4 +1,4 @@
-"""Which place fails trials that would succeed elsewhere: a sick node, or a sick device of one."""
+"""Detects nodes and devices that fail trials which would succeed elsewhere."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class _Tally:
 
 
 class Quarantine:
-    """Counts how trials end in each place and names the place that is sick.
+    """Counts how trials end at each place and identifies sick places.
 
-    A place is sick after `after` failures in a row, unless trials fail so often elsewhere that
-    such a row is no surprise (probability above 2 %): then the objective is to blame.
+    A place is sick after `after` consecutive failures, unless trials fail so often elsewhere that
+    such a series is likely (probability above 2 %): then the objective is to blame.
 
     Args:
         after: failures in a row; 0 to never name a place.
@@ -37,7 +37,7 @@ class Quarantine:
         self._all = _Tally()
 
     def note(self, node: str, devices: tuple[str, ...], *, is_failure: bool) -> Place | None:
-        """Note the end of a trial; return the place that has shown to be sick, if one has.
+        """Record the end of a trial; return a place found to be sick, if any.
 
         The node as a whole comes before the devices that the trial held.
         """
@@ -49,7 +49,7 @@ class Quarantine:
         return next((p for p in places if is_failure and self._is_sick(self._tallies[p])), None)
 
     def streak(self, place: Place) -> int:
-        """Return how many trials in a row have failed there."""
+        """Return the number of consecutive failures at a place."""
         return self._tallies[place].streak
 
     def _is_sick(self, tally: _Tally) -> bool:

@@ -27,7 +27,7 @@ class Line:
 
     Args:
         connected: a connected TCP socket, which the line owns from now on.
-        token: what the peer has to say first; `None` where that is our part.
+        token: token that the peer must send first; `None` if we send it.
     """
 
     def __init__(self, connected: socket.socket, token: bytes | None = None) -> None:
@@ -46,7 +46,7 @@ class Line:
         """Return a line to a driver that knows the token.
 
         Raises:
-            OSError: nobody answers at the address.
+            OSError: the address does not answer.
         """
         line = cls(socket.create_connection(address, CONNECT_S))
         try:
@@ -57,7 +57,7 @@ class Line:
         return line
 
     def fileno(self) -> int:
-        """Return the descriptor, readable when there is something to receive."""
+        """Return the file descriptor, which is readable when messages have arrived."""
         return self._socket.fileno()
 
     def send(self, *message: Any) -> None:
@@ -72,7 +72,7 @@ class Line:
     def receive(self) -> tuple[list[tuple[Any, ...]], bool]:
         """Return the messages that have arrived and whether the peer is still there.
 
-        Never waits. A peer that says another token is treated as one that has gone.
+        It never waits. A peer with a wrong token is treated as gone.
         """
         is_there = self._fill()
         if self._token is not None:
@@ -85,7 +85,7 @@ class Line:
         return self._unpacked(), is_there
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._socket.close()
 
     def _fill(self) -> bool:

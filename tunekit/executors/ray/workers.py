@@ -1,4 +1,4 @@
-"""A driver's workers on a Ray cluster: asked for, joined, lost and given back."""
+"""Manages a driver's workers on a Ray cluster: requests, joins, losses and releases."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ RETRY_S = 2.0
 TEND_S = 0.2
 SILENT_S = 30.0
 TEARDOWN_S = 12.0
-"""For how long workers may tear their objective down before their actors are killed."""
+"""Seconds that workers have to tear their objective down before their actors are killed."""
 CLOSE_S = 15.0
 START_TRIES = 3
 _BOOT = (
@@ -50,7 +50,7 @@ class JoinedWorker:
     Attributes:
         node: Ray's id of its node.
         devices: the accelerators that Ray dealt to it.
-        is_parked: it keeps its place, so that nobody else gets it, and runs nothing.
+        is_parked: whether it only blocks its place for others and runs nothing.
     """
 
     key: int
@@ -67,7 +67,7 @@ class JoinedWorker:
 
 @dataclass(frozen=True, slots=True)
 class WorkerEvent:
-    """A worker has joined, was lost, or has said something."""
+    """A worker has joined, was lost, or has sent a message."""
 
     kind: str
     worker: JoinedWorker
@@ -75,7 +75,7 @@ class WorkerEvent:
 
 
 class RayPool:
-    """Keeps as many workers as are wanted, or as the cluster has room for.
+    """Maintains the wanted number of workers, as far as the cluster has room.
 
     Args:
         plan: how to reach the cluster.
@@ -134,10 +134,10 @@ class RayPool:
         self._begin()
 
     def poll(self, timeout_s: float) -> list[WorkerEvent]:
-        """Return what happens first within a time.
+        """Return the first events within a time.
 
         Raises:
-            ExecutorFailed: no worker for `placement_timeout_s`, or none can be started.
+            ExecutorFailed: there was no worker for `placement_timeout_s`, or none can be started.
         """
         if time.monotonic() >= self._next_tending:
             self._tend()
@@ -165,7 +165,7 @@ class RayPool:
         self._selector.close()
 
     def _let_tear_down(self) -> None:
-        """Tell the workers to leave, and wait until they have or the time is over."""
+        """Tell the workers to exit, and wait until they have or the time is over."""
         leaving: list[Line] = []
         for worker in self.workers.values():
             with contextlib.suppress(OSError):
@@ -225,7 +225,7 @@ class RayPool:
         self._tell("objective_is", self._objective)
 
     def _break(self, trouble: str) -> None:
-        """The cluster is away: all workers are lost, and it is tried again in a while."""
+        """Handle an unreachable cluster: all workers are lost, and it is retried after a while."""
         self._trouble, self._nodes = trouble, None
         log.warning("%s; trying again", trouble)
         self._end_agent(wait_s=0)
@@ -243,7 +243,7 @@ class RayPool:
     # Workers
 
     def _ask(self) -> None:
-        """Ask for as many workers as are missing, and no longer for what is too many."""
+        """Request the missing workers, and cancel surplus requests."""
         assert self._nodes is not None
         parked = sum(w.is_parked for w in self.workers.values())
         room = capacity(self._need, self._nodes, self._group)
@@ -318,7 +318,7 @@ class RayPool:
     # Patience
 
     def _given_up(self, why: str) -> ExecutorFailed:
-        """Note that it is over, so that what is left can be collected in peace."""
+        """Mark the pool as failed, so that remaining results can still be collected."""
         self._has_given_up = True
         return ExecutorFailed(why)
 
@@ -334,7 +334,7 @@ class RayPool:
             self._break("the Ray cluster does not answer")
         if self._asked and now - min(self._asked.values()) >= NOTICE_S:
             self._say(self._why())
-        # A cluster takes its time to answer at all; the search for a place begins after that.
+        # A cluster takes a while to answer at all; the search for a place starts afterwards.
         patience_s = self._patience_s if self._keys_given else max(self._patience_s, CONNECT_S)
         if now - self._served_at >= patience_s:
             raise self._given_up(
@@ -380,7 +380,7 @@ class _AgentProcess:
             self.connection.send(plan)
 
     def said(self) -> str:
-        """Return the last line that it has printed, stack frames aside, after a colon."""
+        """Return the last line it printed, except stack frames, after a colon."""
         self._output.seek(0, os.SEEK_END)
         self._output.seek(max(0, self._output.tell() - 4096))
         lines = self._output.read().decode(errors="replace").split("\n")
