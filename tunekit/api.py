@@ -1,4 +1,4 @@
-"""The door: `study` and `load_study`."""
+"""The entry points `study` and `load_study`."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def study(
     load_if_exists: bool = True,
     pruner: str | Stopper | Sequence[str | Stopper] | None = None,
 ) -> Study:
-    """Open the study of that name, or create it.
+    """Open the named study, or create it.
 
     An existing study stays as it was made. What is given again must be the same: its space,
     objectives, constraints, seed and max_retries. The attrs of a study that exists are kept and
@@ -249,7 +249,9 @@ def _objectives(
     directions: Sequence[Direction] | None,
 ) -> tuple[Objective, ...]:
     if sum(x is not None for x in (objectives, direction, directions)) > 1:
-        raise InvalidArgument("give one of objectives=, direction= and directions=, not several.")
+        raise InvalidArgument(
+            "several of objectives=, direction= and directions= are given; give one."
+        )
     if isinstance(objectives, str):
         found = [Objective(objectives)]
     elif isinstance(objectives, Mapping):
@@ -282,7 +284,7 @@ def _sampler(sampler: str | Sampler, options: Mapping[str, Any]) -> Sampler:
         return made
     if options:
         raise InvalidArgument(
-            "sampler_options go with a sampler's short name; give them to the object itself."
+            "sampler_options need a sampler's short name; pass them to the object itself."
         )
     found: Sampler = adopted(sampler)
     if not callable(getattr(found, "suggest", None)):
@@ -305,8 +307,8 @@ def _learning(spec: StudySpec, sampler: str | Sampler) -> StudySpec:
     """Return the spec with a sampler that can learn from earlier studies."""
     if not isinstance(sampler, str) or "past" in spec.sampler_options:
         raise InvalidArgument(
-            "warm_start goes with a sampler that is given by its short name, without the option "
-            "past, which it writes itself; drop one."
+            "warm_start needs a sampler given by its short name and sets its option past "
+            "itself; remove one of them."
         )
     return replace(spec, sampler="bayesian" if sampler == "auto" else sampler)
 
@@ -379,7 +381,7 @@ def _stopper(
         return made
     if options:
         raise InvalidArgument(
-            "stopper_options go with a stopper's short name; give them to the object itself, or "
+            "stopper_options need a stopper's short name; pass them to the object itself, or "
             "name a stopper."
         )
     if isinstance(stopper, Sequence):

@@ -1,4 +1,4 @@
-"""The door for studies of Optuna."""
+"""Imports studies of Optuna."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def from_optuna(
             that `to_optuna` took.
 
     Raises:
-        InvalidArgument: it is no study of Optuna's, or no such sampler.
+        InvalidArgument: `study` is not an Optuna study, or the sampler is unknown.
         StudyExists: the name is taken.
         StorageError: the storage cannot be opened.
     """

@@ -1,4 +1,4 @@
-"""The random stream of each trial: keyed by the study's seed and the trial's number."""
+"""Random streams of trials, keyed by the study's seed and the trial's number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be shown to a person: URLs without their secrets, texts without control characters.
+"""Makes text safe to show: URLs without secrets, no control characters.
 
 Everything that prints or stores a URL of a storage passes it through `shown_url`.
 """
@@ -15,7 +15,7 @@ _HARMLESS = frozenset(
     "keepalives_idle keepalives_interval keepalives_count tcp_user_timeout gssencmode "
     "client_encoding project mode cache uri nolock immutable".split()
 )
-"""Keys of a query whose values are no secrets; those of all others are hidden."""
+"""Query keys with public values; the values of all other keys are hidden."""
 
 _URL = re.compile(r"\b[A-Za-z][\w+.-]*://[^\s\"'<>]*")
 _PORT_AND_PATH = re.compile(r"\d*(/.*)?", re.DOTALL)

@@ -1,4 +1,4 @@
-"""One thread for the numeric libraries of a suggestion, and their own number for all else.
+"""Limits numeric libraries to one thread during a suggestion.
 
 A suggestion works on small matrices, for which several threads only wait for each other; on a
 machine whose cores run trials, they wait for those as well.

@@ -82,7 +82,7 @@ def test_what_raises_has_failed_and_what_is_nan_has_diverged():
 
 
 def test_a_result_without_the_objective_is_a_fault_of_the_problem():
-    with pytest.raises(InvalidResult, match="misses"):
+    with pytest.raises(InvalidResult, match="lacks"):
         played(Problem("t/wrong", FLAT, lambda p: {"other": 1.0}), n_trials=2)
 
 

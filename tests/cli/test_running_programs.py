@@ -159,7 +159,7 @@ def ends(pid):
     ],
 )
 def test_a_placeholder_that_is_no_parameter_is_refused(word, said):
-    with pytest.raises(InvalidArgument, match="is no parameter") as error:
+    with pytest.raises(InvalidArgument, match="is not a parameter") as error:
         make_program(["echo", word], SPACE, Path())
     assert said in str(error.value)
 

@@ -54,7 +54,7 @@ def tuples(trial):
 @pytest.mark.parametrize(
     ("objective", "said"),
     [
-        (misnamed, r"misses \['value'\]"),
+        (misnamed, r"lacks \['value'\]"),
         (broken_at, "ValueError: no data for"),
         (tuples, r"the choice \(64, 64\) is a tuple"),
     ],
@@ -69,7 +69,7 @@ def test_a_run_ends_once_its_first_five_trials_failed_in_the_same_way(objective,
 
 def test_a_misspelt_objective_ends_the_run_and_gets_the_closest_name():
     study = tk.study(space={"x": tk.Float(0, 1)}, sampler="random", objectives="eror")
-    with pytest.raises(TooManyFailures, match=r"misses \['eror'\] \(did you mean \"error\"\?\)"):
+    with pytest.raises(TooManyFailures, match=r"lacks \['eror'\] \(did you mean \"error\"\?\)"):
         study.optimize(misnamed, 100)
     assert states(study) == ["failed"] * 5
 

@@ -158,7 +158,7 @@ def test_a_pipe_a_folder_and_a_device_are_no_space(tmp_path, name):
 
 def test_a_pipe_is_no_study_file(tmp_path):
     os.mkfifo(tmp_path / "tunekit.yaml")
-    with pytest.raises(TunekitError, match="no file"):
+    with pytest.raises(TunekitError, match="regular file"):
         read_file(Path(tmp_path, "tunekit.yaml"))
 
 

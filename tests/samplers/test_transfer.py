@@ -218,7 +218,7 @@ def test_a_study_starts_warm_and_goes_on_with_what_it_has_copied(tmp_path):
 
 def test_a_warm_start_that_cannot_be_is_refused_before_anything_is_written():
     first = tk.study("first", space=SPACE, objectives={"loss": "maximize"}, sampler="random")
-    with pytest.raises(InvalidArgument, match="no trial with a result"):
+    with pytest.raises(InvalidArgument, match="no feasible trial with a result"):
         tk.study(storage=first.storage, warm_start=["first"])
     first.optimize(objective, 3)
     refused = [

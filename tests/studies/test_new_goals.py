@@ -71,7 +71,7 @@ def test_a_single_metric_that_is_not_finite_diverges():
 
 def test_a_named_objective_takes_no_other_metric_in_its_place():
     study = opened(None, objectives="loss")
-    with pytest.raises(TooManyFailures, match=r"misses \['loss'\]"):
+    with pytest.raises(TooManyFailures, match=r"lacks \['loss'\]"):
         study.optimize(one_metric, 100)
 
 

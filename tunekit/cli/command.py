@@ -56,7 +56,7 @@ class Terminal:
 
 
 terminal = Terminal()
-"""Set anew by every command, from its flags."""
+"""Set by every command from its flags."""
 
 
 def exit_status(error: BaseException) -> int:

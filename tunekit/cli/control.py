@@ -1,4 +1,4 @@
-"""`tunekit pause`, `stop` and `cancel`: what the workers of a study are asked to do."""
+"""`tunekit pause`, `stop` and `cancel`: control the workers of a study."""
 
 from __future__ import annotations
 

@@ -45,5 +45,5 @@ Fields = Annotated[
     typer.Option("--fields", metavar="A,B", help='Show only these, such as "number,params.lr".'),
 ]
 Limit = Annotated[
-    int | None, typer.Option("--limit", min=0, help="Show at most so many (0: no limit).")
+    int | None, typer.Option("--limit", min=0, help="Show at most this many (0: no limit).")
 ]

@@ -1,4 +1,4 @@
-"""Results on stdout, as a table for people or as JSON, YAML and CSV for programs."""
+"""Prints results on stdout, as a table for people or as JSON, YAML and CSV for programs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 VERSION = 1
-"""Of the JSON and YAML forms; it grows when a key is renamed or removed."""
+"""Version of the JSON and YAML forms; increases when a key is renamed or removed."""
 
 Record = Mapping[str, Any]
 

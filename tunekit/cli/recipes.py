@@ -40,7 +40,7 @@ def checked_recipe(found: object, study: str) -> Mapping[str, Any]:
     """Return a stored recipe.
 
     Raises:
-        InvalidArgument: it is none.
+        InvalidArgument: it is not a recipe.
     """
     if (
         isinstance(found, Mapping)
@@ -74,7 +74,7 @@ def _seal(recipe: Mapping[str, Any], study: str, key: bytes) -> str:
 
 
 def _key(*, may_make: bool) -> bytes | None:
-    """Return the key, `None` where there is none that this user alone can read."""
+    """Return the key, `None` without one that only this user can read."""
     path = key_file()
     try:
         if may_make and not path.exists():

@@ -1,4 +1,4 @@
-"""How a study is run, in one model.
+"""The settings of a run, in one model.
 
 It is what `tunekit.yaml` holds, what the flags of `tunekit run` say, and the recipe that is kept
 with the study so that `tunekit resume` can go on.
@@ -95,14 +95,14 @@ def read_file(path: Path) -> dict[str, Any]:
     """Return the content of a study file, unchecked but for its shape.
 
     Raises:
-        InvalidArgument: it is missing, cannot be read, or is no YAML mapping.
+        InvalidArgument: the file is missing, cannot be read, or is not a YAML mapping.
     """
     import yaml
 
     from tunekit.spaces.catalogue import YAML_SCALAR_ERRORS
 
     if path.exists() and not path.is_file():
-        raise InvalidArgument(f"{path}: it is no file to read, but a folder, pipe or device.")
+        raise InvalidArgument(f"{path}: it is a folder, pipe or device; give a regular file.")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 BUILT_IN = ("number", "seed", "block", "params_file")
 GRACE_S = 5.0
-"""A program that is stopped gets SIGTERM, and SIGKILL after so many seconds."""
+"""Seconds between SIGTERM and SIGKILL for a stopped program."""
 TAIL = 8 * 1024
 """Bytes at the end of stderr that are kept of a failed trial."""
 
@@ -110,7 +110,7 @@ def make_program(words: Sequence[str], space: Space, folder: Path) -> Program:
     """Return the objective that runs these words.
 
     Raises:
-        InvalidArgument: a placeholder that is no parameter of the space.
+        InvalidArgument: a placeholder is not a parameter of the space.
     """
     paths: dict[str, str] = {}
     for name in (m[2] for word in words for m in _PLACEHOLDER.finditer(word) if m[2]):
@@ -128,7 +128,7 @@ def make_program(words: Sequence[str], space: Space, folder: Path) -> Program:
             short = [p.rsplit(".", 1)[-1] for p in space.by_path]
             hint = did_you_mean(name, [*space.by_path, *short, *BUILT_IN])
             raise InvalidArgument(
-                f'placeholder "{{{name}}}" is no parameter of the space{hint}; it has '
+                f'placeholder "{{{name}}}" is not a parameter of the space{hint}; it has '
                 f"{', '.join(space.by_path)}. Write {{{{{name}}}}} for the braces themselves."
             )
     return Program(tuple(words), paths, str(folder))

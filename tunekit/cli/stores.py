@@ -50,7 +50,7 @@ def open_existing(flag: str | None) -> Storage:
     """Return the storage that is there already: a question must not create a database.
 
     Raises:
-        UnknownStudy: there is no such file.
+        UnknownStudy: the file does not exist.
         StorageError, StorageUnreachable, SchemaMismatch: it cannot be used.
     """
     from tunekit.storages.urls import open_storage

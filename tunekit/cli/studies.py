@@ -57,7 +57,7 @@ def show(
     form: OneFormat = Format.TABLE,
     json: Json = False,
 ) -> None:
-    """Show what a study is made of, where it stands, its best trial and what mattered."""
+    """Show a study's settings, progress, best trial and parameter importance."""
     from tunekit.cli.output import emit_one
     from tunekit.cli.stores import open_existing, read_study
 
@@ -101,7 +101,7 @@ def audit(
     form: OneFormat = Format.TABLE,
     json: Json = False,
 ) -> None:
-    """Say how often the stopper was wrong, by condemned trials that ran on, and what it saved."""
+    """Show how often the stopper was wrong, by audited trials, and how much it saved."""
     from tunekit.analysis.audit import stop_audit
     from tunekit.cli.output import emit_one
     from tunekit.cli.stores import open_existing, read_study
@@ -164,7 +164,7 @@ def rm(
 
 
 def study_row(record: StudyRecord, history: History) -> dict[str, Any]:
-    """Return where a study stands, as one line of a list."""
+    """Return the state of a study as one row of a list."""
     from tunekit.cli.output import moment
 
     spec = record.spec
@@ -185,7 +185,7 @@ def study_row(record: StudyRecord, history: History) -> dict[str, Any]:
 
 
 def study_details(record: StudyRecord, history: History) -> dict[str, Any]:
-    """Return all that a person wants to know of one study."""
+    """Return the details of one study."""
     from tunekit.cli.output import moment
     from tunekit.records import TrialState
 

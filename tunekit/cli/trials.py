@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Trials: ls, show, enqueue, stop.", no_args_is_help=True)
 
 TABLE_ROWS = 50
-"""A table shows so many of the latest trials, unless --limit says otherwise."""
+"""Number of latest trials in a table, unless --limit is given."""
 
 Number = Annotated[int, typer.Argument(min=0, help="Number of the trial.")]
 
@@ -71,7 +71,7 @@ def show(
     form: OneFormat = Format.TABLE,
     json: Json = False,
 ) -> None:
-    """Show all that is known of one trial: who proposed it and why, its reports, its end."""
+    """Show one trial: who proposed it and why, its reports, its end."""
     from tunekit.cli.output import emit_one
     from tunekit.cli.stores import open_existing, read_study
     from tunekit.errors import UnknownTrial

@@ -1,1 +1,1 @@
-"""Several studies over one pool of slots."""
+"""Runs several studies over one pool of slots."""

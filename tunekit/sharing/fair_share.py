@@ -1,4 +1,4 @@
-"""Who gets the slots of a shared pool: weighted max-min fairness, and which trials give way.
+"""Allocates the slots of a shared pool by weighted max-min fairness, with pre-emption.
 
 Pure: data in, decision out. A slot holds what one trial needs of whatever is scarce (a GPU, half
 of one), so the dominant share of a study is its share of the slots.
@@ -17,7 +17,7 @@ EPSILON = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A running trial: the seconds that it has run, and those that a pre-emption would lose."""
+    """A running trial: the seconds it has run, and the seconds a pre-emption would lose."""
 
     number: int
     run_s: float = 0.0
@@ -52,13 +52,13 @@ class Claimant:
 
     @property
     def demand(self) -> int:
-        """Return how many slots it can use."""
+        """Return the number of slots it can use."""
         return len(self.running) + self.waiting
 
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """What follows.
+    """The resulting allocation of slots.
 
     Attributes:
         slots: of each claimant, how many trials it may run now: what runs, and a part of what
@@ -134,7 +134,7 @@ def whole_shares(claimants: Sequence[Claimant], shares: Sequence[float]) -> list
 
 
 def decide(claimants: Sequence[Claimant], capacity: int, *, min_run_s: float = 0.0) -> Allocation:
-    """Return how many trials each claimant may run now, and which give way.
+    """Return how many trials each claimant may run now, and which ones to pre-empt.
 
     Slots that are free go to who is furthest below its share. A trial gives way only where a
     claimant lacks a whole slot of its share or another has a whole one too many, and only of a
@@ -178,7 +178,7 @@ def _granted(
 
 
 class _Preemption:
-    """Finds the trials that give way, beside those that end anyway and what was granted."""
+    """Selects the trials to pre-empt, beyond those that end anyway and granted slots."""
 
     def __init__(
         self,

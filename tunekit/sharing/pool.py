@@ -1,4 +1,4 @@
-"""One executor for several studies: each sees a slice of it, whose slots are set from outside."""
+"""Shares one executor between studies, each with a slice whose slots are set from outside."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class Pool:
 
     @property
     def n_running(self) -> int:
-        """Return how many trials run or have ended unnoticed."""
+        """Return the number of trials running or ended but not yet collected."""
         return sum(len(s.running) for s in list(self._slices.values()))  # `add` may come now
 
     def slice(self) -> Slice:
         """Return a new slice, without slots at first.
 
         Raises:
-            InvalidArgument: the pool has had as many as there are keys for.
+            InvalidArgument: the pool has used up all slice keys.
         """
         if self._n_made == MAX_SLICES:
             raise InvalidArgument(f"a pool serves up to {MAX_SLICES} studies; make another.")
@@ -129,7 +129,7 @@ class Slice:
             raise
 
     def poll(self, timeout_s: float) -> list[Ended]:
-        """Return what has ended; never waits, since the pool does."""
+        """Return the ended tasks without waiting, because the pool waits."""
         ended, self._ended = self._ended, []
         return ended
 
@@ -140,7 +140,7 @@ class Slice:
             self._pool.executor.stop(number * MAX_SLICES + self._key, outcome)
 
     def close(self) -> None:
-        """End what runs, and give up the place in the pool."""
+        """End all running tasks, and leave the pool."""
         for number in list(self.running):
             self._pool.executor.stop(number * MAX_SLICES + self._key, _CLOSED)
         self.running.clear()

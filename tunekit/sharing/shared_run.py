@@ -1,4 +1,4 @@
-"""Several studies of several owners in one driver, over one pool of slots."""
+"""Runs several owners' studies in one driver, over one pool of slots."""
 
 from __future__ import annotations
 
@@ -104,14 +104,14 @@ class SharedRun:
         lease_s: float = 60.0,
         max_failed_trials: int | None = None,
     ) -> None:
-        """Let a study take part; also during `run`, from a callback or another thread.
+        """Add a study, also during `run`, from a callback or another thread.
 
         Args:
             study: each takes part once.
             objective: as for `Study.optimize`. In worker processes every task carries it, so
                 let it read large data itself.
-            n_trials: start so many further trials.
-            timeout: start none after so many seconds.
+            n_trials: number of further trials to start.
+            timeout: seconds after which no trial starts.
             total_trials: as for `Study.optimize`.
             callbacks: as for `Study.optimize`.
             catch: as for `Study.optimize`.
@@ -159,7 +159,7 @@ class SharedRun:
             )
 
     def run(self) -> dict[str, Ending | Literal["failed"]]:
-        """Run until every study has ended; nothing is lost however that comes.
+        """Run until every study has ended; results are kept however the run ends.
 
         A study with an error of its own ends with it (see `errors`), the others go on. Ctrl-C
         works as in `Study.optimize`.
@@ -221,7 +221,7 @@ class SharedRun:
                 m.runner.look_around()
 
     def _let(self, member: _Member, act: Callable[[], Ending | None]) -> None:
-        """Let a study do something; it leaves if it ends with that, or has an error."""
+        """Perform a study's action; the study leaves if it ends or fails."""
         ending: Ending | Literal["failed"] | None
         try:
             ending = act()
@@ -302,7 +302,7 @@ def share(
         workers: slots, as in `Study.optimize`.
         executor: as in `Study.optimize`; a name, or an instance that has its own limits.
         resources: what each slot holds, such as `{"gpu": 1}`.
-        trial_timeout_s: kill and fail a trial after so many seconds.
+        trial_timeout_s: kill and fail a trial after this many seconds.
         memory_mib: kill and fail a trial whose resident memory grows beyond this.
         devices: the devices that "gpu" units stand for.
         min_run_s: a trial that has begun gives way after so many seconds at the earliest.

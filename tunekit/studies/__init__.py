@@ -1,1 +1,1 @@
-"""The study that a person holds, and its calls."""
+"""The public study object and its operations."""

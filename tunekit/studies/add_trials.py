@@ -1,4 +1,4 @@
-"""Trials that were run elsewhere, on their way into a study."""
+"""Adds trials that ran elsewhere to a study."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of what a caller gave to a study or to a run of it, before anything is started."""
+"""Checks the arguments of a study or a run before anything starts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tunekit.spaces.domains import plain
 from tunekit.spaces.scalars import shown
 
 MAX_COUNT = 2**31 - 1
-"""The largest number that an integer column of every storage holds."""
+"""Largest number that integer columns of all storages hold."""
 
 Called = TypeVar("Called", bound=Callable[..., Any])
 
@@ -61,7 +61,7 @@ def seconds(value: float | str | None) -> float | None:
 
 
 def one_of(first: Any, second: Any, names: tuple[str, str]) -> Any:
-    """Return what was given under one of two names for the same argument.
+    """Return the argument given under one of two names.
 
     Raises:
         InvalidArgument: both were given.
@@ -160,11 +160,11 @@ def trial_limits(
     """Return what one trial may use.
 
     Raises:
-        InvalidArgument: a limit that is no finite number above 0, or resources without names.
+        InvalidArgument: a limit is not a finite number above 0, or resources have no names.
     """
     if resources is not None and not isinstance(resources, Mapping):
         raise InvalidArgument(
-            f'resources={resources!r}, expected amounts by name; give such as {{"gpu": 1}}.'
+            f'resources={resources!r}, expected amounts by name, such as {{"gpu": 1}}.'
         )
     return Limits(
         {k: above_zero(v, f"resource {k}") for k, v in (resources or {}).items()},
@@ -183,8 +183,8 @@ def exceptions(catch: object) -> tuple[type[BaseException], ...]:
     if all(isinstance(c, type) and issubclass(c, BaseException) for c in found):
         return found
     raise InvalidArgument(
-        f"catch={catch!r}, expected classes of exceptions; give such as (ValueError,), or () to "
-        "catch nothing."
+        f"catch={catch!r}, expected exception classes, such as (ValueError,), or () to catch "
+        "nothing."
     )
 
 
@@ -198,7 +198,7 @@ def functions(callbacks: Called | Sequence[Called]) -> tuple[Called, ...]:
     if all(map(callable, found)):
         return found
     raise InvalidArgument(
-        f"callbacks={callbacks!r}, expected functions; give such as [on_trial], each called as "
+        f"callbacks={callbacks!r}, expected functions, such as [on_trial], each called as "
         "callback(study, trial)."
     )
 

@@ -1,4 +1,4 @@
-"""Trials that a person or another program evaluates by hand: ask, report, tell."""
+"""Ask-and-tell: trials that a person or another program evaluates."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ from tunekit.studies.states import state_of
 
 GONE = Decision("stop", "the trial belongs to another worker now, or has ended")
 ASK_LEASE_S = 24 * 3600.0
-"""A trial that was asked for by hand is told within a day, or goes to the next one who asks."""
+"""Lease of a trial asked for by hand: after a day without a result, the next caller gets it."""
 
 
 class AskedTrials:
-    """The trials of a study that this process has asked for and not told.
+    """The trials of a study that this process has asked for but not yet told.
 
     Their reports take the same way as those of a run: into the buffer, which is written at once
     here, and on to the stopper, which is shown the curves of all trials.
@@ -210,13 +210,13 @@ def _told(worker: Worker, number: int, status: Status) -> TrialRecord:
     assert told is not None
     if status == "conflict":
         raise TrialConflict(
-            f"trial {number} has ended as {told.state} with {dict(told.metrics)}; a result is "
-            "final, so this one was not taken."
+            f"trial {number} has ended as {told.state} with {dict(told.metrics)}; results are "
+            "final, so this one was ignored."
         )
     if status == "lost":
         raise LeaseLost(
-            f"trial {number} is not ours any more (it is {told.state}); the result was not taken. "
-            "Ask for a new trial."
+            f"trial {number} no longer belongs to this process (it is {told.state}); the result "
+            "was ignored. Ask for a new trial."
         )
     return told
 
@@ -226,9 +226,7 @@ def _number(trial: object) -> int:
         return trial.number
     if isinstance(trial, Integral) and not isinstance(trial, bool):  # NumPy's integers as well
         return int(trial)
-    raise InvalidArgument(
-        f"trial={trial!r}, expected what ask() gave or its number; give the number as an int."
-    )
+    raise InvalidArgument(f"trial={trial!r}, expected a trial from ask() or its number as an int.")
 
 
 def outcome_of(
@@ -237,11 +235,11 @@ def outcome_of(
     reason: str,
     objectives: tuple[Objective, ...],
 ) -> Outcome:
-    """Return how a trial ends for what was told of it.
+    """Return the outcome of a trial for a told result.
 
     Raises:
-        InvalidResult: no result where one is needed, or one that is no metric.
-        InvalidArgument: a state in which no trial ends or pauses.
+        InvalidResult: the result is missing or not a metric.
+        InvalidArgument: no trial ends or pauses in this state.
     """
     end = TrialState.COMPLETE if state is None else state_of(state)
     if not end.is_finished and end is not TrialState.PAUSED:

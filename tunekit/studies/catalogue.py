@@ -1,4 +1,4 @@
-"""Studies as wholes: their names, their deletion and copies of them."""
+"""Lists, deletes and copies studies."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def name_of(name: str | None, study_name: str | None) -> str:
     """Return the name of a study that was given under one of its two words.
 
     Raises:
-        InvalidArgument: there is none, or both were given.
+        InvalidArgument: neither or both were given.
     """
     given = one_of(name, study_name, ("name", "study_name"))
     if not isinstance(given, str):

@@ -1,4 +1,4 @@
-"""Where the checkpoints of a study's trials are."""
+"""Locates the checkpoints of a study's trials."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class CheckpointPaths:
     checkpoints: Checkpoints | None
 
     def record(self) -> StudyRecord:
-        """Return the study as it is stored now."""
+        """Return the current stored record of the study."""
         raise NotImplementedError
 
     def refresh(self) -> History:
-        """Return the trials as they are stored now."""
+        """Return the current stored trials."""
         raise NotImplementedError
 
     def checkpoint_path(self, trial: TrialRecord | int, *, step: int | None = None) -> Path | str:

@@ -1,4 +1,4 @@
-"""The curves of single trials, read from the storage in blocks."""
+"""Reads the curves of single trials from the storage, in blocks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tunekit.history import History
 from tunekit.storages.base import Storage
 
 BLOCK = 64
-"""Trials whose reports are read together, because who asks for one often asks for the next."""
+"""Number of trials to read together, because callers often read the next ones, too."""
 
 
 class CurveReader:

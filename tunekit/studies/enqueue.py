@@ -1,4 +1,4 @@
-"""Points that a person puts into the queue: new ones, and branches of trials that there are."""
+"""Enqueues points given by a person: new ones, and branches of existing trials."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _checked(branch_from: object) -> Branch:
             return Branch(number, step)
     raise InvalidArgument(
         f"branch_from={branch_from!r}, expected the number of a trial and the step of one of its "
-        "checkpoints; give such as (3, 20)."
+        "checkpoints, such as (3, 20)."
     )
 
 

@@ -1,4 +1,4 @@
-"""Trials as flat rows, a DataFrame, or a file of JSON, CSV or Parquet."""
+"""Exports trials as flat rows, a DataFrame, or a JSON, CSV or Parquet file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _GROUPS = ("params.", "attrs.", "metrics.")
 
 
 def rows(trials: Sequence[TrialRecord]) -> list[dict[str, Any]]:
-    """Return one flat mapping a trial; all have the same keys, `None` where there is no value.
+    """Return one flat mapping per trial, all with the same keys, `None` for missing values.
 
     A metric has its own name, or `metrics.<name>` where another key has that name.
     """
@@ -89,7 +89,7 @@ def write(
     """Write all trials to a file, whole or not at all; JSON holds the reports as well.
 
     Raises:
-        InvalidArgument: the ending is none of json, csv and parquet.
+        InvalidArgument: the file name does not end in json, csv or parquet.
         MissingExtra: Parquet without pyarrow.
         StorageError: the file cannot be written.
     """

@@ -1,4 +1,4 @@
-"""A trial that is asked for by Optuna's distributions."""
+"""Suggests the parameters of a trial by Optuna's distributions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def suggest_all(trial: Trial, distributions: Mapping[str, Any]) -> None:
     """Let the trial suggest each of these parameters, as the objective would.
 
     Raises:
-        InvalidArgument: one of them is no distribution of Optuna's.
+        InvalidArgument: one of them is not an Optuna distribution.
         UnknownParameter: the declared space has no such active parameter.
     """
     for name, d in distributions.items():

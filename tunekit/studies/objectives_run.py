@@ -1,4 +1,4 @@
-"""What goes around an objective when a study runs it in this process."""
+"""Wraps objectives that a study runs in this process."""
 
 from __future__ import annotations
 

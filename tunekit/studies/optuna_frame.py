@@ -24,7 +24,7 @@ def optuna_frame(
     *,
     multi_index: bool,
 ) -> pd.DataFrame:
-    """Return one row a trial; a mapping becomes a column a key, as in `params_x`.
+    """Return one row per trial; a mapping becomes one column per key, as in `params_x`.
 
     Args:
         trials: the rows.

@@ -76,7 +76,7 @@ class Reader:
         """Return a trial as a record, with its reports.
 
         Raises:
-            InvalidArgument: it is no trial of Optuna's, or has values for other objectives.
+            InvalidArgument: it is not an Optuna trial, or has values for other objectives.
             InvalidSpace: a distribution has no counterpart.
         """
         if not all(hasattr(trial, a) for a in ("params", "intermediate_values", "distributions")):
@@ -115,7 +115,7 @@ class Reader:
         objectives = self._spec.objectives
         if values is not None and len(values) != len(objectives) and state is TrialState.COMPLETE:
             raise InvalidArgument(
-                f"trial {trial.number} has {len(values)} values, the study "
+                f"trial {trial.number} has {len(values)} values, but the study has "
                 f"{len(objectives)} objectives {[o.metric for o in objectives]}."
             )
         metrics = {o.metric: float(v) for o, v in zip(objectives, values or [], strict=False)}

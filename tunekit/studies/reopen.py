@@ -1,4 +1,4 @@
-"""What an existing study was made with, against what it is opened with."""
+"""Compares the settings of an existing study with those it is opened with."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tunekit.storages.base import Storage
 
 
 def kept_past(record: StudyRecord, earlier: Sequence[str]) -> list[dict[str, Any]]:
-    """Return what a study took over when it was made.
+    """Return the earlier trials that a study took over at its creation.
 
     Raises:
-        StudyExists: it was not from these studies.
+        StudyExists: they came from other studies.
     """
     past: list[dict[str, Any]] = list(record.spec.sampler_options.get("past", []))
     was = [p["study"] for p in past]
@@ -35,7 +35,7 @@ def check_same(
     *,
     has_objectives: bool,
 ) -> StudyRecord:
-    """Refuse to open a study under settings that contradict those it was made with.
+    """Check that given settings do not contradict those of an existing study.
 
     As long as no trial is complete, other objectives and constraints are taken over: nothing was
     measured by the old ones.
@@ -137,10 +137,10 @@ def _check_space(storage: Storage, record: StudyRecord, spec: StudySpec) -> None
 
 
 def check_kept(what: str, kept: int, given: int | None, name: str) -> None:
-    """Refuse a number, where one is given, that is not the one the study was made with.
+    """Check that a given number equals the study's.
 
     Raises:
-        StudyExists: it is another one.
+        StudyExists: it differs.
     """
     if given is not None and given != kept:
         raise StudyExists(
@@ -150,7 +150,7 @@ def check_kept(what: str, kept: int, given: int | None, name: str) -> None:
 
 
 def check_new(storage: Storage, name: str, *, load_if_exists: bool) -> None:
-    """Refuse a study that was to be new and exists.
+    """Check that a study that must be new does not exist.
 
     Raises:
         StudyExists: it does.
@@ -160,6 +160,6 @@ def check_new(storage: Storage, name: str, *, load_if_exists: bool) -> None:
     with suppress(UnknownStudy):
         storage.get_study(name)
         raise StudyExists(
-            f'study "{name}" exists and load_if_exists=False was given; leave that out to go on '
-            "with it, or use another name."
+            f'study "{name}" exists and load_if_exists=False was given; remove it to continue the '
+            "study, or use another name."
         )

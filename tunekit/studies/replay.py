@@ -1,4 +1,4 @@
-"""Replay: ask the sampler again what it was asked, and compare with what it proposed.
+"""Replays a study: asks the sampler for every proposal again and compares the answers.
 
 A proposal is a pure function of what its process had read of the study (`seen`), the numbers
 that it was asked for together (`batch`) and the seed. So a study that many processes ran at
@@ -21,7 +21,7 @@ from tunekit.storages.rows import checkpoints_of
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A trial whose proposal does not come out again."""
+    """A trial whose proposal a replay does not reproduce."""
 
     number: int
     stored: Mapping[str, Any]
@@ -29,7 +29,7 @@ class Difference:
 
 
 def replay(storage: Storage, study: StudyRecord, sampler: Sampler) -> list[Difference]:
-    """Return the trials for which a fresh sampler answers otherwise; empty if it is pure.
+    """Return the trials for which a fresh sampler proposes otherwise; empty if it is pure.
 
     Trials that the user enqueued complete, those that were added, and those of a study whose
     space was edited or is discovered, are left out: what the sampler saw is not in the log then.

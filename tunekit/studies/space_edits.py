@@ -1,4 +1,4 @@
-"""The next version of a study's space, and what it means for the trials that there are."""
+"""Stores the next version of a study's space, and reports its effect on existing trials."""
 
 from __future__ import annotations
 

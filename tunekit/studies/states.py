@@ -1,4 +1,4 @@
-"""States of trials by the words of tunekit and of Optuna."""
+"""Resolves states of trials by the names of tunekit and Optuna."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def state_of(given: object) -> TrialState:
     """Return the state for a member or its name, in either case; "pruned" is STOPPED.
 
     Raises:
-        InvalidArgument: it is none.
+        InvalidArgument: `given` is not a state.
     """
     if isinstance(given, TrialState):
         return given
@@ -36,7 +36,7 @@ def states_of(given: Iterable[object]) -> set[TrialState]:
     """Return the states for members or names; a member of Optuna's stands for all it holds.
 
     Raises:
-        InvalidArgument: one of them is none.
+        InvalidArgument: one of them is not a state.
     """
     found: set[TrialState] = set()
     for state in [given] if isinstance(given, str) else given:

@@ -1,4 +1,4 @@
-"""The study: what a person or a program holds in the hand."""
+"""The study, tunekit's central object."""
 
 from __future__ import annotations
 
@@ -99,22 +99,22 @@ class Study(StudyReads, CheckpointPaths):
         n_jobs: int | None = None,
         gc_after_trial: bool = False,
     ) -> Ending:
-        """Run trials until a goal is reached; nothing is lost however it ends.
+        """Run trials until a goal is reached; results are kept however the run ends.
 
         The first Ctrl-C finishes the running trials, the second stops them (they run again on
         resume), the third exits; `KeyboardInterrupt` is raised when the state is saved.
 
         Args:
             objective: called with a `Trial`; returns a number, or a mapping of metrics.
-            n_trials: start so many further trials; paused ones that are promoted do not count.
-            timeout: start none after so many seconds, or a text such as "90s", "15m", "2h".
+            n_trials: number of further trials to start, not counting promoted ones.
+            timeout: seconds after which no trial starts, or a text such as "90s", "15m", "2h".
             workers: trials at once (1; on Ray all that fit); above 1 in their own processes.
             resources: what one trial holds, such as `{"gpu": 1}`; sets the visible devices.
             callbacks: one or several, called as `callback(study, trial)` after each trial told.
             catch: exceptions that make a FAILED trial; others end the run as ObjectiveFailed.
             executor: "inline", "process" (chosen from the rest), "ray", or an instance made so.
-            total_trials: run until the study has so many, all ended or paused, whoever runs them.
-            trial_timeout_s: kill and fail a trial after so many seconds.
+            total_trials: run until the study has this many, ended or paused, whoever runs them.
+            trial_timeout_s: kill and fail a trial after this many seconds.
             memory_mib: kill and fail a trial whose resident memory grows beyond this.
             devices: the devices that "gpu" units stand for; see `ProcessExecutor`.
             progress: whether it is shown, or a display; `choose_progress` says the default.
@@ -181,7 +181,7 @@ class Study(StudyReads, CheckpointPaths):
         Raises:
             InvalidArgument: the study is paused, stopped or cancelled.
             SpaceExhausted: the sampler has no further point.
-            UnknownParameter, InvalidParams: what is fixed is no part of a point of the space.
+            UnknownParameter, InvalidParams: the fixed values are not part of a point of the space.
         """
         trial = self._asked.ask(self._audited_stopper(), fixed)
         trial.study = self
@@ -213,11 +213,11 @@ class Study(StudyReads, CheckpointPaths):
             The trial as it is stored now.
 
         Raises:
-            InvalidResult: the result is no metric, or misses an objective.
+            InvalidResult: the result is not a metric, or lacks an objective.
             TrialConflict: the trial was told another result before.
             LeaseLost: the trial was given to another worker, or cancelled.
             UnknownTrial: no trial of that number.
-            InvalidArgument: the trial or the state is none.
+            InvalidArgument: `trial` or `state` is invalid.
         """
         result = arguments.one_of(result, values, ("result", "values"))
         return self._asked.tell(
@@ -277,7 +277,7 @@ class Study(StudyReads, CheckpointPaths):
         return add_trials.add(self._reader, list(trials))
 
     def resume_trial(self, number: int, reason: str = "resumed by the user") -> bool:
-        """Let a paused trial go on, before new ones; return whether it was paused.
+        """Resume a paused trial, before new ones; return whether it was paused.
 
         It runs with the next `optimize` (also with `n_trials=0`) from its last checkpoint.
 
@@ -308,7 +308,7 @@ class Study(StudyReads, CheckpointPaths):
         """Keep plain JSON with the study.
 
         Raises:
-            InvalidArgument: the value is no plain JSON.
+            InvalidArgument: the value is not plain JSON.
         """
         try:
             json.dumps({key: value}, allow_nan=False)
@@ -328,11 +328,11 @@ class Study(StudyReads, CheckpointPaths):
         self._follow(renamed(self.storage, self.record(), metric_names))
 
     def pause(self) -> None:
-        """Start no new trials, in any process, until `resume`; the running ones go on."""
+        """Start no new trials, in any process, until `resume`; running ones continue."""
         self.storage.set_state(self.id, StudyState.PAUSED)
 
     def resume(self) -> None:
-        """Let workers start trials again."""
+        """Allow workers to start trials again."""
         self.storage.set_state(self.id, StudyState.ACTIVE)
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""What a study can be asked: its trials, its best ones, tables and files of them."""
+"""Reads a study: its trials, the best ones, and tables and files of them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class StudyReads:
         return {1: self.space} if self._reader.is_open else self.storage.spaces(self.id)
 
     def _distributions(self) -> Distributions:
-        """Return the trials' distributions, made anew where the space is another one."""
+        """Return the trials' distributions, rebuilt when the space changes."""
         try:
             from tunekit.studies.optuna_distributions import Distributions
         except ImportError:
@@ -106,7 +106,7 @@ class StudyReads:
 
     @property
     def space(self) -> Space:
-        """Return the space as it is now; of a define-by-run study, as far as it is discovered."""
+        """Return the current space, of a define-by-run study its discovered part."""
         self.refresh()
         self._reader.refresh_space()
         return self._reader.space
@@ -122,7 +122,7 @@ class StudyReads:
         return self._reader.history
 
     def record(self) -> StudyRecord:
-        """Return the stored study as it stands now."""
+        """Return the current stored record of the study."""
         return self.storage.get_study(self.name)
 
     @property
@@ -161,13 +161,13 @@ class StudyReads:
         """Return the best complete, feasible trial at the target fidelity; of equals the oldest.
 
         Raises:
-            NoCompleteTrial: there is none yet.
+            NoCompleteTrial: no trial is complete and feasible yet.
             InvalidArgument: the study has several objectives; `best_trials` is their front.
         """
         if len(self.objectives) > 1:
             raise InvalidArgument(
                 f"study {self.name!r} has {len(self.objectives)} objectives and so no single "
-                "best trial; use best_trials, the Pareto front."
+                "best trial; use best_trials for the Pareto front."
             )
         best = self.refresh().best
         if best is None:

@@ -1,7 +1,7 @@
-"""What a new study takes over from earlier ones: a copy of their trials, made once.
+"""Copies trials of earlier studies into a new one, once.
 
-The copy is stored with the new study. So every process sees the same, and the earlier studies
-may go on or be deleted.
+The copy is stored with the new study, so that every process sees the same trials and the earlier
+studies may continue or be deleted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tunekit.stoppers.curves.complete import PastRuns
 from tunekit.storages.base import Storage
 
 MAX_TRIALS = 100
-"""Trials kept of a study: the best half of so many, and others of each quality."""
+"""Maximum number of trials to keep of a study: half are the best, half are spread evenly."""
 
 
 def snapshot(storage: Storage, name: str, objectives: Sequence[Objective]) -> PastStudy:
@@ -45,8 +45,7 @@ def snapshot(storage: Storage, name: str, objectives: Sequence[Objective]) -> Pa
     known = np.flatnonzero(np.isfinite(losses))
     if not len(known):
         raise InvalidArgument(
-            f'warm_start: study "{name}" has no trial with a result that keeps its constraints; '
-            "leave it out."
+            f'warm_start: study "{name}" has no feasible trial with a result; remove it.'
         )
     kept = known[chosen_rows(losses[known], MAX_TRIALS)]
     pairs = [(dict(trials[i].params or {}), float(losses[i])) for i in kept]
@@ -69,7 +68,7 @@ def past_curves(storage: Storage, name: str, objectives: Sequence[Objective]) ->
         objective = _matching(storage.get_study(name).spec, objectives)
         raise InvalidArgument(
             f'past_curves: study "{name}" has no complete trial that reported '
-            f'"{objective.metric}"; leave it out.'
+            f'"{objective.metric}"; remove it.'
         )
     return runs.to_dict()
 
