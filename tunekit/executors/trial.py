@@ -1,4 +1,4 @@
-"""The trial as the objective sees it: its params, its reports, and what it notes."""
+"""The objective's view of a trial: its params, reports and attributes."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from tunekit.spaces.program import Chooser
 from tunekit.storages.checks import STEPS
 
 Sender: TypeAlias = Callable[[Report], Decision]
-"""Hands a report to whoever decides, and returns whether the trial goes on."""
+"""Sends a report and returns the decision whether the trial continues."""
 
 
 class Trial:
-    """One trial, as its objective gets it.
+    """One trial, passed to its objective.
 
     An objective reads `params` (or asks with `suggest_*` where no space is declared), may
     `report` on the way, and returns a number or named metrics.
@@ -83,25 +83,25 @@ class Trial:
 
     @property
     def is_fork(self) -> bool:
-        """Return whether this process is a fork of the one that the objective was called in."""
+        """Return whether this process is a fork of the one that called the objective."""
         return os.getpid() != self._pid
 
     @property
     def params(self) -> Params:
-        """Return the point: what was proposed, or what was asked so far."""
+        """Return the proposed point, or the parameters asked for so far."""
         return self._params if self._chooser is None else self._chooser.params
 
     @property
     def study(self) -> Any:
-        """Return the `Study` it belongs to, where it runs in the process that holds the study.
+        """Return its `Study`, if the trial runs in the process that holds the study.
 
         Raises:
-            InvalidArgument: it runs in a process of its own.
+            InvalidArgument: it runs in another process.
         """
         if self._study is None:
             raise InvalidArgument(
                 f"trial {self.number} runs in a process of its own, which does not hold the "
-                "study; run it with workers=1, or open it there with "
+                "study; run it with workers=1, or open the study there with "
                 f"tk.load_study({self.study_name!r}, storage=...)."
             )
         return self._study
@@ -112,48 +112,47 @@ class Trial:
 
     @property
     def domains(self) -> Mapping[str, Any]:
-        """Return what a define-by-run program asked for: path -> domain."""
+        """Return the domains a define-by-run program has asked for: path -> domain."""
         return {} if self._chooser is None else self._chooser.domains
 
     @property
     def is_open(self) -> bool:
-        """Return whether the program may ask for parameters that nobody declared."""
+        """Return whether the program may ask for undeclared parameters."""
         return self._chooser is not None
 
     @property
     def user_attrs(self) -> dict[str, Any]:
-        """Return a copy of what was noted with `set_user_attr`."""
+        """Return a copy of the attributes set with `set_user_attr`."""
         return dict(self._attrs)
 
     @property
     def resumed_from(self) -> int | None:
-        """Return the step of the checkpoint that it goes on from, or `None` if it begins anew.
+        """Return the step of the checkpoint that it resumes from, `None` if there is none.
 
-        That is its own last one, where it was paused or its worker died, or the one that it
-        branches from. What comes next is step `resumed_from + 1`.
+        That is its own last checkpoint after a pause or the death of its worker, or the one that
+        it branches from. The next step is `resumed_from + 1`.
         """
         return None if self._task.origin is None else self._task.origin.step
 
     @property
     def checkpoint_dir(self) -> Path:
-        """Return a local folder that belongs to this trial alone, to write its state into.
+        """Return a local folder of this trial alone, to write its state to.
 
-        It is empty at first; where the trial goes on, it has the files of the checkpoint of
-        step `resumed_from`. `save_checkpoint` keeps what is in it; the folder itself goes with
-        the trial.
+        It starts empty, or with the files of the checkpoint of step `resumed_from` in a resumed
+        trial. `save_checkpoint` stores its content; the folder itself is deleted with the trial.
 
         Raises:
             InvalidArgument: the study was opened without a place of checkpoints.
-            UnknownCheckpoint: the checkpoint that it goes on from is not there any more.
-            CheckpointError: the file system refuses.
+            UnknownCheckpoint: the checkpoint to resume from no longer exists.
+            CheckpointError: the file system refuses access.
         """
         return self._files().folder
 
     def save_checkpoint(self, step: int, path: str | Path | None = None) -> None:
-        """Keep what is in `checkpoint_dir` (or another file or folder) as the state after a step.
+        """Save `checkpoint_dir` (or another file or folder) as the state after a step.
 
-        It is complete or not there, whatever happens meanwhile. The study keeps a trial's last
-        checkpoint and the best ones by the first objective that was reported at their steps.
+        The checkpoint is complete or absent, whatever happens. The study keeps a trial's last
+        checkpoint and the best ones by the first objective reported at their steps.
 
         Args:
             step: as in `report`.
@@ -176,24 +175,24 @@ class Trial:
 
     @property
     def has_checkpoints(self) -> bool:
-        """Return whether the study has a place for checkpoints."""
+        """Return whether the study stores checkpoints."""
         return bool(self._task.place)
 
     @property
     def ranks(self) -> Ranks | None:
-        """Return the places of a distributed trial's processes; `None` for all on this machine."""
+        """Return the places of a distributed trial's processes; `None` on this machine."""
         return self._task.ranks
 
     def forward(self, report: Report) -> Decision:
-        """Hand a report to whoever decides, as it is; for the process of a distributed trial.
+        """Forward a report unchanged, for the process of a distributed trial.
 
-        Nothing is checked, saved or remembered here: that is done where it arrives.
+        The receiver checks and saves it.
         """
         with self._lock:
             return self._send(report)
 
     def close(self) -> None:
-        """Delete the working folder; called by whoever runs the trial."""
+        """Delete the working folder; called by the executor."""
         if self._workspace is not None:
             self._workspace.close()
 
@@ -213,21 +212,21 @@ class Trial:
 
     @property
     def seed(self) -> int:
-        """Return a seed in `[0, 2**32)` for your own generators.
+        """Return a seed in `[0, 2**32)` for your own random generators.
 
         The same trial of the same study gets the same one in every run and process.
         """
         return int(_keyed(self._task, "trial.seed").integers(2**32))
 
     def set_user_attr(self, key: str, value: Any) -> None:
-        """Note a fact about the trial; it is stored with the result.
+        """Set an attribute of the trial, stored with the result.
 
         Args:
             key: any text.
             value: plain JSON (NumPy scalars are taken too); NaN and infinities are not JSON.
 
         Raises:
-            InvalidArgument: the key is no text, or the value is not JSON.
+            InvalidArgument: the key is not a text, or the value is not JSON.
         """
         if not isinstance(key, str) or not key:
             raise InvalidArgument(f"user attribute key {key!r}: expected a non-empty text.")
@@ -240,12 +239,12 @@ class Trial:
             ) from None
 
     def set_system_attr(self, key: str, value: Any) -> None:
-        """Note a fact as a helper of Optuna's; see `set_user_attr`."""
+        """Set an attribute for one of Optuna's helpers; see `set_user_attr`."""
         self.set_user_attr(SYSTEM + key, value)
 
     @property
     def system_attrs(self) -> dict[str, Any]:
-        """Return a copy of what was noted with `set_system_attr`."""
+        """Return a copy of the attributes set with `set_system_attr`."""
         return system_attrs(self._attrs)
 
     @property
@@ -261,7 +260,7 @@ class Trial:
         checkpoint: bool | str | Path = False,
         raise_on_stop: bool = True,
     ) -> Decision:
-        """Report metrics at a step and learn whether the trial goes on.
+        """Report metrics at a step and return whether the trial continues.
 
         Args:
             metrics: a number (the first objective) or a mapping of metric to number, which
@@ -280,8 +279,8 @@ class Trial:
             TrialStopped: the stopper ends the trial.
             TrialPaused: the stopper lets it stand until it is promoted; a `TrialStopped` too.
             CheckpointError: the checkpoint cannot be written.
-            InvalidArgument: the step is no whole number from 0 upwards.
-            InvalidResult: the metrics are no numbers.
+            InvalidArgument: the step is not a whole number of 0 or more.
+            InvalidResult: the metrics are not numbers.
         """
         if self.is_fork:
             raise InvalidArgument(
@@ -347,7 +346,7 @@ class Trial:
 
     @property
     def unasked(self) -> str:
-        """Return why a program's result is not that of its enqueued point; empty if it is."""
+        """Return why a program's result is not that of its enqueued point, empty if it is."""
         names = sorted(self._task.enqueued - self.params.keys())
         if not names:
             return ""
@@ -358,7 +357,7 @@ class Trial:
         )
 
     def _pick(self, parameter: Parameter, chosen: Mapping[str, Scalar]) -> Scalar:
-        """Answer what was proposed where it is still valid, and draw the rest."""
+        """Return the proposed value if it is still valid, else draw one."""
         path = parameter.path
         if path in self._task.params:  # `in` first: a short name must not answer for a path
             try:
@@ -367,14 +366,14 @@ class Trial:
                 # The program asks for another range than the one that a guess was made from.
                 if path in self._task.enqueued:
                     raise InvalidParams(
-                        f"the enqueued value is no answer to what the program asks: "
-                        f"{error.message} Enqueue one that is."
+                        f"the enqueued value does not fit the domain the program asks for: "
+                        f"{error.message} Enqueue a valid one."
                     ) from None
         return parameter.domain.from_unit(_keyed(self._task, path).random())
 
 
 def _keyed(task: Task, name: str) -> np.random.Generator:
-    """Return a generator for one name of a trial, so that the order of asking is no matter."""
+    """Return a trial's generator for one name, independent of the order of asking."""
     digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
     return stream(task.seed ^ int.from_bytes(digest, "big"), task.trial_number)
 

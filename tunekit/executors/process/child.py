@@ -1,4 +1,4 @@
-"""A worker process as its driver sees it."""
+"""The driver's handle of a worker process."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ _BOOT = (
 def readable(
     descriptors: Iterable[int], timeout_s: float, *, writable: Iterable[int] = ()
 ) -> list[int]:
-    """Return those that have something to read or were closed, after at most so long a wait.
+    """Return the descriptors that are readable or closed, after at most `timeout_s`.
 
     The wait also ends, with whatever is readable, when one of `writable` has room.
 
-    A report waits for this several times, so it is not `multiprocessing.connection.wait`, which
-    takes five times as long.
+    Every report waits on this several times, so it avoids `multiprocessing.connection.wait`,
+    which takes five times as long.
     """
     poll = select.poll()
     wanted = dict.fromkeys(descriptors, select.POLLIN)
@@ -57,7 +57,7 @@ def readable(
 
 
 class Child:
-    """One worker process, in a session of its own so that Ctrl-C reaches only the driver.
+    """One worker process, in its own session so that Ctrl-C reaches only the driver.
 
     Args:
         env: what its environment has beside the driver's.
@@ -66,7 +66,7 @@ class Child:
     Attributes:
         phase: `"starting"` until it has the objective, then `"idle"` or `"running"`.
         task: what it runs, or will run once it has started.
-        deadline: `time.monotonic()` at which it has to be done.
+        deadline: `time.monotonic()` by which it has to be done.
         descriptors: those that become readable when it speaks or dies.
     """
 
@@ -125,7 +125,7 @@ class Child:
         self.connection.send(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
 
     def rest(self) -> None:
-        """Note that its task is over, and with it what it printed."""
+        """Mark its task as over, and drop the task's output."""
         self._output.settle()
         self.phase, self.task, self.deadline = "idle", None, float("inf")
 
@@ -143,7 +143,7 @@ class Child:
         return messages or (None if has_died or not is_there else [])
 
     def memory_mib(self) -> float:
-        """Return the resident memory of the process and of all that it has started."""
+        """Return the resident memory of the process and its descendants."""
         total = 0
         for process in self._family():
             with contextlib.suppress(psutil.Error):
@@ -164,11 +164,11 @@ class Child:
         return _death(status, is_ours), self.output_tail(), was_killed
 
     def output_tail(self) -> str:
-        """Return the end of what its task has printed."""
+        """Return the end of its task's output."""
         return self._output.tail()
 
     def dismiss(self) -> None:
-        """Tell an idle process that nothing more is to come: it tears down and leaves."""
+        """Tell an idle process that no more tasks will come, so that it tears down and exits."""
         with (
             contextlib.suppress(OSError),
             socket.socket(fileno=os.dup(self.connection.fileno())) as end,
@@ -176,7 +176,7 @@ class Child:
             end.shutdown(socket.SHUT_WR)
 
     def wait(self, timeout_s: float) -> None:
-        """Wait until the process has ended, or the time is over."""
+        """Wait until the process has ended or the time is over."""
         if self._pidfd is not None:
             readable([self._pidfd], timeout_s)
         else:
@@ -184,7 +184,7 @@ class Child:
                 self._process.wait(timeout_s)
 
     def kill(self) -> None:
-        """End the process and all that it has started, and free what belongs to it."""
+        """End the process and its descendants, and free its resources."""
         family = self._family()
         # The group first: the unreaped leader keeps its number from being used again.
         kill_group(self._process.pid)
@@ -217,7 +217,7 @@ class Child:
 
 
 class Guard:
-    """The driver's end of `guard`, which is started with the first worker."""
+    """The driver's end of `guard`, started with the first worker."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -234,7 +234,7 @@ class Guard:
         self._tell(f"+{group} {mark}\n")
 
     def forget(self, group: int) -> None:
-        """Take back a `watch`: the group is gone and its number may be used again."""
+        """Undo `watch`, because the group is gone and its number may be reused."""
         self._tell(f"-{group}\n")
 
     def close(self) -> None:
@@ -251,7 +251,7 @@ class Guard:
 
 
 class _Output:
-    """Forwards what a process prints to our stderr, and keeps the end of it."""
+    """Forwards the output of a process to our stderr and keeps its end."""
 
     def __init__(self, pipe: IO[bytes]) -> None:
         self._pipe = pipe
@@ -263,7 +263,7 @@ class _Output:
         self._thread.start()
 
     def forget(self) -> None:
-        """Begin anew, with the output of another trial."""
+        """Start over with the output of another trial."""
         with self._changed:
             self._chunks.clear()
             self._size = 0
@@ -276,13 +276,13 @@ class _Output:
         return kept.decode(errors="replace").strip()
 
     def settle(self) -> None:
-        """Wait until all that is in the pipe by now was taken and forwarded."""
+        """Wait until everything currently in the pipe has been read and forwarded."""
         with self._changed:
             goal = self._n_read + self._n_waiting()
             self._changed.wait_for(lambda: self._n_forwarded >= goal, SETTLE_S)
 
     def close(self) -> None:
-        """Take what is left and stop; a process that escaped us may hold the pipe open."""
+        """Read the rest and stop; a process that escaped may hold the pipe open."""
         self._thread.join(SETTLE_S)
 
     def _n_waiting(self) -> int:

@@ -22,20 +22,20 @@ from tunekit.records import Outcome, TrialState
 START_TRIES = 3
 START_S = 300.0
 TEARDOWN_S = 10.0
-"""For how long workers may tear their objective down before they are killed."""
+"""Seconds that workers have to tear their objective down before they are killed."""
 MEMORY_CHECK_S = 0.1
 _NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """An objective that is pickled already, for an executor that only hands it on."""
+    """An already pickled objective, for an executor that only forwards it."""
 
     data: bytes
 
 
 class ProcessExecutor:
-    """Runs each trial in one of several worker processes, which are used again.
+    """Runs each trial in one of several reused worker processes.
 
     The objective is shipped by value where its module cannot be imported (`__main__`, a
     notebook), so no `if __name__ == "__main__"` is needed. A worker that crashes, hangs beyond
@@ -68,7 +68,7 @@ class ProcessExecutor:
         seats: Sequence[Seat] | None = None,
     ) -> None:
         if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-            raise InvalidArgument(f"workers={workers!r}, expected a whole number from 1.")
+            raise InvalidArgument(f"workers={workers!r}, expected a whole number of 1 or more.")
         check_watched(limits)
         if seats is None:
             seats = make_seats(workers, limits.resources, devices)
@@ -138,7 +138,7 @@ class ProcessExecutor:
                 self._discard(seat)
 
     def close(self) -> None:
-        """End all workers: the idle ones tear their objective down, the others are killed."""
+        """End all workers: idle ones tear their objective down, others are killed."""
         idle = [c for c in self._children.values() if c.phase == "idle"]
         for child in idle:
             child.dismiss()
@@ -153,7 +153,7 @@ class ProcessExecutor:
     # Workers
 
     def _launch(self, seat: int, task: Task) -> None:
-        """Start a worker that will run a task, or fail the task after some tries."""
+        """Start a worker to run a task, or fail the task after several attempts."""
         tries = self._tries[task.number] = self._tries.get(task.number, 0) + 1
         try:
             child = Child(self._seats[seat].env, self._guard)
@@ -179,7 +179,7 @@ class ProcessExecutor:
     # Messages
 
     def _speaking(self, wait_s: float) -> list[int]:
-        """Return the seats whose worker has something to say, lowest trial number first."""
+        """Return the seats whose workers have sent something, lowest trial number first."""
         seat_of = {d: s for s, child in self._children.items() for d in child.descriptors}
         if not seat_of and not self.wake_on:
             time.sleep(wait_s)  # nothing runs: the caller asked to wait all the same
@@ -241,7 +241,7 @@ class ProcessExecutor:
                 child.send(decision)
 
     def _bury(self, seat: int) -> None:
-        """Charge a death to the task, or try again if it had not begun."""
+        """Attribute a death to the task, or retry if the task had not started."""
         child = self._children.pop(seat)
         death, words, was_killed = child.last_words()
         task = child.task
@@ -301,10 +301,10 @@ class ProcessExecutor:
 
 
 def check_watched(limits: Limits) -> None:
-    """Check the limits that a worker is watched for: its time and its memory.
+    """Check the limits that workers are watched for: time and memory.
 
     Raises:
-        InvalidArgument: one outside its range.
+        InvalidArgument: a limit lies outside its range.
     """
     for name in ("timeout_s", "memory_mib"):
         value = getattr(limits, name)
@@ -322,7 +322,7 @@ def _dead_ones_speak_later() -> Iterator[None]:
 
 
 def unpickled(raised: bytes) -> BaseException | None:
-    """Return the exception that a worker sent, if it can be made again here."""
+    """Return the exception that a worker sent, `None` if it cannot be restored here."""
     try:
         error = pickle.loads(raised) if raised else None  # noqa: S301 - from our own worker
     except Exception:  # a class that takes other arguments than it keeps
@@ -336,7 +336,7 @@ def shipped(
     name: str = "the objective",
     otherwise: str = 'use executor="inline"',
 ) -> bytes:
-    """Return the pickled objective, by value if a worker could not import its module.
+    """Return the pickled objective, by value if workers cannot import its module.
 
     Args:
         objective: what to pickle.
@@ -355,7 +355,7 @@ def shipped(
     except Exception as error:
         raise InvalidArgument(
             f"{name} {objective!r} cannot be sent to worker processes: "
-            f"{type(error).__name__}: {error}; open files, locks and connections inside of it, "
+            f"{type(error).__name__}: {error}; open files, locks and connections inside it, "
             f"or {otherwise}."
         ) from error
     finally:

@@ -1,8 +1,8 @@
 """Kills what a worker has started: run as a script, once its driver is gone.
 
-A driver that is killed cannot clean up, and what its workers have started themselves (data
-loaders, a training command) would go on. The guard holds the read end of a pipe; the kernel
-closes the other end with the driver, however that dies.
+A killed driver cannot clean up, and processes started by its workers (data loaders, a training
+command) would keep running. The guard holds the read end of a pipe; the kernel closes the other
+end with the driver, however it dies.
 
 A process group alone is not enough: a program may begin a session of its own, and its parent may
 die. So all processes of a worker carry a mark in their environment, which children inherit.
