@@ -249,9 +249,7 @@ def _objectives(
     directions: Sequence[Direction] | None,
 ) -> tuple[Objective, ...]:
     if sum(x is not None for x in (objectives, direction, directions)) > 1:
-        raise InvalidArgument(
-            "several of objectives=, direction= and directions= are given; give one."
-        )
+        raise InvalidArgument("give only one of objectives=, direction= and directions=.")
     if isinstance(objectives, str):
         found = [Objective(objectives)]
     elif isinstance(objectives, Mapping):

@@ -193,7 +193,7 @@ def test_a_bad_enqueue_is_an_error_and_leaves_nothing(point, error, words):
         ({"audit": True}, "from 0 to 1"),
         ({"objectives": {"e": "min"}}, '"minimize" or "maximize"'),
         ({"objectives": []}, "one or more"),
-        ({"objectives": "e", "direction": "minimize"}, "give one"),
+        ({"objectives": "e", "direction": "minimize"}, "give only one"),
         ({"constraints": ["ms < 8"]}, "latency_ms <= 8"),
         ({"seed": 1.5}, "whole number"),
         ({"name": "  "}, "printable"),
