@@ -1,1 +1,1 @@
-"""Which sampler for my problem: problems x samplers x seeds under equal budgets."""
+"""Compares samplers on problems with several seeds under equal budgets."""

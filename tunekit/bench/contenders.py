@@ -1,4 +1,4 @@
-"""Who takes part in a comparison: a sampler or a peer, with options, and grids of options."""
+"""The contenders of a comparison: samplers and peers with options, and grids of options."""
 
 from __future__ import annotations
 

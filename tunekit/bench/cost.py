@@ -1,4 +1,4 @@
-"""What one suggestion costs after many trials: CPU time by the number of trials and the space."""
+"""Measures the CPU time of one suggestion by the number of trials and the space."""
 
 from __future__ import annotations
 

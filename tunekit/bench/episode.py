@@ -25,7 +25,7 @@ _JITTER_SEED = 0x5EC0_4D5
 
 
 class Proposer(Protocol):
-    """What is measured: it proposes trials, one at a time, and hears of their ends."""
+    """Proposes trials, one at a time, and receives their results."""
 
     def ask(self, view: StudyView, number: int) -> Proposal:
         """Return what trial `number` shall try.
@@ -60,7 +60,7 @@ class Episode:
 
     Attributes:
         numbers: of the trials, in the order of asking.
-        losses: signed such that less is better; `None` where there is no feasible result.
+        losses: losses, less is better; `None` without a feasible result.
         exact: the same without noise.
         states: how each trial ended.
         cpu_ms: processor time of the suggestion of each trial.

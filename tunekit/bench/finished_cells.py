@@ -1,4 +1,4 @@
-"""What has been run: one line of JSON for each finished cell, safe against a kill at any time."""
+"""Stores finished cells as lines of JSON, safe against a kill at any time."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _entries(path: Path) -> Iterator[Mapping[str, Any]]:
             yield json.loads(line)
         except json.JSONDecodeError:
             raise InvalidArgument(
-                f"{path}, line {number}: it is no JSON; remove that line or give another folder."
+                f"{path}, line {number}: it is not JSON; remove that line or give another folder."
             ) from None
 
 

@@ -37,7 +37,7 @@ class GymEpisode:
     The environment is made once in a process and kept open.
 
     Attributes:
-        steps: at most so many; to the end of the episode where it is not given.
+        steps: maximum number of steps; by default to the end of the episode.
     """
 
     source: Source
@@ -86,8 +86,8 @@ def suite(
             minimised. The reward is maximised where nothing is given.
         constraints: bounds on metrics of the info, such as `"latency_ms <= 8"`, also as one
             text with commas.
-        steps: at most so many steps a trial, all with the same action; to the end of the
-            episode where it is not given. The reward is their sum.
+        steps: maximum steps per trial, all with the same action; by default to the end of the
+            episode. The reward is their sum.
 
     Raises:
         InvalidArgument: no environment, no such one, one with unbounded actions or an episode

@@ -1,4 +1,4 @@
-"""Recorded results as a function: the answer at a point is that of the nearest recorded one."""
+"""Turns recorded results into a function that returns the result of the nearest point."""
 
 from __future__ import annotations
 

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 N_RUNS = 2000
-"""Bootstrapped runs of random search whose median is the yardstick."""
+"""Number of bootstrapped runs of random search, whose median is the yardstick."""
 
 N_BOOTSTRAP = 2000
-"""Resamples behind an interval."""
+"""Number of resamples of an interval."""
 
 NOTHING_YET = 0.95
 """Until a first result, a run counts as good as this quantile of random points."""
 
 _TINY = 1e-9
-"""A median closer to the best than this share of the pool's spread is no yardstick any more."""
+"""Minimum distance of the median from the best, as a share of the pool's spread."""
 
 
 @dataclass(frozen=True, slots=True)

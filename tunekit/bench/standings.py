@@ -1,4 +1,4 @@
-"""Who did how well: regret, ranks and costs of a comparison, as rows of tables."""
+"""Computes regret, ranks and costs of a comparison, as rows of tables."""
 
 from __future__ import annotations
 

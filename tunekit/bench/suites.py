@@ -1,4 +1,4 @@
-"""Every source of problems by name; nothing is imported before it is asked for."""
+"""Resolves sources of problems by name, importing nothing before its first use."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def suite(name: str, seed: int = 0, **options: Any) -> list[Problem]:
     Args:
         name: one of `SUITES`, `gym:<id of an environment>`, an entry point of the group
             `tunekit.problems`, or `module:function`.
-        seed: draws shifts, permutations, optima and instances anew where there are any.
+        seed: keys shifts, permutations, optima and instances, if the suite has any.
         options: keyword arguments of that suite.
 
     Raises:

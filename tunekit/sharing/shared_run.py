@@ -63,7 +63,7 @@ class SharedRun:
 
     Args:
         executor: the slots, all alike; on Ray as many as the cluster has.
-        min_run_s: a trial that has begun gives way after so many seconds at the earliest.
+        min_run_s: minimum seconds that a started trial runs before it can be pre-empted.
 
     Attributes:
         errors: by study, the error with which it ended; such as a callback's.
@@ -305,7 +305,7 @@ def share(
         trial_timeout_s: kill and fail a trial after this many seconds.
         memory_mib: kill and fail a trial whose resident memory grows beyond this.
         devices: the devices that "gpu" units stand for.
-        min_run_s: a trial that has begun gives way after so many seconds at the earliest.
+        min_run_s: minimum seconds that a started trial runs before it can be pre-empted.
 
     Raises:
         InvalidArgument: an argument that cannot be right.

@@ -106,7 +106,7 @@ class Total:
             if v is LACKS:
                 continue
             if not isinstance(v, int | float):
-                raise TypeError("arithmetic on something that is no number")
+                raise TypeError("arithmetic on a value that is not a number")
             if total is None:
                 total = v if sign > 0 else -v
             else:
@@ -177,7 +177,7 @@ class Arithmetic:
             return LACKS
         # Strings would concatenate, repeat and format, at any cost in memory.
         if not isinstance(a, int | float) or not isinstance(b, int | float):
-            raise TypeError("arithmetic on something that is no number")
+            raise TypeError("arithmetic on a value that is not a number")
         return self.op(a, b)
 
     def range(self, box: Box) -> Range:

@@ -78,7 +78,7 @@ def check_exchange(request: ExchangeRequest) -> None:
     """Check an exchange before any part of it is applied.
 
     Raises:
-        InvalidArgument: as said.
+        InvalidArgument: the input fails the check.
     """
     check_text("worker", request.worker)
     if not 0 < request.lease_s < math.inf:
@@ -139,7 +139,7 @@ def check_points(points: Sequence[Mapping[str, Any]]) -> None:
     """Check that enqueued points are mappings of name to value.
 
     Raises:
-        InvalidArgument: as said.
+        InvalidArgument: the input fails the check.
     """
     for point in points:
         if not isinstance(point, Mapping) or not all(isinstance(k, str) for k in point):
@@ -152,7 +152,7 @@ def check_added(trials: Sequence[TrialRecord], reports: Mapping[int, Sequence[Re
     """Check that added trials have a state a worker can leave behind and can be stored.
 
     Raises:
-        InvalidArgument: as said.
+        InvalidArgument: the input fails the check.
     """
     for t in trials:
         if not t.state.is_finished and t.state is not TrialState.WAITING:

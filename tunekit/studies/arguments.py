@@ -90,7 +90,7 @@ def share(value: object, name: str) -> float | None:
     """Return a share in [0, 1], or `None`.
 
     Raises:
-        InvalidArgument: it is none.
+        InvalidArgument: `value` is anything else.
     """
     if value is None:
         return None
@@ -112,7 +112,7 @@ def above_zero(value: object, name: str) -> float:
     """Return a finite number above 0.
 
     Raises:
-        InvalidArgument: it is none.
+        InvalidArgument: `value` is anything else.
     """
     if isinstance(value, Real) and not isinstance(value, bool):
         with suppress(OverflowError):  # an int beyond the range of floats
@@ -126,7 +126,7 @@ def from_zero(value: object, name: str) -> float:
     """Return a finite number from 0.
 
     Raises:
-        InvalidArgument: it is none.
+        InvalidArgument: `value` is anything else.
     """
     if isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) < math.inf:
         return float(value)
@@ -207,7 +207,7 @@ def json_mapping(value: object, name: str) -> dict[str, Any]:
     """Return a mapping of texts to plain JSON; empty for `None`.
 
     Raises:
-        InvalidArgument: it is none.
+        InvalidArgument: `value` is anything else.
     """
     if value is None:
         return {}

@@ -28,7 +28,7 @@ class NevergradPeer:
         import nevergrad as ng
 
         if optimizer not in ng.optimizers.registry:
-            raise InvalidArgument(f'"{optimizer}" is no optimiser of Nevergrad.')
+            raise InvalidArgument(f'"{optimizer}" is not an optimiser of Nevergrad.')
         self._union = Union(space)
         variables = ng.p.Dict(**{dim.name: _variable(ng, dim) for dim in self._union.dims})
         variables.random_state.seed(setting.seed)

@@ -24,7 +24,7 @@ from tunekit.spaces import (
 )
 
 N_DEFAULTS = 8
-"""The defaults are the best of so many random points."""
+"""Number of random points, the best of which becomes the defaults."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Recipe:
 
 
 def draw_terms(space: Space, rng: np.random.Generator, recipe: Recipe) -> dict[str, Term]:
-    """Return a penalty for every parameter: targets, best choices and weights all drawn anew."""
+    """Return a penalty for every parameter: targets, best choices and weights are all random."""
     numbers: dict[object, list[Parameter]] = {}
     terms: dict[str, Term] = {}
     for p in space:

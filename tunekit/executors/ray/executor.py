@@ -341,7 +341,7 @@ def _local_resources(
     """Return the resources of a cluster started on this machine.
 
     As with processes, as many workers as were asked for, with as many places each, share the
-    cores, unless it was said how many cores a trial needs.
+    cores, unless the resources set the cores of a trial.
     """
     cores = float(os.cpu_count() or 1)
     if "cpu" not in resources and places is not None:
