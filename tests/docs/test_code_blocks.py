@@ -49,3 +49,15 @@ def test_a_page_that_is_wrong_is_found(text, tmp_path, monkeypatch):
     page.write_text(text)
     with pytest.raises((SybilFailure, AssertionError, KeyError, ValueError)):
         run_page(page)
+
+
+def test_the_links_of_the_readme_lead_to_files_and_headings():
+    readme = PAGES[0]
+    links = re.findall(r"\]\((?!https?:)([^)#]+)(?:#([^)]+))?\)", readme.read_text())
+    assert len(links) > 20
+    for target, anchor in links:
+        file = readme.parent / target
+        assert file.exists(), target
+        if anchor:
+            titles = re.findall(r"^#+ (.+)$", file.read_text(), re.MULTILINE)
+            assert anchor in [title.lower().replace(" ", "-") for title in titles], anchor
