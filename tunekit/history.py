@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tunekit.errors import StorageError
 from tunekit.records import MetricConstraint, Objective, TrialRecord, TrialState
 from tunekit.spaces import Scalar
 from tunekit.trial_values import TrialSource
@@ -64,12 +65,17 @@ class History:
         return self._trials.get(number)
 
     def update(self, trials: Iterable[TrialRecord], cursor: int) -> list[TrialRecord]:
-        """Apply changed trials; return those that finished with this update."""
+        """Apply changed trials; return those that finished with this update.
+
+        Raises:
+            StorageError: a trial is COMPLETE and has no value of an objective.
+        """
         finished = []
         for t in trials:
             before = self._trials.get(t.number)
             if before is not None and before.seq >= t.seq:
                 continue
+            self._check_result(t)
             t.attach(self.source)
             self._trials[t.number] = t
             self.revision += 1
@@ -93,6 +99,16 @@ class History:
             self._complete[t.number] = t
         elif self._complete.pop(t.number, None) is not None:
             self._complete_order.remove(t.number)
+
+    def _check_result(self, t: TrialRecord) -> None:
+        if t.state is not TrialState.COMPLETE:
+            return
+        for o in self.objectives:
+            if o.metric not in t.metrics:
+                raise StorageError(
+                    f'trial {t.number} is stored as complete without the metric "{o.metric}": the '
+                    "database was changed by another program; restore it from a backup."
+                )
 
     def _file_pause(self, t: TrialRecord) -> None:
         self._paused.pop(t.number, None)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
+import tunekit as tk
 from tunekit.errors import StorageError
 from tunekit.records import TrialState
 from tunekit.storages.sql.sqlite import SQLiteDatabase, check_file, file_system
@@ -259,3 +260,21 @@ print(len(desk.trials()), desk.storage.get_study("study").seq)
         [sys.executable, "-c", code, tmp_path / "s.db"], capture_output=True, text=True
     )
     assert (done.stdout, done.stderr) == ("101 202\n", "")
+
+
+def test_a_complete_trial_without_its_metric_is_refused_by_every_reader(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/s.db"
+    study = tk.study("s", storage=url, objectives="loss", sampler="random", seed=1)
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), 4, progress=False)
+    study.storage.close()
+    with sqlite3.connect(tmp_path / "s.db") as database:
+        database.execute("update tk_trials set outcome = '{\"metrics\":{}}' where number = 2")
+    database.close()
+    for use in ("best_trial", "trials", "history", "user_attrs"):
+        again = tk.load_study("s", storage=url)
+        if use in ("history", "user_attrs"):  # they read no trials
+            getattr(again, use)
+        else:
+            with pytest.raises(StorageError, match="trial 2 is stored as complete"):
+                getattr(again, use)
+        again.storage.close()

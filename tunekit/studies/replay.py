@@ -17,6 +17,7 @@ from tunekit.samplers.base import Sampler, StudyView, suggested
 from tunekit.spaces import Params
 from tunekit.storages.base import Event, Storage
 from tunekit.storages.rows import checkpoints_of
+from tunekit.storages.stored_shapes import shaped_as_written
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ def _as_of(
         return []
     checkpoints = kept.get(trial.number, ())
     if event.kind == "checkpoint":
-        checkpoints = kept[trial.number] = checkpoints_of(event.data["checkpoints"])
+        with shaped_as_written(f"event {event.seq}"):
+            checkpoints = kept[trial.number] = checkpoints_of(event.data["checkpoints"])
     trial = replace(trial, seq=event.seq, checkpoints=checkpoints)
     if event.kind in ("told", "lost") or (event.kind == "added" and trial.state.is_finished):
         return [trial]
