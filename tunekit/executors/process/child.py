@@ -230,7 +230,9 @@ class Guard:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
+                start_new_session=True,
             )
+            self._process.wait()  # it has forked, and the fork is the guard: no child of ours
         self._tell(f"+{group} {mark}\n")
 
     def forget(self, group: int) -> None:
