@@ -170,8 +170,8 @@ def check_added(trials: Sequence[TrialRecord], reports: Mapping[int, Sequence[Re
 def study_exists(name: str) -> StudyExists:
     """Return the error for a name already in use."""
     return StudyExists(
-        f'a study named "{name}" already exists in this storage; load it, delete it or choose '
-        "another name."
+        f'a study named "{name}" exists in this storage; load it, delete it or choose another '
+        "name."
     )
 
 
@@ -188,8 +188,8 @@ def unknown_study(name: str, known: Sequence[str]) -> UnknownStudy:
 def deleted_study(study_id: int) -> UnknownStudy:
     """Return the error for a study deleted while in use."""
     return UnknownStudy(
-        f"the study with id {study_id} does not exist (any more); stop its workers or create it "
-        "again."
+        f"the study with id {study_id} does not exist: it was deleted; stop its workers, or "
+        "create it again."
     )
 
 
