@@ -22,10 +22,11 @@ from tunekit import registry
 from tunekit.errors import InvalidArgument
 from tunekit.random_streams import stream
 from tunekit.records import Proposal
-from tunekit.samplers.base import Sampler, StudyView
+from tunekit.samplers.base import Sampler, StudyView, suggested
 from tunekit.spaces import Params, Space
 from tunekit.spaces.interop import from_optuna
 from tunekit.stoppers.base import CurveView, Stopper
+from tunekit.threads import one_thread
 from tunekit_integrations.optuna_history import (
     EVIDENCE,
     REASON,
@@ -146,7 +147,7 @@ class TunekitSampler(optuna.samplers.BaseSampler):
         view = self._view(study, trial)
         if not len(view.space):
             return view.space, Params()
-        proposal = self._sampler.suggest(view, [trial.number])[0]
+        proposal = suggested(self._sampler, view, [trial.number])[0]
         self._note(study, trial, proposal)
         return view.space, Params(proposal.params)
 
@@ -179,7 +180,8 @@ class TunekitPruner(optuna.pruners.BasePruner):
         reports = self._reader.reports
         reports[trial.number] = reports_of(trial, history.objectives[0].metric)
         view = CurveView(history.objectives, history, reports)
-        decision = self._stopper.decide(trial.number, view)
+        with one_thread():
+            decision = self._stopper.decide(trial.number, view)
         if decision.action == "continue":
             return False
         study._storage.set_trial_system_attr(trial._trial_id, STOPPED, decision.reason)
