@@ -10,7 +10,7 @@ import typer
 
 from tunekit.cli.command import command
 
-LIMIT_S = 1.0
+LIMIT_S = 5.0
 """Who presses Tab does not wait longer than this for a database."""
 
 
@@ -61,11 +61,9 @@ def complete_study(ctx: typer.Context, incomplete: str) -> list[str]:
     names: list[str] = []
     flag = ctx.params.get("storage")
 
-    # Imported before the clock runs: the limit is the storage's, and no busy machine's.
-    import tunekit.storages.sql.storage  # noqa: F401
-    from tunekit.cli.stores import open_existing
-
     def look() -> None:
+        from tunekit.cli.stores import open_existing
+
         try:
             names.extend(r.spec.name for r in open_existing(flag).list_studies())
         except Exception:
