@@ -152,11 +152,7 @@ class Child:
 
     def last_words(self) -> tuple[str, str, bool]:
         """End it, if it still lives; return how it died, its last output, if it was killed."""
-        if self._pidfd is not None:
-            readable([self._pidfd], SETTLE_S)
-        else:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(SETTLE_S)
+        self.wait(SETTLE_S)
         is_ours = not self.has_died()
         self.kill()
         status = self._process.returncode
