@@ -8,17 +8,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import tunekit as tk
 from tunekit.bench.contenders import Contender, parse_contenders
 from tunekit.bench.cost import PROBLEMS, CostTask
 from tunekit.bench.finished_cells import Cell
 from tunekit.bench.peers.base import PeerProposer
 from tunekit.bench.plots import settings_strip
 from tunekit.bench.regret import LossScale
-from tunekit.bench.report import ComparisonReport, shown
+from tunekit.bench.report import ComparisonReport, shown, versions
 from tunekit.bench.runner import ComparisonPlan, FinishedComparison
 from tunekit.bench.sources import SuiteSource
 from tunekit.bench.standings import Standings
-from tunekit.errors import InvalidArgument
+from tunekit.errors import DISTRIBUTION, InvalidArgument
 from tunekit.records import TrialRecord, TrialState
 from tunekit.spaces import Params
 
@@ -142,3 +143,7 @@ def test_a_peer_that_hears_only_of_its_own_trials_says_so():
     record = TrialRecord(0, TrialState.COMPLETE, params=Params(x=1.0))
     with pytest.raises(InvalidArgument, match="hears only of trials"):
         PeerProposer(Deaf(), "deaf").observe(record, 1.0)
+
+
+def test_the_versions_begin_with_our_own() -> None:
+    assert f"{DISTRIBUTION} {tk.__version__}" in versions()

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import tables
 
+from tunekit.errors import DISTRIBUTION
 from tunekit.testing.postgres import find_binaries, running_server
 
 
@@ -35,7 +36,7 @@ def main() -> None:
     sizes = tables.QUICK if arguments.quick else tables.FULL
     versions = ", ".join(
         f"{name} {importlib.metadata.version(name)}"
-        for name in ("tunekit", "optuna", "SQLAlchemy", "psycopg2-binary")
+        for name in (DISTRIBUTION, "optuna", "SQLAlchemy", "psycopg2-binary")
     )
     print(f"Python {platform.python_version()}, {versions}; {os.cpu_count()} cores")
     with databases(postgres=not arguments.no_postgres) as found:

@@ -15,9 +15,10 @@ from typing import Any
 from tunekit.bench.runner import ComparisonPlan, FinishedComparison
 from tunekit.bench.settings import spreads
 from tunekit.bench.standings import Row, Standings, failures
+from tunekit.errors import DISTRIBUTION
 
 PACKAGES = (
-    "tunekit",
+    DISTRIBUTION,
     "numpy",
     "scipy",
     "scikit-learn",
