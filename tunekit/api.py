@@ -85,7 +85,7 @@ def study(
             list, by short name: `{"asha": {"eta": 3}}`.
         audit: share of the trials that the stopper condemns and that run on all the same, so
             that `Study.stop_audit` can say how often it is wrong; where it is not given, the
-            study's own, or 0.05 for a new one.
+            study's own, or 0.05 for a new one (0 with `pruner`: it prunes all, as in Optuna).
         seed: keys every random draw; a random one, kept in the study, where it is not given.
         max_retries: how often a trial whose worker vanished runs again before it is LOST;
             2 where it is not given.
@@ -115,7 +115,7 @@ def study(
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
         raise InvalidArgument(f"seed={seed!r}, expected a whole number or None.")
     retries = count(max_retries, "max_retries")
-    share_audited = share(audit, "audit")
+    share_audited = share(0.0 if audit is None and pruner is not None else audit, "audit")
     named_stopper, named_options = _named_stopper(stopper, stopper_options)
     proposer = "auto" if sampler is None else sampler
     spec = StudySpec(

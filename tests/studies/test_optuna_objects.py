@@ -62,3 +62,11 @@ def test_an_object_that_computes_constraints_names_what_to_use():
         tk.study(sampler=sampler)
     with pytest.raises(InvalidArgument, match="short name or a Sampler"):
         tk.study(sampler=optuna.samplers)
+
+
+def test_a_pruner_prunes_all_that_it_condemns_as_in_optuna() -> None:
+    pruner = optuna.pruners.ThresholdPruner(upper=0.5)
+    assert tk.study(pruner=pruner).audit == 0.0
+    assert tk.study(pruner="median").audit == 0.0
+    assert tk.study(pruner=pruner, audit=0.2).audit == 0.2
+    assert tk.study(stopper="median").audit == 0.05
