@@ -11,6 +11,7 @@ from uuid import uuid4
 from tunekit import registry
 from tunekit.checkpoints.base import Checkpoints
 from tunekit.checkpoints.places import open_place
+from tunekit.checks import count, is_whole, share, texts
 from tunekit.errors import InvalidArgument, StudyExists, UnknownStudy
 from tunekit.records import (
     AUDIT,
@@ -25,7 +26,7 @@ from tunekit.samplers.base import Sampler
 from tunekit.spaces import Space
 from tunekit.stoppers.base import Stopper, check_works
 from tunekit.storages.base import Storage
-from tunekit.studies.arguments import count, json_mapping, one_of, share, texts
+from tunekit.studies.arguments import json_mapping, one_of
 from tunekit.studies.catalogue import name_of, storage_of
 from tunekit.studies.optuna_objects import adopted, own_seed
 from tunekit.studies.reopen import check_kept, check_new, check_same, kept_past
@@ -112,7 +113,7 @@ def study(
     sampler = adopted(sampler)
     if space is not None and not isinstance(space, Space):
         space = Space(space)
-    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
+    if seed is not None and (not is_whole(seed)):
         raise InvalidArgument(f"seed={seed!r}, expected a whole number or None.")
     retries = count(max_retries, "max_retries")
     share_audited = share(0.0 if audit is None and pruner is not None else audit, "audit")

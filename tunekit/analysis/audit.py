@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tunekit.checks import is_number
 from tunekit.errors import InvalidArgument
 from tunekit.history import History
 from tunekit.records import Report, TrialRecord, TrialState
@@ -108,8 +109,7 @@ def stop_audit(
     Reference:
         C. J. Clopper and E. S. Pearson, 1934, "The Use of Confidence or Fiducial Limits".
     """
-    is_number = isinstance(tolerance, int | float) and not isinstance(tolerance, bool)
-    if not is_number or not 0 <= tolerance < math.inf:
+    if not is_number(tolerance) or not 0 <= tolerance < math.inf:
         raise InvalidArgument(f"tolerance={tolerance!r}, expected a finite number of 0 or more.")
     ended = history.finished()
     condemned = [t for t in ended if "audit" in t.stop_evidence]

@@ -16,6 +16,7 @@ import numpy as np
 
 from tunekit.bench.gym_actions import action_of, space_of
 from tunekit.bench.problem import EXPENSIVE, Problem
+from tunekit.checks import is_whole
 from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
 from tunekit.records import Direction, MetricConstraint, Objective
 from tunekit.spaces import Params
@@ -99,7 +100,7 @@ def suite(
     """
     if env is None:
         raise InvalidArgument("gym: no environment; give env= (the id of a registered one).")
-    if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
+    if steps is not None and (not is_whole(steps) or steps < 1):
         raise InvalidArgument(f"gym: steps={steps!r}, expected a whole number from 1, or None.")
     bounds = constraints.split(",") if isinstance(constraints, str) else constraints
     evaluate = GymEpisode(env, seed, steps)

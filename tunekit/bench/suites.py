@@ -8,6 +8,7 @@ from inspect import signature
 from typing import Any
 
 from tunekit.bench.problem import Problem
+from tunekit.checks import is_whole
 from tunekit.errors import InvalidArgument, did_you_mean
 
 SUITES: dict[str, str] = {
@@ -36,7 +37,7 @@ def suite(name: str, seed: int = 0, **options: Any) -> list[Problem]:
         InvalidArgument: no such suite, a seed below 0, or options that the suite does not take.
         MissingExtra: the suite needs a package that is not installed.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+    if not is_whole(seed) or seed < 0:
         raise InvalidArgument(f"seed={seed!r}, expected a whole number from 0 upwards.")
     family, colon, rest = name.partition(":")
     if family == "gym" and colon:

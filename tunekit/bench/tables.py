@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tunekit.bench.recorded import Row
+from tunekit.checks import is_number
 from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
 from tunekit.spaces import Categorical, Float, Int, Params, Scalar, Space
 
@@ -117,7 +118,7 @@ def _node(name: str, values: Sequence[Any], is_exact: bool) -> Float | Int | Cat
 
 
 def _is_numeric(values: Sequence[Any]) -> bool:
-    return all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+    return all(is_number(v) for v in values)
 
 
 def _numbers(rows: Sequence[Mapping[str, Any]], name: str) -> list[float]:

@@ -15,6 +15,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Protocol
 
+from tunekit.checks import is_whole
 from tunekit.errors import InvalidArgument
 from tunekit.records import Checkpoint, StudyRecord
 
@@ -46,7 +47,7 @@ class Checkpoints:
                 '"checkpoints" or "s3://bucket/checkpoints".'
             )
         n = self.keep_best
-        if isinstance(n, bool) or not isinstance(n, int) or n < 0:
+        if not is_whole(n) or n < 0:
             raise InvalidArgument(f"keep_best={n!r}, expected a whole number of 0 or more.")
         text = str(self.root).removeprefix("file://")
         if "://" not in text:

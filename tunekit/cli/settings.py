@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from tunekit.checks import seconds
 from tunekit.errors import InvalidArgument, TunekitError, did_you_mean
-from tunekit.studies.arguments import seconds
 
 FILE = "tunekit.yaml"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from tunekit import registry
+from tunekit.checks import check_whole
 from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Executor, Limits
 
@@ -24,8 +25,7 @@ def make_executor(
             given for an executor instance that has its own.
     """
     wanted = 1 if workers is None else workers
-    if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
-        raise InvalidArgument(f"workers={workers!r}, expected a whole number of 1 or more.")
+    check_whole(wanted, "workers", low=1)
     if devices is not None and not isinstance(devices, Iterable):
         raise InvalidArgument(f"devices={devices!r}, expected a list of devices, such as [0, 1].")
     if executor is not None and not isinstance(executor, str):

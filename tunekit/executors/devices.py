@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tunekit.checks import is_number
 from tunekit.errors import InvalidArgument, did_you_mean
 
 RESOURCES = ("cpu", "gpu")
@@ -53,8 +54,7 @@ def make_seats(
                 f'unknown resource "{name}"{did_you_mean(str(name), RESOURCES)}; this executor '
                 f"knows {' and '.join(RESOURCES)}."
             )
-        is_number = isinstance(amount, int | float) and not isinstance(amount, bool)
-        if not is_number or not math.isfinite(amount) or amount <= 0:
+        if not is_number(amount) or not math.isfinite(amount) or amount <= 0:
             raise InvalidArgument(f"resource {name}={amount!r}, expected a number above 0.")
     env: dict[str, str] = {}
     if "cpu" in resources:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from tunekit.checks import shown
 from tunekit.errors import InvalidResult, did_you_mean
 from tunekit.records import UNNAMED, MetricConstraint, Metrics, Objective
 from tunekit.spaces.domains import plain
-from tunekit.spaces.scalars import shown
 
 
 def checked_metrics(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeAlias
 
+from tunekit.checks import check_whole, is_number
 from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Ended, ReportHandler, Task
 from tunekit.executors.objective import objective_of, run_objective
@@ -82,8 +83,7 @@ class SimulatedExecutor:
     def __init__(
         self, slots: int = 1, *, duration: Callable[[Params], float] | None = None
     ) -> None:
-        if isinstance(slots, bool) or not isinstance(slots, int) or slots < 1:
-            raise InvalidArgument(f"slots={slots!r}, expected a whole number of 1 or more.")
+        check_whole(slots, "slots", low=1)
         self.slots = slots
         self.runs_in_caller = True
         self.clock = 0.0
@@ -221,8 +221,7 @@ class SimulatedExecutor:
 def _checked(step: object) -> tuple[float, object]:
     if isinstance(step, tuple) and len(step) == 2:
         seconds, metrics = step
-        is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-        if is_number and math.isfinite(seconds) and seconds >= 0:
+        if is_number(seconds) and math.isfinite(seconds) and seconds >= 0:
             return float(seconds), metrics
     raise InvalidArgument(
         f"the objective yielded {step!r}, expected (seconds of 0 or more, metrics)."

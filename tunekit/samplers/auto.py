@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
 
+from tunekit.checks import is_whole
 from tunekit.errors import InvalidArgument, MissingExtra, SpaceExhausted
 from tunekit.records import Proposal
 from tunekit.samplers.base import Sampler, StudyView
@@ -50,9 +51,7 @@ class AutoSampler:
         cost: str | None = None,
         cost_budget: float | None = None,
     ) -> None:
-        if budget is not None and (
-            isinstance(budget, bool) or not isinstance(budget, int) or budget < 1
-        ):
+        if budget is not None and (not is_whole(budget) or budget < 1):
             raise InvalidArgument(
                 f"auto: budget={budget!r}, expected a whole number of trials, 1 or more."
             )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import shake_256
 
+from tunekit.checks import is_whole
 from tunekit.errors import InvalidArgument, SpaceExhausted
 from tunekit.random_streams import stream
 from tunekit.records import Proposal
@@ -51,7 +52,7 @@ class GridSampler:
     may_end = True
 
     def __init__(self, *, n_points: int = 5, shuffle: bool = True) -> None:
-        if isinstance(n_points, bool) or not isinstance(n_points, int) or n_points < 1:
+        if not is_whole(n_points) or n_points < 1:
             raise InvalidArgument(
                 f"grid: n_points={n_points!r}, expected a whole number of 1 or more."
             )

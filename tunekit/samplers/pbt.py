@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from tunekit.checks import is_whole
 from tunekit.errors import InvalidArgument, SpaceExhausted
 from tunekit.random_streams import stream
 from tunekit.records import Branch, Proposal, TrialRecord, TrialState
@@ -48,7 +49,7 @@ class PbtSampler:
         resample: float = 0.1,
         explore: Iterable[str] | None = None,
     ) -> None:
-        if isinstance(population, bool) or not isinstance(population, int) or population < 2:
+        if not is_whole(population) or population < 2:
             raise InvalidArgument(
                 f"population={population!r}, expected a whole number of 2 or more."
             )

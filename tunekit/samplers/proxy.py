@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any, TypeAlias, cast
 
 from tunekit import registry
+from tunekit.checks import is_whole
 from tunekit.errors import InvalidArgument
 from tunekit.records import MetricConstraint, Proposal
 from tunekit.samplers.base import Sampler, StudyView
@@ -68,7 +69,7 @@ class Screen:
         bounds: Sequence[str] = (),
         score: str = "score",
     ) -> None:
-        is_count = isinstance(candidates, int) and not isinstance(candidates, bool)
+        is_count = is_whole(candidates)
         if not is_count or not 1 <= candidates <= MAX_CANDIDATES:
             raise InvalidArgument(
                 f"proxy: candidates={candidates!r}, expected a whole number from 1 to "

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
+from tunekit.checks import check_number, check_whole
 from tunekit.errors import InvalidArgument
 from tunekit.random_streams import stream
 from tunekit.records import Proposal
 from tunekit.samplers.base import StudyView, held, known_points, sample, samples
 from tunekit.samplers.mcts.paths import default_point
 from tunekit.samplers.mcts.scores import scored_trials
-from tunekit.samplers.options import number_from, whole_from
 from tunekit.samplers.smbo_features import frequent_grams, gram_rows, grams, hashed
 from tunekit.spaces import Params, Scalar, Space
 
@@ -80,9 +80,9 @@ class DeepArchitectSmbo:
         self.n_candidates = published.n_candidates if n_candidates is None else n_candidates
         self.exploration = published.exploration if exploration is None else exploration
         self.default_first = default_first
-        number_from(self.ridge, "smbo: ridge", low=1e-12)
-        whole_from(self.n_candidates, "smbo: n_candidates", low=1)
-        number_from(self.exploration, "smbo: exploration", high=1.0)
+        check_number(self.ridge, "smbo: ridge", low=1e-12)
+        check_whole(self.n_candidates, "smbo: n_candidates", low=1)
+        check_number(self.exploration, "smbo: exploration", high=1.0, low=0)
 
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
         """Return one proposal for each trial number.

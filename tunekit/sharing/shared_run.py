@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tunekit.checks import above_zero, count, from_zero, is_whole
 from tunekit.driver.interrupts import Interrupts
 from tunekit.driver.orchestrator import LOOK_S, WAIT_S, Orchestrator
 from tunekit.driver.run_settings import Ending
@@ -75,7 +76,7 @@ class SharedRun:
     def __init__(self, executor: Executor, *, min_run_s: float = 30.0) -> None:
         self.errors: dict[str, Exception] = {}
         self._pool = Pool(executor)
-        self._min_run_s = arguments.from_zero(min_run_s, "min_run_s")
+        self._min_run_s = from_zero(min_run_s, "min_run_s")
         self._interrupts = Interrupts(log.warning)
         self._new: deque[_Member] = deque()
         self._members: list[_Member] = []
@@ -131,11 +132,11 @@ class SharedRun:
             raise InvalidArgument(f"study={study!r}, expected what tk.study(...) returns.")
         if not isinstance(owner, str):
             raise InvalidArgument(f"owner={owner!r}, expected a name; such as 'ada'.")
-        if isinstance(priority, bool) or not isinstance(priority, int):
+        if not is_whole(priority):
             raise InvalidArgument(f"priority={priority!r}, expected a whole number; such as 1.")
         arguments.function(objective)
-        weight = arguments.above_zero(weight, "weight")
-        quota = arguments.count(quota, "quota")
+        weight = above_zero(weight, "weight")
+        quota = count(quota, "quota")
         goal = arguments.goal(n_trials, total_trials, timeout)
         settings = arguments.settings(catch, lease_s, max_failed_trials)
         calls = arguments.functions(callbacks)

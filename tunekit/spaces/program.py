@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tunekit.checks import is_whole
 from tunekit.errors import InvalidArgument, InvalidSpace
 from tunekit.spaces.discover import Discovery, is_switch
 from tunekit.spaces.domains import Domain, Float, Int, Scalar, typed
@@ -111,7 +112,7 @@ def space_from_program(program: Callable[[Chooser], object], *, max_paths: int =
     Raises:
         InvalidSpace: more than `max_paths` distinct sequences of questions, or no end.
     """
-    if isinstance(max_paths, bool) or not isinstance(max_paths, int) or max_paths < 1:
+    if not is_whole(max_paths) or max_paths < 1:
         raise InvalidArgument(f"max_paths={max_paths!r}, expected a whole number above 0.")
     runs = _exhaustive(program, max_paths)
     if runs is None:

@@ -5,21 +5,13 @@ from __future__ import annotations
 from numbers import Real
 from typing import TypeAlias
 
+from tunekit.checks import is_number, shown
 from tunekit.errors import InvalidParams
 
 Scalar: TypeAlias = str | int | float | bool | None
 
 MAX_ABS = 1e300
 """Largest number in a range, so that the width of a range is finite as well."""
-
-
-def shown(value: object, limit: int = 200) -> str:
-    """Return the repr of a foreign value for an error, shortened and safe if it fails."""
-    try:
-        text = repr(value)
-    except Exception:  # whatever its class raises
-        return f"a {type(value).__name__} that has no repr"
-    return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 
 def plain(value: object) -> Scalar:
@@ -54,10 +46,9 @@ def number(value: object, path: str) -> float | int:
         got = plain(value)
     except TypeError:
         got = None
-    is_number = isinstance(got, int | float) and not isinstance(got, bool)
-    if not is_number or not -MAX_ABS <= got <= MAX_ABS:  # type: ignore[operator]
+    if not is_number(got) or not -MAX_ABS <= got <= MAX_ABS:
         raise InvalidParams(f'parameter "{path}": got {shown(value)}, expected a finite number.')
-    return got  # type: ignore[return-value]
+    return got
 
 
 def typed(*values: Scalar) -> tuple[tuple[str, Scalar], ...]:

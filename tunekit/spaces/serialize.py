@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+from tunekit.checks import shown
 from tunekit.errors import InvalidSpace, did_you_mean
 from tunekit.spaces.constant import Constant
 from tunekit.spaces.domains import Domain, Float, Int, Scalar
-from tunekit.spaces.scalars import shown
 from tunekit.spaces.tree import Categorical, Node, Repeat, Space, When
 
 FORMAT = "tunekit.space/1"

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
+from tunekit.checks import shown
 from tunekit.errors import InvalidSpace
 from tunekit.spaces.domains import Scalar, plain
-from tunekit.spaces.scalars import shown
 
 MAX_LISTED = 50
 """Maximum number of choices that an error lists."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
+from tunekit.checks import check_number
 from tunekit.errors import InvalidArgument
 from tunekit.records import CONTINUE, Decision, Direction, Objective, TrialState
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.losses import LossCurveReader, Unit, as_metrics, shown, watched_metrics
-from tunekit.stoppers.options import check_metric, check_number, check_unit
+from tunekit.stoppers.options import check_metric, check_unit
 from tunekit.stoppers.rungs import Ladder, Rung
 
 Mode: TypeAlias = Literal["stop", "promote"]
@@ -61,8 +62,8 @@ class AshaStopper:
         members: Callable[[int], bool] | None = None,
     ) -> None:
         check_metric(metric, direction)
-        check_number("eta", eta, 1.0, is_open=True)
-        check_number("min_resource", min_resource, 1)
+        check_number(eta, "eta", low=1.0, is_open=True)
+        check_number(min_resource, "min_resource", low=1)
         check_unit(unit)
         if mode not in ("stop", "promote"):
             raise InvalidArgument(f'mode={mode!r}, expected "stop" or "promote".')

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tunekit.checks import check_number, check_whole
 from tunekit.records import CONTINUE, Decision, Direction, Objective
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.losses import (
@@ -19,7 +20,7 @@ from tunekit.stoppers.losses import (
     shown,
     watched_metrics,
 )
-from tunekit.stoppers.options import check_metric, check_number, check_unit, check_whole
+from tunekit.stoppers.options import check_metric, check_unit
 from tunekit.stoppers.rungs import Ladder, Rung, n_before
 
 FACTOR = 1.5
@@ -65,10 +66,10 @@ class FastStopper:
         unit: Unit = "reports",
     ) -> None:
         check_metric(metric, direction)
-        check_number("min_resource", min_resource, 1)
-        check_whole("n_exempt", n_exempt, 0)
+        check_number(min_resource, "min_resource", low=1)
+        check_whole(n_exempt, "n_exempt", low=0)
         if hedge is not None:
-            check_number("hedge", hedge, 0.0)
+            check_number(hedge, "hedge", low=0.0)
         check_unit(unit)
         self.metric = metric
         self.direction = direction

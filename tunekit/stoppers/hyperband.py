@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
+from tunekit.checks import check_number, check_whole
 from tunekit.records import CONTINUE, Decision, Direction
 from tunekit.stoppers.asha import AshaStopper, Mode
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.losses import Unit
-from tunekit.stoppers.options import check_number, check_whole
 
 GOLDEN = (5**0.5 - 1) / 2
 
@@ -50,8 +50,8 @@ class HyperbandStopper:
         unit: Unit = "reports",
         mode: Mode = "stop",
     ) -> None:
-        check_whole("n_brackets", n_brackets)
-        check_number("min_resource", min_resource, 1)
+        check_whole(n_brackets, "n_brackets", low=1)
+        check_number(min_resource, "min_resource", low=1)
         self._brackets = [
             AshaStopper(
                 metric,

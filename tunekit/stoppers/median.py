@@ -9,11 +9,12 @@ from itertools import accumulate
 from statistics import median
 from typing import Literal, TypeAlias
 
+from tunekit.checks import check_whole
 from tunekit.errors import InvalidArgument
 from tunekit.records import CONTINUE, Decision, Direction, Objective
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.losses import Curve, LossCurveReader, watched_metrics
-from tunekit.stoppers.options import check_metric, check_whole
+from tunekit.stoppers.options import check_metric
 
 Summary: TypeAlias = Literal["running_mean", "at_step"]
 
@@ -65,8 +66,8 @@ class MedianStopper:
         others: Summary = "running_mean",
     ) -> None:
         check_metric(metric, direction)
-        check_whole("min_reports", min_reports)
-        check_whole("min_trials", min_trials)
+        check_whole(min_reports, "min_reports", low=1)
+        check_whole(min_trials, "min_trials", low=1)
         if others not in ("running_mean", "at_step"):
             raise InvalidArgument(f'others={others!r}, expected "running_mean" or "at_step".')
         self.metric = metric

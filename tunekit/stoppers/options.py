@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import get_args
 
 from tunekit.errors import InvalidArgument
@@ -24,31 +23,6 @@ def check_metric(metric: object, direction: object) -> None:
         raise InvalidArgument(
             f'direction="{direction}" without a metric; give metric=, or remove direction=.'
         )
-
-
-def check_whole(name: str, value: object, low: int = 1) -> None:
-    """Check that an option is a whole number of `low` or more.
-
-    Raises:
-        InvalidArgument: `value` is anything else.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise InvalidArgument(f"{name}={value!r}, expected a whole number of {low} or more.")
-
-
-def check_number(name: str, value: object, low: float, *, is_open: bool = False) -> None:
-    """Check that an option is a finite number of `low` or more, or above it if `is_open`.
-
-    Raises:
-        InvalidArgument: `value` is anything else.
-    """
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and math.isfinite(value) and (value > low if is_open else value >= low):  # type: ignore[operator, arg-type]
-        return
-    raise InvalidArgument(
-        f"{name}={value!r}, expected a finite number "
-        f"{f'above {low:g}' if is_open else f'of {low:g} or more'}."
-    )
 
 
 def check_unit(unit: object) -> None:

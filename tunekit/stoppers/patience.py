@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+from tunekit.checks import check_number, check_whole
 from tunekit.records import CONTINUE, Decision, Direction
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.losses import LossCurveReader, as_metrics, shown, watched_metrics
-from tunekit.stoppers.options import check_metric, check_number, check_whole
+from tunekit.stoppers.options import check_metric
 
 
 class PatienceStopper:
@@ -35,9 +36,9 @@ class PatienceStopper:
         min_reports: int = 1,
     ) -> None:
         check_metric(metric, direction)
-        check_whole("patience", patience)
-        check_number("min_delta", min_delta, 0.0)
-        check_whole("min_reports", min_reports)
+        check_whole(patience, "patience", low=1)
+        check_number(min_delta, "min_delta", low=0.0)
+        check_whole(min_reports, "min_reports", low=1)
         self.metric = metric
         self.direction = direction
         self.patience = patience

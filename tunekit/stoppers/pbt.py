@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Sequence
 
+from tunekit.checks import is_whole
 from tunekit.errors import InvalidArgument
 from tunekit.records import CONTINUE, Decision, Report, TrialState
 from tunekit.stoppers.base import CurveView
@@ -37,7 +38,7 @@ class PbtStopper:
     name = "pbt"
 
     def __init__(self, *, interval: int = 10, quantile: float = 0.25, seed: int = 0) -> None:
-        if isinstance(interval, bool) or not isinstance(interval, int) or interval < 1:
+        if not is_whole(interval) or interval < 1:
             raise InvalidArgument(f"interval={interval!r}, expected a whole number of 1 or more.")
         if not 0 < quantile <= 0.5:
             raise InvalidArgument(f"quantile={quantile!r}, expected a number in (0, 0.5].")

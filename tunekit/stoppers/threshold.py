@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
+from tunekit.checks import check_whole, is_number
 from tunekit.errors import InvalidArgument
 from tunekit.records import CONTINUE, Decision, Direction, Objective
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.losses import WORST, LossCurveReader, losses, watched_metrics
-from tunekit.stoppers.options import check_metric, check_whole
+from tunekit.stoppers.options import check_metric
 
 
 class ThresholdStopper:
@@ -34,10 +35,9 @@ class ThresholdStopper:
         min_reports: int = 1,
     ) -> None:
         check_metric(metric, direction)
-        is_number = isinstance(bound, int | float) and not isinstance(bound, bool)
-        if bound is not None and not (is_number and math.isfinite(bound)):
+        if bound is not None and not (is_number(bound) and math.isfinite(bound)):
             raise InvalidArgument(f"bound={bound!r}, expected a finite number or None.")
-        check_whole("min_reports", min_reports)
+        check_whole(min_reports, "min_reports", low=1)
         self.metric = metric
         self.direction = direction
         self.bound = bound

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tunekit.checks import check_text, is_whole
 from tunekit.errors import (
     InvalidArgument,
     StudyExists,
@@ -26,24 +27,8 @@ from tunekit.storages.base import (
     Tell,
 )
 
-MAX_NAME = 200
 STEPS = range(-(2**63), 2**63)
 """Steps that a database can hold."""
-
-
-def check_text(what: str, text: object) -> None:
-    """Check that a text is non-empty, at most `MAX_NAME` long and free of control characters.
-
-    Raises:
-        InvalidArgument: `text` is anything else.
-    """
-    expected = f"expected a text of 1 to {MAX_NAME} printable characters"
-    if not isinstance(text, str) or not 0 < len(text) <= MAX_NAME:
-        raise InvalidArgument(f"{what}: got {_short(text)}, {expected}; choose another.")
-    if not text.isprintable():
-        raise InvalidArgument(
-            f"{what}: {_short(text)} contains control characters, {expected}; remove them."
-        )
 
 
 def check_spec(spec: StudySpec) -> None:
@@ -52,7 +37,7 @@ def check_spec(spec: StudySpec) -> None:
     Raises:
         InvalidArgument: its name, objectives or number of retries is invalid.
     """
-    check_text("study name", spec.name)
+    check_text(spec.name, "study name")
     if not spec.objectives:
         raise InvalidArgument(
             f'study "{spec.name}": no objective, expected one or more; add one such as '
@@ -71,7 +56,7 @@ def check_key(key: str | None) -> None:
         InvalidArgument: it cannot.
     """
     if key is not None:
-        check_text("request key", key)
+        check_text(key, "request key")
 
 
 def check_exchange(request: ExchangeRequest) -> None:
@@ -80,7 +65,7 @@ def check_exchange(request: ExchangeRequest) -> None:
     Raises:
         InvalidArgument: the input fails the check.
     """
-    check_text("worker", request.worker)
+    check_text(request.worker, "worker")
     if not 0 < request.lease_s < math.inf:
         raise InvalidArgument(
             f"lease_s={request.lease_s!r}, expected seconds above 0, such as 60."
@@ -101,13 +86,13 @@ def check_exchange(request: ExchangeRequest) -> None:
             )
     claim = request.claim
     if claim is not None:
-        check_text("claim key", claim.key)
+        check_text(claim.key, "claim key")
         if claim.n < 0:
             raise InvalidArgument(f"claim of {claim.n!r} trials, expected 0 or more.")
 
 
 def _check_tell(op: Tell) -> None:
-    check_text("tell key", op.key)
+    check_text(op.key, "tell key")
     if not op.outcome.state.is_finished:
         raise InvalidArgument(
             f'trial {op.number}: told with state "{op.outcome.state}", expected a final state; '
@@ -125,7 +110,7 @@ def _check_pause(op: Pause) -> None:
 
 def _check_steps(number: int, what: str, steps: Sequence[object]) -> None:
     for step in steps:
-        if isinstance(step, bool) or not isinstance(step, int):
+        if not is_whole(step):
             raise InvalidArgument(
                 f"trial {number}: {what} with step {step!r}, expected a whole number."
             )

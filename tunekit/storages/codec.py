@@ -18,6 +18,7 @@ from enum import Enum
 from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from tunekit.checks import is_number, is_whole
 from tunekit.errors import InvalidArgument
 from tunekit.spaces import Params, Space
 from tunekit.spaces.domains import plain
@@ -230,11 +231,9 @@ def _read_class(hint: type, value: Any, where: str) -> Any:
         return Params(_expect(content, isinstance(content, dict), "a mapping", where))
     if hint is float:
         number = _restored(value, where)
-        is_number = isinstance(number, int | float) and not isinstance(number, bool)
-        return float(_expect(number, is_number, "a number", where))
+        return float(_expect(number, is_number(number), "a number", where))
     if hint is int:
-        is_whole = isinstance(value, int) and not isinstance(value, bool)
-        return _expect(value, is_whole, "a whole number", where)
+        return _expect(value, is_whole(value), "a whole number", where)
     word = {str: "a text", bool: "true or false"}[hint]
     return _expect(value, isinstance(value, hint), word, where)
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote_plus
 
+from tunekit.checks import check_text
 from tunekit.errors import InvalidArgument, StudyExists, UnknownStudy
 from tunekit.records import Branch, Report, StudyRecord, StudySpec, StudyState, TrialRecord
 from tunekit.spaces import Space
@@ -24,7 +25,7 @@ from tunekit.storages.base import (
     Operation,
     Storage,
 )
-from tunekit.storages.checks import check_text, deleted_study, study_exists, unknown_study
+from tunekit.storages.checks import deleted_study, study_exists, unknown_study
 
 
 class ProjectStorage:
@@ -39,7 +40,7 @@ class ProjectStorage:
     """
 
     def __init__(self, storage: Storage, project: str) -> None:
-        check_text("project", project)
+        check_text(project, "project")
         if "/" in project or len(project) > 64:
             raise InvalidArgument(
                 f"project: got {project!r}, expected 1 to 64 characters without a slash."
@@ -53,7 +54,7 @@ class ProjectStorage:
 
     def create_study(self, spec: StudySpec, *, key: str | None = None) -> StudyRecord:
         """Create a study of the project, or raise `StudyExists`."""
-        check_text("study name", spec.name)
+        check_text(spec.name, "study name")
         full = replace(spec, name=self._prefix + spec.name)
         try:
             return self._shown(self._storage.create_study(full, key=key))

@@ -3,61 +3,17 @@
 from __future__ import annotations
 
 import json
-import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from numbers import Real
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from tunekit.checks import above_zero, count, seconds, several
 from tunekit.driver.run_settings import Goal, Settings
 from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Limits
 from tunekit.spaces.domains import plain
-from tunekit.spaces.scalars import shown
-
-MAX_COUNT = 2**31 - 1
-"""Largest number that integer columns of all storages hold."""
 
 Called = TypeVar("Called", bound=Callable[..., Any])
-
-
-def count(value: int | None, name: str) -> int | None:
-    """Return a number of trials, or `None`.
-
-    Raises:
-        InvalidArgument: it is negative or no whole number.
-    """
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    if value is None or (is_whole and 0 <= value <= MAX_COUNT):
-        return value
-    raise InvalidArgument(
-        f"{name}={shown(value)}, expected a whole number from 0 to {MAX_COUNT}, or None."
-    )
-
-
-def seconds(value: float | str | None) -> float | None:
-    """Return seconds for a number or a text such as "90s", "15m", "2h", "1d".
-
-    Raises:
-        InvalidArgument: another form, or a negative number.
-    """
-    units = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-    number: object = value
-    factor = 1.0
-    if isinstance(value, str):
-        text = value.strip()
-        factor = units.get(text[-1:], 1.0)
-        try:
-            number = float(text[:-1] if text[-1:] in units else text)
-        except ValueError:
-            number = None
-            value = value or "''"
-    if value is None:
-        return None
-    if isinstance(number, bool) or not isinstance(number, int | float) or not number >= 0:
-        raise InvalidArgument(f'timeout={value!r}, expected seconds or a text like "90s" or "2h".')
-    return number * factor if math.isfinite(number) else None
 
 
 def one_of(first: Any, second: Any, names: tuple[str, str]) -> Any:
@@ -86,19 +42,6 @@ def jobs(n_jobs: int | None) -> int | None:
     raise InvalidArgument(f"n_jobs={n_jobs!r}, expected a whole number from 1, or -1 for all.")
 
 
-def share(value: object, name: str) -> float | None:
-    """Return a share in [0, 1], or `None`.
-
-    Raises:
-        InvalidArgument: `value` is anything else.
-    """
-    if value is None:
-        return None
-    if isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) <= 1:
-        return float(value)
-    raise InvalidArgument(f"{name}={value!r}, expected a share from 0 to 1; give such as 0.05.")
-
-
 def goal(n_trials: int | None, total_trials: int | None, timeout: float | str | None) -> Goal:
     """Return when a run is over.
 
@@ -106,31 +49,6 @@ def goal(n_trials: int | None, total_trials: int | None, timeout: float | str | 
         InvalidArgument: a number or a time that cannot be right.
     """
     return Goal(count(n_trials, "n_trials"), count(total_trials, "total_trials"), seconds(timeout))
-
-
-def above_zero(value: object, name: str) -> float:
-    """Return a finite number above 0.
-
-    Raises:
-        InvalidArgument: `value` is anything else.
-    """
-    if isinstance(value, Real) and not isinstance(value, bool):
-        with suppress(OverflowError):  # an int beyond the range of floats
-            number = float(value)
-            if 0 < number < math.inf:
-                return number
-    raise InvalidArgument(f"{name}={value!r}, expected a finite number above 0; give such as 1.5.")
-
-
-def from_zero(value: object, name: str) -> float:
-    """Return a finite number from 0.
-
-    Raises:
-        InvalidArgument: `value` is anything else.
-    """
-    if isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) < math.inf:
-        return float(value)
-    raise InvalidArgument(f"{name}={value!r}, expected a finite number from 0; give such as 30.")
 
 
 def function(objective: Called) -> Called:
@@ -179,7 +97,7 @@ def exceptions(catch: object) -> tuple[type[BaseException], ...]:
     Raises:
         InvalidArgument: anything else.
     """
-    found = _several(catch, is_one=isinstance(catch, type | str))
+    found = several(catch, is_one=isinstance(catch, type | str))
     if all(isinstance(c, type) and issubclass(c, BaseException) for c in found):
         return found
     raise InvalidArgument(
@@ -194,7 +112,7 @@ def functions(callbacks: Called | Sequence[Called]) -> tuple[Called, ...]:
     Raises:
         InvalidArgument: one of them cannot be called.
     """
-    found = _several(callbacks, is_one=callable(callbacks))
+    found = several(callbacks, is_one=callable(callbacks))
     if all(map(callable, found)):
         return found
     raise InvalidArgument(
@@ -242,21 +160,3 @@ def _target_of(given: Any) -> str:
     module, name = getattr(given, "__module__", ""), getattr(given, "__qualname__", "")
     importable = module and module != "__main__" and name and "<" not in name
     return f'"{module}:{name}"' if importable else '"module:function"'
-
-
-def texts(value: object, name: str) -> tuple[str, ...]:
-    """Return one or more texts, none for `None`.
-
-    Raises:
-        InvalidArgument: something else is among them.
-    """
-    if value is None:
-        return ()
-    found = _several(value, is_one=isinstance(value, str))
-    if all(isinstance(text, str) for text in found):
-        return found
-    raise InvalidArgument(f"{name}={value!r}, expected texts; give a list of texts.")
-
-
-def _several(value: Any, *, is_one: bool) -> tuple[Any, ...]:
-    return (value,) if is_one or not isinstance(value, Iterable) else tuple(value)

@@ -12,6 +12,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from tunekit.checks import is_number
 from tunekit.records import TrialRecord
 from tunekit.samplers.optuna_bridge.codec import SPECIAL, number_distribution
 from tunekit.spaces import Categorical, Constant, Float, Int, Scalar, Space
@@ -82,11 +83,7 @@ def _with(d: BaseDistribution, value: Scalar) -> BaseDistribution:
             return d
     except (ValueError, TypeError):
         pass
-    if (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and isinstance(d, FloatDistribution | IntDistribution)
-    ):
+    if is_number(value) and isinstance(d, FloatDistribution | IntDistribution):
         ends = (min(d.low, value), max(d.high, value))
         log = d.log and ends[0] > 0
         if isinstance(d, IntDistribution) and isinstance(value, int):

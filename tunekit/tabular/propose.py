@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from tunekit.checks import is_number, is_whole
 from tunekit.errors import InvalidArgument
 from tunekit.noise.replicates import key_of
 from tunekit.random_streams import stream
@@ -191,11 +192,11 @@ class _Search:
 
 
 def _check(n: object, model: object, caution: object, seed: object) -> None:
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+    if not is_whole(n) or n < 1:
         raise InvalidArgument(f"offline: n={n!r}, expected a whole number of 1 or more.")
     if model not in ("auto", "gp", "ignite"):
         raise InvalidArgument(f'offline: model={model!r}, expected "auto", "gp" or "ignite".')
-    if isinstance(caution, bool) or not isinstance(caution, int | float) or not caution >= 0.0:
+    if not is_number(caution) or not caution >= 0.0:
         raise InvalidArgument(f"offline: caution={caution!r}, expected a number of 0 or more.")
-    if isinstance(seed, bool) or not isinstance(seed, int):
+    if not is_whole(seed):
         raise InvalidArgument(f"offline: seed={seed!r}, expected a whole number.")

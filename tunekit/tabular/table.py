@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 import numpy as np
 
+from tunekit.checks import is_number
 from tunekit.errors import InvalidArgument, InvalidParams, did_you_mean
 from tunekit.history import History
 from tunekit.noise.replicates import Key, key_of
@@ -236,6 +237,6 @@ def _is_finite(value: object) -> bool:
         number = plain(value)
     except TypeError:
         return False
-    if isinstance(number, bool) or not isinstance(number, int | float):
+    if not is_number(number):
         return False
     return math.isfinite(number)

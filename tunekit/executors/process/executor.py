@@ -13,6 +13,7 @@ from typing import Any
 
 import cloudpickle
 
+from tunekit.checks import check_whole
 from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Ended, Limits, ReportHandler, Task
 from tunekit.executors.devices import Seat, make_seats
@@ -67,8 +68,7 @@ class ProcessExecutor:
         devices: Sequence[str | int] | None = None,
         seats: Sequence[Seat] | None = None,
     ) -> None:
-        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-            raise InvalidArgument(f"workers={workers!r}, expected a whole number of 1 or more.")
+        check_whole(workers, "workers", low=1)
         check_watched(limits)
         if seats is None:
             seats = make_seats(workers, limits.resources, devices)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tunekit.checks import check_whole
 from tunekit.errors import InvalidArgument, MissingExtra
 from tunekit.executors.base import Ended, Limits, ReportHandler, Task
 from tunekit.executors.process.executor import check_watched, shipped, unpickled
@@ -323,8 +324,7 @@ def _check_counts(workers: int | None, max_failures: int, quarantine_after: int)
         "quarantine_after": (quarantine_after, 0),
     }
     for name, (value, least) in counts.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise InvalidArgument(f"{name}={value!r}, expected a whole number of {least} or more.")
+        check_whole(value, name, low=least)
 
 
 def _connected_cluster() -> str | None:

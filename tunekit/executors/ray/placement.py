@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
+from tunekit.checks import check_whole, is_number
 from tunekit.errors import InvalidArgument
 
 Amounts = Mapping[str, float]
@@ -42,8 +43,7 @@ def checked_need(resources: Amounts) -> dict[str, float]:
             )
         if name.lower() in _RAY_NAMES and name not in _RAY_NAMES:
             raise InvalidArgument(f'resource "{name}": write it "{name.lower()}".')
-        is_number = isinstance(amount, int | float) and not isinstance(amount, bool)
-        if not is_number or not math.isfinite(amount) or amount <= 0:
+        if not is_number(amount) or not math.isfinite(amount) or amount <= 0:
             raise InvalidArgument(f"resource {name}={amount!r}, expected a number above 0.")
         if amount > 1 and amount != int(amount):
             raise InvalidArgument(
@@ -70,8 +70,7 @@ def checked_group(processes: int, strategy: str) -> Group:
     Raises:
         InvalidArgument: `processes` is below 1, or Ray does not have the strategy.
     """
-    if isinstance(processes, bool) or not isinstance(processes, int) or processes < 1:
-        raise InvalidArgument(f"processes={processes!r}, expected a whole number of 1 or more.")
+    check_whole(processes, "processes", low=1)
     for known in get_args(Strategy):
         if strategy == known:
             return Group(processes, known)

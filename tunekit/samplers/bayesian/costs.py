@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunekit.checks import check_number, check_whole
 from tunekit.errors import InvalidArgument
 from tunekit.records import TrialRecord
 from tunekit.samplers.base import StudyView
@@ -26,7 +27,6 @@ from tunekit.samplers.bayesian.candidates import Climb
 from tunekit.samplers.bayesian.fidelity import Fidelity
 from tunekit.samplers.bayesian.fitting import fitted
 from tunekit.samplers.bayesian.training_data import TrialRows, structure_of
-from tunekit.samplers.options import number_from, whole_from
 from tunekit_surrogates.tree_gp import TreeGP
 
 SECONDS = "seconds"
@@ -78,9 +78,9 @@ class Costs:
                 "bayesian: got both budget= and cost_budget=, expected one; drop the other."
             )
         if budget is not None:
-            whole_from(budget, "bayesian: budget", low=1)
+            check_whole(budget, "bayesian: budget", low=1)
         if cost_budget is not None:
-            number_from(cost_budget, "bayesian: cost_budget")
+            check_number(cost_budget, "bayesian: cost_budget", low=0)
         self.source, self.budget, self.cost_budget = source, budget, cost_budget
 
     def learnt(self, view: StudyView, rows: TrialRows, *, n_start: int) -> CostModel | None:

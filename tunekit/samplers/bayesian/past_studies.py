@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tunekit.checks import is_number
 from tunekit.errors import InvalidArgument
 from tunekit.spaces import Categorical, Constant, Domain, Float, Int, Params, Scalar, Space
 
@@ -100,7 +101,7 @@ def placed(params: Mapping[str, Scalar], space: Space) -> Params | None:
 def _is_of_kind(value: Scalar, domain: Domain) -> bool:
     if isinstance(domain, Categorical):
         return domain.index(value) >= 0
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number(value)
 
 
 def _nearest(value: Scalar, domain: Domain) -> Scalar:

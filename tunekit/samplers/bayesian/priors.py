@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from tunekit.checks import is_number
 from tunekit.errors import InvalidArgument, did_you_mean
 from tunekit.samplers.bayesian.candidates import Climb
 from tunekit.samplers.bayesian.densities import Bell, Cells, PriorDensity
@@ -221,5 +222,4 @@ def _weights(name: str, value: object) -> Weights:
 
 
 def _is_number(value: object) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and -MAX_ABS <= value <= MAX_ABS  # type: ignore[operator]
+    return is_number(value) and -MAX_ABS <= value <= MAX_ABS

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from tunekit.checks import check_number, check_whole
 from tunekit.errors import InvalidArgument
 from tunekit.random_streams import stream
 from tunekit.records import Proposal
@@ -52,7 +53,6 @@ from tunekit.samplers.bayesian.trust_region import (
     checked_threshold,
     region_of,
 )
-from tunekit.samplers.options import number_from, whole_from
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
 from tunekit_surrogates.tree_gp import TreeGP
@@ -128,8 +128,8 @@ class BayesianSampler:
     ) -> None:
         self.trust_region = checked_threshold(trust_region)
         if n_start is not None:
-            whole_from(n_start, "bayesian: n_start", low=1)
-        number_from(prior_strength, "bayesian: prior_strength", high=1e6)
+            check_whole(n_start, "bayesian: n_start", low=1)
+        check_number(prior_strength, "bayesian: prior_strength", high=1e6, low=0)
         self.n_start = n_start
         self.prior_strength = float(prior_strength)
         self._priors = UserPriors(priors or {})

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunekit.checks import is_whole
 from tunekit.errors import InvalidArgument
 from tunekit.history import History
 from tunekit.records import TrialRecord
@@ -58,7 +59,7 @@ def checked_threshold(value: int | None) -> int | None:
     Raises:
         InvalidArgument: `value` is neither `None` nor a whole number of 1 or more.
     """
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+    if value is not None and (not is_whole(value) or value < 1):
         raise InvalidArgument(
             f"bayesian: trust_region={value!r}, expected None for never or the number of "
             "parameters from which to use it, a whole number of 1 or more."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
+from tunekit.checks import is_number, is_whole
 from tunekit.errors import InvalidArgument
 from tunekit.history import History
 from tunekit.random_streams import stream
@@ -299,8 +300,7 @@ def check_fraction(owner: str, option: str, value: object, *, above_zero: bool =
     Raises:
         InvalidArgument: `value` is anything else.
     """
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 <= value <= 1 or (above_zero and value == 0):  # type: ignore[operator]
+    if not is_number(value) or not 0 <= value <= 1 or (above_zero and value == 0):
         low = "above 0 and at most 1" if above_zero else "from 0 to 1"
         raise InvalidArgument(f"{owner}: {option}={value!r}, expected a number {low}.")
 
@@ -311,7 +311,7 @@ def check_count(owner: str, option: str, value: object, *, least: int) -> None:
     Raises:
         InvalidArgument: `value` is anything else.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    if not is_whole(value) or value < least:
         raise InvalidArgument(
             f"{owner}: {option}={value!r}, expected a whole number of {least} or more."
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from tunekit.checks import check_number, check_whole
 from tunekit.random_streams import stream
 from tunekit.records import Proposal
 from tunekit.samplers.base import StudyView, at_target, held, known_points, repaired, sample
@@ -13,7 +14,6 @@ from tunekit.samplers.mcts.decisions import ChoiceAxis, Edge, axes_of, descend, 
 from tunekit.samplers.mcts.paths import PathCache, default_point
 from tunekit.samplers.mcts.search_tree import ROOT, SearchTree
 from tunekit.samplers.mcts.selection import argmax, ucb1
-from tunekit.samplers.options import number_from, whole_from
 from tunekit.spaces import walk
 
 
@@ -41,8 +41,8 @@ class DeepArchitectSampler:
     def __init__(
         self, *, exploration: float = 0.5, bins: int = 8, default_first: bool = True
     ) -> None:
-        number_from(exploration, "mcts: exploration")
-        whole_from(bins, "mcts: bins", low=2)
+        check_number(exploration, "mcts: exploration", low=0)
+        check_whole(bins, "mcts: bins", low=2)
         self.exploration = exploration
         self.bins = bins
         self.default_first = default_first

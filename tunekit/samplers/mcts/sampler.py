@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from tunekit.checks import check_number, check_whole
 from tunekit.errors import InvalidArgument, InvalidSpace
 from tunekit.records import Proposal
 from tunekit.samplers.base import Sampler, StudyView, at_target, held
@@ -17,7 +18,6 @@ from tunekit.samplers.mcts.prior import Prior, Weights, checked_weights, prior_f
 from tunekit.samplers.mcts.search_tree import ROOT, SearchTree
 from tunekit.samplers.mcts.selection import argmax, max_biased, puct, ucb_tuned, widened
 from tunekit.samplers.mcts.statistics import pooled
-from tunekit.samplers.options import number_from, whole_from
 from tunekit.samplers.random import RandomSampler
 from tunekit.spaces import Constant, Params, Scalar
 
@@ -102,11 +102,11 @@ class TreeSearchSampler:
         usual_exploration, usual_visits = USUAL[leaf]
         exploration = usual_exploration if exploration is None else exploration
         min_visits = usual_visits if min_visits is None else min_visits
-        number_from(exploration, "mcts: exploration")
-        number_from(max_bias, "mcts: max_bias", high=1.0)
-        number_from(borrow, "mcts: borrow")
-        number_from(width, "mcts: width")
-        whole_from(min_visits, "mcts: min_visits")
+        check_number(exploration, "mcts: exploration", low=0)
+        check_number(max_bias, "mcts: max_bias", high=1.0, low=0)
+        check_number(borrow, "mcts: borrow", low=0)
+        check_number(width, "mcts: width", low=0)
+        check_whole(min_visits, "mcts: min_visits", low=0)
         self.leaf = leaf
         self.rule = Rule(exploration, max_bias, borrow, width, min_visits)
         self.prior = checked_weights({} if prior is None else prior)

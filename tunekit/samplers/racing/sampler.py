@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from tunekit import registry
+from tunekit.checks import is_number, is_whole
 from tunekit.errors import InvalidArgument, SpaceExhausted, TunekitError
 from tunekit.history import History
 from tunekit.noise.paired_tests import LEAST, Test
@@ -285,18 +286,12 @@ def _standing(c: Configuration, view: StudyView, noise: Noise) -> TrialRecord:
 
 
 def _whole(name: str, value: object, least: int) -> None:
-    if value is not None and (
-        isinstance(value, bool) or not isinstance(value, int) or value < least
-    ):
+    if value is not None and (not is_whole(value) or value < least):
         raise InvalidArgument(
             f"racing: {name}={value!r}, expected a whole number of {least} or more."
         )
 
 
 def _fraction(name: str, value: object, *, is_zero_fine: bool) -> None:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not (0.0 < value < 1.0 or (is_zero_fine and value == 0.0))
-    ):
+    if not is_number(value) or not (0.0 < value < 1.0 or (is_zero_fine and value == 0.0)):
         raise InvalidArgument(f"racing: {name}={value!r}, expected a number between 0 and 1.")

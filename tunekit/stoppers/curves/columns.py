@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tunekit.checks import is_number
 from tunekit.spaces import Scalar
 
 ABSENT = -0.5
@@ -77,4 +78,4 @@ class Columns:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number(value)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Literal, TypeAlias, get_args
 
+from tunekit.checks import check_number, check_whole
 from tunekit.errors import InvalidArgument, MissingExtra
 from tunekit.records import CONTINUE, Decision, Direction, Objective, TrialState
 from tunekit.stoppers.base import CurveView
@@ -19,7 +20,7 @@ from tunekit.stoppers.curves.complete import (
     past_runs,
 )
 from tunekit.stoppers.losses import LossCurveReader, watched_metrics
-from tunekit.stoppers.options import check_metric, check_number, check_whole
+from tunekit.stoppers.options import check_metric
 from tunekit.stoppers.rungs import Ladder, Rung
 from tunekit_surrogates.curves.predictor import Forecast
 
@@ -142,12 +143,12 @@ class CurveStopper:
         if rule not in get_args(Rule):
             raise InvalidArgument(f'rule={rule!r}, expected "chance", "rank" or "both".')
         for name, share in (("limit", limit), ("keep_min", keep_min)):
-            check_number(name, share, 0.0)
+            check_number(share, name, low=0.0)
             if share >= 1.0:
                 raise InvalidArgument(f"{name}={share!r}, expected a share below 1.")
-        check_number("eta", eta, 1.0, is_open=True)
-        check_number("factor", factor, 1.0, is_open=True)
-        check_number("spare", spare, 0.0, is_open=True)
+        check_number(eta, "eta", low=1.0, is_open=True)
+        check_number(factor, "factor", low=1.0, is_open=True)
+        check_number(spare, "spare", low=0.0, is_open=True)
         for name, count in (
             ("patience", patience),
             ("predict_from", predict_from),
@@ -155,7 +156,7 @@ class CurveStopper:
             ("n_first", n_first),
             ("refit_every", refit_every),
         ):
-            check_whole(name, count)
+            check_whole(count, name, low=1)
         self.metric, self.direction = metric, direction
         self.rule, self.limit, self.patience, self.eta = rule, limit, patience, eta
         self.spare, self.predict_from = spare, predict_from

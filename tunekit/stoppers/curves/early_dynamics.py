@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tunekit.checks import check_number, check_whole
 from tunekit.errors import InvalidArgument
 from tunekit.records import CONTINUE, Decision, Direction, Objective, Report, TrialRecord
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curves.complete import ended_by_themselves, final_loss
 from tunekit.stoppers.losses import WORST, LossCurveReader, watched_metrics
-from tunekit.stoppers.options import check_metric, check_number, check_whole
+from tunekit.stoppers.options import check_metric
 
 RIDGE = 1.0
 """Shrinkage of each standardised feature's effect to 0, counted in rows."""
@@ -137,11 +138,11 @@ class EarlyDynamicsStopper:
             )
         check_metric(metric, direction)
         for name, value in (("share", share), ("keep", keep), ("limit", limit)):
-            check_number(name, value, 0.0, is_open=True)
+            check_number(value, name, low=0.0, is_open=True)
             if value >= 1.0:
                 raise InvalidArgument(f"{name}={value!r}, expected a share below 1.")
-        check_whole("min_trials", min_trials, 12)
-        check_whole("n_first", n_first)
+        check_whole(min_trials, "min_trials", low=12)
+        check_whole(n_first, "n_first", low=1)
         self.signals = None if signals is None else tuple(dict.fromkeys(signals))
         self.metric, self.direction = metric, direction
         self.share, self.keep, self.limit = share, keep, limit
