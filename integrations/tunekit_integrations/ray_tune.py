@@ -23,6 +23,7 @@ from ray.tune.search.searcher import Searcher
 from ray.tune.trainable import FunctionTrainable, Trainable, wrap_function
 
 from tunekit import registry
+from tunekit.checks import check_whole
 from tunekit.errors import InvalidArgument, SpaceExhausted
 from tunekit.executors.trial import Trial
 from tunekit.history import History
@@ -232,11 +233,7 @@ def as_objective(
         raise InvalidArgument(f"trainable={trainable!r}, expected a function or a Trainable.")
     if isinstance(trainable, type) and max_iterations is None:
         raise InvalidArgument("a Trainable does not end by itself; give max_iterations.")
-    is_count = isinstance(checkpoint_frequency, int) and not isinstance(checkpoint_frequency, bool)
-    if not is_count or checkpoint_frequency < 0:
-        raise InvalidArgument(
-            f"checkpoint_frequency={checkpoint_frequency!r}, expected a whole number from 0."
-        )
+    check_whole(checkpoint_frequency, "checkpoint_frequency", low=0)
     return _TrainableObjective(trainable, max_iterations, checkpoint_frequency)
 
 

@@ -21,6 +21,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed import TCPStore  # type: ignore[attr-defined] # documented
 
+from tunekit.checks import check_whole, is_whole
 from tunekit.errors import InvalidArgument, RankFailed, TrialPaused, TrialStopped
 from tunekit.executors.base import Ended, Task
 from tunekit.executors.devices import Seat, thread_limits
@@ -119,7 +120,7 @@ class RankTrial:
             InvalidArgument: a bad step, or the ranks do not agree on step and `checkpoint`.
             InvalidResult: the metrics are no numbers.
         """
-        if isinstance(step, bool) or not isinstance(step, int) or step < 0:
+        if not is_whole(step) or step < 0:
             raise InvalidArgument(f"report at step {step!r}: expected a whole number from 0.")
         own: dict[str, float] = {}
         if self.rank == 0:
@@ -195,8 +196,7 @@ def run_distributed(
             that a rank raises is raised here, with the traceback of the rank as its cause.
         RankLost: the place of a rank is gone; let it through.
     """
-    if isinstance(world_size, bool) or not isinstance(world_size, int) or world_size < 1:
-        raise InvalidArgument(f"world_size={world_size!r}, expected a whole number from 1.")
+    check_whole(world_size, "world_size", low=1)
     if not dist.is_backend_available(backend):
         raise InvalidArgument(
             f"backend={backend!r} is not in this build of PyTorch; take "

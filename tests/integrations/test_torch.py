@@ -274,7 +274,7 @@ def test_a_stopper_ends_all_ranks_in_the_one_worker_of_ray_that_holds_them(tmp_p
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"world_size": 0}, "world_size=0, expected a whole number from 1"),
+        ({"world_size": 0}, "world_size=0, expected a whole number of 1 or more"),
         ({"backend": "carrier pigeon"}, "carrier pigeon"),
     ],
 )
