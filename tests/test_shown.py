@@ -2,6 +2,7 @@
 
 import pytest
 
+import tunekit as tk
 from tunekit.shown import printable, shown_url
 
 SECRET = "hunter2"
@@ -32,6 +33,17 @@ SECRET = "hunter2"
         ("postgresql:u:hunter2@h/db", "***@h/db"),
         ("sqlite:////folder/a.db?key=hunter2", "sqlite:////folder/a.db?key=***"),
         ("folder/a@b.db", "folder/a@b.db"),
+        ("runs/lr=0.1/a.db", "runs/lr=0.1/a.db"),
+        ("host=h password=hunter2 dbname=d", "host=h password=*** dbname=d"),
+        ("host=h password = 'a hunter2' port=1", "host=h password = *** port=1"),
+        ("postgresql://u:hunter2", "postgresql://u:***"),
+        ("postgresql://u:hunter2/db", "postgresql://u:***/db"),
+        ("postgresql://[::1]:5432/db", "postgresql://[::1]:5432/db"),
+        ("postgresql://u:hunter2@h:1,i:2/db", "postgresql://u:***@h:1,i:2/db"),
+        ("postgresql://u@h/db;password=hunter2", "postgresql://u@h/db;password=***"),
+        ("postgresql://u@h/db&pgpassword=hunter2&port=1", "postgresql://u@h/db&pgpassword=***&port=1"),
+        ("postgresql://h/db?user=u;password=hunter2", "postgresql://h/db?user=u;password=***"),
+        ("postgresql://h/db?options=-cx.token%3Dhunter2", "postgresql://h/db?options=-cx.token=***"),
         ("memory://", "memory://"),
     ],
 )  # fmt: skip
@@ -54,3 +66,16 @@ def test_a_text_loses_the_secrets_of_its_urls():
 
 def test_a_plain_text_stays_as_it_is():
     assert printable("trial 3 failed: größer\n\tals 2") == "trial 3 failed: größer\n\tals 2"
+
+
+def test_a_failed_trial_keeps_no_password_of_a_url():
+    def broken(trial):
+        raise OSError(f"cannot open postgresql://u:{SECRET}@h/db")
+
+    study = tk.study(space={"x": tk.Float(0, 1)}, sampler="random")
+    study.optimize(broken, n_trials=1, catch=(OSError,))
+    study.tell(study.ask(), state="failed", reason=f"no postgresql://u:{SECRET}@h/db")
+    for trial in study.trials:
+        assert "postgresql://u:***@h/db" in trial.end_reason
+        assert SECRET not in repr(trial)
+    assert SECRET not in study.trials_dataframe().to_csv()

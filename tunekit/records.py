@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 from tunekit.errors import InvalidArgument
 from tunekit.optuna_words import NO, YES, Answer, member_name
+from tunekit.shown import without_secrets
 from tunekit.spaces import Params, Scalar, Space
 from tunekit.trial_values import TrialSource, TrialValues
 
@@ -225,7 +226,8 @@ class Outcome:
     Attributes:
         state: a final state, or PAUSED.
         metrics: the result (of a paused trial, the last report); empty without a result.
-        reason: one sentence; `error` holds the traceback of a failure.
+        reason: one sentence; `error` holds the traceback of a failure. URLs in them lose their
+            passwords.
         params: the params actually used, if the program chose some itself.
         domains: path -> domain (as returned by `domain_to_dict`) of parameters that a
             define-by-run program has newly introduced.
@@ -241,6 +243,10 @@ class Outcome:
     domains: Mapping[str, Any] = field(default_factory=dict)
     user_attrs: Mapping[str, Any] = field(default_factory=dict)
     evidence: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", without_secrets(self.reason))
+        object.__setattr__(self, "error", without_secrets(self.error))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ Everything that prints or stores a URL of a storage passes it through `shown_url
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 HIDDEN = "***"
 
@@ -20,6 +21,11 @@ _HARMLESS = frozenset(
 _URL = re.compile(r"\b[A-Za-z][\w+.-]*://[^\s\"'<>]*")
 _PORT_AND_PATH = re.compile(r"\d*(/.*)?", re.DOTALL)
 _QUERY = re.compile(r"\?(?=[A-Za-z_][\w.]*=)")
+_PORTS = re.compile(r"(?:[^:/\[]*|\[[^\]]*\]):(?P<port>[^/,\[]*)")
+_SETTING = re.compile(
+    r"([\w.-]*(?:pass|pwd|secret|token|credential)[\w.-]*\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s;&,]*)",
+    re.IGNORECASE,
+)
 _KEEPS = frozenset("\n\t")
 
 
@@ -29,10 +35,15 @@ def shown_url(url: str) -> str:
     It errs on the side of hiding: a password may hold `@`, `/`, `?` and `:` unescaped.
     """
     scheme, found, rest = url.partition("://")
-    if not found:  # a path, or a URL whose scheme is misspelt
+    if not found:  # a path, settings as `host=h password=p`, or a URL whose scheme is misspelt
         name, _, place = url.rpartition("@")
-        return f"{HIDDEN}@{place.partition('?')[0]}" if name and ":" in name else url
+        shown = f"{HIDDEN}@{place.partition('?')[0]}" if name and ":" in name else url
+        return _SETTING.sub(rf"\1{HIDDEN}", shown)
     login, place, query = split_url(rest)
+    port = _PORTS.match(place)
+    if port and not port["port"].isdecimal():  # a password whose host is missing
+        place = f"{place[: port.start('port')]}{HIDDEN}{place[port.end('port') :]}"
+    place = _SETTING.sub(rf"\1{HIDDEN}", place)
     if ":" in login:
         login = f"{login.partition(':')[0]}:{HIDDEN}"
     if query:
@@ -68,8 +79,14 @@ def split_url(rest: str) -> tuple[str, str, str]:
 def _shown_setting(setting: str) -> str:
     key, found, _ = setting.partition("=")
     if found and key in _HARMLESS:
-        return setting
+        plain = unquote(setting)
+        return _SETTING.sub(rf"\1{HIDDEN}", plain) if _SETTING.search(plain) else setting
     return f"{key}={HIDDEN}" if found else HIDDEN
+
+
+def without_secrets(text: str) -> str:
+    """Return a text whose URLs have lost their secrets, and is the same otherwise."""
+    return _URL.sub(lambda m: shown_url(m[0]), text) if "://" in text else text
 
 
 def printable(text: str) -> str:
@@ -79,7 +96,7 @@ def printable(text: str) -> str:
     and halves of surrogates, which no terminal and no UTF-8 file takes, are written as escapes.
     URLs in it lose their secrets.
     """
-    shown = _URL.sub(lambda m: shown_url(m[0]), text) if "://" in text else text
+    shown = without_secrets(text)
     if shown.isascii() and shown.isprintable():
         return shown
     return "".join(

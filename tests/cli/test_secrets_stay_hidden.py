@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 import pytest
 
 import tunekit as tk
@@ -26,6 +28,14 @@ COMMANDS = [
     ("pause", "s"), ("stop", "s"), ("cancel", "s"),
     ("resume", "s", "--no-run"), ("resume", "s", "--yes", "-n", "3"),
     ("doctor",), ("doctor", "--json"), ("studies", "rm", "s", "--yes"),
+]  # fmt: skip
+
+
+NEVER_ON_THE_STORAGE = [
+    ("init", "made", "-v"), ("completion", "show", "--shell", "bash", "-v"),
+    ("bench", "ls", "-v"), ("run", "--help"), ("--version",),
+    ("bench", "--problem", "tunekit.testing.problems:two", "--trials", "2", "--seeds", "1",
+     "--pool-size", "50", "--sampler", "random", "--out", "r", "-v"),
 ]  # fmt: skip
 
 
@@ -62,10 +72,72 @@ def test_no_command_shows_the_password_of_a_real_server(cli, monkeypatch, urls, 
     assert wrong == {w for w in COMMANDS if "zz" in w or ("run" in w and "b" in w)}, statuses
 
 
+@pytest.mark.parametrize("words", NEVER_ON_THE_STORAGE)
+def test_no_command_shows_or_writes_the_password_of_the_environment(
+    cli, folder, monkeypatch, words
+):
+    monkeypatch.setenv("TUNEKIT_URL", f"postgresql://u:{PASSWORD}@h/db")
+    result = cli(*words)
+    assert result.exit_code == 0, result.stderr
+    assert SECRET not in result.stdout + result.stderr
+    assert [f for f in folder.rglob("*") if f.is_file() and SECRET in f.read_text("latin-1")] == []
+
+
+@pytest.mark.postgres
+@pytest.mark.slow
+def test_the_demo_shows_no_password(cli, urls):
+    pytest.importorskip("sklearn")
+    result = cli("demo", "-n", "1", "-w", "1", "--storage", urls[0], "-v")
+    assert result.exit_code == 0, result.stderr
+    assert "secretive:***@" in result.stdout
+    assert SECRET not in result.stdout + result.stderr
+
+
+FAULTY = f"""
+import tunekit as tk
+
+space = tk.Space(x=tk.Float(0, 1))
+
+
+def objective(trial):
+    trial.set_user_attr("url", "postgresql://u:{SECRET}@h/db")
+    if trial.number:
+        raise OSError("cannot open postgresql://u:{SECRET}@h/db")
+    return 1.0
+"""
+
+
+def test_no_answer_shows_the_password_that_a_program_or_an_error_holds(cli, folder):
+    (folder / "faulty.py").write_text(FAULTY)
+    words = ("--space", "faulty.py:space", "--sampler", "random", "-n", "2")
+    url = f"postgresql://u:{SECRET}@h/db"
+    runs = [
+        ("--name", "e", "faulty.py:objective"),
+        ("--name", "p", "--", "sh", "-c", "echo 1", url),
+    ]
+    results = [cli("run", *words, *run) for run in runs]
+    for form in ("table", "json", "yaml"):
+        for question in (
+            ("studies", "show", "e"), ("studies", "show", "p"), ("studies", "best", "e"),
+            ("trials", "show", "e", "0"), ("trials", "show", "e", "1"), ("trials", "ls", "e"),
+        ):  # fmt: skip
+            results.append(cli(*question, "--format", form))
+    for result in results:
+        assert result.exit_code == 0, result.stderr
+        assert SECRET not in result.stdout + result.stderr
+
+
 @pytest.mark.parametrize(
     "url",
     [
         f"postgresql://u:{PASSWORD}@127.0.0.1:1/db",
+        f"host=127.0.0.1 port=1 user=u password={SECRET}",
+        f"postgresql://u:{SECRET}",
+        f"postgresql://u@127.0.0.1:1/db;password={SECRET}",
+        f"postgresql://u:{SECRET}@/db?host=127.0.0.1&port=x",
+        f" POSTGRESQL://u:a {SECRET}@127.0.0.1:1/db",
+        f"mysql+pymysql://u:'{SECRET}@h/db",
+        f"jdbc:postgresql://127.0.0.1:1/db?user=u&password={SECRET}",
         f"postgresql://u@127.0.0.1:1/db?password={SECRET}",
         f"postgresql://u:{SECRET}@h:port/db",
         f"postgresql://u:{SECRET}@h@127.0.0.1:1/db",
@@ -82,11 +154,12 @@ def test_no_error_of_a_storage_shows_its_password(cli, monkeypatch, url, words):
     monkeypatch.setattr(PostgreSQLDatabase, "opening_s", 0.01)
     result = cli(*words, "--storage", url, "-v")
     assert SECRET not in result.stdout + result.stderr
-    try:
-        shown = repr(tk.load_study("s", storage=url))
-    except TunekitError as error:
-        shown = repr(error)
-    assert SECRET not in shown
+    for opened in (tk.load_study, tk.delete_study):
+        try:
+            shown = repr(opened("s", storage=url))
+        except TunekitError as error:
+            shown = "".join(traceback.format_exception(error)) + repr(error)
+        assert SECRET not in shown
 
 
 @pytest.mark.parametrize("line", ["storage: [{}]", "storage: {}: x", "storage: [{}"])

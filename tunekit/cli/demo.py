@@ -102,6 +102,7 @@ def _opened(storage: str, *, fresh: bool) -> Study:
 def _conclude(study: Study, ending: str, storage: str, form: Format) -> int:
     """Print what was found; return the exit status."""
     from tunekit.cli.output import emit_one
+    from tunekit.cli.stores import storage_flag
     from tunekit.cli.studies import best_rows
     from tunekit.shown import shown_url
 
@@ -129,7 +130,7 @@ def _conclude(study: Study, ending: str, storage: str, form: Format) -> int:
         if share < 0.005:  # too little, or active too seldom to be judged
             break
         typer.echo(f"  {share:4.0%}  {'#' * round(30 * share):30}  {path}")
-    typer.echo(f"\nopen it again:  tunekit studies show {NAME} --storage {shown_url(storage)}")
+    typer.echo(f"\nopen it again:  tunekit studies show {NAME}{storage_flag(storage)}")
     return 0
 
 

@@ -15,7 +15,7 @@ import typer
 
 from tunekit.cli.options import Format, ListFormat
 from tunekit.errors import InvalidArgument, did_you_mean
-from tunekit.shown import printable
+from tunekit.shown import printable, without_secrets
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -119,9 +119,14 @@ def flatten(record: Record, prefix: str = "") -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Return the value as JSON has it: NaN and infinities, for which it has no number, as text."""
+    """Return the value as JSON has it, without secrets of URLs in its texts.
+
+    NaN and infinities, for which JSON has no number, become texts.
+    """
+    if isinstance(value, str):
+        return without_secrets(value)
     if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
+        return {without_secrets(str(k)): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [plain(v) for v in value]
     if isinstance(value, float) and not math.isfinite(value):

@@ -48,7 +48,7 @@ def open_storage(
         return MemoryStorage()
     if not isinstance(url, str | os.PathLike):
         return url
-    text, project = _without_project(os.fspath(url))
+    text, project = _without_project(os.fspath(url).strip())
     opened = _opened(text, must_exist=must_exist)
     return opened if project is None else ProjectStorage(opened, project)
 
@@ -61,6 +61,7 @@ def _opened(text: str, *, must_exist: bool) -> Storage:
         raise InvalidArgument(
             f"storage {shown_url(text)!r}: {_EXPECTED}; omit it to store nothing."
         )
+    scheme = scheme.lower()
     scheme = scheme.partition("+")[0] if scheme.endswith(("+psycopg2", "+pysqlite")) else scheme
     known = registry.names("storage")
     if scheme not in known:

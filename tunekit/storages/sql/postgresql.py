@@ -47,18 +47,18 @@ class PostgreSQLDatabase(Database):
             raise MissingExtra("postgres", "A PostgreSQL storage") from None
         try:
             parsed = parsed_url(url)
+            engine = create_engine(
+                parsed,
+                pool_size=5,
+                max_overflow=20,
+                connect_args=connection_defaults(parsed),
+            )
         except (ValueError, SQLAlchemyError):
             raise InvalidArgument(
                 f"the PostgreSQL URL {shown_url(url)} cannot be read, expected "
                 '"postgresql://user:password@host:port/database"; escape special characters of '
                 "the password as %XX."
             ) from None
-        engine = create_engine(
-            parsed,
-            pool_size=5,
-            max_overflow=20,
-            connect_args=connection_defaults(parsed),
-        )
         super().__init__(engine, shown_url(url), outage_s)
         self._driver_error: type[Exception] = psycopg2.Error
         # Single statements save the round trips of BEGIN and COMMIT.
