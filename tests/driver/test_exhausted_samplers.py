@@ -5,14 +5,20 @@ import pytest
 import tunekit as tk
 from tunekit.errors import SpaceExhausted
 from tunekit.executors.simulated import Replay, SimulatedExecutor
-from tunekit.records import TrialState
+from tunekit.records import Proposal, TrialState
 from tunekit.samplers.racing.sampler import RacingSampler
+from tunekit.spaces import Params
 
 SIX = tk.Space(a=tk.Int(1, 3), b=tk.Categorical(["u", "v"]))
+UNIT = tk.Space(x=tk.Float(0, 1))
 
 
 def value(trial):
     return trial.params["a"]
+
+
+def x_of(trial):
+    return trial.params["x"]
 
 
 def points(study):
@@ -76,3 +82,71 @@ def test_what_is_proposed_before_a_claim_replays():
     curve = Replay(lambda params: [(1.0, {"value": params["a"]})])
     study.optimize(curve, executor=SimulatedExecutor(3))
     assert study.replay() == []
+
+
+class Five:
+    """Five points and then no more; it says nothing of its end beforehand."""
+
+    name = "five"
+
+    def suggest(self, view, numbers):
+        if max(numbers) >= 5:
+            raise SpaceExhausted("five points are all there are.")
+        return [self._proposal(view, n) for n in numbers]
+
+    def _proposal(self, view, number):
+        params = {"x": number / 10, **view.fixed.get(number, {})}
+        return Proposal(Params(params, view.space), self.name, "the next of five")
+
+
+class FiveResults(Five):
+    """It counts the trials, not their numbers."""
+
+    def suggest(self, view, numbers):
+        known = len(view.history.complete()) + len(view.history.pending())
+        if known + len(numbers) > 5:
+            raise SpaceExhausted("five points are all there are.")
+        return [self._proposal(view, n) for n in numbers]
+
+
+@pytest.mark.parametrize("sampler", [Five, FiveResults])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_any_sampler_may_end_the_study_without_a_trial_of_no_point(sampler, workers):
+    study = tk.study(space=UNIT, sampler=sampler())
+    for _ in range(3):
+        assert study.optimize(x_of, n_trials=20, workers=workers) == "exhausted"
+        assert study.refresh().counts() == {TrialState.COMPLETE: 5}
+
+
+@pytest.mark.parametrize("sampler", [Five, FiveResults])
+def test_any_sampler_may_end_asking_and_given_points_are_still_run(sampler):
+    study = tk.study(space=UNIT, sampler=sampler())
+    for _ in range(5):
+        study.tell(study.ask(), 1.0)
+    for _ in range(2):
+        with pytest.raises(SpaceExhausted, match="five points"):
+            study.ask()
+    assert study.refresh().counts() == {TrialState.COMPLETE: 5}
+    trial = study.ask(fixed={"x": 0.25})
+    assert dict(trial.params) == {"x": 0.25}
+    study.tell(trial, 1.0)
+    study.enqueue_trial({"x": 0.75})
+    assert study.optimize(x_of, n_trials=20) == "exhausted"
+    assert study.refresh().counts() == {TrialState.COMPLETE: 7}
+    assert [t.params["x"] for t in study.trials[-2:]] == [0.25, 0.75]
+    assert study.trials[-1].sampler == "user"
+
+
+def test_a_sampler_that_fails_leaves_no_trial_without_a_point():
+    class Broken(Five):
+        def suggest(self, view, numbers):
+            if max(numbers) >= 2:
+                raise ZeroDivisionError("a bug")
+            return super().suggest(view, numbers)
+
+    study = tk.study(space=UNIT, sampler=Broken())
+    with pytest.raises(ZeroDivisionError):
+        study.optimize(x_of, n_trials=20)
+    with pytest.raises(ZeroDivisionError):
+        study.ask()
+    assert study.refresh().counts() == {TrialState.COMPLETE: 2}

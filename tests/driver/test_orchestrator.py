@@ -161,17 +161,19 @@ def test_a_callback_that_raises_leaves_no_trial_running(workers):
     assert study.refresh().counts() == {TrialState.COMPLETE: 9}
 
 
-def test_a_sampler_that_raises_leaves_no_trial_running():
+@pytest.mark.parametrize(("may_end", "left"), [(True, set()), (False, {TrialState.WAITING})])
+def test_a_sampler_that_raises_leaves_no_trial_running(may_end, left):
     class Broken:
         name = "broken"
 
         def suggest(self, view, numbers):
             raise ZeroDivisionError("sampler")
 
+    Broken.may_end = may_end  # one that does not end is asked once its trials are claimed
     study = tk.study(space=SPACE, sampler=Broken(), seed=1)
     with pytest.raises(ZeroDivisionError):
         study.optimize(lambda t: 0.0, n_trials=3)
-    assert set(study.refresh().counts()) == {TrialState.WAITING}
+    assert set(study.refresh().counts()) == left
 
 
 def test_a_run_whose_heart_slept_does_not_claim_from_itself(monkeypatch):

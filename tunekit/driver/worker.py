@@ -5,7 +5,7 @@ The orchestrator and `Study.ask` / `Study.tell` both work through it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
@@ -17,18 +17,18 @@ from tunekit.driver.worker_id import is_known_dead, worker_name
 from tunekit.errors import SpaceExhausted, TunekitError
 from tunekit.executors.base import Task
 from tunekit.records import Outcome, Proposal, TrialState, block_of
-from tunekit.samplers.base import Sampler, suggested
+from tunekit.samplers.base import Sampler, filled, suggested
 from tunekit.spaces import Params
 from tunekit.storages.base import Claim, Exchange, Lease, Operation, Release, Start, Tell
 
 
 @dataclass(frozen=True, slots=True)
-class _Ahead:
-    """Proposals for the next numbers, and the cursor they are based on (`Start.seen`)."""
+class _Proposed:
+    """A proposal, and what it is based on (`Start.seen`, `Start.batch`, `Start.space_version`)."""
 
-    numbers: list[int]
-    proposals: list[Proposal]
+    proposal: Proposal
     seen: int
+    batch: tuple[int, ...]
     version: int
 
 
@@ -51,7 +51,7 @@ class Worker:
         self.checkpoints = CheckpointTracker(reader.record, checkpoints)
         self.name = worker_name()
         self.exhausted: SpaceExhausted | None = None
-        self._ahead: _Ahead | None = None
+        self._ahead: dict[int, _Proposed] = {}
 
     def exchange(
         self,
@@ -71,8 +71,8 @@ class Worker:
 
     @property
     def may_end(self) -> bool:
-        """Return whether the sampler may run out of points, as a grid does."""
-        return bool(getattr(self.sampler, "may_end", False))
+        """Return whether the sampler may run out of points: all may that do not deny it."""
+        return bool(getattr(self.sampler, "may_end", True))
 
     def most_trials(self, want: int, most: int | None) -> int | None:
         """Return the maximum number of trials after a claim of `want`, at most `most`.
@@ -85,14 +85,10 @@ class Worker:
         known = len(self.reader.history)
         n = want - self.reader.history.n_waiting
         n = n if most is None else min(n, most - known)
-        self.exhausted = self._ahead = None
-        while n > 0 and self._ahead is None:
-            numbers = list(range(known, known + n))
+        self.exhausted, self._ahead = None, {}
+        while n > 0 and not self._ahead:
             try:
-                proposals = suggested(self.sampler, self.reader.view({}), numbers)
-                self._ahead = _Ahead(
-                    numbers, proposals, self.reader.history.cursor, self.reader.space_version
-                )
+                self._ahead = self._suggested(range(known, known + n), {})
             except SpaceExhausted as error:
                 self.exhausted = error
                 n -= 1
@@ -158,39 +154,70 @@ class Worker:
         fixed = {
             x.number: Params(x.params, self.reader.declared_space) for x in leases if x.params
         }
-        numbers = [x.number for x in leases]
-        seen, ahead, self._ahead = self.reader.history.cursor, self._ahead, None
-        if (
-            ahead
-            and not fixed
-            and (ahead.numbers, ahead.version) == (numbers, self.reader.space_version)
-        ):
-            proposals, seen = ahead.proposals, ahead.seen
-        elif self.reader.is_open:
-            kept = known_part(self.reader.view({}), fixed)
-            proposals = suggested(self.sampler, self.reader.view(kept), numbers)
-            proposals = [
-                replace(p, params=Params({**p.params, **fixed.get(n, {})}))
-                for n, p in zip(numbers, proposals, strict=True)
-            ]
-        else:
-            proposals = suggested(self.sampler, self.reader.view(fixed), numbers)
-        proposals = [
-            replace(p, branch=lease.branch) if lease.branch is not None else p
-            for lease, p in zip(leases, proposals, strict=True)
-        ]
+        found = self._found([x.number for x in leases], fixed)
+        return [self._start(x, found[x.number], fixed.get(x.number)) for x in leases]
+
+    def _start(self, lease: Lease, found: _Proposed, fixed: Params | None) -> Start:
+        proposal = found.proposal
+        if lease.branch is not None:
+            proposal = replace(proposal, branch=lease.branch)
+        return Start(
+            lease.number,
+            lease.epoch,
+            credited(proposal, fixed, is_open=self.reader.is_open),
+            found.seen,
+            found.batch,
+            found.version,
+        )
+
+    def _found(self, numbers: list[int], fixed: Mapping[int, Params]) -> Mapping[int, _Proposed]:
+        """Return a proposal for each claimed number.
+
+        If the sampler meanwhile has no further point, those that it proposed before the claim
+        are used, and the user's points are filled with defaults.
+
+        Raises:
+            SpaceExhausted: a number has neither.
+            Whatever else the sampler raises.
+        """
+        ahead, self._ahead = self._ahead, {}
+        if any(p.version != self.reader.space_version for p in ahead.values()):
+            ahead = {}
+        if not fixed and list(ahead) == numbers:
+            return ahead
+        try:
+            return self._suggested(numbers, fixed)
+        except SpaceExhausted:
+            known = {**ahead, **{n: self._filled(n, p) for n, p in fixed.items()}}
+            if not all(n in known for n in numbers):
+                raise
+            return known
+
+    def _suggested(
+        self, numbers: Sequence[int], fixed: Mapping[int, Params]
+    ) -> dict[int, _Proposed]:
+        reader = self.reader
+        kept = known_part(reader.view({}), fixed) if reader.is_open else dict(fixed)
+        proposals = suggested(self.sampler, reader.view(kept), numbers)
+        return {
+            n: self._as_proposed(p, fixed.get(n), numbers)
+            for n, p in zip(numbers, proposals, strict=True)
+        }
+
+    def _filled(self, number: int, fixed: Params) -> _Proposed:
+        """Return the user's values with defaults for the rest."""
+        reader = self.reader
+        kept = known_part(reader.view({}), {number: fixed}) if reader.is_open else {number: fixed}
+        point = filled(reader.view(kept), number) or Params()
+        return self._as_proposed(Proposal(point, "default"), fixed, (number,))
+
+    def _as_proposed(
+        self, proposal: Proposal, fixed: Params | None, numbers: Sequence[int]
+    ) -> _Proposed:
+        if self.reader.is_open and fixed:  # also what the discovered part does not know
+            proposal = replace(proposal, params=Params({**proposal.params, **fixed}))
         batch = tuple(numbers) if len(numbers) > 1 else ()
-        return [
-            Start(
-                lease.number,
-                lease.epoch,
-                credited(proposal, fixed.get(lease.number), is_open=self.reader.is_open),
-                seen,
-                batch,
-                self.reader.space_version,
-            )
-            for lease, proposal in zip(leases, proposals, strict=True)
-        ]
+        return _Proposed(proposal, self.reader.history.cursor, batch, self.reader.space_version)
 
     def _give_back(self, leases: Sequence[Lease], error: BaseException, *, lease_s: float) -> None:
         """Release the leases of trials that will not start.

@@ -43,6 +43,7 @@ class AutoSampler:
     """
 
     name = "auto"
+    may_end = False
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ import numpy as np
 
 from tunekit.errors import TunekitError
 from tunekit.history import History
+from tunekit.random_streams import stream
 from tunekit.records import MetricConstraint, Objective, Proposal
 from tunekit.samplers.checked import checked
 from tunekit.spaces import Float, Int, Parameter, Params, Picker, Scalar, Space, walk
@@ -45,8 +46,9 @@ class StudyView:
 class Sampler(Protocol):
     """Proposes params. A fresh instance must give the same proposals; caches only save time.
 
-    A sampler that may raise `SpaceExhausted` has the attribute `may_end = True`. It is then called
-    before trial numbers are assigned, so that no number is left without a point.
+    A sampler may raise `SpaceExhausted` when it has no further point, so it is called before trial
+    numbers are assigned: no number is left without a point. One that never raises it may say so by
+    the attribute `may_end = False`, which saves a transaction per trial.
     """
 
     name: str
@@ -120,6 +122,21 @@ def held(view: StudyView, number: int) -> Params | None:
             fixed[condition.parent] = default if default in condition.values else first
             wanted.append(condition.parent)
     return fixed
+
+
+def filled(view: StudyView, number: int) -> Params | None:
+    """Return the user's values for a trial with defaults, or random ones if that is invalid.
+
+    Raises:
+        InvalidSpace: no point was found that satisfies the constraints.
+    """
+    fixed = held(view, number)
+    if not fixed:
+        return None
+    point = walk(view.space, keeping(fixed, lambda p, _: p.domain.default_value()))
+    if not view.space.violated(point):
+        return point
+    return sample(view.space, stream(view.seed, number), fixed, known=known_points(view))
 
 
 def sample(

@@ -9,9 +9,8 @@ from hashlib import shake_256
 
 from tunekit.checks import is_whole
 from tunekit.errors import InvalidArgument, SpaceExhausted
-from tunekit.random_streams import stream
 from tunekit.records import Proposal
-from tunekit.samplers.base import StudyView, held, keeping, known_points, sample
+from tunekit.samplers.base import StudyView, filled
 from tunekit.samplers.grid_walk import feasible_ranks
 from tunekit.spaces import (
     Categorical,
@@ -72,9 +71,7 @@ class GridSampler:
         return [self._propose(view, grid, k, k - sum(j < k for j in not_ours)) for k in numbers]
 
     def _propose(self, view: StudyView, grid: Grid, number: int, index: int) -> Proposal:
-        fixed = held(view, number)
-        if fixed:
-            point = _filled(view, number, fixed)
+        if (point := filled(view, number)) is not None:
             return Proposal(point, self.name, "the user's values, with defaults")
         rank = self._rank(view, grid, index)
         point = grid.point(rank)
@@ -311,15 +308,6 @@ def shuffled(index: int, size: int, seed: int) -> int:
         index = (left << half) | right
         if index < size:
             return index
-
-
-def _filled(view: StudyView, number: int, fixed: Params) -> Params:
-    """Return the default point with the fixed values, or a random one if that is invalid."""
-    point = walk(view.space, keeping(fixed, lambda p, _: p.domain.default_value()))
-    if view.space.violated(point):
-        rng = stream(view.seed, number)
-        return sample(view.space, rng, fixed, known=known_points(view))
-    return point
 
 
 def _exhausted(n_valid: int, size: int) -> SpaceExhausted:

@@ -168,6 +168,11 @@ class ProxySampler:
         made = registry.make("sampler", sampler, options) if isinstance(sampler, str) else sampler
         self._inner = cast(Sampler, made)
 
+    @property
+    def may_end(self) -> bool:
+        """Return whether the sampler of the candidates may run out of points."""
+        return bool(getattr(self._inner, "may_end", True))
+
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
         """Return one proposal for each trial number.
 

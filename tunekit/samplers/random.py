@@ -13,6 +13,7 @@ class RandomSampler:
     """Proposes independent points, uniform in each domain's unit interval."""
 
     name = "random"
+    may_end = False
 
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
         """Return one proposal for each trial number; none depends on another trial.

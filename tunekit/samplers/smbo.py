@@ -62,6 +62,7 @@ class DeepArchitectSmbo:
     """
 
     name = "smbo"
+    may_end = False
 
     def __init__(
         self,

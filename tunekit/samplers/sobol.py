@@ -37,6 +37,7 @@ class SobolSampler:
     """
 
     name = "sobol"
+    may_end = False
 
     def __init__(self) -> None:
         self._key: tuple[int, int] | None = None

@@ -125,18 +125,19 @@ class AskedTrials:
         given = given_point(self._worker, fixed)
         passed: list[Operation] = []
         try:
-            while (lease := self._claim()).params is not None:
+            while (lease := self._claim(is_given=bool(given))).params is not None:
                 passed.append(Release(lease.number, lease.epoch, "another one was asked for"))
         finally:
             if passed:
                 self._worker.exchange(passed, lease_s=ASK_LEASE_S)
         return replace(lease, params=Params(given), partial=True) if given else lease
 
-    def _claim(self) -> Lease:
+    def _claim(self, *, is_given: bool = False) -> Lease:
+        """Claim a trial; one whose point is given needs no further point of the sampler."""
         worker = self._worker
         while True:
             worker.reader.refresh()
-            most = worker.most_trials(1, None)
+            most = None if is_given else worker.most_trials(1, None)
             answer = worker.exchange((), claim=1, max_trials=most, lease_s=ASK_LEASE_S)
             if answer.leases:
                 return answer.leases[0]

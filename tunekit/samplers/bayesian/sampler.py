@@ -107,12 +107,12 @@ class BayesianSampler:
             on failure; see `tunekit.samplers.bayesian.trust_region`.
 
     Raises:
-        InvalidArgument: `n_start` or `trust_region` is not a whole number of 1 or more, `priors`
-            or `past` has another form, `prior_strength` is not a number of 0 or more, or the cost
-            options contradict each other.
+        InvalidArgument: `n_start` or `trust_region` is no whole number from 1, `priors` or `past`
+            has another form, `prior_strength` is below 0, or the cost options contradict another.
     """
 
     name = "bayesian"
+    may_end = False
 
     def __init__(
         self,

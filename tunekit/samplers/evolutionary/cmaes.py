@@ -154,6 +154,7 @@ class CmaEsSampler:
     """
 
     name = "cmaes"
+    may_end = False
 
     def __init__(
         self,

@@ -72,6 +72,7 @@ class EvolutionSampler:
     """
 
     name = "evolution"
+    may_end = False
 
     def __init__(
         self,

@@ -37,6 +37,7 @@ class DeepArchitectSampler:
     """
 
     name = "mcts"
+    may_end = False
 
     def __init__(
         self, *, exploration: float = 0.5, bins: int = 8, default_first: bool = True

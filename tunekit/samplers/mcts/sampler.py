@@ -84,6 +84,7 @@ class TreeSearchSampler:
     """
 
     name = "mcts"
+    may_end = False
 
     def __init__(
         self,

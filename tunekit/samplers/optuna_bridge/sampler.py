@@ -69,6 +69,8 @@ class OptunaSampler:
         InvalidArgument: the sampler does not exist, or does not accept an option.
     """
 
+    may_end = False
+
     def __init__(self, name: str = "tpe", **options: Any) -> None:
         self.name = name
         self._class = _sampler_class(name)
