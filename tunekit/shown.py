@@ -84,6 +84,11 @@ def _shown_setting(setting: str) -> str:
     return f"{key}={HIDDEN}" if found else HIDDEN
 
 
+def counted(n: int, noun: str) -> str:
+    """Return a number with its noun: "1 trial", "2 trials"."""
+    return f"{n} {noun}" if n == 1 else f"{n} {'studies' if noun == 'study' else f'{noun}s'}"
+
+
 def without_secrets(text: str) -> str:
     """Return a text whose URLs have lost their secrets, and is the same otherwise."""
     return _URL.sub(lambda m: shown_url(m[0]), text) if "://" in text else text

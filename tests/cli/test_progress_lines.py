@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import re
 
+import pytest
 from rich.console import Console
 
-from tunekit.driver.progress import LiveProgress, LogProgress, clock_text, make_progress
+from tunekit.driver.progress import LiveProgress, LogProgress, Pace, clock_text, make_progress
 from tunekit.history import History
 from tunekit.records import Objective, TrialRecord, TrialState
 
@@ -79,6 +81,28 @@ def test_the_live_block_has_best_states_and_the_latest_events():
     assert "1 running here, 2 complete" in text
     assert "event 8" in text
     assert "event 3" not in text
+
+
+@pytest.mark.parametrize("name", ["s", "study-2983f0c40e34", "n" * 60])
+def test_the_live_block_keeps_its_head_in_one_line_of_80_columns(name):
+    progress, clock = LiveProgress(), Clock()
+    progress._pace = Pace(clock)
+    progress.start(name, history(), 1000)
+    progress.close()
+    clock.now = 30.0
+    console = Console(file=io.StringIO(), width=80, color_system="truecolor", force_terminal=True)
+    console.print(progress.block(history(0.5, 0.25), 0))
+    lines = re.sub(r"\x1b\[[\d;]*m", "", console.file.getvalue()).splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith(name[:29])
+    assert "━━━━ 2/1000 trials 4.0 trials/min, 4:09:30 left" in lines[0]
+
+
+def test_a_run_that_is_over_has_no_time_left():
+    pace = Pace(clock := Clock())
+    pace.start(history(), 2)
+    clock.now = 30.0
+    assert pace.words(history(0.5, 0.25)) == "4.0 trials/min"
 
 
 def test_quiet_shows_nothing_and_a_log_gets_lines():

@@ -8,6 +8,7 @@ import json
 import pytest
 
 import tunekit as tk
+from tunekit.shown import counted
 
 RAW = "a\x1b]0;owned\x07\x9b2J\ud800"
 RUN = ("--sampler", "random", "--space", "train.py:space", "--minimize", "error")
@@ -139,3 +140,27 @@ def test_an_interrupt_without_words_is_said_in_words(cli, monkeypatch):
     monkeypatch.setattr("tunekit.cli.stores.open_existing", interrupted)
     result = cli("studies", "ls")
     assert (result.exit_code, result.stderr) == (130, "tunekit: interrupted; the state is saved\n")
+
+
+@pytest.mark.parametrize(
+    ("program", "said"), [("./absent", "cannot be found"), ("./p.sh", "is not executable")]
+)
+def test_a_program_that_cannot_run_is_refused_before_any_trial(cli, folder, program, said):
+    (folder / "p.sh").write_text("echo 1\n")
+    result = cli("run", "-n", "9", *RUN, "--", program, "{lr}")
+    assert result.exit_code == 2
+    assert f'the program "{program}" {said}; ' in result.stderr
+    assert not (folder / "tunekit.db").exists()
+
+
+def test_several_metrics_without_a_named_objective_are_told_the_flag(cli, folder):
+    (folder / "p.sh").write_text("""echo '{"loss": 1, "cost": 2}'\n""")
+    result = cli("run", "-n", "9", *RUN[:4], "--", "sh", "p.sh", "{lr}", "{model}", "{depth}")
+    assert result.exit_code == 1
+    assert 'objectives="loss" (--minimize loss)' in result.stderr
+    assert "--max-failed 1000" in result.stderr
+
+
+@pytest.mark.parametrize(("n", "text"), [(0, "0 trials"), (1, "1 trial"), (2, "2 trials")])
+def test_a_number_and_its_noun_agree(n, text):
+    assert counted(n, "trial") == text

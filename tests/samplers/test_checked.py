@@ -5,6 +5,7 @@ import pytest
 import tunekit as tk
 from tunekit.errors import InvalidParams
 from tunekit.records import Proposal
+from tunekit.samplers.checked import UNKNOWN_SPACE
 from tunekit.spaces import Float, Params, Space
 from tunekit.studies.study import Study
 
@@ -96,3 +97,13 @@ def test_a_replay_checks_what_the_sampler_answers_now():
     study.sampler.params = {**GOOD, "x": 99}
     with pytest.raises(InvalidParams, match="got 99"):
         study.replay()
+
+
+@pytest.mark.parametrize("sampler", ["auto", "bayesian", "grid", "random", "evolution"])
+def test_a_draw_of_the_program_is_not_credited_to_the_sampler(sampler):
+    study = tk.study(sampler=sampler, seed=1)
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
+    first, second = study.trials
+    assert first.reason == UNKNOWN_SPACE
+    assert first.sampler == {"auto": "bayesian"}.get(sampler, sampler)
+    assert second.reason != UNKNOWN_SPACE

@@ -60,6 +60,7 @@ def doctor(
     """
     from tunekit.cli.output import emit_list
     from tunekit.errors import TunekitError
+    from tunekit.shown import counted
 
     checks = list(_installation())
     status = 0
@@ -77,7 +78,10 @@ def doctor(
         columns=("check", "status", "detail"),
     )
     n_warnings = sum(c.status == "warn" for c in checks)
-    terminal.say("all is well." if not n_warnings and not status else f"{n_warnings} warnings.")
+    n_failures = sum(c.status == "fail" for c in checks)
+    parts = [(n_failures, "failure"), (n_warnings, "warning")]
+    said = " and ".join(counted(n, noun) for n, noun in parts if n)
+    terminal.say(f"{said}." if said else "all is well.")
     raise typer.Exit(status)
 
 
@@ -174,7 +178,7 @@ def _storage(flag: str | None) -> list[Check]:
         TunekitError: it cannot be used at all.
     """
     from tunekit.cli.stores import history_of, open_existing, sqlite_file, url_of
-    from tunekit.shown import shown_url
+    from tunekit.shown import counted, shown_url
 
     path = sqlite_file(url_of(flag))
     if path is not None and path.suffix and not path.exists():
@@ -183,7 +187,7 @@ def _storage(flag: str | None) -> list[Check]:
         return [Check("storage", "ok" if writable else "fail", detail)]
     opened = open_existing(flag)
     records = opened.list_studies()
-    checks = [Check("storage", "ok", f"{opened.url}, {len(records)} studies")]
+    checks = [Check("storage", "ok", f"{opened.url}, {counted(len(records), 'study')}")]
     checks += _writes(opened)
     for record in records:
         checks += _health(record, history_of(opened, record))

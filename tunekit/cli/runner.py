@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -64,6 +65,10 @@ def carry_out(settings: RunSettings, form: Format) -> int:
             max_failed_trials=settings.max_failed_trials,
             progress=make_progress(quiet=terminal.quiet) or False,
         )
+    except KeyboardInterrupt as interrupt:
+        said = str(interrupt) or f"study {study.name!r} was interrupted; its state is saved"
+        again = f"go on: tunekit resume {study.name}{storage_flag(url)}"
+        raise KeyboardInterrupt(f"{said}\n{again}") from None
     finally:
         _leave(study, worker)
     return conclude(study, ending, form, url)
@@ -166,6 +171,7 @@ def _objective(settings: RunSettings, space: Space | None, folder: Path) -> Call
             "a program needs a declared space, since it cannot ask for parameters; give --space "
             "file.yaml or a bundled name."
         )
+    _refuse_a_missing_program(settings)
     program = make_program(settings.command, space, folder)
     if missing := unseen(settings.command, program, space):
         terminal.say(
@@ -173,6 +179,21 @@ def _objective(settings: RunSettings, space: Space | None, folder: Path) -> Call
             "$TUNEKIT_PARAMS, or write such as {" + missing[0] + "}."
         )
     return program
+
+
+def _refuse_a_missing_program(settings: RunSettings) -> None:
+    """Find a misspelt program before any trial does; on a cluster only its nodes know.
+
+    Raises:
+        InvalidArgument: there is no such program here.
+    """
+    program = (settings.command or [""])[0]
+    if settings.executor == "ray" or "{" in program or shutil.which(program):
+        return
+    why = "cannot be found; check its name, or give the path to it"
+    if Path(program).is_file():
+        why = "is not executable; write its interpreter before it, or use chmod +x"
+    raise InvalidArgument(f'the program "{program}" {why}.')
 
 
 def _leave(study: Study, worker: str) -> None:

@@ -105,14 +105,13 @@ def audit(
     from tunekit.analysis.audit import stop_audit
     from tunekit.cli.output import emit_one
     from tunekit.cli.stores import open_existing, read_study
+    from tunekit.shown import printable
 
     opened = open_existing(storage)
     record, history = read_study(opened, name)
     found = stop_audit(history, opened.reports(record.id), tolerance=tolerance)
     form = Format.JSON if json else form
     if form is Format.TABLE:
-        from tunekit.shown import printable
-
         typer.echo(printable(str(found)))
     else:
         emit_one("audit", found.to_dict(), form)
@@ -131,12 +130,13 @@ def export(
 def export_study(name: str, path: Path, storage: str | None) -> None:
     """Write all trials of a study to a file and print its name."""
     from tunekit.cli.stores import open_existing, read_study
+    from tunekit.shown import counted
     from tunekit.studies import export as files
 
     opened = open_existing(storage)
     record, history = read_study(opened, name)
     written = files.write(path, record, list(history), opened.reports(record.id))
-    terminal.say(f"{len(history)} trials of {name} are in:")
+    terminal.say(f"{counted(len(history), 'trial')} of {name} written to:")
     typer.echo(str(written))
 
 
@@ -148,19 +148,18 @@ def rm(
 ) -> None:
     """Delete a study with all of its trials, for good."""
     from tunekit.cli.stores import open_existing
+    from tunekit.shown import counted, printable
 
     opened = open_existing(storage)
     record = opened.get_study(name)
     if not yes:
-        from tunekit.shown import printable
-
         typer.confirm(
-            f"Delete the study {printable(name)} with {record.n_trials} trials?",
+            f"Delete the study {printable(name)} with {counted(record.n_trials, 'trial')}?",
             abort=True,
             err=True,
         )
     opened.delete_study(name)
-    terminal.say(f"deleted {name} with {record.n_trials} trials.")
+    terminal.say(f"deleted {name} with {counted(record.n_trials, 'trial')}.")
 
 
 def study_row(record: StudyRecord, history: History) -> dict[str, Any]:

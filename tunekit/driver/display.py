@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol, runtime_checkable
 
 from tunekit.driver.run_settings import Progress
 from tunekit.history import History
 from tunekit.shown import printable
 
 log = logging.getLogger("tunekit")
+
+
+@runtime_checkable
+class Redrawable(Protocol):
+    """A display that draws only once in a while, but can be asked to."""
+
+    def redraw(self) -> None:
+        """Draw what is known now."""
+        ...
 
 
 class Display:
@@ -37,6 +48,13 @@ class Display:
             log.log(level, printable(text))
         else:
             self._show(lambda p: p.event(text))
+
+    def say_at_once(self, text: str) -> None:
+        """Warn from a signal handler, although the loop may wait for an objective to end."""
+        self.say(text, logging.WARNING)
+        if isinstance(self._progress, Redrawable):
+            with suppress(RuntimeError):  # the signal came while the stream was written to
+                self._progress.redraw()
 
     def close(self) -> None:
         """End the display."""

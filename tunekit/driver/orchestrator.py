@@ -24,7 +24,6 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from typing import Any
 
 from tunekit.driver.display import Display
@@ -106,9 +105,7 @@ class Orchestrator:
             write=self._write_reports,
         )
         self._owns_interrupts = interrupts is None
-        self._interrupts = interrupts or Interrupts(
-            partial(self._display.say, level=logging.WARNING)
-        )
+        self._interrupts = interrupts or Interrupts(self._display.say_at_once)
 
     def run(self, objective: Callable[..., Any]) -> Ending:
         """Run until a goal is reached, the study is stopped, or the run is interrupted.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 EVERY_S = 30.0
 REFRESH_S = 0.25
 MAX_EVENTS = 4
+MAX_NAME, BAR = 30, 28  # columns
 
 
 def make_progress(*, quiet: bool) -> Progress | None:
@@ -123,7 +124,7 @@ class Pace:
         if rate == 0:
             return ""
         speed = f"{rate:.1f} trials/s" if rate >= 1 else f"{60 * rate:.1f} trials/min"
-        return speed if left is None else f"{speed}, {clock_text(left)} left"
+        return f"{speed}, {clock_text(left)} left" if left else speed
 
 
 class LogProgress:
@@ -204,12 +205,14 @@ class LiveProgress:
         self._events: deque[str] = deque(maxlen=MAX_EVENTS)
         self._drawn = float("-inf")
         self._seen: tuple[History, int] | None = None
+        self._is_drawing = False
 
     def start(self, name: str, history: History, goal: int | None) -> None:
         """Begin to draw."""
         self._name = printable(name)
         self._pace.start(history, goal)
         self._live.start()
+        self._seen = (history, 0)
         self._draw(history, 0)
 
     def update(self, history: History, running: int) -> None:
@@ -222,6 +225,11 @@ class LiveProgress:
         """Show a sentence under the block until newer ones replace it."""
         self._events.append(printable(text))
 
+    def redraw(self) -> None:
+        """Draw what is known now, unless that is under way."""
+        if self._seen is not None and not self._is_drawing:
+            self._draw(*self._seen)
+
     def close(self) -> None:
         """Draw a last time and leave the block on the screen."""
         if self._seen is not None:
@@ -229,8 +237,15 @@ class LiveProgress:
         self._live.stop()
 
     def _draw(self, history: History, running: int) -> None:
-        self._drawn = time.monotonic()
-        self._live.update(self.block(history, running), refresh=True)
+        self._is_drawing = True
+        try:
+            self._show(self.block(history, running))
+        finally:
+            self._is_drawing = False
+            self._drawn = time.monotonic()
+
+    def _show(self, block: RenderableType) -> None:
+        self._live.update(block, refresh=True)
 
     def block(self, history: History, running: int) -> RenderableType:
         """Return the block to draw."""
@@ -239,9 +254,13 @@ class LiveProgress:
         from rich.table import Table
         from rich.text import Text
 
-        head = Table.grid(padding=(0, 1))
+        head = Table.grid(padding=(0, 1))  # one line: on a narrow terminal the bar gives way
+        head.add_column(no_wrap=True, overflow="ellipsis", max_width=MAX_NAME)
+        head.add_column(max_width=BAR)
+        for _ in range(2):
+            head.add_column(no_wrap=True, overflow="ellipsis")
         done, goal = history.n_finished, self._pace.goal
-        bar = ProgressBar(total=goal, completed=done, width=28) if goal else Text("")
+        bar = ProgressBar(total=goal, completed=done) if goal else Text("")
         head.add_row(
             Text(self._name, style="bold"),
             bar,
@@ -265,6 +284,7 @@ class NotebookProgress(LiveProgress):
         """Begin to draw."""
         self._name = printable(name)
         self._pace.start(history, goal)
+        self._seen = (history, 0)
         self._draw(history, 0)
 
     def close(self) -> None:
@@ -272,9 +292,8 @@ class NotebookProgress(LiveProgress):
         if self._seen is not None:
             self._draw(self._seen[0], 0)
 
-    def _draw(self, history: History, running: int) -> None:
-        self._drawn = time.monotonic()
-        self._cell = show_in_notebook(self.block(history, running), self._cell)
+    def _show(self, block: RenderableType) -> None:
+        self._cell = show_in_notebook(block, self._cell)
 
 
 def best_text(history: History) -> str:

@@ -116,7 +116,8 @@ class Failures:
             self.error = TooManyFailures(
                 f"the first {self._n} trials of this run have all failed in the same way and none "
                 f"of the study is complete; trial {number}: {why.rstrip('.')}; fix the "
-                "cause and run it again, or allow more failures with max_failed_trials=1000."
+                "cause and run it again, or allow more failures with max_failed_trials=1000 "
+                "(--max-failed 1000)."
             )
 
     def _has_complete(self) -> bool:

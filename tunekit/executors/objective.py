@@ -55,7 +55,7 @@ def run_objective(
     try:
         metrics = checked_metrics(result, trial.objectives)
     except InvalidResult as error:
-        reason = f"the objective returned no metrics: {error}"
+        reason = f"the result of the objective is refused: {error.message}"
         return _outcome(trial, TrialState.FAILED, reason=reason[:MAX_REASON]), error
     except Exception as error:  # a class of the result's that fails wherever it is touched
         reason = f"the objective returned a {type(result).__name__} that cannot be read"

@@ -47,6 +47,9 @@ def checked_metrics(
             metrics[name] = math.inf if number > 0 else -math.inf
     reason = "" if is_partial else missing_reason(metrics, objectives)
     if reason:
+        if names == [UNNAMED] and metrics:
+            first = next(iter(metrics))
+            expected += f', or name your objective: objectives="{first}" (--minimize {first})'
         raise InvalidResult(f"{reason.removesuffix('.')}; return {expected}.")
     return metrics
 

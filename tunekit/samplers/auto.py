@@ -84,13 +84,13 @@ class AutoSampler:
 
     def _from_grid(self, view: StudyView, number: int) -> Proposal | None:
         size = grid_size(view)
-        if size > (self.budget or SMALL):
+        if not len(view.space) or size > (self.budget or SMALL):
             return None
         try:
             proposal = self._grid.suggest(view, [number])[0]
         except SpaceExhausted:  # the study continues: results may be noisy, or the space may grow
             return None
-        return _because(proposal, f"the space has {size:.0f} points, so all are tried")
+        return _because(proposal, f"all points of the space are tried, {size:.0f} in number")
 
     def _learn(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
         why = self._reason_to_breed(view)

@@ -12,6 +12,8 @@ from tunekit.records import Proposal
 if TYPE_CHECKING:
     from tunekit.samplers.base import StudyView
 
+UNKNOWN_SPACE = "no trial has asked for a parameter yet, so all values are uniform random draws"
+
 
 def checked(given: object, name: str, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
     """Return the proposals a sampler gave for trials, as points in canonical form.
@@ -44,4 +46,6 @@ def _checked(name: str, view: StudyView, number: int, proposal: Proposal) -> Pro
                 f"the sampler {name!r} proposed {dict(point)} for trial {number}, whose "
                 f'parameter "{path}" is fixed at {value!r}; make it keep fixed values.'
             )
-    return replace(proposal, params=point)
+    # Parameters that no trial has asked for yet are drawn where the program asks for them.
+    reason = proposal.reason if len(view.space) else UNKNOWN_SPACE
+    return replace(proposal, params=point, reason=reason)
