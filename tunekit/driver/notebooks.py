@@ -26,9 +26,10 @@ def show_in_notebook(block: RenderableType, cell: Any) -> Any:
         block: a rich renderable.
         cell: return value of the last call; `None` at first.
     """
-    from IPython.display import display
+    import IPython.display
     from rich.console import Console
 
+    display: Any = IPython.display.display  # untyped
     buffer = io.StringIO()
     Console(file=buffer, width=WIDTH, force_jupyter=False).print(block)
     content = {"text/plain": buffer.getvalue()}
