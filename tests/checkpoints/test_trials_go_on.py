@@ -217,6 +217,30 @@ def test_what_a_branch_leaves_open_is_as_in_its_parent(tmp_path):
     assert study.trials[2].params == {"lr": 0.1, "net": "flat"}
 
 
+def test_a_branch_of_a_program_is_held_to_what_the_user_gave_and_inherits_the_rest(tmp_path):
+    def objective(trial):
+        if trial.suggest_categorical("net", ["deep", "flat"]) == "deep":
+            trial.suggest_int("layers", 1, 9)
+        trial.suggest_float("lr", 0, 1)
+        (trial.checkpoint_dir / "f").write_text("1")
+        trial.report(1.0, 3, checkpoint=True)
+        return 1.0
+
+    study = tk.study(sampler="random", seed=1, checkpoints=tmp_path)
+    study.enqueue_trial({"lr": 0.1, "net": "deep", "layers": 7})
+    study.optimize(objective, n_trials=1)
+    for point in ({"lr": 0.2}, {"net": "flat"}, {"lrr": 0.2}, {"net": "flat", "layers": 8}):
+        study.enqueue_trial(point, branch_from=(0, 3))
+    study.optimize(objective, n_trials=4)
+    _, changed, flat, misspelt, absent = study.trials
+    assert changed.params == {"lr": 0.2, "net": "deep", "layers": 7}
+    assert changed.reason.startswith("enqueued by the user: lr;")
+    assert flat.params == {"lr": 0.1, "net": "flat"} and flat.state is TrialState.COMPLETE
+    assert misspelt.state is absent.state is TrialState.FAILED
+    assert 'never asked for "lrr"' in misspelt.end_reason
+    assert 'never asked for "layers"' in absent.end_reason
+
+
 def test_a_branch_from_nothing_is_refused_at_the_door(tmp_path):
     study = make(tmp_path)
     study.optimize(train, n_trials=1)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 from tunekit.errors import InvalidParams, TunekitError
-from tunekit.records import Outcome, Proposal, TrialState
+from tunekit.records import Outcome, Proposal, TrialRecord, TrialState
 from tunekit.samplers.base import StudyView, held
 from tunekit.spaces import Params, Scalar, Space
 from tunekit.spaces.validate import with_defaults
@@ -60,16 +60,22 @@ def known_part(view: StudyView, fixed: Mapping[int, Params]) -> dict[int, Params
     return out
 
 
-def credited(proposal: Proposal, fixed: Params | None, *, is_open: bool) -> Proposal:
-    """Credit an enqueued point to the user, in an open study with the given names."""
+def credited(
+    proposal: Proposal, fixed: Params | None, parent: TrialRecord | None, *, is_open: bool
+) -> Proposal:
+    """Credit an enqueued point to the user, in an open study with the given names.
+
+    A branch of a parent trial inherits its values, and the user gave those that differ.
+    """
     if not fixed:
         return proposal
     evidence, filled = proposal.evidence, len(proposal.params) - len(fixed)
     rest = f"; {filled} further values by {proposal.sampler}" if filled > 0 else ""
     if is_open:  # the program's further questions are not known yet
-        rest = f": {', '.join(fixed)}; anything else by {proposal.sampler}, or drawn"
-        if proposal.branch is None:  # a branch inherits unnamed values
-            evidence = {**evidence, EVIDENCE: list(fixed)}
+        theirs: Mapping[str, Scalar] = (parent.params if parent is not None else None) or {}
+        own = [n for n, v in fixed.items() if n not in theirs or theirs[n] != v]
+        rest = f": {', '.join(own) or 'a branch'}; anything else by {proposal.sampler}, or drawn"
+        evidence = {**evidence, EVIDENCE: own}
     reason = f"enqueued by the user{rest}"
     return replace(proposal, sampler="user", reason=reason, evidence=evidence)
 

@@ -158,13 +158,14 @@ class Worker:
         return [self._start(x, found[x.number], fixed.get(x.number)) for x in leases]
 
     def _start(self, lease: Lease, found: _Proposed, fixed: Params | None) -> Start:
-        proposal = found.proposal
+        proposal, parent = found.proposal, None
         if lease.branch is not None:
             proposal = replace(proposal, branch=lease.branch)
+            parent = self.reader.history.get(lease.branch.number)
         return Start(
             lease.number,
             lease.epoch,
-            credited(proposal, fixed, is_open=self.reader.is_open),
+            credited(proposal, fixed, parent, is_open=self.reader.is_open),
             found.seen,
             found.batch,
             found.version,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tunekit.checks import check_text, is_whole
+from tunekit.checks import check_text, is_whole, shown
 from tunekit.errors import (
     InvalidArgument,
     StudyExists,
@@ -71,24 +71,60 @@ def check_exchange(request: ExchangeRequest) -> None:
             f"lease_s={request.lease_s!r}, expected seconds above 0, such as 60."
         )
     for op in request.operations:
-        if isinstance(op, Tell):
-            _check_tell(op)
-        elif isinstance(op, Reports):
-            _check_steps(op.number, "report", [r.step for r in op.reports])
-        elif isinstance(op, Saved):
-            _check_steps(op.number, "checkpoint", [c.step for c in op.checkpoints])
-        elif isinstance(op, Pause):
-            _check_pause(op)
-        elif not isinstance(op, Start | Renew | Release):
-            raise InvalidArgument(
-                f"operation {op!r}: expected a Start, Reports, Renew, Saved, Release, Pause or "
-                "Tell."
-            )
+        _check_operation(op)
     claim = request.claim
     if claim is not None:
         check_text(claim.key, "claim key")
         if claim.n < 0:
             raise InvalidArgument(f"claim of {claim.n!r} trials, expected 0 or more.")
+        check_64_bit(claim.n, "claim")
+        check_64_bit(claim.max_trials, "max_trials", optional=True)
+
+
+def _check_operation(op: object) -> None:
+    if isinstance(op, Tell):
+        _check_tell(op)
+    elif isinstance(op, Reports):
+        _check_steps(op.number, "report", [r.step for r in op.reports])
+    elif isinstance(op, Saved):
+        _check_steps(op.number, "checkpoint", [c.step for c in op.checkpoints])
+    elif isinstance(op, Pause):
+        _check_pause(op)
+    elif isinstance(op, Start):
+        check_64_bit(op.seen, f"trial {op.number}: seen")
+        check_64_bit(op.space_version, f"trial {op.number}: space_version")
+    elif not isinstance(op, Renew | Release):
+        raise InvalidArgument(
+            f"operation {op!r}: expected a Start, Reports, Renew, Saved, Release, Pause or Tell."
+        )
+    check_64_bit(op.number, "trial number")
+    check_64_bit(op.epoch, f"trial {op.number}: epoch")
+
+
+def check_64_bit(value: object, name: str, *, optional: bool = False) -> None:
+    """Check that a database can compare a value with its whole numbers.
+
+    Raises:
+        InvalidArgument: it cannot.
+    """
+    is_missing = value is None and optional
+    if not is_missing and not (is_whole(value) and is_64_bit(value)):
+        raise InvalidArgument(f"{name}={shown(value)}, expected a 64-bit integer.")
+
+
+def check_page(after: int, limit: int | None) -> None:
+    """Check the cursor and the size of a page.
+
+    Raises:
+        InvalidArgument: one of them is no whole number that a database can hold.
+    """
+    check_64_bit(after, "after")
+    check_64_bit(limit, "limit", optional=True)
+
+
+def is_64_bit(value: int) -> bool:
+    """Return whether a database can hold a whole number."""
+    return STEPS.start <= value < STEPS.stop  # `in` counts up to a subclass of int
 
 
 def _check_tell(op: Tell) -> None:
@@ -114,7 +150,7 @@ def _check_steps(number: int, what: str, steps: Sequence[object]) -> None:
             raise InvalidArgument(
                 f"trial {number}: {what} with step {step!r}, expected a whole number."
             )
-        if step not in STEPS:
+        if not is_64_bit(step):
             raise InvalidArgument(
                 f"trial {number}: {what} with step {step!r}, expected a 64-bit integer."
             )

@@ -17,6 +17,7 @@ from tunekit.storages.checks import (
     check_key,
     check_points,
     check_spec,
+    is_64_bit,
 )
 from tunekit.storages.edits import StudyEdits
 from tunekit.storages.exchange import ExchangeRun
@@ -165,8 +166,9 @@ class StorageWrites(ABC):
         """Expire the leases `(number, epoch)` now, for workers known to be dead."""
 
         def work(table: StudyTable) -> None:
-            for number, epoch in leases:
+            for number, epoch in known:
                 table.expire(number, epoch)
 
-        if leases:
+        known = [(n, epoch) for n, epoch in leases if is_64_bit(n) and is_64_bit(epoch)]
+        if known:
             self._transact(study_id, work, repeatable=True)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
-from numbers import Integral
 
 from tunekit.driver.early_stopping import EarlyStopping
 from tunekit.driver.report_buffer import ReportBuffer
@@ -39,6 +38,7 @@ from tunekit.stoppers.base import Stopper
 from tunekit.storages.base import Lease, Operation, Pause, Release, Saved, Status, Tell
 from tunekit.studies.enqueue import given_point
 from tunekit.studies.states import state_of
+from tunekit.studies.trial_numbers import trial_number
 
 GONE = Decision("stop", "the trial belongs to another worker now, or has ended")
 ASK_LEASE_S = 24 * 3600.0
@@ -95,7 +95,7 @@ class AskedTrials:
         """End a trial that was asked for; see `Study.tell`."""
         worker = self._worker
         worker.reader.refresh()
-        number = _number(trial)
+        number = trial_number(trial)
         known = worker.reader.history.get(number)
         if known is None:
             raise UnknownTrial(f"study {self._name!r} has no trial {number!r}; see study.trials.")
@@ -220,14 +220,6 @@ def _told(worker: Worker, number: int, status: Status) -> TrialRecord:
             "was ignored. Ask for a new trial."
         )
     return told
-
-
-def _number(trial: object) -> int:
-    if isinstance(trial, Trial):
-        return trial.number
-    if isinstance(trial, Integral) and not isinstance(trial, bool):  # NumPy's integers as well
-        return int(trial)
-    raise InvalidArgument(f"trial={trial!r}, expected a trial from ask() or its number as an int.")
 
 
 def outcome_of(

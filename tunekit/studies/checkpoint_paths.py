@@ -10,6 +10,7 @@ from tunekit.errors import InvalidArgument, UnknownCheckpoint
 from tunekit.history import History
 from tunekit.records import StudyRecord, TrialRecord
 from tunekit.storages.checks import unknown_trial
+from tunekit.studies.trial_numbers import trial_number
 
 
 class CheckpointPaths:
@@ -43,7 +44,7 @@ class CheckpointPaths:
                 f'study "{study.spec.name}" was opened without a place of checkpoints; give '
                 "checkpoints= to tk.study or load_study."
             )
-        number = trial if isinstance(trial, int) else trial.number
+        number = trial_number(trial)
         known = self.refresh().get(number)
         if known is None:
             raise unknown_trial(number, study.n_trials)

@@ -31,6 +31,7 @@ from tunekit.studies.fixed_distributions import suggest_all
 from tunekit.studies.objectives_run import surrounded
 from tunekit.studies.reopen import renamed
 from tunekit.studies.study_reads import StudyReads
+from tunekit.studies.trial_numbers import trial_number
 
 Callback: TypeAlias = "Callable[[Study, TrialRecord], None]"
 
@@ -284,7 +285,7 @@ class Study(StudyReads, CheckpointPaths):
         Raises:
             UnknownTrial: no such number.
         """
-        return bool(self.storage.promote(self.id, {number: reason}))
+        return bool(self.storage.promote(self.id, {trial_number(number): reason}))
 
     def edit_space(
         self, space: Space | Mapping[str, object], *, dry_run: bool = False
@@ -345,7 +346,7 @@ class Study(StudyReads, CheckpointPaths):
 
     def cancel_trial(self, number: int, reason: str = "cancelled by the user") -> bool:
         """End one unfinished trial as CANCELLED; return whether it was unfinished."""
-        return self.storage.cancel_trial(self.id, number, reason)
+        return self.storage.cancel_trial(self.id, trial_number(number), reason)
 
     def _audited_stopper(self) -> Stopper | None:
         seed = self._reader.record.spec.seed

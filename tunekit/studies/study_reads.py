@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from tunekit.analysis import audit
+from tunekit.checks import several
 from tunekit.driver.study_reader import StudyReader
 from tunekit.errors import InvalidArgument, MissingExtra, NoCompleteTrial
 from tunekit.history import History, nothing_best
@@ -20,6 +21,7 @@ from tunekit.studies import export
 from tunekit.studies.curve_reader import CurveReader
 from tunekit.studies.replay import Difference, replay
 from tunekit.studies.states import states_of
+from tunekit.studies.trial_numbers import trial_number
 from tunekit.trial_values import TrialSource
 
 if TYPE_CHECKING:
@@ -152,8 +154,14 @@ class StudyReads:
         found = [t for t in self.refresh() if wanted is None or t.state in wanted]
         return copied(found) if deepcopy else found
 
-    def reports(self, numbers: Sequence[int] | None = None) -> dict[int, tuple[Report, ...]]:
-        """Return the reports by trial number, in order of step; of all trials if none is named."""
+    def reports(self, numbers: Sequence[int] | int | None = None) -> dict[int, tuple[Report, ...]]:
+        """Return the reports by trial number, in order of step; of all trials if none is named.
+
+        Raises:
+            InvalidArgument: `numbers` is not a sequence of trial numbers.
+        """
+        if numbers is not None:
+            numbers = [trial_number(n) for n in several(numbers, is_one=False)]
         return self.storage.reports(self.id, numbers)
 
     @property

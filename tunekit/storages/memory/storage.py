@@ -11,6 +11,7 @@ from tunekit.spaces import Space
 from tunekit.storages.base import Changes, Event
 from tunekit.storages.checks import (
     check_key,
+    check_page,
     check_spec,
     deleted_study,
     study_exists,
@@ -72,6 +73,7 @@ class MemoryStorage(StorageWrites):
 
     def changes(self, study_id: int, after: int = 0, limit: int | None = None) -> Changes:
         """Return the trials that changed after the cursor, at most `limit` of them."""
+        check_page(after, limit)
         with self._lock:
             return self._study(study_id).changes(after, limit)
 
@@ -84,11 +86,13 @@ class MemoryStorage(StorageWrites):
         limit: int | None = None,
     ) -> dict[int, tuple[Report, ...]]:
         """Return reports by trial number, in order of step; by default of all trials."""
+        check_page(0, limit)
         with self._lock:
             return self._study(study_id).reports(numbers, after_step or {}, limit)
 
     def events(self, study_id: int, after: int = 0, limit: int = 1000) -> list[Event]:
         """Return the study's log after the cursor, in order, at most `limit` entries."""
+        check_page(after, limit)
         with self._lock:
             return self._study(study_id).events(after, limit)
 

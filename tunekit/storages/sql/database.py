@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay
 from tenacity.wait import wait_random_exponential
 
-from tunekit.errors import StorageError, StorageUnreachable
+from tunekit.errors import InvalidArgument, StorageError, StorageUnreachable
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -110,6 +110,11 @@ class Database(ABC):
             result = attempt()  # the common case costs no retry machinery
             self._reached = True
             return result
+        except OverflowError as error:  # SQLite's driver; PostgreSQL's compares any number
+            raise InvalidArgument(
+                f"a number beyond 64 bits cannot be looked up or stored in {self.url}; give one "
+                "from -2**63 to 2**63 - 1."
+            ) from error
         except (DBAPIError, PoolTimeout, OSError) as error:
             # The caller knows what a duplicate row means.
             if isinstance(error, StorageError | IntegrityError):

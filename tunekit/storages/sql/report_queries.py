@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Select, column, select, union_all, values
 
+from tunekit.storages.checks import STEPS, is_64_bit
 from tunekit.storages.sql.schema import reports
 
 CHUNK = 500
@@ -24,13 +25,16 @@ def report_queries(
         numbers: trials to read; `None` for all.
         after_step: by trial number, the last step that the caller has.
     """
+    # A database compares with 64-bit integers alone; nothing lies beyond them.
+    after_step = {n: step for n, step in after_step.items() if is_64_bit(n)}
+    after_step = {n: min(max(step, STEPS.start), STEPS.stop - 1) for n, step in after_step.items()}
     if numbers is None:
         others = _of(study_id)
         if after_step:
             others = others.where(reports.c.number.not_in(list(after_step)))
         yield _in_order(others, study_id, after_step)
         return
-    asked = sorted(set(numbers))
+    asked = sorted({n for n in numbers if is_64_bit(n)})
     for start in range(0, len(asked), CHUNK):
         chunk = asked[start : start + CHUNK]
         known = {n: after_step[n] for n in chunk if n in after_step}

@@ -14,6 +14,7 @@ from tunekit.spaces.serialize import space_from_dict, space_to_dict
 from tunekit.storages.base import Changes, Event
 from tunekit.storages.checks import (
     check_key,
+    check_page,
     check_spec,
     deleted_study,
     study_exists,
@@ -146,6 +147,7 @@ class SQLStorage(StorageWrites):
 
     def changes(self, study_id: int, after: int = 0, limit: int | None = None) -> Changes:
         """Return the trials that changed after the cursor, at most `limit` of them."""
+        check_page(after, limit)
         bound = {"study": study_id, "after": after}
         query = CHANGES
         if limit is not None:
@@ -164,6 +166,7 @@ class SQLStorage(StorageWrites):
         limit: int | None = None,
     ) -> dict[int, tuple[Report, ...]]:
         """Return reports by trial number, in order of step; by default of all trials."""
+        check_page(0, limit)
 
         def work(c: Connection) -> list[tuple[int, int, str]]:
             rows: list[tuple[int, int, str]] = []
@@ -178,6 +181,7 @@ class SQLStorage(StorageWrites):
 
     def events(self, study_id: int, after: int = 0, limit: int = 1000) -> list[Event]:
         """Return the study's log after the cursor, in order, at most `limit` entries."""
+        check_page(after, limit)
         bound = {"study": study_id, "after": after, "n": limit}
         rows = self._db.read(lambda c: c.execute(EVENTS, bound).all())
         data = decode_all([r.data for r in rows])

@@ -4,8 +4,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
+
+from tunekit.errors import InvalidArgument, UnknownTrial
 from tunekit.records import Report, StudyState, TrialState
-from tunekit.storages.base import Renew, Reports, Storage
+from tunekit.storages.base import Claim, Renew, Reports, Storage
 from tunekit.testing.storages.desk import Desk, Rules, start, tell
 
 
@@ -91,3 +96,34 @@ class ReadRules(Rules):
         assert two.trial(0).state is TrialState.RUNNING
         assert two.send(tell(b, key="same")).statuses == ("ok",)
         assert len(one.kinds()) == len(two.kinds()) == 3
+
+    @pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**30])
+    def test_numbers_beyond_64_bits_are_no_trials(self, desk: Desk, number: int) -> None:
+        lease = desk.take()
+        desk.send(start(lease), Reports(0, 1, (Report(1, {"loss": 1.0}),)))
+        storage, curve = desk.storage, {0: (Report(1, {"loss": 1.0}),)}
+        assert storage.reports(desk.id, [number]) == {}
+        assert storage.reports(desk.id, [0, number]) == curve
+        assert storage.reports(desk.id, after_step={number: 1}) == curve
+        assert storage.reports(desk.id, after_step={0: number}) == ({} if number > 0 else curve)
+        storage.expire(desk.id, [(number, 1), (0, number)])
+        assert desk.trial(0).state is TrialState.RUNNING
+        with pytest.raises(UnknownTrial):
+            storage.cancel_trial(desk.id, number, "by hand")
+        with pytest.raises(UnknownTrial):
+            storage.promote(desk.id, {number: "by hand"})
+        with pytest.raises(UnknownTrial):
+            storage.set_trial_attrs(desk.id, number, {"a": 1})
+        refused: list[Callable[[], object]] = [
+            lambda: storage.changes(desk.id, number),
+            lambda: storage.changes(desk.id, 0, number),
+            lambda: storage.events(desk.id, number),
+            lambda: storage.reports(desk.id, limit=number),
+            lambda: desk.send(Renew(number, 1)),
+            lambda: desk.send(Renew(0, number)),
+            lambda: storage.exchange(desk.id, "w", claim=Claim(1, "k", number)),
+        ]
+        for call in refused:
+            with pytest.raises(InvalidArgument, match="64-bit"):
+                call()
+        assert desk.send(tell(lease)).statuses == ("ok",)
