@@ -194,3 +194,19 @@ def test_what_counts_as_impossible_holds_in_no_point(text, seed, n_decided):
         if list(made.impossible()):
             assert space.violated(point), (text, decided, point)
             break
+
+
+@given(st.lists(TRUTHS, min_size=1, max_size=3), st.integers(0, 10**6), st.integers(0, 10**6))
+def test_no_point_is_lost_by_narrowing(texts, seed, n_decided):
+    try:
+        space = Space(OPEN, constraints=texts)
+    except InvalidSpace:  # a text names no parameter, or is nested too deeply
+        return
+    point = random_point(space, seed)
+    if space.violated(point):
+        return
+    made = Decisions(space, dict(list(point.items())[: n_decided % (len(point) + 1)]))
+    assert made.settle() is None, (texts, point)
+    for path in space.by_path:
+        left = made.range(path)
+        assert left.holds(point[path]) if path in point else left.may_lack, (texts, point, path)

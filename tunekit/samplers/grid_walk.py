@@ -13,7 +13,8 @@ from tunekit.errors import InvalidSpace
 from tunekit.random_streams import stream
 from tunekit.spaces import Parameter, Space
 from tunekit.spaces.feasible import none_found
-from tunekit.spaces.possible import Decisions, outline
+from tunekit.spaces.outline import outline
+from tunekit.spaces.possible import Decisions
 from tunekit.spaces.ranges import MAX_VALUES, of_values
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def feasible_ranks(grid: Grid, *, seed: int | None, known: Iterable[int]) -> Ite
     Raises:
         InvalidSpace: the walk found no combination.
     """
-    if next(iter(Decisions(grid.space).impossible()), None) is not None:
+    if Decisions(grid.space).settle() is not None:
         raise none_found(grid.space, {}, Counter())
     seen = set(known)
     listed: list[int] = []

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tunekit.spaces.expressions import Scope
+from tunekit.spaces.propagate import Contradiction, NarrowBox, require
 from tunekit.spaces.terms import LACKS, Box, Term
 
 
@@ -78,6 +79,18 @@ class Constraint:
         """Return whether it can still hold given the open parameters; `False` is always right."""
         found = self._term.range(box)
         return found.may_lack or found.can_be_true
+
+    def narrow(self, box: NarrowBox) -> None:
+        """Narrow the open parameters to values with which it can hold.
+
+        Raises:
+            Contradiction: it can no longer hold.
+        """
+        found = self._term.range(box)
+        if not (found.may_lack or found.can_be_true):
+            raise Contradiction
+        if found.can_be_false:
+            require(self._term, box, truth=True)
 
     def __reduce__(self) -> tuple[Callable[..., Constraint], tuple[str, str, tuple[str, ...]]]:
         return _rebuilt, (self.text, self.prefix, tuple(self.names.values()))

@@ -12,16 +12,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 
 from tunekit.errors import InvalidSpace
+from tunekit.spaces.backtrack import Search, conflict
 from tunekit.spaces.constant import Constant
 from tunekit.spaces.domains import Scalar
-from tunekit.spaces.narrow import NONE, allowed_value
+from tunekit.spaces.outline import outline
 from tunekit.spaces.parameters import Parameter
 from tunekit.spaces.point import Params
-from tunekit.spaces.possible import Decisions, outline
+from tunekit.spaces.possible import Decisions
 from tunekit.spaces.tree import Space
 from tunekit.spaces.walk import walk
 
@@ -33,6 +35,9 @@ SWEEPS = 8
 
 N_DECISIONS = 400
 """Number of redrawn decisions that suffices for a large space, even with fewer sweeps."""
+
+MAX_NAMED = 4
+"""Maximum number of constraints that an error quotes."""
 
 REDRAWS = 4
 """Number of draws per decision, of which the first allowed one counts."""
@@ -77,7 +82,7 @@ class Feasible:
         Raises:
             InvalidSpace: as `draw`.
         """
-        point = self._start(known)
+        point = dict(self._start(known))  # by path alone, and quicker
         n_sweeps = max(1, min(SWEEPS, N_DECISIONS // max(1, len(self._free))))
         for _ in range(n_sweeps):
             point = self._swept(point)
@@ -112,21 +117,24 @@ class Feasible:
 
     def _walked(self, wanted: Mapping[str, Scalar] | None = None) -> Params | None:
         """Return the point at the end of a walk, `None` if it gets stuck."""
-        made = Decisions(self.space, self.fixed)
+        made = self._settled
+        if made is None:
+            return None
         keys = self._rng.random(len(self._free))
-        order = sorted(zip(self._free, keys, strict=True), key=self._rank)
-        for p, _ in order:
-            if not made.is_active(p.path):
-                continue
-            value = allowed_value(made, p, self._rng, (wanted or {}).get(p.path, NONE))
-            if value is NONE:
-                self._note(c.text for c in self._outline.touching[p.path])
-                return None
-            made.decide(p.path, value)
-        point = self._ordered(made.chosen)
+        order = [p for p, _ in sorted(zip(self._free, keys, strict=True), key=self._rank)]
+        found = Search(made.copy(), order, self._rng, wanted=wanted or {}, blame=self._blame).run()
+        if found is None:
+            return None
+        point = self._ordered(found)
         broken = self.space.violated(point)
         self._note(broken)
         return None if broken else point
+
+    @cached_property
+    def _settled(self) -> Decisions | None:
+        """What the constraints leave of all parameters, `None` if they exclude each other."""
+        made = Decisions(self.space, self.fixed)
+        return made if made.settle() is None else None
 
     def _rank(self, entry: tuple[Parameter, float]) -> tuple[int, float]:
         return self._outline.ranks[entry[0].path], entry[1]
@@ -137,7 +145,7 @@ class Feasible:
 
         return walk(self.space, pick)
 
-    def _swept(self, point: Params) -> Params:
+    def _swept(self, point: dict[str, Scalar]) -> dict[str, Scalar]:
         """Change the point in place by redrawing each decision, given all others; return it."""
         has_moved = False
         order = self._rng.permutation(len(self._free)).tolist()
@@ -153,7 +161,7 @@ class Feasible:
                 has_moved |= self._redraw(point, p, units)
         return point if has_moved or not self._free else self._pair_redrawn(point)
 
-    def _redraw(self, point: Params, p: Parameter, units: Sequence[float]) -> bool:
+    def _redraw(self, point: dict[str, Scalar], p: Parameter, units: Sequence[float]) -> bool:
         """Move a decision that opens nothing to the first allowed value, in place.
 
         Returns whether it changed.
@@ -166,13 +174,13 @@ class Feasible:
         point[p.path] = old
         return False
 
-    def _reopened(self, point: Params, p: Parameter) -> tuple[Params, bool]:
+    def _reopened(self, point: dict[str, Scalar], p: Parameter) -> tuple[dict[str, Scalar], bool]:
         """Return the point with a switch redrawn, and whether that was possible.
 
         Newly opened parameters are drawn, parameters that stay open are kept. A single draw keeps
         the chain reversible, because the previous state affects the success of a second one.
         """
-        new = Params(point)
+        new = dict(point)
         new[p.path] = p.domain.from_unit(self._rng.random())
         for child in self._outline.opened_by[p.path]:
             if not child.is_active(new):
@@ -188,7 +196,7 @@ class Feasible:
             return new, new[p.path] != point[p.path]
         return point, False
 
-    def _pair_redrawn(self, point: Params) -> Params:
+    def _pair_redrawn(self, point: dict[str, Scalar]) -> dict[str, Scalar]:
         """Return the point with two decisions redrawn together, as equations require."""
         active = [p for p in self._free if p.path in point and self._outline.touching[p.path]]
         if len(active) < 2:
@@ -213,10 +221,14 @@ def none_found(space: Space, fixed: Mapping[str, Scalar], blame: Counter[str]) -
         blame: number of times each constraint ended the search.
     """
     given = f" with {dict(fixed)}" if fixed else ""
-    for constraint in Decisions(space, fixed).impossible():
+    if texts := conflict(space, fixed):
+        what = f'the constraint "{texts[0][:200]}"'
+        if len(texts) > 1:
+            shown = [f'"{text[:200]}"' for text in texts[:MAX_NAMED]]
+            what = f"the constraints {_listed(shown, len(texts))} together"
         return InvalidSpace(
-            f'no point{given} can satisfy the constraint "{constraint.text[:200]}"; relax it '
-            "or widen its parameters."
+            f"no point{given} can satisfy {what}; relax {'it' if len(texts) == 1 else 'one'} or "
+            "widen the parameters."
         )
     worst = [f'"{text[:200]}"' for text, _ in blame.most_common(2)]
     return InvalidSpace(
@@ -224,3 +236,9 @@ def none_found(space: Space, fixed: Mapping[str, Scalar], blame: Counter[str]) -
         f"{'is' if len(worst) == 1 else 'are'} in the way. Relax one, or provide a feasible "
         "point by the defaults or an enqueued trial, to start the search from."
     )
+
+
+def _listed(shown: list[str], n: int) -> str:
+    more = [f"{n - len(shown)} more"] if n > len(shown) else []
+    *first, last = shown + more
+    return f"{', '.join(first)} and {last}"

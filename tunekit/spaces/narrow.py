@@ -32,18 +32,19 @@ def allowed_value(
 
     Without a wanted value, a random allowed one is returned; `NONE` if no value is allowed.
     """
-    domain = p.domain
+    domain, left = p.domain, made.range(p.path)
     touching = made.outline.touching[p.path]
     if wanted is not NONE:
-        if not touching or _allows(made, p, wanted):
+        if not touching or (left.holds(wanted) and _allows(made, p, wanted)):
             return wanted
     else:
         for _ in range(DRAWS if touching else 1):
             value = domain.from_unit(rng.random())
-            if not touching or _allows(made, p, value):
+            if not touching or (left.holds(value) and _allows(made, p, value)):
                 return value
-    if isinstance(domain, Categorical):
-        return _choice(made, p, domain, rng, wanted)
+    if left.values is not None or isinstance(domain, Categorical):
+        values = domain.choices if isinstance(domain, Categorical) else left.values or ()
+        return _listed(made, p, [v for v in values if left.holds(v)], rng, wanted)
     assert isinstance(domain, Float | Int)
     return _number(made, p, domain, rng, wanted)
 
@@ -52,24 +53,20 @@ def _allows(made: Decisions, p: Parameter, value: Scalar) -> bool:
     return made.allows(p.path, ranges.of_values((value,)))
 
 
-def _choice(
-    made: Decisions, p: Parameter, domain: Categorical, rng: np.random.Generator, wanted: Scalar
+def _listed(
+    made: Decisions, p: Parameter, values: list[Scalar], rng: np.random.Generator, wanted: Scalar
 ) -> Scalar:
-    order = rng.permutation(len(domain.choices)).tolist()
-    if wanted is not NONE and (domain.ordered or _are_numbers(domain)):
-        order.sort(key=lambda i: _distance(domain, i, wanted))
-    choices = (domain.choices[i] for i in order)
-    return next((c for c in choices if _allows(made, p, c)), _NOTHING)
+    order = [values[i] for i in rng.permutation(len(values)).tolist()]
+    is_ordered = not isinstance(p.domain, Categorical) or p.domain.ordered
+    if wanted is not NONE and (is_ordered or all(type(v) in (int, float) for v in values)):
+        order.sort(key=lambda v: _distance(p, v, wanted))
+    return next((v for v in order if _allows(made, p, v)), _NOTHING)
 
 
-def _are_numbers(domain: Categorical) -> bool:
-    return all(type(c) in (int, float) for c in domain.choices)
-
-
-def _distance(domain: Categorical, i: int, wanted: Scalar) -> float:
-    if domain.ordered:
-        return abs(i - domain.index(wanted))
-    return abs(float(domain.choices[i]) - float(wanted))  # type: ignore[arg-type]
+def _distance(p: Parameter, value: Scalar, wanted: Scalar) -> float:
+    if isinstance(p.domain, Categorical) and p.domain.ordered:
+        return abs(p.domain.index(value) - p.domain.index(wanted))
+    return abs(float(value) - float(wanted))  # type: ignore[arg-type]
 
 
 def _number(
@@ -85,17 +82,33 @@ def _number(
                 return value
     low = SPECIAL_SHARE if domain.special else 0.0
     aim = None if wanted is NONE else max(domain.to_unit(wanted), low)  # type: ignore[arg-type]
-    value = _bisected(made, p, low=low, rng=rng, aim=aim)
+    value = _bisected(made, p, places=_places(made, p, domain, low), rng=rng, aim=aim)
     if value is not NONE or is_special_first:
         return value
     return next((v for v in specials if _allows(made, p, v)), _NOTHING)
 
 
+def _places(made: Decisions, p: Parameter, domain: Float | Int, low: float) -> tuple[float, float]:
+    """Return the places in `[0, 1]` between which the values lie that are left."""
+    left = made.range(p.path)
+    inside = left.lo > domain.lo and left.lo not in domain.special
+    below = left.hi < domain.hi and left.hi not in domain.special
+    return (
+        domain.to_unit(left.lo) if inside else low,
+        domain.to_unit(max(left.hi, domain.lo)) if below else 1.0,
+    )
+
+
 def _bisected(
-    made: Decisions, p: Parameter, *, low: float, rng: np.random.Generator, aim: float | None
+    made: Decisions,
+    p: Parameter,
+    *,
+    places: tuple[float, float],
+    rng: np.random.Generator,
+    aim: float | None,
 ) -> Scalar:
     """Return a value found by bisecting a range with impossible parts."""
-    stack = [(low, 1.0)]
+    stack = [places]
     for _ in range(MAX_LOOKS):
         if not stack:
             break

@@ -62,6 +62,14 @@ class Range:
             return not all(self.values)
         return self.has_text or self.lo <= 0 <= self.hi
 
+    def holds(self, value: Scalar) -> bool:
+        """Return whether a value is possible."""
+        if self.values is not None:
+            return value in self.values
+        if isinstance(value, int | float):
+            return self.lo <= value <= self.hi
+        return self.has_text
+
     def lacking(self) -> Range:
         """Return the range extended by inactivity."""
         return self if self.may_lack else replace(self, may_lack=True)
