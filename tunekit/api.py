@@ -11,7 +11,7 @@ from uuid import uuid4
 from tunekit import registry
 from tunekit.checkpoints.base import Checkpoints
 from tunekit.checkpoints.places import open_place
-from tunekit.checks import count, is_whole, share, texts
+from tunekit.checks import check_whole, count, share, shown, texts
 from tunekit.errors import InvalidArgument, StudyExists, UnknownStudy
 from tunekit.records import (
     AUDIT,
@@ -113,8 +113,7 @@ def study(
     sampler = adopted(sampler)
     if space is not None and not isinstance(space, Space):
         space = Space(space)
-    if seed is not None and (not is_whole(seed)):
-        raise InvalidArgument(f"seed={seed!r}, expected a whole number or None.")
+    check_whole(seed, "seed", optional=True)
     retries = count(max_retries, "max_retries")
     share_audited = share(0.0 if audit is None and pruner is not None else audit, "audit")
     named_stopper, named_options = _named_stopper(stopper, stopper_options)
@@ -239,7 +238,7 @@ def _checked_name(name: str | None) -> str:
         return f"study-{uuid4().hex[:12]}"
     if not isinstance(name, str) or not name.strip() or len(name) > 200 or not name.isprintable():
         raise InvalidArgument(
-            f"the study name is {name!r}; expected 1 to 200 printable characters."
+            f"the study name is {shown(name)}; expected 1 to 200 printable characters."
         )
     return name
 
@@ -269,11 +268,11 @@ def _objectives(
     metrics = [o.metric for o in found]
     if not found or len(set(metrics)) < len(metrics):
         raise InvalidArgument(
-            f"objectives={objectives!r}, expected one or more different metrics."
+            f"objectives={shown(objectives)}, expected one or more different metrics."
         )
     for metric in metrics:
         if not isinstance(metric, str) or not metric:
-            raise InvalidArgument(f"the objective {metric!r} must be the name of a metric.")
+            raise InvalidArgument(f"the objective {shown(metric)} must be the name of a metric.")
     return tuple(found)
 
 
@@ -287,7 +286,7 @@ def _sampler(sampler: str | Sampler, options: Mapping[str, Any]) -> Sampler:
         )
     found: Sampler = adopted(sampler)
     if not callable(getattr(found, "suggest", None)):
-        raise InvalidArgument(f"sampler={sampler!r}, expected a short name or a Sampler.")
+        raise InvalidArgument(f"sampler={shown(sampler)}, expected a short name or a Sampler.")
     return found
 
 
@@ -295,10 +294,10 @@ def _earlier(given: str | Study | Sequence[str | Study]) -> list[str | Study]:
     """Return the earlier studies that were named, each once."""
     several = [given] if isinstance(given, str | Study) else given
     if not isinstance(several, Sequence) or not all(isinstance(s, str | Study) for s in several):
-        raise InvalidArgument(f"warm_start={given!r}, expected names of studies, or studies.")
+        raise InvalidArgument(f"warm_start={shown(given)}, expected names of studies, or studies.")
     names = [s if isinstance(s, str) else s.name for s in several]
     if not names or len(set(names)) < len(names):
-        raise InvalidArgument(f"warm_start={names!r}, expected one or more different studies.")
+        raise InvalidArgument(f"warm_start={shown(names)}, expected studies that differ.")
     return list(several)
 
 
@@ -387,7 +386,7 @@ def _stopper(
         return None
     found: Stopper | None = adopted(stopper)
     if found is not None and not callable(getattr(found, "decide", None)):
-        raise InvalidArgument(f"stopper={stopper!r}, expected a short name or a Stopper.")
+        raise InvalidArgument(f"stopper={shown(stopper)}, expected a short name or a Stopper.")
     return found
 
 

@@ -143,7 +143,9 @@ def seconds(value: float | str | None) -> float | None:
     if value is None:
         return None
     if not is_number(number) or not number >= 0:
-        raise InvalidArgument(f'timeout={value!r}, expected seconds or a text like "90s" or "2h".')
+        raise InvalidArgument(
+            f'timeout={shown(value)}, expected seconds or a text like "90s" or "2h".'
+        )
     return number * factor if math.isfinite(number) else None
 
 
@@ -202,17 +204,22 @@ def texts(value: object, name: str) -> tuple[str, ...]:
     found = several(value, is_one=isinstance(value, str))
     if all(isinstance(text, str) for text in found):
         return found
-    raise InvalidArgument(f"{name}={value!r}, expected texts; give a list of texts.")
+    raise InvalidArgument(f"{name}={shown(value)}, expected texts; give a list of texts.")
 
 
 def several(value: Any, *, is_one: bool) -> tuple[Any, ...]:
     """Return the items of an iterable, or the value alone where it `is_one` or has no items."""
-    return (value,) if is_one or not isinstance(value, Iterable) else tuple(value)
+    if is_one or not isinstance(value, Iterable):
+        return (value,)
+    try:
+        return tuple(value)
+    except Exception:  # an array of no dimension, or whatever its class raises
+        return (value,)
 
 
 def _as_float(value: object) -> float:
     """Return a real number, NumPy's too, as a float; NaN for a boolean and all else."""
     if isinstance(value, Real) and not isinstance(value, bool):
-        with suppress(OverflowError):  # an int beyond the range of floats
+        with suppress(Exception):  # an int beyond the range of floats, or what its class raises
             return float(value)
     return math.nan

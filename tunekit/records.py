@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
+from tunekit.checks import shown
 from tunekit.errors import InvalidArgument
 from tunekit.optuna_words import NO, YES, Answer, member_name
 from tunekit.shown import without_secrets
@@ -100,7 +101,8 @@ class Objective:
     def __post_init__(self) -> None:
         if self.direction not in ("minimize", "maximize"):
             raise InvalidArgument(
-                f'objective "{self.metric}": direction {self.direction!r}, expected "minimize" '
+                f'objective "{self.metric}": direction {shown(self.direction)}, expected '
+                '"minimize" '
                 'or "maximize".'
             )
 
@@ -133,7 +135,7 @@ class MetricConstraint:
                     return cls(metric.strip(), op, float(bound))
             except ValueError:
                 break
-        raise InvalidArgument(f'constraint {text!r}: expected a form like "latency_ms <= 8".')
+        raise InvalidArgument(f'constraint {shown(text)}: expected a form like "latency_ms <= 8".')
 
     def __str__(self) -> str:
         return f"{self.metric} {self.op} {self.bound:g}"

@@ -40,6 +40,14 @@ def test_every_method_takes_the_short_name_that_a_look_up_takes():
             point["n"]
 
 
+def test_sets_of_names_take_short_names_alike():
+    names = SVM.keys()
+    assert names - {"C"} == set(SVM) - {"model.svm.C"} and {"C", "n"} - names == {"n"}
+    assert names & {"C", "n"} == {"C"} and names >= {"C", "model"}
+    assert names | {"C"} == set(SVM) and names ^ {"C"} == set(SVM) - {"model.svm.C"}
+    assert not names.isdisjoint({"C"}) and names.isdisjoint({"n"})
+
+
 def test_a_short_name_is_written_and_taken_out_where_it_is_read():
     changed = [SVM.copy() for _ in range(4)]
     changed[0]["C"] = 3.0

@@ -165,3 +165,13 @@ def test_a_trial_that_cannot_be_begun_is_given_back(monkeypatch):
             study.ask()
     assert [t.state for t in study.trials] == [TrialState.WAITING]
     assert study.ask().number == 0
+
+
+def test_a_run_to_a_total_does_not_wait_for_what_its_own_process_is_still_to_tell():
+    study = tk.study(space=tk.Space(x=tk.Float(0, 1)), sampler="random")
+    by_hand = [study.ask(), study.ask()]
+    assert study.optimize(lambda trial: trial.params["x"], total_trials=5) == "done"
+    assert study.refresh().counts() == {TrialState.RUNNING: 2, TrialState.COMPLETE: 3}
+    for trial in by_hand:
+        study.tell(trial, 1.0)
+    assert study.refresh().counts() == {TrialState.COMPLETE: 5}

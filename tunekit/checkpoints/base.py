@@ -15,7 +15,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Protocol
 
-from tunekit.checks import is_whole
+from tunekit.checks import is_whole, shown
 from tunekit.errors import InvalidArgument
 from tunekit.records import Checkpoint, StudyRecord
 
@@ -43,7 +43,7 @@ class Checkpoints:
     def __post_init__(self) -> None:
         if not isinstance(self.root, str | Path) or not str(self.root).strip():
             raise InvalidArgument(
-                f"checkpoints={self.root!r}, expected a folder or a URI, such as "
+                f"checkpoints={shown(self.root)}, expected a folder or a URI, such as "
                 '"checkpoints" or "s3://bucket/checkpoints".'
             )
         n = self.keep_best

@@ -91,7 +91,7 @@ class Orchestrator:
         self._stopping = EarlyStopping(worker.reader, stopper)
         self._begin = self._last_look = time.monotonic()
         self._is_told_paused = False
-        self._budget = TrialBudget(goal, worker.reader.history)
+        self._budget = TrialBudget(goal, worker.reader.history, worker.name)
         self._wish = StudyState.ACTIVE
         self._failures = Failures(settings, worker.reader.history)
         self._trials = RunningTrials(

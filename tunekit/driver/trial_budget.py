@@ -6,6 +6,7 @@ import sys
 
 from tunekit.driver.run_settings import Goal
 from tunekit.history import History
+from tunekit.records import TrialState
 
 
 class TrialBudget:
@@ -16,11 +17,12 @@ class TrialBudget:
         is_exhausted: whether the sampler has no further point.
     """
 
-    def __init__(self, goal: Goal, history: History) -> None:
+    def __init__(self, goal: Goal, history: History, worker: str = "") -> None:
         self.started = 0
         self.is_exhausted = False
         self._goal = goal
         self._history = history
+        self._worker = worker
 
     def want(self, free: int) -> int:
         """Return the number of trials to claim for `free` free slots."""
@@ -46,13 +48,18 @@ class TrialBudget:
     def is_reached(self) -> bool:
         """Return whether the goal is reached, if nothing runs here.
 
-        Paused trials remain paused, because nobody resumes them.
+        Paused trials remain paused, because nobody resumes them, and those that this process has
+        asked for by hand are told after the run.
         """
         history, total = self._history, self._goal.total_trials
         if self._left() == 0 and not history.n_promoted:
             return True
         is_full = total is not None and len(history) >= total
-        return is_full and history.n_finished + history.n_paused == len(history)
+        if not is_full:
+            return False
+        running = (t for t in history.unfinished() if t.state is TrialState.RUNNING)
+        asked = sum(t.worker == self._worker for t in running)
+        return history.n_finished + history.n_paused + asked == len(history)
 
     def total(self) -> int | None:
         """Return the final number of trials of the study, `None` if unknown."""

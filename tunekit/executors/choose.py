@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from tunekit import registry
-from tunekit.checks import check_whole
+from tunekit.checks import check_whole, shown
 from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Executor, Limits
 
@@ -27,7 +27,9 @@ def make_executor(
     wanted = 1 if workers is None else workers
     check_whole(wanted, "workers", low=1)
     if devices is not None and not isinstance(devices, Iterable):
-        raise InvalidArgument(f"devices={devices!r}, expected a list of devices, such as [0, 1].")
+        raise InvalidArgument(
+            f"devices={shown(devices)}, expected a list of devices, such as [0, 1]."
+        )
     if executor is not None and not isinstance(executor, str):
         return _given_executor(executor, wanted, limits, devices)
     needs_process = wanted > 1 or limits != Limits() or devices is not None
@@ -48,7 +50,8 @@ def make_inline(
         )
     if devices is not None:
         raise InvalidArgument(
-            f"devices={devices!r} was given to the inline executor, which runs trials in your "
+            f"devices={shown(devices)} was given to the inline executor, which runs trials in "
+            "your "
             'own process and deals no devices; use executor="process".'
         )
     return InlineExecutor(limits)
@@ -69,7 +72,8 @@ def make_ray(workers: int | None, limits: Limits, devices: Sequence[str | int] |
 
     if devices is not None:
         raise InvalidArgument(
-            f"devices={devices!r} was given to the Ray executor, whose cluster deals its own; "
+            f"devices={shown(devices)} was given to the Ray executor, whose cluster deals its "
+            "own; "
             'say how many a trial needs, resources={"gpu": 1}.'
         )
     return RayExecutor(workers, limits=limits)
@@ -84,7 +88,8 @@ def _given_executor(
         callable(getattr(executor, name, None)) for name in methods
     ):
         raise InvalidArgument(
-            f'executor={executor!r}, expected "inline", "process", "ray" or an instance of the '
+            f'executor={shown(executor)}, expected "inline", "process", "ray" or an instance of '
+            "the "
             f"Executor contract, which has {', '.join(methods)}."
         )
     given = {

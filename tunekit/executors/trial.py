@@ -16,6 +16,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 
 from tunekit.checkpoints.workspace import Workspace
+from tunekit.checks import shown
 from tunekit.errors import InvalidArgument, InvalidParams, TrialPaused, TrialStopped, did_you_mean
 from tunekit.executors.base import Ranks, Task
 from tunekit.executors.results import checked_metrics
@@ -229,7 +230,7 @@ class Trial:
             InvalidArgument: the key is not a text, or the value is not JSON.
         """
         if not isinstance(key, str) or not key:
-            raise InvalidArgument(f"user attribute key {key!r}: expected a non-empty text.")
+            raise InvalidArgument(f"user attribute key {shown(key)}: expected a non-empty text.")
         try:
             self._attrs[key] = json.loads(json.dumps(value, default=plain, allow_nan=False))
         except (TypeError, ValueError, RecursionError) as error:
@@ -385,7 +386,7 @@ def _step(step: object) -> int:
         value = None
     if type(value) is not int or not 0 <= value < STEPS.stop:
         raise InvalidArgument(
-            f"report at step {step!r}: expected a whole number from 0 upwards, a 64-bit "
+            f"report at step {shown(step)}: expected a whole number from 0 upwards, a 64-bit "
             "integer, as in trial.report(value, step)."
         )
     return value

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from tunekit.checks import shown
 from tunekit.errors import InvalidSpace, did_you_mean
 from tunekit.spaces.interop import from_configspace
 from tunekit.spaces.serialize import space_from_dict
@@ -50,7 +51,7 @@ def load_space(path_or_name: str | os.PathLike[str]) -> Space:
     """
     given = os.fspath(path_or_name)
     if not isinstance(given, str) or not given:
-        raise InvalidSpace(f"load_space: got {path_or_name!r}, expected a file or a name.")
+        raise InvalidSpace(f"load_space: got {shown(path_or_name)}, expected a file or a name.")
     file: Traversable = Path(given)
     if not file.name.endswith((".yaml", ".yml", ".json")):
         if file.is_file() or given not in bundled_spaces():

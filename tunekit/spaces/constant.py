@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tunekit.checks import shown
 from tunekit.errors import InvalidParams
 from tunekit.spaces.domains import Opening
 from tunekit.spaces.scalars import Scalar, plain, typed
@@ -48,7 +49,8 @@ class Constant:
             same = False
         if not same:
             raise InvalidParams(
-                f'parameter "{path}": got {value!r}, but it is fixed at {self.value!r}; omit it.'
+                f'parameter "{path}": got {shown(value)}, but it is fixed at {self.value!r}; '
+                "omit it."
             )
         return self.value
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
+from tunekit.checks import several, shown
 from tunekit.errors import InvalidParams, InvalidSpace
 from tunekit.spaces.scalars import MAX_ABS, Scalar, number, plain, typed
 
@@ -88,7 +89,7 @@ class _Numeric:
                 self._set(name, self._typed(v, name))
         shape = f"{type(self).__name__}({self.lo!r}, {self.hi!r})"
         if not isinstance(self.log, bool):
-            raise InvalidSpace(f"{shape}: log={self.log!r}, expected True or False.")
+            raise InvalidSpace(f"{shape}: log={shown(self.log)}, expected True or False.")
         if not self.lo <= self.hi:
             raise InvalidSpace(f"{shape}: the lower bound is above the upper; swap them.")
         if self.log and self.lo <= 0:
@@ -108,16 +109,19 @@ class _Numeric:
 
     def _check_special(self, shape: str) -> None:
         given: Any = self.special
-        if isinstance(given, str) or not isinstance(given, Iterable):
-            given = (given,)
+        given = several(given, is_one=isinstance(given, str))
         special = tuple(self._typed(v, "special") for v in given)
         if len(set(special)) != len(special):
-            raise InvalidSpace(f"{shape}: special={special!r} contains a value twice; remove one.")
+            raise InvalidSpace(
+                f"{shape}: special={shown(special)} contains a value twice; remove one."
+            )
         self._set("special", special)
 
     def _check_fidelity(self, shape: str) -> None:
         if not isinstance(self.fidelity, bool):
-            raise InvalidSpace(f"{shape}: fidelity={self.fidelity!r}, expected True or False.")
+            raise InvalidSpace(
+                f"{shape}: fidelity={shown(self.fidelity)}, expected True or False."
+            )
         if not self.fidelity:
             return
         if self.lo <= 0:
@@ -139,7 +143,7 @@ class _Numeric:
             return number(value, name)
         except InvalidParams:
             raise InvalidSpace(
-                f"{type(self).__name__}: {name}={value!r}, expected a finite number."
+                f"{type(self).__name__}: {name}={shown(value)}, expected a finite number."
             ) from None
 
     def validate(self, value: object, path: str) -> Any:
@@ -161,7 +165,7 @@ class _Numeric:
         special = f" or one of {list(self.special)}" if self.special else ""
         grid = f" in steps of {self.step!r}" if self.step is not None else ""
         return InvalidParams(
-            f'parameter "{path}": got {value!r}, expected a value in '
+            f'parameter "{path}": got {shown(value)}, expected a value in '
             f"[{self.lo!r}, {self.hi!r}]{grid}{special}."
         )
 
@@ -324,7 +328,7 @@ class Int(_Numeric):
     def _typed(self, value: object, name: str) -> int:
         got = _Numeric._typed(self, value, name)
         if got != int(got):
-            raise InvalidSpace(f"Int: {name}={value!r}, expected a whole number.")
+            raise InvalidSpace(f"Int: {name}={shown(value)}, expected a whole number.")
         return int(got)
 
     def grid(self) -> tuple[int, int, int]:
@@ -351,7 +355,9 @@ class Int(_Numeric):
         """Return `value` as an int, or raise `InvalidParams`."""
         got = number(value, path)
         if got != int(got):
-            raise InvalidParams(f'parameter "{path}": got {value!r}, expected a whole number.')
+            raise InvalidParams(
+                f'parameter "{path}": got {shown(value)}, expected a whole number.'
+            )
         got = int(got)
         lo, step, n = self.grid()
         if got not in self.special and got not in range(lo, lo + n * step, step):

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from tunekit.checks import shown
 from tunekit.errors import InvalidSpace
 from tunekit.spaces.logic import Choice, Comparison, Logic, Not
 from tunekit.spaces.paths import Names
@@ -86,8 +87,8 @@ class Scope:
 
     def fault(self, what: str, advice: str) -> InvalidSpace:
         """Return the error that describes a fault of the text."""
-        shown = self.text if isinstance(self.text, str) else repr(self.text)
-        return InvalidSpace(f'constraint "{shown[:200]}": {what}; {advice}.')
+        text = self.text[:200] if isinstance(self.text, str) else shown(self.text)
+        return InvalidSpace(f'constraint "{text}": {what}; {advice}.')
 
     def compile(self) -> Term:
         """Return the term of the whole text.

@@ -160,9 +160,22 @@ class Params(dict[str, Scalar]):
 
 
 class _Keys(KeysView[str]):
-    """The paths of a point; membership tests also accept short names."""
+    """The paths of a point; tests and sets of names also accept short names."""
 
     _mapping: Params
+
+    def __sub__(self, other: Iterable[Any]) -> set[str]:
+        return set(self) - self._paths(other)
+
+    def __or__(self, other: Iterable[Any]) -> set[Any]:
+        return set(self) | self._paths(other)
+
+    def __xor__(self, other: Iterable[Any]) -> set[Any]:
+        return set(self) ^ self._paths(other)
+
+    def _paths(self, names: Iterable[Any]) -> set[Any]:
+        found = ((name, self._mapping._path(name)) for name in names)
+        return {name if path is None else path for name, path in found}
 
     def __reversed__(self) -> Iterator[str]:
         return reversed(self._mapping)

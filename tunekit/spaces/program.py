@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
-from tunekit.checks import is_whole
+from tunekit.checks import is_whole, shown
 from tunekit.errors import InvalidArgument, InvalidSpace
 from tunekit.spaces.discover import Discovery, is_switch
 from tunekit.spaces.domains import Domain, Float, Int, Scalar, typed
@@ -59,7 +60,7 @@ class Chooser:
         Raises:
             InvalidSpace: the range contradicts itself, or the name was asked otherwise before.
         """
-        is_unit = step == 1 and not isinstance(step, bool)  # `Int` refuses True
+        is_unit = isinstance(step, Integral) and not isinstance(step, bool) and step == 1
         domain = Int(low, high, step=None if is_unit else step, log=log)
         return self._answer(name, domain)  # type: ignore[return-value]
 
@@ -73,7 +74,7 @@ class Chooser:
         return self._answer(name, Categorical(checked_sequence(choices)))
 
     def _answer(self, name: str, domain: Domain) -> Scalar:
-        known = self.parameters.get(name)
+        known = self.parameters.get(name) if isinstance(name, str) else None
         if known is None:
             return self._decide(Parameter(checked_name(name), domain))
         if known.domain != domain:
@@ -113,7 +114,7 @@ def space_from_program(program: Callable[[Chooser], object], *, max_paths: int =
         InvalidSpace: more than `max_paths` distinct sequences of questions, or no end.
     """
     if not is_whole(max_paths) or max_paths < 1:
-        raise InvalidArgument(f"max_paths={max_paths!r}, expected a whole number above 0.")
+        raise InvalidArgument(f"max_paths={shown(max_paths)}, expected a whole number above 0.")
     runs = _exhaustive(program, max_paths)
     if runs is None:
         runs = _guided(program, max_paths)

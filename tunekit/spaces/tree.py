@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
 
+from tunekit.checks import several, shown
 from tunekit.errors import InvalidParams, InvalidSpace, did_you_mean
 from tunekit.spaces import words
 from tunekit.spaces.constant import Constant
@@ -108,9 +109,14 @@ class Categorical:
         except TypeError:
             i = -1
         if i < 0:
-            hint = did_you_mean(str(value), [str(c) for c in self.choices[:1000]])
+            hint = did_you_mean(
+                value if isinstance(value, str) else shown(value),
+                [str(c) for c in self.choices[:1000]],
+            )
             known = f"{words.listed(self.choices)}{hint}"
-            raise InvalidParams(f'parameter "{path}": got {value!r}, expected one of {known}.')
+            raise InvalidParams(
+                f'parameter "{path}": got {shown(value)}, expected one of {known}.'
+            )
         return self.choices[i]
 
     def to_unit(self, value: Scalar) -> float:
@@ -140,7 +146,7 @@ class Repeat:
         if isinstance(self.block, Mapping):
             object.__setattr__(self, "block", Space(self.block))
         if not isinstance(self.block, Space):
-            raise InvalidSpace(f"Repeat: the block is {self.block!r}, expected a Space.")
+            raise InvalidSpace(f"Repeat: the block is {shown(self.block)}, expected a Space.")
         if count.hi > MAX_REPEAT:
             raise InvalidSpace(f"Repeat: {self.hi} copies, expected at most {MAX_REPEAT}.")
         object.__setattr__(self, "lo", int(count.lo))
@@ -243,14 +249,18 @@ class Space:
         **named: object,
     ) -> None:
         if parameters is not None and not isinstance(parameters, Mapping):
-            raise InvalidSpace(f"Space: got {parameters!r}, expected a mapping of name to node.")
+            raise InvalidSpace(
+                f"Space: got {shown(parameters)}, expected a mapping of name to node."
+            )
         merged = {**(parameters or {}), **named}
         constraints = (constraints,) if isinstance(constraints, str) else constraints
         if not isinstance(constraints, Sequence):
-            raise InvalidSpace(f"Space: constraints={constraints!r}, expected a list of strings.")
-        children = (when,) if isinstance(when, When) else tuple(when)
+            raise InvalidSpace(
+                f"Space: constraints={shown(constraints)}, expected a list of strings."
+            )
+        children = several(when, is_one=isinstance(when, When))
         if not all(isinstance(w, When) for w in children):
-            raise InvalidSpace(f"Space: when={when!r}, expected When(parent, values, space).")
+            raise InvalidSpace(f"Space: when={shown(when)}, expected When(parent, values, space).")
         nodes = tuple((words.checked_name(n), _node(n, node)) for n, node in merged.items())
         object.__setattr__(self, "nodes", nodes)
         object.__setattr__(self, "when", children)
@@ -357,7 +367,8 @@ def _branches(choices: object) -> tuple[list[Scalar], list[tuple[tuple[Scalar, .
             continue
         if not isinstance(child, Mapping | Space):
             raise InvalidSpace(
-                f"Categorical: the choice {key!r} opens {child!r}, expected a Space or None."
+                f"Categorical: the choice {shown(key)} opens {shown(child)}, expected a Space or "
+                "None."
             )
         branches.append((group, child if isinstance(child, Space) else Space(child)))
     words.check_labels([group for group, _ in branches])
@@ -381,6 +392,7 @@ def _node(name: str, node: object) -> Node:
         return Constant(words.checked_choice(node))
     except TypeError:
         raise InvalidSpace(
-            f'parameter "{name}": got {node!r}, expected Float, Int, Categorical, Repeat, bool, '
+            f'parameter "{name}": got {shown(node)}, expected Float, Int, Categorical, Repeat, '
+            "bool, "
             "a list of choices or a constant."
         ) from None

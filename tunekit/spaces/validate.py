@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from tunekit.checks import shown
 from tunekit.errors import InvalidParams, UnknownParameter, did_you_mean
 from tunekit.spaces.constant import Constant
 from tunekit.spaces.domains import Scalar
@@ -15,8 +16,7 @@ def resolved_name(name: str, known: Mapping[str, Parameter]) -> str:
     """Return the path for a path or a unique short name, or raise `UnknownParameter`."""
     if name in known:
         return name
-    tail = f".{name}"
-    paths = [p for p in known if p.endswith(tail)]
+    paths = [p for p in known if p.endswith(f".{name}")] if isinstance(name, str) else []
     if len(paths) == 1:
         return paths[0]
     if paths:
@@ -24,8 +24,9 @@ def resolved_name(name: str, known: Mapping[str, Parameter]) -> str:
             f'"{name}" is short for several parameters: {", ".join(paths)}; give a full path.'
         )
     short = [p.rsplit(".", 1)[-1] for p in known]
+    said = name[:200] if isinstance(name, str) else shown(name)
     raise UnknownParameter(
-        f'unknown parameter "{name}"{did_you_mean(str(name), [*known, *short])}; '
+        f'unknown parameter "{said}"{did_you_mean(said, [*known, *short])}; '
         "give one that the space has."
     )
 
@@ -33,7 +34,7 @@ def resolved_name(name: str, known: Mapping[str, Parameter]) -> str:
 def resolved(params: Mapping[str, object], known: Mapping[str, Parameter]) -> dict[str, object]:
     """Return path -> value for given params, or raise for a wrong name."""
     if not isinstance(params, Mapping):
-        raise InvalidParams(f"got {params!r}, expected a mapping of parameter to value.")
+        raise InvalidParams(f"got {shown(params)}, expected a mapping of parameter to value.")
     out: dict[str, object] = {}
     for name, value in params.items():
         path = resolved_name(name, known)

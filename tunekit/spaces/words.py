@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
-from tunekit.checks import shown
+from tunekit.checks import several, shown
 from tunekit.errors import InvalidSpace
 from tunekit.spaces.domains import Scalar, plain
 
@@ -24,7 +24,9 @@ def checked_choice(value: object) -> Scalar:
             "numbers, bools or None. Map a name to the object in your objective."
         ) from None
     if isinstance(choice, float) and not math.isfinite(choice):
-        raise InvalidSpace(f"the choice {choice!r} is not finite; use None or a string instead.")
+        raise InvalidSpace(
+            f"the choice {shown(choice)} is not finite; use None or a string instead."
+        )
     return choice
 
 
@@ -40,10 +42,11 @@ def checked_sequence(choices: object) -> list[object]:
         return list(choices)
     if isinstance(choices, Set):
         raise InvalidSpace(
-            f"got the choices {choices!r}, a set, whose order differs between processes; give a "
+            f"got the choices {shown(choices)}, a set, whose order differs between processes; "
+            "give a "
             "list, such as sorted(...) of it."
         )
-    raise InvalidSpace(f"got the choices {choices!r}, expected a list of them.")
+    raise InvalidSpace(f"got the choices {shown(choices)}, expected a list of them.")
 
 
 def check_choices(choices: list[Scalar]) -> None:
@@ -53,10 +56,11 @@ def check_choices(choices: list[Scalar]) -> None:
     seen: dict[Scalar, Scalar] = {}
     for c in choices:
         if c in seen and type(c) is type(seen[c]):
-            raise InvalidSpace(f"Categorical: the choice {c!r} appears twice.")
+            raise InvalidSpace(f"Categorical: the choice {shown(c)} appears twice.")
         if c in seen:  # True == 1 == 1.0
             raise InvalidSpace(
-                f"Categorical: the choices {seen[c]!r} and {c!r} are equal in Python; keep one "
+                f"Categorical: the choices {seen[c]!r} and {shown(c)} are equal in Python; keep "
+                "one "
                 "or use strings."
             )
         seen[c] = c
@@ -67,7 +71,7 @@ def check_labels(groups: Sequence[tuple[Scalar, ...]]) -> None:
     for group in groups:
         if any("." in str(v) for v in group):
             raise InvalidSpace(
-                f'Categorical: the choice {group[0]!r} has a child space and a "." in its '
+                f'Categorical: the choice {shown(group[0])} has a child space and a "." in its '
                 "name, which would break dotted paths; rename it."
             )
 
@@ -98,19 +102,18 @@ def checked_name(name: object) -> str:
     It may contain dots, like names from other tools, because paths are never split at dots.
     """
     if not isinstance(name, str) or not name.isprintable() or name != name.strip():
-        raise InvalidSpace(f"the parameter name {name!r} must be a printable string.")
+        raise InvalidSpace(f"the parameter name {shown(name)} must be a printable string.")
     if not all(name.split(".")):
-        raise InvalidSpace(f'the parameter name {name!r} is empty before or after a ".".')
+        raise InvalidSpace(f'the parameter name {shown(name)} is empty before or after a ".".')
     return name
 
 
 def checked_values(parent: str, values: object) -> tuple[Scalar, ...]:
     """Return the distinct values of a condition on a parent, in a stable order."""
-    is_group = isinstance(values, Iterable) and not isinstance(values, str)
-    several: list[object] = list(values) if is_group else [values]  # type: ignore[call-overload]
+    group = [checked_choice(v) for v in several(values, is_one=isinstance(values, str))]
     if isinstance(values, set | frozenset):  # has no order of its own that lasts
-        several.sort(key=lambda v: (type(v).__name__, str(v)))
-    group = tuple(dict.fromkeys(checked_choice(v) for v in several))
+        group.sort(key=lambda v: (type(v).__name__, str(v)))
+    group = list(dict.fromkeys(group))
     if not group:
         raise InvalidSpace(f'When("{parent}"): no values; give at least one.')
-    return group
+    return tuple(group)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from tunekit.checks import above_zero, count, seconds, several
+from tunekit.checks import above_zero, count, seconds, several, shown
 from tunekit.driver.run_settings import Goal, Settings
 from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Limits
@@ -24,7 +24,8 @@ def one_of(first: Any, second: Any, names: tuple[str, str]) -> Any:
     """
     if first is not None and second is not None:
         raise InvalidArgument(
-            f"{names[0]}={first!r} and {names[1]}={second!r} mean the same; give one of them."
+            f"{names[0]}={shown(first)} and {names[1]}={shown(second)} mean the same; give one "
+            "of them."
         )
     return second if first is None else first
 
@@ -39,7 +40,9 @@ def jobs(n_jobs: int | None) -> int | None:
         return n_jobs
     if n_jobs == -1:
         return os.cpu_count() or 1
-    raise InvalidArgument(f"n_jobs={n_jobs!r}, expected a whole number from 1, or -1 for all.")
+    raise InvalidArgument(
+        f"n_jobs={shown(n_jobs)}, expected a whole number from 1, or -1 for all."
+    )
 
 
 def goal(n_trials: int | None, total_trials: int | None, timeout: float | str | None) -> Goal:
@@ -58,7 +61,9 @@ def function(objective: Called) -> Called:
         InvalidArgument: it cannot be called.
     """
     if not callable(objective):
-        raise InvalidArgument(f"objective: got {objective!r}, expected a function of a trial.")
+        raise InvalidArgument(
+            f"objective: got {shown(objective)}, expected a function of a trial."
+        )
     return objective
 
 
@@ -82,7 +87,7 @@ def trial_limits(
     """
     if resources is not None and not isinstance(resources, Mapping):
         raise InvalidArgument(
-            f'resources={resources!r}, expected amounts by name, such as {{"gpu": 1}}.'
+            f'resources={shown(resources)}, expected amounts by name, such as {{"gpu": 1}}.'
         )
     return Limits(
         {k: above_zero(v, f"resource {k}") for k, v in (resources or {}).items()},
@@ -101,7 +106,7 @@ def exceptions(catch: object) -> tuple[type[BaseException], ...]:
     if all(isinstance(c, type) and issubclass(c, BaseException) for c in found):
         return found
     raise InvalidArgument(
-        f"catch={catch!r}, expected exception classes, such as (ValueError,), or () to catch "
+        f"catch={shown(catch)}, expected exception classes, such as (ValueError,), or () to catch "
         "nothing."
     )
 
@@ -116,9 +121,20 @@ def functions(callbacks: Called | Sequence[Called]) -> tuple[Called, ...]:
     if all(map(callable, found)):
         return found
     raise InvalidArgument(
-        f"callbacks={callbacks!r}, expected functions, such as [on_trial], each called as "
+        f"callbacks={shown(callbacks)}, expected functions, such as [on_trial], each called as "
         "callback(study, trial)."
     )
+
+
+def reason_text(value: object) -> str:
+    """Return the reason of an end, or of a resumption.
+
+    Raises:
+        InvalidArgument: it is no text.
+    """
+    if isinstance(value, str):
+        return value
+    raise InvalidArgument(f"reason={shown(value)}, expected a sentence.")
 
 
 def json_mapping(value: object, name: str) -> dict[str, Any]:
@@ -131,7 +147,7 @@ def json_mapping(value: object, name: str) -> dict[str, Any]:
         return {}
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise InvalidArgument(
-            f'{name}={value!r}, expected values by name; give a mapping such as {{"a": 1}}.'
+            f'{name}={shown(value)}, expected values by name; give a mapping such as {{"a": 1}}.'
         )
     functions_in = [(key, v) for key, v in value.items() if callable(v)]
     if functions_in and name.endswith("_options"):

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
 
+from tunekit.checks import shown
 from tunekit.driver.early_stopping import EarlyStopping
 from tunekit.driver.report_buffer import ReportBuffer
 from tunekit.driver.worker import Worker
@@ -237,7 +238,9 @@ def outcome_of(
     end = TrialState.COMPLETE if state is None else state_of(state)
     if not end.is_finished and end is not TrialState.PAUSED:
         ends = [str(s) for s in TrialState if s.is_finished or s is TrialState.PAUSED]
-        raise InvalidArgument(f"state={state!r}, in which no trial ends; expected one of {ends}.")
+        raise InvalidArgument(
+            f"state={shown(state)}, in which no trial ends; expected one of {ends}."
+        )
     if result is None:
         if end is TrialState.COMPLETE:
             raise InvalidResult(

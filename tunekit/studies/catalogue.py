@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from tunekit.checks import shown
 from tunekit.errors import InvalidArgument
 from tunekit.records import StudyRecord, TrialRecord, TrialState
 from tunekit.storages.base import Storage
@@ -34,7 +35,7 @@ def name_of(name: str | None, study_name: str | None) -> str:
     """
     given = one_of(name, study_name, ("name", "study_name"))
     if not isinstance(given, str):
-        raise InvalidArgument(f"the study name is {given!r}; expected the name of a study.")
+        raise InvalidArgument(f"the study name is {shown(given)}; expected the name of a study.")
     return given
 
 

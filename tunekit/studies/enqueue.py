@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tunekit.checks import shown
 from tunekit.driver.worker import Worker
 from tunekit.errors import InvalidArgument, InvalidParams, UnknownTrial
 from tunekit.records import Branch, TrialRecord
@@ -60,14 +61,17 @@ def _same(worker: Worker, given: Mapping[str, object]) -> int | None:
 def _answers(space: Space, params: Mapping[str, object]) -> dict[str, object]:
     """Return a point for a program, without what its space as far as it is known excludes."""
     if not isinstance(params, Mapping):
-        raise InvalidParams(f"got {params!r}, expected a mapping of parameter to value.")
+        raise InvalidParams(f"got {shown(params)}, expected a mapping of parameter to value.")
     out: dict[str, object] = {}
     for name, value in params.items():
+        if not isinstance(name, str):
+            raise InvalidParams(f"got the name {shown(name)}, expected a text.")
         try:
             out[name] = plain(value)
         except TypeError:
             raise InvalidParams(
-                f'parameter "{name}": got {value!r}, expected a text, a number, a bool or None.'
+                f'parameter "{name}": got {shown(value)}, expected a text, a number, a bool or '
+                "None."
             ) from None
         if name in space.by_path:
             out[name] = space.by_path[name].domain.validate(value, name)
@@ -84,7 +88,8 @@ def _branched(
     parent = worker.reader.history.get(branch.number)
     if parent is None or parent.params is None:
         raise UnknownTrial(
-            f"branch_from={branch_from!r}: study {worker.reader.record.spec.name!r} has no trial "
+            f"branch_from={shown(branch_from)}: study {worker.reader.record.spec.name!r} has no "
+            "trial "
             f"{branch.number} that has run; see study.trials."
         )
     worker.checkpoints.check(parent, branch.step)
@@ -106,7 +111,8 @@ def _checked(branch_from: object) -> Branch:
         if type(number) is int and type(step) is int:
             return Branch(number, step)
     raise InvalidArgument(
-        f"branch_from={branch_from!r}, expected the number of a trial and the step of one of its "
+        f"branch_from={shown(branch_from)}, expected the number of a trial and the step of one "
+        "of its "
         "checkpoints, such as (3, 20)."
     )
 

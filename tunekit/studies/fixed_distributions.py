@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tunekit.checks import shown
 from tunekit.errors import InvalidArgument
 from tunekit.executors.trial import Trial
 
@@ -26,6 +27,6 @@ def suggest_all(trial: Trial, distributions: Mapping[str, Any]) -> None:
             trial.suggest_categorical(name, d.choices)
         else:
             raise InvalidArgument(
-                f"fixed_distributions: {name!r} is {d!r}, expected a FloatDistribution, "
+                f"fixed_distributions: {shown(name)} is {shown(d)}, expected a FloatDistribution, "
                 "IntDistribution or CategoricalDistribution of optuna.distributions."
             )

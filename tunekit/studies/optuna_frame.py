@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tunekit.checks import shown
 from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
 from tunekit.records import OPTUNA_STATES, Objective, TrialRecord
 
@@ -43,7 +44,8 @@ def optuna_frame(
     for attr in attrs:
         if attr not in COLUMNS:
             raise InvalidArgument(
-                f"attrs={attr!r}{did_you_mean(attr, COLUMNS)}, expected some of {list(COLUMNS)}."
+                f"attrs={shown(attr)}{did_you_mean(attr, COLUMNS)}, expected some of "
+                f"{list(COLUMNS)}."
             )
     several = len(objectives) > 1
     wanted = ["values" if a == "value" and several else a for a in attrs]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tunekit.checks import shown
 from tunekit.errors import InvalidArgument
 from tunekit.records import (
     MetricConstraint,
@@ -81,7 +82,7 @@ class Reader:
         """
         if not all(hasattr(trial, a) for a in ("params", "intermediate_values", "distributions")):
             raise InvalidArgument(
-                f"trial={trial!r}, expected one of tunekit's or Optuna's; make one with "
+                f"trial={shown(trial)}, expected one of tunekit's or Optuna's; make one with "
                 "optuna.trial.create_trial(params=..., distributions=..., value=...)."
             )
         kept = trial.system_attrs.get(TRIAL)

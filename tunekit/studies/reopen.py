@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from tunekit.checks import shown
 from tunekit.errors import InvalidArgument, StudyExists, UnknownStudy
 from tunekit.records import UNNAMED, Objective, StudyRecord, StudySpec, TrialRecord, TrialState
 from tunekit.storages.base import Storage
@@ -67,12 +68,14 @@ def renamed(storage: Storage, record: StudyRecord, names: Sequence[str]) -> Stud
     texts = list(names)
     if len(set(texts)) != len(found.objectives) or not all(isinstance(n, str) for n in texts):
         raise InvalidArgument(
-            f"metric_names={names!r}, expected {len(found.objectives)} different texts, one for "
+            f"metric_names={shown(names)}, expected {len(found.objectives)} different texts, one "
+            "for "
             "each objective in their order."
         )
     if any(t.state is TrialState.COMPLETE for t in storage.changes(record.id).trials):
         raise InvalidArgument(
-            f'metric_names={names!r}: study "{found.name}" has complete trials, whose metrics go '
+            f'metric_names={shown(names)}: study "{found.name}" has complete trials, whose '
+            "metrics go "
             f"by the names {[o.metric for o in found.objectives]}; name them before it runs."
         )
     pairs = zip(found.objectives, texts, strict=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from tunekit.checks import several, shown
 from tunekit.errors import InvalidArgument, did_you_mean
 from tunekit.records import TrialState
 
@@ -22,12 +23,13 @@ def state_of(given: object) -> TrialState:
     """
     if isinstance(given, TrialState):
         return given
-    text = str(getattr(given, "name", given))  # a member of Optuna's enumeration has a name
+    name = getattr(given, "name", given)  # a member of Optuna's enumeration has one
+    text = name if isinstance(name, str) else shown(name)
     found = TrialState.__members__.get(text.upper())
     if found is None:
         known = sorted({s.value for s in TrialState} | {"pruned"})
         raise InvalidArgument(
-            f"state={given!r}{did_you_mean(text, known)}, expected one of {known}."
+            f"state={shown(given)}{did_you_mean(text, known)}, expected one of {known}."
         )
     return found
 
@@ -39,8 +41,8 @@ def states_of(given: Iterable[object]) -> set[TrialState]:
         InvalidArgument: one of them is not a state.
     """
     found: set[TrialState] = set()
-    for state in [given] if isinstance(given, str) else given:
-        is_ours = isinstance(state, str)
-        found.update(() if is_ours else _GROUPS.get(getattr(state, "name", ""), ()))
+    for state in several(given, is_one=isinstance(given, str)):
+        name = "" if isinstance(state, str) else getattr(state, "name", "")
+        found.update(_GROUPS.get(name, ()) if isinstance(name, str) else ())
         found.add(state_of(state))
     return found

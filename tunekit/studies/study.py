@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from tunekit.checkpoints.base import Checkpoints
+from tunekit.checks import shown
 from tunekit.driver.orchestrator import Orchestrator
 from tunekit.driver.progress import choose_progress, hint_at_storage
 from tunekit.driver.run_settings import Ending, Goal, Progress, Settings
@@ -225,7 +226,7 @@ class Study(StudyReads, CheckpointPaths):
             trial,
             result,
             state=state,
-            reason=reason,
+            reason=arguments.reason_text(reason),
             skip_if_finished=skip_if_finished,
         )
 
@@ -255,7 +256,7 @@ class Study(StudyReads, CheckpointPaths):
             InvalidParams: a value outside its domain, or points that cannot be completed.
             UnknownTrial, UnknownCheckpoint: there is nothing to branch from.
         """
-        attrs = dict(user_attrs or {})
+        attrs = arguments.json_mapping(user_attrs, "user_attrs")
         return enqueue.enqueue(
             self._worker, params, branch_from, user_attrs=attrs, skip_if_exists=skip_if_exists
         )
@@ -285,7 +286,8 @@ class Study(StudyReads, CheckpointPaths):
         Raises:
             UnknownTrial: no such number.
         """
-        return bool(self.storage.promote(self.id, {trial_number(number): reason}))
+        reasons = {trial_number(number): arguments.reason_text(reason)}
+        return bool(self.storage.promote(self.id, reasons))
 
     def edit_space(
         self, space: Space | Mapping[str, object], *, dry_run: bool = False
@@ -314,7 +316,7 @@ class Study(StudyReads, CheckpointPaths):
         try:
             json.dumps({key: value}, allow_nan=False)
         except (TypeError, ValueError) as error:
-            raise InvalidArgument(f"attribute {key!r}: {error}; give plain JSON.") from None
+            raise InvalidArgument(f"attribute {shown(key)}: {error}; give plain JSON.") from None
         self.storage.set_attrs(self.id, {key: value})
 
     def set_metric_names(self, metric_names: Sequence[str]) -> None:
@@ -346,7 +348,8 @@ class Study(StudyReads, CheckpointPaths):
 
     def cancel_trial(self, number: int, reason: str = "cancelled by the user") -> bool:
         """End one unfinished trial as CANCELLED; return whether it was unfinished."""
-        return self.storage.cancel_trial(self.id, trial_number(number), reason)
+        why = arguments.reason_text(reason)
+        return self.storage.cancel_trial(self.id, trial_number(number), why)
 
     def _audited_stopper(self) -> Stopper | None:
         seed = self._reader.record.spec.seed
