@@ -244,4 +244,6 @@ def nothing_best(name: str, history: History) -> str:
     if complete:
         limits = ", ".join(str(c) for c in history.constraints)
         return f"study {name!r} has no trial that satisfies {limits}; trials: {counts}."
-    return f"study {name!r} has no complete trial; trials: {counts}."
+    failed = [t for t in history.finished() if t.state is TrialState.FAILED]
+    last = f"; trial {failed[-1].number} failed: {failed[-1].end_reason}" if failed else ""
+    return f"study {name!r} has no complete trial; trials: {counts}{last.rstrip('.')}."

@@ -9,6 +9,7 @@ _CONSTRAINTS = (
     'measure it as a metric and bound it: tk.study(constraints=["latency_ms <= 8"]); bounds on '
     "params belong in the space: tk.Space(..., constraints=[...])"
 )
+_FILES = "trial.save_checkpoint(step, path) and study.checkpoint_path(trial)"
 _ATTRS = "keep plain JSON with set_user_attr and read it from user_attrs"
 
 INSTEAD: Mapping[str, Mapping[str, str]] = {
@@ -23,7 +24,7 @@ INSTEAD: Mapping[str, Mapping[str, str]] = {
         "importance": "study.importance() gives the shares",
         "logging": 'tunekit logs under the name "tunekit" of the module logging',
         "storages": "tk.study(storage=...) takes a URL or a path",
-        "artifacts": "trial.save_checkpoint keeps files with a trial",
+        "artifacts": f"use {_FILES}",
         "distributions": "tk.Float, tk.Int and tk.Categorical are the domains",
     },
     "Study": {
@@ -54,6 +55,18 @@ def unknown_name(owner: str, name: str) -> AttributeError:
     has = f"module {owner!r}" if owner == "tunekit" else f"{owner!r} object"
     why = f"; {instead}." if instead else ""
     return AttributeError(f"{has} has no attribute {name!r}{why}")
+
+
+FOREIGN = {
+    "/optuna/artifacts/": f"Optuna's artifacts take its own trials only; use {_FILES} instead",
+}
+"""Files of Optuna's that raise on our trials -> what to use in their place."""
+
+
+def advice(filename: str) -> str:
+    """Return what to use where a function of Optuna's raised in this file; else an empty text."""
+    place = filename.replace("\\", "/")
+    return next((instead for part, instead in FOREIGN.items() if part in place), "")
 
 
 SYSTEM = "optuna:"

@@ -182,6 +182,8 @@ class Proposal:
         reason: one sentence for a person.
         evidence: plain JSON that the sampler reads back from the finished trial.
         branch: checkpoint that the trial starts from, `None` to start from scratch.
+        answers: values by name for what a define-by-run program may ask for, also where the
+            space as far as it is known has no such parameter.
     """
 
     params: Params
@@ -189,6 +191,7 @@ class Proposal:
     reason: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
     branch: Branch | None = None
+    answers: Mapping[str, Scalar] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import pytest
 
 import tunekit as tk
-from tunekit.errors import InvalidArgument
+from tunekit.errors import InvalidArgument, InvalidSpace
 
 optuna = pytest.importorskip("optuna")
 
@@ -70,3 +70,59 @@ def test_a_pruner_prunes_all_that_it_condemns_as_in_optuna() -> None:
     assert tk.study(pruner="median").audit == 0.0
     assert tk.study(pruner=pruner, audit=0.2).audit == 0.2
     assert tk.study(stopper="median").audit == 0.05
+
+
+GRID = {"x": [-50, 0, 50], "k": ["a", "b"]}
+
+
+def test_a_grid_of_optuna_goes_on_in_another_process_and_ends(tmp_path):
+    url, seen = f"sqlite:///{tmp_path}/g.db", []
+    for n_trials in (4, None, None):
+        study = tk.study("g", storage=url, sampler=optuna.samplers.GridSampler(GRID))
+        study.optimize(lambda t: float(t.suggest_int("x", -99, 99)), n_trials=n_trials)
+        seen.append(len(study.trials))
+    assert seen == [4, 6, 6]
+    assert sorted(t.params["x"] for t in study.trials) == [-50, -50, 0, 0, 50, 50]
+    assert [t.reason for t in study.trials][-1] == "grid point 6 of 6"
+
+
+def test_a_grid_of_optuna_fits_a_declared_space():
+    space = tk.Space(m=tk.Categorical({"n": {"x": tk.Float(-99, 99)}}), k=["a", "b"], c=3)
+    study = tk.study(space=space, sampler=optuna.samplers.GridSampler(GRID))
+    study.optimize(lambda t: t.params["x"], n_trials=99)
+    assert {(t.params["x"], t.params["k"]) for t in study.trials} == {
+        (x, k) for x in GRID["x"] for k in GRID["k"]
+    }
+
+
+def test_a_parameter_that_a_grid_of_optuna_does_not_have_is_refused():
+    space = tk.Space(x=tk.Float(-99, 99), k=["a", "b"], z=tk.Float(0, 1))
+    study = tk.study(space=space, sampler=optuna.samplers.GridSampler(GRID))
+    with pytest.raises(InvalidSpace, match='"z" has infinitely many values, but none in the grid'):
+        study.ask()
+
+
+def test_a_value_of_a_grid_that_the_program_excludes_fails_its_trial():
+    study = tk.study(sampler=optuna.samplers.GridSampler({"x": [5]}))
+    study.optimize(lambda t: t.suggest_float("x", 0, 1))
+    assert [str(t.state) for t in study.trials] == ["failed"]
+    assert "the sampler's value does not fit the domain" in study.trials[0].end_reason
+
+
+def test_a_name_of_a_grid_may_be_asked_for_on_one_branch_only():
+    study = tk.study(sampler=optuna.samplers.GridSampler(GRID))
+    study.optimize(
+        lambda t: t.suggest_categorical("k", ["a", "b"]) == "a" or t.suggest_float("x", -99, 99)
+    )
+    assert [str(t.state) for t in study.trials] == ["complete"] * 6
+
+
+def test_a_search_by_brute_force_is_refused_with_what_to_use():
+    with pytest.raises(InvalidArgument, match='use sampler="grid"'):
+        tk.study(sampler=optuna.samplers.BruteForceSampler())
+
+
+def test_a_pruner_of_optuna_announces_no_study(capfd):
+    study = tk.study(pruner=optuna.pruners.MedianPruner(), space={"x": tk.Float(0, 1)})
+    study.optimize(lambda t: t.report(1.0, 1) or 1.0, n_trials=2, progress=False)
+    assert "created" not in capfd.readouterr().err

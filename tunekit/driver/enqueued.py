@@ -19,6 +19,9 @@ log = logging.getLogger("tunekit")
 EVIDENCE = "enqueued"
 """Key in the evidence of a define-by-run trial for the names the user gave."""
 
+ANSWERS = "answers"
+"""Key in it for the names that the sampler gave values for, such as those of a grid."""
+
 
 def refusals(leases: Sequence[Lease], space: Space) -> dict[int, Tell]:
     """Return the ends of trials whose points the current space excludes, by number."""

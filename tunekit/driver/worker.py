@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from tunekit.checkpoints.base import Checkpoints, checkpoint_name
 from tunekit.driver.checkpoint_tracker import CheckpointTracker
-from tunekit.driver.enqueued import EVIDENCE, credited, known_part, refusals
+from tunekit.driver.enqueued import ANSWERS, EVIDENCE, credited, known_part, refusals
 from tunekit.driver.study_reader import StudyReader
 from tunekit.driver.worker_id import is_known_dead, worker_name
 from tunekit.errors import SpaceExhausted, TunekitError
@@ -146,6 +146,7 @@ class Worker:
             branch=branch,
             is_promoted=known is not None and known.is_promoted,
             enqueued=frozenset(evidence.get(EVIDENCE, ())),
+            answers=frozenset(evidence.get(ANSWERS, ())),
         )
 
     def _propose(self, leases: Sequence[Lease]) -> list[Start]:
@@ -215,8 +216,13 @@ class Worker:
     def _as_proposed(
         self, proposal: Proposal, fixed: Params | None, numbers: Sequence[int]
     ) -> _Proposed:
-        if self.reader.is_open and fixed:  # also what the discovered part does not know
-            proposal = replace(proposal, params=Params({**proposal.params, **fixed}))
+        answers = {**proposal.answers, **(fixed or {})}
+        if self.reader.is_open and answers:  # also what the discovered part does not know
+            params = Params({**proposal.params, **answers})
+            evidence = proposal.evidence
+            if proposal.answers:
+                evidence = {**evidence, ANSWERS: list(proposal.answers)}
+            proposal = replace(proposal, params=params, evidence=evidence)
         batch = tuple(numbers) if len(numbers) > 1 else ()
         return _Proposed(proposal, self.reader.history.cursor, batch, self.reader.space_version)
 

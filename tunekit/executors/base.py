@@ -79,6 +79,7 @@ class Task:
         is_promoted: whether it continues after a pause or pre-emption.
         ranks: set where the executor keeps a place for each process of a distributed trial.
         enqueued: of a program that discovers its space, the names that the user gave values for.
+        answers: likewise, the names that the sampler gave values for, such as those of a grid.
     """
 
     study: str
@@ -98,6 +99,7 @@ class Task:
     branch: Branch | None = None
     is_promoted: bool = False
     enqueued: frozenset[str] = frozenset()
+    answers: frozenset[str] = frozenset()
 
     @property
     def trial_number(self) -> int:

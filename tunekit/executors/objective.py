@@ -16,6 +16,7 @@ from tunekit.errors import InvalidParams, InvalidResult
 from tunekit.executors.base import Task
 from tunekit.executors.results import checked_metrics
 from tunekit.executors.trial import Trial
+from tunekit.optuna_words import advice
 from tunekit.records import Outcome, TrialState
 
 MAX_REASON = 300
@@ -110,7 +111,8 @@ def _one_line(error: BaseException, summary: traceback.TracebackException) -> st
     said = isinstance(error, RuntimeError) and "out of memory" in line.lower()
     if said or _is_called(error, "MemoryError", "OutOfMemoryError", "ResourceExhaustedError"):
         return "out of memory"
-    return line[:MAX_REASON]
+    instead = advice(summary.stack[-1].filename) if summary.stack else ""
+    return f"{line.rstrip('.')}; {instead}"[:MAX_REASON] if instead else line[:MAX_REASON]
 
 
 def _drop_own_frames(summary: traceback.TracebackException, seen: set[int]) -> None:

@@ -370,6 +370,11 @@ class Trial:
                         f"the enqueued value does not fit the domain the program asks for: "
                         f"{error.message} Enqueue a valid one."
                     ) from None
+                if path in self._task.answers:
+                    raise InvalidParams(
+                        f"the sampler's value does not fit the domain the program asks for: "
+                        f"{error.message} Give the sampler a valid one."
+                    ) from None
         return parameter.domain.from_unit(_keyed(self._task, path).random())
 
 

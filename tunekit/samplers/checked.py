@@ -47,5 +47,5 @@ def _checked(name: str, view: StudyView, number: int, proposal: Proposal) -> Pro
                 f'parameter "{path}" is fixed at {value!r}; make it keep fixed values.'
             )
     # Parameters that no trial has asked for yet are drawn where the program asks for them.
-    reason = proposal.reason if len(view.space) else UNKNOWN_SPACE
+    reason = proposal.reason if len(view.space) or proposal.answers else UNKNOWN_SPACE
     return replace(proposal, params=point, reason=reason)

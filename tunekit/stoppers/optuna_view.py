@@ -41,7 +41,12 @@ class ViewStorage(optuna.storages.InMemoryStorage):
         super().__init__()
         self._put: dict[int, FrozenTrial] = {}
         self._numbers: dict[OptunaState, list[int]] = {}  # of each state, in order
-        self.create_new_study([StudyDirection[direction.upper()]], NAME)
+        verbosity = optuna.logging.get_verbosity()
+        optuna.logging.set_verbosity(optuna.logging.ERROR)  # it would announce a study
+        try:
+            self.create_new_study([StudyDirection[direction.upper()]], NAME)
+        finally:
+            optuna.logging.set_verbosity(verbosity)
 
     def put(
         self,

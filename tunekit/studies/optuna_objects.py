@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
+from tunekit.errors import InvalidArgument
+
 
 def adopted(part: Any) -> Any:
     """Return a part that works here for an object of Optuna's; anything else as it is.
@@ -12,8 +14,14 @@ def adopted(part: Any) -> Any:
     Optuna is not imported for it: who has such an object has imported it.
 
     Raises:
-        InvalidArgument: a sampler that computes constraints from the trial.
+        InvalidArgument: a `BruteForceSampler`, or one that computes constraints from the trial.
     """
+    if _is_a(part, "BruteForceSampler", "optuna.samplers"):
+        raise InvalidArgument('sampler=BruteForceSampler(...): use sampler="grid" instead.')
+    if _is_a(part, "GridSampler", "optuna.samplers"):
+        from tunekit.samplers.optuna_bridge.grid import OptunaGridObject
+
+        return OptunaGridObject(part)
     if _is_a(part, "BaseSampler", "optuna.samplers"):
         from tunekit.samplers.optuna_bridge.given import OptunaSamplerObject
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +62,11 @@ class OptunaSamplerObject(OptunaSampler):
             InvalidSpace: no point satisfies the constraints of the space.
             InvalidArgument: the sampler handles one objective but the study has several.
         """
-        return super().suggest(replace(view, seed=self.seed), numbers)
+        proposals = super().suggest(replace(view, seed=self.seed), numbers)
+        if self.name != "PartialFixedSampler":
+            return proposals
+        answers: Mapping[str, Any] = vars(self._given)["_fixed_params"]
+        return [replace(p, answers=answers) for p in proposals]
 
     def _fresh(self, study_seed: int, rng: np.random.Generator) -> BaseSampler:
         for generator in _generators(self._given):
