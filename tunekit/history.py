@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import insort
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ class History:
     Attributes:
         cursor: event number up to which the view is complete.
         revision: increases with every change; a cache key for samplers.
+        changes: numbers of the changed trials in order of the changes; only grows, so a reader
+            that remembers its length finds what is new.
         source: data about the study attached to records, for `value` and related attributes.
     """
 
@@ -43,8 +46,10 @@ class History:
         self.constraints = tuple(constraints)
         self.cursor = 0
         self.revision = 0
+        self.changes: list[int] = []
         self.source = TrialSource(tuple([o.metric for o in self.objectives]))
         self._trials: dict[int, TrialRecord] = {}
+        self._counts: Counter[TrialState] = Counter()
         self._complete: dict[int, TrialRecord] = {}
         self._complete_order: list[int] = []
         self._open: dict[int, TrialRecord] = {}
@@ -78,7 +83,11 @@ class History:
             self._check_result(t)
             t.attach(self.source)
             self._trials[t.number] = t
+            self._counts[t.state] += 1
+            if before is not None:
+                self._counts[before.state] -= 1
             self.revision += 1
+            self.changes.append(t.number)
             self._file_pause(t)
             self._file_complete(t)
             if not t.state.is_finished:
@@ -164,10 +173,7 @@ class History:
 
     def counts(self) -> dict[TrialState, int]:
         """Return the number of trials per state, for states that occur."""
-        out: dict[TrialState, int] = {}
-        for t in self._trials.values():
-            out[t.state] = out.get(t.state, 0) + 1
-        return out
+        return {state: n for state, n in self._counts.items() if n}
 
     @property
     def target(self) -> Mapping[str, Scalar]:

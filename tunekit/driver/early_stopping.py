@@ -11,6 +11,7 @@ from tunekit.driver.study_reader import StudyReader
 from tunekit.executors.base import Task
 from tunekit.records import CONTINUE, Decision, Report
 from tunekit.stoppers.base import CurveView, Promoter, Stopper, checked_decision
+from tunekit.stoppers.curve_log import Curves
 from tunekit.storages.rows import encode
 from tunekit.threads import one_thread
 
@@ -29,7 +30,7 @@ class EarlyStopping:
     def __init__(self, reader: StudyReader, stopper: Stopper | None) -> None:
         self._reader = reader
         self.stopper = stopper
-        self._curves: dict[int, list[Report]] = {}
+        self._curves = Curves()
         self._foreign = ForeignCurves(reader)
         can_promote = callable(getattr(stopper, "promote", None))
         self._promoter = cast(Promoter, stopper) if can_promote else None
@@ -41,16 +42,17 @@ class EarlyStopping:
 
     def begin(self, task: Task) -> None:
         """Keep earlier attempts' reports up to the checkpoint that the trial resumes from."""
-        reports = self._curves.pop(task.number, [])
+        reports = self._curves.drop(task.number)
         if self.stopper is None or task.origin is None or task.epoch == 1:
             return
         reports = reports or self._reader.curves([task.number]).get(task.number, [])
-        self._curves[task.number] = [r for r in reports if r.step <= task.origin.step]
+        self._curves.put(task.number, [r for r in reports if r.step <= task.origin.step])
 
     def follow(self, ours: Collection[int]) -> None:
         """Read the reports of other workers' trials; see `ForeignCurves.news`."""
         if self.stopper is not None:
-            self._curves |= self._foreign.news(ours)
+            for number, reports in self._foreign.news(ours).items():
+                self._curves.put(number, reports)
 
     def decide(self, number: int, report: Report) -> Decision:
         """Return the decision on a trial after a report.
@@ -60,7 +62,7 @@ class EarlyStopping:
         """
         if self.stopper is None or not report.metrics:
             return CONTINUE
-        self._curves.setdefault(number, []).append(report)
+        self._curves.add(number, report)
         with one_thread():
             decision = self.stopper.decide(number, self._view())
         decision = checked_decision(decision, self.stopper.name)

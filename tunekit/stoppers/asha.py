@@ -71,8 +71,8 @@ class AshaStopper:
         self.direction = direction
         self.eta = eta
         self.mode = mode
-        self._ladder = Ladder(min_resource, eta, unit, members)
         self._reader = LossCurveReader()
+        self._ladder = Ladder(min_resource, eta, self._reader, unit, members=members)
 
     def decide(self, number: int, view: CurveView) -> Decision:
         """Return the decision on trial `number` after its latest report.
@@ -81,7 +81,7 @@ class AshaStopper:
             InvalidArgument: the study has no objective of that name.
         """
         watched = self._watched(view)
-        passed = self._ladder.passed(number, view, watched, self._reader)
+        passed = self._ladder.passed(number, view, watched)
         rung = next((r for r in passed if not self._goes_on(r)), None)
         if rung is None:
             return CONTINUE
@@ -100,9 +100,7 @@ class AshaStopper:
             if not levels:  # paused by something else, between two rungs
                 highest = self._ladder.highest(curve.progress(self._ladder.unit))
                 levels = [] if highest is None else [highest]
-            read = (
-                self._ladder.standing(trial.number, x, view, watched, self._reader) for x in levels
-            )
+            read = (self._ladder.standing(trial.number, x, view, watched) for x in levels)
             rungs = [rung for rung in read if rung is not None]
             if rungs and all(map(self._goes_on, rungs)):
                 found[trial.number] = self._sentence(rungs[-1], watched)

@@ -21,6 +21,7 @@ from tunekit.stoppers.losses import (
     watched_metrics,
 )
 from tunekit.stoppers.options import check_metric, check_unit
+from tunekit.stoppers.reached import Reached
 from tunekit.stoppers.rungs import Ladder, Rung, n_before
 
 FACTOR = 1.5
@@ -75,8 +76,9 @@ class FastStopper:
         self.direction = direction
         self.n_exempt = n_exempt
         self.hedge = hedge
-        self._ladder = Ladder(min_resource, FACTOR, unit)
         self._reader = LossCurveReader()
+        self._ladder = Ladder(min_resource, FACTOR, self._reader, unit)
+        self._started = Reached(self._reader, "reports")
 
     def decide(self, number: int, view: CurveView) -> Decision:
         """Return the decision on trial `number` after its latest report.
@@ -87,8 +89,9 @@ class FastStopper:
         watched = watched_metrics(view, self.metric, self.direction, stopper=self.name)
         if number < self.n_exempt:
             return CONTINUE
-        n_started = sum(bool(self._reader.read(n, view, watched).steps) for n in view.reports)
-        for rung in self._ladder.passed(number, view, watched, self._reader):
+        passed = self._ladder.passed(number, view, watched)
+        n_started = len(self._started.at(1, view, watched).losses) if passed else 0
+        for rung in passed:
             n_kept = max(LEAST, math.ceil(n_started / rung.level))
             if rung.before >= n_kept:
                 break

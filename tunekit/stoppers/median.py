@@ -3,29 +3,45 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
-from dataclasses import dataclass
+from bisect import bisect_left, bisect_right, insort
+from dataclasses import dataclass, field
 from itertools import accumulate
-from statistics import median
 from typing import Literal, TypeAlias
 
 from tunekit.checks import check_whole
 from tunekit.errors import InvalidArgument
-from tunekit.records import CONTINUE, Decision, Direction, Objective
+from tunekit.records import CONTINUE, Decision, Direction, Objective, TrialState
 from tunekit.stoppers.base import CurveView
+from tunekit.stoppers.curve_log import ViewFollower
 from tunekit.stoppers.losses import Curve, LossCurveReader, watched_metrics
 from tunekit.stoppers.options import check_metric
 
 Summary: TypeAlias = Literal["running_mean", "at_step"]
 
 
-@dataclass(slots=True)
-class _Summary:
-    """A curve and its summary value from each of its steps on."""
+MAX_STEPS = 4096
+"""Number of steps whose values are kept sorted; beyond it, the least recently used is dropped."""
 
-    curve: Curve
-    n: int
+
+@dataclass(frozen=True, slots=True)
+class _Summary:
+    """The summary value of a complete trial's curve from each of its steps on."""
+
+    steps: list[int]
     values: list[float]
+
+    def at(self, step: int) -> float | None:
+        """Return the value at a step, `None` if the trial had not reported by then."""
+        i = bisect_right(self.steps, step)
+        return self.values[i - 1] if i else None
+
+
+@dataclass(slots=True)
+class _AtStep:
+    """The values of the complete trials at one step, ascending, up to an event of `_events`."""
+
+    values: list[float] = field(default_factory=list)
+    n_read: int = 0
 
 
 class MedianStopper:
@@ -76,7 +92,11 @@ class MedianStopper:
         self.min_trials = min_trials
         self.others = others
         self._reader = LossCurveReader()
+        self._follower = ViewFollower()
+        self._watched: Objective | None = None
         self._summaries: dict[int, _Summary] = {}
+        self._events: list[tuple[_Summary, bool]] = []  # each is added, or removed
+        self._at_steps: dict[int, _AtStep] = {}
 
     def decide(self, number: int, view: CurveView) -> Decision:
         """Return the decision on trial `number` after its latest report.
@@ -89,29 +109,57 @@ class MedianStopper:
         if len(own.steps) < self.min_reports:
             return CONTINUE
         step = own.steps[-1]
-        numbers = (t.number for t in view.history.complete() if t.number != number)
-        values = (self._value(n, view, objective, step) for n in numbers)
-        compared = [v for v in values if v is not None]
+        self._follow(view, objective)
+        compared = self._values(step, without=self._summaries.get(number))
         if len(compared) < self.min_trials:
             return CONTINUE
-        best, threshold = min(loss for (loss,) in own.losses), median(compared)
+        best, threshold = min(loss for (loss,) in own.losses), _median(compared)
         if not best > threshold:
             return CONTINUE
         return self._stop(objective, step, best, threshold, len(compared))
 
-    def _value(
-        self, number: int, view: CurveView, objective: Objective, step: int
-    ) -> float | None:
-        curve = self._reader.read(number, view, (objective,))
-        known = self._summaries.get(number)
-        # The curve of a complete trial does not change, so its summary is cached.
-        if known is None or known.curve is not curve or known.n != len(curve.steps):
-            values = [loss for (loss,) in curve.losses]
-            if self.others == "running_mean":
-                values = [total / n for n, total in enumerate(accumulate(values), start=1)]
-            known = self._summaries[number] = _Summary(curve, len(values), values)
-        i = bisect_right(curve.steps, step)
-        return known.values[i - 1] if i else None
+    def _follow(self, view: CurveView, objective: Objective) -> None:
+        """Take over which complete trials have changed since the last question."""
+        changed = self._follower.changed(view)
+        if changed is None or objective != self._watched:
+            self._watched, self._events = objective, []
+            self._summaries.clear()
+            self._at_steps.clear()
+            changed = {t.number for t in view.history.complete()}
+        for number in changed:
+            known = self._summaries.pop(number, None)
+            if known is not None:
+                self._events.append((known, False))
+            trial = view.history.get(number)
+            if trial is not None and trial.state is TrialState.COMPLETE:
+                new = self._summary(self._reader.read(number, view, (objective,)))
+                self._summaries[number] = new
+                self._events.append((new, True))
+
+    def _summary(self, curve: Curve) -> _Summary:
+        values = [loss for (loss,) in curve.losses]
+        if self.others == "running_mean":
+            values = [total / n for n, total in enumerate(accumulate(values), start=1)]
+        return _Summary([*curve.steps], values)
+
+    def _values(self, step: int, *, without: _Summary | None) -> list[float]:
+        """Return the values of the complete trials at a step, ascending."""
+        known = self._at_steps.pop(step, None) or _AtStep()
+        self._at_steps[step] = known  # the last one, as the one needed most recently
+        if len(self._at_steps) > MAX_STEPS:
+            del self._at_steps[next(iter(self._at_steps))]
+        for summary, is_new in self._events[known.n_read :]:
+            value = summary.at(step)
+            if value is not None and is_new:
+                insort(known.values, value)
+            elif value is not None:
+                del known.values[bisect_left(known.values, value)]
+        known.n_read = len(self._events)
+        own = None if without is None else without.at(step)
+        if own is None:
+            return known.values
+        i = bisect_left(known.values, own)
+        return known.values[:i] + known.values[i + 1 :]
 
     def _stop(
         self, objective: Objective, step: int, best: float, threshold: float, n: int
@@ -131,3 +179,10 @@ class MedianStopper:
             "others": self.others,
         }
         return Decision("stop", reason, evidence)
+
+
+def _median(ascending: list[float]) -> float:
+    middle = len(ascending) // 2
+    if len(ascending) % 2:
+        return ascending[middle]
+    return (ascending[middle - 1] + ascending[middle]) / 2

@@ -5,14 +5,15 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
-from tunekit.records import CONTINUE, Decision, Direction, Objective, Report, TrialState
+from tunekit.records import CONTINUE, Decision, Direction, Objective, TrialState
 from tunekit.stoppers.base import CurveView
+from tunekit.stoppers.curve_log import ViewFollower
 from tunekit.stoppers.losses import (
     Curve,
     LossCurveReader,
@@ -38,12 +39,12 @@ class _Told:
     """A trial as last given to Optuna.
 
     Attributes:
-        reports: what its curve was read from.
+        state: shown to Optuna.
         steps, losses: a copy of the curve, because the curve itself grows.
         past: the pruner's trial attributes before the latest report, once known.
     """
 
-    reports: Sequence[Report]
+    state: TrialState
     steps: list[int]
     losses: list[Losses]
     past: dict[str, Any] | None
@@ -91,9 +92,8 @@ class OptunaPrunerStopper:
         self._options = options
         self._reader = LossCurveReader()
         self._told: dict[int, _Told] = {}
-        self._ended: set[int] = set()
-        self._n_reports = 0  # of those that have ended
-        self._seen: object = None
+        self._follower = ViewFollower()
+        self._asked: set[int] = set()
         self._known_by: tuple[Objective, int] | None = None
         self._is_of_optuna = type(self._made()).__module__.startswith("optuna.")
         self._pruner: BasePruner | None = None
@@ -156,29 +156,30 @@ class OptunaPrunerStopper:
 
     def _sync(self, asked: int, view: CurveView, objective: Objective) -> None:
         """Update Optuna's study with changes in the view."""
-        self._ended.discard(asked)
-        news = self._news(view)
-        storage = self._storage_for(view, objective, news)
-        told, unseen = self._told, []
-        if not told:  # the storage may be a new one
-            news = list(view.reports)
-        for number in news:
+        changed = self._follower.changed(view)
+        longest = 0 if changed is None or self._known_by is None else self._known_by[1]
+        if changed is None:
+            changed = {*view.reports, *self._told}
+        # The trial that was asked about is shown as running, which it may no longer be.
+        news = changed | self._asked | {asked}
+        self._asked = {asked}
+        storage = self._storage_for(objective, max(longest, _longest(news, view)))
+        if not self._told:  # the storage is a new one
+            news = set(view.reports)
+        unseen = []
+        for number in sorted(news):
+            if number not in view.reports:
+                if self._told.pop(number, None) is not None:
+                    storage.forget(number)
+                continue
             trial = view.history.get(number)
             # The trial in question is running, even if the history lags behind.
             state = TrialState.RUNNING if trial is None or number == asked else trial.state
             if self._tell(number, view, objective, state):
                 unseen.append(number)
-            if state.is_finished:
-                self._ended.add(number)
-        if len(told) > len(view.reports):
-            for number in [n for n in told if n not in view.reports]:
-                del told[number]
-                self._ended.discard(number)
-                storage.forget(number)
-        self._n_reports = _n_reports(view, [n for n in news if n not in self._ended])
         if self.pruner not in _WITHOUT_NOTES:
-            for number in sorted(unseen):
-                if number != asked or told[number].past is None:  # else `decide` asks next
+            for number in unseen:
+                if number != asked or self._told[number].past is None:  # else `decide` asks next
                     self._play(number)
 
     def _tell(self, number: int, view: CurveView, objective: Objective, state: TrialState) -> bool:
@@ -186,49 +187,27 @@ class OptunaPrunerStopper:
         assert self._storage is not None
         curve = self._reader.read(number, view, (objective,))
         told, notes, past = self._told.get(number), None, None
-        is_noted = False
-        if told is not None:
-            if told.steps == curve.steps and told.losses == curve.losses:
-                past, notes = told.past, self._storage.notes(number)
-                is_noted = past is not None
-            elif told.past is not None and told.has_grown_by_one(curve):
-                past = notes = self._storage.notes(number)
-        steps, losses = [*curve.steps], [*curve.losses]
-        self._told[number] = _Told(view.reports[number], steps, losses, past)
+        if told is not None and told.steps == curve.steps and told.losses == curve.losses:
+            if told.state is not state:
+                told.state, notes = state, self._storage.notes(number)
+                self._storage.put(number, state, _values(curve, objective), notes)
+            return told.past is None
+        if told is not None and told.past is not None and told.has_grown_by_one(curve):
+            past = notes = self._storage.notes(number)
+        self._told[number] = _Told(state, [*curve.steps], [*curve.losses], past)
         self._storage.put(number, state, _values(curve, objective), notes)
-        return not is_noted
+        return True
 
-    def _news(self, view: CurveView) -> list[int]:
-        """Return the trials to check: the unfinished ones, or all if an ended one has changed.
-
-        Curves only grow, so the number of reports shows it without a look at each ended trial.
-        """
-        news = [n for n in view.reports if n not in self._ended]
-        if view.reports is self._seen and _n_reports(view, news) == self._n_reports:
-            return news
-        self._seen = view.reports
-        self._ended.clear()
-        return list(view.reports)
-
-    def _storage_for(
-        self, view: CurveView, objective: Objective, news: Sequence[int]
-    ) -> ViewStorage:
+    def _storage_for(self, objective: Objective, longest: int) -> ViewStorage:
         """Return the current storage, or a new one if pruners would now derive other rungs.
 
         Unless given, pruners derive their rungs from the longest complete trial.
         """
         from tunekit.stoppers.optuna_view import ViewStorage, study_over
 
-        is_whole = len(news) == len(view.reports)
-        longest = 0 if is_whole or self._known_by is None else self._known_by[1]
-        for number in news:
-            trial, reports = view.history.get(number), view.reports[number]
-            if trial is not None and trial.state is TrialState.COMPLETE and reports:
-                longest = max(longest, reports[-1].step)
         if self._storage is None or self._known_by != (objective, longest):
             self._known_by, self._pruner = (objective, longest), None
             self._told = {}
-            self._ended.clear()
             self._storage = ViewStorage(objective.direction)
             self._study = study_over(self._storage)
         return self._storage
@@ -246,9 +225,14 @@ class OptunaPrunerStopper:
             pruner.prune(self._study, trial)
 
 
-def _n_reports(view: CurveView, without: Sequence[int]) -> int:
-    """Return the number of reports of all trials except some."""
-    return sum(map(len, view.reports.values())) - sum(len(view.reports[n]) for n in without)
+def _longest(numbers: Iterable[int], view: CurveView) -> int:
+    """Return the last step of the longest complete one of some trials, 0 without one."""
+    longest = 0
+    for number in numbers:
+        trial, reports = view.history.get(number), view.reports.get(number)
+        if trial is not None and trial.state is TrialState.COMPLETE and reports:
+            longest = max(longest, reports[-1].step)
+    return longest
 
 
 def _values(curve: Curve, objective: Objective) -> dict[int, float]:

@@ -6,7 +6,6 @@ Importing this module imports Optuna.
 from __future__ import annotations
 
 import copy
-from bisect import insort
 from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
+from tunekit.optuna_trials import OptunaTrials
 from tunekit.records import Direction, TrialState
 
 _STATES = {
@@ -39,8 +39,7 @@ class ViewStorage(optuna.storages.InMemoryStorage):
 
     def __init__(self, direction: Direction) -> None:
         super().__init__()
-        self._put: dict[int, FrozenTrial] = {}
-        self._numbers: dict[OptunaState, list[int]] = {}  # of each state, in order
+        self._trials = OptunaTrials()
         verbosity = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.ERROR)  # it would announce a study
         try:
@@ -56,8 +55,6 @@ class ViewStorage(optuna.storages.InMemoryStorage):
         notes: Mapping[str, Any] | None = None,
     ) -> None:
         """Insert a trial by its state and its reports by step; the last one is its value."""
-        if number in self._put:
-            self.forget(number)
         told = _STATES.get(state, OptunaState.FAIL)
         is_complete = told is OptunaState.COMPLETE and bool(values)
         trial = FrozenTrial(
@@ -74,40 +71,39 @@ class ViewStorage(optuna.storages.InMemoryStorage):
             system_attrs=dict(notes or {}),
             intermediate_values=dict(values),
         )
-        self._put[number] = trial
-        insort(self._numbers.setdefault(trial.state, []), number)
+        self._trials.put(trial)
 
     def forget(self, number: int) -> None:
         """Remove a trial."""
-        self._numbers[self._put.pop(number).state].remove(number)
+        self._trials.remove(number)
 
     def notes(self, number: int) -> dict[str, Any]:
         """Return a trial's attributes set by pruners."""
-        return dict(self._put[number].system_attrs)
+        return dict(self._trials[number].system_attrs)
 
     def set_notes(self, number: int, notes: Mapping[str, Any]) -> None:
         """Replace a trial's attributes set by pruners."""
-        trial = copy.copy(self._put[number])
+        trial = copy.copy(self._trials[number])
         trial.system_attrs = dict(notes)
-        self._put[number] = trial
+        self._trials.put(trial)
 
     def prefixes(self, number: int) -> Iterator[FrozenTrial]:
         """Yield a trial as it was after each of its reports, with its attributes at that time."""
-        whole = self._put[number].intermediate_values
+        whole = self._trials[number].intermediate_values
         seen: dict[int, float] = {}
         for step, value in whole.items():
             seen[step] = value
-            trial = copy.copy(self._put[number])
+            trial = copy.copy(self._trials[number])
             trial.intermediate_values = dict(seen)
             yield trial
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Store a pruner's attribute on a trial."""
-        self.set_notes(trial_id, {**self._put[trial_id].system_attrs, key: value})
+        self.set_notes(trial_id, {**self._trials[trial_id].system_attrs, key: value})
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """Return a trial; its id is its number."""
-        return self._put[trial_id]
+        return self._trials[trial_id]
 
     def get_all_trials(
         self,
@@ -116,12 +112,7 @@ class ViewStorage(optuna.storages.InMemoryStorage):
         states: Container[OptunaState] | None = None,
     ) -> list[FrozenTrial]:
         """Return the trials by number."""
-        by_state = [
-            ns for s, ns in self._numbers.items() if ns and (states is None or s in states)
-        ]
-        numbers = by_state[0] if len(by_state) == 1 else sorted(n for ns in by_state for n in ns)
-        put = self._put
-        found = [put[n] for n in numbers]
+        found = self._trials.of(states)
         return copy.deepcopy(found) if deepcopy else found
 
     def get_best_trial(self, study_id: int) -> FrozenTrial:

@@ -7,7 +7,9 @@ another. Several metrics are compared by non-domination layers.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from tunekit.records import Objective
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.losses import Curve, LossCurveReader, Losses, Unit
+from tunekit.stoppers.reached import Reached
 from tunekit_surrogates.hypervolume import layers
 
 
@@ -55,29 +58,34 @@ def rungs_between(before: int, now: int, first: float, factor: float) -> list[in
     return found
 
 
-@dataclass(frozen=True, slots=True)
 class Ladder:
     """The rungs of a rule.
 
-    Attributes:
+    Args:
         first: level of the lowest rung, below which trials are not judged.
         factor: factor between adjacent rungs.
+        reader: of the curves.
         unit: unit of levels.
         members: predicate that selects the trials to compare; `None` for all.
     """
 
-    first: float
-    factor: float
-    unit: Unit = "reports"
-    members: Callable[[int], bool] | None = None
-
-    def passed(
+    def __init__(
         self,
-        number: int,
-        view: CurveView,
-        watched: tuple[Objective, ...],
+        first: float,
+        factor: float,
         reader: LossCurveReader,
-    ) -> list[Rung]:
+        unit: Unit = "reports",
+        *,
+        members: Callable[[int], bool] | None = None,
+    ) -> None:
+        self.first = first
+        self.factor = factor
+        self.unit = unit
+        self.members = members
+        self._reader = reader
+        self._reached = Reached(reader, unit, members)
+
+    def passed(self, number: int, view: CurveView, watched: tuple[Objective, ...]) -> list[Rung]:
         """Return the rungs that a trial has passed with its latest report, ascending.
 
         A step that jumps over several rungs passes all of them with the same losses.
@@ -85,8 +93,8 @@ class Ladder:
         reports = view.reports.get(number, ())
         if not reports or any(o.metric not in reports[-1].metrics for o in watched):
             return []
-        levels = self.latest(reader.read(number, view, watched))
-        found = (self.standing(number, level, view, watched, reader) for level in levels)
+        levels = self.latest(self._reader.read(number, view, watched))
+        found = (self.standing(number, level, view, watched) for level in levels)
         return [rung for rung in found if rung is not None]
 
     def latest(self, curve: Curve) -> list[int]:
@@ -95,42 +103,21 @@ class Ladder:
         return rungs_between(previous, now, self.first, self.factor)
 
     def standing(
-        self,
-        number: int,
-        level: int,
-        view: CurveView,
-        watched: tuple[Objective, ...],
-        reader: LossCurveReader,
+        self, number: int, level: int, view: CurveView, watched: tuple[Objective, ...]
     ) -> Rung | None:
         """Return a trial's standing at a rung, `None` if it has not reached it."""
-        own = reader.read(number, view, watched).at(level, self.unit)
+        own = self._reader.read(number, view, watched).at(level, self.unit)
         if own is None:
             return None
-        others = self.at(level, view, watched, reader)
-        others.pop(number, None)
-        measured = [losses for losses in others.values() if all(map(math.isfinite, losses))]
-        return Rung(level, own, len(measured) + 1, n_before(own, measured))
+        others = self._reached.at(level, view, watched).others(number)
+        before = bisect_left(others, own) if len(own) == 1 else n_before(own, others)
+        return Rung(level, own, len(others) + 1, before)
 
-    def at(
-        self, level: int, view: CurveView, watched: tuple[Objective, ...], reader: LossCurveReader
-    ) -> dict[int, Losses]:
-        """Return the losses of all trials that have reached a rung, by number."""
-        found = {}
-        for number in view.reports:
-            if self.members is not None and not self.members(number):
-                continue
-            if level <= self._held_at(number, view):
-                losses = reader.read(number, view, watched).at(level, self.unit)
-                if losses is not None:
-                    found[number] = losses
-        return found
-
-    def _held_at(self, number: int, view: CurveView) -> float:
-        """Return the rung at which a trial was stopped or paused, whatever step it had reached."""
-        trial = view.history.get(number)
-        evidence = {} if trial is None else trial.stop_evidence
-        rung = evidence.get("rung") if evidence.get("unit") == self.unit else None
-        return rung if isinstance(rung, int | float) else math.inf
+    def numbers_at(
+        self, level: int, view: CurveView, watched: tuple[Objective, ...]
+    ) -> AbstractSet[int]:
+        """Return the numbers of the trials that have reached a rung."""
+        return self._reached.at(level, view, watched).losses.keys()
 
     def highest(self, progress: int) -> int | None:
         """Return the highest rung up to a progress, `None` if there is none."""

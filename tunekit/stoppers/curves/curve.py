@@ -161,8 +161,8 @@ class CurveStopper:
         self.rule, self.limit, self.patience, self.eta = rule, limit, patience, eta
         self.spare, self.predict_from = spare, predict_from
         self.n_first, self.keep_min = n_first, keep_min
-        self._ladder = Ladder(min_reports, factor)
         self._reader = LossCurveReader()
+        self._ladder = Ladder(min_reports, factor, self._reader)
         self._trials = CompleteTrials(refit_every=refit_every, past=past_runs(past))
         self._predicted_by: Fitted | None = None
         self._predicted: dict[int, dict[int, float]] = {}
@@ -175,7 +175,7 @@ class CurveStopper:
                 objective of that name.
         """
         watched = self._watched(view)
-        passed = self._ladder.passed(number, view, (watched,), self._reader)
+        passed = self._ladder.passed(number, view, (watched,))
         if not passed or number < self.n_first or not self._may_stop(view):
             return CONTINUE
         rung = passed[-1]
@@ -260,7 +260,7 @@ class CurveStopper:
 
     def _centres(self, rung: int, study: _Study) -> dict[int, float]:
         """Return the predicted final losses of all trials that have reached a rung."""
-        come = self._ladder.at(rung, study.view, (study.watched,), self._reader).keys()
+        come = self._ladder.numbers_at(rung, study.view, (study.watched,))
         if self._predicted_by is not study.fitted:
             self._predicted_by, self._predicted = study.fitted, {}
         known = self._predicted.setdefault(rung, {})
