@@ -142,6 +142,34 @@ def test_it_learns_from_a_thousand_trials_with_a_cache_as_without():
     assert cached.suggest(view, [1000]) == OptunaSampler().suggest(view, [1000])
 
 
+@pytest.mark.parametrize("name", ["tpe", "nsgaii", "random"])
+def test_trials_that_change_in_a_growing_history_are_told_once_more_and_no_others(
+    name, monkeypatch
+):
+    from tunekit.samplers.optuna_bridge import told
+
+    read = []
+    real = told.told_trial
+    monkeypatch.setattr(told, "told_trial", lambda r, *a: read.append(r.number) or real(r, *a))
+    options = {"population_size": 4} if name == "nsgaii" else {}
+    kept, view, seq = OptunaSampler(name, **options), view_of(TREE), 0
+    for number in range(0, 60, 2):
+        read.clear()
+        pair = kept.suggest(view, [number, number + 1])
+        # Those of the call before, which now have ended, and the two of this call.
+        assert len(read) <= 4
+        copied = view_of(TREE, list(view.history))
+        assert pair == OptunaSampler(name, **options).suggest(copied, [number, number + 1])
+        ends = [ended(number + k, proposal) for k, proposal in enumerate(pair)]
+        ends[1] = replace(ends[1], state=TrialState.FAILED) if number % 8 == 0 else ends[1]
+        seq += 1
+        started = replace(ends[0], state=TrialState.RUNNING, metrics={}, seq=seq)
+        view.history.update([started, replace(ends[1], seq=seq)], seq)
+        if number % 6 == 0:  # else the first one runs on
+            seq += 1
+            view.history.update([replace(ends[0], seq=seq)], seq)
+
+
 def test_the_second_number_of_a_call_knows_of_the_first():
     trials = random_trials(TREE, 20)
     both = OptunaSampler().suggest(view_of(TREE, trials), [20, 21])

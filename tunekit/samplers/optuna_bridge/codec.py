@@ -25,6 +25,7 @@ from optuna.trial import TrialState as OptunaState
 
 from tunekit.errors import InvalidParams, InvalidSpace
 from tunekit.history import History
+from tunekit.optuna_trials import OptunaTrials
 from tunekit.records import MetricConstraint, TrialRecord, TrialState
 from tunekit.samplers.grid import n_steps
 from tunekit.spaces import Categorical, Constant, Float, Int, Parameter, Scalar, Space
@@ -255,9 +256,11 @@ class _CmaLoader(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-def told_trials(
-    records: Iterable[TrialRecord], history: History, codec: Codec
-) -> list[FrozenTrial]:
+def told_trials(records: Iterable[TrialRecord], history: History, codec: Codec) -> OptunaTrials:
     """Return the trials with known params as Optuna's."""
-    trials = (told_trial(r, history, codec) for r in records)
-    return [t for t in trials if t is not None]
+    found = OptunaTrials()
+    for record in records:
+        trial = told_trial(record, history, codec)
+        if trial is not None:
+            found.put(trial)
+    return found

@@ -45,8 +45,7 @@ class OptunaSamplerObject(OptunaSampler):
         self.name = type(sampler).__name__
         self._class = type(sampler)
         self._given = sampler
-        self._codec = None
-        self._told = {}
+        self._told = None
         first = next(_generators(sampler), None)
         # Draws from a copy, so that creating a study does not advance the object's own generator.
         self.seed = (

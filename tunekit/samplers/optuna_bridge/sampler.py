@@ -11,14 +11,12 @@ import inspect
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
-from tunekit.history import History
 from tunekit.random_streams import stream
 from tunekit.records import Proposal, TrialRecord, TrialState
 from tunekit.samplers.base import StudyView, held, keeping, known_points, repaired, sample
@@ -26,10 +24,9 @@ from tunekit.spaces import Params, walk
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
-    from optuna.trial import FrozenTrial
 
-    from tunekit.samplers.optuna_bridge.codec import Codec
     from tunekit.samplers.optuna_bridge.storage import ToldStorage
+    from tunekit.samplers.optuna_bridge.told import ToldTrials
 
 SHORT = {
     "tpe": "TPESampler",
@@ -89,8 +86,7 @@ class OptunaSampler:
             unknown = [k for k in options if k not in self._known]
             hint = did_you_mean(unknown[0], self._known) if unknown else ""
             raise InvalidArgument(f'sampler "{name}": {error}{hint}.') from None
-        self._codec: Codec | None = None
-        self._told: dict[int, tuple[TrialRecord, FrozenTrial | None, dict[str, Any]]] = {}
+        self._told: ToldTrials | None = None
 
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
         """Return one proposal for each trial number; each takes the earlier ones as pending.
@@ -112,10 +108,10 @@ class OptunaSampler:
             sibling = TrialRecord(
                 number, TrialState.RUNNING, params=proposal.params, evidence=proposal.evidence
             )
-            known.add(sibling, view.history)
+            known.add(sibling)
         return proposals
 
-    def _propose(self, view: StudyView, number: int, known: _Known) -> Proposal:
+    def _propose(self, view: StudyView, number: int, known: ToldTrials) -> Proposal:
         fixed = held(view, number)
         if number == 0 and not fixed:
             point = view.space.default()
@@ -126,8 +122,8 @@ class OptunaSampler:
             point, evidence = self._ask(view, number, known, fixed, rng)
             broken = view.space.violated(point)
             if not broken:
-                n_pending = sum(not t.state.is_finished() for t in known.told)
-                n_ended = len(known.told) - n_pending
+                n_pending = known.n_pending
+                n_ended = len(known.trials) - n_pending
                 why = f"Optuna's {self._class.__name__}, told {n_ended} ended trials"
                 return Proposal(point, self.name, f"{why} and {n_pending} pending", evidence)
         near = repaired(view.space, point, rng, fixed)
@@ -142,7 +138,7 @@ class OptunaSampler:
         self,
         view: StudyView,
         number: int,
-        known: _Known,
+        known: ToldTrials,
         fixed: Params | None,
         rng: np.random.Generator,
     ) -> tuple[Params, dict[str, Any]]:
@@ -151,8 +147,8 @@ class OptunaSampler:
         if self._class.__name__ == "QMCSampler":
             # It counts its points in a study attribute, which two processes would read alike; the
             # number of the trial replaces this counter.
-            counted = replace(known, attrs={key: number - 1 for key in storage.noted})
-            return self._ask_once(view, number, counted, fixed, rng)[0], {}
+            counted = {key: number - 1 for key in storage.noted}
+            return self._ask_once(view, number, known, fixed, rng, counted)[0], {}
         assert storage.asked is not None
         notes = storage.asked.system_attrs.items()
         noted = {k: v for k, v in notes if not k.startswith(_SHARED)}
@@ -164,9 +160,10 @@ class OptunaSampler:
         self,
         view: StudyView,
         number: int,
-        known: _Known,
+        known: ToldTrials,
         fixed: Params | None,
         rng: np.random.Generator,
+        attrs: Mapping[str, Any] | None = None,
     ) -> tuple[Params, ToldStorage]:
         from tunekit.samplers.optuna_bridge.storage import told_study
 
@@ -174,7 +171,11 @@ class OptunaSampler:
         with _quiet(FutureWarning), _needs(self.name):
             sampler = self._fresh(view.seed, rng)
             study, storage = told_study(
-                known.told, view.objectives, sampler=sampler, attrs=known.attrs, number=number
+                known.trials,
+                view.objectives,
+                sampler=sampler,
+                attrs=known.attrs if attrs is None else attrs,
+                number=number,
             )
             trial = study.ask()
             point = walk(view.space, keeping(fixed, lambda p, _: known.codec.ask(trial, p)))
@@ -194,49 +195,15 @@ class OptunaSampler:
         with _quiet(), _needs(self.name):
             return self._class(**options)
 
-    def _tell(self, view: StudyView, numbers: Sequence[int]) -> _Known:
+    def _tell(self, view: StudyView, numbers: Sequence[int]) -> ToldTrials:
         """Return the history as Optuna's trials and attributes, converting only changed trials."""
         from tunekit.samplers.optuna_bridge.codec import Codec
+        from tunekit.samplers.optuna_bridge.told import ToldTrials
 
-        if self._codec is None or self._codec.space != view.space:
-            self._codec = Codec(view.space)
-            self._told.clear()
-        known = _Known(self._codec)
-        asked = set(numbers)
-        for record in view.history:
-            if record.number in asked:
-                continue
-            cached = self._told.get(record.number)
-            if cached is None or cached[0] is not record:
-                cached = (record, *known.read(record, view.history))
-                self._told[record.number] = cached
-            known.take(cached[1], cached[2])
-        return known
-
-
-@dataclass
-class _Known:
-    """The data given to Optuna: trials by number, and its samplers' study attributes."""
-
-    codec: Codec
-    told: list[FrozenTrial] = field(default_factory=list)
-    attrs: dict[str, Any] = field(default_factory=dict)
-
-    def read(
-        self, record: TrialRecord, history: History
-    ) -> tuple[FrozenTrial | None, dict[str, Any]]:
-        from tunekit.samplers.optuna_bridge.codec import kept_attrs, told_trial
-
-        return told_trial(record, history, self.codec), kept_attrs(record, self.codec, "study")
-
-    def take(self, trial: FrozenTrial | None, attrs: Mapping[str, Any]) -> None:
-        if trial is not None:
-            self.told.append(trial)
-        self.attrs.update(attrs)  # the later trial overrides an earlier one
-
-    def add(self, record: TrialRecord, history: History) -> None:
-        self.take(*self.read(record, history))
-        self.told.sort(key=lambda t: t.number)
+        if self._told is None or self._told.codec.space != view.space:
+            self._told = ToldTrials(Codec(view.space))
+        self._told.follow(view.history, without=numbers)
+        return self._told
 
 
 def _sampler_class(name: str) -> type[BaseSampler]:

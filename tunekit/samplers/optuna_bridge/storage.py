@@ -15,6 +15,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
+from tunekit.optuna_trials import OptunaTrials
 from tunekit.records import Objective
 from tunekit.samplers.optuna_bridge.codec import running_trial
 
@@ -25,7 +26,7 @@ class ToldStorage(optuna.storages.BaseStorage):
     Known trials are shared and never modified, so a suggestion does not copy the history.
 
     Args:
-        told: known trials, by number.
+        told: known trials.
         attrs: study attributes that the sampler has stored so far.
         number: number of the trial to suggest.
     """
@@ -33,13 +34,12 @@ class ToldStorage(optuna.storages.BaseStorage):
     def __init__(
         self,
         directions: Sequence[StudyDirection],
-        told: Sequence[FrozenTrial],
+        told: OptunaTrials,
         attrs: Mapping[str, Any],
         number: int,
     ) -> None:
         self._directions = list(directions)
         self._told = told
-        self._by_id = {t.number: t for t in told}
         self._number = number
         self.study_attrs = dict(attrs)
         self.noted: dict[str, Any] = {}
@@ -80,7 +80,7 @@ class ToldStorage(optuna.storages.BaseStorage):
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """Return a known trial or the suggested one."""
-        return self._by_id[trial_id] if trial_id in self._by_id else self._asked(trial_id)
+        return self._told[trial_id] if trial_id in self._told else self._asked(trial_id)
 
     def get_all_trials(
         self,
@@ -89,8 +89,9 @@ class ToldStorage(optuna.storages.BaseStorage):
         states: Container[OptunaState] | None = None,
     ) -> list[FrozenTrial]:
         """Return the known trials by number, then the suggested one."""
-        asked = [] if self.asked is None else [self.asked]
-        trials = [t for t in (*self._told, *asked) if states is None or t.state in states]
+        trials = self._told.of(states)
+        if self.asked is not None and (states is None or self.asked.state in states):
+            trials.append(self.asked)
         return copy.deepcopy(trials) if deepcopy else trials
 
     def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:
@@ -163,7 +164,7 @@ def _unused() -> NotImplementedError:
 
 
 def told_study(
-    told: Sequence[FrozenTrial],
+    told: OptunaTrials,
     objectives: Sequence[Objective],
     *,
     sampler: optuna.samplers.BaseSampler | None = None,
