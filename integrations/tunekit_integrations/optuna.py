@@ -34,7 +34,6 @@ from tunekit_integrations.optuna_history import (
     history_of,
     is_known,
     named,
-    reports_of,
 )
 
 __all__ = [
@@ -123,7 +122,8 @@ class TunekitSampler(optuna.samplers.BaseSampler):
         What the point does not have, or has outside of what is asked, is drawn at random.
         """
         if trial.number not in self._proposals:
-            self._proposals[trial.number] = self._proposed(study, trial)
+            with self._reader.lock:
+                self._proposals[trial.number] = self._proposed(study, trial)
         space, point = self._proposals[trial.number]
         path = space.resolve(param_name) if is_known(space, param_name) else param_name
         if path in point and _may_be(param_distribution, point[path]):
@@ -176,12 +176,12 @@ class TunekitPruner(optuna.pruners.BasePruner):
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Return whether the trial ends now; its system attributes then say why."""
-        history = self._reader.read(study, study.get_trials(deepcopy=False))
-        reports = self._reader.reports
-        reports[trial.number] = reports_of(trial, history.objectives[0].metric)
-        view = CurveView(history.objectives, history, reports)
-        with one_thread():
-            decision = self._stopper.decide(trial.number, view)
+        with self._reader.lock:
+            history = self._reader.read(study, study.get_trials(deepcopy=False))
+            self._reader.read_reports(trial)
+            view = CurveView(history.objectives, history, self._reader.reports)
+            with one_thread():
+                decision = self._stopper.decide(trial.number, view)
         if decision.action == "continue":
             return False
         study._storage.set_trial_system_attr(trial._trial_id, STOPPED, decision.reason)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from threading import RLock
 from typing import Any
 
 import optuna
@@ -18,6 +19,7 @@ from tunekit.spaces import Params, Space
 from tunekit.spaces.discover import Discovery
 from tunekit.spaces.interop import from_optuna
 from tunekit.spaces.serialize import domain_to_dict
+from tunekit.stoppers.curve_log import Curves
 
 REASON, EVIDENCE = "tunekit:reason", "tunekit:evidence"
 """System attributes of an Optuna trial: why it was proposed, and what the sampler wants back."""
@@ -38,15 +40,31 @@ class StudyReader:
         space: a declared tree, into which the names of the params are resolved; without one it
             is discovered from what the trials asked.
 
+    A copy, also by pickle, begins anew.
+
     Attributes:
         history: the trials read so far.
         reports: their curves by number.
+        lock: to hold while reading and using what was read, as Optuna may run trials in threads.
     """
 
+    history: History
+    reports: Curves
+    _names: set[str]
+    _seq: int
+    _n_read: int
+    _open: list[int]  # places of the trials that had not ended
+    _ended: tuple[int, object] | None  # place and identity of one that had
+    _pairs: dict[int, list[tuple[int, float]]]  # what running trials have reported, by step
+
     def __init__(self, space: Space | None = None) -> None:
+        self.lock = RLock()
         self._declared = space
-        self._key: object = None
+        self._storage: object = None
         self._domains: dict[tuple[str, Any], dict[str, Any]] = {}
+
+    def __reduce__(self) -> tuple[type[StudyReader], tuple[Space | None]]:
+        return StudyReader, (self._declared,)
 
     @property
     def space(self) -> Space:
@@ -58,35 +76,65 @@ class StudyReader:
 
         The objective is called "value", several "value0", "value1" and so on. Constraints keep
         their names, with "constraint " before them.
+
+        Args:
+            study: the study of the trials.
+            trials: as `study.get_trials` gives them, so that later ones come after those known.
         """
-        key = (id(study._storage), study._study_id)
-        if key != self._key or len(trials) < len(self._ended):
-            self._begin(study, key)
-        new = [t for t in trials if t.number not in self._ended]
-        if not {n for t in new for n in t.constraints} <= self._names:
-            self._names |= {n for t in new for n in t.constraints}
-            self._begin(study, key, names=self._names)
-            new = list(trials)
+        if not self._is_followed(study, trials):
+            self._begin(study)
+        places = [*self._open, *range(self._n_read, len(trials))]
+        names = {n for i in places for n in trials[i].constraints}
+        if not names <= self._names:
+            self._begin(study, names=self._names | names)
+            places = list(range(len(trials)))
+        self._n_read = len(trials)
+        self._open = [i for i in places if not trials[i].state.is_finished()]
+        ended = next((i for i in reversed(places) if trials[i].state.is_finished()), None)
+        if ended is not None:
+            self._ended = ended, _identity(trials[ended])
         # By their ends: samplers may replay them in the order in which they became known.
-        new.sort(key=lambda t: (_ended(t), t.number))
-        records = []
-        for t in new:
-            self._seq += 1
-            records.append(record_of(t, self._seq, self.history.objectives, self._declared))
-            self.reports[t.number] = reports_of(t, self.history.objectives[0].metric)
-            if t.state.is_finished():
-                self._ended.add(t.number)
-                self._observe(t)
-        self.history.update(records, self._seq)
+        new = sorted((trials[i] for i in places), key=lambda t: (_ended(t), t.number))
+        self.history.update([self._record(t) for t in new], self._seq)
         return self.history
 
-    def _begin(self, study: Study, key: object, *, names: set[str] | None = None) -> None:
-        self._key = key
-        self._names: set[str] = set(names or ())
-        self._ended: set[int] = set()
-        self._seq = 0
+    def _record(self, trial: FrozenTrial) -> TrialRecord:
+        self._seq += 1
+        self.read_reports(trial)
+        if trial.state.is_finished():
+            self._pairs.pop(trial.number, None)
+            self._observe(trial)
+        return record_of(trial, self._seq, self.history.objectives, self._declared)
+
+    def read_reports(self, trial: FrozenTrial) -> None:
+        """Take over what a trial has reported since it was read last."""
+        number, metric = trial.number, self.history.objectives[0].metric
+        before = self._pairs.get(number)
+        pairs = self._pairs[number] = sorted(trial.intermediate_values.items())
+        if before is None or pairs[: len(before)] != before:
+            self.reports.put(number, [])
+            before = []
+        for step, value in pairs[len(before) :]:
+            self.reports.add(number, Report(step, {metric: value}))
+
+    def _is_followed(self, study: Study, trials: Sequence[FrozenTrial]) -> bool:
+        """Return whether the trials are those that were read last, and later ones.
+
+        A storage may give the number of a deleted study to a new one.
+        """
+        if study._storage is not self._storage or study._study_id != self._study_id:
+            return False
+        if len(trials) < self._n_read:
+            return False
+        return self._ended is None or _identity(trials[self._ended[0]]) == self._ended[1]
+
+    def _begin(self, study: Study, *, names: set[str] | None = None) -> None:
+        self._storage, self._study_id = study._storage, study._study_id
+        self._names = set(names or ())
+        self._seq, self._n_read = 0, 0
+        self._open, self._ended, self._pairs = [], None, {}
         self._discovery = Discovery()
-        self.reports: dict[int, list[Report]] = {}
+        self.reports = Curves()
         bounds = [MetricConstraint(f"constraint {n}", "<=", 0.0) for n in sorted(self._names)]
         self.history = History(objectives_of(study), bounds)
 
@@ -121,10 +169,8 @@ def history_of(study: Study, trials: Sequence[FrozenTrial], space: Space | None)
     return StudyReader(space).read(study, trials)
 
 
-def reports_of(trial: FrozenTrial, metric: str) -> list[Report]:
-    """Return what an Optuna trial has reported, by step."""
-    values = sorted(trial.intermediate_values.items())
-    return [Report(step, {metric: value}) for step, value in values]
+def _identity(trial: FrozenTrial) -> object:
+    return trial._trial_id, trial.number, trial.datetime_start, trial.datetime_complete
 
 
 def _ended(trial: FrozenTrial) -> float:
