@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import tunekit as tk
 from tunekit import registry
 from tunekit.errors import InvalidArgument
 
@@ -72,3 +73,31 @@ def test_an_unknown_name_is_answered_with_the_closest_one(kind: registry.Kind) -
 def test_every_built_in_name_is_found(kind: registry.Kind) -> None:
     for name in registry.names(kind):
         assert callable(registry.find(kind, name))
+
+
+NEEDED = {"proxy": {"proxy": "math:fsum"}, "first": {"stoppers": ["asha"]}}
+
+
+@pytest.mark.parametrize("name", registry.names("sampler"))
+def test_every_sampler_names_the_options_that_it_has(name):
+    with pytest.raises(InvalidArgument, match=r'unknown option "foo".*; (there are|it takes)'):
+        tk.study(sampler=name, sampler_options={"foo": 1, **NEEDED.get(name, {})})
+
+
+@pytest.mark.parametrize("name", registry.names("stopper"))
+def test_every_stopper_names_the_options_that_it_has(name):
+    with pytest.raises(InvalidArgument, match=r'unknown option "foo".*; there are'):
+        tk.study(stopper=name, stopper_options={"foo": 1, **NEEDED.get(name, {})})
+
+
+@pytest.mark.parametrize(
+    ("what", "name", "options", "missing"),
+    [
+        ("sampler", "proxy", {}, "proxy"),
+        ("stopper", "first", {}, "stoppers"),
+        ("stopper", "optuna", {"name": "PercentilePruner"}, "percentile"),
+    ],
+)
+def test_an_option_that_is_needed_is_named(what, name, options, missing):
+    with pytest.raises(InvalidArgument, match=f'the option "{missing}" is missing; there are'):
+        tk.study(**{what: name, f"{what}_options": options})

@@ -10,7 +10,7 @@ which may be `None` or empty.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -103,7 +103,7 @@ def make(kind: Kind, name: str, options: Mapping[str, Any] | None = None) -> Any
         MissingExtra: the component needs a package that is not installed.
     """
     factory = find(kind, name)
-    _check_options(kind, name, factory, options or {})
+    check_options(f'{kind} "{name}"', factory, options or {})
     try:
         return factory(**(options or {}))
     except TypeError as error:
@@ -112,24 +112,41 @@ def make(kind: Kind, name: str, options: Mapping[str, Any] | None = None) -> Any
         ) from None
 
 
-def _check_options(
-    kind: Kind, name: str, factory: Callable[..., Any], options: Mapping[str, Any]
+def check_options(
+    what: str,
+    factory: Callable[..., Any],
+    options: Mapping[str, Any],
+    *,
+    without: Container[str] = (),
 ) -> None:
-    """Check that a component accepts the options, before it is created."""
+    """Check that a component accepts the options, and that none which it needs is missing.
+
+    Args:
+        what: the component, as an error names it.
+        factory: makes it.
+        options: by name.
+        without: parameters that are no options.
+
+    Raises:
+        InvalidArgument: an option is unknown or missing.
+    """
     try:
         parameters = inspect.signature(factory).parameters.values()
     except (TypeError, ValueError):  # written in C, by another distribution
         return
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return
-    known = [p.name for p in parameters if p.kind is not p.POSITIONAL_ONLY]
-    for option in options:
-        if option not in known:
-            there = f"there are {', '.join(known)}" if known else "it takes none"
-            raise InvalidArgument(
-                f'{kind} "{name}": unknown option "{option}"{did_you_mean(str(option), known)}; '
-                f"{there}."
-            )
+    by_name = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    known = {p.name: p.default is p.empty for p in by_name if p.name not in without}
+    there = f"there are {', '.join(known)}" if known else "it takes none"
+    is_open = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    unknown = [option for option in options if option not in known]
+    if unknown and not is_open:
+        hint = did_you_mean(str(unknown[0]), list(known))
+        raise InvalidArgument(f'{what}: unknown option "{unknown[0]}"{hint}; {there}.')
+    missing = [
+        option for option, is_needed in known.items() if is_needed and option not in options
+    ]
+    if missing:
+        raise InvalidArgument(f'{what}: the option "{missing[0]}" is missing; {there}.')
 
 
 def _foreign(kind: Kind) -> list[Any]:

@@ -106,3 +106,15 @@ def test_secrets_of_the_storage_are_not_kept_in_the_recipe(cli, answer):
         "--sampler", "random", "--storage", "sqlite:///tunekit.db")  # fmt: skip
     recipe = answer("studies", "show", "train")["study"]["run"]
     assert "storage" not in recipe["settings"]
+
+
+def test_a_stopper_that_cannot_work_is_refused_once_and_makes_no_study(cli, folder, answer):
+    (folder / "tunekit.yaml").write_text(
+        "{name: s, objective: 'train.py:objective', objectives: {error: minimize}, trials: 9, "
+        "stopper: asha, stopper_options: {metric: eror}}"
+    )
+    result = cli("run", "--space", "train.py:space")
+    assert result.exit_code == 2
+    assert 'the asha stopper watches "eror" (did you mean "error"?)' in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert answer("studies", "ls")["studies"] == []

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
 from tunekit.records import CONTINUE, Decision, Direction, Objective, TrialState
+from tunekit.registry import check_options
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curve_log import ViewFollower
 from tunekit.stoppers.losses import (
@@ -261,6 +262,7 @@ def _made(name: str, options: Mapping[str, Any]) -> BasePruner:
         else value
         for key, value in options.items()
     }
+    check_options(f"Optuna's {name}", chosen, given)
     try:
         with quiet():
             made: BasePruner = chosen(**given)

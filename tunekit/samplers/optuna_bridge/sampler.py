@@ -19,6 +19,7 @@ import numpy as np
 from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
 from tunekit.random_streams import stream
 from tunekit.records import Proposal, TrialRecord, TrialState
+from tunekit.registry import check_options
 from tunekit.samplers.base import StudyView, held, keeping, known_points, repaired, sample
 from tunekit.spaces import Params, walk
 
@@ -71,21 +72,19 @@ class OptunaSampler:
     def __init__(self, name: str = "tpe", **options: Any) -> None:
         self.name = name
         self._class = _sampler_class(name)
-        self._known = set(inspect.signature(self._class.__init__).parameters)
         self._options = {**_DEFAULTS.get(self._class.__name__, {}), **options}
         if self._options.get("multivariate") is False and "group" not in options:
             del self._options["group"]  # grouping is a form of the multivariate estimator
-        if "seed" in options or "seed" not in self._known:
+        if "seed" in options or "seed" not in inspect.signature(self._class).parameters:
             raise InvalidArgument(
                 f'sampler "{name}": the study sets its seed, so the sampler must accept seed= and '
                 "the options must not contain it; set the seed of the study."
             )
+        check_options(f'sampler "{name}"', self._class, options, without={"seed"})
         try:
             self._fresh(0, np.random.default_rng(0))
         except (TypeError, ValueError) as error:
-            unknown = [k for k in options if k not in self._known]
-            hint = did_you_mean(unknown[0], self._known) if unknown else ""
-            raise InvalidArgument(f'sampler "{name}": {error}{hint}.') from None
+            raise InvalidArgument(f'sampler "{name}": {error}.') from None
         self._told: ToldTrials | None = None
 
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
