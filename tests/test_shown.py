@@ -3,6 +3,7 @@
 import pytest
 
 import tunekit as tk
+from tunekit.errors import TunekitError
 from tunekit.shown import printable, shown_url
 
 SECRET = "hunter2"
@@ -79,3 +80,12 @@ def test_a_failed_trial_keeps_no_password_of_a_url():
         assert "postgresql://u:***@h/db" in trial.end_reason
         assert SECRET not in repr(trial)
     assert SECRET not in study.trials_dataframe().to_csv()
+
+
+def test_an_error_quotes_nothing_that_a_terminal_would_obey():
+    raw = "a\x1b[2J\ud800"
+    for wrong in ({"sampler": raw}, {"stopper": raw}, {"storage": f"sqlite:///{raw}/a.db"}):
+        with pytest.raises(TunekitError) as caught:
+            tk.study("s", space={"x": [1, 2]}, **wrong)
+        assert "a\\x1b[2J\\ud800" in str(caught.value)
+        assert not set(str(caught.value) + repr(caught.value)) & set("\x1b\ud800")

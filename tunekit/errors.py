@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import ClassVar
 
+from tunekit.shown import printable
+
 
 class TunekitError(Exception):
     """The base of all errors of tunekit.
@@ -21,8 +23,9 @@ class TunekitError(Exception):
     exit_status: ClassVar[int] = 1
 
     def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+        # It may quote what others have written: an escape of the terminal, a URL with a password.
+        self.message = printable(message)
+        super().__init__(self.message)
 
     def __str__(self) -> str:  # KeyError would print the repr
         return f"{self.code} {self.message}"

@@ -10,7 +10,7 @@ import pytest
 import tunekit as tk
 from tunekit.shown import counted
 
-RAW = "a\x1b]0;owned\x07\x9b2J\ud800"
+RAW = "a\x1b]0;owned\x07\x9b2J\u202e\ud800"
 RUN = ("--sampler", "random", "--space", "train.py:space", "--minimize", "error")
 
 
@@ -18,6 +18,7 @@ RUN = ("--sampler", "random", "--space", "train.py:space", "--minimize", "error"
 def hostile():
     """A study whose texts hold terminal escapes and half a surrogate."""
     study = tk.study("h", storage="sqlite:///tunekit.db", objectives="error", sampler="random")
+    study.set_user_attr(f"k{RAW}", RAW)
     trial = study.ask()
     trial.suggest_categorical("p", [RAW])
     trial.set_user_attr(f"u{RAW}", RAW)
@@ -36,13 +37,17 @@ def hostile():
         ("trials", "ls", "h", "--format", "csv"), ("studies", "show", "h"),
         ("studies", "show", "h", "--json"), ("studies", "best", "h"),
         ("studies", "best", "h", "--json"), ("studies", "show", f"no{RAW}"),
+        ("studies", "show", "h", "--format", "yaml"), ("studies", "best", "h", "--format", "yaml"),
+        ("trials", "show", "h", "1", "--format", "yaml"), ("studies", "audit", "h"),
+        ("studies", "ls"), ("studies", "ls", "--format", "csv"), ("doctor",), ("pause", "h"),
+        ("resume", "h", "--no-run"), ("stop", "h"), ("cancel", "h"), ("studies", "rm", "h", "-y"),
     ],
 )  # fmt: skip
 def test_no_reader_sends_escapes_to_the_terminal(cli, words):
     result = cli(*words)
     assert result.exit_code == (3 if words[-1].startswith("no") else 0), result.stderr
     for output in (result.stdout, result.stderr):
-        assert not set(output) & set("\x1b\x07\x9b\ud800")
+        assert not set(output) & set("\x1b\x07\x9b\u202e\ud800")
         output.encode("utf-8")
 
 
@@ -56,6 +61,7 @@ def test_exports_take_half_a_surrogate(folder, hostile):
     hostile.export("out.csv")
     rows = list(csv.DictReader((folder / "out.csv").read_text(encoding="utf-8").splitlines()))
     assert rows[1]["end_reason"].endswith("\\ud800")
+    hostile.export("out.parquet")
     hostile.export("out.json")
     assert json.loads((folder / "out.json").read_text())["trials"][1]["end_reason"].endswith(RAW)
 

@@ -186,7 +186,10 @@ def _document(content: Mapping[str, Any], form: Format | ListFormat) -> None:
         return
     import yaml
 
-    typer.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False)
+    written = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    if not all(c.isprintable() or c == "\n" for c in written):  # YAML lets some of them stand raw
+        written = yaml.safe_dump(document, sort_keys=False)
+    typer.echo(written, nl=False)
 
 
 def _csv(names: Sequence[str], rows: Sequence[Record]) -> str:

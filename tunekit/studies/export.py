@@ -156,10 +156,11 @@ def _write_parquet(
     columns = {}
     for key in table[0] if table else ():
         values = [row[key] for row in table]
+        name = key.encode("utf-8", "backslashreplace").decode()
         try:
-            columns[key] = pa.array(_as_json(values) if _is_mixed(values) else values)
+            columns[name] = pa.array(_as_json(values) if _is_mixed(values) else values)
         except (ValueError, TypeError, OverflowError):  # an int of 65 bits, a lone surrogate
-            columns[key] = pa.array(_as_json(values))
+            columns[name] = pa.array(_as_json(values))
     pq.write_table(pa.table(columns, metadata={"tunekit.study": study.spec.name}), path)
 
 
