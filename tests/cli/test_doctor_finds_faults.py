@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
 import tunekit as tk
+from tunekit.cli.doctor import EXTRAS
 
 
 def checks(result):
@@ -64,6 +67,12 @@ def test_a_server_that_is_away_is_status_7(cli):
     result = cli("doctor", "--storage", "postgresql://u:secret@127.0.0.1:1/db")
     assert result.exit_code == 7
     assert "secret" not in result.output
+
+
+def test_every_extra_that_the_readme_names_is_checked():
+    readme = Path(__file__).parents[2] / "README.md"
+    named = re.search(r"# extras: ([a-z, ]+)", readme.read_text()).group(1).split(", ")
+    assert set(named) - {"all"} <= set(EXTRAS)
 
 
 def test_a_missing_extra_is_a_warning_with_the_line_to_type(cli, monkeypatch):

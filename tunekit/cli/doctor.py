@@ -28,8 +28,11 @@ if TYPE_CHECKING:
 EXTRAS = {
     "sklearn": ("sklearn",),
     "optuna": ("optuna", "cmaes"),
+    "evolution": ("cmaes",),
+    "torch": ("torch",),
     "postgres": ("psycopg2",),
     "export": ("pandas", "pyarrow"),
+    "checkpoints": ("pyarrow", "fsspec"),
     "ray": ("ray",),
 }
 N_WRITES = 50
