@@ -6,6 +6,7 @@ import math
 from bisect import insort
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,12 +43,21 @@ class History:
         constraints: Sequence[MetricConstraint] = (),
         target: Mapping[str, Scalar] | None = None,
     ) -> None:
+        self.revision = 0
+        self.changes: list[int] = []
+        self.source = TrialSource(())
+        self._target = dict(target or {})
+        self.restart(objectives, constraints)
+
+    def restart(
+        self, objectives: Sequence[Objective], constraints: Sequence[MetricConstraint]
+    ) -> None:
+        """Forget all trials, to be read again under these objectives and constraints."""
         self.objectives = tuple(objectives)
         self.constraints = tuple(constraints)
         self.cursor = 0
-        self.revision = 0
-        self.changes: list[int] = []
-        self.source = TrialSource(tuple([o.metric for o in self.objectives]))
+        self.revision += 1
+        self.source = replace(self.source, metrics=tuple([o.metric for o in self.objectives]))
         self._trials: dict[int, TrialRecord] = {}
         self._counts: Counter[TrialState] = Counter()
         self._complete: dict[int, TrialRecord] = {}
@@ -57,7 +67,6 @@ class History:
         self._promoted: set[int] = set()
         self._waiting: set[int] = set()
         self._best: TrialRecord | None = None
-        self._target = dict(target or {})
 
     def __len__(self) -> int:
         return len(self._trials)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import tunekit as tk
-from tunekit.errors import StudyExists, TooManyFailures
+from tunekit.errors import InvalidResult, StudyExists, TooManyFailures
 
 SPACE = {"x": tk.Float(0, 1)}
 
@@ -86,3 +86,37 @@ def test_a_report_of_a_single_metric_may_be_of_something_else():
     study.optimize(reporting, 1)
     assert str(study.trials[0].state) == "complete"
     assert study.best_value == 0.1
+
+
+@pytest.mark.parametrize("how", ["run", "ask", "read"])
+def test_a_client_that_knew_the_old_objectives_follows_the_new_ones(storage, how):
+    old = opened(storage, objectives="eror")
+    asked = old.ask()
+    new = opened(old.storage, objectives={"error": "maximize"}, constraints=["size <= 2"])
+    if how == "ask":
+        with pytest.raises(InvalidResult, match=r"lacks \['error'\]"):
+            old.tell(asked, {"eror": 1.0})
+    elif how == "run":
+        with pytest.raises(TooManyFailures, match=r"lacks \['error'\]"):
+            old.optimize(lambda trial: {"eror": trial.params["x"]}, 20)
+        assert old.optimize(objective, 3) == "done"
+    new.optimize(objective, 3)
+    for study in (old, new, tk.load_study("s", storage=old.storage)):
+        assert study.best_value == max(t.metrics["error"] for t in study.refresh().complete())
+        assert [(o.metric, o.direction) for o in study.objectives] == [("error", "maximize")]
+        assert all(t.metrics["size"] == 1.0 for t in study.get_trials(states=["complete"]))
+
+
+def test_a_trial_that_ends_while_the_objectives_are_replaced_is_not_passed_over(storage):
+    study = opened(storage, objectives="eror")
+    trial, stored = study.ask(), study.storage.set_goal
+
+    def set_goal(study_id, spec, *, expected_seq):
+        study.storage.set_goal = stored
+        study.tell(trial, {"eror": 1.0})
+        stored(study_id, spec, expected_seq=expected_seq)
+
+    study.storage.set_goal = set_goal
+    with pytest.raises(StudyExists, match="exists with the objectives"):
+        opened(study.storage, objectives="error")
+    assert tk.load_study("s", storage=study.storage).best_value == 1.0

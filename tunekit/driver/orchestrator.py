@@ -127,6 +127,7 @@ class Orchestrator:
     def opened(self, objective: Callable[..., Any]) -> Iterator[None]:
         """Prepare for steps, and release running trials if they end with an error."""
         reader = self.worker.reader
+        reader.refresh_space()
         reader.refresh()
         self.worker.expire_dead()
         self._stopping.follow(())
@@ -342,9 +343,9 @@ class Orchestrator:
     def _look(self) -> None:
         """Read, without writing, the study's requested state and changes to our trials."""
         self._last_look = time.monotonic()
-        self._wish = self.worker.reader.storage.get_study(
-            self.worker.reader.record.spec.name
-        ).state
+        record = self.worker.reader.storage.get_study(self.worker.reader.record.spec.name)
+        self._wish = record.state
+        self.worker.reader.follow(record)
         self.worker.reader.refresh()
         for number, ours in list(self._running.items()):
             known = self.worker.reader.history.get(number)

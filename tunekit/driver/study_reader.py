@@ -55,8 +55,24 @@ class StudyReader:
 
     def refresh_space(self) -> None:
         """Load the current version of the study's space."""
-        version = self.storage.get_study(self.record.spec.name).space_version
-        self.use_space(version)
+        record = self.storage.get_study(self.record.spec.name)
+        self.follow(record)
+        self.use_space(record.space_version)
+
+    def follow(self, record: StudyRecord) -> None:
+        """Judge by the stored objectives and constraints, which another client may have replaced.
+
+        All trials are then read again with the next `refresh`.
+        """
+        goal = record.spec.objectives, record.spec.constraints
+        if goal == (self.record.spec.objectives, self.record.spec.constraints):
+            return
+        self.record = record
+        self.history.restart(*goal)
+        if self._fitting is not self.history:
+            self._fitting.restart(*goal)
+        if self._discovery is not None:
+            self._discovery = Discovery()
 
     @property
     def space(self) -> Space:
@@ -69,6 +85,9 @@ class StudyReader:
     def refresh(self) -> list[TrialRecord]:
         """Read all changes; return the newly finished trials."""
         changes = self.storage.changes(self.record.id, self.history.cursor)
+        if any(map(self._lacks_objective, changes.trials)):  # the objectives may be new ones
+            self.refresh_space()
+            changes = self.storage.changes(self.record.id, self.history.cursor)
         self._placed(changes.trials)
         finished = self.history.update(changes.trials, changes.cursor)
         if self._fitting is not self.history:
@@ -77,6 +96,10 @@ class StudyReader:
             for trial in sorted(finished, key=lambda t: t.number):
                 self._observe(self._discovery, trial)
         return finished
+
+    def _lacks_objective(self, trial: TrialRecord) -> bool:
+        is_complete = trial.state is TrialState.COMPLETE
+        return is_complete and any(o.metric not in trial.metrics for o in self.history.objectives)
 
     def _placed(self, trials: Iterable[TrialRecord]) -> None:
         """Set the space version that each trial's point belongs to."""

@@ -241,8 +241,12 @@ class Storage(Protocol):
         """Merge plain JSON into the study's attributes."""
         ...
 
-    def set_goal(self, study_id: int, spec: StudySpec) -> None:
-        """Replace the objectives and constraints by those of a spec that is equal otherwise."""
+    def set_goal(self, study_id: int, spec: StudySpec, *, expected_seq: int) -> None:
+        """Replace the objectives and constraints by those of a spec that is equal otherwise.
+
+        Raises:
+            TrialConflict: the study has changed since this event, so that a trial may be complete.
+        """
         ...
 
     def set_space(self, study_id: int, space: Space, *, expected_version: int) -> int:

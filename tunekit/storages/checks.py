@@ -228,6 +228,15 @@ def space_conflict(expected: int, current: int) -> TrialConflict:
     )
 
 
+def goal_conflict(expected: int, current: int) -> TrialConflict:
+    """Return the error for new objectives of a study that has changed in the meantime."""
+    return TrialConflict(
+        f"the study is at event {current}, expected event {expected}: a trial may have ended; "
+        "read "
+        "it again and repeat the change."
+    )
+
+
 def promoted_reason(reason: str) -> str:
     """Return the reason that a promoted trial shows until it ends."""
     return f"promoted: {reason}" if reason else "promoted"

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from tunekit.records import Branch
 from tunekit.storages.base import EventKind
-from tunekit.storages.checks import promoted_reason, space_conflict, unknown_trial
+from tunekit.storages.checks import goal_conflict, promoted_reason, space_conflict, unknown_trial
 from tunekit.storages.exchange import merge_attrs
 from tunekit.storages.rows import branch_text, decode, decoded_mapping, encode
 from tunekit.storages.table import StudyRow, StudyTable, event_row, trial_row
@@ -43,9 +43,11 @@ class StudyEdits:
         self._table.set_study(attrs=encode({**before, **attrs}))
         self._note(study, "attrs", None, {})
 
-    def set_goal(self, spec: str) -> None:
+    def set_goal(self, spec: str, expected_seq: int) -> None:
         """Replace the stored spec, in which only objectives and constraints may differ."""
         study = self._table.lock(1)
+        if study.seq - 1 != expected_seq:
+            raise goal_conflict(expected_seq, study.seq - 1)
         self._table.set_study(spec=spec)
         self._note(study, "study", None, {"goal": True})
 

@@ -88,9 +88,9 @@ class ProjectStorage:
         """Merge plain JSON into the study's attributes."""
         self._storage.set_attrs(self._checked(study_id), attrs)
 
-    def set_goal(self, study_id: int, spec: StudySpec) -> None:
-        """Replace the objectives and constraints by those of a spec."""
-        self._storage.set_goal(self._checked(study_id), spec)
+    def set_goal(self, study_id: int, spec: StudySpec, *, expected_seq: int) -> None:
+        """Replace the objectives and constraints, or raise `TrialConflict`."""
+        self._storage.set_goal(self._checked(study_id), spec, expected_seq=expected_seq)
 
     def set_space(self, study_id: int, space: Space, *, expected_version: int) -> int:
         """Store the next version of the space, or raise `TrialConflict`; return its number."""

@@ -62,11 +62,11 @@ class StorageWrites(ABC):
         new = normal(attrs)
         self._transact(study_id, lambda t: StudyEdits(t, study_id).set_attrs(new))
 
-    def set_goal(self, study_id: int, spec: StudySpec) -> None:
-        """Replace the objectives and constraints by those of a spec that is equal otherwise."""
+    def set_goal(self, study_id: int, spec: StudySpec, *, expected_seq: int) -> None:
+        """Replace the objectives and constraints, or raise `TrialConflict`."""
         check_spec(spec)
         text = spec_text(spec)
-        self._transact(study_id, lambda t: StudyEdits(t, study_id).set_goal(text), repeatable=True)
+        self._transact(study_id, lambda t: StudyEdits(t, study_id).set_goal(text, expected_seq))
 
     def set_space(self, study_id: int, space: Space, *, expected_version: int) -> int:
         """Store the next version of the space, or raise `TrialConflict`; return its number."""

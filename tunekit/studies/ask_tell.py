@@ -95,6 +95,7 @@ class AskedTrials:
     ) -> TrialRecord:
         """End a trial that was asked for; see `Study.tell`."""
         worker = self._worker
+        worker.reader.refresh_space()
         worker.reader.refresh()
         number = trial_number(trial)
         known = worker.reader.history.get(number)

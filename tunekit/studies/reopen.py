@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from tunekit.checks import shown
-from tunekit.errors import InvalidArgument, StudyExists, UnknownStudy
+from tunekit.errors import InvalidArgument, StudyExists, TrialConflict, UnknownStudy
 from tunekit.records import UNNAMED, Objective, StudyRecord, StudySpec, TrialRecord, TrialState
 from tunekit.storages.base import Storage
 
@@ -64,49 +64,72 @@ def renamed(storage: Storage, record: StudyRecord, names: Sequence[str]) -> Stud
     Raises:
         InvalidArgument: another number of names, a name twice, or a trial is complete.
     """
-    found = record.spec
     texts = list(names)
-    if len(set(texts)) != len(found.objectives) or not all(isinstance(n, str) for n in texts):
+    n = len(record.spec.objectives)
+    if len(set(texts)) != n or not all(isinstance(name, str) for name in texts):
         raise InvalidArgument(
-            f"metric_names={shown(names)}, expected {len(found.objectives)} different texts, one "
-            "for "
-            "each objective in their order."
+            f"metric_names={shown(names)}, expected {n} different texts, one for each objective "
+            "in "
+            "their order."
         )
-    if any(t.state is TrialState.COMPLETE for t in storage.changes(record.id).trials):
-        raise InvalidArgument(
-            f'metric_names={shown(names)}: study "{found.name}" has complete trials, whose '
-            "metrics go "
-            f"by the names {[o.metric for o in found.objectives]}; name them before it runs."
-        )
-    pairs = zip(found.objectives, texts, strict=True)
-    objectives = tuple(replace(o, metric=name) for o, name in pairs)
-    storage.set_goal(record.id, replace(found, objectives=objectives))
-    return storage.get_study(found.name)
+
+    def with_names(found: StudySpec, complete: Sequence[TrialRecord]) -> StudySpec:
+        if complete:
+            raise InvalidArgument(
+                f'metric_names={shown(names)}: study "{found.name}" has complete trials, whose '
+                f"metrics go by the names {[o.metric for o in found.objectives]}; name them "
+                "before "
+                "it runs."
+            )
+        pairs = zip(found.objectives, texts, strict=True)
+        return replace(found, objectives=tuple(replace(o, metric=name) for o, name in pairs))
+
+    return _changed(storage, record, with_names)
 
 
 def _with_goal(
     storage: Storage, record: StudyRecord, spec: StudySpec, *, has_objectives: bool
 ) -> StudyRecord:
     """Return the study with the goal that was asked for, if it has it or may take it over."""
-    found = record.spec
-    objectives = spec.objectives if has_objectives else found.objectives
-    constraints = spec.constraints or found.constraints
-    if (objectives, constraints) == (found.objectives, found.constraints):
-        return record
-    complete = [t for t in storage.changes(record.id).trials if t.state is TrialState.COMPLETE]
-    names_it = constraints == found.constraints and _names(found, objectives, complete)
-    if complete and not names_it:
-        if objectives != found.objectives:
-            was = {o.metric: o.direction for o in found.objectives}
-            raise StudyExists(
-                f'study "{spec.name}" exists with the objectives {was}; use another name.'
-            )
-        was_text = [str(c) for c in found.constraints]
-        raise StudyExists(
-            f'study "{spec.name}" exists with the constraints {was_text}; use another name.'
-        )
-    storage.set_goal(record.id, replace(found, objectives=objectives, constraints=constraints))
-    return storage.get_study(found.name)
+
+    def with_goal(found: StudySpec, complete: Sequence[TrialRecord]) -> StudySpec:
+        objectives = spec.objectives if has_objectives else found.objectives
+        constraints = spec.constraints or found.constraints
+        names_it = constraints == found.constraints and _names(found, objectives, complete)
+        if complete and not names_it:
+            if objectives != found.objectives:
+                was = {o.metric: o.direction for o in found.objectives}
+                raise StudyExists(
+                    f'study "{spec.name}" exists with the objectives {was}; use another name.'
+                )
+            if constraints != found.constraints:
+                was_text = [str(c) for c in found.constraints]
+                raise StudyExists(
+                    f'study "{spec.name}" exists with the constraints {was_text}; use another '
+                    "name."
+                )
+        return replace(found, objectives=objectives, constraints=constraints)
+
+    has_goal = with_goal(record.spec, ()) == record.spec
+    return record if has_goal else _changed(storage, record, with_goal)
+
+
+def _changed(
+    storage: Storage,
+    record: StudyRecord,
+    change: Callable[[StudySpec, Sequence[TrialRecord]], StudySpec],
+) -> StudyRecord:
+    """Store the spec that `change` makes of the current one and the complete trials.
+
+    It is made again whenever the study changes in between, so that no trial ends unnoticed.
+    """
+    while True:
+        changes = storage.changes(record.id)
+        spec = change(record.spec, [t for t in changes.trials if t.state is TrialState.COMPLETE])
+        with suppress(TrialConflict):
+            storage.set_goal(record.id, spec, expected_seq=record.seq)
+            return storage.get_study(spec.name)
+        record = storage.get_study(record.spec.name)
 
 
 def _names(

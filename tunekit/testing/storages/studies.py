@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from tunekit.errors import InvalidArgument, StudyExists, TrialConflict, UnknownS
 from tunekit.records import MetricConstraint, Objective, StudySpec, StudyState
 from tunekit.spaces import Float, Space
 from tunekit.storages.base import Storage
-from tunekit.testing.storages.desk import Desk, Rules, spec
+from tunekit.testing.storages.desk import Desk, Rules, spec, tell
 
 
 class StudyRules(Rules):
@@ -138,3 +139,21 @@ class StudyRules(Rules):
         with pytest.raises(TrialConflict, match="version 2"):
             storage.set_space(desk.id, Space(x=Float(0.0, 3.0)), expected_version=1)
         assert len(storage.spaces(desk.id)) == 2
+
+    def test_new_objectives_are_stored_unless_the_study_has_changed(self, desk: Desk) -> None:
+        storage, found = desk.storage, desk.storage.get_study("study")
+        goal = replace(
+            found.spec,
+            objectives=(Objective("error", "maximize"),),
+            constraints=(MetricConstraint.parse("size <= 2"),),
+        )
+        lease = desk.take()
+        with pytest.raises(TrialConflict, match="event"):
+            storage.set_goal(desk.id, goal, expected_seq=found.seq)
+        assert storage.get_study("study").spec == found.spec
+        now = storage.get_study("study").seq
+        storage.set_goal(desk.id, goal, expected_seq=now)
+        stored = storage.get_study("study")
+        assert (stored.spec, stored.seq) == (goal, now + 1)
+        assert desk.kinds()[-1] == "study"
+        assert desk.send(tell(lease)).statuses == ("ok",)
