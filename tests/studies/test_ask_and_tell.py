@@ -14,19 +14,26 @@ def report_twice(trial):
     trial.report({"value": 0.5}, 1)
 
 
-def stop_after_reports(trial):
+def report_late(trial):
     report_twice(trial)
+    trial.report({"value": 1.5}, 0)
+    trial.report({}, 2)
+
+
+def stop_after_reports(trial):
+    report_late(trial)
     raise tk.TrialStopped("enough")
 
 
 @pytest.mark.parametrize("state", [TrialState.STOPPED, TrialState.PAUSED])
 @pytest.mark.parametrize("by", ["trial", "number", "another process"])
-def test_a_trial_that_is_cut_short_keeps_its_last_report(by, state, tmp_path):
+@pytest.mark.parametrize("reports", [report_twice, report_late])
+def test_a_trial_that_is_cut_short_keeps_the_report_of_its_last_step(by, state, reports, tmp_path):
     url = f"sqlite:///{tmp_path}/s.db"
     study = tk.study("s", space=SPACE, storage=url)
     other = tk.load_study("s", storage=url)
     trial = study.ask()
-    report_twice(trial)
+    reports(trial)
     told = {
         "trial": lambda: study.tell(trial, state=state),
         "number": lambda: study.tell(trial.number, state=state),
@@ -41,7 +48,7 @@ def test_a_stopped_trial_is_stored_alike_by_hand_and_by_a_run():
     run, hand = (tk.study(space=SPACE, sampler="random", seed=1) for _ in range(2))
     run.optimize(stop_after_reports, n_trials=1)
     trial = hand.ask()
-    report_twice(trial)
+    report_late(trial)
     told, stored = hand.tell(trial, state="stopped", reason="enough"), run.trials[0]
     for name in ("state", "metrics", "end_reason", "stop_evidence", "params", "user_attrs"):
         assert getattr(told, name) == getattr(stored, name)

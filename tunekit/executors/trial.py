@@ -48,7 +48,8 @@ class Trial:
             same params to several blocks and compares within them; without one it is 0.
         devices: the accelerators it holds, as the driver names them; empty where it asked none.
         objectives: the metrics to return, with their directions.
-        last_report, last_decision: the latest exchange with the stopper.
+        last_report: the metrics of the last step, with which a stopped trial ends.
+        last_decision: what the stopper said last.
         diverged_at: metric -> the first of the steps since when it was NaN or infinite.
         verdict: what the stopper first said of a trial that runs on for the audit; stored when
             it ends.
@@ -293,7 +294,9 @@ class Trial:
             if checkpoint is not False:
                 self._files().save(report.step, None if checkpoint is True else checkpoint)
                 report = replace(report, checkpoint=True)
-            self.last_report = report
+            before = self.last_report
+            if report.metrics and (before is None or report.step >= before.step):
+                self.last_report = report
             for name, value in report.metrics.items():
                 if math.isfinite(value):
                     self.diverged_at.pop(name, None)

@@ -242,11 +242,7 @@ class Storage(Protocol):
         ...
 
     def set_goal(self, study_id: int, spec: StudySpec, *, expected_seq: int) -> None:
-        """Replace the objectives and constraints by those of a spec that is equal otherwise.
-
-        Raises:
-            TrialConflict: the study has changed since this event, so that a trial may be complete.
-        """
+        """Replace objectives and constraints; `TrialConflict` after an event > `expected_seq`."""
         ...
 
     def set_space(self, study_id: int, space: Space, *, expected_version: int) -> int:

@@ -187,8 +187,8 @@ class AskedTrials:
     def _last_metrics(self, number: int, asked: Trial | None) -> Metrics:
         if asked is not None:
             return asked.last_report.metrics if asked.last_report else {}
-        reports = self._worker.reader.curves([number]).get(number)
-        return reports[-1].metrics if reports else {}
+        reports = self._worker.reader.curves([number]).get(number, [])
+        return next((r.metrics for r in reversed(reports) if r.metrics), {})
 
     def _on_report(self, task: Task, report: Report) -> Decision:
         asked = self._asked.get(task.number)
