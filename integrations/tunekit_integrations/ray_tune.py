@@ -23,14 +23,14 @@ from ray.tune.search.searcher import Searcher
 from ray.tune.trainable import FunctionTrainable, Trainable, wrap_function
 
 from tunekit import registry
-from tunekit.checks import check_whole
-from tunekit.errors import InvalidArgument, SpaceExhausted
+from tunekit.checks import check_whole, shown
+from tunekit.errors import InvalidArgument, InvalidResult, SpaceExhausted
+from tunekit.executors.results import as_number
 from tunekit.executors.trial import Trial
 from tunekit.history import History
 from tunekit.records import Objective, TrialRecord, TrialState
 from tunekit.samplers.base import Sampler, StudyView, suggested
 from tunekit.spaces import Params, Space
-from tunekit.spaces.scalars import plain
 
 FORMAT = "tunekit.ray_searcher/1"
 
@@ -136,7 +136,7 @@ class TunekitSearcher(Searcher):  # type: ignore[misc]
     ) -> None:
         """Learn how a trial has ended."""
         metric = self._objective.metric
-        value = _number((result or {}).get(metric))
+        value = as_number((result or {}).get(metric))
         if error or value is None:
             self._told(trial_id, TrialState.FAILED, {})
             return
@@ -211,7 +211,7 @@ def as_objective(
     """Return an objective that runs a trainable of Ray Tune, step by step.
 
     Each result of a step is reported, so that stoppers can end the trial; the numbers of the
-    last one (of Python, NumPy, or a tensor with one entry) are the trial's metrics. The config
+    last one (of any library, also in an array with one entry) are the trial's metrics. The config
     is the point as nested dicts.
 
     Where the study has a place of checkpoints, those of the trainable go there: what a function
@@ -311,16 +311,9 @@ def _numbers(result: Mapping[str, Any], trial: Trial) -> dict[str, float]:
     wanted = {o.metric for o in trial.objectives}
     found = {}
     for name, value in result.items():
-        number = _number(value) if name in wanted or name not in _OF_RAY else None
+        number = as_number(value) if name in wanted or name not in _OF_RAY else None
         if number is not None:
             found[name] = number
+        elif name in wanted and value is not None:
+            raise InvalidResult(f"the metric {name!r} is {shown(value)}; report a number.")
     return found if wanted & found.keys() else {}
-
-
-def _number(value: object) -> float | None:
-    """Return a number of any library as a float, `None` for what is none."""
-    try:
-        number = plain(value)
-    except TypeError:
-        return None
-    return None if number is None or isinstance(number, str) else float(number)

@@ -1,5 +1,7 @@
 import json
 import math
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import optuna
@@ -34,7 +36,22 @@ def outcome(objective, decision=CONTINUE, **more) -> Outcome:
 
 
 @pytest.mark.parametrize(
-    "result", [2, 2.0, np.float32(2), np.array(2.0), [2], (2,), {"loss": 2}, {"loss": 2, "x": 1}]
+    "result",
+    [
+        2,
+        2.0,
+        np.float32(2),
+        np.array(2.0),
+        np.array([2]),
+        np.array([[2.0]]),
+        Decimal(2),
+        Fraction(4, 2),
+        [2],
+        (2,),
+        {"loss": 2},
+        {"loss": 2, "x": 1},
+        {"loss": np.array([2])},
+    ],
 )
 def test_numbers_sequences_and_mappings_are_results(result):
     out = outcome(lambda t: result)
@@ -43,7 +60,23 @@ def test_numbers_sequences_and_mappings_are_results(result):
 
 
 @pytest.mark.parametrize(
-    "garbage", [None, "2", "two", object(), [1, 2], {}, {"loss": None}, {"los": 1}, {1: 2}, 2j]
+    "garbage",
+    [
+        None,
+        "2",
+        "two",
+        object(),
+        [1, 2],
+        {},
+        {"loss": None},
+        {"los": 1},
+        {1: 2},
+        2j,
+        Decimal("sNaN"),
+        np.array([1, 2]),
+        np.array(["2"]),
+        np.array([]),
+    ],
 )
 def test_garbage_results_fail_with_what_was_expected(garbage):
     out = outcome(lambda t: garbage)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -177,7 +179,7 @@ NUMBERS = [np.float16, np.float32, np.float64, np.longdouble, np.int8, np.uint64
 
 
 @pytest.mark.parametrize(
-    "made", [*NUMBERS, np.array, torch_tensor, bool], ids=lambda made: made.__name__
+    "made", [*NUMBERS, np.array, np.atleast_1d, torch_tensor, bool, Decimal, Fraction]
 )
 def test_a_number_of_any_library_is_a_metric(made, tmp_path, monkeypatch):
     class Numbers(tune.Trainable):
@@ -192,6 +194,13 @@ def test_a_number_of_any_library_is_a_metric(made, tmp_path, monkeypatch):
     search.suggest("t0")
     search.on_trial_complete("t0", {"error": made(1)})
     assert search._records["t0"].metrics == {"error": 1.0}
+
+
+def test_a_metric_that_is_no_number_is_named_with_its_value(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study = tk.study(space=tk.Space(x=tk.Float(0.0, 1.0)), objectives="error", seed=1)
+    study.optimize(bridge.as_objective(lambda config: {"error": "low"}), n_trials=1)
+    assert "the metric 'error' is 'low'; report a number" in study.trials[0].end_reason
 
 
 def counting(config):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from numbers import Real
+from typing import Any
 
 from tunekit.checks import shown
 from tunekit.errors import InvalidResult, did_you_mean
 from tunekit.records import UNNAMED, MetricConstraint, Metrics, Objective
-from tunekit.spaces.domains import plain
+from tunekit.spaces.domains import Scalar, plain
 
 
 def checked_metrics(
@@ -35,16 +38,10 @@ def checked_metrics(
         raise InvalidResult(f"got a {said}; return {expected}.") from None
     metrics: dict[str, float] = {}
     for name, value in pairs:
-        try:
-            number = plain(value)
-        except TypeError:
-            number = None
-        if not isinstance(name, str) or isinstance(number, str) or number is None:
+        number = as_number(value)
+        if not isinstance(name, str) or number is None:
             raise InvalidResult(f"the metric {shown(name)} is {shown(value)}; return {expected}.")
-        try:
-            metrics[name] = float(number)
-        except OverflowError:  # an int beyond the range of floats
-            metrics[name] = math.inf if number > 0 else -math.inf
+        metrics[name] = number
     reason = "" if is_partial else missing_reason(metrics, objectives)
     if reason:
         if names == [UNNAMED] and metrics:
@@ -52,6 +49,32 @@ def checked_metrics(
             expected += f', or name your objective: objectives="{first}" (--minimize {first})'
         raise InvalidResult(f"{reason.removesuffix('.')}; return {expected}.")
     return metrics
+
+
+def as_number(value: object) -> float | None:
+    """Return a number of any library, also the only entry of an array, as a float.
+
+    `None` for anything else; an int beyond the range of floats is infinite.
+    """
+    try:
+        try:
+            number: Any = plain(value)
+        except TypeError:
+            number = value if isinstance(value, Real | Decimal) else _only_entry(value)
+        if number is None or isinstance(number, str):
+            return None
+        try:
+            return float(number)
+        except OverflowError:
+            return math.inf if number > 0 else -math.inf
+    except Exception:  # whatever the class of the value raises
+        return None
+
+
+def _only_entry(value: Any) -> Scalar:
+    if math.prod(value.shape) != 1:
+        raise TypeError(value.shape)
+    return plain(value.item())
 
 
 def _named(
