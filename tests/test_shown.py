@@ -46,6 +46,7 @@ SECRET = "hunter2"
         ("postgresql://h/db?user=u;password=hunter2", "postgresql://h/db?user=u;password=***"),
         ("postgresql://h/db?options=-cx.token%3Dhunter2", "postgresql://h/db?options=-cx.token=***"),
         ("memory://", "memory://"),
+        ("postgresql://user:password@host/database", "postgresql://user:password@host/database"),
     ],
 )  # fmt: skip
 def test_a_url_is_shown_without_its_secrets(url, shown):

@@ -9,6 +9,8 @@ import re
 from urllib.parse import unquote
 
 HIDDEN = "***"
+PATTERN = "user:password"
+"""What stands in texts that say how a URL is written."""
 
 _HARMLESS = frozenset(
     "host hostaddr port dbname user sslmode sslrootcert channel_binding target_session_attrs "
@@ -44,7 +46,7 @@ def shown_url(url: str) -> str:
     if port and not port["port"].isdecimal():  # a password whose host is missing
         place = f"{place[: port.start('port')]}{HIDDEN}{place[port.end('port') :]}"
     place = _SETTING.sub(rf"\1{HIDDEN}", place)
-    if ":" in login:
+    if ":" in login and login != PATTERN:
         login = f"{login.partition(':')[0]}:{HIDDEN}"
     if query:
         query = "?" + "&".join(map(_shown_setting, query[1:].split("&")))

@@ -170,3 +170,18 @@ def test_several_metrics_without_a_named_objective_are_told_the_flag(cli, folder
 @pytest.mark.parametrize(("n", "text"), [(0, "0 trials"), (1, "1 trial"), (2, "2 trials")])
 def test_a_number_and_its_noun_agree(n, text):
     assert counted(n, "trial") == text
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("def f(trial)\n", "SyntaxError: expected ':' (bad.py, line 1)."),
+        ("import json\nimport nothing\n", "No module named 'nothing' (bad.py, line 2)."),
+        ("x = 1\n\nx / 0\n", "ZeroDivisionError: division by zero (bad.py, line 3)."),
+    ],
+)
+def test_an_import_that_fails_is_said_with_its_line_once(cli, folder, code, said):
+    (folder / "bad.py").write_text(code)
+    result = cli("run", "bad.py:f", "-n", "1")
+    assert result.exit_code == 2
+    assert result.stderr.endswith(f"{said}\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import traceback
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -107,11 +108,13 @@ def search_first(folder: str) -> None:
 
 
 def _said(error: BaseException) -> str:
-    place = ""
-    if error.__traceback__ is not None:
-        last = error.__traceback__
-        while last.tb_next is not None:
-            last = last.tb_next
-        place = f" ({Path(last.tb_frame.f_code.co_filename).name}, line {last.tb_lineno})"
+    frames = [
+        f
+        for f in traceback.extract_tb(error.__traceback__)
+        if not f.filename.startswith("<frozen")
+    ]
+    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    if isinstance(error, SyntaxError):  # its own text says where
+        place = ""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"

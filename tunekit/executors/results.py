@@ -11,6 +11,7 @@ from typing import Any
 from tunekit.checks import shown
 from tunekit.errors import InvalidResult, did_you_mean
 from tunekit.records import UNNAMED, MetricConstraint, Metrics, Objective
+from tunekit.shown import counted
 from tunekit.spaces.domains import Scalar, plain
 
 
@@ -88,7 +89,10 @@ def _named(
             pairs = [*pairs, (UNNAMED, pairs[0][1])]
     elif isinstance(result, list | tuple):
         if len(result) != len(names):
-            raise InvalidResult(f"got {len(result)} values for {len(names)} objectives {names}.")
+            raise InvalidResult(
+                f"got {counted(len(result), 'value')} for {counted(len(names), 'objective')} "
+                f"{names}; return one for each objective."
+            )
         pairs = list(zip(names, result, strict=True))
     else:
         if len(names) > 1 and not is_partial:
