@@ -13,6 +13,7 @@ from tunekit.checkpoints.base import Checkpoints
 from tunekit.checkpoints.places import open_place
 from tunekit.checks import check_whole, count, share, shown, texts
 from tunekit.errors import InvalidArgument, StudyExists, UnknownStudy
+from tunekit.optuna_words import plain_directions
 from tunekit.records import (
     AUDIT,
     UNNAMED,
@@ -257,14 +258,14 @@ def _objectives(
     elif objectives is not None:
         found = [Objective(metric) for metric in texts(objectives, "objectives")]
     elif directions is not None:
-        ways = texts(directions, "directions")
+        ways = texts(plain_directions(directions), "directions")
         one = len(ways) == 1
         found = [
             Objective(UNNAMED if one else f"value_{i}", cast(Direction, way))
             for i, way in enumerate(ways)
         ]
     else:
-        found = [Objective(UNNAMED, direction or "minimize")]
+        found = [Objective(UNNAMED, "minimize" if direction is None else direction)]
     metrics = [o.metric for o in found]
     if not found or len(set(metrics)) < len(metrics):
         raise InvalidArgument(

@@ -91,6 +91,13 @@ def member_name(other: object, enumeration: str) -> str | None:
     return str(getattr(other, "name", ""))
 
 
+def plain_directions(given: object) -> object:
+    """Return directions with members of Optuna's enumeration as words; anything else as it is."""
+    if not isinstance(given, list | tuple):
+        return given
+    return [(member_name(one, "StudyDirection") or "").lower() or one for one in given]
+
+
 class DirectionWord(str):
     """Holds "minimize" or "maximize"; equal to the member of Optuna's `StudyDirection` as well.
 

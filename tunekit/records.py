@@ -99,6 +99,8 @@ class Objective:
     direction: Direction = "minimize"
 
     def __post_init__(self) -> None:
+        if word := member_name(self.direction, "StudyDirection"):
+            object.__setattr__(self, "direction", word.lower())
         if self.direction not in ("minimize", "maximize"):
             raise InvalidArgument(
                 f'objective "{self.metric}": direction {shown(self.direction)}, expected '

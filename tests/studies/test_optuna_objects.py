@@ -126,3 +126,34 @@ def test_a_pruner_of_optuna_announces_no_study(capfd):
     study = tk.study(pruner=optuna.pruners.MedianPruner(), space={"x": tk.Float(0, 1)})
     study.optimize(lambda t: t.report(1.0, 1) or 1.0, n_trials=2, progress=False)
     assert "created" not in capfd.readouterr().err
+
+
+def test_a_class_in_place_of_its_object_is_refused_with_what_to_write():
+    with pytest.raises(InvalidArgument, match=r"write TPESampler\(\)"):
+        tk.study(sampler=optuna.samplers.TPESampler)
+    with pytest.raises(InvalidArgument, match=r"write MedianPruner\(\)"):
+        tk.study(pruner=optuna.pruners.MedianPruner)
+
+
+def test_a_storage_of_optuna_is_refused_with_what_to_give():
+    with pytest.raises(InvalidArgument, match=r"InMemoryStorage object.*tk\.from_optuna"):
+        tk.study("s", storage=optuna.storages.InMemoryStorage())
+    with pytest.raises(InvalidArgument, match="int object: expected"):
+        tk.load_study("s", storage=5)
+
+
+def test_a_direction_may_be_a_member_of_optuna():
+    direction = optuna.study.StudyDirection
+    assert tk.study(direction=direction.MAXIMIZE).direction == "maximize"
+    assert tk.study(directions=[direction.MINIMIZE, direction.MAXIMIZE]).directions == [
+        "minimize",
+        "maximize",
+    ]
+    with pytest.raises(InvalidArgument, match="direction"):
+        tk.study(direction=direction.NOT_SET)
+
+
+def test_callbacks_may_be_none_as_in_optuna():
+    study = tk.study(space={"x": [1, 2]}, sampler="random")
+    study.optimize(lambda trial: 1.0, n_trials=1, callbacks=None)
+    assert len(study.trials) == 1

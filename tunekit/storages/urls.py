@@ -47,10 +47,24 @@ def open_storage(
     if url is None:
         return MemoryStorage()
     if not isinstance(url, str | os.PathLike):
-        return url
+        return _checked(url)
     text, project = _without_project(os.fspath(url).strip())
     opened = _opened(text, must_exist=must_exist)
     return opened if project is None else ProjectStorage(opened, project)
+
+
+def _checked(given: Storage) -> Storage:
+    """Return a storage object.
+
+    Raises:
+        InvalidArgument: it is something else.
+    """
+    if callable(getattr(given, "exchange", None)):
+        return given
+    kind, advice = type(given), "omit it to store nothing."
+    if kind.__module__.startswith("optuna."):
+        advice = "tk.from_optuna(study) copies a study that Optuna has stored."
+    raise InvalidArgument(f"storage={kind.__name__} object: {_EXPECTED}, or a Storage; {advice}")
 
 
 def _opened(text: str, *, must_exist: bool) -> Storage:

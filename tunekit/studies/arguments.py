@@ -111,12 +111,14 @@ def exceptions(catch: object) -> tuple[type[BaseException], ...]:
     )
 
 
-def functions(callbacks: Called | Sequence[Called]) -> tuple[Called, ...]:
+def functions(callbacks: Called | Sequence[Called] | None) -> tuple[Called, ...]:
     """Return the callbacks for one function or several.
 
     Raises:
         InvalidArgument: one of them cannot be called.
     """
+    if callbacks is None:  # as in Optuna
+        return ()
     found = several(callbacks, is_one=callable(callbacks))
     if all(map(callable, found)):
         return found

@@ -14,8 +14,13 @@ def adopted(part: Any) -> Any:
     Optuna is not imported for it: who has such an object has imported it.
 
     Raises:
-        InvalidArgument: a `BruteForceSampler`, or one that computes constraints from the trial.
+        InvalidArgument: a class, a `BruteForceSampler`, or a sampler that computes constraints
+            from the trial.
     """
+    if isinstance(part, type) and part.__module__.startswith("optuna."):
+        raise InvalidArgument(
+            f"got the class {part.__name__}, expected an object of it: write {part.__name__}()."
+        )
     if _is_a(part, "BruteForceSampler", "optuna.samplers"):
         raise InvalidArgument('sampler=BruteForceSampler(...): use sampler="grid" instead.')
     if _is_a(part, "GridSampler", "optuna.samplers"):

@@ -87,7 +87,7 @@ class Study(StudyReads, CheckpointPaths):
         workers: int | None = None,
         *,
         resources: Mapping[str, float] | None = None,
-        callbacks: Callback | Sequence[Callback] = (),
+        callbacks: Callback | Sequence[Callback] | None = (),
         catch: Sequence[type[BaseException]] | type[BaseException] = (Exception,),
         executor: str | Executor | None = None,
         total_trials: int | None = None,
@@ -156,7 +156,7 @@ class Study(StudyReads, CheckpointPaths):
         executor: Executor,
         goal: Goal,
         settings: Settings,
-        callbacks: Callback | Sequence[Callback] = (),
+        callbacks: Callback | Sequence[Callback] | None = (),
         **watched: Any,
     ) -> Orchestrator:
         """Resume the study where it has been ended; return what runs it, as `optimize` does."""
