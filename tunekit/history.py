@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from bisect import insort
+from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -34,6 +34,7 @@ class History:
         revision: increases with every change; a cache key for samplers.
         changes: numbers of the changed trials in order of the changes; only grows, so a reader
             that remembers its length finds what is new.
+        has_domains: whether a trial has asked for parameters that are not declared.
         source: data about the study attached to records, for `value` and related attributes.
     """
 
@@ -47,6 +48,7 @@ class History:
         self.changes: list[int] = []
         self.source = TrialSource(())
         self._target = dict(target or {})
+        self._trials: dict[int, TrialRecord] = {}
         self.restart(objectives, constraints)
 
     def restart(
@@ -58,7 +60,9 @@ class History:
         self.cursor = 0
         self.revision += 1
         self.source = replace(self.source, metrics=tuple([o.metric for o in self.objectives]))
-        self._trials: dict[int, TrialRecord] = {}
+        self.has_domains = False
+        self.changes += self._trials
+        self._trials = {}
         self._counts: Counter[TrialState] = Counter()
         self._complete: dict[int, TrialRecord] = {}
         self._complete_order: list[int] = []
@@ -66,6 +70,7 @@ class History:
         self._paused: dict[int, TrialRecord] = {}
         self._promoted: set[int] = set()
         self._waiting: set[int] = set()
+        self._of_user: list[int] = []
         self._best: TrialRecord | None = None
 
     def __len__(self) -> int:
@@ -92,9 +97,7 @@ class History:
             self._check_result(t)
             t.attach(self.source)
             self._trials[t.number] = t
-            self._counts[t.state] += 1
-            if before is not None:
-                self._counts[before.state] -= 1
+            self._count(t, before)
             self.revision += 1
             self.changes.append(t.number)
             self._file_pause(t)
@@ -108,6 +111,17 @@ class History:
                 self._keep_best(t)
         self.cursor = max(self.cursor, cursor)
         return finished
+
+    def _count(self, t: TrialRecord, before: TrialRecord | None) -> None:
+        self._counts[t.state] += 1
+        self.has_domains = self.has_domains or bool(t.domains)
+        was_of_user = before is not None and before.sampler == "user"
+        if before is not None:
+            self._counts[before.state] -= 1
+        if t.sampler == "user" and not was_of_user:
+            insort(self._of_user, t.number)
+        elif was_of_user and t.sampler != "user":
+            self._of_user.remove(t.number)
 
     def _file_complete(self, t: TrialRecord) -> None:
         """Keep the complete trials by number: stoppers ask for them at each report."""
@@ -179,6 +193,10 @@ class History:
     def unfinished(self) -> list[TrialRecord]:
         """Return all trials that have not ended, by number."""
         return sorted(self._open.values(), key=lambda t: t.number)
+
+    def n_of_user(self, *, before: int) -> int:
+        """Return how many trials with a number below `before` have the user's own values."""
+        return bisect_left(self._of_user, before)
 
     def counts(self) -> dict[TrialState, int]:
         """Return the number of trials per state, for states that occur."""

@@ -67,8 +67,7 @@ class GridSampler:
             InvalidSpace: no combination satisfies the constraints of the space.
         """
         grid = Grid(view.space, self.n_points)
-        not_ours = {t.number for t in view.history if t.sampler == "user"} | set(view.fixed)
-        return [self._propose(view, grid, k, k - sum(j < k for j in not_ours)) for k in numbers]
+        return [self._propose(view, grid, k, place_without_users(view, k)) for k in numbers]
 
     def _propose(self, view: StudyView, grid: Grid, number: int, index: int) -> Proposal:
         if (point := filled(view, number)) is not None:
@@ -91,6 +90,13 @@ class GridSampler:
         if self._valid.key != key:
             self._valid = _Valid(key)
         return self._valid.find(index, grid, place, shuffle=self.shuffle)
+
+
+def place_without_users(view: StudyView, number: int) -> int:
+    """Return a trial's place among those without values of the user."""
+    known = (view.history.get(j) for j in view.fixed if j < number)
+    n_new = sum(t is None or t.sampler != "user" for t in known)  # not yet told of as the user's
+    return number - view.history.n_of_user(before=number) - n_new
 
 
 class _Valid:

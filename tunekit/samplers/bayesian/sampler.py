@@ -180,7 +180,7 @@ class BayesianSampler:
     def _densities(self, view: StudyView) -> dict[str, PriorDensity]:
         if not self._priors:
             return {}
-        is_open = not len(view.space) or any(t.domains for t in view.history)
+        is_open = not len(view.space) or view.history.has_domains
         return self._priors.on(view.space, is_open=is_open)
 
     def _model(

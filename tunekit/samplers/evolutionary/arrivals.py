@@ -39,23 +39,51 @@ class Arrivals(Generic[L]):
 
     def __init__(self, make: Callable[[StudyView], L]) -> None:
         self._make = make
-        self._told: list[TrialRecord] = []
+        self._told: dict[int, TrialRecord] = {}
+        self._last = (0, 0)
+        self._history: History | None = None
+        self._n_read = 0
         self._of: tuple[object, ...] = ()
         self._state: L | None = None
 
     def state(self, view: StudyView) -> L:
         """Return the state after all trials that have ended in the view."""
-        of = (view.space, view.seed, view.objectives, view.constraints)
-        ended = [t for t in view.history.finished() if t.params is not None]
-        ended.sort(key=lambda t: (t.seq, t.number))
-        n = len(self._told)
-        if self._state is None or of != self._of or ended[:n] != self._told:
-            self._state, self._of, n = self._make(view), of, 0
-        for trial in ended[n:]:
+        history, of = view.history, (view.space, view.seed, view.objectives, view.constraints)
+        new = self._new(history) if of == self._of else None
+        if self._state is None or new is None:
+            self._state, self._of = self._make(view), of
+            self._told.clear()
+            new = sorted(filter(_has_ended, history.finished()), key=_place)
+        for trial in new:
             if trial.state not in SILENT and is_inside(view, trial):
-                self._state.tell(trial, view.history)
-        self._told = ended
+                self._state.tell(trial, history)
+            self._told[trial.number], self._last = trial, _place(trial)
+        self._history, self._n_read = history, len(history.changes)
         return self._state
+
+    def _new(self, history: History) -> list[TrialRecord] | None:
+        """Return the trials that have ended since, `None` if the past itself has changed."""
+        is_same = history is self._history
+        changed = {*history.changes[self._n_read if is_same else 0 :]}
+        if not is_same:
+            changed |= self._told.keys()
+        new = []
+        for number in changed:
+            trial, told = history.get(number), self._told.get(number)
+            if trial is not None and _has_ended(trial) and told is None:
+                new.append(trial)
+            elif told is not None and trial != told:
+                return None
+        new.sort(key=_place)
+        return None if new and self._told and _place(new[0]) < self._last else new
+
+
+def _has_ended(trial: TrialRecord) -> bool:
+    return trial.state.is_finished and trial.params is not None
+
+
+def _place(trial: TrialRecord) -> tuple[int, int]:
+    return trial.seq, trial.number
 
 
 def is_inside(view: StudyView, trial: TrialRecord) -> bool:

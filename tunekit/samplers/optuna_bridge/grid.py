@@ -10,6 +10,7 @@ from tunekit.errors import InvalidParams, InvalidSpace, SpaceExhausted
 from tunekit.random_streams import stream
 from tunekit.records import Proposal
 from tunekit.samplers.base import StudyView, filled, sample
+from tunekit.samplers.grid import place_without_users
 from tunekit.spaces import Params, Scalar, Space
 
 if TYPE_CHECKING:
@@ -40,8 +41,7 @@ class OptunaGridObject:
             InvalidParams, UnknownParameter: the declared space excludes a point.
             InvalidSpace: the declared space has a parameter without values in the grid.
         """
-        users = {t.number for t in view.history if t.sampler == "user"} | set(view.fixed)
-        return [self._propose(view, k, k - sum(j < k for j in users)) for k in numbers]
+        return [self._propose(view, k, place_without_users(view, k)) for k in numbers]
 
     def _propose(self, view: StudyView, number: int, index: int) -> Proposal:
         if (point := filled(view, number)) is not None:
@@ -52,7 +52,7 @@ class OptunaGridObject:
                 f"the grid has {n} points and all have been proposed; the study is complete."
             )
         values = self._points[index]
-        is_open = not len(view.space) or any(t.domains for t in view.history)
+        is_open = not len(view.space) or view.history.has_domains
         kept = _valid(view.space, values) if is_open else _declared(view.space, values)
         point = sample(view.space, stream(view.seed, number), kept)
         why = f"grid point {index + 1} of {n}"

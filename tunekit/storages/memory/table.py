@@ -225,7 +225,8 @@ class MemoryTable:
 
     def _changed(self, after: int) -> Iterator[dict[str, Any]]:
         # Event number s has position s - 1, so the log serves as the index of changes.
-        for event in islice(self._events, after, None):
+        for place in range(after, len(self._events)):  # islice would count from the first one
+            event = self._events[place]
             row = self._trials.get(event["number"])
             if row is not None and row["seq"] == event["seq"]:
                 yield row
