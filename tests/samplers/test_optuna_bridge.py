@@ -152,22 +152,64 @@ def test_trials_that_change_in_a_growing_history_are_told_once_more_and_no_other
     real = told.told_trial
     monkeypatch.setattr(told, "told_trial", lambda r, *a: read.append(r.number) or real(r, *a))
     options = {"population_size": 4} if name == "nsgaii" else {}
-    kept, view, seq = OptunaSampler(name, **options), view_of(TREE), 0
+    kept, view, seq, late = OptunaSampler(name, **options), view_of(TREE), 0, None
     for number in range(0, 60, 2):
         read.clear()
         pair = kept.suggest(view, [number, number + 1])
-        # Those of the call before, which now have ended, and the two of this call.
-        assert len(read) <= 4
+        # Those of the call before, which now have ended, one that ended late, the two of this.
+        assert len(read) <= 5
         copied = view_of(TREE, list(view.history))
         assert pair == OptunaSampler(name, **options).suggest(copied, [number, number + 1])
-        ends = [ended(number + k, proposal) for k, proposal in enumerate(pair)]
-        ends[1] = replace(ends[1], state=TrialState.FAILED) if number % 8 == 0 else ends[1]
+        first, second = (ended(number + k, proposal) for k, proposal in enumerate(pair))
+        if number % 8 == 0:
+            second = replace(second, state=TrialState.FAILED)
+        elif number % 10 == 4:  # another worker has claimed it and not yet told its point
+            late, second = (
+                second,
+                replace(second, state=TrialState.RUNNING, params=None, metrics={}, evidence={}),
+            )
+        elif number % 10 == 8:
+            first = replace(first, state=TrialState.RUNNING, metrics={})
+        changed = [first, second]
+        if number % 10 == 0 and late is not None:
+            changed.append(late)
         seq += 1
-        started = replace(ends[0], state=TrialState.RUNNING, metrics={}, seq=seq)
-        view.history.update([started, replace(ends[1], seq=seq)], seq)
-        if number % 6 == 0:  # else the first one runs on
-            seq += 1
-            view.history.update([replace(ends[0], seq=seq)], seq)
+        view.history.update([replace(t, seq=seq) for t in changed], seq)
+
+
+def test_a_search_space_that_was_kept_is_that_of_the_trials_though_one_came_late_or_changed():
+    from tunekit.samplers.optuna_bridge.storage import told_study
+    from tunekit.samplers.optuna_bridge.told import ToldTrials
+
+    space = Space(a=Categorical({"deep": Space(b=Float(0, 1)), "flat": Space()}), c=Float(0, 1))
+    known, history = ToldTrials(Codec(space)), view_of(space).history
+
+    def searched(number):
+        known.follow(history, [number])
+        sampler = optuna.samplers.NSGAIISampler(seed=0)
+        known.lend(sampler, number)
+        study, _ = told_study(known.trials, ONE, sampler=sampler, number=number)
+        trial = study.ask()._cached_frozen_trial
+        found = sampler.infer_relative_search_space(study, trial)
+        assert found == optuna.search_space.intersection_search_space(study.get_trials())
+        return set(found)
+
+    def put(number, branch, seq):
+        params = {"a": branch, "c": 0.5} | ({"a.deep.b": 0.5} if branch == "deep" else {})
+        trial = ended(number, Proposal(space.validate(params), "x"))
+        history.update([replace(trial, seq=seq)], seq)
+
+    for number in (0, 1, 3):  # another worker runs trial 2
+        put(number, "deep", number + 1)
+    assert searched(4) == {"a", "a.deep.b", "c"}
+    put(2, "flat", 10)
+    assert searched(4) == {"a", "c"}
+    put(2, "deep", 11)
+    assert searched(5) == {"a", "a.deep.b", "c"}
+    put(4, "deep", 12)
+    assert searched(6) == {"a", "a.deep.b", "c"}
+    put(6, "flat", 13)
+    assert searched(7) == {"a", "c"}
 
 
 def test_the_second_number_of_a_call_knows_of_the_first():

@@ -169,6 +169,7 @@ class OptunaSampler:
         # Deprecation was reported when this sampler was created, not again in every trial.
         with _quiet(FutureWarning), _needs(self.name):
             sampler = self._fresh(view.seed, rng)
+            known.lend(sampler, number)
             study, storage = told_study(
                 known.trials,
                 view.objectives,

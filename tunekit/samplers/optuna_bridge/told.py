@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from optuna.samplers import BaseSampler
+from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
@@ -36,6 +38,8 @@ class ToldTrials:
         self._apart: set[int] = set()  # trials that are not told as the history has them
         self._noted: dict[int, dict[str, Any]] = {}  # study attributes by the trial that set them
         self._attrs: dict[str, Any] | None = {}
+        self._spaces: dict[str, IntersectionSearchSpace] = {}
+        self._highest = -1
 
     @property
     def n_pending(self) -> int:
@@ -61,7 +65,7 @@ class ToldTrials:
             self._history, self._n_read = history, 0
             self._apart |= self._records.keys()
         changed = {*history.changes[self._n_read :], *self._apart, *without}
-        for number in changed:
+        for number in sorted(changed):
             self._put(number, None if number in without else history.get(number))
         self._n_read = len(history.changes)
         self._apart = set(without)
@@ -69,6 +73,18 @@ class ToldTrials:
     def add(self, record: TrialRecord) -> None:
         """Tell a trial that has just been suggested, until the next `follow`."""
         self._put(record.number, record)
+
+    def lend(self, sampler: BaseSampler, number: int) -> None:
+        """Give a sampler, before it suggests a trial, the search spaces derived so far.
+
+        Otherwise it would derive them from all trials once more, or from another past.
+        """
+        self._highest = max(self._highest, number)
+        for name, value in vars(sampler).items():
+            if isinstance(value, IntersectionSearchSpace):
+                if name not in self._spaces:
+                    self._spaces[name] = IntersectionSearchSpace(value._include_pruned)
+                setattr(sampler, name, self._spaces[name])
 
     def _put(self, number: int, record: TrialRecord | None) -> None:
         if self._records.get(number) is record:
@@ -82,10 +98,15 @@ class ToldTrials:
             trial = told_trial(record, self._history, self.codec)
             attrs = kept_attrs(record, self.codec, "study")
             self._records[number] = record
+        # A search space takes over each trial once it has ended, in order of the numbers.
+        known = self.trials[number] if number in self.trials else None
+        if number < self._highest if known is None else known.state.is_finished():
+            self._spaces.clear()
         if trial is None:
             self.trials.remove(number)
         else:
             self.trials.put(trial)
+            self._highest = max(self._highest, number)
         if attrs != self._noted.get(number, {}):
             self._noted[number] = attrs
             self._attrs = None
