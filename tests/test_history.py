@@ -1,6 +1,9 @@
 """The folded trials of a study: best, front, counts."""
 
 import math
+import random
+from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 
@@ -74,3 +77,27 @@ def test_finishing_is_reported_once():
     assert history.update([record(0, seq=3, error=1.0)], 3) == []
     assert history.counts() == {TrialState.COMPLETE: 1}
     assert history.n_finished == 1
+
+
+def test_what_is_counted_along_the_way_is_what_a_walk_through_all_trials_finds():
+    chance, history = random.Random(0), History(ERROR)
+    for seq in range(1, 300):
+        number, state = chance.randrange(1 + seq // 4), chance.choice([*TrialState])
+        sampler, domains = chance.choice(["", "random", "user"]), {"x": {}} if seq > 150 else {}
+        trial = replace(record(number, state, seq, error=1.0), sampler=sampler, domains=domains)
+        history.update([trial], seq)
+        trials = list(history)
+        assert history.counts() == Counter(t.state for t in trials)
+        assert history.has_domains == (seq > 150)
+        for before in (0, number, number + 1, 100):
+            users = [t for t in trials if t.sampler == "user" and t.number < before]
+            assert history.n_of_user(before=before) == len(users)
+        assert history.changes[-1] == number
+    assert len(history.changes) == 299
+
+
+def test_the_changes_name_no_trial_whose_newer_form_is_known():
+    history = History(ERROR)
+    history.update([record(0, TrialState.RUNNING, 1), record(1, TrialState.RUNNING, 3)], 3)
+    history.update([record(1, TrialState.WAITING, 2), record(0, error=1.0, seq=4)], 4)
+    assert history.changes == [0, 1, 0]
