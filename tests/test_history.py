@@ -101,3 +101,14 @@ def test_the_changes_name_no_trial_whose_newer_form_is_known():
     history.update([record(0, TrialState.RUNNING, 1), record(1, TrialState.RUNNING, 3)], 3)
     history.update([record(1, TrialState.WAITING, 2), record(0, error=1.0, seq=4)], 4)
     assert history.changes == [0, 1, 0]
+
+
+def test_a_restart_changes_all_trials():
+    history = History(ERROR)
+    history.update([record(0, error=1.0, cost=2.0), record(1, TrialState.RUNNING)], 2)
+    history.restart((Objective("cost"),), ())
+    assert sorted(history.changes[2:]) == [0, 1]
+    assert (len(history), history.counts(), history.n_of_user(before=9)) == (0, {}, 0)
+    history.update([record(0, error=1.0, cost=2.0)], 2)
+    assert history.changes[4:] == [0]
+    assert history.counts() == {TrialState.COMPLETE: 1}
