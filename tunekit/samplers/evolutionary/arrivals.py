@@ -79,7 +79,7 @@ class Arrivals(Generic[L]):
 
 
 def _has_ended(trial: TrialRecord) -> bool:
-    return trial.state.is_finished and trial.params is not None
+    return trial.params is not None and bool(trial.state.is_finished)
 
 
 def _place(trial: TrialRecord) -> tuple[int, int]:
