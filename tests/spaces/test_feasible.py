@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 
 from tunekit.errors import InvalidSpace
 from tunekit.spaces import Categorical, Float, Int, Repeat, Space
+from tunekit.spaces.encode import Encoder
 from tunekit.spaces.feasible import Feasible
+from tunekit.spaces.outline import outline
+from tunekit.spaces.population import Population
 from tunekit.spaces.possible import Decisions
 from tunekit.testing.spaces import random_point
 
@@ -210,3 +213,24 @@ def test_no_point_is_lost_by_narrowing(texts, seed, n_decided):
     for path in space.by_path:
         left = made.range(path)
         assert left.holds(point[path]) if path in point else left.may_lack, (texts, point, path)
+
+
+@given(st.lists(TRUTHS, min_size=1, max_size=3), st.integers(0, 10**6))
+def test_many_points_are_judged_at_once_as_each_of_them_alone(texts, seed):
+    try:
+        space = Space(OPEN, constraints=texts)
+    except InvalidSpace:  # a text names no parameter, or is nested too deeply
+        return
+    encoder, rng = Encoder(space), np.random.default_rng(seed)
+    points = Population(encoder, rng.random((12, len(encoder))))
+    allowed = [not space.violated(point) for point in points.points()]
+    assert points.allowed(space.compiled_constraints).tolist() == allowed, (texts, seed)
+    p = space.parameters[seed % len(space)]
+    opened = outline(space).opened_by[p.path]
+    places = rng.random((3, 12))
+    tried = points.allowed_with(p, places, opened, constraints=space.compiled_constraints)
+    assert points.allowed(space.compiled_constraints).tolist() == allowed  # nothing has changed
+    for k in range(3):
+        points.put(p, places[k], opened)
+        alone = [not space.violated(point) for point in points.points()]
+        assert tried[k].tolist() == alone, (texts, seed, p.path)

@@ -166,11 +166,12 @@ def samples(
     fixed: Params | None = None,
     *,
     known: Iterable[Mapping[str, Scalar]] = (),
+    n: int = 1,
 ) -> Iterator[Params]:
     """Yield points as `sample` returns them, without end.
 
     They are independent as long as random points satisfy the constraints often enough. Under
-    tight constraints each point derives from the previous one (see `Feasible`).
+    tight constraints they come from chains (see `Feasible`), of which `n` run side by side.
 
     Raises:
         InvalidSpace: no point was found that satisfies the constraints.
@@ -187,7 +188,7 @@ def samples(
         if not space.violated(point):
             n_left = PLAIN_DRAWS
             yield point
-    yield from Feasible(space, rng, at_target(space, fixed)).draws(known)
+    yield from Feasible(space, rng, at_target(space, fixed)).draws(known, n=n)
 
 
 def repaired(

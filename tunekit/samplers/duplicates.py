@@ -79,7 +79,8 @@ def distinct(
 def _draws(view: StudyView, number: int, rng: np.random.Generator) -> Iterator[Params]:
     fixed = held(view, number)
     try:
-        yield from islice(samples(view.space, rng, fixed, known=known_points(view)), DRAWS)
+        draws = samples(view.space, rng, fixed, known=known_points(view), n=DRAWS)
+        yield from islice(draws, DRAWS)
     except InvalidSpace:  # hardly any point satisfies the constraints: enumeration may find one
         return
 

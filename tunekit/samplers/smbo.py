@@ -114,7 +114,7 @@ class DeepArchitectSmbo:
         if predict is None or rng.random() < self.exploration:
             point = sample(view.space, rng, fixed, known=known_points(view))
             return Proposal(point, self.name, "a random point")
-        draws = samples(view.space, rng, fixed, known=known_points(view))
+        draws = samples(view.space, rng, fixed, known=known_points(view), n=self.n_candidates)
         drawn = list(islice(draws, self.n_candidates))
         new = [p for p in drawn if tuple(p.items()) not in taken] or drawn
         scores = predict(new)

@@ -20,8 +20,11 @@ from tunekit.spaces.parameters import Parameter
 from tunekit.spaces.possible import Decisions
 from tunekit.spaces.tree import Space
 
-MAX_RETURNS = 100
+MAX_RETURNS = 40
 """Maximum number of values that one search takes back."""
+
+COST_OF_NONE = 4
+"""Number of them that a look for a value counts for where there is none: it is a long one."""
 
 
 class Search:
@@ -33,6 +36,9 @@ class Search:
         rng: for the values.
         wanted: values to take, or to come near to.
         blame: counts how often each constraint left no value.
+
+    Attributes:
+        n_steps: number of decisions made, also those taken back.
     """
 
     def __init__(
@@ -48,6 +54,7 @@ class Search:
         self._wanted, self._blame = wanted, blame
         self._levels: list[tuple[int, Decisions, Scalar]] = []
         self._n_left = MAX_RETURNS
+        self.n_steps = 0
 
     def run(self) -> dict[str, Scalar] | None:
         """Return the values that were chosen, `None` if none was found with bounded effort."""
@@ -60,6 +67,7 @@ class Search:
             value = allowed_value(self._made, p, self._rng, self._wanted.get(p.path, NONE))
             if value is NONE:
                 self._blame.update(c.text for c in self._made.outline.touching[p.path])
+                self._n_left -= COST_OF_NONE
                 found = self._returned()
             else:
                 found = self._decided(i, value)
@@ -70,6 +78,7 @@ class Search:
 
     def _decided(self, i: int, value: Scalar) -> int | None:
         """Decide a parameter; return the position to go on at."""
+        self.n_steps += 1
         before, path = self._made, self._order[i].path
         if not before.outline.touching[path]:
             before.decide(path, value)

@@ -39,12 +39,13 @@ class Constraint:
         text: the expression as written.
         names: name as written -> dotted path of the parameter.
         prefix: of the paths of the space that it stands in.
+        term: its compiled form.
     """
 
     text: str
     names: Mapping[str, str] = field(hash=False)
     prefix: str
-    _term: Term = field(repr=False, compare=False)
+    term: Term = field(repr=False, compare=False)
 
     @classmethod
     def parse(cls, text: str, *, prefix: str, paths: Iterable[str]) -> Constraint:
@@ -70,14 +71,14 @@ class Constraint:
         negative number, `"a" < 1`, an overflow).
         """
         try:
-            value = self._term.value(params)
+            value = self.term.value(params)
             return value is LACKS or bool(value)
         except (ArithmeticError, ValueError, TypeError):
             return False
 
     def is_possible(self, box: Box) -> bool:
         """Return whether it can still hold given the open parameters; `False` is always right."""
-        found = self._term.range(box)
+        found = self.term.range(box)
         return found.may_lack or found.can_be_true
 
     def narrow(self, box: NarrowBox) -> None:
@@ -86,11 +87,11 @@ class Constraint:
         Raises:
             Contradiction: it can no longer hold.
         """
-        found = self._term.range(box)
+        found = self.term.range(box)
         if not (found.may_lack or found.can_be_true):
             raise Contradiction
         if found.can_be_false:
-            require(self._term, box, truth=True)
+            require(self.term, box, truth=True)
 
     def __reduce__(self) -> tuple[Callable[..., Constraint], tuple[str, str, tuple[str, ...]]]:
         return _rebuilt, (self.text, self.prefix, tuple(self.names.values()))

@@ -68,6 +68,10 @@ class Encoder:
             )
         return self._index[path]
 
+    def values(self, column: int, units: NDArray[np.float64]) -> list[Scalar]:
+        """Return the values of one column at its coordinates; NaN becomes the default."""
+        return self._codecs[column].from_units(units)
+
     def encode(self, points: Iterable[Mapping[str, Scalar]]) -> NDArray[np.float64]:
         """Return `(n, d)` unit coordinates of valid points, NaN where inactive."""
         rows = [dict(point) for point in points]  # by path alone, and quicker

@@ -1,11 +1,10 @@
 """Finds points that satisfy the constraints of a space, even if hardly any random point does.
 
 A walk makes the decisions one after the other, in a random order below the switches, and takes
-only values with which every constraint may still hold (bounds propagation). A chain of redrawn
-decisions then forgets the order: its points are distributed as those of a rejection sampler.
+only values with which all constraints together may still hold (bounds propagation). A chain of
+redrawn decisions then forgets the order.
 
-Reference: Dechter, 2003, "Constraint Processing", section 5.2 (look-ahead); Geman and Geman,
-1984, "Stochastic relaxation, Gibbs distributions, and the Bayesian restoration of images".
+Reference: Dechter, 2003, "Constraint Processing", section 5.2 (look-ahead).
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import numpy as np
 
 from tunekit.errors import InvalidSpace
 from tunekit.spaces.backtrack import Search, conflict
+from tunekit.spaces.chain import Chain
 from tunekit.spaces.constant import Constant
 from tunekit.spaces.domains import Scalar
 from tunekit.spaces.outline import outline
@@ -30,7 +30,7 @@ from tunekit.spaces.walk import walk
 WALKS = 12
 """Number of walks that may fail before a known point is used."""
 
-SWEEPS = 8
+SWEEPS = 4
 """Number of times a chain redraws each decision before its point counts as drawn."""
 
 N_DECISIONS = 400
@@ -39,8 +39,20 @@ N_DECISIONS = 400
 MAX_NAMED = 4
 """Maximum number of constraints that an error quotes."""
 
-REDRAWS = 4
-"""Number of draws per decision, of which the first allowed one counts."""
+MAX_CHAINS = 512
+"""Maximum number of points that are drawn side by side."""
+
+N_STARTS = 24
+"""Number of walks to start from where the points of a chain hardly move."""
+
+MAX_STEPS = 400
+"""Number of decisions after which no further walk is begun for another start."""
+
+PART = 4
+"""Number of decisions that are made again together."""
+
+N_REWALKED = 6
+"""Number of times that a point of such a chain is moved by walking a part of it again."""
 
 
 class Feasible:
@@ -60,8 +72,10 @@ class Feasible:
         self._rng = rng
         self._outline = outline(space)
         self._blame: Counter[str] = Counter()
+        self._n_steps = 0
         free = (p for p in space if not isinstance(p.domain, Constant) and p.domain.size > 1)
         self._free = [p for p in free if p.path not in self.fixed]
+        self._bound = [p for p in self._free if self._outline.touching[p.path]]
 
     def draw(self, known: Iterable[Mapping[str, Scalar]] = ()) -> Params:
         """Return a random feasible point, with about equal probability for each.
@@ -76,19 +90,55 @@ class Feasible:
         """
         return next(self.draws(known))
 
-    def draws(self, known: Iterable[Mapping[str, Scalar]] = ()) -> Iterator[Params]:
-        """Yield endless random points, each one sweep of the chain after the last.
+    def draws(self, known: Iterable[Mapping[str, Scalar]] = (), *, n: int = 1) -> Iterator[Params]:
+        """Yield endless random points, `n` at a time from chains side by side.
 
         Raises:
             InvalidSpace: as `draw`.
         """
-        point = dict(self._start(known))  # by path alone, and quicker
+        start = self._start(known)
         n_sweeps = max(1, min(SWEEPS, N_DECISIONS // max(1, len(self._free))))
-        for _ in range(n_sweeps):
-            point = self._swept(point)
+        n = min(n, MAX_CHAINS)
+        chain = self._chain([start], n)
+        chain.sweep(n_sweeps)
+        if self._stays(chain, n):
+            chain = self._chain(self._several(start, min(n, N_STARTS)), n)
+            chain.sweep(n_sweeps)
         while True:
-            yield self._ordered(point)
-            point = self._swept(point)
+            yield from chain.points()
+            chain.sweep()
+
+    def _stays(self, chain: Chain, n: int) -> bool:
+        """Return whether chains stay near their start: one that is drawn as a whole is random."""
+        stuck, made = chain.stuck(), self._settled
+        if n == 1:
+            return len(stuck) == len(self._bound)
+        return any(made is None or not made.range(path).is_point for path in stuck)
+
+    def _several(self, start: Params, n: int) -> list[Params]:
+        """Return `n` points, or fewer where a walk is long, whose chain stays in place."""
+        starts = [self._rewalked(start)]
+        self._n_steps = 0
+        while len(starts) < n and self._n_steps < MAX_STEPS:
+            point = self._walked()
+            if point is not None:
+                starts.append(self._rewalked(point))
+        return starts
+
+    def _rewalked(self, point: Params) -> Params:
+        """Return a point of which some decisions at a time were made again."""
+        for _ in range(min(N_REWALKED, len(self._free) // 2)):
+            chosen = self._rng.permutation(len(self._free))[:PART].tolist()
+            free = {self._free[i].path for i in chosen}
+            free |= {p.path for path in free for p in self._outline.opened_by[path]}
+            kept = {k: v for k, v in point.items() if k not in free or k in self.fixed}
+            part = Feasible(self.space, self._rng, kept)
+            point = part._walked() or point
+            self._n_steps += part._n_steps
+        return point
+
+    def _chain(self, starts: Sequence[Params], n: int) -> Chain:
+        return Chain(self.space, starts, n, fixed=self.fixed, rng=self._rng)
 
     def near(self, wanted: Mapping[str, Scalar]) -> Params | None:
         """Return a point that keeps as many of the wanted values as the constraints allow.
@@ -122,7 +172,9 @@ class Feasible:
             return None
         keys = self._rng.random(len(self._free))
         order = [p for p, _ in sorted(zip(self._free, keys, strict=True), key=self._rank)]
-        found = Search(made.copy(), order, self._rng, wanted=wanted or {}, blame=self._blame).run()
+        search = Search(made.copy(), order, self._rng, wanted=wanted or {}, blame=self._blame)
+        found = search.run()
+        self._n_steps += search.n_steps
         if found is None:
             return None
         point = self._ordered(found)
@@ -144,69 +196,6 @@ class Feasible:
             return values[p.path] if p.path in values else p.domain.default_value()
 
         return walk(self.space, pick)
-
-    def _swept(self, point: dict[str, Scalar]) -> dict[str, Scalar]:
-        """Change the point in place by redrawing each decision, given all others; return it."""
-        has_moved = False
-        order = self._rng.permutation(len(self._free)).tolist()
-        places = self._rng.random((len(order), REDRAWS)).tolist()
-        for i, units in zip(order, places, strict=True):
-            p = self._free[i]
-            if p.path not in point:
-                continue
-            if self._outline.opened_by[p.path]:
-                point, is_new = self._reopened(point, p)
-                has_moved |= is_new
-            else:
-                has_moved |= self._redraw(point, p, units)
-        return point if has_moved or not self._free else self._pair_redrawn(point)
-
-    def _redraw(self, point: dict[str, Scalar], p: Parameter, units: Sequence[float]) -> bool:
-        """Move a decision that opens nothing to the first allowed value, in place.
-
-        Returns whether it changed.
-        """
-        old, constraints = point[p.path], self._outline.touching[p.path]
-        for u in units:
-            value = point[p.path] = p.domain.from_unit(u)
-            if all(c.holds(point) for c in constraints):
-                return value != old
-        point[p.path] = old
-        return False
-
-    def _reopened(self, point: dict[str, Scalar], p: Parameter) -> tuple[dict[str, Scalar], bool]:
-        """Return the point with a switch redrawn, and whether that was possible.
-
-        Newly opened parameters are drawn, parameters that stay open are kept. A single draw keeps
-        the chain reversible, because the previous state affects the success of a second one.
-        """
-        new = dict(point)
-        new[p.path] = p.domain.from_unit(self._rng.random())
-        for child in self._outline.opened_by[p.path]:
-            if not child.is_active(new):
-                if child.path in self.fixed and child.path in point:
-                    return point, False
-                new.pop(child.path, None)
-            elif child.path not in new:
-                domain = child.domain
-                is_free = child.path not in self.fixed
-                drawn = domain.from_unit(self._rng.random())
-                new[child.path] = drawn if is_free else self.fixed[child.path]
-        if all(c.holds(new) for c in self._outline.touching[p.path]):
-            return new, new[p.path] != point[p.path]
-        return point, False
-
-    def _pair_redrawn(self, point: dict[str, Scalar]) -> dict[str, Scalar]:
-        """Return the point with two decisions redrawn together, as equations require."""
-        active = [p for p in self._free if p.path in point and self._outline.touching[p.path]]
-        if len(active) < 2:
-            return point
-        chosen = self._rng.choice(len(active), size=min(3, len(active)), replace=False)
-        redrawn = {active[i].path for i in chosen.tolist()}
-        for path in list(redrawn):
-            redrawn |= {p.path for p in self._outline.opened_by[path]}
-        kept = {k: v for k, v in point.items() if k not in redrawn or k in self.fixed}
-        return Feasible(self.space, self._rng, kept)._walked() or point
 
     def _note(self, texts: Iterable[str]) -> None:
         self._blame.update(texts)

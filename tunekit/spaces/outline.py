@@ -9,6 +9,7 @@ from tunekit.spaces import ranges
 from tunekit.spaces.constant import Constant
 from tunekit.spaces.constraints import Constraint
 from tunekit.spaces.domains import SPECIAL_SHARE, Domain, Float, Int
+from tunekit.spaces.encode import Encoder
 from tunekit.spaces.parameters import Parameter
 from tunekit.spaces.ranges import Range
 from tunekit.spaces.tree import Categorical, Space
@@ -21,6 +22,7 @@ class Outline:
         opened_by: path -> the parameters whose activity depends on it, in traversal order.
         touching: path -> the constraints that name it or a parameter that it opens.
         places: path -> their positions among all constraints of the space.
+        encoder: of the space.
         ranks: path -> number of decisions to make before it, in sequence.
     """
 
@@ -42,6 +44,21 @@ class Outline:
                     found[named][i] = constraint
         self.touching = {path: tuple(cs.values()) for path, cs in found.items()}
         self.places = {path: tuple(cs) for path, cs in found.items()}
+        self.encoder = Encoder(space)
+
+    @cached_property
+    def near(self) -> dict[str, frozenset[str]]:
+        """The parameters that share a constraint with a path, each with those named by it."""
+        named = [frozenset(c.names.values()) for c in self.space.compiled_constraints]
+        return {
+            path: frozenset().union(*(named[i] for i in at)) - {path}
+            for path, at in self.places.items()
+        }
+
+    def touching_any(self, *paths: str) -> list[Constraint]:
+        """Return the constraints that touch any of several paths."""
+        constraints = self.space.compiled_constraints
+        return [constraints[i] for i in sorted({i for p in paths for i in self.places[p]})]
 
     @cached_property
     def open_ranges(self) -> dict[str, Range]:

@@ -16,6 +16,7 @@ from tunekit.samplers.base import samples
 from tunekit.spaces import Params
 from tunekit.spaces.canonical import Canonical
 from tunekit.spaces.encode import Encoder
+from tunekit.spaces.population import Population
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,9 +31,6 @@ MAX_ROUNDS = 50
 
 LEAST_SHARE = 0.05
 """Minimum share of random rows that satisfies the constraints to go on drawing at random."""
-
-N_FEASIBLE = 40
-"""Rows that a constraint search looks for when random rows violate the constraints."""
 
 N_CLIMBS = 20
 """L-BFGS iterations, for all starts together."""
@@ -68,7 +66,7 @@ class Candidates:
         self._fixed = _fixed_places(encoder, fixed or Params())
 
     def random(self, n: int, *, known: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-        """Return `n` rows drawn uniformly, or fewer where the constraints are tight.
+        """Return `n` rows drawn uniformly.
 
         Args:
             n: number of rows.
@@ -85,14 +83,14 @@ class Candidates:
             total += len(rows)
             if total >= n or total < LEAST_SHARE * n * len(found):
                 break
-        if total < min(n, N_FEASIBLE):
-            found.append(self._feasible(min(n, N_FEASIBLE) - total, known))
+        if total < n:
+            found.append(self._feasible(n - total, known))
         return np.concatenate(found)[:n]
 
     def _feasible(self, n: int, known: NDArray[np.float64] | None) -> NDArray[np.float64]:
-        """Return up to `n` rows drawn from the values that the constraints allow."""
+        """Return `n` rows drawn from the values that the constraints allow."""
         rows = self.encoder.decode(known) if known is not None else ()
-        points = samples(self.encoder.space, self.rng, self._kept, known=rows)
+        points = samples(self.encoder.space, self.rng, self._kept, known=rows, n=n)
         return self.encoder.encode(islice(points, n))
 
     def valid(self, full: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -103,8 +101,8 @@ class Candidates:
         x = self.canonical(full)
         if not self.encoder.space.compiled_constraints or not len(x):
             return x
-        violated = self.encoder.space.violated
-        return x[[not violated(point) for point in self.encoder.decode(x)]]
+        points = Population(self.encoder, np.where(np.isnan(x), 0.5, x))
+        return x[points.allowed(self.encoder.space.compiled_constraints)]
 
     def mutations(
         self, good: NDArray[np.float64], n: int, *, changes: float = 0.5
