@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 
 import pytest
+from rich.console import Console
 
 import tunekit as tk
+from tunekit.cli import output
 from tunekit.shown import counted
 
 RAW = "a\x1b]0;owned\x07\x9b2J\u202e\ud800"
@@ -46,9 +49,9 @@ def hostile():
 def test_no_reader_sends_escapes_to_the_terminal(cli, words):
     result = cli(*words)
     assert result.exit_code == (3 if words[-1].startswith("no") else 0), result.stderr
-    for output in (result.stdout, result.stderr):
-        assert not set(output) & set("\x1b\x07\x9b\u202e\ud800")
-        output.encode("utf-8")
+    for said in (result.stdout, result.stderr):
+        assert not set(said) & set("\x1b\x07\x9b\u202e\ud800")
+        said.encode("utf-8")
 
 
 def test_json_holds_the_very_texts(answer, hostile):
@@ -185,3 +188,31 @@ def test_an_import_that_fails_is_said_with_its_line_once(cli, folder, code, said
     result = cli("run", "bad.py:f", "-n", "1")
     assert result.exit_code == 2
     assert result.stderr.endswith(f"{said}\n")
+
+
+def on_a_terminal(monkeypatch, width, header, rows):
+    screen = io.StringIO()
+    console = Console(file=screen, width=width, force_terminal=True, color_system=None)
+    monkeypatch.setattr(output, "stdout_console", lambda: console)
+    output.print_table(header, rows)
+    return screen.getvalue()
+
+
+def test_a_table_on_a_terminal_folds_texts_and_keeps_numbers_whole(monkeypatch):
+    header = ("name", "trials", "complete", "stopped", "running", "best", "created")
+    row = ("first", "14", "12", "0", "0", "0.0763276", "2026-11-26T03:59:15Z")
+    said = on_a_terminal(monkeypatch, 70, header, [row])
+    assert said.splitlines()[1].split() == list(header)
+    assert "0.0763276" in said
+
+
+def test_a_table_on_a_tiny_terminal_loses_nothing(monkeypatch):
+    said = on_a_terminal(monkeypatch, 24, ("name", "complete", "best"), [("x" * 30, "1", "0.25")])
+    assert said.count("x") == 30 and "0.25" in said
+    assert all(len(line) <= 24 for line in said.splitlines())
+
+
+def test_the_help_of_run_breaks_its_lines_where_the_terminal_ends(cli):
+    lines = [line.strip() for line in cli("run", "--help").stdout.splitlines()]
+    assert "$TUNEKIT_PARAMS" not in lines
+    assert any(line.startswith("$TUNEKIT_PARAMS (JSON); the last line") for line in lines)

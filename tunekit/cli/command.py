@@ -95,6 +95,9 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
         except Exception as error:
             raise typer.Exit(terminal.fail(error)) from None
 
+    # Typer keeps the ends of lines of a docstring, and a terminal is not as wide as our source.
+    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+    call.__doc__ = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
     # Typer reads the signature: the function's own parameters and the two shared ones.
     own = inspect.signature(function, eval_str=True)
     shared = [

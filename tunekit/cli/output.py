@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 VERSION = 1
 """Version of the JSON and YAML forms; increases when a key is renamed or removed."""
 
+SHORT = 12
+"""Characters up to which the cells of a column are not folded."""
+MIN_FOLDED = 6
+"""Characters that a folded column needs at least."""
+
 Record = Mapping[str, Any]
 
 
@@ -83,9 +88,15 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         box=box.SIMPLE_HEAD if console.is_terminal else None,
         show_header=bool(header),
         pad_edge=False,
+        padding=(0, 1, 0, 0) if console.is_terminal else (0, 1),
     )
-    for i in range(max(len(header), *(len(r) for r in rows)) if rows else len(header)):
-        table.add_column(text(header[i]) if header else "", overflow="fold")
+    names = [text(name) for name in header] or [""] * max(map(len, rows), default=0)
+    longest = [max(len(cell) for cell in column) for column in zip(names, *rows, strict=True)]
+    # On a narrow terminal the long texts are folded, and the numbers beside them stay whole.
+    widths = [n if n <= SHORT else None for n in longest]
+    fits = sum(2 + (width or MIN_FOLDED) for width in widths) < console.width
+    for name, width in zip(names, widths, strict=True):
+        table.add_column(name, overflow="fold", min_width=width if fits else None)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))  # Text: a "[" in a name is no markup
     if console.is_terminal:
