@@ -45,7 +45,10 @@ class TrialState(StrEnum):
 
     def __eq__(self, other: object) -> bool:
         """Return whether it is the same state; a member of Optuna's equals all that it holds."""
-        name = None if type(other) is TrialState else member_name(other, "TrialState")
+        if self is other:
+            return True
+        kind = type(other)
+        name = None if kind is str or kind is TrialState else member_name(other, "TrialState")
         return str.__eq__(self, other) if name is None else OPTUNA_STATES[self] == name
 
     def __ne__(self, other: object) -> bool:

@@ -133,8 +133,7 @@ class Counting(MemoryStorage):
         return super().exchange(study_id, worker, operations, claim=claim, **options)
 
 
-def test_without_callbacks_one_exchange_tells_and_claims():
+def test_without_callbacks_one_exchange_starts_tells_and_claims():
     storage = Counting()
     new_study(storage=storage).optimize(value, n_trials=3)
-    turn = [(True, True), (False, False)]  # tell and claim, start
-    assert storage.seen == [(False, True), (False, False), *turn, *turn, (True, False)]
+    assert storage.seen == [(False, True), (True, True), (True, True), (True, False)]

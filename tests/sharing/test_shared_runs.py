@@ -150,7 +150,7 @@ def test_a_study_that_breaks_leaves_its_slots_to_the_others():
     shared.add(good, hours(), n_trials=8)
     assert shared.run() == {"bad": "failed", "good": "done"}
     assert isinstance(shared.errors["bad"], ZeroDivisionError)
-    assert set(bad.refresh().counts()) == {TrialState.WAITING}
+    assert bad.refresh().counts() == {}, "no number was claimed for a point that is not there"
     assert good.refresh().counts() == {TrialState.COMPLETE: 8}
 
 

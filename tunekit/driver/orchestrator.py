@@ -7,13 +7,13 @@ One trial, from its claim to its end:
 
     step()                        one turn of the loop
       _exchange(want)             writes what is due and claims numbers    storage.exchange
-      worker.assign(leases)       proposes params, stores that they start  sampler.suggest
+      worker.propose(leases)      proposes params                          sampler.suggest
       _trials.start(task)         finds its checkpoint and starts it       executor.start
         objective(trial)            trial.report(...) comes back as
         _trials.on_report         buffers the report, asks the stopper     stopper.decide
       collect()                   takes what has ended                     executor.poll
         _trials._end              makes a Tell, a Pause or a Release of it
-      _exchange(want)             tells it and claims the next             storage.exchange
+      _exchange(want)             writes its start and end, claims again   storage.exchange
       _call_back()                calls the callbacks of what was told
 """
 
@@ -29,7 +29,7 @@ from typing import Any
 from tunekit.driver.display import Display
 from tunekit.driver.early_stopping import EarlyStopping
 from tunekit.driver.heartbeat import Heartbeat
-from tunekit.driver.held_leases import HeldLeases
+from tunekit.driver.held_leases import BEAT_S, HeldLeases
 from tunekit.driver.interrupts import Interrupts
 from tunekit.driver.outbox import Written, write
 from tunekit.driver.run_settings import (
@@ -136,7 +136,7 @@ class Orchestrator:
             self.executor.open(objective, self._trials.on_report)
             self._begin = time.monotonic()
             interrupts = self._interrupts if self._owns_interrupts else nullcontext()
-            with interrupts, Heartbeat(self._leases.renew, self.settings.lease_s / 3):
+            with interrupts, Heartbeat(self._leases.beat, BEAT_S):
                 yield
         except BaseException as error:
             self._abandon(error)
@@ -218,12 +218,13 @@ class Orchestrator:
         if not leases:
             return False
         try:
-            assigned = self.worker.assign(leases, lease_s=self.settings.lease_s)
+            tasks, starts = self.worker.propose(leases, lease_s=self.settings.lease_s)
         except SpaceExhausted as error:
             self._exhaust(error)
             self.worker.exhausted = None  # of points that it was not asked for before
             return False
-        for task in assigned:
+        self._leases.defer(starts)
+        for task in tasks:
             self._trials.start(task, self._interrupts)
         self._claimed = ()
         return True
@@ -254,6 +255,7 @@ class Orchestrator:
             self._last_look = -math.inf
 
     def _exchange(self, want: int = 0) -> tuple[Lease, ...]:
+        self._trials.outbox = [*self._leases.take_starts(), *self._trials.outbox]
         if want:
             self._trials.outbox = [*self._leases.overdue(), *self._trials.outbox]
         most = self.worker.most_trials(want, self._budget.max_trials()) if want else None
@@ -307,7 +309,7 @@ class Orchestrator:
             self._trials.fail(*lease, outcome)
         history = self.worker.reader.history
         before = history.best
-        self.worker.reader.refresh()
+        self.worker.reader.refresh(written.answer.changes)
         self._stopping.follow({*told, *self._running})
         best = history.best
         if best is not None and best is not before:
@@ -365,7 +367,7 @@ class Orchestrator:
         """Abort the run: store ended trials and release all others, so that no trial hangs."""
         self._trials.give_back(error)
         held_too = [x for x in self._claimed if x.number not in self._running]
-        outbox = self._trials.outbox
+        outbox = [*self._leases.take_starts(), *self._trials.outbox]
         outbox += [Release(x.number, x.epoch, "not started") for x in held_too]
         try:
             if not isinstance(error, StorageUnreachable):

@@ -17,7 +17,7 @@ from tunekit.samplers.base import StudyView
 from tunekit.spaces import Params, Space
 from tunekit.spaces.discover import Discovery
 from tunekit.spaces.versions import fitted
-from tunekit.storages.base import Storage
+from tunekit.storages.base import Changes, Storage
 
 log = logging.getLogger("tunekit")
 
@@ -82,12 +82,12 @@ class StudyReader:
         assert self._space is not None
         return self._space
 
-    def refresh(self) -> list[TrialRecord]:
-        """Read all changes; return the newly finished trials."""
-        changes = self.storage.changes(self.record.id, self.history.cursor)
+    def refresh(self, changes: Changes | None = None) -> list[TrialRecord]:
+        """Apply changes, by default all that the storage has; return the newly finished trials."""
+        if changes is None:
+            changes = self.storage.changes(self.record.id, self.history.cursor)
         if any(map(self._lacks_objective, changes.trials)):  # the objectives may be new ones
             self.refresh_space()
-            changes = self.storage.changes(self.record.id, self.history.cursor)
         self._placed(changes.trials)
         finished = self.history.update(changes.trials, changes.cursor)
         if self._fitting is not self.history:

@@ -61,12 +61,21 @@ class Worker:
         max_trials: int | None = None,
         lease_s: float = 60.0,
     ) -> Exchange:
-        """Write operations and claim up to `claim` trials in one transaction."""
+        """Write operations, claim up to `claim` trials and read changes in one transaction.
+
+        The caller passes the changes to `StudyReader.refresh` once it has noted the statuses.
+        """
         request = Claim(claim, uuid4().hex, max_trials) if claim > 0 else None
-        answer = self.reader.storage.exchange(
-            self.reader.record.id, self.name, operations, claim=request, lease_s=lease_s
+        reader = self.reader
+        answer = reader.storage.exchange(
+            reader.record.id,
+            self.name,
+            operations,
+            claim=request,
+            lease_s=lease_s,
+            after=reader.history.cursor,
         )
-        self.reader.use_space(answer.space_version)
+        reader.use_space(answer.space_version)
         return answer
 
     @property
@@ -104,35 +113,47 @@ class Worker:
             Whatever the sampler raises, or the storage makes of its proposals; the leases are
             given back before.
         """
-        refused = {} if self.reader.is_open else refusals(leases, self.reader.space)
-        if refused:
-            self.exchange(list(refused.values()), lease_s=lease_s)
-            leases = [x for x in leases if x.number not in refused]
-        fresh = [lease for lease in leases if lease.params is None or lease.partial]
+        tasks, starts = self.propose(leases, lease_s=lease_s)
         try:
-            starts = self._propose(fresh)
             statuses = self.exchange(starts, lease_s=lease_s).statuses if starts else ()
         except BaseException as error:
             self._give_back(leases, error, lease_s=lease_s)
             raise
-        proposals = {
-            s.number: s.proposal
-            for s, status in zip(starts, statuses, strict=True)
-            if status == "ok"
-        }
-        out = [self._assigned(lease, proposals.get(lease.number)) for lease in leases]
-        return [task for task in out if task is not None]
+        lost = {s.number for s, status in zip(starts, statuses, strict=True) if status != "ok"}
+        return [task for task in tasks if task.number not in lost]
 
-    def _assigned(self, lease: Lease, proposal: Proposal | None) -> Task | None:
+    def propose(
+        self, leases: Sequence[Lease], *, lease_s: float
+    ) -> tuple[list[Task], list[Start]]:
+        """Find params for claimed trials.
+
+        Returns:
+            The tasks to run, and the starts to record. Trials whose enqueued params are not
+            valid end as FAILED and are left out.
+
+        Raises:
+            Whatever the sampler raises; the leases are given back before.
+        """
+        refused = {} if self.reader.is_open else refusals(leases, self.reader.space)
+        if refused:
+            self.exchange(list(refused.values()), lease_s=lease_s)
+            leases = [x for x in leases if x.number not in refused]
+        try:
+            starts = self._starts([x for x in leases if x.params is None or x.partial])
+        except BaseException as error:
+            self._give_back(leases, error, lease_s=lease_s)
+            raise
+        proposals = {start.number: start.proposal for start in starts}
+        return [self._task(lease, proposals.get(lease.number)) for lease in leases], starts
+
+    def _task(self, lease: Lease, proposal: Proposal | None) -> Task:
         reader = self.reader
         known = reader.history.get(lease.number)
         if proposal is not None:
             params, evidence, branch = proposal.params, proposal.evidence, proposal.branch
-        elif lease.params is not None and not lease.partial:  # another worker began it
+        else:  # another worker began it
             evidence = known.evidence if known is not None else {}
-            params, branch = Params(lease.params, reader.declared_space), lease.branch
-        else:
-            return None
+            params, branch = Params(lease.params or {}, reader.declared_space), lease.branch
         return Task(
             study=reader.record.spec.name,
             number=lease.number,
@@ -149,7 +170,7 @@ class Worker:
             answers=frozenset(evidence.get(ANSWERS, ())),
         )
 
-    def _propose(self, leases: Sequence[Lease]) -> list[Start]:
+    def _starts(self, leases: Sequence[Lease]) -> list[Start]:
         if not leases:
             return []
         fixed = {

@@ -1,8 +1,8 @@
 """The storage contract: exactly-once trials over leases, and incremental reads.
 
 All of a worker's writes go through `exchange`, which applies a batch of operations and claims
-new trials in *one* transaction. A trial costs two: {tell the last one, claim the next}, then
-{start it with its params}, because a sampler must not run inside a transaction.
+new trials in *one* transaction. A short trial costs one: {start and tell the last one, claim the
+next}; a sampler never runs inside a transaction.
 
 Rules that every implementation keeps, and `tunekit.testing.storages` checks:
 
@@ -41,112 +41,25 @@ from typing import Any, Literal, Protocol, TypeAlias
 from tunekit.errors import InvalidArgument
 from tunekit.records import (
     Branch,
-    Checkpoint,
-    Outcome,
-    Proposal,
     Report,
     StudyRecord,
     StudySpec,
     StudyState,
     TrialRecord,
 )
-from tunekit.spaces import Params, Space
+from tunekit.spaces import Space
 from tunekit.storages.events import Event as Event
 from tunekit.storages.events import EventKind as EventKind
+from tunekit.storages.operations import Lease as Lease
+from tunekit.storages.operations import Operation as Operation
+from tunekit.storages.operations import Pause as Pause
+from tunekit.storages.operations import Release as Release
+from tunekit.storages.operations import Renew as Renew
+from tunekit.storages.operations import Reports as Reports
+from tunekit.storages.operations import Saved as Saved
+from tunekit.storages.operations import Start as Start
+from tunekit.storages.operations import Tell as Tell
 
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to run one trial, until the lease expires or the trial is told.
-
-    Attributes:
-        params: set for an enqueued trial and for one that is run again; `None` if the holder has
-            to propose params and `Start` it.
-        partial: whether the params are an enqueued, incomplete point for the sampler to complete.
-        branch: the checkpoint that an enqueued trial starts from.
-    """
-
-    number: int
-    epoch: int
-    params: Params | None = None
-    partial: bool = False
-    branch: Branch | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Record the params of a claimed trial; until then readers do not see them."""
-
-    number: int
-    epoch: int
-    proposal: Proposal
-    seen: int = 0
-    batch: tuple[int, ...] = ()
-    space_version: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Reports:
-    """Append reports of a running trial and extend its lease; a repeated step is replaced."""
-
-    number: int
-    epoch: int
-    reports: tuple[Report, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Renew:
-    """Extend the lease of a running trial."""
-
-    number: int
-    epoch: int
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """Replace the list of complete checkpoints of a running trial."""
-
-    number: int
-    epoch: int
-    checkpoints: tuple[Checkpoint, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """Return a running trial to the queue: it becomes WAITING and runs again with its params.
-
-    With `preempted` it becomes PREEMPTED and keeps the reason until it ends.
-    """
-
-    number: int
-    epoch: int
-    reason: str
-    preempted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """End the lease of a running trial and pause it until it is promoted.
-
-    `outcome` holds the state PAUSED, the reason and evidence, and the objective's attributes.
-    """
-
-    number: int
-    epoch: int
-    outcome: Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class Tell:
-    """End a trial. `key` is unique to this result and makes a repeated tell harmless."""
-
-    number: int
-    epoch: int
-    outcome: Outcome
-    key: str
-
-
-Operation: TypeAlias = Start | Reports | Renew | Saved | Release | Pause | Tell
 Status: TypeAlias = Literal["ok", "lost", "conflict"]
 
 
@@ -165,26 +78,6 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class ExchangeRequest:
-    """A worker's request to `exchange`: operations to apply in order, then a claim."""
-
-    worker: str
-    operations: Sequence[Operation] = ()
-    claim: Claim | None = None
-    lease_s: float = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """The answer of `exchange`: one status per operation, the leases, and the study's state."""
-
-    statuses: tuple[Status, ...]
-    leases: tuple[Lease, ...]
-    study_state: StudyState
-    space_version: int
-
-
-@dataclass(frozen=True, slots=True)
 class Changes:
     """All trials that changed after a cursor, each once in its latest form, by `seq`.
 
@@ -193,6 +86,36 @@ class Changes:
 
     trials: tuple[TrialRecord, ...]
     cursor: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeRequest:
+    """A worker's request to `exchange`: operations to apply in order, then a claim.
+
+    Attributes:
+        after: cursor from which the answer reports changes; `None` if it needs none.
+    """
+
+    worker: str
+    operations: Sequence[Operation] = ()
+    claim: Claim | None = None
+    lease_s: float = 60.0
+    after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """The answer of `exchange`: one status per operation, the leases, and the study's state.
+
+    Attributes:
+        changes: all changes after the requested cursor, including those of this exchange.
+    """
+
+    statuses: tuple[Status, ...]
+    leases: tuple[Lease, ...]
+    study_state: StudyState
+    space_version: int
+    changes: Changes | None = None
 
 
 class Storage(Protocol):
@@ -335,8 +258,11 @@ class Storage(Protocol):
         *,
         claim: Claim | None = None,
         lease_s: float = 60.0,
+        after: int | None = None,
     ) -> Exchange:
         """Apply operations in order, then claim, all in one transaction.
+
+        With a cursor `after`, the same transaction reads what `changes(after)` returns.
 
         Raises:
             StorageUnreachable: the database did not answer, also after retries.

@@ -72,6 +72,8 @@ def check_exchange(request: ExchangeRequest) -> None:
         )
     for op in request.operations:
         _check_operation(op)
+    if request.after is not None:
+        check_64_bit(request.after, "after")
     claim = request.claim
     if claim is not None:
         check_text(claim.key, "claim key")

@@ -145,10 +145,11 @@ class ProjectStorage:
         *,
         claim: Claim | None = None,
         lease_s: float = 60.0,
+        after: int | None = None,
     ) -> Exchange:
         """Apply operations in order, then claim, all in one transaction."""
         return self._storage.exchange(
-            self._checked(study_id), worker, operations, claim=claim, lease_s=lease_s
+            self._checked(study_id), worker, operations, claim=claim, lease_s=lease_s, after=after
         )
 
     def exchange_many(

@@ -30,6 +30,7 @@ from tunekit.records import (
 from tunekit.spaces import Params
 from tunekit.spaces.domains import plain
 from tunekit.storages.base import (
+    Changes,
     ExchangeRequest,
     Operation,
     Pause,
@@ -286,6 +287,12 @@ def trial_records(rows: Sequence[Sequence[Any]]) -> list[TrialRecord]:
             parts = (proposals[i] or {}, outcomes[i] or {}, attrs[i] or {})
             found.append(_trial_record(row, params[i], *parts))
     return found
+
+
+def changes_of(rows: Sequence[Sequence[Any]], after: int) -> Changes:
+    """Return the changes after a cursor from rows with columns `TRIAL_COLUMNS`, by `seq`."""
+    records = trial_records(rows)
+    return Changes(tuple(records), records[-1].seq if records else after)
 
 
 def _trial_record(

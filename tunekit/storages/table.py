@@ -14,6 +14,8 @@ from tunekit.storages.base import EventKind
 from tunekit.storages.transitions import Transition
 
 Row: TypeAlias = Mapping[str, Any]
+Cells: TypeAlias = Sequence[Any]
+"""The cells of a trial in the order of `TRIAL_COLUMNS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,10 @@ class StudyTable(Protocol):
         `n` pre-empted ones, and those with expired leases; duplicates are possible. Each row has
         number, seq, state, epoch, claim_key, params, is_partial, lapses, branch, checkpoints.
         """
+        ...
+
+    def changed(self, after: int, limit: int | None = None) -> list[Cells]:
+        """Return the trials that changed after the cursor, by `seq`, at most `limit` of them."""
         ...
 
     def add_trials(self, rows: Sequence[dict[str, Any]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from tunekit.errors import InvalidArgument
@@ -23,6 +24,7 @@ from tunekit.storages.edits import StudyEdits
 from tunekit.storages.exchange import ExchangeRun
 from tunekit.storages.rows import (
     added_cells,
+    changes_of,
     checked_exchange,
     encode,
     normal,
@@ -30,7 +32,7 @@ from tunekit.storages.rows import (
     spec_text,
     written,
 )
-from tunekit.storages.table import StudyTable
+from tunekit.storages.table import Cells, StudyTable
 
 T = TypeVar("T")
 
@@ -137,14 +139,16 @@ class StorageWrites(ABC):
         *,
         claim: Claim | None = None,
         lease_s: float = 60.0,
+        after: int | None = None,
     ) -> Exchange:
         """Apply operations in order, then claim, all in one transaction."""
-        request = ExchangeRequest(worker, operations, claim, lease_s)
+        request = ExchangeRequest(worker, operations, claim, lease_s, after)
         check_exchange(request)
         texts = [written(op) for op in operations]
-        return self._transact(
-            study_id, lambda t: ExchangeRun(t, study_id, request).run(texts), repeatable=True
+        answer, rows = self._transact(
+            study_id, lambda t: _exchanged(t, study_id, request, texts), repeatable=True
         )
+        return _with_changes(answer, rows, after)
 
     def exchange_many(
         self, study_id: int, requests: Sequence[ExchangeRequest]
@@ -152,15 +156,19 @@ class StorageWrites(ABC):
         """Answer several workers in one transaction; a refused request does not affect others."""
         checked = [checked_exchange(r) for r in requests]
 
-        def work(table: StudyTable) -> list[Exchange | InvalidArgument]:
+        def work(table: StudyTable) -> list[tuple[Exchange, list[Cells] | None] | InvalidArgument]:
             return [
                 texts
                 if isinstance(texts, InvalidArgument)
-                else ExchangeRun(table, study_id, request).run(texts)
+                else _exchanged(table, study_id, request, texts)
                 for request, texts in zip(requests, checked, strict=True)
             ]
 
-        return self._transact(study_id, work, repeatable=True)
+        answers = self._transact(study_id, work, repeatable=True)
+        return [
+            answer if isinstance(answer, InvalidArgument) else _with_changes(*answer, r.after)
+            for answer, r in zip(answers, requests, strict=True)
+        ]
 
     def expire(self, study_id: int, leases: Sequence[tuple[int, int]]) -> None:
         """Expire the leases `(number, epoch)` now, for workers known to be dead."""
@@ -172,3 +180,18 @@ class StorageWrites(ABC):
         known = [(n, epoch) for n, epoch in leases if is_64_bit(n) and is_64_bit(epoch)]
         if known:
             self._transact(study_id, work, repeatable=True)
+
+
+def _exchanged(
+    table: StudyTable, study_id: int, request: ExchangeRequest, texts: Sequence[dict[str, Any]]
+) -> tuple[Exchange, list[Cells] | None]:
+    """Return the answer of an exchange and, undecoded, the trials that changed."""
+    answer = ExchangeRun(table, study_id, request).run(texts)
+    return answer, None if request.after is None else table.changed(request.after)
+
+
+def _with_changes(answer: Exchange, rows: list[Cells] | None, after: int | None) -> Exchange:
+    # Damaged rows must not undo the exchange, so they are decoded after its commit.
+    if rows is None or after is None:
+        return answer
+    return replace(answer, changes=changes_of(rows, after))

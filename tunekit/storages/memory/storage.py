@@ -18,6 +18,7 @@ from tunekit.storages.checks import (
     unknown_study,
 )
 from tunekit.storages.memory.table import MemoryTable
+from tunekit.storages.rows import changes_of
 from tunekit.storages.table import StudyTable
 from tunekit.storages.writes import StorageWrites
 
@@ -75,7 +76,8 @@ class MemoryStorage(StorageWrites):
         """Return the trials that changed after the cursor, at most `limit` of them."""
         check_page(after, limit)
         with self._lock:
-            return self._study(study_id).changes(after, limit)
+            rows = self._study(study_id).changed(after, limit)
+        return changes_of(rows, after)
 
     def reports(
         self,

@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 from tunekit.records import Report, StudyRecord, StudySpec, StudyState, TrialState
 from tunekit.spaces import Space
 from tunekit.spaces.serialize import space_from_dict
-from tunekit.storages.base import Changes, Event
+from tunekit.storages.base import Event
 from tunekit.storages.rows import (
     TRIAL_COLUMNS,
     decode,
@@ -20,12 +21,13 @@ from tunekit.storages.rows import (
     normal,
     reports_by_number,
     spec_fields,
-    trial_records,
 )
-from tunekit.storages.table import Row, StudyRow
+from tunekit.storages.table import Cells, Row, StudyRow
 from tunekit.storages.transitions import Transition
 
-_QUEUED = (TrialState.WAITING, TrialState.PREEMPTED)
+_RUNNING = str(TrialState.RUNNING)
+_cells_of = itemgetter(*TRIAL_COLUMNS)
+_QUEUED = (str(TrialState.WAITING), str(TrialState.PREEMPTED))
 
 
 class MemoryTable:
@@ -123,7 +125,7 @@ class MemoryTable:
     def renew(self, number: int, epoch: int, until: float) -> bool:
         """Extend the lease of a running trial; return whether it is held."""
         row = self._trials.get(number)
-        if row is None or row["state"] != TrialState.RUNNING or row["epoch"] != epoch:
+        if row is None or row["state"] != _RUNNING or row["epoch"] != epoch:
             return False
         row["lease_until"] = until
         return True
@@ -157,6 +159,18 @@ class MemoryTable:
         finally:
             for number in seen:
                 heapq.heappush(self._queue, number)
+
+    def changed(self, after: int, limit: int | None = None) -> list[Cells]:
+        """Return the trials that changed after the cursor."""
+        return [_cells_of(row) for row in islice(self._changed(after), limit)]
+
+    def _changed(self, after: int) -> Iterator[Row]:
+        # Event number s has position s - 1, so the log serves as the index of changes.
+        for position in range(after, len(self._events)):
+            event = self._events[position]
+            row = self._trials.get(event["number"])
+            if row is not None and row["seq"] == event["seq"]:
+                yield row
 
     def add_trials(self, rows: Sequence[dict[str, Any]]) -> None:
         """Append trials."""
@@ -200,7 +214,7 @@ class MemoryTable:
         number, state = row["number"], row["state"]
         if state in _QUEUED:
             heapq.heappush(self._queue, number)
-        if state == TrialState.RUNNING:
+        if state == _RUNNING:
             self._running.add(number)
             self._claims.setdefault(row["claim_key"], []).append(number)
         else:
@@ -216,20 +230,6 @@ class MemoryTable:
         state = StudyState(s["state"])
         place = s["seq"], s["n_trials"], s["space_version"], self._created
         return StudyRecord(self.id, spec, state, *place)
-
-    def changes(self, after: int, limit: int | None) -> Changes:
-        """Return the trials that changed after the cursor."""
-        changed = islice(self._changed(after), limit)
-        records = trial_records([[row[c] for c in TRIAL_COLUMNS] for row in changed])
-        return Changes(tuple(records), records[-1].seq if records else after)
-
-    def _changed(self, after: int) -> Iterator[dict[str, Any]]:
-        # Event number s has position s - 1, so the log serves as the index of changes.
-        for place in range(after, len(self._events)):  # islice would count from the first one
-            event = self._events[place]
-            row = self._trials.get(event["number"])
-            if row is not None and row["seq"] == event["seq"]:
-                yield row
 
     def reports(
         self, numbers: Sequence[int] | None, after_step: Mapping[int, int], limit: int | None

@@ -21,6 +21,7 @@ from tunekit.storages.checks import (
     unknown_study,
 )
 from tunekit.storages.rows import (
+    changes_of,
     decode,
     decode_all,
     decoded_mapping,
@@ -28,14 +29,13 @@ from tunekit.storages.rows import (
     reports_by_number,
     spec_fields,
     spec_text,
-    trial_records,
 )
 from tunekit.storages.sql.database import Database
 from tunekit.storages.sql.report_queries import report_queries
 from tunekit.storages.sql.revision import prepare
 from tunekit.storages.sql.schema import clock, events, reports, requests, studies, trials
 from tunekit.storages.sql.schema import spaces as space_versions
-from tunekit.storages.sql.statements import CHANGES, EVENTS, SOME_CHANGES, STUDIES, STUDY
+from tunekit.storages.sql.statements import EVENTS, STUDIES, STUDY
 from tunekit.storages.sql.table import SQLTable
 from tunekit.storages.stored_shapes import damaged, shaped_as_written
 from tunekit.storages.table import StudyTable
@@ -148,14 +148,10 @@ class SQLStorage(StorageWrites):
     def changes(self, study_id: int, after: int = 0, limit: int | None = None) -> Changes:
         """Return the trials that changed after the cursor, at most `limit` of them."""
         check_page(after, limit)
-        bound = {"study": study_id, "after": after}
-        query = CHANGES
-        if limit is not None:
-            query, bound = SOME_CHANGES, bound | {"n": limit}
-        records = trial_records(self._db.read(lambda c: c.execute(query, bound).all()))
-        if not records and after == 0:
+        rows = self._db.read(lambda c: SQLTable(c, study_id).changed(after, limit))
+        if not rows and after == 0:
             self._check_study(study_id)
-        return Changes(tuple(records), records[-1].seq if records else after)
+        return changes_of(rows, after)
 
     def reports(
         self,

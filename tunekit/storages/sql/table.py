@@ -13,19 +13,21 @@ from tunekit.storages.sql.statements import (
     ADD_EVENT,
     ADD_REQUEST,
     ADD_TRIAL,
+    CHANGES,
     DROP_REPORTS,
     EXPIRE,
     FREE,
     LOOK,
     RENEW,
     REQUEST,
+    SOME_CHANGES,
     STUDY_ATTRS,
     TAKE,
     TRIAL,
     UPDATES,
     UPSERTS,
 )
-from tunekit.storages.table import Row, StudyRow
+from tunekit.storages.table import Cells, Row, StudyRow
 from tunekit.storages.transitions import Transition
 
 BEFORE_ALL_STEPS = -(2**63)
@@ -101,6 +103,13 @@ class SQLTable:
         """Return candidates of a claim."""
         asked = {"study": self._study_id, "key": key, "n_wanted": n, "now": now}
         return [row._asdict() for row in self._connection.execute(FREE, asked).all()]
+
+    def changed(self, after: int, limit: int | None = None) -> list[Cells]:
+        """Return the trials that changed after the cursor."""
+        bound = {"study": self._study_id, "after": after}
+        if limit is None:
+            return list(self._connection.execute(CHANGES, bound).all())
+        return list(self._connection.execute(SOME_CHANGES, bound | {"n": limit}).all())
 
     def add_trials(self, rows: Sequence[dict[str, Any]]) -> None:
         """Append trials."""

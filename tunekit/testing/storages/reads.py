@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 from tunekit.errors import InvalidArgument, UnknownTrial
 from tunekit.records import Report, StudyState, TrialState
-from tunekit.storages.base import Claim, Renew, Reports, Storage
-from tunekit.testing.storages.desk import Desk, Rules, start, tell
+from tunekit.storages.base import Changes, Claim, Renew, Reports, Storage
+from tunekit.testing.storages.desk import Desk, Rules, new_key, start, tell
 
 
 class ReadRules(Rules):
@@ -31,6 +32,20 @@ class ReadRules(Rules):
         assert second.cursor == 5
         third = desk.storage.changes(desk.id, second.cursor)
         assert (third.trials, third.cursor) == ((), 5)
+
+    def test_an_exchange_returns_all_changes_after_a_cursor_with_its_own(self, desk: Desk) -> None:
+        first, other = desk.take(), desk.take(worker="other")
+        cursor = desk.storage.changes(desk.id).cursor
+        desk.send(tell(other), worker="other")
+        exchange = partial(desk.storage.exchange, desk.id, "w")
+        answer = exchange([tell(first)], claim=Claim(1, new_key()), after=cursor)
+        assert answer.changes == desk.storage.changes(desk.id, cursor)
+        assert [t.number for t in answer.changes.trials] == [1, 0, 2]
+        assert exchange(after=answer.changes.cursor).changes == Changes((), cursor + 3)
+        assert exchange().changes is None
+        for wrong in (2**63, 1.5):
+            with pytest.raises(InvalidArgument, match="after="):
+                exchange(after=wrong)  # type: ignore[arg-type]
 
     def test_every_change_takes_the_next_number_and_an_event(self, desk: Desk) -> None:
         desk.enqueue({"x": 1})
