@@ -55,5 +55,13 @@ def one_thread() -> Iterator[None]:
     are limited from the next (also a nested) block on.
     """
     libraries = _libraries
-    with libraries.turn, libraries.controller().limit(limits=1):
-        yield
+    with libraries.turn:
+        found = [(lib, lib.num_threads) for lib in libraries.controller().lib_controllers]
+        limited = [(lib, n) for lib, n in found if n not in (None, 1)]
+        for lib, _ in limited:
+            lib.set_num_threads(1)
+        try:
+            yield
+        finally:
+            for lib, n in limited:
+                lib.set_num_threads(n)

@@ -65,7 +65,8 @@ class PostgreSQLDatabase(Database):
         self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def begin_write(self, connection: Connection) -> None:
-        """Do nothing: the first statement begins the transaction."""
+        """Begin a transaction, with the first statement that follows."""
+        connection.begin()
 
     def lock_schema(self, connection: Connection) -> None:
         """Acquire an advisory lock that the end of the transaction releases."""

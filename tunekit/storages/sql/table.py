@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, update
 
 from tunekit.storages.checks import deleted_study
+from tunekit.storages.sql.compiled import Cursor
 from tunekit.storages.sql.schema import spaces, studies, trials
 from tunekit.storages.sql.statements import (
     ADD_EVENT,
@@ -38,6 +39,7 @@ class SQLTable:
 
     def __init__(self, connection: Connection, study_id: int) -> None:
         self._connection = connection
+        self._cursor = Cursor(connection)
         self._study_id = study_id
 
     def lock(self, n_events: int, n_new: int = 0) -> StudyRow:
@@ -49,10 +51,10 @@ class SQLTable:
         return self._study(LOOK)
 
     def _study(self, statement: Any, **bound: Any) -> StudyRow:
-        row = self._connection.execute(statement, {"study": self._study_id, **bound}).first()
-        if row is None:
+        rows = self._cursor.rows(statement, {"study": self._study_id, **bound})
+        if not rows:
             raise deleted_study(self._study_id)
-        return StudyRow(*row)
+        return StudyRow(*rows[0])
 
     def set_study(self, **cells: Any) -> None:
         """Write cells of the study's row."""
@@ -82,38 +84,38 @@ class SQLTable:
         """Apply a transition if it applies; return whether it did."""
         bound = {f"to_{column}": value for column, value in cells.items()}
         bound |= {"study": self._study_id, "n": number, "e": epoch, "to_seq": seq, "now": now}
-        return self._connection.execute(UPDATES[transition], bound).rowcount == 1
+        return self._cursor.change(UPDATES[transition], bound) == 1
 
     def renew(self, number: int, epoch: int, until: float) -> bool:
         """Extend the lease of a running trial; return whether it is held."""
         bound = {"study": self._study_id, "n": number, "e": epoch, "until": until}
-        return self._connection.execute(RENEW, bound).rowcount == 1
+        return self._cursor.change(RENEW, bound) == 1
 
     def expire(self, number: int, epoch: int) -> None:
         """End the lease of a running trial, if it is held."""
         bound = {"study": self._study_id, "n": number, "e": epoch}
-        self._connection.execute(EXPIRE, bound)
+        self._cursor.change(EXPIRE, bound)
 
     def trial(self, number: int) -> Row | None:
         """Return the row of one trial."""
-        row = self._connection.execute(TRIAL, {"study": self._study_id, "n": number}).first()
-        return None if row is None else row._asdict()
+        rows = self._cursor.mappings(TRIAL, {"study": self._study_id, "n": number})
+        return rows[0] if rows else None
 
     def free(self, key: str, n: int, now: float) -> list[Row]:
         """Return candidates of a claim."""
         asked = {"study": self._study_id, "key": key, "n_wanted": n, "now": now}
-        return [row._asdict() for row in self._connection.execute(FREE, asked).all()]
+        return list(self._cursor.mappings(FREE, asked))
 
     def changed(self, after: int, limit: int | None = None) -> list[Cells]:
         """Return the trials that changed after the cursor."""
         bound = {"study": self._study_id, "after": after}
         if limit is None:
-            return list(self._connection.execute(CHANGES, bound).all())
-        return list(self._connection.execute(SOME_CHANGES, bound | {"n": limit}).all())
+            return list(self._cursor.rows(CHANGES, bound))
+        return list(self._cursor.rows(SOME_CHANGES, bound | {"n": limit}))
 
     def add_trials(self, rows: Sequence[dict[str, Any]]) -> None:
         """Append trials."""
-        self._insert(ADD_TRIAL, rows)
+        self._cursor.insert(ADD_TRIAL, rows)
 
     def set_trial(self, number: int, **cells: Any) -> None:
         """Write cells of a trial."""
@@ -132,18 +134,16 @@ class SQLTable:
             for step, metrics in steps.items()
         ]
         if rows:
-            self._insert(UPSERTS[self._connection.dialect.name], rows)
+            self._cursor.insert(UPSERTS[self._connection.dialect.name], rows)
 
     def drop_reports(self, number: int, after_step: int | None) -> None:
         """Delete the reports after a step, or all of them."""
         step = BEFORE_ALL_STEPS if after_step is None else after_step
-        self._connection.execute(
-            DROP_REPORTS, {"study": self._study_id, "n": number, "step": step}
-        )
+        self._cursor.change(DROP_REPORTS, {"study": self._study_id, "n": number, "step": step})
 
     def add_events(self, rows: Sequence[dict[str, Any]]) -> None:
         """Append events."""
-        self._insert(ADD_EVENT, rows)
+        self._cursor.insert(ADD_EVENT, rows)
 
     def request(self, key: str) -> str | None:
         """Return the recorded answer of a request."""
@@ -155,7 +155,3 @@ class SQLTable:
         """Record the answer of a request."""
         row = {"study_id": self._study_id, "key": key, "answer": answer}
         self._connection.execute(ADD_REQUEST, row)
-
-    def _insert(self, statement: Any, rows: Sequence[dict[str, Any]]) -> None:
-        # A single row goes as plain parameters, which is SQLAlchemy's faster path.
-        self._connection.execute(statement, rows[0] if len(rows) == 1 else list(rows))
