@@ -11,35 +11,43 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
 
 class _Libraries:
-    """The numeric libraries of this process.
-
-    A BLAS library has one number of threads for the whole process: of two threads that limit it
-    and overlap, the later would take the limit for the number to restore. So they take turns.
-    """
+    """The numeric libraries that this process has loaded."""
 
     def __init__(self) -> None:
-        self.turn = threading.RLock()
+        self._lock = threading.Lock()
         self._controller: ThreadpoolController | None = None
         self._n_modules = 0
 
-    def controller(self) -> ThreadpoolController:
-        """Return what controls them; a scan takes milliseconds, and an import may bring more."""
-        if self._controller is None or self._n_modules != len(sys.modules):
-            self._controller = ThreadpoolController()
-            self._n_modules = len(sys.modules)
-        return self._controller
+    def limit(self) -> list[tuple[Any, int]]:
+        """Limit all libraries to one thread; return those to restore, with their numbers.
+
+        Some libraries have one number for the process, others one for each thread. Of two
+        overlapping threads the second finds a number of the process at 1 and leaves it to the
+        first; if the first ends earlier, the rest of the second runs without this limit.
+        """
+        with self._lock:
+            if self._controller is None or self._n_modules != len(sys.modules):
+                # The scan takes milliseconds, and only an import brings another library.
+                self._controller = ThreadpoolController()
+                self._n_modules = len(sys.modules)
+            found = [(lib, lib.num_threads) for lib in self._controller.lib_controllers]
+        limited = [(lib, n) for lib, n in found if n not in (None, 1)]
+        for lib, _ in limited:
+            lib.set_num_threads(1)
+        return limited
 
 
 _libraries = _Libraries()
 
 
 def _forget() -> None:
-    """In a forked child no other thread is left that could end its turn."""
+    """In a forked child no other thread is left that could release the lock."""
     global _libraries
     _libraries = _Libraries()
 
@@ -51,17 +59,12 @@ os.register_at_fork(after_in_child=_forget)
 def one_thread() -> Iterator[None]:
     """Keep BLAS and OpenMP libraries of this process to one thread, and restore them after.
 
-    May be nested. Other threads that want the same wait. Libraries that the block itself loads
+    Blocks may be nested, and overlap in several threads. Libraries that the block itself loads
     are limited from the next (also a nested) block on.
     """
-    libraries = _libraries
-    with libraries.turn:
-        found = [(lib, lib.num_threads) for lib in libraries.controller().lib_controllers]
-        limited = [(lib, n) for lib, n in found if n not in (None, 1)]
-        for lib, _ in limited:
-            lib.set_num_threads(1)
-        try:
-            yield
-        finally:
-            for lib, n in limited:
-                lib.set_num_threads(n)
+    limited = _libraries.limit()
+    try:
+        yield
+    finally:
+        for lib, n in limited:
+            lib.set_num_threads(n)
