@@ -20,27 +20,21 @@ class _Libraries:
     """The numeric libraries that this process has loaded."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._controller: ThreadpoolController | None = None
         self._n_modules = 0
 
-    def limit(self) -> list[tuple[Any, int]]:
-        """Limit all libraries to one thread; return those to restore, with their numbers.
-
-        Some libraries have one number for the process, others one for each thread. Of two
-        overlapping threads the second finds a number of the process at 1 and leaves it to the
-        first; if the first ends earlier, the rest of the second runs without this limit.
-        """
-        with self._lock:
+    def limit(self) -> Any:
+        """Limit all to one thread; return what restores them, `None` if all were limited."""
+        with self.lock:
             if self._controller is None or self._n_modules != len(sys.modules):
                 # The scan takes milliseconds, and only an import brings another library.
                 self._controller = ThreadpoolController()
                 self._n_modules = len(sys.modules)
-            found = [(lib, lib.num_threads) for lib in self._controller.lib_controllers]
-        limited = [(lib, n) for lib, n in found if n not in (None, 1)]
-        for lib, _ in limited:
-            lib.set_num_threads(1)
-        return limited
+            found = [lib.num_threads for lib in self._controller.lib_controllers]
+            if all(n in (None, 1) for n in found):
+                return None
+            return self._controller.limit(limits=1)
 
 
 _libraries = _Libraries()
@@ -59,12 +53,16 @@ os.register_at_fork(after_in_child=_forget)
 def one_thread() -> Iterator[None]:
     """Keep BLAS and OpenMP libraries of this process to one thread, and restore them after.
 
-    Blocks may be nested, and overlap in several threads. Libraries that the block itself loads
-    are limited from the next (also a nested) block on.
+    Blocks may be nested. Where blocks of two threads overlap, the first one limits the libraries
+    that have one number for the whole process; if it ends earlier, the rest of the second runs
+    without a limit. Libraries that the block itself loads are limited from the next (also a
+    nested) block on.
     """
-    limited = _libraries.limit()
+    libraries = _libraries
+    limited = libraries.limit()
     try:
         yield
     finally:
-        for lib, n in limited:
-            lib.set_num_threads(n)
+        if limited is not None:
+            with libraries.lock:
+                limited.restore_original_limits()
