@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from tunekit.driver.run_settings import Progress
 from tunekit.history import History
+from tunekit.records import TrialRecord
 from tunekit.shown import printable
 
 log = logging.getLogger("tunekit")
@@ -32,15 +33,27 @@ class Display:
 
     def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
+        self._best: TrialRecord | None = None
 
     def start(self, name: str, history: History, goal: int | None) -> None:
         """Begin; see `Progress.start`."""
+        self._best = history.best
         self._show(lambda p: p.start(name, history, goal))
 
     def update(self, history: History, running: int) -> None:
         """Show the state after an iteration of the loop."""
         if self._progress is not None:
             self._show(lambda p: p.update(history, running))
+
+    def best(self, history: History) -> None:
+        """Say which trial is the best so far, if it is another than the last time."""
+        best = history.best
+        if best is None or best is self._best:
+            return
+        self._best = best
+        metric = history.objectives[0].metric
+        value = best.metrics[metric]
+        self.say(f"trial {best.number} is the best so far: {metric} = {value:.6g}")
 
     def say(self, text: str, level: int = logging.INFO) -> None:
         """Show one notable sentence."""

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 
 from tunekit.driver.worker import Worker
 from tunekit.executors.base import Task
-from tunekit.storages.base import Renew, Start
+from tunekit.storages.base import Lease, Renew, Start
 
 BEAT_S = 0.05
 """Seconds between two beats of the heartbeat."""
@@ -29,10 +29,12 @@ class HeldLeases:
 
     Attributes:
         held: running trials by number; only the loop's thread changes it.
+        claimed: leases of trials that are yet to start.
     """
 
     def __init__(self, worker: Worker, lease_s: float) -> None:
         self.held: dict[int, Task] = {}
+        self.claimed: tuple[Lease, ...] = ()
         self._worker = worker
         self._lease_s = lease_s
         self._strays: deque[tuple[int, int]] = deque()
@@ -101,4 +103,6 @@ class HeldLeases:
         self._strays.extend((op.number, op.epoch) for op, status in pairs if status != "ok")
 
     def _renewals(self) -> list[Renew]:
-        return [Renew(a.number, a.epoch) for a in list(self.held.values())]
+        running = [Renew(task.number, task.epoch) for task in list(self.held.values())]
+        claimed = [x for x in self.claimed if x.number not in self.held]
+        return running + [Renew(x.number, x.epoch) for x in claimed]

@@ -24,14 +24,15 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from tunekit.driver.display import Display
 from tunekit.driver.early_stopping import EarlyStopping
 from tunekit.driver.heartbeat import Heartbeat
 from tunekit.driver.held_leases import BEAT_S, HeldLeases
 from tunekit.driver.interrupts import Interrupts
-from tunekit.driver.outbox import Written, write
+from tunekit.driver.outbox import Written, not_stored, write, write_last
 from tunekit.driver.run_settings import (
     Callback,
     Ending,
@@ -39,21 +40,24 @@ from tunekit.driver.run_settings import (
     Goal,
     Progress,
     Settings,
-    sentence_of,
 )
-from tunekit.driver.running_trials import INTERRUPTED, RunningTrials
+from tunekit.driver.running_trials import INTERRUPTED, POLL_S, RunningTrials
+from tunekit.driver.suggesting import Suggesting
 from tunekit.driver.trial_budget import TrialBudget
 from tunekit.driver.worker import Worker
 from tunekit.errors import SpaceExhausted, StorageUnreachable
-from tunekit.executors.base import Executor
+from tunekit.executors.base import Executor, Task
 from tunekit.records import Outcome, StudyState, TrialState
 from tunekit.stoppers.base import Stopper
-from tunekit.storages.base import Lease, Release, Saved, Tell
+from tunekit.storages.base import Lease, Release, Saved, Start, Tell
+
+T = TypeVar("T")
 
 log = logging.getLogger("tunekit")
 
 WAIT_S = 0.2
 LOOK_S = 1.0
+SUGGESTING_S = 0.02  # the longest wait for running trials while a sampler works beside them
 CANCELLED = Outcome(TrialState.CANCELLED, reason="the study was cancelled")
 
 
@@ -87,7 +91,7 @@ class Orchestrator:
         self._leases = HeldLeases(worker, settings.lease_s)
         self._running = self._leases.held
         self._told: list[int] = []  # whose callbacks are due
-        self._claimed: tuple[Lease, ...] = ()
+        self._suggesting = Suggesting(worker.reader, is_beside=not executor.runs_in_caller)
         self._stopping = EarlyStopping(worker.reader, stopper)
         self._begin = self._last_look = time.monotonic()
         self._is_told_paused = False
@@ -118,7 +122,9 @@ class Orchestrator:
         """
         with self.opened(objective):
             while (ending := self.step()) is None:
-                if self.is_idle:
+                if self.is_suggesting and not self._running:
+                    self._suggesting.wait(WAIT_S)
+                elif self.is_idle:
                     time.sleep(WAIT_S)
                     self.look_around()
             return ending
@@ -142,10 +148,9 @@ class Orchestrator:
             self._abandon(error)
             raise
         finally:
+            self._suggesting.close()
             self.executor.close()
             self._display.close()
-
-    # The loop
 
     def step(self) -> Ending | None:
         """Perform one iteration; return how the run ends, `None` while it continues.
@@ -153,7 +158,7 @@ class Orchestrator:
         Raises:
             What `run` raises.
         """
-        claimed = self._turn()
+        claims = self._turn()
         for number in self._leases.strays():
             self._trials.lose(number)
         if self._interrupts.count >= 2 or self._wish is StudyState.CANCELLED:
@@ -163,14 +168,14 @@ class Orchestrator:
         if self._trials.broken is not None:
             raise self._trials.broken
         self.is_idle = False
-        if self._running or self._trials.outbox:
+        if self._running or self._trials.outbox or self.is_suggesting:
             return None
         ending = self._ending()
         if ending is not None and not (self.executor.slots == 0 and self.demand()):
             if self._failures.error is not None:
                 raise self._failures.error
             return ending
-        self.is_idle = not claimed
+        self.is_idle = not claims
         return None
 
     def demand(self) -> int:
@@ -188,45 +193,76 @@ class Orchestrator:
         for number in numbers:
             self._trials.force(number, Outcome(TrialState.PREEMPTED, reason=reason))
 
+    @property
+    def is_suggesting(self) -> bool:
+        """Return whether a sampler is at work beside the loop."""
+        return self._suggesting.is_pending
+
     def _turn(self) -> bool:
-        """Write the outbox and claim trials for free slots; return whether any were claimed."""
+        """Write the outbox and claim trials for free slots; return whether any may start."""
         self._trials.take_due_reports()
+        if self.is_suggesting:
+            if not self._suggesting.wait():
+                if self._trials.outbox:
+                    self._exchange()
+                self._look_sometimes()
+                return True
+            self._suggested()
         if self._trials.outbox and self._tells_first():
             self._exchange()
         self._call_back()
         free = self._free()
-        if free:
-            self._promote(free)
+        for number in self._stopping.promote(free) if free else ():
+            self._display.say(f"trial {number} goes on")
         if self.worker.exhausted and self.worker.reader.history.n_waiting:  # enqueued since
             self._budget.is_exhausted = False
         want = self._budget.want(free)
         if not want and not self._trials.outbox:
-            if time.monotonic() - self._last_look >= LOOK_S:
-                self._look()
+            self._look_sometimes()
             return False
-        leases = self._exchange(want)
+        most = self._budget.max_trials()
+        if want and self.worker.may_end:
+            ask = partial(self.worker.most_trials, want, most)
+            return self._suggest(ask, partial(self._claim, want))
+        return self._claim(want, most)
+
+    def _claim(self, want: int, most: int | None) -> bool:
+        """Write the outbox and claim up to `want` trials; return whether any may start."""
+        leases = self._exchange(want, most)
         if want and not leases and self.worker.exhausted and self._may_claim():
             self._exhaust(self.worker.exhausted)
         for lease in leases:
             if lease.number in self._running:  # taken back from another while ours still runs
-                self._trials.outbox.append(
-                    Release(lease.number, lease.epoch, "still runs elsewhere")
-                )
-        return self._start_all(tuple(x for x in leases if x.number not in self._running))
+                back = Release(lease.number, lease.epoch, "still runs elsewhere")
+                self._trials.outbox.append(back)
+        fresh = tuple(x for x in leases if x.number not in self._running)
+        ask = partial(self.worker.propose, fresh, lease_s=self.settings.lease_s)
+        return bool(fresh) and self._suggest(ask, self._start_all)
 
-    def _start_all(self, leases: tuple[Lease, ...]) -> bool:
-        if not leases:
-            return False
+    def _suggest(self, ask: Callable[[], T], then: Callable[[T], bool]) -> bool:
+        self._suggesting.begin(ask, then)
+        return not self._suggesting.wait() or self._suggested()
+
+    def _suggested(self) -> bool:
+        """Go on with what the sampler has found; return whether any trial may start."""
         try:
-            tasks, starts = self.worker.propose(leases, lease_s=self.settings.lease_s)
+            return self._suggesting.finish()
         except SpaceExhausted as error:
             self._exhaust(error)
             self.worker.exhausted = None  # of points that it was not asked for before
             return False
+
+    def _start_all(self, proposed: tuple[list[Task], list[Start]]) -> bool:
+        """Start trials; those for which no slot is left any more wait for the next one."""
+        tasks, starts = proposed
+        free = 0 if self._interrupts.count else self.executor.slots - len(self._running)
         self._leases.defer(starts)
-        for task in tasks:
-            self._trials.start(task, self._interrupts)
-        self._claimed = ()
+        for i, task in enumerate(tasks):
+            if i < free:
+                self._trials.start(task, self._interrupts)
+            else:
+                self._trials.outbox.append(Release(task.number, task.epoch, "not started"))
+        self._leases.claimed = ()
         return True
 
     def _exhaust(self, error: SpaceExhausted) -> None:
@@ -234,31 +270,29 @@ class Orchestrator:
         self._display.say(error.message)
 
     def _tells_first(self) -> bool:
-        """Return whether told results must be visible before the next trials are claimed.
-
-        Otherwise one transaction does both.
-        """
+        """Return whether results must be visible before the next claim, in one more exchange."""
         if self.callbacks and any(isinstance(op, Tell) for op in self._trials.outbox):
             return True
         return self._free() > 0 and (self._stopping.can_promote or self.worker.may_end)
 
     def _call_back(self) -> None:
         """Call the callbacks for told trials; they may stop the study or enqueue trials."""
-        told, self._told = self._told, []
-        for number in told if self.callbacks else ():
+        told, self._told = self._told if self.callbacks else [], []
+        if told:
+            self.worker.reader.refresh()  # it may have been held when they were told
+        for number in told:
             trial = self.worker.reader.history.get(number)
             assert trial is not None
             for callback in self.callbacks:
                 callback(trial)
-        if told and self.callbacks:
+        if told:
             self.worker.reader.refresh()
             self._last_look = -math.inf
 
-    def _exchange(self, want: int = 0) -> tuple[Lease, ...]:
+    def _exchange(self, want: int = 0, most: int | None = None) -> tuple[Lease, ...]:
         self._trials.outbox = [*self._leases.take_starts(), *self._trials.outbox]
         if want:
             self._trials.outbox = [*self._leases.overdue(), *self._trials.outbox]
-        most = self.worker.most_trials(want, self._budget.max_trials()) if want else None
         written = write(
             self.worker,
             self._trials.outbox,
@@ -268,7 +302,7 @@ class Orchestrator:
         )
         self._trials.outbox = []
         if want:  # a report may be written while others that were claimed are yet to start
-            self._claimed = written.answer.leases
+            self._leases.claimed = written.answer.leases
         self._wish = written.answer.study_state
         self._last_look = time.monotonic()
         self._digest(written)
@@ -286,14 +320,9 @@ class Orchestrator:
         timeout_s = self.goal.timeout_s
         return timeout_s is not None and time.monotonic() - self._begin >= timeout_s
 
-    def _promote(self, free: int) -> None:
-        """Resume paused trials that the stopper promotes."""
-        for number in self._stopping.promote(free):
-            self._display.say(f"trial {number} goes on")
-
     def collect(self) -> None:
         """Collect ended trials from the executor, to be told with the next step."""
-        self._trials.collect()
+        self._trials.collect(SUGGESTING_S if self.is_suggesting else POLL_S)
 
     def _digest(self, written: Written) -> None:
         """Process the answers to our writes and refresh the study."""
@@ -307,17 +336,10 @@ class Orchestrator:
                 self.worker.checkpoints.stored(operation)
         for lease, outcome in written.failed.items():
             self._trials.fail(*lease, outcome)
-        history = self.worker.reader.history
-        before = history.best
+        self._told += told
         self.worker.reader.refresh(written.answer.changes)
         self._stopping.follow({*told, *self._running})
-        best = history.best
-        if best is not None and best is not before:
-            objective = self.worker.reader.record.spec.objectives[0]
-            value = best.metrics[objective.metric]
-            text = f"trial {best.number} is the best so far: {objective.metric} = {value:.6g}"
-            self._display.say(text)
-        self._told += told
+        self._display.best(self.worker.reader.history)
 
     def _ending(self) -> Ending | None:
         """Return how the run ends if nothing is running and nothing more will come."""
@@ -342,12 +364,14 @@ class Orchestrator:
         self._look()
         self.worker.expire_dead()
 
+    def _look_sometimes(self) -> None:
+        if time.monotonic() - self._last_look >= LOOK_S:
+            self._look()
+
     def _look(self) -> None:
         """Read, without writing, the study's requested state and changes to our trials."""
         self._last_look = time.monotonic()
-        record = self.worker.reader.storage.get_study(self.worker.reader.record.spec.name)
-        self._wish = record.state
-        self.worker.reader.follow(record)
+        self._wish = self.worker.reader.state()
         self.worker.reader.refresh()
         for number, ours in list(self._running.items()):
             known = self.worker.reader.history.get(number)
@@ -366,14 +390,10 @@ class Orchestrator:
     def _abandon(self, error: BaseException) -> None:
         """Abort the run: store ended trials and release all others, so that no trial hangs."""
         self._trials.give_back(error)
-        held_too = [x for x in self._claimed if x.number not in self._running]
+        held_too = [x for x in self._leases.claimed if x.number not in self._running]
         outbox = [*self._leases.take_starts(), *self._trials.outbox]
         outbox += [Release(x.number, x.epoch, "not started") for x in held_too]
-        try:
-            if not isinstance(error, StorageUnreachable):
-                write(self.worker, outbox, lease_s=self.settings.lease_s)
-                return
-        except Exception as further:
-            log.warning("while the run broke off: %s", sentence_of(further))
-        if unsaved := [x.number for x in outbox if isinstance(x, Tell)]:
-            log.error("the results of trials %s were not stored; they run again", unsaved)
+        if isinstance(error, StorageUnreachable):
+            not_stored(outbox)
+        else:
+            write_last(self.worker, outbox, lease_s=self.settings.lease_s)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
-from tunekit.driver.run_settings import failed
+from tunekit.driver.run_settings import failed, sentence_of
 from tunekit.driver.worker import Worker
 from tunekit.errors import StorageUnreachable
 from tunekit.records import Outcome
 from tunekit.storages.base import Exchange, Operation, Pause, Release, Status, Tell
+
+log = logging.getLogger("tunekit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,21 @@ def write(
         parts.add(op)
     answer = worker.exchange((), claim=claim, max_trials=max_trials, lease_s=lease_s)
     return Written(answer, tuple(parts.operations), tuple(parts.statuses), parts.failed)
+
+
+def write_last(worker: Worker, operations: Sequence[Operation], *, lease_s: float) -> None:
+    """Write operations at the end of a run that broke off; log what could not be written."""
+    try:
+        write(worker, operations, lease_s=lease_s)
+    except Exception as error:
+        log.warning("while the run broke off: %s", sentence_of(error))
+        not_stored(operations)
+
+
+def not_stored(operations: Sequence[Operation]) -> None:
+    """Log which results are not stored."""
+    if unsaved := [op.number for op in operations if isinstance(op, Tell)]:
+        log.error("the results of trials %s were not stored; they run again", unsaved)
 
 
 class _OneByOne:

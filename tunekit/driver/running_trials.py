@@ -93,9 +93,9 @@ class RunningTrials:
         finally:
             interrupts.breakable = False
 
-    def collect(self) -> None:
+    def collect(self, timeout_s: float = POLL_S) -> None:
         """Collect ended trials from the executor and put their ends into the outbox."""
-        for ended in self._executor.poll(POLL_S if self._held else 0.0):
+        for ended in self._executor.poll(timeout_s if self._held else 0.0):
             held = self._held.get(ended.number)
             if held is not None and held.epoch == ended.epoch:
                 del self._held[ended.number]

@@ -12,7 +12,7 @@ from tunekit.driver.worker_id import is_known_dead
 from tunekit.errors import InvalidSpace
 from tunekit.executors.results import missing_reason
 from tunekit.history import History
-from tunekit.records import Outcome, Report, StudyRecord, TrialRecord, TrialState
+from tunekit.records import Outcome, Report, StudyRecord, StudyState, TrialRecord, TrialState
 from tunekit.samplers.base import StudyView
 from tunekit.spaces import Params, Space
 from tunekit.spaces.discover import Discovery
@@ -26,6 +26,7 @@ class StudyReader:
     """Reads a study incrementally; all users of the study in a process share one.
 
     Attributes:
+        is_held: while set, nothing changes here, so that a sampler may read on another thread.
         history: all trials up to the last `refresh`.
         space_version: version of the last read space, 0 if a program discovers it.
     """
@@ -33,6 +34,7 @@ class StudyReader:
     def __init__(self, storage: Storage, record: StudyRecord) -> None:
         self.storage = storage
         self.record = record
+        self.is_held = False
         self.history = History(record.spec.objectives, record.spec.constraints)
         self.space_version = min(record.space_version, 1)  # 0 where the space is discovered
         self._space = record.spec.space
@@ -65,7 +67,7 @@ class StudyReader:
         All trials are then read again with the next `refresh`.
         """
         goal = record.spec.objectives, record.spec.constraints
-        if goal == (self.record.spec.objectives, self.record.spec.constraints):
+        if self.is_held or goal == (self.record.spec.objectives, self.record.spec.constraints):
             return
         self.record = record
         self.history.restart(*goal)
@@ -73,6 +75,12 @@ class StudyReader:
             self._fitting.restart(*goal)
         if self._discovery is not None:
             self._discovery = Discovery()
+
+    def state(self) -> StudyState:
+        """Return the state that the study's workers are asked to take now; follow its goal."""
+        record = self.storage.get_study(self.record.spec.name)
+        self.follow(record)
+        return record.state
 
     @property
     def space(self) -> Space:
@@ -84,10 +92,13 @@ class StudyReader:
 
     def refresh(self, changes: Changes | None = None) -> list[TrialRecord]:
         """Apply changes, by default all that the storage has; return the newly finished trials."""
+        if self.is_held:
+            return []
         if changes is None:
             changes = self.storage.changes(self.record.id, self.history.cursor)
         if any(map(self._lacks_objective, changes.trials)):  # the objectives may be new ones
             self.refresh_space()
+            changes = self.storage.changes(self.record.id, self.history.cursor)
         self._placed(changes.trials)
         finished = self.history.update(changes.trials, changes.cursor)
         if self._fitting is not self.history:
@@ -125,7 +136,7 @@ class StudyReader:
 
     def use_space(self, version: int) -> None:
         """Switch to another version of the space; samplers see the trials that lie in it."""
-        if self.is_open or version == self.space_version:
+        if self.is_open or self.is_held or version == self.space_version:
             return
         self._versions = self.storage.spaces(self.record.id)
         self._space = self._versions[version]

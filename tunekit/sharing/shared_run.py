@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from tunekit.checks import above_zero, count, from_zero, is_whole
 from tunekit.driver.interrupts import Interrupts
-from tunekit.driver.orchestrator import LOOK_S, WAIT_S, Orchestrator
+from tunekit.driver.orchestrator import LOOK_S, SUGGESTING_S, WAIT_S, Orchestrator
 from tunekit.driver.run_settings import Ending
 from tunekit.driver.running_trials import POLL_S
 from tunekit.errors import (
@@ -213,8 +213,10 @@ class SharedRun:
         idle = [m for m in self._members if m.runner.is_idle]
         if self._members:
             self._poll()
-        if idle and len(idle) == len(self._members) and not self._pool.n_running:
-            time.sleep(WAIT_S)
+        if not self._pool.n_running and all(
+            m.runner.is_idle or m.runner.is_suggesting for m in self._members
+        ):
+            time.sleep(SUGGESTING_S if len(idle) < len(self._members) else WAIT_S)
         is_due = not self._pool.n_running or time.monotonic() - self._looked_at >= LOOK_S
         if idle and is_due:
             self._looked_at = time.monotonic()
@@ -241,7 +243,8 @@ class SharedRun:
     def _poll(self) -> None:
         held = [(m, len(m.slice.running)) for m in self._members]
         # Also where nothing runs: slots may come and go with each poll.
-        self._pool.poll(POLL_S if self._pool.n_running else 0.0)
+        wait_s = SUGGESTING_S if any(m.runner.is_suggesting for m in self._members) else POLL_S
+        self._pool.poll(wait_s if self._pool.n_running else 0.0)
         now = self._pool.now_s
         for m, n in held:
             m.served += n * (now - self._polled_at)
