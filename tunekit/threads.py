@@ -10,8 +10,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from threadpoolctl import ThreadpoolController
 
@@ -24,8 +23,8 @@ class _Libraries:
         self._controller: ThreadpoolController | None = None
         self._n_modules = 0
 
-    def limit(self) -> Any:
-        """Limit all to one thread; return what restores them, `None` if all were limited."""
+    def limit(self) -> AbstractContextManager[object]:
+        """Limit all to one thread; return the context, entered, whose end restores them."""
         with self.lock:
             if self._controller is None or self._n_modules != len(sys.modules):
                 # The scan takes milliseconds, and only an import brings another library.
@@ -33,8 +32,10 @@ class _Libraries:
                 self._n_modules = len(sys.modules)
             found = [lib.num_threads for lib in self._controller.lib_controllers]
             if all(n in (None, 1) for n in found):
-                return None
-            return self._controller.limit(limits=1)
+                return nullcontext()
+            limited: AbstractContextManager[object] = self._controller.limit(limits=1)
+            limited.__enter__()
+            return limited
 
 
 _libraries = _Libraries()
@@ -63,6 +64,5 @@ def one_thread() -> Iterator[None]:
     try:
         yield
     finally:
-        if limited is not None:
-            with libraries.lock:
-                limited.restore_original_limits()
+        with libraries.lock:
+            limited.__exit__(None, None, None)
