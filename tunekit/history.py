@@ -265,6 +265,20 @@ class History:
             self._best = t
 
 
+class HistoryFollower:
+    """Names the trials that have changed between one look at a history and the next."""
+
+    def __init__(self) -> None:
+        self._history: History | None = None
+        self._n_read = 0
+
+    def changed(self, history: History) -> set[int] | None:
+        """Return the numbers of the changed trials, `None` if this is another history."""
+        is_same, n_read = history is self._history, self._n_read
+        self._history, self._n_read = history, len(history.changes)
+        return {*history.changes[n_read:]} if is_same else None
+
+
 def nothing_best(name: str, history: History) -> str:
     """Return the reason why a study has no best trial, in one sentence."""
     counts = {str(s): n for s, n in history.counts().items()}

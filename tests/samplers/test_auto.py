@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from dataclasses import replace
 from statistics import median
@@ -10,6 +11,7 @@ import pytest
 
 import tunekit as tk
 from tunekit.errors import InvalidArgument
+from tunekit.history import History
 from tunekit.records import TrialState
 from tunekit.samplers.auto import AutoSampler
 from tunekit.samplers.random import RandomSampler
@@ -96,6 +98,26 @@ def test_many_trials_that_are_cheaper_than_a_suggestion_are_bred(budget, n, seco
 def test_trials_of_unknown_duration_are_left_to_the_model():
     view = view_of(TREE, random_trials(TREE, 40))
     assert AutoSampler(budget=2000).suggest(view, [40])[0].sampler == "bayesian"
+
+
+def test_how_long_trials_take_is_kept_while_they_end_and_change(monkeypatch):
+    chance, view, kept = random.Random(0), view_of(TREE), AutoSampler(budget=2000)
+    walks = []
+    real = History.finished
+    monkeypatch.setattr(History, "finished", lambda h: walks.append(h) or real(h))
+    found = set()
+    for seq, trial in enumerate(timed(60, 0.0), start=1):
+        number = trial.number if chance.random() < 0.8 else chance.randrange(trial.number + 1)
+        lasted = chance.uniform(0.001, 0.06)
+        state = chance.choice([TrialState.COMPLETE, TrialState.COMPLETE, TrialState.RUNNING])
+        changed = replace(trial, number=number, state=state, seq=seq, finished=50.0 + lasted)
+        view.history.update([changed], seq)
+        reason = kept._reason_to_breed(view)
+        fresh = AutoSampler(budget=2000)._reason_to_breed(view)
+        assert reason == fresh
+        found.add(reason)
+    assert len(found) > 3
+    assert len(walks) == 60 + 1  # a fresh sampler looks at all trials, a kept one once
 
 
 def test_a_study_of_many_cheap_trials_goes_from_the_model_to_evolution():

@@ -161,3 +161,17 @@ def test_a_median_of_very_many_steps_is_the_same_though_it_keeps_few(monkeypatch
 
     monkeypatch.setattr(median, "MAX_STEPS", 2)
     test_whatever_changes_between_two_questions_the_answer_is_that_of_a_fresh_stopper("median", 5)
+
+
+def test_the_hedge_of_fast_looks_at_the_complete_trials_once(monkeypatch):
+    walks = []
+    real = History.complete
+    monkeypatch.setattr(History, "complete", lambda h: walks.append(h) or real(h))
+    study, stopper = Played(2), FastStopper(min_resource=1, n_exempt=2, hedge=0.0)
+    actions = []
+    for _ in range(600):
+        number = study.happen()
+        if number is not None:
+            actions.append(stopper.decide(number, study.view()).action)
+    assert actions.count("stop") > 3
+    assert len(walks) == 1

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
 
 from tunekit.checks import is_whole
 from tunekit.errors import InvalidArgument, MissingExtra, SpaceExhausted
+from tunekit.history import History, HistoryFollower
 from tunekit.records import Proposal
 from tunekit.samplers.base import Sampler, StudyView
 from tunekit.samplers.bayesian.sampler import BayesianSampler
@@ -61,6 +63,7 @@ class AutoSampler:
         cooled = budget if cost is not None and cost_budget is None else None
         self._bayesian = BayesianSampler(cost=cost, budget=cooled, cost_budget=cost_budget)
         self._bred: Sampler | None = None
+        self._durations = _Durations()
 
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
         """Return one proposal for each trial number.
@@ -113,17 +116,42 @@ class AutoSampler:
         n = len(view.objectives)
         if n > 1:
             return f"{n} objectives and a budget of {self.budget} trials"
-        ended = view.history.finished()
-        seconds = [t.duration_s for t in ended if t.duration_s is not None]
+        seconds = self._durations.of(view.history)
         if len(seconds) < N_TIMED:
             return ""
-        trial_s, model_s = median(seconds), suggestion_s(len(ended))
+        trial_s, model_s = median(seconds), suggestion_s(view.history.n_finished)
         if trial_s > model_s:
             return ""
         return (
             f"evolution, since a trial takes {1000 * trial_s:.2g} ms, a suggestion of the model "
             f"about {1000 * model_s:.0f} ms, and the budget of {self.budget} trials is large"
         )
+
+
+class _Durations:
+    """The seconds that ended trials took; a trial is read again once it has changed."""
+
+    def __init__(self) -> None:
+        self._follower = HistoryFollower()
+        self._by_number: dict[int, float] = {}
+        self._ascending: list[float] = []
+
+    def of(self, history: History) -> list[float]:
+        """Return the durations, ascending."""
+        changed = self._follower.changed(history)
+        if changed is None:
+            self._by_number, self._ascending = {}, []
+            changed = {t.number for t in history.finished()}
+        for number in changed:
+            before = self._by_number.pop(number, None)
+            if before is not None:
+                del self._ascending[bisect_left(self._ascending, before)]
+            trial = history.get(number)
+            seconds = None if trial is None else trial.duration_s
+            if trial is not None and trial.state.is_finished and seconds is not None:
+                self._by_number[number] = seconds
+                insort(self._ascending, seconds)
+        return self._ascending
 
 
 def suggestion_s(n: int) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tunekit.history import History
+from tunekit.history import HistoryFollower
 from tunekit.records import Report
 from tunekit.stoppers.base import CurveView
 
@@ -53,9 +53,9 @@ class ViewFollower:
     """Names the trials that have changed between one view of a study and the next."""
 
     def __init__(self) -> None:
-        self._history: History | None = None
+        self._history = HistoryFollower()
         self._reports: Mapping[int, Sequence[Report]] | None = None
-        self._n_read = (0, 0)
+        self._n_read = 0
 
     def changed(self, view: CurveView) -> set[int] | None:
         """Return the trials whose record or reports have changed since the last question.
@@ -63,12 +63,10 @@ class ViewFollower:
         `None` if all have to be read anew: the view is that of another study, or its reports are
         a plain mapping, which notes no changes.
         """
-        history, reports = view.history, view.reports
-        is_same = history is self._history and reports is self._reports
-        self._history, self._reports = history, reports
-        n_history, n_reports = self._n_read
-        noted = reports.changes if isinstance(reports, Curves) else []
-        self._n_read = len(history.changes), len(noted)
-        if not is_same or not isinstance(reports, Curves):
+        changed, reports = self._history.changed(view.history), view.reports
+        is_same, n_read = reports is self._reports, self._n_read
+        self._reports = reports
+        if not isinstance(reports, Curves):
             return None
-        return {*history.changes[n_history:], *noted[n_reports:]}
+        self._n_read = len(reports.changes)
+        return None if changed is None or not is_same else changed | {*reports.changes[n_read:]}

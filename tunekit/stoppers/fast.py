@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from tunekit.checks import check_number, check_whole
-from tunekit.records import CONTINUE, Decision, Direction, Objective
+from tunekit.records import CONTINUE, Decision, Direction, Objective, TrialState
 from tunekit.stoppers.base import CurveView
+from tunekit.stoppers.curve_log import ViewFollower
 from tunekit.stoppers.losses import (
     Curve,
     LossCurveReader,
@@ -21,7 +22,7 @@ from tunekit.stoppers.losses import (
     watched_metrics,
 )
 from tunekit.stoppers.options import check_metric, check_unit
-from tunekit.stoppers.reached import Reached
+from tunekit.stoppers.reached import Level, Reached
 from tunekit.stoppers.rungs import Ladder, Rung, n_before
 
 FACTOR = 1.5
@@ -79,6 +80,7 @@ class FastStopper:
         self._reader = LossCurveReader()
         self._ladder = Ladder(min_resource, FACTOR, self._reader, unit)
         self._started = Reached(self._reader, "reports")
+        self._finals = _Finals(self._reader)
 
     def decide(self, number: int, view: CurveView) -> Decision:
         """Return the decision on trial `number` after its latest report.
@@ -108,11 +110,10 @@ class FastStopper:
     def _reaches_the_best(
         self, hoped: Losses, view: CurveView, watched: tuple[Objective, ...]
     ) -> bool:
-        finished = (
-            self._reader.read(t.number, view, watched).losses for t in view.history.complete()
-        )
-        finals = [losses[-1] for losses in finished if losses]
-        return bool(finals) and n_before(hoped, finals) == 0
+        finals = self._finals.of(view, watched)
+        if len(watched) > 1:
+            return bool(finals.losses) and n_before(hoped, list(finals.losses.values())) == 0
+        return bool(finals.losses) and not (finals.finite and finals.finite[0] < hoped)
 
     def _stop(
         self,
@@ -171,3 +172,26 @@ def _slope(x: np.ndarray, y: Sequence[float] | np.ndarray) -> float:
 def _noise(y: np.ndarray) -> float:
     steps = np.diff(y[np.isfinite(y)])
     return float(np.std(steps)) if len(steps) > 1 else 0.0
+
+
+class _Finals:
+    """The last losses of the complete trials; a trial is read again once it has changed."""
+
+    def __init__(self, reader: LossCurveReader) -> None:
+        self._reader = reader
+        self._follower = ViewFollower()
+        self._watched: tuple[Objective, ...] = ()
+        self._found = Level()
+
+    def of(self, view: CurveView, watched: tuple[Objective, ...]) -> Level:
+        """Return them by number."""
+        changed = self._follower.changed(view)
+        if changed is None or watched != self._watched:
+            self._watched, self._found = watched, Level()
+            changed = {t.number for t in view.history.complete()}
+        for number in changed:
+            trial, losses = view.history.get(number), None
+            if trial is not None and trial.state is TrialState.COMPLETE:
+                losses = self._reader.read(number, view, watched).losses
+            self._found.put(number, losses[-1] if losses else None)
+        return self._found
