@@ -99,6 +99,16 @@ def _span(low: float, high: float, *, is_open: bool) -> str:
     return f" above {low:g} and at most {high:g}" if is_open else f" from {low:g} to {high:g}"
 
 
+def check_flag(value: object, name: str, *, optional: bool = False) -> None:
+    """Check that a value is `True` or `False`, or `None` where `optional`.
+
+    Raises:
+        InvalidArgument: it is not.
+    """
+    if not isinstance(value, bool) and not (value is None and optional):
+        raise InvalidArgument(f"{name}={shown(value)}, expected True or False.")
+
+
 def check_text(text: object, name: str) -> None:
     """Check that a name is a printable text of 1 to `MAX_NAME` characters.
 

@@ -125,3 +125,26 @@ def test_odd_arguments_of_a_study_are_taken_or_refused(space):
     for _ in range(400 * ROUNDS):
         doors.knock(rng.choice(calls))
     assert doors.refused and doors.passed
+
+
+SETTINGS = (
+    "timeout", "max_failed_trials", "catch", "callbacks", "total_trials", "lease_s", "executor",
+    "trial_timeout_s", "memory_mib", "resources", "devices", "gc_after_trial", "progress",
+    "show_progress_bar",
+)  # fmt: skip
+
+
+def test_odd_settings_of_a_run_are_taken_or_refused():
+    doors = Doors(8)
+    study = tk.study(space=DECLARED, sampler="random")
+
+    def run(**settings):
+        study.optimize(lambda trial: 1.0, n_trials=0, **settings)
+
+    for _ in range(500 * ROUNDS):
+        doors.knock(lambda: run(**doors.named(*SETTINGS)))
+    for value in (0, -2, 2**70, True, 1.5, "2", np.zeros(0), [1]):
+        for name in ("workers", "n_jobs"):
+            with pytest.raises(TunekitError, match=r"workers|n_jobs"):
+                run(**{name: value})
+    assert doors.refused and doors.passed

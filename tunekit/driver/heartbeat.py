@@ -13,6 +13,9 @@ LONGEST_BEAT_S = 5.0
 
 log = logging.getLogger("tunekit")
 
+MAX_WAIT_S = 24 * 3600.0
+"""Longest wait between two beats: a thread cannot wait for any number of seconds."""
+
 
 class Heartbeat:
     """Calls a function at fixed intervals on its own thread while entered as a context.
@@ -23,7 +26,7 @@ class Heartbeat:
 
     def __init__(self, beat: Callable[[], None], every_s: float) -> None:
         self._beat = beat
-        self._every_s = every_s
+        self._every_s = min(every_s, MAX_WAIT_S)
         self._done = threading.Event()
         self.beating = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="tunekit-heart", daemon=True)

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from tunekit.checks import check_flag, shown
 from tunekit.driver.notebooks import in_notebook, show_in_notebook
 from tunekit.errors import InvalidArgument
 from tunekit.records import TrialState
@@ -47,14 +48,18 @@ def choose_progress(given: Progress | bool | None, bar: bool | None) -> Progress
     Raises:
         InvalidArgument: something else, or both and they differ.
     """
-    if given is not None and not isinstance(given, bool) and not hasattr(given, "update"):
+    methods = ("start", "update", "event", "close")
+    is_display = all(callable(getattr(given, name, None)) for name in methods)
+    if given is not None and not isinstance(given, bool) and not is_display:
         raise InvalidArgument(
-            f"progress={given!r}, expected True, False or a display with start, update, event "
-            "and close."
+            f"progress={shown(given)}, expected True, False or a display that has "
+            f"{', '.join(methods)}."
         )
+    check_flag(bar, "show_progress_bar", optional=True)
     if bar is not None and given is not None and bar is not given:
         raise InvalidArgument(
-            f"progress={given!r} and show_progress_bar={bar!r} contradict each other; give one."
+            f"progress={shown(given)} and show_progress_bar={shown(bar)} contradict each other; "
+            "give one."
         )
     wanted = bar if given is None else given
     if wanted is False or (wanted is None and os.environ.get("TUNEKIT_QUIET")):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from operator import index
 
 from tunekit import registry
 from tunekit.checks import check_whole, shown
 from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Executor, Limits
+from tunekit.executors.devices import MAX_WORKERS
 
 
 def make_executor(
@@ -25,11 +27,14 @@ def make_executor(
             given for an executor instance that has its own.
     """
     wanted = 1 if workers is None else workers
-    check_whole(wanted, "workers", low=1)
-    if devices is not None and not isinstance(devices, Iterable):
-        raise InvalidArgument(
-            f"devices={shown(devices)}, expected a list of devices, such as [0, 1]."
-        )
+    check_whole(wanted, "workers", low=1, high=MAX_WORKERS)
+    if devices is not None:
+        try:
+            devices = [d if isinstance(d, str) else index(d) for d in devices]
+        except Exception:  # whatever their classes raise
+            raise InvalidArgument(
+                f"devices={shown(devices)}, expected a list of devices, such as [0, 1]."
+            ) from None
     if executor is not None and not isinstance(executor, str):
         return _given_executor(executor, wanted, limits, devices)
     needs_process = wanted > 1 or limits != Limits() or devices is not None

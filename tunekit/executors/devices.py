@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from tunekit.checks import is_number
 from tunekit.errors import InvalidArgument, did_you_mean
 
+MAX_WORKERS = 1_000_000
 RESOURCES = ("cpu", "gpu")
 # Not ROCR_VISIBLE_DEVICES: HIP numbers the devices that ROCR leaves, so both hide too much.
 _VISIBLE = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ASCEND_RT_VISIBLE_DEVICES")

@@ -143,7 +143,8 @@ class _Numeric:
             return number(value, name)
         except InvalidParams:
             raise InvalidSpace(
-                f"{type(self).__name__}: {name}={shown(value)}, expected a finite number."
+                f"{type(self).__name__}: {name}={shown(value)}, expected a finite number up to "
+                f"{MAX_ABS:g}."
             ) from None
 
     def validate(self, value: object, path: str) -> Any:

@@ -47,7 +47,9 @@ def number(value: object, path: str) -> float | int:
     except TypeError:
         got = None
     if not is_number(got) or not -MAX_ABS <= got <= MAX_ABS:
-        raise InvalidParams(f'parameter "{path}": got {shown(value)}, expected a finite number.')
+        raise InvalidParams(
+            f'parameter "{path}": got {shown(value)}, expected a finite number up to {MAX_ABS:g}.'
+        )
     return got
 
 

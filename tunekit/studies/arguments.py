@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from tunekit.checks import above_zero, count, seconds, several, shown
+from tunekit.checks import above_zero, count, is_whole, seconds, several, shown
 from tunekit.driver.run_settings import Goal, Settings
 from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Limits
@@ -38,7 +38,7 @@ def jobs(n_jobs: int | None) -> int | None:
     """
     if n_jobs is None or (isinstance(n_jobs, int) and n_jobs >= 1 and n_jobs is not True):
         return n_jobs
-    if n_jobs == -1:
+    if is_whole(n_jobs) and n_jobs == -1:
         return os.cpu_count() or 1
     raise InvalidArgument(
         f"n_jobs={shown(n_jobs)}, expected a whole number from 1, or -1 for all."
@@ -85,7 +85,8 @@ def trial_limits(
     Raises:
         InvalidArgument: a limit is not a finite number above 0, or resources have no names.
     """
-    if resources is not None and not isinstance(resources, Mapping):
+    is_named = isinstance(resources, Mapping) and all(isinstance(k, str) for k in resources)
+    if resources is not None and not is_named:
         raise InvalidArgument(
             f'resources={shown(resources)}, expected amounts by name, such as {{"gpu": 1}}.'
         )

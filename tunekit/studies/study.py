@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from tunekit.checkpoints.base import Checkpoints
-from tunekit.checks import shown
+from tunekit.checks import check_flag, shown
 from tunekit.driver.orchestrator import Orchestrator
 from tunekit.driver.progress import choose_progress, hint_at_storage
 from tunekit.driver.run_settings import Ending, Goal, Progress, Settings
@@ -138,6 +138,7 @@ class Study(StudyReads, CheckpointPaths):
             KeyboardInterrupt: it was interrupted; the state is saved.
         """
         arguments.function(objective)
+        check_flag(gc_after_trial, "gc_after_trial")
         goal = arguments.goal(n_trials, total_trials, timeout)
         settings = arguments.settings(catch, lease_s, max_failed_trials)
         workers = arguments.one_of(workers, arguments.jobs(n_jobs), ("workers", "n_jobs"))

@@ -16,7 +16,7 @@ import cloudpickle
 from tunekit.checks import check_whole
 from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Ended, Limits, ReportHandler, Task
-from tunekit.executors.devices import Seat, make_seats
+from tunekit.executors.devices import MAX_WORKERS, Seat, make_seats
 from tunekit.executors.process.child import Child, Guard, readable
 from tunekit.records import Outcome, TrialState
 
@@ -68,7 +68,7 @@ class ProcessExecutor:
         devices: Sequence[str | int] | None = None,
         seats: Sequence[Seat] | None = None,
     ) -> None:
-        check_whole(workers, "workers", low=1)
+        check_whole(workers, "workers", low=1, high=MAX_WORKERS)
         check_watched(limits)
         if seats is None:
             seats = make_seats(workers, limits.resources, devices)
