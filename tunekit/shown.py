@@ -78,6 +78,11 @@ def split_url(rest: str) -> tuple[str, str, str]:
     return login, place, tail
 
 
+def is_secret(key: str) -> bool:
+    """Return whether the value of a key in a URL's query has to stay hidden."""
+    return key not in _HARMLESS
+
+
 def _shown_setting(setting: str) -> str:
     key, found, _ = setting.partition("=")
     if found and key in _HARMLESS:

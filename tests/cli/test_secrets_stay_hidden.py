@@ -72,6 +72,25 @@ def test_no_command_shows_the_password_of_a_real_server(cli, monkeypatch, urls, 
     assert wrong == {w for w in COMMANDS if "zz" in w or ("run" in w and "b" in w)}, statuses
 
 
+@pytest.mark.postgres
+@pytest.mark.parametrize("form", [0, 1])
+def test_no_text_of_python_shows_the_password_of_a_real_server(urls, caplog, form):
+    caplog.set_level("DEBUG")
+    project = f"{urls[form]}{'&' if form else '?'}project=mine"
+    study = tk.study("s", space={"x": [1, 2]}, storage=project, sampler="random")
+    study.optimize(lambda trial: trial.params["x"], n_trials=2, workers=2)
+    assert tk.study_names(storage=project) == ["s"]
+    assert tk.study_names(storage=urls[form]) == ["mine/s"]
+    inner = open_storage(urls[form])
+    texts = [repr(part) + str(part) for part in (study, study.storage, inner, inner._db)]
+    texts += [repr(vars(part)) for part in (inner, inner._db)]
+    with pytest.raises(TunekitError) as refused:
+        tk.study("s", storage=urls[form].replace("/test_", "/absent_"))
+    texts += ["".join(traceback.format_exception(refused.value)), caplog.text]
+    inner.close()
+    assert not [text for text in texts if SECRET in text]
+
+
 @pytest.mark.parametrize("words", NEVER_ON_THE_STORAGE)
 def test_no_command_shows_or_writes_the_password_of_the_environment(
     cli, folder, monkeypatch, words

@@ -259,3 +259,12 @@ def test_a_script_may_print_a_trial_of_either():
         print(study.best_trial)
     assert "TrialRecord(number=" in out.getvalue()
     assert "source=" not in out.getvalue()
+
+
+def test_a_trial_that_asked_for_nothing_comes_back():
+    study = tk.study(sampler="random")
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+    study.tell(study.ask(), 1.0)
+    again = tk.from_optuna(study.to_optuna())
+    assert [dict(t.params) for t in again.trials] == [dict(study.trials[0].params), {}]
+    assert [t.value for t in again.trials] == [t.value for t in study.trials]

@@ -8,7 +8,7 @@ from urllib.parse import unquote_plus
 
 from tunekit import registry
 from tunekit.errors import InvalidArgument, did_you_mean
-from tunekit.shown import shown_url
+from tunekit.shown import shown_url, split_url
 from tunekit.storages.base import Storage
 from tunekit.storages.memory.storage import MemoryStorage
 from tunekit.storages.project import ProjectStorage
@@ -107,17 +107,19 @@ def open_postgresql(url: str, *, must_exist: bool) -> Storage:
 
 def _without_project(url: str) -> tuple[str, str | None]:
     """Return a URL without the project in its query, and the project."""
-    where, _, query = url.partition("?")
-    if "://" not in where:
-        return url, None
+    scheme, found, rest = url.partition("://")
+    login, place, query = split_url(rest)
     project, kept = None, []
-    for part in query.split("&"):
+    for part in query[1:].split("&"):
         name, _, value = part.partition("=")
         if name == "project":
             project = unquote_plus(value)
         elif part:
             kept.append(part)
-    return "?".join([where, "&".join(kept)] if kept else [where]), project
+    if not found or project is None:
+        return url, None
+    query = f"?{'&'.join(kept)}" if kept else ""
+    return f"{scheme}://{login}{'@' if login else ''}{place}{query}", project
 
 
 def _sqlite_path(rest: str) -> str:

@@ -99,10 +99,11 @@ class Reader:
         if not state.is_finished and state is not TrialState.WAITING:
             state = TrialState.LOST
         params = trial.params or trial.system_attrs.get("fixed_params")
+        asked_nothing = not params and state is TrialState.COMPLETE
         return TrialRecord(
             trial.number,
             state,
-            params=_params(params),
+            params=_params({} if asked_nothing else params),
             user_attrs=dict(trial.user_attrs),
             **fields,
         )

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tunekit.errors import InvalidArgument, MissingExtra, StorageError, StorageUnreachable
-from tunekit.shown import shown_url, split_url
+from tunekit.shown import is_secret, shown_url, split_url
 from tunekit.storages.sql.database import Database, Work
 
 T = TypeVar("T")
@@ -47,11 +47,13 @@ class PostgreSQLDatabase(Database):
             raise MissingExtra("postgres", "A PostgreSQL storage") from None
         try:
             parsed = parsed_url(url)
+            # Apart from the URL, because the texts of an engine show all of its query.
+            secrets = {key: value for key, value in parsed.query.items() if is_secret(key)}
             engine = create_engine(
-                parsed,
+                parsed.difference_update_query(secrets),
                 pool_size=5,
                 max_overflow=20,
-                connect_args=connection_defaults(parsed),
+                connect_args={**connection_defaults(parsed), **secrets},
             )
         except (ValueError, SQLAlchemyError):
             raise InvalidArgument(
