@@ -216,3 +216,11 @@ def test_the_help_of_run_breaks_its_lines_where_the_terminal_ends(cli):
     lines = [line.strip() for line in cli("run", "--help").stdout.splitlines()]
     assert "$TUNEKIT_PARAMS" not in lines
     assert any(line.startswith("$TUNEKIT_PARAMS (JSON); the last line") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("folder_name", "said"), [(".", "tunekit run"), ("a b", "cd 'a b' && tunekit run")]
+)
+def test_init_says_what_to_type_next(cli, folder, folder_name, said):
+    (folder / "train.py").unlink()
+    assert cli("init", folder_name).stderr == f"now: {said}\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -69,4 +70,7 @@ def init(
     for path, content in files.items():
         path.write_text(content, encoding="utf-8")
         typer.echo(str(path))
-    terminal.say("now: tunekit run")
+    is_here = folder.resolve() == Path.cwd().resolve()
+    terminal.say(
+        "now: " + ("" if is_here else f"cd {shlex.quote(str(folder))} && ") + "tunekit run"
+    )
