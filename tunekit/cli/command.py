@@ -10,6 +10,7 @@ import functools
 import inspect
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -41,18 +42,23 @@ class Terminal:
     def say(self, text: str) -> None:
         """Print one note, unless it is to be quiet."""
         if not self.quiet:
-            typer.echo(printable(text), err=True)
+            _note(text)
 
     def fail(self, error: BaseException) -> int:
         """Print why the command failed and return the exit status for it."""
         if self.verbose:
             said = "".join(traceback.format_exception(error)).rstrip()
-            typer.echo(printable(said), err=True)
-        typer.echo(f"tunekit: {printable(_one_line(error))}", err=True)
-        expected = isinstance(error, TunekitError | PermissionError)
+            _note(said)
+        _note(f"tunekit: {_one_line(error)}")
+        expected = isinstance(error, TunekitError | OSError)  # a full disk, a file that is away
         if not self.verbose and not expected:
-            typer.echo("tunekit: this is a bug or a broken plug-in; -v shows where.", err=True)
+            _note("tunekit: this is a bug or a broken plug-in; -v shows where.")
         return exit_status(error)
+
+
+def _note(text: str) -> None:
+    with suppress(OSError, ValueError):  # stderr is full or closed; the results matter
+        typer.echo(printable(text), err=True)
 
 
 terminal = Terminal()

@@ -7,6 +7,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tunekit.checks import check_flag, shown
@@ -31,7 +32,7 @@ def make_progress(*, quiet: bool) -> Progress | None:
     """Return the progress display on stderr, `None` if `quiet`."""
     if quiet:
         return None
-    if sys.stderr.isatty():
+    if _is_terminal():
         return LiveProgress()
     return LogProgress()
 
@@ -68,7 +69,7 @@ def choose_progress(given: Progress | bool | None, bar: bool | None) -> Progress
         return wanted
     if in_notebook():
         return NotebookProgress()
-    if wanted or sys.stderr.isatty():
+    if wanted or _is_terminal():
         return make_progress(quiet=False)
     return SparseProgress()
 
@@ -88,8 +89,18 @@ def hint_at_storage(url: str, shown: Progress | None) -> None:
 _is_hinted = False
 
 
+def _is_terminal() -> bool:
+    try:
+        return sys.stderr is not None and sys.stderr.isatty()
+    except ValueError:  # closed
+        return False
+
+
 def _to_stderr(text: str) -> None:
-    print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
+    if sys.stderr is None:  # there is none in a daemon, and `print` would take stdout
+        return
+    with suppress(OSError, ValueError):  # full or closed: no run ends for its display
+        print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
 class Pace:

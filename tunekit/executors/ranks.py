@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import psutil
@@ -77,8 +78,9 @@ class RankExecutor:
             messages, is_there = line.receive()
             for outcome, raised, has_died, printed in messages[:1]:
                 if printed:
-                    sys.stderr.write(printed + "\n")
-                    sys.stderr.flush()
+                    with suppress(OSError, ValueError, AttributeError):  # closed, or none
+                        sys.stderr.write(printed + "\n")
+                        sys.stderr.flush()
                 ended.append(Ended(rank, task.epoch, outcome, unpickled(raised), has_died))
                 del self._others[rank]
                 line.close()
