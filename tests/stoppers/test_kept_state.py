@@ -7,7 +7,7 @@ import random
 import pytest
 
 from tunekit.history import History
-from tunekit.records import Objective, Report, TrialRecord, TrialState
+from tunekit.records import Checkpoint, Objective, Report, TrialRecord, TrialState
 from tunekit.stoppers.asha import AshaStopper
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curve_log import Curves
@@ -16,6 +16,7 @@ from tunekit.stoppers.hyperband import HyperbandStopper
 from tunekit.stoppers.losses import LossCurveReader
 from tunekit.stoppers.median import MedianStopper
 from tunekit.stoppers.optuna_pruner import OptunaPrunerStopper
+from tunekit.stoppers.pbt import PbtStopper
 
 LOSS = (Objective("loss"),)
 TWO = (Objective("loss"), Objective("speed", "maximize"))
@@ -30,6 +31,7 @@ MAKERS = {
     "asha of two": lambda: AshaStopper(min_resource=1),
     "hyperband": lambda: HyperbandStopper(min_resource=1),
     "fast": lambda: FastStopper(min_resource=1, n_exempt=2),
+    "pbt": lambda: PbtStopper(interval=2),
     "optuna's median": lambda: OptunaPrunerStopper("MedianPruner", n_startup_trials=2),
     "optuna's halving": lambda: OptunaPrunerStopper(
         "SuccessiveHalvingPruner", min_resource=1, reduction_factor=2
@@ -63,7 +65,8 @@ class Played:
     def put(self, number, state, **more):
         self.seq += 1
         metrics = {"loss": self.value(), "speed": 1.0} if state is TrialState.COMPLETE else {}
-        record = TrialRecord(number, state, self.seq, metrics=metrics, **more)
+        saved = (Checkpoint(0, 1),) if number % 2 else ()
+        record = TrialRecord(number, state, self.seq, metrics=metrics, checkpoints=saved, **more)
         self.history.update([record], self.seq)
 
     def value(self):

@@ -4,12 +4,49 @@ from __future__ import annotations
 
 import math
 import random
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 
 from tunekit.checks import is_whole
 from tunekit.errors import InvalidArgument
-from tunekit.records import CONTINUE, Decision, Report, TrialState
+from tunekit.records import CONTINUE, Decision, Objective, Report, TrialState
 from tunekit.stoppers.base import CurveView
+from tunekit.stoppers.curve_log import ViewFollower
+
+MAX_STEPS = 1024
+"""Number of steps whose populations are kept; beyond it, the least recently used is dropped."""
+
+ACTIVE = (TrialState.RUNNING, TrialState.PREEMPTED, TrialState.PAUSED, TrialState.COMPLETE)
+"""States of the trials that a member is compared with."""
+
+
+class _Population:
+    """The members at one step; a trial is read again once it has changed.
+
+    Attributes:
+        losses: by number.
+        order: (loss, number), best first.
+    """
+
+    def __init__(self) -> None:
+        self.follower = ViewFollower()
+        self.objective: Objective | None = None
+        self.losses: dict[int, float] = {}
+        self.order: list[tuple[float, int]] = []
+
+    def put(self, number: int, loss: float | None) -> None:
+        """Replace the loss of a trial, which is no member if it is `None`."""
+        before = self.losses.pop(number, None)
+        if before is not None:
+            del self.order[bisect_left(self.order, (before, number))]
+        if loss is not None:
+            self.losses[number] = loss
+            insort(self.order, (loss, number))
+
+    def clear(self) -> None:
+        """Remove all members."""
+        self.losses.clear()
+        self.order.clear()
 
 
 class PbtStopper:
@@ -45,6 +82,7 @@ class PbtStopper:
         self.interval = interval
         self.quantile = quantile
         self.seed = seed
+        self._populations: dict[int, _Population] = {}
 
     def decide(self, number: int, view: CurveView) -> Decision:
         """Return whether to replace trial `number` after its latest report."""
@@ -54,12 +92,12 @@ class PbtStopper:
         step = reports[-1].step
         if (step + 1) % self.interval:
             return CONTINUE
-        losses = self._population(view, step)
+        population = self._population(view, step)
+        losses, order = population.losses, population.order
         n_cut = int(len(losses) * self.quantile)
-        order = sorted(losses, key=lambda n: (losses[n], n))
-        if number not in losses or not n_cut or number not in order[-n_cut:]:
+        if number not in losses or not n_cut or (losses[number], number) < order[-n_cut]:
             return CONTINUE
-        best = [n for n in order[:n_cut] if self._last_checkpoint(view, n) is not None]
+        best = [n for _, n in order[:n_cut] if self._last_checkpoint(view, n) is not None]
         if not best or losses[best[0]] == losses[number]:
             return CONTINUE
         # Seeded by the decision's input, so that a fresh instance chooses the same.
@@ -72,24 +110,23 @@ class PbtStopper:
         )
         return Decision("stop", reason, {"parent": parent, "step": step, "n": len(order)})
 
-    def _population(self, view: CurveView, step: int) -> dict[int, float]:
-        """Return the loss of each active member at its latest step comparable with `step`."""
-        living = (
-            TrialState.RUNNING,
-            TrialState.PREEMPTED,
-            TrialState.PAUSED,
-            TrialState.COMPLETE,
-        )
-        losses = {}
-        for number, reports in view.reports.items():
+    def _population(self, view: CurveView, step: int) -> _Population:
+        """Return the active members at their latest steps comparable with `step`."""
+        known = self._populations.pop(step, None) or _Population()
+        self._populations[step] = known  # the last one, as the one used most recently
+        if len(self._populations) > MAX_STEPS:
+            del self._populations[next(iter(self._populations))]
+        changed = known.follower.changed(view)
+        if changed is None or known.objective != view.objectives[0]:
+            known.clear()
+            known.objective, changed = view.objectives[0], set(view.reports)
+        for number in changed:
             trial = view.history.get(number)
             # A trial that has just started may not be in the history yet.
-            if trial is not None and trial.state not in living:
-                continue
-            loss = self._loss(view, reports, step)
-            if loss is not None:
-                losses[number] = loss
-        return losses
+            is_active = trial is None or trial.state in ACTIVE
+            reports = view.reports.get(number, ())
+            known.put(number, self._loss(view, reports, step) if is_active else None)
+        return known
 
     def _loss(self, view: CurveView, reports: Sequence[Report], step: int) -> float | None:
         objective = view.objectives[0]
