@@ -8,6 +8,7 @@ import numpy as np
 
 from tunekit.checks import is_whole
 from tunekit.errors import InvalidArgument, SpaceExhausted
+from tunekit.history import History, HistoryFollower
 from tunekit.random_streams import stream
 from tunekit.records import Branch, Proposal, TrialRecord, TrialState
 from tunekit.samplers.base import PLAIN_DRAWS, StudyView, held, known_points, repaired, sample
@@ -61,6 +62,7 @@ class PbtSampler:
         self.factors = tuple(factors)
         self.resample = resample
         self.explore = None if explore is None else frozenset(explore)
+        self._vacancies = _Vacancies()
 
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
         """Return one proposal for each trial number, in order.
@@ -69,7 +71,7 @@ class PbtSampler:
             SpaceExhausted: the whole population has ended.
         """
         self._check(view.space)
-        vacant = _vacancies(view)
+        vacant = self._vacancies.of(view.history)
         return [self._propose(view, n, vacant, set(numbers)) for n in numbers]
 
     def _propose(
@@ -160,16 +162,32 @@ class PbtSampler:
             )
 
 
-def _vacancies(view: StudyView) -> list[TrialRecord]:
-    """Return the stopped members without a successor, by number."""
-    replaced = {t.evidence.get("replaces") for t in view.history}
-    return [
-        t
-        for t in view.history.finished()
-        if t.state is TrialState.STOPPED
-        and "parent" in t.stop_evidence
-        and t.number not in replaced
-    ]
+class _Vacancies:
+    """The stopped members without a successor; a trial is read again once it has changed."""
+
+    def __init__(self) -> None:
+        self._follower = HistoryFollower()
+        self._replaces: dict[int, object] = {}
+        self._stopped: dict[int, TrialRecord] = {}
+
+    def of(self, history: History) -> list[TrialRecord]:
+        """Return them by number."""
+        changed = self._follower.changed(history)
+        if changed is None:
+            self._replaces.clear()
+            self._stopped.clear()
+            changed = {t.number for t in history}
+        for number in changed:
+            trial = history.get(number)
+            self._replaces.pop(number, None)
+            self._stopped.pop(number, None)
+            if trial is not None and "replaces" in trial.evidence:
+                self._replaces[number] = trial.evidence["replaces"]
+            if trial is not None and trial.state is TrialState.STOPPED:
+                if "parent" in trial.stop_evidence:
+                    self._stopped[number] = trial
+        replaced = set(self._replaces.values())
+        return [self._stopped[n] for n in sorted(self._stopped.keys() - replaced)]
 
 
 def _branch(parent: TrialRecord | None, step: int | None) -> Branch | None:
