@@ -23,7 +23,7 @@ from tunekit.spaces.tree import Space
 MAX_RETURNS = 40
 """Maximum number of values that one search takes back."""
 
-COST_OF_NONE = 4
+COST_OF_NONE = 10
 """Number of them that a look for a value counts for where there is none: it is a long one."""
 
 

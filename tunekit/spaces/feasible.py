@@ -27,8 +27,11 @@ from tunekit.spaces.possible import Decisions
 from tunekit.spaces.tree import Space
 from tunekit.spaces.walk import walk
 
-WALKS = 12
+QUICK_WALKS = 4
 """Number of walks that may fail before a known point is used."""
+
+WALKS = 12
+"""Number of walks that may fail where there is none."""
 
 SWEEPS = 4
 """Number of times a chain redraws each decision before its point counts as drawn."""
@@ -81,8 +84,8 @@ class Feasible:
         """Return a random feasible point, with about equal probability for each.
 
         Args:
-            known: points that satisfy them, if any is known; looked at where no walk leads to
-                the end, after the default.
+            known: points that satisfy them, if any is known; looked at, with the default, where
+                a few walks do not lead to the end.
 
         Raises:
             InvalidSpace: neither a walk nor a known point satisfies them; it names the
@@ -152,18 +155,28 @@ class Feasible:
         return None
 
     def _start(self, known: Iterable[Mapping[str, Scalar]]) -> Params:
-        for _ in range(WALKS):
-            point = self._walked()
-            if point is not None:
-                return point
-        for near in (self.space.default(), *known):
-            if all(near.get(k) == v for k, v in self.fixed.items()):
-                if near.keys() <= self.space.by_path.keys() and not self.space.violated(near):
-                    return Params(near)
-            point = self._walked(near)
-            if point is not None:
+        """Return a point that satisfies the constraints, by a walk or else one that is known."""
+        if (point := self._first_walked(QUICK_WALKS)) is not None:
+            return point
+        near = [self.space.default(), *known]
+        inside = [p for p in near if self._is_inside(p)]
+        if inside:  # any of them, so that points do not all come from the same one
+            return Params(inside[int(self._rng.integers(len(inside)))])
+        if (point := self._first_walked(WALKS - QUICK_WALKS)) is not None:
+            return point
+        for wanted in near[:WALKS]:
+            if (point := self._walked(wanted)) is not None:
                 return point
         raise none_found(self.space, self.fixed, self._blame)
+
+    def _first_walked(self, n: int) -> Params | None:
+        walked = (self._walked() for _ in range(n))
+        return next((point for point in walked if point is not None), None)
+
+    def _is_inside(self, point: Mapping[str, Scalar]) -> bool:
+        is_kept = all(point.get(path) == v for path, v in self.fixed.items())
+        is_point = is_kept and point.keys() <= self.space.by_path.keys()
+        return is_point and not self.space.violated(point)
 
     def _walked(self, wanted: Mapping[str, Scalar] | None = None) -> Params | None:
         """Return the point at the end of a walk, `None` if it gets stuck."""

@@ -47,6 +47,7 @@ def stratified_walk(
     fixed: Params | None = None,
     *,
     densities: Mapping[str, PriorDensity] | None = None,
+    known: Iterable[Mapping[str, Scalar]] = (),
 ) -> Params:
     """Return a point with the least used choices and numbers far from those of earlier points.
 
@@ -58,6 +59,7 @@ def stratified_walk(
         rng: for the draws.
         fixed: values to keep.
         densities: path -> prior density to draw a parameter from.
+        known: points known to satisfy the constraints, as starts for a search.
 
     Raises:
         InvalidSpace: no point satisfies the constraints.
@@ -77,7 +79,7 @@ def stratified_walk(
         point = walk(space, keeping(fixed, pick))
         if not space.violated(point):
             return point
-    return repaired(space, point, rng, fixed) or sample(space, rng, fixed, known=points)
+    return repaired(space, point, rng, fixed) or sample(space, rng, fixed, known=known)
 
 
 def _least_used(domain: Categorical, used: list[Scalar], rng: np.random.Generator) -> Scalar:

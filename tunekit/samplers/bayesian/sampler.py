@@ -14,7 +14,7 @@ from tunekit.checks import check_number, check_whole
 from tunekit.errors import InvalidArgument
 from tunekit.random_streams import stream
 from tunekit.records import Proposal
-from tunekit.samplers.base import StudyView, at_target, held
+from tunekit.samplers.base import StudyView, at_target, held, known_points
 from tunekit.samplers.bayesian.acquisition import ExpectedImprovement
 from tunekit.samplers.bayesian.candidates import Candidates
 from tunekit.samplers.bayesian.costs import CostModel, Costs
@@ -229,10 +229,10 @@ class BayesianSampler:
             untried = [w for w in winners if w not in ended and w not in busy]
             if untried:
                 return Proposal(untried[0], self.name, self._used())
-        rng = stream(view.seed, number)
+        rng, before, known = stream(view.seed, number), [*ended, *busy], known_points(view)
         if data.fidelity is not None:
             fixed = Params({data.fidelity.path: data.fidelity.first(number), **(fixed or {})})
-        point = stratified_walk(view.space, [*ended, *busy], rng, fixed, densities=densities)
+        point = stratified_walk(view.space, before, rng, fixed, densities=densities, known=known)
         what = "follows the priors and " if densities else ""
         n = len(data.trials) + n_failed
         why = f"{what}covers the branches until {n_start} trials have ended ({n} so far)"

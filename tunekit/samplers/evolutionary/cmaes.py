@@ -229,6 +229,10 @@ class CmaEsSampler:
                 here, there = a.coordinate(inside[a.path]), a.coordinate(outside[a.path])
                 if not fixed or a.path not in fixed:
                     point[a.path] = a.value(here + share * (there - here))
+            if (
+                point == inside
+            ):  # nothing is between them: choices, or an equation of whole numbers
+                break
             if not view.space.violated(point):
                 reason = "a sample of CMA-ES, moved towards the best until the constraints hold"
                 return Proposal(point, self.name, reason)

@@ -10,7 +10,7 @@ import numpy as np
 from tunekit.errors import InvalidArgument
 from tunekit.random_streams import stream
 from tunekit.records import Proposal
-from tunekit.samplers.base import StudyView, at_target, held, known_points, repaired, sample
+from tunekit.samplers.base import StudyView, at_target, held, known_points, repaired, samples
 from tunekit.samplers.evolutionary.arrivals import Arrivals
 from tunekit.samplers.evolutionary.cmaes import check_count, sampled
 from tunekit.samplers.evolutionary.cmaes_restarts import optimiser
@@ -137,9 +137,10 @@ class EvolutionSampler:
         parents = _Parents(population, rng, self._tournament, fixed)
         is_start = population.n_told < self._start or len(population.living) < 4
         is_random = is_start or number <= self._start or rng.random() < P_PRIOR
+        drawn = samples(view.space, rng, fixed, known=known_points(view), n=TRIES)
         for i in range(2 * TRIES):
             if is_random or i >= TRIES:
-                child = sample(view.space, rng, fixed, known=known_points(view))
+                child = next(drawn)
                 reason = "a random point"
                 evidence: Mapping[str, Any] = {"arm": "prior"}
             else:
@@ -151,8 +152,7 @@ class EvolutionSampler:
             if not view.space.violated(child) and not (key in taken or key in population.keys):
                 return Proposal(child, self.name, reason, evidence)
         reason = f"a random point: {2 * TRIES} others were invalid or known"
-        point = sample(view.space, rng, fixed, known=known_points(view))
-        return Proposal(point, self.name, reason)
+        return Proposal(next(drawn), self.name, reason)
 
 
 Arm: TypeAlias = Literal["cross", "mutate", "step", "cma"]
