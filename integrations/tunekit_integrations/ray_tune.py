@@ -94,6 +94,7 @@ class TunekitSearcher(Searcher):  # type: ignore[misc]
         self._space, self._sampler, self._seed = space, sampler, seed
         self._objective = Objective(metric, "minimize" if mode == "min" else "maximize")
         self._records: dict[str, TrialRecord] = {}
+        self._history = History([self._objective])  # of the same records, for the sampler
         self._seq = 0
 
     def set_search_properties(
@@ -119,7 +120,7 @@ class TunekitSearcher(Searcher):  # type: ignore[misc]
         except SpaceExhausted:
             return Searcher.FINISHED
         self._seq += 1
-        self._records[trial_id] = TrialRecord(
+        record = TrialRecord(
             number,
             TrialState.RUNNING,
             self._seq,
@@ -129,6 +130,7 @@ class TunekitSearcher(Searcher):  # type: ignore[misc]
             reason=proposal.reason,
             evidence=json.loads(json.dumps(dict(proposal.evidence))),
         )
+        self._put(trial_id, record)
         return Params(proposal.params, self._space).nested()
 
     def on_trial_complete(
@@ -182,11 +184,13 @@ class TunekitSearcher(Searcher):  # type: ignore[misc]
             for number, row in enumerate(data["trials"])
         }
         self._seq = max((t.seq for t in self._records.values()), default=0)
+        self._history = History([self._objective])
+        self._history.update(self._records.values(), self._seq)
 
     def _told(self, trial_id: str, state: TrialState, metrics: dict[str, float]) -> None:
         known = self._records[trial_id]
         self._seq += 1
-        self._records[trial_id] = TrialRecord(
+        record = TrialRecord(
             known.number,
             state,
             self._seq,
@@ -195,10 +199,14 @@ class TunekitSearcher(Searcher):  # type: ignore[misc]
             evidence=known.evidence,
             metrics=metrics,
         )
+        self._put(trial_id, record)
+
+    def _put(self, trial_id: str, record: TrialRecord) -> None:
+        self._records[trial_id] = record
+        self._history.update([record], self._seq)
 
     def _view(self) -> StudyView:
-        history = History([self._objective])
-        history.update(self._records.values(), self._seq)
+        history = self._history
         return StudyView(self._space, history.objectives, (), self._seed, history, {})
 
 

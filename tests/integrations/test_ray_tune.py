@@ -14,6 +14,7 @@ import pytest
 import tunekit as tk
 from tunekit.checkpoints.base import Checkpoints
 from tunekit.errors import InvalidArgument
+from tunekit.history import History
 from tunekit.records import CONTINUE, Decision
 
 ray = pytest.importorskip("ray")
@@ -87,6 +88,17 @@ def test_a_restored_searcher_goes_on_as_the_one_that_was_saved(tmp_path):
     other = searcher()
     other.restore(str(tmp_path / "state.json"))
     assert played(other, 3, start=8) == played(whole, 3, start=8)
+
+
+def test_a_suggestion_reads_what_has_changed_however_many_trials_have_ended(monkeypatch):
+    read = []
+    real = History.update
+    monkeypatch.setattr(
+        History, "update", lambda h, trials, *a: real(h, [read.append(t) or t for t in trials], *a)
+    )
+    search = searcher("random")
+    played(search, 30)
+    assert len(read) == 2 * 30  # each trial as it starts and as it ends
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path):
