@@ -1,5 +1,7 @@
 """A sampler at its end takes no number that it has no point for."""
 
+import time
+
 import pytest
 
 import tunekit as tk
@@ -150,3 +152,25 @@ def test_a_sampler_that_fails_leaves_no_trial_without_a_point():
     with pytest.raises(ZeroDivisionError):
         study.ask()
     assert study.refresh().counts() == {TrialState.COMPLETE: 2}
+
+
+@pytest.mark.parametrize("sampler", [Five, FiveResults])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_points_enqueued_at_the_end_run_also_where_the_sampler_is_slow(sampler, workers):
+    class Slow(sampler):
+        def suggest(self, view, numbers):
+            time.sleep(0.02)
+            return super().suggest(view, numbers)
+
+    def enqueue_twice(study, trial):
+        if trial.number in (3, 4):
+            study.enqueue_trial({"x": 0.75})
+
+    study = tk.study(space=UNIT, sampler=Slow())
+    study.enqueue_trial({"x": 0.25})
+    assert (
+        study.optimize(x_of, n_trials=20, workers=workers, callbacks=[enqueue_twice])
+        == "exhausted"
+    )
+    assert set(study.refresh().counts()) == {TrialState.COMPLETE}
+    assert [t.params["x"] for t in study.trials if t.sampler == "user"] == [0.25, 0.75, 0.75]

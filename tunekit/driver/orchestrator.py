@@ -208,6 +208,8 @@ class Orchestrator:
                 self._look_sometimes()
                 return True
             self._suggested()
+            if self.is_suggesting:  # it has claimed, and now proposes for what it got
+                return True
         if self._trials.outbox and self._tells_first():
             self._exchange()
         self._call_back()

@@ -36,7 +36,8 @@ class Suggesting:
         return self._then is not None
 
     def begin(self, work: Callable[[], T], then: Callable[[T], bool]) -> None:
-        """Begin work, whose result `finish` passes on."""
+        """Begin work, whose result `finish` passes on; none may be pending."""
+        assert self._then is None
         self._then, self._error = then, None
         self._done.clear()
         if self._is_beside:
