@@ -133,10 +133,11 @@ def test_any_sampler_may_end_asking_and_given_points_are_still_run(sampler):
     assert dict(trial.params) == {"x": 0.25}
     study.tell(trial, 1.0)
     study.enqueue_trial({"x": 0.75})
+    study.enqueue_trial({})
     assert study.optimize(x_of, n_trials=20) == "exhausted"
-    assert study.refresh().counts() == {TrialState.COMPLETE: 7}
-    assert [t.params["x"] for t in study.trials[-2:]] == [0.25, 0.75]
-    assert study.trials[-1].sampler == "user"
+    assert study.refresh().counts() == {TrialState.COMPLETE: 8}
+    assert [t.params["x"] for t in study.trials[-3:]] == [0.25, 0.75, 0.5]
+    assert [t.sampler for t in study.trials[-3:]] == ["user", "user", "default"]
 
 
 def test_a_sampler_that_fails_leaves_no_trial_without_a_point():

@@ -207,8 +207,7 @@ class Orchestrator:
                     self._exchange()
                 self._look_sometimes()
                 return True
-            self._suggested()
-            if self.is_suggesting:  # it has claimed, and now proposes for what it got
+            if self._suggested() and self.is_suggesting:  # for what it has claimed with this
                 return True
         if self._trials.outbox and self._tells_first():
             self._exchange()

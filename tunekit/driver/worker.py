@@ -176,7 +176,7 @@ class Worker:
         fixed = {
             x.number: Params(x.params, self.reader.declared_space) for x in leases if x.params
         }
-        found = self._found([x.number for x in leases], fixed)
+        found = self._found(leases, fixed)
         return [self._start(x, found[x.number], fixed.get(x.number)) for x in leases]
 
     def _start(self, lease: Lease, found: _Proposed, fixed: Params | None) -> Start:
@@ -193,7 +193,9 @@ class Worker:
             found.version,
         )
 
-    def _found(self, numbers: list[int], fixed: Mapping[int, Params]) -> Mapping[int, _Proposed]:
+    def _found(
+        self, leases: Sequence[Lease], fixed: Mapping[int, Params]
+    ) -> Mapping[int, _Proposed]:
         """Return a proposal for each claimed number.
 
         If the sampler meanwhile has no further point, those that it proposed before the claim
@@ -203,6 +205,7 @@ class Worker:
             SpaceExhausted: a number has neither.
             Whatever else the sampler raises.
         """
+        numbers = [x.number for x in leases]
         ahead, self._ahead = self._ahead, {}
         if any(p.version != self.reader.space_version for p in ahead.values()):
             ahead = {}
@@ -211,7 +214,8 @@ class Worker:
         try:
             return self._suggested(numbers, fixed)
         except SpaceExhausted:
-            known = {**ahead, **{n: self._filled(n, p) for n, p in fixed.items()}}
+            enqueued = [x.number for x in leases if x.params is not None]
+            known = {**ahead, **{n: self._filled(n, fixed.get(n)) for n in enqueued}}
             if not all(n in known for n in numbers):
                 raise
             return known
@@ -227,12 +231,13 @@ class Worker:
             for n, p in zip(numbers, proposals, strict=True)
         }
 
-    def _filled(self, number: int, fixed: Params) -> _Proposed:
+    def _filled(self, number: int, fixed: Params | None) -> _Proposed:
         """Return the user's values with defaults for the rest."""
-        reader = self.reader
-        kept = known_part(reader.view({}), {number: fixed}) if reader.is_open else {number: fixed}
-        point = filled(reader.view(kept), number) or Params()
-        return self._as_proposed(Proposal(point, "default"), fixed, (number,))
+        reader, given = self.reader, {number: fixed} if fixed else {}
+        kept = known_part(reader.view({}), given) if reader.is_open else given
+        why = "the defaults, because the sampler has no further point"
+        proposal = Proposal(filled(reader.view(kept), number), "default", why)
+        return self._as_proposed(proposal, fixed, (number,))
 
     def _as_proposed(
         self, proposal: Proposal, fixed: Params | None, numbers: Sequence[int]

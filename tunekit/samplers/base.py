@@ -124,15 +124,13 @@ def held(view: StudyView, number: int) -> Params | None:
     return fixed
 
 
-def filled(view: StudyView, number: int) -> Params | None:
+def filled(view: StudyView, number: int) -> Params:
     """Return the user's values for a trial with defaults, or random ones if that is invalid.
 
     Raises:
         InvalidSpace: no point was found that satisfies the constraints.
     """
     fixed = held(view, number)
-    if not fixed:
-        return None
     point = walk(view.space, keeping(fixed, lambda p, _: p.domain.default_value()))
     if not view.space.violated(point):
         return point

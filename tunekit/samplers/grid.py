@@ -70,8 +70,8 @@ class GridSampler:
         return [self._propose(view, grid, k, place_without_users(view, k)) for k in numbers]
 
     def _propose(self, view: StudyView, grid: Grid, number: int, index: int) -> Proposal:
-        if (point := filled(view, number)) is not None:
-            return Proposal(point, self.name, "the user's values, with defaults")
+        if view.fixed.get(number):
+            return Proposal(filled(view, number), self.name, "the user's values, with defaults")
         rank = self._rank(view, grid, index)
         point = grid.point(rank)
         return Proposal(point, self.name, f"grid point {rank + 1} of {grid.size}", {"rank": rank})
