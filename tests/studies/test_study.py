@@ -210,7 +210,7 @@ def test_a_bad_argument_of_study_is_an_error_at_the_door(kwargs, words):
     ("kwargs", "words"),
     [
         ({"n_trials": -1}, "from 0"),
-        ({"workers": 0}, "1 or more"),
+        ({"workers": 0}, "from 1"),
         ({"timeout": "soon"}, "90s"),
         ({"timeout": -3}, "90s"),
         ({"executor": "procces"}, 'did you mean "process"'),
