@@ -73,6 +73,7 @@ class Chain:
         free = (p for p in space if not isinstance(p.domain, Constant) and p.domain.size > 1)
         self._free = [p for p in free if p.path not in fixed]
         self._moved = dict.fromkeys((p.path for p in self._free), 0.0)
+        self._still = dict.fromkeys(self._moved, 0.0)
         self._kept_below = {
             p.path: [q.path for q in self._outline.opened_by[p.path] if q.path in kept]
             for p in self._free
@@ -84,9 +85,10 @@ class Chain:
         for i in np.concatenate([self._rng.permutation(len(self._free)) for _ in range(times)]):
             p = self._free[i]
             share = self._redraw(p)
-            if share < FEW_MOVES and self._outline.near[p.path]:
-                share += sum(self._redraw_pair(p) for _ in range(N_PAIRS))
             self._moved[p.path] += share
+            self._still[p.path] += FEW_MOVES - share  # above 0 where it moved too little so far
+            if self._still[p.path] > 0 and self._outline.near[p.path]:
+                self._moved[p.path] += sum(self._redraw_pair(p) for _ in range(N_PAIRS))
 
     def stuck(self) -> set[str]:
         """Return the constrained decisions that are active, but never moved in any sweep."""
