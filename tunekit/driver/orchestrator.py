@@ -233,9 +233,8 @@ class Orchestrator:
         if want and not leases and self.worker.exhausted and self._may_claim():
             self._exhaust(self.worker.exhausted)
         for lease in leases:
-            if lease.number in self._running:  # taken back from another while ours still runs
-                back = Release(lease.number, lease.epoch, "still runs elsewhere")
-                self._trials.outbox.append(back)
+            if (number := lease.number) in self._running:  # taken back while ours still runs
+                self._trials.outbox.append(Release(number, lease.epoch, "still runs elsewhere"))
         fresh = tuple(x for x in leases if x.number not in self._running)
         ask = partial(self.worker.propose, fresh, lease_s=self.settings.lease_s)
         return bool(fresh) and self._suggest(ask, self._start_all)
@@ -264,6 +263,8 @@ class Orchestrator:
             else:
                 self._trials.outbox.append(Release(task.number, task.epoch, "not started"))
         self._leases.claimed = ()
+        if self.worker.may_end:  # it is asked before the next claim, and is to see these
+            self._exchange()
         return True
 
     def _exhaust(self, error: SpaceExhausted) -> None:
@@ -291,9 +292,8 @@ class Orchestrator:
             self._last_look = -math.inf
 
     def _exchange(self, want: int = 0, most: int | None = None) -> tuple[Lease, ...]:
-        self._trials.outbox = [*self._leases.take_starts(), *self._trials.outbox]
-        if want:
-            self._trials.outbox = [*self._leases.overdue(), *self._trials.outbox]
+        overdue = self._leases.overdue() if want else []
+        self._trials.outbox = [*overdue, *self._leases.take_starts(), *self._trials.outbox]
         written = write(
             self.worker,
             self._trials.outbox,
