@@ -19,6 +19,8 @@ from tunekit.trial_values import TrialSource
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_QUEUED = frozenset({TrialState.WAITING, TrialState.PREEMPTED})
+
 
 class History:
     """All trials of a study; `update` applies changes at a cost proportional to their number.
@@ -148,7 +150,7 @@ class History:
         self._waiting.discard(t.number)
         if t.state is TrialState.PAUSED:
             self._paused[t.number] = t
-        elif t.state in (TrialState.WAITING, TrialState.PREEMPTED):
+        elif t.state in _QUEUED:
             self._waiting.add(t.number)
             if t.is_promoted:
                 self._promoted.add(t.number)

@@ -54,8 +54,7 @@ class TrialState(StrEnum):
     def __ne__(self, other: object) -> bool:
         return not self == other
 
-    def __hash__(self) -> int:
-        return str.__hash__(self)
+    __hash__ = str.__hash__
 
     @property
     def is_finished(self) -> Answer:
@@ -78,8 +77,8 @@ OPTUNA_STATES: Mapping[TrialState, str] = {
 """The name of the state of Optuna's that comes nearest."""
 
 
-_GOES_ON = (TrialState.WAITING, TrialState.RUNNING, TrialState.PREEMPTED)
-_OPEN = (*_GOES_ON, TrialState.PAUSED)
+_GOES_ON = frozenset({TrialState.WAITING, TrialState.RUNNING, TrialState.PREEMPTED})
+_OPEN = _GOES_ON | {TrialState.PAUSED}
 
 
 class StudyState(StrEnum):
@@ -255,8 +254,9 @@ class Outcome:
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "reason", without_secrets(self.reason))
-        object.__setattr__(self, "error", without_secrets(self.error))
+        for name, text in (("reason", self.reason), ("error", self.error)):
+            if "://" in text:
+                object.__setattr__(self, name, without_secrets(text))
 
 
 @dataclass(frozen=True, slots=True)

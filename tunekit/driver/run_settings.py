@@ -136,7 +136,9 @@ def failed_way(outcome: Outcome) -> str:
     return _VARYING.sub("*", outcome.reason)
 
 
-_GAVE_RESULTS = (TrialState.COMPLETE, TrialState.STOPPED, TrialState.DIVERGED, TrialState.PAUSED)
+_GAVE_RESULTS = frozenset(
+    {TrialState.COMPLETE, TrialState.STOPPED, TrialState.DIVERGED, TrialState.PAUSED}
+)
 _PACKAGE = str(Path(__file__).parent.parent)
 _FRAME = re.compile(r'File ".*", line \d+')
 _VARYING = re.compile(r"'[^']*'|\"[^\"]*\"|[-+]?\b(?:\d[\w.+-]*|nan|inf)\b")

@@ -20,7 +20,10 @@ from tunekit.storages.base import Operation, Pause, Release, Tell
 
 POLL_S = 0.5
 INTERRUPTED = Outcome(TrialState.WAITING, reason="interrupted; runs again on resume")
-NOTEWORTHY = (TrialState.FAILED, TrialState.DIVERGED, TrialState.STOPPED, TrialState.PAUSED)
+GIVEN_BACK = frozenset({TrialState.WAITING, TrialState.PREEMPTED})
+NOTEWORTHY = frozenset(
+    {TrialState.FAILED, TrialState.DIVERGED, TrialState.STOPPED, TrialState.PAUSED}
+)
 
 
 class RunningTrials:
@@ -198,7 +201,7 @@ class RunningTrials:
             self._display.say(f"trial {number} runs again: {reason}", logging.WARNING)
             return Release(number, epoch, reason)
         outcome = forced or ended.outcome
-        if outcome.state in (TrialState.WAITING, TrialState.PREEMPTED):
+        if outcome.state in GIVEN_BACK:
             gives_way = outcome.state is TrialState.PREEMPTED
             return Release(number, epoch, outcome.reason, gives_way)
         if forced is None or forced.state is not TrialState.LOST:  # else it is another's by now

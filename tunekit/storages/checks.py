@@ -109,6 +109,8 @@ def check_64_bit(value: object, name: str, *, optional: bool = False) -> None:
     Raises:
         InvalidArgument: it cannot.
     """
+    if type(value) is int and is_64_bit(value):  # the common case
+        return
     is_missing = value is None and optional
     if not is_missing and not (is_whole(value) and is_64_bit(value)):
         raise InvalidArgument(f"{name}={shown(value)}, expected a 64-bit integer.")

@@ -23,9 +23,10 @@ from tunekit.storages.rows import (
     spec_fields,
 )
 from tunekit.storages.table import Cells, Row, StudyRow
-from tunekit.storages.transitions import Transition
+from tunekit.storages.transitions import TRANSITIONS, Transition
 
 _RUNNING = str(TrialState.RUNNING)
+_SOURCES = {t: frozenset(map(str, t.sources)) for t in TRANSITIONS}
 _cells_of = itemgetter(*TRIAL_COLUMNS)
 _QUEUED = (str(TrialState.WAITING), str(TrialState.PREEMPTED))
 
@@ -262,7 +263,7 @@ def _applies(
     epoch: int | None,
 ) -> bool:
     """Return whether a transition applies to a trial."""
-    if row["state"] not in transition.sources:
+    if row["state"] not in _SOURCES[transition]:
         return False
     if transition.fenced and row["epoch"] != epoch:
         return False
