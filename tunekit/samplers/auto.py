@@ -6,6 +6,7 @@ import math
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from statistics import median
 
 from tunekit.checks import is_whole
@@ -13,8 +14,6 @@ from tunekit.errors import InvalidArgument, MissingExtra, SpaceExhausted
 from tunekit.history import History, HistoryFollower
 from tunekit.records import Proposal
 from tunekit.samplers.base import Sampler, StudyView
-from tunekit.samplers.bayesian.sampler import BayesianSampler
-from tunekit.samplers.evolutionary.evolution import EvolutionSampler
 from tunekit.samplers.grid import Grid, GridSampler
 
 SMALL = 32
@@ -60,8 +59,9 @@ class AutoSampler:
             )
         self.budget = budget
         self._grid = GridSampler()
-        cooled = budget if cost is not None and cost_budget is None else None
-        self._bayesian = BayesianSampler(cost=cost, budget=cooled, cost_budget=cost_budget)
+        self._cost, self._cost_budget = cost, cost_budget
+        if cost is not None or cost_budget is not None:
+            self._model  # noqa: B018 - checks these options
         self._bred: Sampler | None = None
         self._durations = _Durations()
 
@@ -85,6 +85,15 @@ class AutoSampler:
             found.update(zip(rest, self._learn(view, rest), strict=True))
         return [found[k] for k in numbers]
 
+    @cached_property
+    def _model(self) -> Sampler:
+        # Its libraries take most of a second to load, which opening a study need not wait for.
+        from tunekit.samplers.bayesian.sampler import BayesianSampler
+
+        is_cooled = self._cost is not None and self._cost_budget is None
+        budget = self.budget if is_cooled else None
+        return BayesianSampler(cost=self._cost, budget=budget, cost_budget=self._cost_budget)
+
     def _from_grid(self, view: StudyView, number: int) -> Proposal | None:
         size = grid_size(view)
         if not len(view.space) or size > (self.budget or SMALL):
@@ -98,6 +107,8 @@ class AutoSampler:
     def _learn(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
         why = self._reason_to_breed(view)
         if why:
+            from tunekit.samplers.evolutionary.evolution import EvolutionSampler
+
             try:
                 self._bred = self._bred or EvolutionSampler()
             except MissingExtra as error:
@@ -107,7 +118,7 @@ class AutoSampler:
         else:
             branches = any(p.conditions for p in view.space)
             why = f"a model of {'the whole tree' if branches else 'the space'} learns most a trial"
-        return [_because(p, why) for p in self._bayesian.suggest(view, numbers)]
+        return [_because(p, why) for p in self._model.suggest(view, numbers)]
 
     def _reason_to_breed(self, view: StudyView) -> str:
         """Return the reason to use evolution, an empty text if there is none."""
