@@ -7,25 +7,33 @@ full names.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from urllib.parse import quote_plus
 
 from tunekit.checks import check_text
 from tunekit.errors import InvalidArgument, StudyExists, UnknownStudy
-from tunekit.records import Branch, Report, StudyRecord, StudySpec, StudyState, TrialRecord
-from tunekit.spaces import Space
-from tunekit.storages.base import (
-    Changes,
-    Claim,
-    Event,
-    Exchange,
-    ExchangeRequest,
-    Operation,
-    Storage,
-)
+from tunekit.records import StudyRecord, StudySpec
+from tunekit.storages.base import Storage
 from tunekit.storages.checks import deleted_study, study_exists, unknown_study
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _of_project(
+    method: Callable[Concatenate[Any, int, P], R],
+) -> Callable[Concatenate[ProjectStorage, int, P], R]:
+    """Return a method that does the same for a study of the project, and only for those."""
+
+    @wraps(method)
+    def call(self: ProjectStorage, study_id: int, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        same: Callable[..., R] = getattr(self._storage, method.__name__)
+        return same(self._checked(study_id), *args, **kwargs)
+
+    return call
 
 
 class ProjectStorage:
@@ -80,108 +88,22 @@ class ProjectStorage:
         except UnknownStudy:
             raise self._unknown(name) from None
 
-    def set_state(self, study_id: int, state: StudyState) -> None:
-        """Ask the workers of the study to continue, pause, stop or cancel."""
-        self._storage.set_state(self._checked(study_id), state)
-
-    def set_attrs(self, study_id: int, attrs: Mapping[str, Any]) -> None:
-        """Merge plain JSON into the study's attributes."""
-        self._storage.set_attrs(self._checked(study_id), attrs)
-
-    def set_goal(self, study_id: int, spec: StudySpec, *, expected_seq: int) -> None:
-        """Replace the objectives and constraints, or raise `TrialConflict`."""
-        self._storage.set_goal(self._checked(study_id), spec, expected_seq=expected_seq)
-
-    def set_space(self, study_id: int, space: Space, *, expected_version: int) -> int:
-        """Store the next version of the space, or raise `TrialConflict`; return its number."""
-        return self._storage.set_space(
-            self._checked(study_id), space, expected_version=expected_version
-        )
-
-    def spaces(self, study_id: int) -> dict[int, Space]:
-        """Return all versions of the space by number."""
-        return self._storage.spaces(self._checked(study_id))
-
-    def enqueue(
-        self,
-        study_id: int,
-        points: Sequence[Mapping[str, Any]],
-        *,
-        user_attrs: Mapping[str, Any],
-        branch: Branch | None = None,
-        key: str | None = None,
-    ) -> list[int]:
-        """Append WAITING trials with the given params; return their numbers."""
-        return self._storage.enqueue(
-            self._checked(study_id), points, user_attrs=user_attrs, branch=branch, key=key
-        )
-
-    def add_trials(
-        self,
-        study_id: int,
-        trials: Sequence[TrialRecord],
-        reports: Mapping[int, Sequence[Report]],
-    ) -> list[int]:
-        """Append trials that ran elsewhere; return their numbers here."""
-        return self._storage.add_trials(self._checked(study_id), trials, reports)
-
-    def promote(self, study_id: int, reasons: Mapping[int, str]) -> list[int]:
-        """Queue paused trials for a worker again; return their numbers."""
-        return self._storage.promote(self._checked(study_id), reasons)
-
-    def set_trial_attrs(self, study_id: int, number: int, attrs: Mapping[str, Any]) -> None:
-        """Merge plain JSON into a trial's user attributes."""
-        self._storage.set_trial_attrs(self._checked(study_id), number, attrs)
-
-    def cancel_trial(self, study_id: int, number: int, reason: str) -> bool:
-        """End an unfinished trial as CANCELLED; return whether it was unfinished."""
-        return self._storage.cancel_trial(self._checked(study_id), number, reason)
-
-    def exchange(
-        self,
-        study_id: int,
-        worker: str,
-        operations: Sequence[Operation] = (),
-        *,
-        claim: Claim | None = None,
-        lease_s: float = 60.0,
-        after: int | None = None,
-    ) -> Exchange:
-        """Apply operations in order, then claim, all in one transaction."""
-        return self._storage.exchange(
-            self._checked(study_id), worker, operations, claim=claim, lease_s=lease_s, after=after
-        )
-
-    def exchange_many(
-        self, study_id: int, requests: Sequence[ExchangeRequest]
-    ) -> list[Exchange | InvalidArgument]:
-        """Answer several workers in one transaction."""
-        return self._storage.exchange_many(self._checked(study_id), requests)
-
-    def expire(self, study_id: int, leases: Sequence[tuple[int, int]]) -> None:
-        """End the leases `(number, epoch)` now."""
-        self._storage.expire(self._checked(study_id), leases)
-
-    def changes(self, study_id: int, after: int = 0, limit: int | None = None) -> Changes:
-        """Return the trials that changed after the cursor."""
-        return self._storage.changes(self._checked(study_id), after, limit)
-
-    def reports(
-        self,
-        study_id: int,
-        numbers: Sequence[int] | None = None,
-        *,
-        after_step: Mapping[int, int] | None = None,
-        limit: int | None = None,
-    ) -> dict[int, tuple[Report, ...]]:
-        """Return reports by trial number, in order of step."""
-        return self._storage.reports(
-            self._checked(study_id), numbers, after_step=after_step, limit=limit
-        )
-
-    def events(self, study_id: int, after: int = 0, limit: int = 1000) -> list[Event]:
-        """Return the study's log after the cursor."""
-        return self._storage.events(self._checked(study_id), after, limit)
+    set_state = _of_project(Storage.set_state)
+    set_attrs = _of_project(Storage.set_attrs)
+    set_goal = _of_project(Storage.set_goal)
+    set_space = _of_project(Storage.set_space)
+    spaces = _of_project(Storage.spaces)
+    enqueue = _of_project(Storage.enqueue)
+    add_trials = _of_project(Storage.add_trials)
+    promote = _of_project(Storage.promote)
+    set_trial_attrs = _of_project(Storage.set_trial_attrs)
+    cancel_trial = _of_project(Storage.cancel_trial)
+    exchange = _of_project(Storage.exchange)
+    exchange_many = _of_project(Storage.exchange_many)
+    expire = _of_project(Storage.expire)
+    changes = _of_project(Storage.changes)
+    reports = _of_project(Storage.reports)
+    events = _of_project(Storage.events)
 
     def close(self) -> None:
         """Close the connections of the storage."""

@@ -31,6 +31,7 @@ from tunekit.spaces import Params
 from tunekit.spaces.domains import plain
 from tunekit.storages.base import (
     Changes,
+    Event,
     ExchangeRequest,
     Operation,
     Pause,
@@ -334,6 +335,17 @@ def _trial_record(
         () if row[-2] is None else checkpoints_of(decode(row[-2])),
         None if row[-1] is None else branch_of(decode(row[-1])),
     )
+
+
+def events_of(rows: Sequence[Sequence[Any]]) -> list[Event]:
+    """Return the events of rows with seq, kind, number, at and data."""
+    data = decode_all([row[4] for row in rows])
+    if not all(d is None or isinstance(d, dict) for d in data):
+        raise damaged("an event of a study is malformed")
+    return [
+        Event(seq, kind, number, at, d or {})
+        for (seq, kind, number, at, _), d in zip(rows, data, strict=True)
+    ]
 
 
 def reports_by_number(

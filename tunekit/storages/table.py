@@ -115,6 +115,16 @@ class StudyTable(Protocol):
         """Return the trials that changed after the cursor, by `seq`, at most `limit` of them."""
         ...
 
+    def reports(
+        self, numbers: Sequence[int] | None, after_step: Mapping[int, int], limit: int | None
+    ) -> list[tuple[int, int, str]]:
+        """Return number, step and metrics of reports, by number and step; see `Storage`."""
+        ...
+
+    def events(self, after: int, limit: int) -> list[Cells]:
+        """Return seq, kind, number, at and data of events after the cursor."""
+        ...
+
     def add_trials(self, rows: Sequence[dict[str, Any]]) -> None:
         """Append trials."""
         ...

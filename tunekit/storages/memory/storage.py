@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import TypeVar
 
-from tunekit.records import Report, StudyRecord, StudySpec
+from tunekit.records import StudyRecord, StudySpec
 from tunekit.spaces import Space
-from tunekit.storages.base import Changes, Event
 from tunekit.storages.checks import (
     check_key,
-    check_page,
     check_spec,
     deleted_study,
     study_exists,
     unknown_study,
 )
 from tunekit.storages.memory.table import MemoryTable
-from tunekit.storages.rows import changes_of
+from tunekit.storages.reads import StorageReads
 from tunekit.storages.table import StudyTable
 from tunekit.storages.writes import StorageWrites
 
 T = TypeVar("T")
 
 
-class MemoryStorage(StorageWrites):
+class MemoryStorage(StorageReads, StorageWrites):
     """Implements the rules of `tunekit.storages.base` under one lock; thread-safe."""
 
     url = "memory://"
@@ -72,34 +70,12 @@ class MemoryStorage(StorageWrites):
         with self._lock:
             return dict(self._study(study_id).spaces)
 
-    def changes(self, study_id: int, after: int = 0, limit: int | None = None) -> Changes:
-        """Return the trials that changed after the cursor, at most `limit` of them."""
-        check_page(after, limit)
-        with self._lock:
-            rows = self._study(study_id).changed(after, limit)
-        return changes_of(rows, after)
-
-    def reports(
-        self,
-        study_id: int,
-        numbers: Sequence[int] | None = None,
-        *,
-        after_step: Mapping[int, int] | None = None,
-        limit: int | None = None,
-    ) -> dict[int, tuple[Report, ...]]:
-        """Return reports by trial number, in order of step; by default of all trials."""
-        check_page(0, limit)
-        with self._lock:
-            return self._study(study_id).reports(numbers, after_step or {}, limit)
-
-    def events(self, study_id: int, after: int = 0, limit: int = 1000) -> list[Event]:
-        """Return the study's log after the cursor, in order, at most `limit` entries."""
-        check_page(after, limit)
-        with self._lock:
-            return self._study(study_id).events(after, limit)
-
     def close(self) -> None:
         """Do nothing: this storage lives as long as the object."""
+
+    def _read(self, study_id: int, work: Callable[[StudyTable], T]) -> T:
+        with self._lock:
+            return work(self._study(study_id))
 
     def _transact(
         self, study_id: int, work: Callable[[StudyTable], T], *, repeatable: bool = False

@@ -10,16 +10,14 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any
 
-from tunekit.records import Report, StudyRecord, StudySpec, StudyState, TrialState
+from tunekit.records import StudyRecord, StudySpec, StudyState, TrialState
 from tunekit.spaces import Space
 from tunekit.spaces.serialize import space_from_dict
-from tunekit.storages.base import Event
 from tunekit.storages.rows import (
     TRIAL_COLUMNS,
     decode,
     encode,
     normal,
-    reports_by_number,
     spec_fields,
 )
 from tunekit.storages.table import Cells, Row, StudyRow
@@ -28,6 +26,7 @@ from tunekit.storages.transitions import TRANSITIONS, Transition
 _RUNNING = str(TrialState.RUNNING)
 _SOURCES = {t: frozenset(map(str, t.sources)) for t in TRANSITIONS}
 _cells_of = itemgetter(*TRIAL_COLUMNS)
+_event_cells_of = itemgetter("seq", "kind", "number", "at", "data")
 _QUEUED = (str(TrialState.WAITING), str(TrialState.PREEMPTED))
 
 
@@ -234,8 +233,8 @@ class MemoryTable:
 
     def reports(
         self, numbers: Sequence[int] | None, after_step: Mapping[int, int], limit: int | None
-    ) -> dict[int, tuple[Report, ...]]:
-        """Return reports by trial number."""
+    ) -> list[tuple[int, int, str]]:
+        """Return number, step and metrics of reports, by number and step."""
         asked = sorted(self._reports) if numbers is None else sorted(set(numbers))
         rows = (
             (number, step, text)
@@ -243,15 +242,11 @@ class MemoryTable:
             for step, text in sorted(self._reports.get(number, {}).items())
             if number not in after_step or step > after_step[number]
         )
-        return reports_by_number(list(islice(rows, limit)))
+        return list(islice(rows, limit))
 
-    def events(self, after: int, limit: int) -> list[Event]:
+    def events(self, after: int, limit: int) -> list[Cells]:
         """Return the log after the cursor."""
-        found = self._events[after : after + limit]
-        return [
-            Event(e["seq"], e["kind"], e["number"], e["at"], decode(e["data"] or "{}"))
-            for e in found
-        ]
+        return [_event_cells_of(event) for event in self._events[after : after + limit]]
 
 
 def _applies(

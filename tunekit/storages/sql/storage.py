@@ -2,49 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from tunekit.records import Report, StudyRecord, StudySpec, StudyState
+from tunekit.records import StudyRecord, StudySpec, StudyState
 from tunekit.spaces import Space
 from tunekit.spaces.serialize import space_from_dict, space_to_dict
-from tunekit.storages.base import Changes, Event
 from tunekit.storages.checks import (
     check_key,
-    check_page,
     check_spec,
     deleted_study,
     study_exists,
     unknown_study,
 )
+from tunekit.storages.reads import StorageReads
 from tunekit.storages.rows import (
-    changes_of,
     decode,
-    decode_all,
     decoded_mapping,
     encode,
-    reports_by_number,
     spec_fields,
     spec_text,
 )
 from tunekit.storages.sql.database import Database
-from tunekit.storages.sql.report_queries import report_queries
 from tunekit.storages.sql.revision import prepare
 from tunekit.storages.sql.schema import clock, events, reports, requests, studies, trials
 from tunekit.storages.sql.schema import spaces as space_versions
-from tunekit.storages.sql.statements import EVENTS, STUDIES, STUDY
+from tunekit.storages.sql.statements import STUDIES, STUDY
 from tunekit.storages.sql.table import SQLTable
-from tunekit.storages.stored_shapes import damaged, shaped_as_written
+from tunekit.storages.stored_shapes import shaped_as_written
 from tunekit.storages.table import StudyTable
 from tunekit.storages.writes import StorageWrites
 
 T = TypeVar("T")
 
 
-class SQLStorage(StorageWrites):
+class SQLStorage(StorageReads, StorageWrites):
     """Implements the rules of `tunekit.storages.base`; safe for threads and processes.
 
     Args:
@@ -145,49 +140,12 @@ class SQLStorage(StorageWrites):
             self._check_study(study_id)
         return {version: self._space(text) for version, text in rows}
 
-    def changes(self, study_id: int, after: int = 0, limit: int | None = None) -> Changes:
-        """Return the trials that changed after the cursor, at most `limit` of them."""
-        check_page(after, limit)
-        rows = self._db.read(lambda c: SQLTable(c, study_id).changed(after, limit))
-        if not rows and after == 0:
-            self._check_study(study_id)
-        return changes_of(rows, after)
-
-    def reports(
-        self,
-        study_id: int,
-        numbers: Sequence[int] | None = None,
-        *,
-        after_step: Mapping[int, int] | None = None,
-        limit: int | None = None,
-    ) -> dict[int, tuple[Report, ...]]:
-        """Return reports by trial number, in order of step; by default of all trials."""
-        check_page(0, limit)
-
-        def work(c: Connection) -> list[tuple[int, int, str]]:
-            rows: list[tuple[int, int, str]] = []
-            for query in report_queries(study_id, numbers, after_step or {}):
-                some = query if limit is None else query.limit(limit - len(rows))
-                rows += [tuple(r) for r in c.execute(some).all()]
-                if len(rows) == limit:
-                    break
-            return rows
-
-        return reports_by_number(self._db.read(work))
-
-    def events(self, study_id: int, after: int = 0, limit: int = 1000) -> list[Event]:
-        """Return the study's log after the cursor, in order, at most `limit` entries."""
-        check_page(after, limit)
-        bound = {"study": study_id, "after": after, "n": limit}
-        rows = self._db.read(lambda c: c.execute(EVENTS, bound).all())
-        data = decode_all([r.data for r in rows])
-        if not all(d is None or isinstance(d, dict) for d in data):
-            raise damaged("an event of a study is malformed")
-        return [Event(*r[:4], d or {}) for r, d in zip(rows, data, strict=True)]
-
     def close(self) -> None:
         """Close all connections."""
         self._db.close()
+
+    def _read(self, study_id: int, work: Callable[[StudyTable], T]) -> T:
+        return self._db.read(lambda c: work(SQLTable(c, study_id)))
 
     def _transact(
         self, study_id: int, work: Callable[[StudyTable], T], *, repeatable: bool = False

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, update
 
 from tunekit.storages.checks import deleted_study
 from tunekit.storages.sql.compiled import Cursor
+from tunekit.storages.sql.report_queries import report_queries
 from tunekit.storages.sql.schema import spaces, studies, trials
 from tunekit.storages.sql.statements import (
     ADD_EVENT,
@@ -16,6 +17,7 @@ from tunekit.storages.sql.statements import (
     ADD_TRIAL,
     CHANGES,
     DROP_REPORTS,
+    EVENTS,
     EXPIRE,
     FREE,
     LOOK,
@@ -112,6 +114,23 @@ class SQLTable:
         if limit is None:
             return list(self._cursor.rows(CHANGES, bound))
         return list(self._cursor.rows(SOME_CHANGES, bound | {"n": limit}))
+
+    def reports(
+        self, numbers: Sequence[int] | None, after_step: Mapping[int, int], limit: int | None
+    ) -> list[tuple[int, int, str]]:
+        """Return number, step and metrics of reports, by number and step."""
+        rows: list[tuple[int, int, str]] = []
+        for query in report_queries(self._study_id, numbers, after_step):
+            some = query if limit is None else query.limit(limit - len(rows))
+            rows += [tuple(r) for r in self._connection.execute(some).all()]
+            if len(rows) == limit:
+                break
+        return rows
+
+    def events(self, after: int, limit: int) -> list[Cells]:
+        """Return the log after the cursor."""
+        bound = {"study": self._study_id, "after": after, "n": limit}
+        return list(self._cursor.rows(EVENTS, bound))
 
     def add_trials(self, rows: Sequence[dict[str, Any]]) -> None:
         """Append trials."""
