@@ -181,12 +181,7 @@ def above_zero(value: object, name: str) -> float:
     Raises:
         InvalidArgument: it is anything else.
     """
-    number = _as_float(value)
-    if 0 < number < math.inf:
-        return number
-    raise InvalidArgument(
-        f"{name}={shown(value)}, expected a finite number above 0; give such as 1.5."
-    )
+    return _finite(value, name, "above 0; give such as 1.5", fits=_as_float(value) > 0)
 
 
 def from_zero(value: object, name: str) -> float:
@@ -195,12 +190,13 @@ def from_zero(value: object, name: str) -> float:
     Raises:
         InvalidArgument: it is anything else.
     """
-    number = _as_float(value)
-    if 0 <= number < math.inf:
-        return number
-    raise InvalidArgument(
-        f"{name}={shown(value)}, expected a finite number from 0; give such as 30."
-    )
+    return _finite(value, name, "from 0; give such as 30", fits=_as_float(value) >= 0)
+
+
+def _finite(value: object, name: str, expected: str, *, fits: bool) -> float:
+    if fits and _as_float(value) < math.inf:
+        return _as_float(value)
+    raise InvalidArgument(f"{name}={shown(value)}, expected a finite number {expected}.")
 
 
 def texts(value: object, name: str) -> tuple[str, ...]:

@@ -97,17 +97,17 @@ def make_pipeline(point: Mapping[str, Any], *, is_regression: bool) -> Any:
     """Return the unfitted pipeline of a nested point of the space."""
     from sklearn.pipeline import Pipeline
 
-    features, model = _branch(point["features"]), _branch(point["model"])
+    features, model = branch_of(point["features"]), branch_of(point["model"])
     return Pipeline(
         [
-            ("scaler", _scaler(*_branch(point["scaler"]))),
+            ("scaler", _scaler(*branch_of(point["scaler"]))),
             ("features", _features(*features, is_regression=is_regression)),
             ("model", _model(*model, is_regression=is_regression)),
         ]
     )
 
 
-def _branch(choice: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def branch_of(choice: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """Return a choice and the params below it."""
     if isinstance(choice, str):
         return choice, {}
@@ -146,7 +146,7 @@ def _model(name: str, params: dict[str, Any], *, is_regression: bool) -> Any:
     if name == "linear":
         return _linear_model(**params, is_regression=is_regression)
     if name == "discriminant":
-        return _discriminant_model(*_branch(params["kind"]))
+        return _discriminant_model(*branch_of(params["kind"]))
     if name == "network":
         return _network(params, is_regression=is_regression)
     if name == "neighbours":
@@ -171,7 +171,7 @@ def _kernel_model(name: str, params: dict[str, Any], *, is_regression: bool) -> 
     from sklearn.kernel_ridge import KernelRidge
     from sklearn.svm import SVC, SVR
 
-    kernel, inner = _branch(params.pop("kernel"))
+    kernel, inner = branch_of(params.pop("kernel"))
     if name == "kernel":
         return KernelRidge(**params, kernel=kernel, **inner)
     return (SVR if is_regression else SVC)(**params, kernel=kernel, **inner, max_iter=MAX_ITER)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from tunekit.bench.cash_pipeline import branch_of
 from tunekit.errors import MissingExtra
 from tunekit.spaces import Categorical, Float, Int, Repeat, Space
 
@@ -112,15 +113,7 @@ def make_pipeline(point: Mapping[str, Any]) -> Any:
     from sklearn.pipeline import Pipeline
 
     steps = (("scaler", _scaler), ("reduce", _reducer), ("model", _model))
-    return Pipeline([(name, make(*_branch(point[name]))) for name, make in steps])
-
-
-def _branch(choice: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return a choice and the params below it."""
-    if isinstance(choice, str):
-        return choice, {}
-    ((name, params),) = choice.items()
-    return name, dict(params)
+    return Pipeline([(name, make(*branch_of(point[name]))) for name, make in steps])
 
 
 def _scaler(name: str, params: dict[str, Any]) -> Any:
@@ -154,7 +147,7 @@ def _model(name: str, params: dict[str, Any]) -> Any:
     from sklearn.svm import SVC
 
     if name == "svm":
-        kernel, inner = _branch(params.pop("kernel"))
+        kernel, inner = branch_of(params.pop("kernel"))
         return SVC(**params, kernel=kernel, **inner, max_iter=20_000)
     if name == "network":
         return MLPClassifier(

@@ -113,6 +113,23 @@ def worst_if_diverged(loss: float) -> float:
     return loss if abs(loss) < WORST else math.inf  # also false for NaN
 
 
+def watched_metric(
+    view: CurveView, metric: str | None, direction: Direction | None, *, stopper: str
+) -> Objective:
+    """Return the only metric that a stopper watches; see `watched_metrics`.
+
+    Raises:
+        InvalidArgument: the study has several objectives, and none was named.
+    """
+    found = watched_metrics(view, metric, direction, stopper=stopper)
+    if len(found) > 1:
+        raise InvalidArgument(
+            f"the {stopper} stopper predicts one metric, but the study has the objectives "
+            f"{[o.metric for o in found]}; name one with metric=."
+        )
+    return found[0]
+
+
 def watched_metrics(
     view: CurveView, metric: str | None, direction: Direction | None, *, stopper: str
 ) -> tuple[Objective, ...]:

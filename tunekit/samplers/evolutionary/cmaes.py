@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from tunekit.checks import is_number, is_whole
+from tunekit.checks import check_number, check_whole
 from tunekit.errors import InvalidArgument
 from tunekit.history import History
 from tunekit.random_streams import stream
@@ -164,10 +164,10 @@ class CmaEsSampler:
         restarts: Restarts = "bipop",
         floor: float = 0.2,
     ) -> None:
-        check_fraction("cmaes", "sigma", sigma, above_zero=True)
-        check_fraction("cmaes", "floor", floor)
+        check_number(sigma, "cmaes: sigma", low=0, high=1, is_open=True)
+        check_number(floor, "cmaes: floor", low=0, high=1)
         if population is not None:
-            check_count("cmaes", "population", population, least=4)
+            check_whole(population, "cmaes: population", low=4)
         if restarts not in get_args(Restarts):
             raise InvalidArgument(
                 f'cmaes: restarts={restarts!r}, expected "bipop", "ipop" or "none".'
@@ -297,26 +297,3 @@ def why(runs: Runs) -> str:
         f"CMA-ES on {len(runs.axes)} numbers: run {runs.index + 1}, "
         f"generation {runs.generation + 1} of {runs.population}"
     )
-
-
-def check_fraction(owner: str, option: str, value: object, *, above_zero: bool = False) -> None:
-    """Check that an option is a number in `[0, 1]`, or in `(0, 1]` with `above_zero`.
-
-    Raises:
-        InvalidArgument: `value` is anything else.
-    """
-    if not is_number(value) or not 0 <= value <= 1 or (above_zero and value == 0):
-        low = "above 0 and at most 1" if above_zero else "from 0 to 1"
-        raise InvalidArgument(f"{owner}: {option}={value!r}, expected a number {low}.")
-
-
-def check_count(owner: str, option: str, value: object, *, least: int) -> None:
-    """Check that an option is a whole number of at least `least`.
-
-    Raises:
-        InvalidArgument: `value` is anything else.
-    """
-    if not is_whole(value) or value < least:
-        raise InvalidArgument(
-            f"{owner}: {option}={value!r}, expected a whole number of {least} or more."
-        )

@@ -7,12 +7,13 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from tunekit.checks import check_whole
 from tunekit.errors import InvalidArgument
 from tunekit.random_streams import stream
 from tunekit.records import Proposal
 from tunekit.samplers.base import StudyView, at_target, held, known_points, repaired, samples
 from tunekit.samplers.evolutionary.arrivals import Arrivals
-from tunekit.samplers.evolutionary.cmaes import check_count, sampled
+from tunekit.samplers.evolutionary.cmaes import sampled
 from tunekit.samplers.evolutionary.cmaes_restarts import optimiser
 from tunekit.samplers.evolutionary.population import Algorithm, Member, Population
 from tunekit.samplers.evolutionary.variation import Breeding
@@ -90,9 +91,9 @@ class EvolutionSampler:
                 f'evolution: algorithm={algorithm!r}, expected "ga" or "regularised".'
             )
         size = population if population is not None else {"ga": 30, "regularised": 100}[algorithm]
-        check_count(self.name, "population", size, least=4)
-        check_count(self.name, "tournament", tournament, least=1)
-        check_count(self.name, "start", start, least=4)
+        check_whole(size, f"{self.name}: population", low=4)
+        check_whole(tournament, f"{self.name}: tournament", low=1)
+        check_whole(start, f"{self.name}: start", low=4)
         self._screen = screen(proxy, candidates, bounds)
         optimiser()
         self._tournament = tournament

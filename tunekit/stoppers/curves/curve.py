@@ -19,7 +19,7 @@ from tunekit.stoppers.curves.complete import (
     final_loss,
     past_runs,
 )
-from tunekit.stoppers.losses import LossCurveReader, watched_metrics
+from tunekit.stoppers.losses import LossCurveReader, watched_metric
 from tunekit.stoppers.options import check_metric
 from tunekit.stoppers.rungs import Ladder, Rung
 from tunekit_surrogates.curves.predictor import Forecast
@@ -190,14 +190,7 @@ class CurveStopper:
         return self._stop(verdict, watched, best)
 
     def _watched(self, view: CurveView) -> Objective:
-        found = watched_metrics(view, self.metric, self.direction, stopper=self.name)
-        if len(found) > 1:
-            names = [o.metric for o in found]
-            raise InvalidArgument(
-                f"the curve stopper predicts one metric, but the study has the objectives "
-                f"{names}; name one with metric=."
-            )
-        return found[0]
+        return watched_metric(view, self.metric, self.direction, stopper=self.name)
 
     def _may_stop(self, view: CurveView) -> bool:
         ran, stopped = 0, 0

@@ -15,7 +15,7 @@ from tunekit.errors import InvalidArgument
 from tunekit.records import CONTINUE, Decision, Direction, Objective, Report, TrialRecord
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curves.complete import ended_by_themselves, final_loss
-from tunekit.stoppers.losses import WORST, LossCurveReader, watched_metrics
+from tunekit.stoppers.losses import WORST, LossCurveReader, watched_metric
 from tunekit.stoppers.options import check_metric
 
 RIDGE = 1.0
@@ -209,14 +209,7 @@ class EarlyDynamicsStopper:
         return np.array(out, np.float64)
 
     def _watched(self, view: CurveView) -> Objective:
-        found = watched_metrics(view, self.metric, self.direction, stopper=self.name)
-        if len(found) > 1:
-            names = [o.metric for o in found]
-            raise InvalidArgument(
-                f"the early_dynamics stopper predicts one metric, but the study has the "
-                f"objectives {names}; name one with metric=."
-            )
-        return found[0]
+        return watched_metric(view, self.metric, self.direction, stopper=self.name)
 
     def _names(self, watched: Objective) -> tuple[str, ...]:
         return (watched.metric,) if self.signals is None else self.signals
