@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,7 +36,7 @@ def storage_flag(url: str) -> str:
         return f"  (in {DEFAULT_URL})"
     if url == os.environ.get("TUNEKIT_URL"):
         return f"  (in $TUNEKIT_URL, {shown})"
-    return f" --storage '{shown}'" + (" (with its password)" if shown != url else "")
+    return f" --storage {shlex.quote(shown)}" + (" (with its password)" if shown != url else "")
 
 
 def sqlite_file(url: str) -> Path | None:
