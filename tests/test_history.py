@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from tunekit.history import History
-from tunekit.records import MetricConstraint, Objective, TrialRecord, TrialState
+from tunekit.records import MetricConstraint, ObjectiveSpec, TrialRecord, TrialState
 from tunekit.spaces import Params
 
-ERROR = (Objective("error"),)
+ERROR = (ObjectiveSpec("error"),)
 
 
 def record(number, state=TrialState.COMPLETE, seq=None, **metrics):
@@ -30,7 +30,7 @@ def test_the_best_does_not_depend_on_the_order_of_arrival():
 
 
 def test_a_maximised_metric_has_its_largest_value_as_the_best():
-    history = History((Objective("accuracy", "maximize"),))
+    history = History((ObjectiveSpec("accuracy", "maximize"),))
     history.update([record(0, accuracy=0.5), record(1, accuracy=0.9)], 2)
     assert history.best.number == 1
     assert history.losses(history.complete()).tolist() == [[-0.5], [-0.9]]
@@ -59,7 +59,7 @@ def test_an_old_form_of_a_trial_does_not_replace_a_newer_one():
 def test_the_front_holds_what_no_other_trial_dominates():
     rng = np.random.default_rng(0)
     values = rng.random((60, 2)).round(1)
-    history = History((Objective("a"), Objective("b", "maximize")))
+    history = History((ObjectiveSpec("a"), ObjectiveSpec("b", "maximize")))
     history.update([record(i, a=x, b=y) for i, (x, y) in enumerate(values)], 60)
     front = {t.number for t in history.pareto()}
     for i, (a, b) in enumerate(values):
@@ -106,7 +106,7 @@ def test_the_changes_name_no_trial_whose_newer_form_is_known():
 def test_a_restart_changes_all_trials():
     history = History(ERROR)
     history.update([record(0, error=1.0, cost=2.0), record(1, TrialState.RUNNING)], 2)
-    history.restart((Objective("cost"),), ())
+    history.restart((ObjectiveSpec("cost"),), ())
     assert sorted(history.changes[2:]) == [0, 1]
     assert (len(history), history.counts(), history.n_of_user(before=9)) == (0, {}, 0)
     history.update([record(0, error=1.0, cost=2.0)], 2)

@@ -12,7 +12,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import tunekit as tk
-from tunekit.records import CONTINUE, Objective
+from tunekit.records import CONTINUE, ObjectiveSpec
 from tunekit.samplers.base import StudyView, suggested
 from tunekit.samplers.random import RandomSampler
 from tunekit.threads import one_thread
@@ -119,7 +119,7 @@ def test_an_error_of_a_sampler_leaves_no_limit_behind():
         def suggest(self, view, numbers_):
             raise ValueError("no idea")
 
-    view = StudyView(SPACE, (Objective("value"),), (), 0, tk.study(space=SPACE).history, {})
+    view = StudyView(SPACE, (ObjectiveSpec("value"),), (), 0, tk.study(space=SPACE).history, {})
     with pytest.raises(ValueError, match="no idea"):
         suggested(Broken(), view, [0])
     assert numbers() == {WIDE}

@@ -19,7 +19,7 @@ from tunekit.records import (
     UNNAMED,
     Direction,
     MetricConstraint,
-    Objective,
+    ObjectiveSpec,
     StudyRecord,
     StudySpec,
 )
@@ -248,24 +248,24 @@ def _objectives(
     objectives: Objectives | None,
     direction: Direction | None,
     directions: Sequence[Direction] | None,
-) -> tuple[Objective, ...]:
+) -> tuple[ObjectiveSpec, ...]:
     if sum(x is not None for x in (objectives, direction, directions)) > 1:
         raise InvalidArgument("give only one of objectives=, direction= and directions=.")
     if isinstance(objectives, str):
-        found = [Objective(objectives)]
+        found = [ObjectiveSpec(objectives)]
     elif isinstance(objectives, Mapping):
-        found = [Objective(metric, way) for metric, way in objectives.items()]
+        found = [ObjectiveSpec(metric, way) for metric, way in objectives.items()]
     elif objectives is not None:
-        found = [Objective(metric) for metric in texts(objectives, "objectives")]
+        found = [ObjectiveSpec(metric) for metric in texts(objectives, "objectives")]
     elif directions is not None:
         ways = texts(plain_directions(directions), "directions")
         one = len(ways) == 1
         found = [
-            Objective(UNNAMED if one else f"value_{i}", cast(Direction, way))
+            ObjectiveSpec(UNNAMED if one else f"value_{i}", cast(Direction, way))
             for i, way in enumerate(ways)
         ]
     else:
-        found = [Objective(UNNAMED, "minimize" if direction is None else direction)]
+        found = [ObjectiveSpec(UNNAMED, "minimize" if direction is None else direction)]
     metrics = [o.metric for o in found]
     if not found or len(set(metrics)) < len(metrics):
         raise InvalidArgument(

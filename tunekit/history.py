@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tunekit.errors import StorageError
-from tunekit.records import MetricConstraint, Objective, TrialRecord, TrialState
+from tunekit.records import MetricConstraint, ObjectiveSpec, TrialRecord, TrialState
 from tunekit.spaces import Scalar
 from tunekit.trial_values import TrialSource
 
@@ -42,7 +42,7 @@ class History:
 
     def __init__(
         self,
-        objectives: Sequence[Objective],
+        objectives: Sequence[ObjectiveSpec],
         constraints: Sequence[MetricConstraint] = (),
         target: Mapping[str, Scalar] | None = None,
     ) -> None:
@@ -54,7 +54,7 @@ class History:
         self.restart(objectives, constraints)
 
     def restart(
-        self, objectives: Sequence[Objective], constraints: Sequence[MetricConstraint]
+        self, objectives: Sequence[ObjectiveSpec], constraints: Sequence[MetricConstraint]
     ) -> None:
         """Forget all trials, to be read again under these objectives and constraints."""
         self.objectives = tuple(objectives)

@@ -94,7 +94,7 @@ Direction: TypeAlias = Literal["minimize", "maximize"]
 
 
 @dataclass(frozen=True, slots=True)
-class Objective:
+class ObjectiveSpec:
     """A metric and the direction in which it gets better."""
 
     metric: str
@@ -337,7 +337,7 @@ class StudySpec:
     """
 
     name: str
-    objectives: tuple[Objective, ...]
+    objectives: tuple[ObjectiveSpec, ...]
     constraints: tuple[MetricConstraint, ...] = ()
     space: Space | None = None
     seed: int = 0

@@ -14,7 +14,7 @@ from optuna.trial import TrialState as OptunaState
 
 from tunekit.errors import UnknownParameter
 from tunekit.history import History
-from tunekit.records import MetricConstraint, Objective, Report, TrialRecord, TrialState
+from tunekit.records import MetricConstraint, ObjectiveSpec, Report, TrialRecord, TrialState
 from tunekit.spaces import Params, Space
 from tunekit.spaces.discover import Discovery
 from tunekit.spaces.interop import from_optuna
@@ -152,11 +152,11 @@ class StudyReader:
         self._discovery.observe(trial.params, domains, is_whole=is_whole)
 
 
-def objectives_of(study: Study) -> tuple[Objective, ...]:
+def objectives_of(study: Study) -> tuple[ObjectiveSpec, ...]:
     """Return the objectives of an Optuna study, by position."""
     n = len(study.directions)
     return tuple(
-        Objective(
+        ObjectiveSpec(
             "value" if n == 1 else f"value{i}",
             "maximize" if d is optuna.study.StudyDirection.MAXIMIZE else "minimize",
         )
@@ -179,7 +179,7 @@ def _ended(trial: FrozenTrial) -> float:
 
 
 def record_of(
-    trial: FrozenTrial, seq: int, objectives: Sequence[Objective], space: Space | None
+    trial: FrozenTrial, seq: int, objectives: Sequence[ObjectiveSpec], space: Space | None
 ) -> TrialRecord:
     """Return an Optuna trial as a record with an event number."""
     values = trial.values

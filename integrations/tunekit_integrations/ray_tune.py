@@ -28,7 +28,7 @@ from tunekit.errors import InvalidArgument, InvalidResult, SpaceExhausted
 from tunekit.executors.results import as_number
 from tunekit.executors.trial import Trial
 from tunekit.history import History
-from tunekit.records import Objective, TrialRecord, TrialState
+from tunekit.records import ObjectiveSpec, TrialRecord, TrialState
 from tunekit.samplers.base import Sampler, StudyView, suggested
 from tunekit.spaces import Params, Space
 
@@ -92,7 +92,7 @@ class TunekitSearcher(Searcher):  # type: ignore[misc]
             raise InvalidArgument(f'mode={mode!r}, expected "min" or "max".')
         super().__init__(metric=metric, mode=mode)
         self._space, self._sampler, self._seed = space, sampler, seed
-        self._objective = Objective(metric, "minimize" if mode == "min" else "maximize")
+        self._objective = ObjectiveSpec(metric, "minimize" if mode == "min" else "maximize")
         self._records: dict[str, TrialRecord] = {}
         self._history = History([self._objective])  # of the same records, for the sampler
         self._seq = 0

@@ -29,13 +29,13 @@ from tunekit.executors.process.executor import ProcessExecutor, shipped
 from tunekit.executors.ranks import RankExecutor
 from tunekit.executors.results import checked_metrics
 from tunekit.executors.trial import Trial
-from tunekit.records import Decision, Objective, Outcome, Report, TrialState
+from tunekit.records import Decision, ObjectiveSpec, Outcome, Report, TrialState
 from tunekit.spaces import Params
 
 HOST = "127.0.0.1"
 POLL_S = 60.0
 SETTLE_S = 2.0
-_NO_RESULT = Objective("rank")
+_NO_RESULT = ObjectiveSpec("rank")
 
 
 class RankTrial:
@@ -238,7 +238,7 @@ class _Facts:
     seed: int
     block: int
     world_size: int
-    objectives: tuple[Objective, ...]
+    objectives: tuple[ObjectiveSpec, ...]
     checkpoint_dir: Path | None
     resumed_from: int | None
 

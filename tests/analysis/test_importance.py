@@ -11,11 +11,11 @@ from tunekit.analysis.importance import importance
 from tunekit.errors import InvalidArgument, MissingExtra, NoCompleteTrial
 from tunekit.history import History
 from tunekit.random_streams import stream
-from tunekit.records import MetricConstraint, Objective, TrialRecord, TrialState
+from tunekit.records import MetricConstraint, ObjectiveSpec, TrialRecord, TrialState
 from tunekit.samplers.base import sample
 from tunekit.spaces import Categorical, Float, Int, Space
 
-LOSS = (Objective("loss"),)
+LOSS = (ObjectiveSpec("loss"),)
 
 FLAT = Space(
     lr=Float(1e-5, 1, log=True, special=(0,)),
@@ -76,7 +76,7 @@ def test_a_parameter_on_a_branch_is_judged_where_it_is_active():
 
 
 def test_maximised_and_several_objectives_are_understood():
-    up = (Objective("accuracy", "maximize"),)
+    up = (ObjectiveSpec("accuracy", "maximize"),)
     history = history_of(FLAT, lambda p: [-abs(p["width"] - 64)], objectives=up)
     assert next(iter(importance(history, FLAT))) == "width"
     two = (*LOSS, *up)

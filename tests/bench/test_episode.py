@@ -11,7 +11,7 @@ import pytest
 from tunekit.bench.episode import SamplerProposer, play
 from tunekit.bench.problem import Problem
 from tunekit.errors import InvalidArgument, InvalidResult
-from tunekit.records import MetricConstraint, Objective, Proposal, TrialState
+from tunekit.records import MetricConstraint, ObjectiveSpec, Proposal, TrialState
 from tunekit.registry import make
 from tunekit.samplers.base import StudyView
 from tunekit.samplers.random import RandomSampler
@@ -91,7 +91,7 @@ def test_a_trial_that_breaks_a_metric_constraint_has_no_loss():
         "t/bounded",
         FLAT,
         lambda p: {"gain": -sphere(p), "size": abs(float(p["x"]))},
-        objectives=(Objective("gain", "maximize"),),
+        objectives=(ObjectiveSpec("gain", "maximize"),),
         constraints=(MetricConstraint("size", "<=", 2.0),),
     )
     episode = played(problem, n_trials=30, keep_params=True)
@@ -114,6 +114,6 @@ def test_an_exhausted_sampler_ends_the_run_early():
 def test_arguments_that_make_no_run_are_refused():
     with pytest.raises(InvalidArgument, match="expected 1 or more"):
         played(two()[0], n_trials=0)
-    several = replace(two()[0], objectives=(Objective("a"), Objective("b")))
+    several = replace(two()[0], objectives=(ObjectiveSpec("a"), ObjectiveSpec("b")))
     with pytest.raises(InvalidArgument, match="2 objectives"):
         played(several, n_trials=1)

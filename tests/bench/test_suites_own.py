@@ -10,7 +10,7 @@ from tunekit.bench import own
 from tunekit.bench.problem import Problem
 from tunekit.bench.suites import suite
 from tunekit.errors import InvalidArgument
-from tunekit.records import Objective
+from tunekit.records import ObjectiveSpec
 
 SPACE = tk.Space(x=tk.Float(-1.0, 1.0))
 SOURCE = """
@@ -59,7 +59,7 @@ def test_an_objective_of_a_trial_is_a_problem_with_its_space(module):
     (problem,) = suite(f"{module}:objective", space=SPACE)
     assert problem.evaluate(problem.space.validate({"x": 0.5})) == {"loss": 0.25}
     (problem,) = suite(
-        f"{module}:objective", space=SPACE, objectives=[Objective("gain", "maximize")]
+        f"{module}:objective", space=SPACE, objectives=[ObjectiveSpec("gain", "maximize")]
     )
     assert problem.evaluate(problem.space.validate({"x": 0.5})) == {"gain": 0.25}
 

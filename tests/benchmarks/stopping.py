@@ -24,13 +24,13 @@ from typing import Protocol
 import numpy as np
 
 from tunekit.history import History
-from tunekit.records import Objective, Report, TrialRecord, TrialState
+from tunekit.records import ObjectiveSpec, Report, TrialRecord, TrialState
 from tunekit.registry import make, names
 from tunekit.stoppers.base import CurveView
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "taskset"
 KEPT = 1e-3
-LOSS = (Objective("loss"),)
+LOSS = (ObjectiveSpec("loss"),)
 
 
 class Contender(Protocol):

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from tunekit.driver.progress import LiveProgress, LogProgress, Pace, clock_text, make_progress
 from tunekit.history import History
-from tunekit.records import Objective, TrialRecord, TrialState
+from tunekit.records import ObjectiveSpec, TrialRecord, TrialState
 
 
 class Clock:
@@ -21,7 +21,7 @@ class Clock:
 
 
 def history(*errors, running=0):
-    found = History((Objective("error"),))
+    found = History((ObjectiveSpec("error"),))
     add(found, errors, running)
     return found
 

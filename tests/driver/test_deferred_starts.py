@@ -10,7 +10,7 @@ from tunekit.driver.held_leases import HeldLeases
 from tunekit.driver.study_reader import StudyReader
 from tunekit.driver.worker import Worker
 from tunekit.errors import StorageUnreachable
-from tunekit.records import Objective, StudySpec
+from tunekit.records import ObjectiveSpec, StudySpec
 from tunekit.samplers.random import RandomSampler
 from tunekit.spaces import Float, Space
 from tunekit.storages.memory.storage import MemoryStorage
@@ -55,7 +55,7 @@ def storage():
 @pytest.fixture
 def worker(storage):
     space = Space({"x": Float(0, 1)})
-    record = storage.create_study(StudySpec("s", (Objective("value"),), space))
+    record = storage.create_study(StudySpec("s", (ObjectiveSpec("value"),), space))
     return Worker(StudyReader(storage, record), RandomSampler())
 
 

@@ -11,7 +11,15 @@ from tunekit.driver.worker import Worker
 from tunekit.errors import StorageError, StorageUnreachable
 from tunekit.executors.inline import InlineExecutor
 from tunekit.executors.simulated import SimulatedExecutor
-from tunekit.records import CONTINUE, Decision, Objective, Outcome, Report, StudySpec, TrialState
+from tunekit.records import (
+    CONTINUE,
+    Decision,
+    ObjectiveSpec,
+    Outcome,
+    Report,
+    StudySpec,
+    TrialState,
+)
 from tunekit.registry import make
 from tunekit.storages.base import Release, Reports, Tell
 from tunekit.storages.memory.storage import MemoryStorage
@@ -221,7 +229,7 @@ def test_refused_results_count_among_the_failures_of_a_run():
 @pytest.fixture
 def worker():
     storage = Picky()
-    spec = StudySpec("s", (Objective("value"),), space=SPACE)
+    spec = StudySpec("s", (ObjectiveSpec("value"),), space=SPACE)
     made = Worker(StudyReader(storage, storage.create_study(spec)), make("sampler", "random"))
     made.assign(made.exchange((), claim=4).leases, lease_s=60)
     return made

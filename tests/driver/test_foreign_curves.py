@@ -6,7 +6,7 @@ import tunekit as tk
 from tunekit.driver.foreign_curves import ForeignCurves
 from tunekit.driver.study_reader import StudyReader
 from tunekit.driver.worker import Worker
-from tunekit.records import Objective, Outcome, Report, StudySpec, TrialState
+from tunekit.records import ObjectiveSpec, Outcome, Report, StudySpec, TrialState
 from tunekit.registry import make
 from tunekit.storages.base import Reports, Tell
 from tunekit.storages.memory.storage import MemoryStorage
@@ -18,7 +18,7 @@ POINTS = tuple(Report(step, {"value": 1.0}) for step in range(9))
 def workers():
     """Two workers of one study, of which the first holds trials 0 and 1."""
     storage = MemoryStorage()
-    spec = StudySpec("shared", (Objective("value"),), space=tk.Space(x=tk.Float(0, 1)))
+    spec = StudySpec("shared", (ObjectiveSpec("value"),), space=tk.Space(x=tk.Float(0, 1)))
     record = storage.create_study(spec)
     one, two = (Worker(StudyReader(storage, record), make("sampler", "random")) for _ in range(2))
     one.assign(one.exchange((), claim=2).leases, lease_s=60)

@@ -14,7 +14,7 @@ from tunekit.driver.study_reader import StudyReader
 from tunekit.driver.worker import Worker
 from tunekit.errors import InvalidArgument
 from tunekit.executors.simulated import Replay, SimulatedExecutor
-from tunekit.records import Objective, Outcome, Proposal, StudySpec, TrialState
+from tunekit.records import ObjectiveSpec, Outcome, Proposal, StudySpec, TrialState
 from tunekit.registry import make
 from tunekit.storages.base import Tell
 from tunekit.storages.memory.storage import MemoryStorage
@@ -79,7 +79,7 @@ def test_two_halves_of_a_gpu_share_one_device_and_a_third_trial_waits():
 
 
 def simulated(n_slots, n_trials, curves):
-    spec = StudySpec("s", (Objective("loss"),), space=SPACE, seed=1)
+    spec = StudySpec("s", (ObjectiveSpec("loss"),), space=SPACE, seed=1)
     storage = MemoryStorage()
     worker = Worker(StudyReader(storage, storage.create_study(spec)), make("sampler", "random"))
     executor = SimulatedExecutor(n_slots)

@@ -7,7 +7,7 @@ import pytest
 from tunekit.driver import report_buffer
 from tunekit.driver.checkpoint_tracker import CheckpointTracker
 from tunekit.driver.report_buffer import FLUSH_S, ReportBuffer
-from tunekit.records import Objective, Report, StudyRecord, StudySpec, StudyState
+from tunekit.records import ObjectiveSpec, Report, StudyRecord, StudySpec, StudyState
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def clock(monkeypatch):
 
 
 def test_short_trials_do_not_hold_back_the_reports_of_a_long_one(clock):
-    spec = StudySpec("s", (Objective("value"),))
+    spec = StudySpec("s", (ObjectiveSpec("value"),))
     record = StudyRecord(1, spec, StudyState.ACTIVE, 0, 0, 1, 0.0)
     buffer = ReportBuffer(CheckpointTracker(record, None))
     buffer.begin(0, 1)

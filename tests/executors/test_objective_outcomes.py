@@ -14,11 +14,11 @@ from tunekit.executors.base import Limits, Task
 from tunekit.executors.inline import InlineExecutor
 from tunekit.executors.objective import run_objective
 from tunekit.executors.trial import Trial
-from tunekit.records import CONTINUE, Decision, Objective, Outcome, Report, TrialState
+from tunekit.records import CONTINUE, Decision, ObjectiveSpec, Outcome, Report, TrialState
 from tunekit.spaces import Params
 
-LOSS = (Objective("loss"),)
-TWO = (Objective("loss"), Objective("latency"))
+LOSS = (ObjectiveSpec("loss"),)
+TWO = (ObjectiveSpec("loss"), ObjectiveSpec("latency"))
 STOP = Decision("stop", "too slow", {"threshold": 0.5})
 
 

@@ -9,14 +9,14 @@ from tunekit.errors import InvalidArgument, TrialStopped
 from tunekit.executors.base import Task
 from tunekit.executors.simulated import Replay, SimulatedExecutor
 from tunekit.history import History
-from tunekit.records import CONTINUE, Decision, Objective, Outcome, TrialRecord, TrialState
+from tunekit.records import CONTINUE, Decision, ObjectiveSpec, Outcome, TrialRecord, TrialState
 from tunekit.spaces import Params
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.median import MedianStopper
 from tunekit.testing.executors import ExecutorConformance, make_task
 
 TASKSET = Path(__file__).parents[3] / "shared" / "data" / "taskset"
-LOSS = (Objective("loss"),)
+LOSS = (ObjectiveSpec("loss"),)
 
 
 class TestSimulated(ExecutorConformance):

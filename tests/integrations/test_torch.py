@@ -20,7 +20,7 @@ from tunekit.errors import InvalidArgument, RankFailed
 from tunekit.executors.base import Origin, Task
 from tunekit.executors.process.executor import ProcessExecutor
 from tunekit.executors.trial import Trial
-from tunekit.records import CONTINUE, Decision, Objective, TrialState
+from tunekit.records import CONTINUE, Decision, ObjectiveSpec, TrialState
 from tunekit.spaces import Params
 from tunekit.stoppers.threshold import ThresholdStopper
 from tunekit.testing.executors import CANCELLED, PATIENCE_S, make_task
@@ -29,7 +29,7 @@ torch = pytest.importorskip("torch")
 
 from tunekit_integrations.torch import run_distributed  # noqa: E402 - needs torch
 
-LOSS = (Objective("loss"),)
+LOSS = (ObjectiveSpec("loss"),)
 FOR_EVER = 10**9
 
 

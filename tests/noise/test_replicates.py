@@ -12,11 +12,11 @@ import tunekit as tk
 from tunekit.errors import InvalidArgument, NoCompleteTrial
 from tunekit.noise.paired_tests import holm, p_worse, spent
 from tunekit.noise.replicates import Noise, configurations, leaderboard
-from tunekit.records import MetricConstraint, Objective, Outcome, Proposal, TrialState
+from tunekit.records import MetricConstraint, ObjectiveSpec, Outcome, Proposal, TrialState
 from tunekit.testing.samplers import BOUND, ended, view_of
 
 SPACE = tk.Space(x=tk.Int(0, 99))
-LOSS = (Objective("loss"),)
+LOSS = (ObjectiveSpec("loss"),)
 
 
 def history(table, *, objectives=LOSS, constraints=(), state=TrialState.COMPLETE):
@@ -126,7 +126,7 @@ def test_the_winner_is_not_the_lucky_one():
 
 def test_values_are_in_the_objectives_own_direction():
     table = [[5.0, 5.2, 5.1], [9.0, 9.1, 9.3]]
-    lines = board(table, objectives=(Objective("loss", "maximize"),))
+    lines = board(table, objectives=(ObjectiveSpec("loss", "maximize"),))
     assert [line.params["x"] for line in lines] == [1, 0]
     assert lines[0].mean == pytest.approx(9.1333333)
     assert lines[0].low < lines[0].mean < lines[0].high
@@ -159,7 +159,7 @@ def test_questions_that_have_no_answer_say_why():
     with pytest.raises(NoCompleteTrial):
         leaderboard(Finished(history([[1.0]], constraints=BOUND, state=TrialState.FAILED)))
     with pytest.raises(InvalidArgument, match="2 objectives"):
-        board([[1.0]], objectives=(Objective("loss"), Objective("memory")))
+        board([[1.0]], objectives=(ObjectiveSpec("loss"), ObjectiveSpec("memory")))
     with pytest.raises(InvalidArgument, match="level"):
         board([[1.0]], level=1.0)
     with pytest.raises(InvalidArgument, match="wilcoxon"):

@@ -17,7 +17,7 @@ import tunekit as tk
 from tunekit.errors import InvalidArgument, MissingExtra
 from tunekit.history import History
 from tunekit.random_streams import stream
-from tunekit.records import Objective, TrialRecord, TrialState
+from tunekit.records import ObjectiveSpec, TrialRecord, TrialState
 from tunekit.samplers.base import StudyView, sample
 from tunekit.samplers.evolutionary.axes import Structure
 from tunekit.samplers.evolutionary.dominance import crowding, fronts, order
@@ -208,7 +208,7 @@ def test_ageing_forgets_a_lucky_trial():
     assert all(k is None or k > 20 for k in parents["regularised"])
 
 
-THREE = (Objective("a"), Objective("b"), Objective("c", "maximize"))
+THREE = (ObjectiveSpec("a"), ObjectiveSpec("b"), ObjectiveSpec("c", "maximize"))
 NUMBERS = {"x": Float(0, 1), "y": Float(0, 1), "n": Int(1, 9)}
 BELOW = Space(shape=Categorical({"round": Space(NUMBERS), "flat": Space(z=Float(0, 1))}))
 BESIDE = Space(shape=Categorical({"round": None, "flat": Space(z=Float(0, 1))}), **NUMBERS)
@@ -302,7 +302,7 @@ def test_a_study_honours_its_options():
 def told(losses, evidence=None):
     """Return a population that has been told trials of these losses, all in one branch."""
     space = Space(shape=Categorical({"round": Space(x=Float(0, 1)), "flat": None}))
-    objectives = tuple(Objective(name) for name in "ab")
+    objectives = tuple(ObjectiveSpec(name) for name in "ab")
     trials = [
         TrialRecord(
             k,

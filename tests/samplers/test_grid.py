@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from tunekit.errors import InvalidArgument, InvalidSpace, SpaceExhausted
 from tunekit.history import History
-from tunekit.records import Objective, TrialRecord, TrialState
+from tunekit.records import ObjectiveSpec, TrialRecord, TrialState
 from tunekit.samplers.base import StudyView
 from tunekit.samplers.grid import Grid, GridSampler, shuffled
 from tunekit.spaces import Categorical, Float, Int, Params, Repeat, Space, When
 
-LOSS = (Objective("loss"),)
+LOSS = (ObjectiveSpec("loss"),)
 
 TREE = Space(
     model=Categorical(

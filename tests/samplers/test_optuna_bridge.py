@@ -15,7 +15,7 @@ import pytest
 
 from tunekit.errors import InvalidArgument, MissingExtra
 from tunekit.random_streams import stream
-from tunekit.records import Objective, Proposal, TrialState
+from tunekit.records import ObjectiveSpec, Proposal, TrialState
 from tunekit.samplers.optuna_bridge.codec import Codec, kept_attrs, told_trial
 from tunekit.samplers.optuna_bridge.sampler import OptunaSampler
 from tunekit.spaces import Categorical, Float, Int, Params, Space, walk
@@ -221,7 +221,7 @@ def test_the_second_number_of_a_call_knows_of_the_first():
 
 
 def test_states_are_told_as_optuna_knows_them():
-    objectives = (Objective("loss", "maximize"),)
+    objectives = (ObjectiveSpec("loss", "maximize"),)
     view = view_of(FLAT, objectives=objectives, constraints=BOUND)
     base = ended(3, Proposal(FLAT.default(), "x"))
     codec = Codec(FLAT)

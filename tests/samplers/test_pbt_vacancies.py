@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 
 from tunekit.history import History
-from tunekit.records import Objective, TrialRecord, TrialState
+from tunekit.records import ObjectiveSpec, TrialRecord, TrialState
 from tunekit.samplers.pbt import _Vacancies
 
 
 def test_who_is_to_be_replaced_is_what_a_walk_through_all_trials_finds(monkeypatch):
-    chance, history, kept = random.Random(3), History((Objective("loss"),)), _Vacancies()
+    chance, history, kept = random.Random(3), History((ObjectiveSpec("loss"),)), _Vacancies()
     found = set()
     for seq in range(1, 300):
         number = seq if chance.random() < 0.8 else chance.randrange(seq)

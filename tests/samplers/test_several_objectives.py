@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from tunekit.records import MetricConstraint, Objective, Outcome, TrialState
+from tunekit.records import MetricConstraint, ObjectiveSpec, Outcome, TrialState
 from tunekit.samplers.bayesian.chebyshev import ChebyshevImprovement, chebyshev
 from tunekit.samplers.bayesian.fantasies import Drawn
 from tunekit.samplers.bayesian.hypervolume_improvement import HypervolumeImprovement
@@ -132,7 +132,7 @@ def test_the_reference_point_moves_from_the_worst_of_all_points_to_that_of_a_fil
     assert ends[-2:] == pytest.approx([1.1, 1.1])
 
 
-TWO = (Objective("f"), Objective("g"))
+TWO = (ObjectiveSpec("f"), ObjectiveSpec("g"))
 BRANCHES = Space(
     kind=Categorical(
         {"a": Space(x=Float(0, 1), y=Float(0, 1)), "b": Space(z=Float(0, 1), u=Float(0, 1))}
@@ -180,7 +180,7 @@ def test_what_is_infeasible_does_not_count_in_the_front():
 
 
 def test_six_objectives_take_a_mix_for_each_proposal():
-    objectives = tuple(Objective(f"m{j}", "minimize") for j in range(6))
+    objectives = tuple(ObjectiveSpec(f"m{j}", "minimize") for j in range(6))
     trials = [
         ended(t.number, p, Outcome(TrialState.COMPLETE, metrics=_six(t.params)))
         for t in random_trials(TREE, 14)

@@ -9,7 +9,7 @@ import tunekit as tk
 from tunekit.analysis.audit import stop_audit
 from tunekit.errors import InvalidArgument
 from tunekit.history import History
-from tunekit.records import Objective, Report, TrialRecord, TrialState
+from tunekit.records import ObjectiveSpec, Report, TrialRecord, TrialState
 from tunekit.stoppers.any_of import FirstStopper
 from tunekit.stoppers.asha import AshaStopper
 from tunekit.stoppers.audited import AuditedPromoter, AuditedStopper, audited, is_drawn
@@ -17,7 +17,7 @@ from tunekit.stoppers.median import MedianStopper
 
 SPACE = tk.Space(x=tk.Float(0, 1))
 LENGTH = 12
-LOSS = (Objective("loss"),)
+LOSS = (ObjectiveSpec("loss"),)
 
 
 def curve(trial):
@@ -126,7 +126,7 @@ def test_within_the_tolerance_counts_as_the_best():
     trials = [record(0, 1.0), record(1, 1.05, condemned=True), record(2, 2.0, condemned=True)]
     assert judged(trials).false_stops == ()
     assert judged(trials, tolerance=0.1).false_stops == (1,)
-    up = (Objective("loss", "maximize"),)
+    up = (ObjectiveSpec("loss", "maximize"),)
     assert judged(trials, up).false_stops == (1, 2)
     with pytest.raises(InvalidArgument, match="of 0 or more"):
         judged(trials, tolerance=-1)
@@ -143,7 +143,7 @@ def test_diverged_trials_are_right_stops_and_failed_ones_say_nothing():
 
 
 def test_of_several_objectives_what_nobody_dominates_is_a_false_stop():
-    two = (Objective("a"), Objective("b", "maximize"))
+    two = (ObjectiveSpec("a"), ObjectiveSpec("b", "maximize"))
     trials = [
         record(0, {"a": 1.0, "b": 1.0}),
         record(1, {"a": 2.0, "b": 2.0}, condemned=True),

@@ -9,7 +9,7 @@ import pytest
 
 import tunekit as tk
 from tunekit.errors import InvalidArgument
-from tunekit.records import Objective, Report, TrialRecord, TrialState
+from tunekit.records import ObjectiveSpec, Report, TrialRecord, TrialState
 from tunekit.spaces import Params
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curves.columns import ABSENT, Columns
@@ -109,7 +109,7 @@ def exceptional(ends, own, *, sign=1.0, reports=10, behind=0):
     }
     direction = "minimize" if sign > 0 else "maximize"
     running = list(range(len(ends), len(seen)))
-    return view_of(seen, running=running, objectives=(Objective("loss", direction),))
+    return view_of(seen, running=running, objectives=(ObjectiveSpec("loss", direction),))
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tunekit.errors import InvalidArgument
-from tunekit.records import Objective, Report
+from tunekit.records import ObjectiveSpec, Report
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curves.early_dynamics import EarlyDynamicsStopper, Learnt
 from tunekit.testing.stoppers import TWO, StopperConformance, view_of
@@ -36,7 +36,7 @@ def study(n=30, *, own=0.95, reports=5, sign=1.0, relation=1.0, direction="minim
             for i, (a, b) in enumerate(zip(loss, norm, strict=True))
         ]
     shown[n] = shown[n][:reports]
-    return view_of(shown, running=[n], objectives=(Objective("loss", direction),))
+    return view_of(shown, running=[n], objectives=(ObjectiveSpec("loss", direction),))
 
 
 def test_a_trial_whose_signals_promise_a_poor_end_stops_and_says_why():

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from tunekit.history import History
-from tunekit.records import Checkpoint, Objective, Report, TrialRecord, TrialState
+from tunekit.records import Checkpoint, ObjectiveSpec, Report, TrialRecord, TrialState
 from tunekit.stoppers.asha import AshaStopper
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curve_log import Curves
@@ -18,8 +18,8 @@ from tunekit.stoppers.median import MedianStopper
 from tunekit.stoppers.optuna_pruner import OptunaPrunerStopper
 from tunekit.stoppers.pbt import PbtStopper
 
-LOSS = (Objective("loss"),)
-TWO = (Objective("loss"), Objective("speed", "maximize"))
+LOSS = (ObjectiveSpec("loss"),)
+TWO = (ObjectiveSpec("loss"), ObjectiveSpec("speed", "maximize"))
 ENDS = (TrialState.COMPLETE,) * 4 + (TrialState.STOPPED, TrialState.FAILED, TrialState.PAUSED)
 
 MAKERS = {

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from tunekit.errors import InvalidArgument
 from tunekit.history import History
-from tunekit.records import Objective, Report, TrialRecord, TrialState
+from tunekit.records import ObjectiveSpec, Report, TrialRecord, TrialState
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.median import MedianStopper
 
-LOSS = (Objective("loss"),)
+LOSS = (ObjectiveSpec("loss"),)
 
 
 def view(curves, own, *, objectives=LOSS, state=TrialState.COMPLETE):
@@ -76,7 +76,7 @@ def test_only_complete_trials_are_compared_with():
 
 
 def test_a_maximised_metric_stops_below_the_median():
-    objectives = (Objective("accuracy", "maximize"),)
+    objectives = (ObjectiveSpec("accuracy", "maximize"),)
     stopper = MedianStopper(min_reports=1, min_trials=2)
     curves = [[0.5, 0.9], [0.7, 0.8], [0.6, 0.7]]
     low = decide(stopper, curves, [0.1, 0.1], objectives=objectives)
@@ -142,5 +142,5 @@ def test_at_step_is_the_median_pruner_of_optuna(seed, direction, grace, n):
     for step, value in enumerate(own):
         trial.report(value, step)
     stopper = MedianStopper(min_reports=grace, min_trials=3, others="at_step")
-    ours = decide(stopper, curves, own, objectives=(Objective("loss", direction),))
+    ours = decide(stopper, curves, own, objectives=(ObjectiveSpec("loss", direction),))
     assert (ours.action == "stop") is bool(trial.should_prune())

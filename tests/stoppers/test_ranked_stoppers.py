@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tunekit.errors import InvalidArgument
-from tunekit.records import Objective, Report, TrialRecord, TrialState
+from tunekit.records import ObjectiveSpec, Report, TrialRecord, TrialState
 from tunekit.stoppers.asha import AshaStopper
 from tunekit.stoppers.fast import FastStopper
 from tunekit.stoppers.hyperband import HyperbandStopper
@@ -222,7 +222,7 @@ def asha_beside_optuna(curves, steps, *, eta, first, direction):
     ours = AshaStopper(eta=eta, min_resource=first, unit="steps")
     reports = {n: [] for n in range(len(curves))}
     ends, stopped = ({}, {}), []
-    objectives = (Objective("loss", direction),)
+    objectives = (ObjectiveSpec("loss", direction),)
     for k in range(len(curves[0])):
         for n in range(len(curves)):
             step, value = steps[n][k], curves[n][k]

@@ -7,7 +7,7 @@ import pytest
 import tunekit as tk
 from tunekit import registry
 from tunekit.errors import InvalidArgument, UnknownStudy
-from tunekit.records import Objective, Report, TrialState
+from tunekit.records import ObjectiveSpec, Report, TrialState
 from tunekit.stoppers.any_of import FirstStopper
 from tunekit.stoppers.asha import AshaStopper
 from tunekit.stoppers.patience import PatienceStopper
@@ -62,7 +62,7 @@ def test_a_bound_is_one_of_the_metrics_own_direction():
     assert decide(ThresholdStopper(bound=2.0), [2.0]).action == "continue"
     stopped = decide(ThresholdStopper(bound=2.0), [2.1])
     assert stopped.reason == "loss is 2.1 at step 0, above the bound 2"
-    up = (Objective("loss", "maximize"),)
+    up = (ObjectiveSpec("loss", "maximize"),)
     assert decide(ThresholdStopper(bound=2.0), [2.1], objectives=up).action == "continue"
     assert "below" in decide(ThresholdStopper(bound=2.0), [1.9], objectives=up).reason
     assert decide(ThresholdStopper(bound=2.0, min_reports=2), [9.0]).action == "continue"

@@ -16,7 +16,7 @@ from tunekit.records import (
     Branch,
     Checkpoint,
     MetricConstraint,
-    Objective,
+    ObjectiveSpec,
     Outcome,
     Proposal,
     Report,
@@ -44,6 +44,7 @@ from tunekit.storages.base import (
 )
 from tunekit.storages.codec import from_dict, operation_from_dict, to_dict
 
+DIRECTIONS = st.sampled_from(["minimize", "maximize"])
 names = st.sampled_from(["x", "model.svm.C", "$float", "$map", "ü\0", "n"])
 floats = st.floats(allow_nan=True, allow_infinity=True)
 scalars = st.one_of(st.booleans(), st.integers(-(2**70), 2**70), floats, st.text(max_size=5))
@@ -112,8 +113,7 @@ space = Space(model=Categorical({"svm": svm, "none": None}), n=Int(1, 8))
 specs = st.builds(
     StudySpec,
     st.text(min_size=1, max_size=5),
-    st.lists(st.builds(Objective, names, st.sampled_from(["minimize", "maximize"])), min_size=1)
-    .map(tuple),
+    st.lists(st.builds(ObjectiveSpec, names, DIRECTIONS), min_size=1).map(tuple),
     st.lists(
         st.builds(MetricConstraint, names, st.sampled_from(["<=", ">="]), st.floats(-9, 9)),
         max_size=2,
@@ -199,7 +199,7 @@ def test_metrics_that_are_not_finite_are_strict_json() -> None:
         (Report, {"step": 1, "metrics": {"$map": [1]}}, "list of pairs"),
         (Outcome, {"state": "finished"}, "expected a known state"),
         (Outcome, {"state": ["failed"]}, "expected a known state"),
-        (Objective, {"metric": "a", "direction": "up"}, "'minimize' or 'maximize'"),
+        (ObjectiveSpec, {"metric": "a", "direction": "up"}, "'minimize' or 'maximize'"),
         (Changes, {"trials": {"a": 1}, "cursor": 1}, "expected a list"),
         (ExchangeRequest, {"worker": "w", "operations": [{"operation": "drop"}]}, "is one of"),
     ],

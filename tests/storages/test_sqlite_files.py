@@ -87,7 +87,7 @@ _OPEN = """
 import os, sys
 from tunekit.errors import StorageError
 from tunekit.storages.urls import open_storage
-from tunekit.records import Objective, StudySpec
+from tunekit.records import ObjectiveSpec, StudySpec
 open_storage(sys.argv[2])  # imports all that it needs while it still may
 if os.getuid() == 0:
     os.setgroups([])
@@ -96,7 +96,7 @@ if os.getuid() == 0:
 try:
     storage = open_storage(sys.argv[1])
     print([s.spec.name for s in storage.list_studies()])
-    storage.create_study(StudySpec("new", (Objective("loss"),)))
+    storage.create_study(StudySpec("new", (ObjectiveSpec("loss"),)))
 except StorageError as error:
     print(error)
 """

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tunekit.records import Objective, StudySpec, TrialState
+from tunekit.records import ObjectiveSpec, StudySpec, TrialState
 from tunekit.storages.urls import open_storage
 
 ROUNDS = int(os.environ.get("TUNEKIT_FAULT_ROUNDS", "5"))
@@ -32,7 +32,7 @@ class Crew:
         self.killed = 0
         storage = open_storage(url)
         # Every kill may cost a trial a retry; none of these tests is about giving up.
-        storage.create_study(StudySpec("s", (Objective("loss"),), max_retries=1000))
+        storage.create_study(StudySpec("s", (ObjectiveSpec("loss"),), max_retries=1000))
         storage.close()
 
     def hire(self) -> subprocess.Popen[bytes]:

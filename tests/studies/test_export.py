@@ -5,11 +5,11 @@ import json
 import pytest
 
 import tunekit as tk
-from tunekit.records import Objective, Report, StudyRecord, StudySpec, StudyState, TrialRecord
+from tunekit.records import ObjectiveSpec, Report, StudyRecord, StudySpec, StudyState, TrialRecord
 from tunekit.records import TrialState as State
 from tunekit.studies import export
 
-STUDY = StudyRecord(1, StudySpec("s", (Objective("loss"),)), StudyState.ACTIVE, 0, 2, 1, 0.0)
+STUDY = StudyRecord(1, StudySpec("s", (ObjectiveSpec("loss"),)), StudyState.ACTIVE, 0, 2, 1, 0.0)
 FIXED = list(export.rows([TrialRecord(0, State.COMPLETE)])[0])
 
 

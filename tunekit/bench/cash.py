@@ -12,7 +12,7 @@ import numpy as np
 from tunekit.bench import cash_pipeline
 from tunekit.bench.problem import EXPENSIVE, Problem
 from tunekit.errors import MissingExtra
-from tunekit.records import Objective
+from tunekit.records import ObjectiveSpec
 from tunekit.spaces import Params
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _problem(name: str, seed: int) -> Problem:
         f"cash/{name}-{seed}",
         space,
         CrossValidated(name, seed),
-        objectives=(Objective("error"),),
+        objectives=(ObjectiveSpec("error"),),
         tags=EXPENSIVE,
     )
 

@@ -12,7 +12,7 @@ import numpy as np
 from tunekit.bench import recorded, tables
 from tunekit.bench.problem import Problem
 from tunekit.errors import InvalidArgument
-from tunekit.records import Objective
+from tunekit.records import ObjectiveSpec
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
 
@@ -54,7 +54,9 @@ def _problem(file: Path) -> Problem:
         for point, loss in zip(points, losses, strict=True)
     ]
     name = file.name.removesuffix(".gz").removesuffix(".json")
-    return recorded.as_problem(name, Encoder(space), rows=rows, objectives=(Objective("loss"),))
+    return recorded.as_problem(
+        name, Encoder(space), rows=rows, objectives=(ObjectiveSpec("loss"),)
+    )
 
 
 def _read(file: Path) -> list[Any]:

@@ -18,13 +18,13 @@ from tunekit.bench.gym_actions import action_of, space_of
 from tunekit.bench.problem import EXPENSIVE, Problem
 from tunekit.checks import is_whole
 from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
-from tunekit.records import Direction, MetricConstraint, Objective
+from tunekit.records import Direction, MetricConstraint, ObjectiveSpec
 from tunekit.spaces import Params
 
 Source: TypeAlias = str | Callable[[], Any]
 """The id of a registered environment, or a function that makes one."""
 
-REWARD = Objective("reward", "maximize")
+REWARD = ObjectiveSpec("reward", "maximize")
 
 
 MOST_STEPS = 100_000
@@ -121,12 +121,12 @@ def _name(source: Source) -> str:
     return source if isinstance(source, str) else getattr(source, "__name__", "environment")
 
 
-def _objectives(given: Mapping[str, Direction] | str | None) -> tuple[Objective, ...]:
+def _objectives(given: Mapping[str, Direction] | str | None) -> tuple[ObjectiveSpec, ...]:
     if not given:
         return (REWARD,)
     if isinstance(given, str):
-        return (Objective(given),)
-    return tuple(Objective(metric, direction) for metric, direction in given.items())
+        return (ObjectiveSpec(given),)
+    return tuple(ObjectiveSpec(metric, direction) for metric, direction in given.items())
 
 
 def _check_metrics(problem: Problem) -> None:

@@ -14,11 +14,11 @@ from tunekit.errors import InvalidArgument, TunekitError, did_you_mean
 from tunekit.executors.base import Task
 from tunekit.executors.results import checked_metrics
 from tunekit.executors.trial import Trial
-from tunekit.records import CONTINUE, Objective
+from tunekit.records import CONTINUE, ObjectiveSpec
 from tunekit.spaces import Params, Space
 
 GROUP = "tunekit.problems"
-LOSS = (Objective("loss"),)
+LOSS = (ObjectiveSpec("loss"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class OfTrial:
     """An objective of a trial, as `study.optimize` takes it, as a function of params."""
 
     objective: Callable[[Trial], Any]
-    objectives: tuple[Objective, ...]
+    objectives: tuple[ObjectiveSpec, ...]
     seed: int
 
     def __call__(self, params: Params) -> dict[str, float]:
@@ -47,7 +47,7 @@ def problems(
     *,
     seed: int = 0,
     space: Space | None = None,
-    objectives: Sequence[Objective] = LOSS,
+    objectives: Sequence[ObjectiveSpec] = LOSS,
 ) -> list[Problem]:
     """Return the problems that a name or an object stands for.
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from tunekit.records import MetricConstraint, Objective
+from tunekit.records import MetricConstraint, ObjectiveSpec
 from tunekit.spaces import Params, Space
 
 Evaluate: TypeAlias = Callable[[Params], float | Mapping[str, float]]
@@ -32,7 +32,7 @@ class Problem:
     name: str
     space: Space
     evaluate: Evaluate
-    objectives: tuple[Objective, ...] = (Objective("loss"),)
+    objectives: tuple[ObjectiveSpec, ...] = (ObjectiveSpec("loss"),)
     constraints: tuple[MetricConstraint, ...] = ()
     best_known: float | None = None
     noise: float = 0.0

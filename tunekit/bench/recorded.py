@@ -10,7 +10,7 @@ import numpy as np
 
 from tunekit.bench.problem import Problem
 from tunekit.errors import InvalidArgument
-from tunekit.records import MetricConstraint, Objective
+from tunekit.records import MetricConstraint, ObjectiveSpec
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
 
@@ -107,7 +107,7 @@ def as_problem(
     encoder: Encoder,
     *,
     rows: list[Row],
-    objectives: tuple[Objective, ...],
+    objectives: tuple[ObjectiveSpec, ...],
     constraints: tuple[MetricConstraint, ...] = (),
     is_exact: bool = False,
 ) -> Problem:
@@ -128,7 +128,7 @@ def as_problem(
 
 def _best(
     recording: Recording,
-    objectives: tuple[Objective, ...],
+    objectives: tuple[ObjectiveSpec, ...],
     constraints: tuple[MetricConstraint, ...],
 ) -> float | None:
     if len(objectives) != 1:

@@ -12,7 +12,7 @@ from tunekit.bench import recorded, tables
 from tunekit.bench.problem import Problem
 from tunekit.bench.recorded import Row
 from tunekit.errors import InvalidArgument
-from tunekit.records import Direction, Objective, TrialRecord, TrialState
+from tunekit.records import Direction, ObjectiveSpec, TrialRecord, TrialState
 from tunekit.spaces.encode import Encoder
 
 Lookup: TypeAlias = Literal["nearest", "exact"]
@@ -81,7 +81,7 @@ def suite(
             Path(table).stem,
             Encoder(space),
             rows=rows,
-            objectives=(Objective(metric, direction),),
+            objectives=(ObjectiveSpec(metric, direction),),
             is_exact=lookup == "exact",
         )
     ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tunekit.errors import InvalidArgument, did_you_mean
-from tunekit.records import Objective
+from tunekit.records import ObjectiveSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Layout:
     fidelities: tuple[str, ...]
     seconds: str
 
-    def objective(self, metric: str | None) -> Objective:
+    def objective(self, metric: str | None) -> ObjectiveSpec:
         """Return the objective of an output, or of the usual one.
 
         Raises:
@@ -46,7 +46,7 @@ class Layout:
                 f'yahpo: no metric "{name}"{did_you_mean(name, self.outputs)}; there are '
                 f"{', '.join(self.outputs)}."
             )
-        return Objective(name, "maximize" if name in _MAXIMIZED else "minimize")
+        return ObjectiveSpec(name, "maximize" if name in _MAXIMIZED else "minimize")
 
 
 _MAXIMIZED = frozenset(

@@ -18,7 +18,7 @@ from tunekit.errors import InvalidArgument
 if TYPE_CHECKING:
     from tunekit.bench.contenders import Contender
     from tunekit.bench.report import ComparisonReport
-    from tunekit.records import Objective
+    from tunekit.records import ObjectiveSpec
 
 app = typer.Typer(
     help="Which sampler is the best for my problem? Compare them under equal budgets.",
@@ -168,14 +168,14 @@ def bench(
 app.callback(invoke_without_command=True)(guarded(bench))
 
 
-def _objectives(minimize: str | None, maximize: str | None) -> tuple[Objective, ...]:
-    from tunekit.records import Objective
+def _objectives(minimize: str | None, maximize: str | None) -> tuple[ObjectiveSpec, ...]:
+    from tunekit.records import ObjectiveSpec
 
     if minimize is not None and maximize is not None:
         raise InvalidArgument("--minimize and --maximize: give one; regret is of one metric.")
     if maximize is not None:
-        return (Objective(maximize, "maximize"),)
-    return () if minimize is None else (Objective(minimize),)
+        return (ObjectiveSpec(maximize, "maximize"),)
+    return () if minimize is None else (ObjectiveSpec(minimize),)
 
 
 def _contenders(samplers: list[str] | None, peers: list[str] | None) -> list[Contender]:

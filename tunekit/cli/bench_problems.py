@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tunekit.cli.targets import load, search_first
 from tunekit.errors import InvalidArgument
-from tunekit.records import Objective
+from tunekit.records import ObjectiveSpec
 
 if TYPE_CHECKING:
     from tunekit.bench.problem import Problem
@@ -35,7 +35,7 @@ class TargetSource:
     folder: str
     seed: int = 0
     space: str | None = None
-    objectives: tuple[Objective, ...] = ()
+    objectives: tuple[ObjectiveSpec, ...] = ()
 
     @property
     def variant(self) -> str:
@@ -103,7 +103,7 @@ class Named:
     yahpo_data: Path | None = None
     only: Sequence[str] = ()
     space: str | None = None
-    objectives: tuple[Objective, ...] = ()
+    objectives: tuple[ObjectiveSpec, ...] = ()
 
     def sources(self) -> tuple[ProblemSource, ...]:
         """Return the sources.

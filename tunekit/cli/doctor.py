@@ -199,10 +199,10 @@ def _storage(flag: str | None) -> list[Check]:
 
 def _writes(opened: Store) -> list[Check]:
     """Measure writes with a study of its own, which is deleted again; compare the clocks."""
-    from tunekit.records import Objective, StudySpec
+    from tunekit.records import ObjectiveSpec, StudySpec
 
     name = f"tunekit-doctor-{uuid4().hex}"
-    record = opened.create_study(StudySpec(name, (Objective("value"),)))
+    record = opened.create_study(StudySpec(name, (ObjectiveSpec("value"),)))
     try:
         skew = record.created - time.time()
         begin = time.perf_counter()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
-from tunekit.records import Branch, Decision, Objective, Outcome, Report, TrialState
+from tunekit.records import Branch, Decision, ObjectiveSpec, Outcome, Report, TrialState
 from tunekit.spaces import Params
 
 ReportHandler: TypeAlias = Callable[[int, Report], Decision]
@@ -86,7 +86,7 @@ class Task:
     number: int
     epoch: int
     params: Params
-    objectives: tuple[Objective, ...]
+    objectives: tuple[ObjectiveSpec, ...]
     seed: int = 0
     is_open: bool = False
     block: int = 0

@@ -10,13 +10,13 @@ from typing import Any
 
 from tunekit.checks import shown
 from tunekit.errors import InvalidResult, did_you_mean
-from tunekit.records import UNNAMED, MetricConstraint, Metrics, Objective
+from tunekit.records import UNNAMED, MetricConstraint, Metrics, ObjectiveSpec
 from tunekit.shown import counted
 from tunekit.spaces.domains import Scalar, plain
 
 
 def checked_metrics(
-    result: object, objectives: tuple[Objective, ...], *, is_partial: bool = False
+    result: object, objectives: tuple[ObjectiveSpec, ...], *, is_partial: bool = False
 ) -> dict[str, float]:
     """Return named metrics of a value that an objective returned or reported.
 
@@ -105,7 +105,7 @@ def _named(
 
 def missing_reason(
     metrics: Metrics,
-    objectives: Sequence[Objective],
+    objectives: Sequence[ObjectiveSpec],
     constraints: Sequence[MetricConstraint] = (),
 ) -> str:
     """Return which required metrics a result lacks, an empty text if it has all."""
@@ -123,7 +123,7 @@ def missing_reason(
     return ""
 
 
-def diverged_reason(metrics: Metrics, objectives: tuple[Objective, ...]) -> str:
+def diverged_reason(metrics: Metrics, objectives: tuple[ObjectiveSpec, ...]) -> str:
     """Return why a result counts as DIVERGED, an empty text if it is finite."""
     for o in objectives:
         if not math.isfinite(value := metrics.get(o.metric, 0.0)):

@@ -12,7 +12,7 @@ import numpy as np
 from tunekit.errors import TunekitError
 from tunekit.history import History
 from tunekit.random_streams import stream
-from tunekit.records import MetricConstraint, Objective, Proposal
+from tunekit.records import MetricConstraint, ObjectiveSpec, Proposal
 from tunekit.samplers.checked import checked
 from tunekit.spaces import Float, Int, Parameter, Params, Picker, Scalar, Space, walk
 from tunekit.spaces.feasible import Feasible
@@ -36,7 +36,7 @@ class StudyView:
     """
 
     space: Space
-    objectives: tuple[Objective, ...]
+    objectives: tuple[ObjectiveSpec, ...]
     constraints: tuple[MetricConstraint, ...]
     seed: int
     history: History

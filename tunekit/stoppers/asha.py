@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from tunekit.checks import check_number
 from tunekit.errors import InvalidArgument
-from tunekit.records import CONTINUE, Decision, Direction, Objective, TrialState
+from tunekit.records import CONTINUE, Decision, Direction, ObjectiveSpec, TrialState
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.losses import LossCurveReader, Unit, as_metrics, shown, watched_metrics
 from tunekit.stoppers.options import check_metric, check_unit
@@ -116,16 +116,16 @@ class AshaStopper:
     def _is_member(self, number: int) -> bool:
         return self._ladder.members is None or self._ladder.members(number)
 
-    def _watched(self, view: CurveView) -> tuple[Objective, ...]:
+    def _watched(self, view: CurveView) -> tuple[ObjectiveSpec, ...]:
         return watched_metrics(view, self.metric, self.direction, stopper=self.name)
 
-    def _sentence(self, rung: Rung, watched: tuple[Objective, ...]) -> str:
+    def _sentence(self, rung: Rung, watched: tuple[ObjectiveSpec, ...]) -> str:
         return (
             f"{shown(rung.own, watched)} at {self._ladder.unit[:-1]} {rung.level} has "
             f"{rung.before} of {rung.n} trials before it; the best {self._n_kept(rung.n)} continue"
         )
 
-    def _evidence(self, rung: Rung, watched: tuple[Objective, ...]) -> dict[str, Any]:
+    def _evidence(self, rung: Rung, watched: tuple[ObjectiveSpec, ...]) -> dict[str, Any]:
         return {
             "metrics": as_metrics(rung.own, watched),
             "unit": self._ladder.unit,

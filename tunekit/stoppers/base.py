@@ -8,7 +8,7 @@ from typing import Protocol
 
 from tunekit.errors import InvalidArgument
 from tunekit.history import History
-from tunekit.records import Decision, Objective, Report
+from tunekit.records import Decision, ObjectiveSpec, Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class CurveView:
         reports: trial number -> its reports in order of step.
     """
 
-    objectives: tuple[Objective, ...]
+    objectives: tuple[ObjectiveSpec, ...]
     history: History
     reports: Mapping[int, Sequence[Report]]
 
@@ -46,7 +46,7 @@ class Promoter(Stopper, Protocol):
         ...
 
 
-def check_works(stopper: Stopper | None, objectives: tuple[Objective, ...]) -> None:
+def check_works(stopper: Stopper | None, objectives: tuple[ObjectiveSpec, ...]) -> None:
     """Check that a stopper of ours accepts a study, by asking it about an empty one.
 
     If it refuses that (a metric that is not an objective, several objectives where it handles

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tunekit.checks import check_number, check_whole
-from tunekit.records import CONTINUE, Decision, Direction, Objective, TrialState
+from tunekit.records import CONTINUE, Decision, Direction, ObjectiveSpec, TrialState
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curve_log import ViewFollower
 from tunekit.stoppers.losses import (
@@ -108,7 +108,7 @@ class FastStopper:
         return self._stop(rung, n_kept, n_started, hoped, watched)
 
     def _reaches_the_best(
-        self, hoped: Losses, view: CurveView, watched: tuple[Objective, ...]
+        self, hoped: Losses, view: CurveView, watched: tuple[ObjectiveSpec, ...]
     ) -> bool:
         finals = self._finals.of(view, watched)
         if len(watched) > 1:
@@ -121,7 +121,7 @@ class FastStopper:
         n_kept: int,
         n_started: int,
         hoped: Losses | None,
-        watched: tuple[Objective, ...],
+        watched: tuple[ObjectiveSpec, ...],
     ) -> Decision:
         reason = (
             f"{shown(rung.own, watched)} at {self._ladder.unit[:-1]} {rung.level} has "
@@ -180,10 +180,10 @@ class _Finals:
     def __init__(self, reader: LossCurveReader) -> None:
         self._reader = reader
         self._follower = ViewFollower()
-        self._watched: tuple[Objective, ...] = ()
+        self._watched: tuple[ObjectiveSpec, ...] = ()
         self._found = Level()
 
-    def of(self, view: CurveView, watched: tuple[Objective, ...]) -> Level:
+    def of(self, view: CurveView, watched: tuple[ObjectiveSpec, ...]) -> Level:
         """Return them by number."""
         changed = self._follower.changed(view)
         if changed is None or watched != self._watched:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from tunekit.errors import InvalidArgument, did_you_mean
-from tunekit.records import Direction, Objective, Report
+from tunekit.records import Direction, ObjectiveSpec, Report
 from tunekit.stoppers.base import CurveView
 
 WORST = 1e30
@@ -53,7 +53,7 @@ class Curve:
 @dataclass(slots=True)
 class _KnownLosses:
     reports: Sequence[Report]
-    watched: tuple[Objective, ...]
+    watched: tuple[ObjectiveSpec, ...]
     n: int
     curve: Curve
 
@@ -64,7 +64,7 @@ class LossCurveReader:
     def __init__(self) -> None:
         self._known: dict[int, _KnownLosses] = {}
 
-    def read(self, number: int, view: CurveView, watched: tuple[Objective, ...]) -> Curve:
+    def read(self, number: int, view: CurveView, watched: tuple[ObjectiveSpec, ...]) -> Curve:
         """Return the losses of one trial, processing only new reports of a known curve."""
         reports = view.reports.get(number, ())
         known = self._known.get(number)
@@ -97,7 +97,7 @@ class LossCurveReader:
         known.n = len(known.reports)
 
 
-def losses(report: Report, watched: Sequence[Objective]) -> Losses | None:
+def losses(report: Report, watched: Sequence[ObjectiveSpec]) -> Losses | None:
     """Return the losses of a report, `None` if it misses a metric."""
     out = []
     for objective in watched:
@@ -115,7 +115,7 @@ def worst_if_diverged(loss: float) -> float:
 
 def watched_metric(
     view: CurveView, metric: str | None, direction: Direction | None, *, stopper: str
-) -> Objective:
+) -> ObjectiveSpec:
     """Return the only metric that a stopper watches; see `watched_metrics`.
 
     Raises:
@@ -132,7 +132,7 @@ def watched_metric(
 
 def watched_metrics(
     view: CurveView, metric: str | None, direction: Direction | None, *, stopper: str
-) -> tuple[Objective, ...]:
+) -> tuple[ObjectiveSpec, ...]:
     """Return the metrics a stopper watches: the named one, or all objectives.
 
     Args:
@@ -162,10 +162,10 @@ def watched_metrics(
             f"one of the study's objectives {known}; name one, or give direction= for a "
             "metric that is only reported."
         )
-    return (Objective(metric, direction),)
+    return (ObjectiveSpec(metric, direction),)
 
 
-def shown(values: Losses, watched: Sequence[Objective]) -> str:
+def shown(values: Losses, watched: Sequence[ObjectiveSpec]) -> str:
     """Return losses as text: the metrics with their original sign."""
     return ", ".join(
         f"{o.metric} {o.loss(v):.6g}" if math.isfinite(v) else f"{o.metric} not finite"
@@ -173,7 +173,7 @@ def shown(values: Losses, watched: Sequence[Objective]) -> str:
     )
 
 
-def as_metrics(values: Losses, watched: Sequence[Objective]) -> dict[str, float | None]:
+def as_metrics(values: Losses, watched: Sequence[ObjectiveSpec]) -> dict[str, float | None]:
     """Return losses as metrics in plain JSON, with `None` for non-finite values."""
     return {
         o.metric: o.loss(v) if math.isfinite(v) else None

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from tunekit.checks import check_whole
 from tunekit.errors import InvalidArgument
-from tunekit.records import CONTINUE, Decision, Direction, Objective, TrialState
+from tunekit.records import CONTINUE, Decision, Direction, ObjectiveSpec, TrialState
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curve_log import ViewFollower
 from tunekit.stoppers.losses import Curve, LossCurveReader, watched_metrics
@@ -93,7 +93,7 @@ class MedianStopper:
         self.others = others
         self._reader = LossCurveReader()
         self._follower = ViewFollower()
-        self._watched: Objective | None = None
+        self._watched: ObjectiveSpec | None = None
         self._summaries: dict[int, _Summary] = {}
         self._events: list[tuple[_Summary, bool]] = []  # each is added, or removed
         self._at_steps: dict[int, _AtStep] = {}
@@ -118,7 +118,7 @@ class MedianStopper:
             return CONTINUE
         return self._stop(objective, step, best, threshold, len(compared))
 
-    def _follow(self, view: CurveView, objective: Objective) -> None:
+    def _follow(self, view: CurveView, objective: ObjectiveSpec) -> None:
         """Take over which complete trials have changed since the last question."""
         changed = self._follower.changed(view)
         if changed is None or objective != self._watched:
@@ -162,7 +162,7 @@ class MedianStopper:
         return known.values[:i] + known.values[i + 1 :]
 
     def _stop(
-        self, objective: Objective, step: int, best: float, threshold: float, n: int
+        self, objective: ObjectiveSpec, step: int, best: float, threshold: float, n: int
     ) -> Decision:
         sign = 1.0 if objective.direction == "minimize" else -1.0
         shown = f"{sign * best:.6g}" if math.isfinite(best) else "not finite"

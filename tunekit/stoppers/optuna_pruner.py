@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
-from tunekit.records import CONTINUE, Decision, Direction, Objective, TrialState
+from tunekit.records import CONTINUE, Decision, Direction, ObjectiveSpec, TrialState
 from tunekit.registry import check_options
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curve_log import ViewFollower
@@ -95,7 +95,7 @@ class OptunaPrunerStopper:
         self._told: dict[int, _Told] = {}
         self._follower = ViewFollower()
         self._asked: set[int] = set()
-        self._known_by: tuple[Objective, int] | None = None
+        self._known_by: tuple[ObjectiveSpec, int] | None = None
         self._is_of_optuna = type(self._made()).__module__.startswith("optuna.")
         self._pruner: BasePruner | None = None
         self._study: optuna.Study | None = None
@@ -155,7 +155,7 @@ class OptunaPrunerStopper:
             self._pruner = self._made()
         return self._pruner
 
-    def _sync(self, asked: int, view: CurveView, objective: Objective) -> None:
+    def _sync(self, asked: int, view: CurveView, objective: ObjectiveSpec) -> None:
         """Update Optuna's study with changes in the view."""
         changed = self._follower.changed(view)
         longest = 0 if changed is None or self._known_by is None else self._known_by[1]
@@ -183,7 +183,9 @@ class OptunaPrunerStopper:
                 if number != asked or self._told[number].past is None:  # else `decide` asks next
                     self._play(number)
 
-    def _tell(self, number: int, view: CurveView, objective: Objective, state: TrialState) -> bool:
+    def _tell(
+        self, number: int, view: CurveView, objective: ObjectiveSpec, state: TrialState
+    ) -> bool:
         """Insert one trial; return whether it has reports that the pruner has not seen."""
         assert self._storage is not None
         curve = self._reader.read(number, view, (objective,))
@@ -199,7 +201,7 @@ class OptunaPrunerStopper:
         self._storage.put(number, state, _values(curve, objective), notes)
         return True
 
-    def _storage_for(self, objective: Objective, longest: int) -> ViewStorage:
+    def _storage_for(self, objective: ObjectiveSpec, longest: int) -> ViewStorage:
         """Return the current storage, or a new one if pruners would now derive other rungs.
 
         Unless given, pruners derive their rungs from the longest complete trial.
@@ -236,7 +238,7 @@ def _longest(numbers: Iterable[int], view: CurveView) -> int:
     return longest
 
 
-def _values(curve: Curve, objective: Objective) -> dict[int, float]:
+def _values(curve: Curve, objective: ObjectiveSpec) -> dict[int, float]:
     """Return a curve by step with the metric's own sign, NaN where it has diverged."""
     pairs = zip(curve.steps, curve.losses, strict=True)
     return {

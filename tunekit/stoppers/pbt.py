@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from tunekit.checks import is_whole
 from tunekit.errors import InvalidArgument
-from tunekit.records import CONTINUE, Decision, Objective, Report, TrialState
+from tunekit.records import CONTINUE, Decision, ObjectiveSpec, Report, TrialState
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curve_log import ViewFollower
 
@@ -30,7 +30,7 @@ class _Population:
 
     def __init__(self) -> None:
         self.follower = ViewFollower()
-        self.objective: Objective | None = None
+        self.objective: ObjectiveSpec | None = None
         self.losses: dict[int, float] = {}
         self.order: list[tuple[float, int]] = []
 

@@ -7,7 +7,7 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from tunekit.records import Objective
+from tunekit.records import ObjectiveSpec
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curve_log import ViewFollower
 from tunekit.stoppers.losses import LossCurveReader, Losses, Unit
@@ -62,10 +62,10 @@ class Reached:
         self._unit = unit
         self._members = members
         self._follower = ViewFollower()
-        self._watched: tuple[Objective, ...] = ()
+        self._watched: tuple[ObjectiveSpec, ...] = ()
         self._levels: dict[int, Level] = {}
 
-    def at(self, level: int, view: CurveView, watched: tuple[Objective, ...]) -> Level:
+    def at(self, level: int, view: CurveView, watched: tuple[ObjectiveSpec, ...]) -> Level:
         """Return the trials at a level."""
         changed = self._follower.changed(view)
         if changed is None or watched != self._watched:

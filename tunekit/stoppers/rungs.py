@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tunekit.records import Objective
+from tunekit.records import ObjectiveSpec
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.losses import Curve, LossCurveReader, Losses, Unit
 from tunekit.stoppers.reached import Reached
@@ -85,7 +85,9 @@ class Ladder:
         self._reader = reader
         self._reached = Reached(reader, unit, members)
 
-    def passed(self, number: int, view: CurveView, watched: tuple[Objective, ...]) -> list[Rung]:
+    def passed(
+        self, number: int, view: CurveView, watched: tuple[ObjectiveSpec, ...]
+    ) -> list[Rung]:
         """Return the rungs that a trial has passed with its latest report, ascending.
 
         A step that jumps over several rungs passes all of them with the same losses.
@@ -103,7 +105,7 @@ class Ladder:
         return rungs_between(previous, now, self.first, self.factor)
 
     def standing(
-        self, number: int, level: int, view: CurveView, watched: tuple[Objective, ...]
+        self, number: int, level: int, view: CurveView, watched: tuple[ObjectiveSpec, ...]
     ) -> Rung | None:
         """Return a trial's standing at a rung, `None` if it has not reached it."""
         own = self._reader.read(number, view, watched).at(level, self.unit)
@@ -114,7 +116,7 @@ class Ladder:
         return Rung(level, own, len(others) + 1, before)
 
     def numbers_at(
-        self, level: int, view: CurveView, watched: tuple[Objective, ...]
+        self, level: int, view: CurveView, watched: tuple[ObjectiveSpec, ...]
     ) -> AbstractSet[int]:
         """Return the numbers of the trials that have reached a rung."""
         return self._reached.at(level, view, watched).losses.keys()

@@ -6,7 +6,7 @@ import math
 
 from tunekit.checks import check_whole, is_number
 from tunekit.errors import InvalidArgument
-from tunekit.records import CONTINUE, Decision, Direction, Objective
+from tunekit.records import CONTINUE, Decision, Direction, ObjectiveSpec
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.losses import WORST, LossCurveReader, losses, watched_metrics
 from tunekit.stoppers.options import check_metric
@@ -79,7 +79,7 @@ class ThresholdStopper:
         return Decision("stop", reason, evidence)
 
 
-def _diverged(objective: Objective, value: float, step: int) -> Decision:
+def _diverged(objective: ObjectiveSpec, value: float, step: int) -> Decision:
     reason = f"{objective.metric} is {value:.6g} at step {step}: the trial has diverged"
     evidence = {
         "metric": objective.metric,

@@ -19,7 +19,7 @@ from tunekit.records import (
     Checkpoint,
     MetricConstraint,
     Metrics,
-    Objective,
+    ObjectiveSpec,
     Outcome,
     Proposal,
     Report,
@@ -384,6 +384,6 @@ def spec_fields(text: str) -> dict[str, Any]:
     doc = decode(text)
     with shaped_as_written("the settings of a study"):
         check_spec(doc)
-        objectives = tuple(Objective(*o) for o in doc["objectives"])
+        objectives = tuple(ObjectiveSpec(*o) for o in doc["objectives"])
         constraints = tuple(MetricConstraint(*c) for c in doc["constraints"])
         return {**doc, "objectives": objectives, "constraints": constraints}

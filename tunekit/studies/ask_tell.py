@@ -27,7 +27,7 @@ from tunekit.executors.trial import Trial
 from tunekit.records import (
     Decision,
     Metrics,
-    Objective,
+    ObjectiveSpec,
     Outcome,
     Report,
     StudyState,
@@ -228,7 +228,7 @@ def outcome_of(
     result: object,
     state: TrialState | str | None,
     reason: str,
-    objectives: tuple[Objective, ...],
+    objectives: tuple[ObjectiveSpec, ...],
 ) -> Outcome:
     """Return the outcome of a trial for a told result.
 

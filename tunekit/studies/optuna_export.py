@@ -16,7 +16,7 @@ from optuna.trial import TrialState as OptunaState
 from tunekit.optuna_words import own_attrs, system_attrs
 from tunekit.records import (
     OPTUNA_STATES,
-    Objective,
+    ObjectiveSpec,
     Report,
     StudyRecord,
     TrialRecord,
@@ -70,7 +70,7 @@ def to_optuna(
 def frozen(
     t: TrialRecord,
     reports: Sequence[Report],
-    objectives: Sequence[Objective],
+    objectives: Sequence[ObjectiveSpec],
     distributions: Distributions,
     constraints: Sequence[Any] = (),
 ) -> FrozenTrial:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunekit.checks import shown
 from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
-from tunekit.records import OPTUNA_STATES, Objective, TrialRecord
+from tunekit.records import OPTUNA_STATES, ObjectiveSpec, TrialRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +20,7 @@ COLUMNS = (
 
 def optuna_frame(
     trials: Sequence[TrialRecord],
-    objectives: Sequence[Objective],
+    objectives: Sequence[ObjectiveSpec],
     attrs: Sequence[str],
     *,
     multi_index: bool,
@@ -60,7 +60,7 @@ def optuna_frame(
     return frame
 
 
-def _names(objectives: Sequence[Objective]) -> list[str]:
+def _names(objectives: Sequence[ObjectiveSpec]) -> list[str]:
     """Return how Optuna calls the objectives: by position where nobody named them."""
     metrics = [o.metric for o in objectives]
     if metrics == [f"value_{i}" for i in range(len(metrics))] or metrics == ["value"]:

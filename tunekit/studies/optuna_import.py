@@ -10,7 +10,7 @@ from tunekit.checks import shown
 from tunekit.errors import InvalidArgument
 from tunekit.records import (
     MetricConstraint,
-    Objective,
+    ObjectiveSpec,
     Report,
     StudySpec,
     TrialRecord,
@@ -51,7 +51,7 @@ def spec_of(study: Any, trials: Sequence[Any], name: str, seed: int) -> StudySpe
     bounds = sorted({c for t in trials for c in t.constraints})
     return StudySpec(
         name=name,
-        objectives=tuple([Objective(n, w) for n, w in zip(names, ways, strict=True)]),  # type: ignore[arg-type]
+        objectives=tuple([ObjectiveSpec(n, w) for n, w in zip(names, ways, strict=True)]),  # type: ignore[arg-type]
         constraints=tuple([MetricConstraint(CONSTRAINT + c, "<=", 0.0) for c in bounds]),
         seed=seed,
         attrs=dict(study.user_attrs),

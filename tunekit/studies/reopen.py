@@ -9,7 +9,7 @@ from typing import Any
 
 from tunekit.checks import shown
 from tunekit.errors import InvalidArgument, StudyExists, TrialConflict, UnknownStudy
-from tunekit.records import UNNAMED, Objective, StudyRecord, StudySpec, TrialRecord, TrialState
+from tunekit.records import UNNAMED, ObjectiveSpec, StudyRecord, StudySpec, TrialRecord, TrialState
 from tunekit.storages.base import Storage
 
 
@@ -133,7 +133,7 @@ def _changed(
 
 
 def _names(
-    found: StudySpec, objectives: Sequence[Objective], complete: Sequence[TrialRecord]
+    found: StudySpec, objectives: Sequence[ObjectiveSpec], complete: Sequence[TrialRecord]
 ) -> bool:
     """Return whether the objectives only name an unnamed one, by what its trials returned."""
     ours = found.objectives

@@ -13,7 +13,7 @@ from tunekit.driver.study_reader import StudyReader
 from tunekit.errors import InvalidArgument, MissingExtra, NoCompleteTrial
 from tunekit.history import History, nothing_best
 from tunekit.optuna_words import DirectionWord, unknown_name
-from tunekit.records import Direction, Objective, Report, StudyRecord, TrialRecord, TrialState
+from tunekit.records import Direction, ObjectiveSpec, Report, StudyRecord, TrialRecord, TrialState
 from tunekit.samplers.base import Sampler
 from tunekit.spaces import Params, Space
 from tunekit.storages.base import Storage
@@ -78,7 +78,7 @@ class StudyReads:
         return self.name
 
     @property
-    def objectives(self) -> tuple[Objective, ...]:
+    def objectives(self) -> tuple[ObjectiveSpec, ...]:
         """Return the metrics that are optimised, with their directions."""
         return self._reader.record.spec.objectives
 

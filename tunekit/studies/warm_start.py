@@ -14,7 +14,7 @@ import numpy as np
 
 from tunekit.errors import InvalidArgument
 from tunekit.history import History
-from tunekit.records import Objective, StudySpec, TrialState
+from tunekit.records import ObjectiveSpec, StudySpec, TrialState
 from tunekit.samplers.bayesian.fitting import chosen_rows
 from tunekit.samplers.bayesian.past_studies import PastStudy
 from tunekit.stoppers.base import CurveView
@@ -25,7 +25,7 @@ MAX_TRIALS = 100
 """Maximum number of trials to keep of a study: half are the best, half are spread evenly."""
 
 
-def snapshot(storage: Storage, name: str, objectives: Sequence[Objective]) -> PastStudy:
+def snapshot(storage: Storage, name: str, objectives: Sequence[ObjectiveSpec]) -> PastStudy:
     """Return the trials of a study that help one with these objectives.
 
     Raises:
@@ -52,7 +52,9 @@ def snapshot(storage: Storage, name: str, objectives: Sequence[Objective]) -> Pa
     return PastStudy(name, len(known), tuple(pairs))
 
 
-def past_curves(storage: Storage, name: str, objectives: Sequence[Objective]) -> dict[str, Any]:
+def past_curves(
+    storage: Storage, name: str, objectives: Sequence[ObjectiveSpec]
+) -> dict[str, Any]:
     """Return the curves of a study's trials that ended by themselves, for the stopper "curve".
 
     Give it as `stopper_options={"past": [past_curves(...)]}`; at most `MAX_TRIALS` are kept, of
@@ -74,14 +76,14 @@ def past_curves(storage: Storage, name: str, objectives: Sequence[Objective]) ->
 
 
 def reported_curves(
-    places: Sequence[tuple[Storage, str]], objectives: Sequence[Objective]
+    places: Sequence[tuple[Storage, str]], objectives: Sequence[ObjectiveSpec]
 ) -> list[dict[str, Any]]:
     """Return the curves of earlier studies, as `past_curves`; those without any are left out."""
     found = [_runs(storage, name, objectives) for storage, name in places]
     return [runs.to_dict() for runs in found if runs is not None]
 
 
-def _runs(storage: Storage, name: str, objectives: Sequence[Objective]) -> PastRuns | None:
+def _runs(storage: Storage, name: str, objectives: Sequence[ObjectiveSpec]) -> PastRuns | None:
     record = storage.get_study(name)
     objective = _matching(record.spec, objectives)
     history = History(record.spec.objectives, record.spec.constraints)
@@ -94,7 +96,7 @@ def _runs(storage: Storage, name: str, objectives: Sequence[Objective]) -> PastR
     return runs.taken(chosen_rows(np.array(runs.finals), MAX_TRIALS).tolist())
 
 
-def _matching(spec: StudySpec, objectives: Sequence[Objective]) -> Objective:
+def _matching(spec: StudySpec, objectives: Sequence[ObjectiveSpec]) -> ObjectiveSpec:
     """Return the objective of an earlier study that a new one can learn from."""
     if len(objectives) != 1:
         raise InvalidArgument(

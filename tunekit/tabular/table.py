@@ -13,7 +13,7 @@ from tunekit.checks import is_number
 from tunekit.errors import InvalidArgument, InvalidParams, did_you_mean
 from tunekit.history import History
 from tunekit.noise.replicates import Key, key_of
-from tunekit.records import Direction, Objective
+from tunekit.records import Direction, ObjectiveSpec
 from tunekit.spaces import Constant, Int, Parameter, Params, Scalar, Space
 from tunekit.spaces.domains import plain
 from tunekit.spaces.versions import fitted
@@ -29,7 +29,7 @@ class RecordedStudy(Protocol):
     @property
     def space(self) -> Space: ...  # noqa: D102
     @property
-    def objectives(self) -> tuple[Objective, ...]: ...  # noqa: D102
+    def objectives(self) -> tuple[ObjectiveSpec, ...]: ...  # noqa: D102
     def refresh(self) -> History: ...  # noqa: D102
 
 
@@ -54,7 +54,7 @@ class Table:
     """
 
     space: Space
-    objective: Objective
+    objective: ObjectiveSpec
     points: list[Params]
     losses: NDArray[np.float64]
     rows: list[int]
@@ -106,7 +106,7 @@ def _of_study(
     return _merged(to, wanted, found)
 
 
-def _of_records(records: list[dict[str, Any]], space: Space, objective: Objective) -> Table:
+def _of_records(records: list[dict[str, Any]], space: Space, objective: ObjectiveSpec) -> Table:
     if not records:
         return _merged(space, objective, [])
     columns = list(dict.fromkeys(key for record in records for key in record))
@@ -203,7 +203,7 @@ def _cell(p: Parameter, given: object) -> Scalar:
 
 
 def _merged(
-    space: Space, objective: Objective, found: Sequence[tuple[int, Params, float]]
+    space: Space, objective: ObjectiveSpec, found: Sequence[tuple[int, Params, float]]
 ) -> Table:
     groups: dict[Key, list[int]] = {}
     for i, (_, point, _) in enumerate(found):
@@ -219,14 +219,14 @@ def _merged(
     )
 
 
-def _objective(given: str | Mapping[str, Direction] | None, default: str) -> Objective:
+def _objective(given: str | Mapping[str, Direction] | None, default: str) -> ObjectiveSpec:
     if given is None:
-        return Objective(default)
+        return ObjectiveSpec(default)
     if isinstance(given, str):
-        return Objective(given)
+        return ObjectiveSpec(given)
     if isinstance(given, Mapping) and len(given) == 1:
         ((metric, direction),) = given.items()
-        return Objective(metric, direction)
+        return ObjectiveSpec(metric, direction)
     raise InvalidArgument(
         f'offline: objective={given!r}, expected the name of a column or {{"error": "minimize"}}.'
     )

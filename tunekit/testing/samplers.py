@@ -20,7 +20,7 @@ from tunekit.history import History
 from tunekit.random_streams import stream
 from tunekit.records import (
     MetricConstraint,
-    Objective,
+    ObjectiveSpec,
     Outcome,
     Proposal,
     TrialRecord,
@@ -31,8 +31,8 @@ from tunekit.spaces import Categorical, Float, Int, Params, Repeat, Space, When
 
 MakeSampler: TypeAlias = Callable[[], Sampler]
 
-ONE = (Objective("loss"),)
-TWO = (Objective("loss"), Objective("speed", "maximize"))
+ONE = (ObjectiveSpec("loss"),)
+TWO = (ObjectiveSpec("loss"), ObjectiveSpec("speed", "maximize"))
 BOUND = (MetricConstraint("memory", "<=", 0.8),)
 
 TREE = Space(
@@ -99,7 +99,7 @@ def view_of(
     space: Space,
     trials: Iterable[TrialRecord] = (),
     *,
-    objectives: tuple[Objective, ...] = ONE,
+    objectives: tuple[ObjectiveSpec, ...] = ONE,
     constraints: tuple[MetricConstraint, ...] = (),
     fixed: Mapping[int, Params] | None = None,
     seed: int = 7,

@@ -18,13 +18,13 @@ import pytest
 
 from tunekit.errors import InvalidArgument
 from tunekit.history import History
-from tunekit.records import Decision, Direction, Objective, Report, TrialRecord, TrialState
+from tunekit.records import Decision, Direction, ObjectiveSpec, Report, TrialRecord, TrialState
 from tunekit.stoppers.base import CurveView, Stopper
 
 MakeStopper: TypeAlias = Callable[..., Stopper]
 
-LOSS = (Objective("loss"),)
-TWO = (Objective("loss"), Objective("speed", "maximize"))
+LOSS = (ObjectiveSpec("loss"),)
+TWO = (ObjectiveSpec("loss"), ObjectiveSpec("speed", "maximize"))
 LENGTH = 12
 
 
@@ -48,7 +48,7 @@ def view_of(
     reports: Mapping[int, Sequence[Report]],
     *,
     running: Sequence[int] = (),
-    objectives: tuple[Objective, ...] = LOSS,
+    objectives: tuple[ObjectiveSpec, ...] = LOSS,
     states: Mapping[int, TrialState] | None = None,
 ) -> CurveView:
     """Return what a stopper is shown; trials that are not running are complete."""
@@ -91,7 +91,7 @@ def play(
     With `fresh`, every question goes to a new instance and sees a copy of the reports.
     """
     direction: Direction = "minimize" if sign > 0 else "maximize"
-    objectives = (Objective("loss", direction),)
+    objectives = (ObjectiveSpec("loss", direction),)
     waiting = [reported(c, steps, sign=sign) for c in found or curves()]
     numbers = list(range(len(waiting)))
     stopper, reports, running, ends = make(), {}, [], []  # type: ignore[var-annotated]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from tunekit.executors.base import Ended, Executor, Task
-from tunekit.records import Objective
+from tunekit.records import ObjectiveSpec
 from tunekit.spaces import Params
 
 PATIENCE_S = 60.0
-LOSS = (Objective("loss"),)
+LOSS = (ObjectiveSpec("loss"),)
 
 
 def make_task(number: int, **params: Any) -> Task:

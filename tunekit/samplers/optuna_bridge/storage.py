@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from tunekit.optuna_trials import OptunaTrials
-from tunekit.records import Objective
+from tunekit.records import ObjectiveSpec
 from tunekit.samplers.optuna_bridge.codec import running_trial
 
 
@@ -165,7 +165,7 @@ def _unused() -> NotImplementedError:
 
 def told_study(
     told: OptunaTrials,
-    objectives: Sequence[Objective],
+    objectives: Sequence[ObjectiveSpec],
     *,
     sampler: optuna.samplers.BaseSampler | None = None,
     attrs: Mapping[str, Any] | None = None,

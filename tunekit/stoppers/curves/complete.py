@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunekit.errors import InvalidArgument
-from tunekit.records import Objective, TrialRecord, TrialState
+from tunekit.records import ObjectiveSpec, TrialRecord, TrialState
 from tunekit.spaces import Scalar
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curves.columns import Columns
@@ -23,7 +23,7 @@ from tunekit_surrogates.curves.predictor import Completed, CurvePredictor, Forec
 class Fitted:
     """A predictor and its training data."""
 
-    watched: Objective
+    watched: ObjectiveSpec
     numbers: tuple[int, ...]
     curves: tuple[Curve, ...]
     completed: Completed
@@ -54,7 +54,7 @@ class CompleteTrials:
         self._fitted: Fitted | None = None
 
     def fitted(
-        self, view: CurveView, watched: Objective, reader: LossCurveReader
+        self, view: CurveView, watched: ObjectiveSpec, reader: LossCurveReader
     ) -> Fitted | None:
         """Return the predictor for a view, `None` if too few trials have ended."""
         ended = ended_by_themselves(view)
@@ -70,7 +70,7 @@ class CompleteTrials:
         return self._fitted
 
     def _fit(
-        self, used: Sequence[TrialRecord], curves: tuple[Curve, ...], watched: Objective
+        self, used: Sequence[TrialRecord], curves: tuple[Curve, ...], watched: ObjectiveSpec
     ) -> Fitted | None:
         rows = [
             (t, [losses[0] for losses in curve.losses])
@@ -138,7 +138,7 @@ class PastRuns:
             ) from None
 
     @classmethod
-    def of(cls, study: str, view: CurveView, watched: Objective) -> PastRuns:
+    def of(cls, study: str, view: CurveView, watched: ObjectiveSpec) -> PastRuns:
         """Return the runs of a study that ended on their own."""
         reader = LossCurveReader()
         trials = ended_by_themselves(view)
@@ -181,7 +181,7 @@ def ended_by_themselves(view: CurveView) -> list[TrialRecord]:
     return [t for t in view.history if t.state in ends and view.reports.get(t.number)]
 
 
-def final_loss(trial: TrialRecord, losses: Sequence[float], watched: Objective) -> float:
+def final_loss(trial: TrialRecord, losses: Sequence[float], watched: ObjectiveSpec) -> float:
     """Return the final loss of a trial: of its result, else of its last report."""
     if trial.state is TrialState.DIVERGED:
         return math.inf

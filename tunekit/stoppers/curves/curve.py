@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from tunekit.checks import check_number, check_whole
 from tunekit.errors import InvalidArgument, MissingExtra
-from tunekit.records import CONTINUE, Decision, Direction, Objective, TrialState
+from tunekit.records import CONTINUE, Decision, Direction, ObjectiveSpec, TrialState
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curves.complete import (
     CompleteTrials,
@@ -41,7 +41,7 @@ class _Study:
     """The data of a study that a decision depends on."""
 
     view: CurveView
-    watched: Objective
+    watched: ObjectiveSpec
     fitted: Fitted | None
     best: float | None
 
@@ -189,7 +189,7 @@ class CurveStopper:
             return CONTINUE
         return self._stop(verdict, watched, best)
 
-    def _watched(self, view: CurveView) -> Objective:
+    def _watched(self, view: CurveView) -> ObjectiveSpec:
         return watched_metric(view, self.metric, self.direction, stopper=self.name)
 
     def _may_stop(self, view: CurveView) -> bool:
@@ -201,7 +201,7 @@ class CurveStopper:
             stopped += trial.state is TrialState.STOPPED
         return ran >= self.keep_min * (ran + stopped + 1)
 
-    def _best(self, view: CurveView, watched: Objective) -> float | None:
+    def _best(self, view: CurveView, watched: ObjectiveSpec) -> float | None:
         finals = []
         for trial in ended_by_themselves(view):
             finals.append(final_loss(trial, self._losses(trial.number, view, watched), watched))
@@ -271,11 +271,11 @@ class CurveStopper:
         heads = [self._losses(n, study.view, study.watched)[:rung] for n in numbers]
         return study.fitted.forecast(heads, [dict(t.params or {}) if t else {} for t in trials])
 
-    def _losses(self, number: int, view: CurveView, watched: Objective) -> list[float]:
+    def _losses(self, number: int, view: CurveView, watched: ObjectiveSpec) -> list[float]:
         curve = self._reader.read(number, view, (watched,))
         return [losses[0] for losses in curve.losses]
 
-    def _stop(self, verdict: _Verdict, watched: Objective, best: float | None) -> Decision:
+    def _stop(self, verdict: _Verdict, watched: ObjectiveSpec, best: float | None) -> Decision:
         said, evidence = [], {"metric": watched.metric, "rule": self.rule, "report": verdict.rung}
         if verdict.forecast is not None:
             said.append(_predicted(verdict, watched, evidence))
@@ -297,7 +297,7 @@ class CurveStopper:
         return Decision("stop", "; ".join(said), evidence)
 
 
-def _predicted(verdict: _Verdict, watched: Objective, evidence: dict[str, Any]) -> str:
+def _predicted(verdict: _Verdict, watched: ObjectiveSpec, evidence: dict[str, Any]) -> str:
     """Return the forecast as text, and add it to the evidence."""
     f = verdict.forecast
     assert f is not None
@@ -322,7 +322,7 @@ def _predicted(verdict: _Verdict, watched: Objective, evidence: dict[str, Any]) 
     return f"predicted final {watched.metric} {_text(predicted)} {interval} {curves}"
 
 
-def _metric(loss: float, watched: Objective) -> float | None:
+def _metric(loss: float, watched: ObjectiveSpec) -> float | None:
     return watched.loss(loss) if math.isfinite(loss) else None
 
 

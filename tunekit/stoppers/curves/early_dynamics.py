@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tunekit.checks import check_number, check_whole
 from tunekit.errors import InvalidArgument
-from tunekit.records import CONTINUE, Decision, Direction, Objective, Report, TrialRecord
+from tunekit.records import CONTINUE, Decision, Direction, ObjectiveSpec, Report, TrialRecord
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curves.complete import ended_by_themselves, final_loss
 from tunekit.stoppers.losses import WORST, LossCurveReader, watched_metric
@@ -184,7 +184,9 @@ class EarlyDynamicsStopper:
             return CONTINUE
         return self._stop(step, features, learnt, expected, chance, watched)
 
-    def features(self, reports: Sequence[Report], step: int, watched: Objective) -> Floats | None:
+    def features(
+        self, reports: Sequence[Report], step: int, watched: ObjectiveSpec
+    ) -> Floats | None:
         """Return the `(k,)` features of the reports up to a step, `None` if a signal is missing.
 
         For each signal its moving average (span of a third of the reports), on a logarithmic
@@ -208,17 +210,17 @@ class EarlyDynamicsStopper:
             out += [average, average - scaled[0]]
         return np.array(out, np.float64)
 
-    def _watched(self, view: CurveView) -> Objective:
+    def _watched(self, view: CurveView) -> ObjectiveSpec:
         return watched_metric(view, self.metric, self.direction, stopper=self.name)
 
-    def _names(self, watched: Objective) -> tuple[str, ...]:
+    def _names(self, watched: ObjectiveSpec) -> tuple[str, ...]:
         return (watched.metric,) if self.signals is None else self.signals
 
-    def _losses(self, number: int, view: CurveView, watched: Objective) -> list[float]:
+    def _losses(self, number: int, view: CurveView, watched: ObjectiveSpec) -> list[float]:
         return [v[0] for v in self._reader.read(number, view, (watched,)).losses]
 
     def _is_record(
-        self, number: int, ended: Sequence[TrialRecord], view: CurveView, watched: Objective
+        self, number: int, ended: Sequence[TrialRecord], view: CurveView, watched: ObjectiveSpec
     ) -> bool:
         """Return whether a trial's loss is lower than any that the ended trials ever reached."""
         own = self._losses(number, view, watched)
@@ -232,7 +234,7 @@ class EarlyDynamicsStopper:
         learnt: Learnt,
         expected: float,
         chance: float,
-        watched: Objective,
+        watched: ObjectiveSpec,
     ) -> Decision:
         averages = {
             name: watched.loss(_unlog(f)) if name == watched.metric else _unlog(f)

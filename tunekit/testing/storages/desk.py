@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tunekit.records import Objective, Outcome, Proposal, StudySpec, TrialRecord, TrialState
+from tunekit.records import ObjectiveSpec, Outcome, Proposal, StudySpec, TrialRecord, TrialState
 from tunekit.spaces import Params
 from tunekit.storages.base import Claim, Exchange, Lease, Operation, Start, Storage, Tell
 
@@ -23,7 +23,7 @@ def new_key() -> str:
 
 def spec(name: str = "study", **fields: Any) -> StudySpec:
     """Return a small study."""
-    return StudySpec(name, (Objective("loss"),), **fields)
+    return StudySpec(name, (ObjectiveSpec("loss"),), **fields)
 
 
 def start(lease: Lease, **params: Any) -> Start:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from tunekit.errors import InvalidArgument, StudyExists, TrialConflict, UnknownStudy
-from tunekit.records import MetricConstraint, Objective, StudySpec, StudyState
+from tunekit.records import MetricConstraint, ObjectiveSpec, StudySpec, StudyState
 from tunekit.spaces import Float, Space
 from tunekit.storages.base import Storage
 from tunekit.testing.storages.desk import Desk, Rules, spec, tell
@@ -23,7 +23,7 @@ class StudyRules(Rules):
         made = storage.create_study(
             StudySpec(
                 "digits",
-                (Objective("error"), Objective("speed", "maximize")),
+                (ObjectiveSpec("error"), ObjectiveSpec("speed", "maximize")),
                 (MetricConstraint("latency", "<=", 8.0),),
                 seed=2**62 + 1,
                 sampler="tpe",
@@ -39,7 +39,7 @@ class StudyRules(Rules):
         assert got == made
         assert got.state is StudyState.ACTIVE
         assert (got.seq, got.n_trials, got.space_version) == (0, 0, 0)
-        assert got.spec.objectives[1] == Objective("speed", "maximize")
+        assert got.spec.objectives[1] == ObjectiveSpec("speed", "maximize")
         assert got.spec.constraints == (MetricConstraint("latency", "<=", 8.0),)
         assert got.spec.seed == 2**62 + 1
         assert got.spec.sampler_options == {"n_startup": 10}
@@ -144,7 +144,7 @@ class StudyRules(Rules):
         storage, found = desk.storage, desk.storage.get_study("study")
         goal = replace(
             found.spec,
-            objectives=(Objective("error", "maximize"),),
+            objectives=(ObjectiveSpec("error", "maximize"),),
             constraints=(MetricConstraint.parse("size <= 2"),),
         )
         lease = desk.take()

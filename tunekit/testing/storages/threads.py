@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from tunekit.history import History
-from tunekit.records import Objective, TrialState
+from tunekit.records import ObjectiveSpec, TrialState
 from tunekit.storages.base import Lease
 from tunekit.testing.storages.desk import Desk, Rules, start, tell
 
@@ -63,7 +63,7 @@ class ThreadRules(Rules):
         assert desk.kinds(0).count("told") == 1
 
     def test_a_reader_beside_writers_misses_nothing(self, desk: Desk) -> None:
-        history = History((Objective("loss"),))
+        history = History((ObjectiveSpec("loss"),))
         written = threading.Semaphore(0)
         done = threading.Event()
 
