@@ -30,7 +30,7 @@ from tunekit.threads import one_thread
 from tunekit_integrations.optuna_history import (
     EVIDENCE,
     REASON,
-    StudyReader,
+    OptunaReader,
     history_of,
     is_known,
     named,
@@ -95,7 +95,7 @@ class TunekitSampler(optuna.samplers.BaseSampler):
 
     def __init__(self, sampler: Sampler, *, space: Space | None, seed: int | None) -> None:
         self._sampler = sampler
-        self._reader = StudyReader(space)
+        self._reader = OptunaReader(space)
         self._seed = secrets.randbits(63) if seed is None else seed
         self._proposals: dict[int, tuple[Space, Params]] = {}
 
@@ -172,7 +172,7 @@ class TunekitPruner(optuna.pruners.BasePruner):
 
     def __init__(self, stopper: Stopper) -> None:
         self._stopper = stopper
-        self._reader = StudyReader()
+        self._reader = OptunaReader()
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Return whether the trial ends now; its system attributes then say why."""

@@ -33,7 +33,7 @@ _STATES = {
 }
 
 
-class StudyReader:
+class OptunaReader:
     """Follows one Optuna study at a time: a trial that has ended is read once.
 
     Args:
@@ -63,8 +63,8 @@ class StudyReader:
         self._storage: object = None
         self._domains: dict[tuple[str, Any], dict[str, Any]] = {}
 
-    def __reduce__(self) -> tuple[type[StudyReader], tuple[Space | None]]:
-        return StudyReader, (self._declared,)
+    def __reduce__(self) -> tuple[type[OptunaReader], tuple[Space | None]]:
+        return OptunaReader, (self._declared,)
 
     @property
     def space(self) -> Space:
@@ -165,8 +165,8 @@ def objectives_of(study: Study) -> tuple[ObjectiveSpec, ...]:
 
 
 def history_of(study: Study, trials: Sequence[FrozenTrial], space: Space | None) -> History:
-    """Return the trials of an Optuna study as tunekit's; see `StudyReader.read`."""
-    return StudyReader(space).read(study, trials)
+    """Return the trials of an Optuna study as tunekit's; see `OptunaReader.read`."""
+    return OptunaReader(space).read(study, trials)
 
 
 def _identity(trial: FrozenTrial) -> object:

@@ -35,7 +35,7 @@ def read_by(reader, study):
 def check(reader, study):
     """Check that a reader gives what a new one does; return the states by number."""
     found = read_by(reader, study)
-    assert repr(found) == repr(read_by(optuna_history.StudyReader(), study))  # NaN is not NaN
+    assert repr(found) == repr(read_by(optuna_history.OptunaReader(), study))  # NaN is not NaN
     return [str(t.state) for t in found[0]]
 
 
@@ -51,7 +51,7 @@ def reported(study, *values):
 def test_what_another_process_reports_and_ends_is_seen(url):
     ours = optuna.create_study(storage=url, study_name="s")
     theirs = optuna.load_study(storage=url, study_name="s")
-    reader = optuna_history.StudyReader()
+    reader = optuna_history.OptunaReader()
     first, second = reported(theirs, 1.0), reported(theirs, 2.0)
     assert check(reader, ours) == ["running", "running"]
     second.report(float("nan"), 1)
@@ -75,7 +75,7 @@ def test_what_another_process_reports_and_ends_is_seen(url):
 
 
 def test_a_new_study_under_the_number_of_a_deleted_one_is_read_anew(url):
-    storage, reader = optuna.storages.RDBStorage(url), optuna_history.StudyReader()
+    storage, reader = optuna.storages.RDBStorage(url), optuna_history.OptunaReader()
     for n in (3, 3, 5):
         made = optuna.create_study(storage=storage, study_name="s")
         number = made._study_id
@@ -87,7 +87,7 @@ def test_a_new_study_under_the_number_of_a_deleted_one_is_read_anew(url):
 
 
 def test_a_copied_study_is_another_one():
-    storage, reader = optuna.storages.InMemoryStorage(), optuna_history.StudyReader()
+    storage, reader = optuna.storages.InMemoryStorage(), optuna_history.OptunaReader()
     made = optuna.create_study(storage=storage, study_name="a")
     for k in range(4):
         made.tell(reported(made, 1.0), k)

@@ -12,7 +12,7 @@ from tunekit.spaces import Categorical, Float, Int, Repeat, Space
 from tunekit.spaces.encode import Encoder
 from tunekit.spaces.feasible import Feasible
 from tunekit.spaces.outline import outline
-from tunekit.spaces.population import Population
+from tunekit.spaces.point_columns import PointColumns
 from tunekit.spaces.possible import Decisions
 from tunekit.testing.spaces import random_point
 
@@ -222,7 +222,7 @@ def test_many_points_are_judged_at_once_as_each_of_them_alone(texts, seed):
     except InvalidSpace:  # a text names no parameter, or is nested too deeply
         return
     encoder, rng = Encoder(space), np.random.default_rng(seed)
-    points = Population(encoder, rng.random((12, len(encoder))))
+    points = PointColumns(encoder, rng.random((12, len(encoder))))
     allowed = [not space.violated(point) for point in points.points()]
     assert points.allowed(space.compiled_constraints).tolist() == allowed, (texts, seed)
     p = space.parameters[seed % len(space)]

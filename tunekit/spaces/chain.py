@@ -21,7 +21,7 @@ from tunekit.spaces.domains import Scalar
 from tunekit.spaces.outline import outline
 from tunekit.spaces.parameters import Parameter
 from tunekit.spaces.point import Params
-from tunekit.spaces.population import Population
+from tunekit.spaces.point_columns import PointColumns
 from tunekit.spaces.tree import Categorical, Space
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Chain:
         for j, column in enumerate(encoder.columns):
             if column.path in fixed:
                 rows[:, j] = space.by_path[column.path].domain.to_unit(fixed[column.path])
-        self._points = Population(encoder, rows)
+        self._points = PointColumns(encoder, rows)
         kept = {path for path in fixed if all(path in start for start in starts)}
         free = (p for p in space if not isinstance(p.domain, Constant) and p.domain.size > 1)
         self._free = [p for p in free if p.path not in fixed]

@@ -46,7 +46,7 @@ class Unsure(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TermValues:
     """The values of a term at many points.
 
     Attributes:
@@ -76,7 +76,7 @@ class Linear:
     is_whole: bool
 
 
-class Table(Protocol):
+class PointTable(Protocol):
     """The values of many points by parameter.
 
     Attributes:
@@ -85,7 +85,7 @@ class Table(Protocol):
 
     doubt: NDArray[np.bool_]
 
-    def column(self, path: str) -> Column:
+    def column(self, path: str) -> TermValues:
         """Return the values of a parameter."""
         ...
 
@@ -98,7 +98,7 @@ class Table(Protocol):
         ...
 
 
-def holding(term: Term, table: Table) -> NDArray[np.bool_]:
+def holding(term: Term, table: PointTable) -> NDArray[np.bool_]:
     """Return `(n,)` whether a constraint holds; of no meaning for points that are then in doubt.
 
     Raises:
@@ -110,11 +110,11 @@ def holding(term: Term, table: Table) -> NDArray[np.bool_]:
     return np.broadcast_to(_either(truth, found.lacks), table.doubt.shape)
 
 
-def _evaluated(term: Term, table: Table) -> Column:
+def _evaluated(term: Term, table: PointTable) -> TermValues:
     return _RULES[type(term)](term, table)
 
 
-def _number(column: Column) -> NDArray[np.float64]:
+def _number(column: TermValues) -> NDArray[np.float64]:
     if column.values.dtype == object:
         raise Unsure
     if column.values.dtype == bool:
@@ -122,7 +122,7 @@ def _number(column: Column) -> NDArray[np.float64]:
     return column.values
 
 
-def _truth(column: Column) -> NDArray[np.bool_]:
+def _truth(column: TermValues) -> NDArray[np.bool_]:
     if column.values.dtype == object:
         raise Unsure
     return column.values if column.values.dtype == bool else column.values != 0
@@ -138,12 +138,14 @@ def _both(a: NDArray[np.bool_] | None, b: NDArray[np.bool_] | None) -> Any:
     return None if a is None or b is None else a & b
 
 
-def _exact(values: NDArray[np.float64], lacks: NDArray[np.bool_] | None, table: Table) -> Column:
+def _exact(
+    values: NDArray[np.float64], lacks: NDArray[np.bool_] | None, table: PointTable
+) -> TermValues:
     """Return a computed column, and put in doubt the points at which it may be wrong."""
     wrong = ~(np.abs(values) <= MAX_EXACT)  # also where it is not a number
     if wrong.any():
         table.doubt |= wrong if lacks is None else wrong & ~lacks
-    return Column(values, lacks)
+    return TermValues(values, lacks)
 
 
 def of_literal(value: Any) -> NDArray[Any]:
@@ -154,7 +156,7 @@ def of_literal(value: Any) -> NDArray[Any]:
     return np.array(float(value) if is_exact else value, dtype=float if is_exact else object)
 
 
-def _total(term: Total, table: Table) -> Column:
+def _total(term: Total, table: PointTable) -> TermValues:
     if len(term.terms) > MAX_ADDED:
         raise Unsure
     total: Any = None
@@ -174,7 +176,7 @@ def _total(term: Total, table: Table) -> Column:
     return _exact(total, lacks, table)
 
 
-def _count(term: Count, table: Table) -> Column:
+def _count(term: Count, table: PointTable) -> TermValues:
     total = np.zeros(table.doubt.shape)
     for part in term.terms:
         found = _evaluated(part, table)
@@ -182,18 +184,18 @@ def _count(term: Count, table: Table) -> Column:
             raise Unsure
         counts: Any = found.values if found.values.dtype == bool else True
         total += counts if found.lacks is None else counts & ~found.lacks
-    return Column(total)
+    return TermValues(total)
 
 
-def _arithmetic(term: Arithmetic, table: Table) -> Column:
+def _arithmetic(term: Arithmetic, table: PointTable) -> TermValues:
     a, b = _evaluated(term.left, table), _evaluated(term.right, table)
     values = _OPERATIONS[term.op](_number(a), _number(b))
     return _exact(values, _either(a.lacks, b.lacks), table)
 
 
-def _negative(term: Negative, table: Table) -> Column:
+def _negative(term: Negative, table: PointTable) -> TermValues:
     found = _evaluated(term.term, table)
-    return Column(-_number(found), found.lacks)
+    return TermValues(-_number(found), found.lacks)
 
 
 def _elementwise(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -217,7 +219,7 @@ _OPERATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
 }
 
 
-def _call(term: Call, table: Table) -> Column:
+def _call(term: Call, table: PointTable) -> TermValues:
     given = [_evaluated(a, table) for a in term.arguments]
     numbers = [_number(g) for g in given]
     lacks = None
@@ -227,7 +229,7 @@ def _call(term: Call, table: Table) -> Column:
     return _exact(values, lacks, table)
 
 
-def _extreme(term: Extreme, table: Table) -> Column:
+def _extreme(term: Extreme, table: PointTable) -> TermValues:
     pick, worst = (np.maximum, -np.inf) if term.choose is max else (np.minimum, np.inf)
     values: Any = np.full(table.doubt.shape, worst)
     lacks: NDArray[np.bool_] | None = np.ones(table.doubt.shape, dtype=bool)
@@ -236,15 +238,15 @@ def _extreme(term: Extreme, table: Table) -> Column:
         v = _number(found)
         values = pick(values, v if found.lacks is None else np.where(found.lacks, worst, v))
         lacks = _both(lacks, found.lacks)
-    return Column(values if lacks is None else np.where(lacks, 0.0, values), lacks)
+    return TermValues(values if lacks is None else np.where(lacks, 0.0, values), lacks)
 
 
-def _not(term: Not, table: Table) -> Column:
+def _not(term: Not, table: PointTable) -> TermValues:
     found = _evaluated(term.term, table)
-    return Column(~_truth(found), found.lacks)
+    return TermValues(~_truth(found), found.lacks)
 
 
-def _logic(term: Logic, table: Table) -> Column:
+def _logic(term: Logic, table: PointTable) -> TermValues:
     decided = np.zeros(table.doubt.shape, dtype=bool)
     lacks: NDArray[np.bool_] | None = None
     for part in term.terms:
@@ -252,10 +254,10 @@ def _logic(term: Logic, table: Table) -> Column:
         deciding = _truth(found) != term.is_and
         decided |= deciding if found.lacks is None else deciding & ~found.lacks
         lacks = _either(lacks, found.lacks)
-    return Column(decided != term.is_and, None if lacks is None else lacks & ~decided)
+    return TermValues(decided != term.is_and, None if lacks is None else lacks & ~decided)
 
 
-def _comparison(term: Comparison, table: Table) -> Column:
+def _comparison(term: Comparison, table: PointTable) -> TermValues:
     left, right = table.linear(term.left), table.linear(term.right)
     if left is not None or right is not None:
         return _compared_sums(term, left, right, table)
@@ -263,13 +265,13 @@ def _comparison(term: Comparison, table: Table) -> Column:
     lacks = _either(a.lacks, b.lacks)
     if term.op in (operator.eq, operator.ne):
         same = np.asarray(np.equal(a.values, b.values), dtype=bool)
-        return Column(same if term.op is operator.eq else ~same, lacks)
-    return Column(np.asarray(term.op(_number(a), _number(b))), lacks)
+        return TermValues(same if term.op is operator.eq else ~same, lacks)
+    return TermValues(np.asarray(term.op(_number(a), _number(b))), lacks)
 
 
 def _compared_sums(
-    term: Comparison, left: Linear | None, right: Linear | None, table: Table
-) -> Column:
+    term: Comparison, left: Linear | None, right: Linear | None, table: PointTable
+) -> TermValues:
     """Compare sums in one go each; what their rounding may decide is in doubt."""
     sides: list[Any] = []
     lacks: NDArray[np.bool_] | None = None
@@ -286,22 +288,22 @@ def _compared_sums(
             slack = size if slack is None else slack + size
     if slack is not None:
         table.doubt |= np.abs(sides[0] - sides[1]) <= ROUNDING * slack
-    return Column(np.asarray(term.op(*sides)), lacks)
+    return TermValues(np.asarray(term.op(*sides)), lacks)
 
 
-def _choice(term: Choice, table: Table) -> Column:
+def _choice(term: Choice, table: PointTable) -> TermValues:
     test = _evaluated(term.test, table)
     body, orelse = _evaluated(term.body, table), _evaluated(term.orelse, table)
     truth = _truth(test)
     lacks = _either(test.lacks, None if body.lacks is None else truth & body.lacks)
     lacks = _either(lacks, None if orelse.lacks is None else ~truth & orelse.lacks)
     if body.values.dtype == orelse.values.dtype:
-        return Column(np.where(truth, body.values, orelse.values), lacks)
-    return Column(np.where(truth, _number(body), _number(orelse)), lacks)
+        return TermValues(np.where(truth, body.values, orelse.values), lacks)
+    return TermValues(np.where(truth, _number(body), _number(orelse)), lacks)
 
 
-_RULES: dict[type, Callable[[Any, Table], Column]] = {
-    Literal: lambda term, table: Column(of_literal(term.given)),
+_RULES: dict[type, Callable[[Any, PointTable], TermValues]] = {
+    Literal: lambda term, table: TermValues(of_literal(term.given)),
     Reference: lambda term, table: table.column(term.path),
     Total: _total,
     Count: _count,

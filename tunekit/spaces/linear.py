@@ -20,7 +20,7 @@ MAX_WHOLE = 2.0**53
 """Size up to which floats add up whole numbers exactly."""
 
 
-class Number(NamedTuple):
+class NumericParameter(NamedTuple):
     """A parameter whose values are all numbers.
 
     Attributes:
@@ -37,9 +37,9 @@ class Number(NamedTuple):
 
 
 @lru_cache(maxsize=32)
-def numbers_of(space: Space) -> dict[str, Number]:
+def numbers_of(space: Space) -> dict[str, NumericParameter]:
     """Return the parameters whose values are all numbers that floats hold exactly."""
-    found: dict[str, Number] = {}
+    found: dict[str, NumericParameter] = {}
     for p in space:
         values: tuple[Scalar, ...] = ()
         if isinstance(p.domain, Categorical):
@@ -51,11 +51,11 @@ def numbers_of(space: Space) -> dict[str, Number]:
         if all(isinstance(v, int | float) and abs(v) <= MAX_EXACT for v in values):
             size = max(abs(float(v)) for v in values)  # type: ignore[arg-type]
             is_whole = not isinstance(p.domain, Float) and all(isinstance(v, int) for v in values)
-            found[p.path] = Number(len(found), size, is_whole, not p.conditions)
+            found[p.path] = NumericParameter(len(found), size, is_whole, not p.conditions)
     return found
 
 
-def linear_of(term: Term, numbers: Mapping[str, Number]) -> Linear | None:
+def linear_of(term: Term, numbers: Mapping[str, NumericParameter]) -> Linear | None:
     """Return a term as a weighted sum of parameters, `None` if it is no such sum."""
     if not isinstance(term, Total):
         return None

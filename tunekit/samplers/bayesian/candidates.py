@@ -16,7 +16,7 @@ from tunekit.samplers.base import samples
 from tunekit.spaces import Params
 from tunekit.spaces.canonical import Canonical
 from tunekit.spaces.encode import Encoder
-from tunekit.spaces.population import Population
+from tunekit.spaces.point_columns import PointColumns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -101,7 +101,7 @@ class Candidates:
         x = self.canonical(full)
         if not self.encoder.space.compiled_constraints or not len(x):
             return x
-        points = Population(self.encoder, np.where(np.isnan(x), 0.5, x))
+        points = PointColumns(self.encoder, np.where(np.isnan(x), 0.5, x))
         return x[points.allowed(self.encoder.space.compiled_constraints)]
 
     def mutations(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunekit.spaces.columns import MAX_EXACT, Column, Linear, Unsure, holding, of_literal
+from tunekit.spaces.columns import MAX_EXACT, Linear, TermValues, Unsure, holding, of_literal
 from tunekit.spaces.constant import Constant
 from tunekit.spaces.constraints import Constraint
 from tunekit.spaces.encode import Encoder
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Population:
+class PointColumns:
     """Points as `(n, d)` full rows of the unit cube: an inactive column has a place as well.
 
     So a switch opens its children with the places they have, and keeps them when it closes.
@@ -45,14 +45,14 @@ class Population:
         self._known = numbers_of(encoder.space)
         self._numbers = np.zeros((len(self._known), len(rows)))
         self._tried: dict[int, NDArray[np.float64]] = {}  # row of a number -> (k, n) values
-        self._columns: dict[str, Column] = {}
+        self._columns: dict[str, TermValues] = {}
         for p in encoder.space:
-            self._set(p.path, Column(self._start(p), self._lacks(p)))
+            self._set(p.path, TermValues(self._start(p), self._lacks(p)))
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def column(self, path: str) -> Column:
+    def column(self, path: str) -> TermValues:
         """Return the values of a parameter, and where it has none."""
         return self._columns[path]
 
@@ -69,9 +69,9 @@ class Population:
             opened: the parameters whose activity depends on it, in traversal order.
         """
         self.rows[:, self._place[p.path]] = places
-        self._set(p.path, Column(self._values(p, places), self._columns[p.path].lacks))
+        self._set(p.path, TermValues(self._values(p, places), self._columns[p.path].lacks))
         for child in opened:
-            self._set(child.path, Column(self._columns[child.path].values, self._lacks(child)))
+            self._set(child.path, TermValues(self._columns[child.path].values, self._lacks(child)))
 
     def allowed(self, constraints: Sequence[Constraint]) -> NDArray[np.bool_]:
         """Return `(n,)` whether each point satisfies all constraints."""
@@ -96,9 +96,9 @@ class Population:
             kept: paths among the opened ones that have to stay active.
         """
         before = {q.path: self._columns[q.path] for q in (p, *opened)}
-        self._columns[p.path] = Column(self._values(p, places), before[p.path].lacks)
+        self._columns[p.path] = TermValues(self._values(p, places), before[p.path].lacks)
         for child in opened:
-            self._columns[child.path] = Column(before[child.path].values, self._lacks(child))
+            self._columns[child.path] = TermValues(before[child.path].values, self._lacks(child))
         for path in before:
             if path in self._known:
                 self._tried[self._known[path].row] = _numbers(self._columns[path])
@@ -163,7 +163,7 @@ class Population:
             allowed[at] = all(c.holds(point) for c in constraints)
         return allowed
 
-    def _set(self, path: str, column: Column) -> None:
+    def _set(self, path: str, column: TermValues) -> None:
         self._columns[path] = column
         if path in self._known:
             self._numbers[self._known[path].row] = _numbers(column)
@@ -204,7 +204,7 @@ def _choices(domain: Categorical) -> NDArray[Any]:
     return np.array(domain.choices, dtype=object)
 
 
-def _numbers(column: Column) -> Any:
+def _numbers(column: TermValues) -> Any:
     return column.values if column.lacks is None else np.where(column.lacks, 0.0, column.values)
 
 
