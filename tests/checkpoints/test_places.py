@@ -75,10 +75,10 @@ def test_a_copy_is_its_own(place, source, tmp_path):
 def test_tidying_keeps_what_is_named_and_what_later_leases_have(place, source):
     for name in ("3/1-1", "3/2-1", "3/3-2", "3/4-3", "4/1-1"):
         place.save(name, source)
-    place.tidy(3, 3, {"3/2-1"})
+    place.keep_only(3, 3, {"3/2-1"})
     there = [n for n in ("3/1-1", "3/2-1", "3/3-2", "3/4-3", "4/1-1") if place.has(n)]
     assert there == ["3/2-1", "3/4-3", "4/1-1"]
-    place.tidy(99, 3, ())
+    place.keep_only(99, 3, ())
 
 
 def test_half_an_upload_is_no_checkpoint(source, tmp_path):

@@ -138,7 +138,7 @@ class Unkept:
         return step
 
 
-@pytest.mark.parametrize("step", ["origin", "begin", "note", "tidy"])
+@pytest.mark.parametrize("step", ["origin", "begin", "note_report", "delete_leftovers"])
 def test_checkpoints_that_cannot_be_followed_fail_their_trial(step):
     study = tk.study(space=SPACE, sampler="random", seed=1)
     study._worker.checkpoints = Unkept(study._worker.checkpoints, step)

@@ -126,7 +126,7 @@ def test_enough_trials_of_a_tree_discover_the_conditions_that_it_has(tree, rng):
     rng.shuffle(runs)
     discovery = Discovery()
     for run in runs:
-        discovery.observe(run.params, discovery.news(run.domains))
+        discovery.observe(run.params, discovery.new_domains(run.domains))
     assert as_table(discovery.space) == expected(tree)
 
 

@@ -150,7 +150,7 @@ def test_a_trial_of_the_discovered_space_runs_through_the_program():
     assert as_table(discovery.space) == as_table(DECLARED)
     space = discovery.space
     run = run_once(rng)
-    assert discovery.news(run.domains) == {}
+    assert discovery.new_domains(run.domains) == {}
     observed(discovery, run)
     assert discovery.space is space  # nothing new, nothing rebuilt
 
@@ -173,12 +173,12 @@ def test_bounds_and_choices_are_the_union_and_only_news_is_reported():
     first = {"n": domain_to_dict(Int(1, 4)), "c": domain_to_dict(Categorical(["a"]))}
     second = {"n": domain_to_dict(Int(3, 9)), "c": domain_to_dict(Categorical(["b", "a"]))}
     discovery.observe({"n": 1, "c": "a"}, first)
-    assert discovery.news(first) == {}
-    assert discovery.news(second) == second
+    assert discovery.new_domains(first) == {}
+    assert discovery.new_domains(second) == second
     discovery.observe({"n": 9, "c": "b"}, second)
     assert as_table(discovery.space)["n"][0] == Int(1, 9)
     assert as_table(discovery.space)["c"][0] == Categorical(["a", "b"])
-    assert discovery.news({"n": domain_to_dict(Int(2, 9))}) == {}
+    assert discovery.new_domains({"n": domain_to_dict(Int(2, 9))}) == {}
 
 
 def test_another_kind_for_one_name_is_refused_and_nothing_is_taken_in():

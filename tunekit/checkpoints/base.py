@@ -112,7 +112,7 @@ class Place(Protocol):
         """Delete a checkpoint, if it exists."""
         ...
 
-    def tidy(self, number: int, epoch: int, keep: Collection[str]) -> None:
+    def keep_only(self, number: int, epoch: int, keep: Collection[str]) -> None:
         """Delete the leftovers of a trial's leases before `epoch`, except the names in `keep`."""
         ...
 

@@ -72,7 +72,7 @@ class LocalPlace:
         """Delete a checkpoint, if it exists."""
         self._delete(self._root / name)
 
-    def tidy(self, number: int, epoch: int, keep: Collection[str]) -> None:
+    def keep_only(self, number: int, epoch: int, keep: Collection[str]) -> None:
         """Delete the leftovers of a trial's leases before `epoch`, except the names in `keep`."""
         folder = self._root / str(number)
         entries = os.listdir(folder) if folder.is_dir() else []

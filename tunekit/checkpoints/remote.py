@@ -73,7 +73,7 @@ class RemotePlace:
         with self._explained("the checkpoint cannot be deleted", name):
             self._remove(name)
 
-    def tidy(self, number: int, epoch: int, keep: Collection[str]) -> None:
+    def keep_only(self, number: int, epoch: int, keep: Collection[str]) -> None:
         """Delete the leftovers of a trial's leases before `epoch`, except the names in `keep`."""
         from pyarrow.fs import FileSelector
 

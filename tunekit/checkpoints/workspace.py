@@ -42,7 +42,7 @@ class Workspace:
         """
         if self._folder is None:
             keep = {*self._kept, *([self._start] if self._start else [])}
-            self._place.tidy(self._number, self._epoch, keep)
+            self._place.keep_only(self._number, self._epoch, keep)
             folder = self._place.work_folder(self._number, self._epoch)
             try:
                 if self._start is not None:

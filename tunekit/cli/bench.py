@@ -228,7 +228,7 @@ def _leave_on_sigterm() -> None:
 
 
 def _say_progress(what: str, n: int, total: int) -> None:
-    terminal.say(f"{n}/{total} {what}")
+    terminal.print_line(f"{n}/{total} {what}")
 
 
 def _conclude(report: ComparisonReport, folder: Path, form: ListFormat) -> int:
@@ -247,8 +247,8 @@ def _conclude(report: ComparisonReport, folder: Path, form: ListFormat) -> int:
         settings = tables["settings"]
         emit_list("settings", settings, form, columns=list(settings[0]))
     for row in tables.get("left_out", []):
-        terminal.say(f"{row['contender']}: {row['runs']} runs have no result: {row['why']}")
-    terminal.say(f"in {folder}: {', '.join(path.name for path in written)}")
+        terminal.print_line(f"{row['contender']}: {row['runs']} runs have no result: {row['why']}")
+    terminal.print_line(f"in {folder}: {', '.join(path.name for path in written)}")
     return FAILED if report.outcome.errors else 0
 
 
@@ -304,11 +304,13 @@ def cost(
     rows, n_errors = [], 0
     for done in perform(tasks, jobs=jobs):
         task = done.task
-        terminal.say(f"{task.problem} n={task.n} {task.contender.label} {done.error}".rstrip())
+        terminal.print_line(
+            f"{task.problem} n={task.n} {task.contender.label} {done.error}".rstrip()
+        )
         n_errors += bool(done.error)
         rows += [] if done.error else [done.result]
     for label, why in left_out.items():
-        terminal.say(f"{label}: {why}")
+        terminal.print_line(f"{label}: {why}")
     rows.sort(key=lambda row: (row["space"], row["n"], row["cpu_ms_median"]))
     emit_list("costs", rows, ListFormat.JSON if json else form, columns=COST_COLUMNS)
     raise typer.Exit(FAILED if n_errors else 0)

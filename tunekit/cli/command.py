@@ -39,7 +39,7 @@ class Terminal:
     quiet: bool = False
     verbose: bool = False
 
-    def say(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         """Print one note, unless it is to be quiet."""
         if not self.quiet:
             _note(text)
@@ -96,7 +96,7 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
         except KeyboardInterrupt as error:
-            terminal.say(f"tunekit: {str(error) or 'interrupted; the state is saved'}")
+            terminal.print_line(f"tunekit: {str(error) or 'interrupted; the state is saved'}")
             raise typer.Exit(INTERRUPTED) from None
         except Exception as error:
             raise typer.Exit(terminal.fail(error)) from None

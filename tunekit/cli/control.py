@@ -55,4 +55,4 @@ def _ask(name: str, flag: str | None, state: str, promise: str) -> None:
     opened = open_existing(flag)
     record = opened.get_study(name)
     opened.set_state(record.id, StudyState(state))
-    terminal.say(f"{name} is {state}: {promise} `tunekit resume {name}` goes on.")
+    terminal.print_line(f"{name} is {state}: {promise} `tunekit resume {name}` goes on.")

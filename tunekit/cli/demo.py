@@ -89,9 +89,9 @@ def _opened(storage: str, *, fresh: bool) -> Study:
     )
     n_before = len(study.refresh())
     if n_before:
-        terminal.say(f"{NAME}: goes on after {study.history.n_finished} finished trials.")
+        terminal.print_line(f"{NAME}: goes on after {study.history.n_finished} finished trials.")
     else:
-        terminal.say(
+        terminal.print_line(
             f"{NAME}: which preprocessing and which model read handwritten digits best? The first "
             "trial is the default configuration."
         )
@@ -143,7 +143,7 @@ def _importance(study: Study) -> dict[str, float]:
 
         shares = importance(study.refresh(), study.space)
     except TunekitError as error:  # too few trials, or the extra is not installed
-        terminal.say(f"importance: {error.message}")
+        terminal.print_line(f"importance: {error.message}")
         return {}
     return dict(sorted(shares.items(), key=lambda item: -item[1]))
 

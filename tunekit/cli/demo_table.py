@@ -47,7 +47,7 @@ class Recent:
         self._open: set[int] = set()
         self._next = 0
 
-    def news(self, history: History) -> list[TrialRecord]:
+    def newly_ended(self, history: History) -> list[TrialRecord]:
         """Return the trials that have finished since the last call."""
         self._open.update(range(self._next, len(history)))
         self._next = len(history)
@@ -71,7 +71,7 @@ class LiveTable(LiveProgress):
         from rich.console import Group
         from rich.table import Table
 
-        self._recent.news(history)
+        self._recent.newly_ended(history)
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for name in ("trial", "scaler > reduce > model", "error", "seconds", "proposed by"):
             table.add_column(name)
@@ -91,12 +91,12 @@ class TrialLines(LogProgress):
 
     def start(self, name: str, history: History, goal: int | None) -> None:
         """Pass over the trials of earlier runs."""
-        self._recent.news(history)
+        self._recent.newly_ended(history)
         super().start(name, history, goal)
 
     def update(self, history: History, running: int) -> None:
         """Print the trials that have ended since the last turn."""
-        for trial in self._recent.news(history):
+        for trial in self._recent.newly_ended(history):
             number, branch, error, seconds, sampler = _cells(trial)
             mark = " *" if history.best is not None and history.best.number == trial.number else ""
             typer.echo(

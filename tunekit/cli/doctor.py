@@ -84,7 +84,7 @@ def doctor(
     n_failures = sum(c.status == "fail" for c in checks)
     parts = [(n_failures, "failure"), (n_warnings, "warning")]
     said = " and ".join(counted(n, noun) for n, noun in parts if n)
-    terminal.say(f"{said}." if said else "all is well.")
+    terminal.print_line(f"{said}." if said else "all is well.")
     raise typer.Exit(status)
 
 

@@ -71,6 +71,6 @@ def init(
         path.write_text(content, encoding="utf-8")
         typer.echo(str(path))
     is_here = folder.resolve() == Path.cwd().resolve()
-    terminal.say(
+    terminal.print_line(
         "now: " + ("" if is_here else f"cd {shlex.quote(str(folder))} && ") + "tunekit run"
     )

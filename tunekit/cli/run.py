@@ -192,11 +192,11 @@ def resume(
     opened.set_state(record.id, StudyState.ACTIVE)
     opened.close()
     if elsewhere:
-        terminal.say(f"{name} is active; {elsewhere}, so nothing is started here.")
+        terminal.print_line(f"{name} is active; {elsewhere}, so nothing is started here.")
         return
     if recipe is None or no_run:
         why = "" if no_run else " It was not made by `tunekit run`: start its program again."
-        terminal.say(f"{name} is active; workers that wait go on.{why}")
+        terminal.print_line(f"{name} is active; workers that wait go on.{why}")
         return
     flags = {"trials": trials, "timeout": timeout, "workers": workers}
     again = {key: value for key, value in flags.items() if value is not None}

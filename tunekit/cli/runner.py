@@ -54,7 +54,9 @@ def carry_out(settings: RunSettings, form: Format) -> int:
     if settings.enqueue_default and space is not None and not len(study.refresh()):
         study.enqueue_trial(space.default())
     if study.record().state is StudyState.PAUSED:
-        terminal.say(f"{study.name} is paused; `tunekit resume {study.name} --no-run` goes on.")
+        terminal.print_line(
+            f"{study.name} is paused; `tunekit resume {study.name} --no-run` goes on."
+        )
     try:
         ending = study.optimize(
             objective,
@@ -109,7 +111,7 @@ def conclude(study: Study, ending: str, form: Format, url: str) -> int:
     """Print the best trial of a study whose run has ended; return the exit status."""
     history = study.refresh()
     counts = ", ".join(f"{n} {state}" for state, n in sorted(history.counts().items()))
-    terminal.say(f"{study.name}: {ending}; {counts or 'no trials'}.")
+    terminal.print_line(f"{study.name}: {ending}; {counts or 'no trials'}.")
     try:
         best = best_rows(study.record(), history)
     except NoCompleteTrial as error:
@@ -128,7 +130,7 @@ def conclude(study: Study, ending: str, form: Format, url: str) -> int:
             for t in best
         ]
         emit_list("best", rows, ListFormat.TABLE, columns=list(rows[0]))
-    terminal.say(f"open it again: tunekit studies show {study.name}{storage_flag(url)}")
+    terminal.print_line(f"open it again: tunekit studies show {study.name}{storage_flag(url)}")
     return TIME_OVER if ending == "timeout" else 0
 
 
@@ -174,7 +176,7 @@ def _objective(settings: RunSettings, space: Space | None, folder: Path) -> Call
     _refuse_a_missing_program(settings)
     program = make_program(settings.command, space, folder)
     if missing := unseen(settings.command, program, space):
-        terminal.say(
+        terminal.print_line(
             f"no argument has a placeholder for {', '.join(missing)}: the program has to read "
             "$TUNEKIT_PARAMS, or write such as {" + missing[0] + "}."
         )

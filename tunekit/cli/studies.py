@@ -136,7 +136,7 @@ def export_study(name: str, path: Path, storage: str | None) -> None:
     opened = open_existing(storage)
     record, history = read_study(opened, name)
     written = files.write(path, record, list(history), opened.reports(record.id))
-    terminal.say(f"{counted(len(history), 'trial')} of {name} written to:")
+    terminal.print_line(f"{counted(len(history), 'trial')} of {name} written to:")
     typer.echo(str(written))
 
 
@@ -159,7 +159,7 @@ def rm(
             err=True,
         )
     opened.delete_study(name)
-    terminal.say(f"deleted {name} with {counted(record.n_trials, 'trial')}.")
+    terminal.print_line(f"deleted {name} with {counted(record.n_trials, 'trial')}.")
 
 
 def study_row(record: StudyRecord, history: History) -> dict[str, Any]:

@@ -60,7 +60,9 @@ def ls(
         rows = [{**row, **row["metrics"], "params": params_text(row["params"])} for row in rows]
     emit_list("trials", rows, form, columns=columns, fields=fields)
     if len(shown) < len(trials):
-        terminal.say(f"the latest {len(shown)} of {len(trials)} trials; --limit 0 shows all.")
+        terminal.print_line(
+            f"the latest {len(shown)} of {len(trials)} trials; --limit 0 shows all."
+        )
 
 
 @command(app, "show")
@@ -143,9 +145,9 @@ def stop(
     record = opened.get_study(name)
     said = reason or "stopped by the user"
     if opened.cancel_trial(record.id, number, said):
-        terminal.say(f"trial {number} is cancelled.")
+        terminal.print_line(f"trial {number} is cancelled.")
     else:
-        terminal.say(f"trial {number} had ended already; nothing is changed.")
+        terminal.print_line(f"trial {number} had ended already; nothing is changed.")
 
 
 def trial_record(trial: TrialRecord) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class CheckpointTracker:
             return None
         return Origin(branch.step, checkpoint_name(number, branch.step, BRANCH_EPOCH))
 
-    def graft(self, number: int, branch: Branch, parent: TrialRecord | None) -> None:
+    def copy_branch(self, number: int, branch: Branch, parent: TrialRecord | None) -> None:
         """Copy the checkpoint that a trial branches from into its own folder, if it exists."""
         if self._place is None or parent is None:
             return
@@ -102,7 +102,7 @@ class CheckpointTracker:
         self._origins[number] = origin
         self._unsaved.discard(number)
 
-    def note(self, number: int, epoch: int, report: Report) -> None:
+    def note_report(self, number: int, epoch: int, report: Report) -> None:
         """Record the checkpoint of a report, if it has one."""
         known = self._known.get(number)
         if known is None:
@@ -133,7 +133,7 @@ class CheckpointTracker:
         known = self._known.get(number, [])
         return bool(known) and epoch - known[-1].epoch < self._max_retries
 
-    def news(self, epochs: dict[int, int], number: int | None = None) -> list[Saved]:
+    def take_saved(self, epochs: dict[int, int], number: int | None = None) -> list[Saved]:
         """Return the checkpoint records to write, of one trial or of all."""
         due = self._unsaved if number is None else self._unsaved & {number}
         out = []
@@ -164,7 +164,7 @@ class CheckpointTracker:
             except CheckpointError as error:
                 log.warning("trial %d: %s", note.number, error.message)
 
-    def tidy(self, number: int, epoch: int) -> None:
+    def delete_leftovers(self, number: int, epoch: int) -> None:
         """Delete the leftovers of a finished run, except the trial's checkpoints."""
         if self._place is None:
             return
@@ -173,6 +173,6 @@ class CheckpointTracker:
         if not known and origin is not None:  # it may have to run again before it is told
             names.append(origin.name)
         try:
-            self._place.tidy(number, epoch + 1, names)
+            self._place.keep_only(number, epoch + 1, names)
         except CheckpointError as error:
             log.warning("trial %d: %s", number, error.message)

@@ -53,18 +53,18 @@ class Display:
         self._best = best
         metric = history.objectives[0].metric
         value = best.metrics[metric]
-        self.say(f"trial {best.number} is the best so far: {metric} = {value:.6g}")
+        self.show_sentence(f"trial {best.number} is the best so far: {metric} = {value:.6g}")
 
-    def say(self, text: str, level: int = logging.INFO) -> None:
+    def show_sentence(self, text: str, level: int = logging.INFO) -> None:
         """Show one notable sentence."""
         if self._progress is None or not getattr(self._progress, "shows_events", True):
             log.log(level, printable(text))
         else:
             self._show(lambda p: p.event(text))
 
-    def say_at_once(self, text: str) -> None:
+    def show_sentence_now(self, text: str) -> None:
         """Warn from a signal handler, although the loop may wait for an objective to end."""
-        self.say(text, logging.WARNING)
+        self.show_sentence(text, logging.WARNING)
         if isinstance(self._progress, Redrawable):
             with suppress(RuntimeError):  # the signal came while the stream was written to
                 self._progress.redraw()

@@ -49,9 +49,9 @@ class EarlyStopping:
         self._curves.put(task.number, [r for r in reports if r.step <= task.origin.step])
 
     def follow(self, ours: Collection[int]) -> None:
-        """Read the reports of other workers' trials; see `ForeignCurves.news`."""
+        """Read the reports of other workers' trials; see `ForeignCurves.read_new`."""
         if self.stopper is not None:
-            for number, reports in self._foreign.news(ours).items():
+            for number, reports in self._foreign.read_new(ours).items():
                 self._curves.put(number, reports)
 
     def decide(self, number: int, report: Report) -> Decision:

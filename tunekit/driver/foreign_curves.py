@@ -28,7 +28,7 @@ class ForeignCurves:
         self._open: set[int] = set()
         self._n_known = 0
 
-    def news(self, ours: Collection[int]) -> dict[int, list[Report]]:
+    def read_new(self, ours: Collection[int]) -> dict[int, list[Report]]:
         """Return whole curves of other workers' trials that may have grown, by number.
 
         The first call returns all curves.

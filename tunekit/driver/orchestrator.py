@@ -109,7 +109,7 @@ class Orchestrator:
             write=self._write_reports,
         )
         self._owns_interrupts = interrupts is None
-        self._interrupts = interrupts or Interrupts(self._display.say_at_once)
+        self._interrupts = interrupts or Interrupts(self._display.show_sentence_now)
 
     def run(self, objective: Callable[..., Any]) -> Ending:
         """Run until a goal is reached, the study is stopped, or the run is interrupted.
@@ -158,7 +158,7 @@ class Orchestrator:
         Raises:
             What `run` raises.
         """
-        claims = self._turn()
+        claims = self._write_and_claim()
         for number in self._leases.strays():
             self._trials.lose(number)
         if self._interrupts.count >= 2 or self._wish is StudyState.CANCELLED:
@@ -185,7 +185,7 @@ class Orchestrator:
         known = self._budget.demand() or len(self._stopping.due())
         # What was lost elsewhere is not known until it is tried: one at a time.
         return known or int(
-            self._budget.want(1) > 0 and self.worker.reader.has_orphans(self._running)
+            self._budget.n_wanted(1) > 0 and self.worker.reader.has_orphans(self._running)
         )
 
     def preempt(self, numbers: Sequence[int], reason: str) -> None:
@@ -198,7 +198,7 @@ class Orchestrator:
         """Return whether a sampler is at work beside the loop."""
         return self._suggesting.is_pending
 
-    def _turn(self) -> bool:
+    def _write_and_claim(self) -> bool:
         """Write the outbox and claim trials for free slots; return whether any may start."""
         self._trials.take_due_reports()
         if self.is_suggesting:
@@ -214,10 +214,10 @@ class Orchestrator:
         self._call_back()
         free = self._free()
         for number in self._stopping.promote(free) if free else ():
-            self._display.say(f"trial {number} goes on")
+            self._display.show_sentence(f"trial {number} goes on")
         if self.worker.exhausted and self.worker.reader.history.n_waiting:  # enqueued since
             self._budget.is_exhausted = False
-        want = self._budget.want(free)
+        want = self._budget.n_wanted(free)
         if not want and not self._trials.outbox:
             self._look_sometimes()
             return False
@@ -240,7 +240,7 @@ class Orchestrator:
         return bool(fresh) and self._suggest(ask, self._start_all)
 
     def _suggest(self, ask: Callable[[], T], then: Callable[[T], bool]) -> bool:
-        self._suggesting.begin(ask, then)
+        self._suggesting.start_work(ask, then)
         return not self._suggesting.wait() or self._suggested()
 
     def _suggested(self) -> bool:
@@ -269,7 +269,7 @@ class Orchestrator:
 
     def _exhaust(self, error: SpaceExhausted) -> None:
         self._budget.is_exhausted = True
-        self._display.say(error.message)
+        self._display.show_sentence(error.message)
 
     def _tells_first(self) -> bool:
         """Return whether results must be visible before the next claim, in one more exchange."""
@@ -306,7 +306,7 @@ class Orchestrator:
             self._leases.claimed = written.answer.leases
         self._wish = written.answer.study_state
         self._last_look = time.monotonic()
-        self._digest(written)
+        self._process_answers(written)
         return written.answer.leases
 
     def _free(self) -> int:
@@ -325,7 +325,7 @@ class Orchestrator:
         """Collect ended trials from the executor, to be told with the next step."""
         self._trials.collect(SUGGESTING_S if self.is_suggesting else POLL_S)
 
-    def _digest(self, written: Written) -> None:
+    def _process_answers(self, written: Written) -> None:
         """Process the answers to our writes and refresh the study."""
         told = []
         for operation, status in zip(written.operations, written.statuses, strict=True):
@@ -361,7 +361,7 @@ class Orchestrator:
         """Check for changes while there is nothing to do."""
         if self._wish is StudyState.PAUSED and not self._is_told_paused:
             self._is_told_paused = True
-            self._display.say("the study is paused: waiting until it is resumed", logging.WARNING)
+            self._display.show_sentence("the study is paused; waiting", logging.WARNING)
         self._look()
         self.worker.expire_dead()
 

@@ -27,20 +27,20 @@ class ReportBuffer:
         has_news = bool(self._reports) or self._tracker.has_news
         return has_news and time.monotonic() - self._last_flush >= FLUSH_S
 
-    def begin(self, number: int, epoch: int) -> None:
+    def start_lease(self, number: int, epoch: int) -> None:
         """Start buffering reports of a trial under its lease."""
         self._epochs[number] = epoch
 
-    def note(self, number: int, report: Report) -> bool:
+    def note_report(self, number: int, report: Report) -> bool:
         """Buffer a report; return whether to write now."""
-        self._tracker.note(number, self._epochs[number], report)
+        self._tracker.note_report(number, self._epochs[number], report)
         if report.metrics:
             self._reports.setdefault(number, []).append(report)
         is_full = len(self._reports.get(number, ())) >= REPORT_BATCH
         # A checkpoint is recorded at once: it is all that survives if everything dies now.
         return is_full or report.checkpoint or self.is_due
 
-    def take(self, number: int | None = None) -> list[Operation]:
+    def take_operations(self, number: int | None = None) -> list[Operation]:
         """Return the operations to write, of one trial or of all, and empty the buffer."""
         out: list[Operation] = []
         for n in list(self._reports) if number is None else [number]:
@@ -49,10 +49,10 @@ class ReportBuffer:
                 out.append(Reports(n, self._epochs[n], tuple(points)))
         if number is None:  # the end of one trial does not flush the others
             self._last_flush = time.monotonic()
-        return out + self._tracker.news(self._epochs, number)
+        return out + self._tracker.take_saved(self._epochs, number)
 
-    def end(self, number: int) -> list[Operation]:
+    def end_lease(self, number: int) -> list[Operation]:
         """Return the remaining operations of a trial that has ended."""
-        left = self.take(number)
+        left = self.take_operations(number)
         self._epochs.pop(number, None)
         return left

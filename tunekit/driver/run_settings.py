@@ -91,7 +91,7 @@ class Failures:
         self._way: str | None = None  # in which all trials so far have failed
         self._differs = False
 
-    def note(self, number: int, outcome: Outcome, raised: BaseException | None) -> None:
+    def note_outcome(self, number: int, outcome: Outcome, raised: BaseException | None) -> None:
         """Record the end of a trial, with the exception of its objective if known."""
         why = printable(outcome.reason)
         if outcome.state is not TrialState.FAILED:

@@ -76,7 +76,7 @@ class RunningTrials:
         """
         number, epoch = task.number, task.epoch
         self._held[number] = task
-        self._reports.begin(number, epoch)
+        self._reports.start_lease(number, epoch)
         self._budget.started += not task.is_promoted
         try:
             task = self._worker.begin_at_checkpoint(task)
@@ -107,7 +107,7 @@ class RunningTrials:
     def take_due_reports(self) -> None:
         """Put reports that have waited long enough into the outbox."""
         if self._reports.is_due:
-            self.outbox += self._reports.take()
+            self.outbox += self._reports.take_operations()
 
     def force(self, number: int, outcome: Outcome) -> None:
         """End a running trial with the given outcome, whatever its objective does."""
@@ -126,8 +126,8 @@ class RunningTrials:
         if held is not None and held.epoch == epoch:
             self.force(number, outcome)
             return
-        self._failures.note(number, outcome, None)
-        self._display.say(f"trial {number} failed: {outcome.reason}", logging.WARNING)
+        self._failures.note_outcome(number, outcome, None)
+        self._display.show_sentence(f"trial {number} failed: {outcome.reason}", logging.WARNING)
 
     def lose(self, number: int) -> None:
         """Stop a trial that another worker holds or a person ended, and drop its result."""
@@ -135,17 +135,19 @@ class RunningTrials:
             self.force(number, Outcome(TrialState.LOST, reason="its lease was lost"))
         else:
             text = f"trial {number} was taken over or ended elsewhere; its result is dropped"
-            self._display.say(text, logging.WARNING)
+            self._display.show_sentence(text, logging.WARNING)
 
     def give_back(self, error: BaseException) -> None:
         """Put ended trials into the outbox, and release all others to run again later."""
         try:
             self.collect()
         except Exception as further:
-            self._display.say(f"while the run broke off: {sentence_of(further)}", logging.WARNING)
+            self._display.show_sentence(
+                f"while the run broke off: {sentence_of(further)}", logging.WARNING
+            )
         reason = _broke_off(error).reason
         for number, held in self._held.items():
-            self.outbox += self._reports.take(number)
+            self.outbox += self._reports.take_operations(number)
             self.outbox.append(Release(number, held.epoch, reason))
 
     def on_report(self, number: int, report: Report) -> Decision:
@@ -154,8 +156,8 @@ class RunningTrials:
         It never raises, because an executor would blame the objective or lose other ended trials.
         """
         try:
-            if self._reports.note(number, report):
-                self.outbox += self._reports.take()
+            if self._reports.note_report(number, report):
+                self.outbox += self._reports.take_operations()
                 self._write_now()
         except Exception as error:
             self.force(number, failed(error, "its report could not be kept"))
@@ -178,7 +180,7 @@ class RunningTrials:
         number = ended.number
         forced = self._forced.pop(number, None)
         try:
-            self.outbox += self._reports.end(number)
+            self.outbox += self._reports.end_lease(number)
             end = self._end_of(ended, held, forced)
         except Exception as error:
             outcome = failed(error, "its end could not be noted")
@@ -187,10 +189,10 @@ class RunningTrials:
         if isinstance(end, Release):
             return
         outcome = end.outcome
-        self._failures.note(number, outcome, ended.exception)
+        self._failures.note_outcome(number, outcome, ended.exception)
         if outcome.state in NOTEWORTHY:
             level = logging.WARNING if outcome.state is TrialState.FAILED else logging.INFO
-            self._display.say(f"trial {number} {outcome.state}: {outcome.reason}", level)
+            self._display.show_sentence(f"trial {number} {outcome.state}: {outcome.reason}", level)
 
     def _end_of(self, ended: Ended, held: Task, forced: Outcome | None) -> Release | Pause | Tell:
         number, epoch = ended.number, ended.epoch
@@ -198,14 +200,14 @@ class RunningTrials:
             forced = None  # it came to its end before it could be stopped
         if forced is None and (reason := self._second_chance(ended)):
             self._budget.started -= not held.is_promoted
-            self._display.say(f"trial {number} runs again: {reason}", logging.WARNING)
+            self._display.show_sentence(f"trial {number} runs again: {reason}", logging.WARNING)
             return Release(number, epoch, reason)
         outcome = forced or ended.outcome
         if outcome.state in GIVEN_BACK:
             gives_way = outcome.state is TrialState.PREEMPTED
             return Release(number, epoch, outcome.reason, gives_way)
         if forced is None or forced.state is not TrialState.LOST:  # else it is another's by now
-            self._worker.checkpoints.tidy(number, epoch)
+            self._worker.checkpoints.delete_leftovers(number, epoch)
         outcome = self._worker.reader.accepted(outcome)
         if outcome.state is TrialState.PAUSED:
             return Pause(number, epoch, outcome)

@@ -174,7 +174,7 @@ class StudyReader:
         if self._discovery is None or not outcome.domains:
             return outcome
         try:
-            return replace(outcome, domains=self._discovery.news(outcome.domains))
+            return replace(outcome, domains=self._discovery.new_domains(outcome.domains))
         except InvalidSpace as error:
             is_failed = outcome.state is TrialState.FAILED
             end = outcome if is_failed else failed(error)

@@ -35,7 +35,7 @@ class Suggesting:
         """Return whether work has begun that is not finished."""
         return self._then is not None
 
-    def begin(self, work: Callable[[], T], then: Callable[[T], bool]) -> None:
+    def start_work(self, work: Callable[[], T], then: Callable[[T], bool]) -> None:
         """Begin work, whose result `finish` passes on; none may be pending."""
         assert self._then is None
         self._then, self._error = then, None

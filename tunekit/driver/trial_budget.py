@@ -24,7 +24,7 @@ class TrialBudget:
         self._history = history
         self._worker = worker
 
-    def want(self, free: int) -> int:
+    def n_wanted(self, free: int) -> int:
         """Return the number of trials to claim for `free` free slots."""
         left = self._left()
         return free if left is None else min(free, left + self._history.n_promoted)

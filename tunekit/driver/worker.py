@@ -277,7 +277,7 @@ class Worker:
         known = self.reader.history.get(number)
         had = () if known is None else known.checkpoints
         if task.branch is not None and not had:
-            tracker.graft(number, task.branch, self.reader.history.get(task.branch.number))
+            tracker.copy_branch(number, task.branch, self.reader.history.get(task.branch.number))
         origin = tracker.origin(number, had, task.branch)
         tracker.begin(number, had, origin)
         kept = tuple([checkpoint_name(number, c.step, c.epoch) for c in had])

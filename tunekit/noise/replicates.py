@@ -31,7 +31,7 @@ BAD = (TrialState.FAILED, TrialState.DIVERGED, TrialState.STOPPED)
 UNMEASURED = (TrialState.LOST, TrialState.CANCELLED)
 """Final states that carry no information about a configuration."""
 
-CAUTION = 2.0
+RANKING_ERRORS = 2.0
 """Standard errors added to a mean when ranking configurations."""
 
 SURE = 3
@@ -229,11 +229,11 @@ def leaderboard(study: _StudyTrials, *, level: float = 0.95, test: Test = "t") -
 
 
 def ranking(found: Iterable[Configuration], noise: Noise) -> list[Configuration]:
-    """Return configurations, ordered by mean loss plus `CAUTION` standard errors."""
+    """Return configurations, ordered by mean loss plus `RANKING_ERRORS` standard errors."""
     sd = noise.sd if noise.dof else 0.0
 
     def careful(c: Configuration) -> tuple[float, int]:
-        return noise.mean(c) + CAUTION * sd / math.sqrt(len(c.losses)), c.number
+        return noise.mean(c) + RANKING_ERRORS * sd / math.sqrt(len(c.losses)), c.number
 
     return sorted(found, key=careful)
 

@@ -201,15 +201,15 @@ class SharedRun:
     def _admit(self, stack: ExitStack, member: _Member) -> None:
         stack.enter_context(member.stack)
         self._members.append(member)
-        self._let(member, lambda: _open(member))
+        self._act_for(member, lambda: _open(member))
 
     def _round(self) -> None:
         """Share the slots, let each study take a step, and wait for what comes of it."""
         for m in list(self._members):
-            self._let(m, m.runner.collect)
+            self._act_for(m, m.runner.collect)
         self._share()
         for m in list(self._members):
-            self._let(m, m.runner.step)
+            self._act_for(m, m.runner.step)
         idle = [m for m in self._members if m.runner.is_idle]
         if self._members:
             self._poll()
@@ -223,7 +223,7 @@ class SharedRun:
             for m in idle:
                 m.runner.look_around()
 
-    def _let(self, member: _Member, act: Callable[[], Ending | None]) -> None:
+    def _act_for(self, member: _Member, act: Callable[[], Ending | None]) -> None:
         """Perform a study's action; the study leaves if it ends or fails."""
         ending: Ending | Literal["failed"] | None
         try:

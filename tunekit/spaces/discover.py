@@ -54,7 +54,7 @@ class Discovery:
         self._n_whole = 0
         self._space: Space | None = None
 
-    def news(self, domains: Mapping[str, Any]) -> dict[str, Any]:
+    def new_domains(self, domains: Mapping[str, Any]) -> dict[str, Any]:
         """Return the unknown part of path -> plain domain."""
         known = self._domains
         out = {}

@@ -81,7 +81,7 @@ class AskedTrials:
             worker.exchange([back], lease_s=ASK_LEASE_S)
             raise
         trial = self._asked[task.number] = Trial(task, partial(self._on_report, task))
-        self._reports.begin(task.number, task.epoch)
+        self._reports.start_lease(task.number, task.epoch)
         return trial
 
     def tell(
@@ -117,7 +117,7 @@ class AskedTrials:
         worker.reader.refresh()
         if asked is not None:
             asked.close()
-            self._reports.end(number)
+            self._reports.end_lease(number)
             self._stopping.follow(self._asked)
             self._asked.pop(number, None)
         return _told(worker, number, status)
@@ -195,8 +195,8 @@ class AskedTrials:
         if asked is None or asked.epoch != task.epoch:
             return GONE
         tracker = self._worker.checkpoints
-        self._reports.note(task.number, report)
-        batch = self._reports.take(task.number)
+        self._reports.note_report(task.number, report)
+        batch = self._reports.take_operations(task.number)
         statuses = self._worker.exchange(batch, lease_s=ASK_LEASE_S).statuses
         if any(status != "ok" for status in statuses):
             return GONE

@@ -101,7 +101,7 @@ def _branched(
     number = storage.enqueue(study_id, [given], user_attrs=user_attrs, branch=branch)[0]
     # Now, because the parent may drop its checkpoint before the trial starts. If we die in
     # between, whoever starts it copies the checkpoint then.
-    worker.checkpoints.graft(number, branch, parent)
+    worker.checkpoints.copy_branch(number, branch, parent)
     return number
 
 

@@ -31,7 +31,7 @@ FAR = 3.0
 RISKY = 0.5
 """Success probability below which a point's score is reduced further."""
 
-CAUTION = 4.0
+RISK_WEIGHT = 4.0
 """Additional weight of the log probability below `RISKY`."""
 
 
@@ -110,7 +110,7 @@ class Cautious:
     def log_probability(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return `(m,)` logarithms for rows."""
         value = self.condition.log_probability(x)
-        return np.asarray(value + CAUTION * np.minimum(value - math.log(RISKY), 0.0))
+        return np.asarray(value + RISK_WEIGHT * np.minimum(value - math.log(RISKY), 0.0))
 
     def climber(self, rows: NDArray[np.float64]) -> Climb:
         """Return what gives the same, with gradients, in the branches of these rows."""
@@ -119,7 +119,9 @@ class Cautious:
         def cautious(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
             value, gradient = climb(x)
             below = np.minimum(value - math.log(RISKY), 0.0)
-            return value + CAUTION * below, gradient * (1.0 + CAUTION * (below < 0))[:, None]
+            return value + RISK_WEIGHT * below, gradient * (1.0 + RISK_WEIGHT * (below < 0))[
+                :, None
+            ]
 
         return cautious
 

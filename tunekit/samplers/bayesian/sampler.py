@@ -67,7 +67,7 @@ N_UNCERTAIN = 10
 """Number of best trials whose values are then drawn."""
 
 
-CAUTION = 0.6
+TREE_EXPLORATION = 0.6
 """Exploration factor in spaces with branches. Every active block adds prior variance, so the
 plain expected improvement would chase the deepest branches until they are known."""
 
@@ -319,7 +319,7 @@ class _Model:
         noise = np.exp(self.gp.parameters.noise)
         noisy = N_UNCERTAIN if noise > NOISY else 0
         terms: list[LogFactor] = [*cautious(self.feasible), *([self.prior] if self.prior else [])]
-        exploration = CAUTION if self.gp.structure.has_branches else 1.0
+        exploration = TREE_EXPLORATION if self.gp.structure.has_branches else 1.0
         others = [(weight, s.gp) for weight, s in self.sources]
         kind = partial(BlendedImprovement, others=others) if others else ExpectedImprovement
         improvement = kind(

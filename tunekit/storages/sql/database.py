@@ -67,7 +67,7 @@ class Database(ABC):
             StorageError, UnknownStudy: it does not, or it does not exist.
         """
 
-    def turn(self) -> AbstractContextManager[object]:
+    def write_turn(self) -> AbstractContextManager[object]:
         """Return a context in which this thread may open a writing transaction."""
         return nullcontext()
 
@@ -97,7 +97,7 @@ class Database(ABC):
         self.engine.dispose()
 
     def _transact(self, work: Work[T]) -> T:
-        with self.turn(), self.engine.connect() as connection:
+        with self.write_turn(), self.engine.connect() as connection:
             self.begin_write(connection)
             result = work(connection)
             connection.commit()

@@ -84,7 +84,7 @@ class SQLiteDatabase(Database):
     def lock_schema(self, connection: Connection) -> None:
         """Do nothing: the writing transaction holds the lock."""
 
-    def turn(self) -> AbstractContextManager[object]:
+    def write_turn(self) -> AbstractContextManager[object]:
         """Return this process's lock, which is fairer and faster than SQLite's polling."""
         return self._turn
 
