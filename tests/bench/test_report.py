@@ -141,7 +141,7 @@ class Deaf:
 
 def test_a_peer_that_hears_only_of_its_own_trials_says_so():
     record = TrialRecord(0, TrialState.COMPLETE, params=Params(x=1.0))
-    with pytest.raises(InvalidArgument, match="hears only of trials"):
+    with pytest.raises(InvalidArgument, match="accepts only trials that it proposed"):
         PeerProposer(Deaf(), "deaf").observe(record, 1.0)
 
 

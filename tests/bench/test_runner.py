@@ -124,7 +124,7 @@ def test_several_numbers_of_workers_stand_side_by_side(tmp_path):
 
 
 def test_a_plan_without_parts_or_with_one_twice_is_refused():
-    with pytest.raises(InvalidArgument, match="without contenders"):
+    with pytest.raises(InvalidArgument, match="has no contenders"):
         plan(contenders=())
     with pytest.raises(InvalidArgument, match="twice"):
         plan(contenders=(Contender("sampler", "random"),) * 2)
@@ -168,7 +168,7 @@ def test_a_process_that_dies_takes_only_its_own_task_with_it(monkeypatch):
     for n in (0, 4):
         number, threads = done[n].result
         assert number == n and set(threads) == {1}
-    assert done[1].error == "its process died (exit code -9)"
+    assert done[1].error == "the worker process died (exit code -9)"
     assert done[2].error == "ValueError: no such thing" and "run" in done[2].trace
 
 

@@ -86,8 +86,8 @@ def test_an_entry_point_is_found_by_its_name(module, monkeypatch):
         ("my_problems:twoo", r'has no "twoo" \(did you mean "two"'),
         ("no_such_module:f", "import of no_such_module failed: ModuleNotFoundError"),
         ("broken_problems:f", "import of broken_problems failed.*not_there"),
-        ("my_problems:of_params", "it needs params; .*give its space"),
-        ("my_problems:nothing", "it gave 3, expected a tunekit.bench.problem.Problem"),
+        ("my_problems:of_params", "requires params; .*give space="),
+        ("my_problems:nothing", "got 3, expected a tunekit.bench.problem.Problem"),
     ],
 )
 def test_what_gives_no_problem_is_refused_with_the_reason(module, target, said):
@@ -96,5 +96,5 @@ def test_what_gives_no_problem_is_refused_with_the_reason(module, target, said):
 
 
 def test_a_space_beside_something_that_is_no_objective_is_refused(module):
-    with pytest.raises(InvalidArgument, match="expected a function of a trial"):
+    with pytest.raises(InvalidArgument, match="expected a function that takes a trial"):
         suite(f"{module}:ONE", space=SPACE)

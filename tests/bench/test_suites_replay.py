@@ -126,9 +126,9 @@ def test_a_parquet_table_is_read_too(grid, tmp_path):
 def test_what_a_table_lacks_is_said(grid, tmp_path):
     for options, said in (
         ({"params": "lrr", "metric": "loss"}, 'no column "lrr".*did you mean "lr"'),
-        ({"params": "lr", "metric": "opt"}, "has 'adam'; expected numbers"),
+        ({"params": "lr", "metric": "opt"}, "contains 'adam'; expected numbers"),
         ({"params": "loss", "metric": "time"}, "has blanks"),
-        ({"params": "lr"}, "needs params= and metric="),
+        ({"params": "lr"}, "give params= and metric="),
         ({"params": "lr", "metric": "loss", "lookup": "near"}, 'expected "nearest" or "exact"'),
     ):
         with pytest.raises(InvalidArgument, match=said):
@@ -163,7 +163,7 @@ def test_a_recorded_configuration_of_taskset_gives_its_own_final_loss(shared_dat
 def test_curves_of_another_form_are_refused(tmp_path):
     file = tmp_path / "a.json"
     file.write_text('[{"hp": {"lr": 1}}]')
-    with pytest.raises(InvalidArgument, match=r"another form.*valid"):
+    with pytest.raises(InvalidArgument, match=r"is malformed.*valid"):
         suite("replay", curves=file)
     file.write_text("{")
     with pytest.raises(InvalidArgument, match="cannot be read"):

@@ -146,7 +146,7 @@ def test_data_sets_that_the_model_does_not_know_are_left_out(conditional):
 
 def test_what_is_missing_or_misspelt_is_said(conditional):
     data, _ = conditional
-    with pytest.raises(InvalidArgument, match="no data; give the folder"):
+    with pytest.raises(InvalidArgument, match="no data folder given"):
         suite("yahpo")
     with pytest.raises(InvalidArgument, match=r'no scenario in ".*nowhere"'):
         suite("yahpo", data=data / "nowhere")

@@ -58,7 +58,7 @@ def test_own_problems_come_from_a_file_with_or_without_a_seed(cli, folder):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "without contenders"),
+        ([], "has no contenders"),
         (["--sampler", "rnadom"], "did you mean"),
         (["--sampler", "auto:wrong=1"], "wrong"),
         (["--peer", "optuna-tep"], "did you mean"),

@@ -1,4 +1,4 @@
-"""Smooth and rugged functions on a box, shifted and rotated: bbob-like, 2 to 20 dimensions."""
+"""Shifted and rotated test functions on a box, in the style of BBOB, in 2 to 20 dimensions."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ DIMENSIONS = (2, 3, 5, 8, 12, 20)
 
 
 def sphere(z: Vector) -> float:
-    """Return the squared distance."""
+    """Return the squared distance of `z: float64[d]` from the optimum at 0."""
     return float(z @ z)
 
 
 def ellipsoid(z: Vector) -> float:
-    """Return a squared distance whose axes weigh from 1 to 1e6."""
+    """Return a squared distance with axis weights from 1 to 1e6."""
     return float(_spread(6.0, len(z)) @ (z * z))
 
 
 def different_powers(z: Vector) -> float:
-    """Return a sum of powers from 2 to 6: ever flatter near the optimum."""
+    """Return a sum of powers from 2 to 6, which flattens towards the optimum."""
     exponents = 2.0 + 4.0 * np.arange(len(z)) / (len(z) - 1)
     return float(np.sqrt(np.sum(np.abs(z) ** exponents)))
 
@@ -84,11 +84,11 @@ FUNCTIONS: tuple[Callable[[Vector], float], ...] = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Moved:
-    """A function whose optimum, with value 0, lies at a point of the box, turned around it.
+    """A test function shifted so that its optimum (value 0) is `center`, and rotated around it.
 
     Attributes:
-        center: `(d,)` coordinates of the optimum.
-        rotation: `(d, d)` orthogonal.
+        center: float64[d], coordinates of the optimum.
+        rotation: float64[d, d], orthogonal.
     """
 
     function: Callable[[Vector], float]
@@ -107,9 +107,9 @@ class Moved:
 
 
 def suite(seed: int = 0) -> list[Problem]:
-    """Return six functions out of eight, one in each of 2, 3, 5, 8, 12 and 20 dimensions.
+    """Return six of the eight functions, one in each of 2, 3, 5, 8, 12 and 20 dimensions.
 
-    The seed chooses which function meets which dimension, the shifts and the rotations.
+    The seed assigns functions to dimensions and draws the shifts and rotations.
 
     Reference: Hansen, Finck, Ros, Auger (2009), Real-Parameter Black-Box Optimization
     Benchmarking 2009: Noiseless Functions Definitions. Ackley, Griewank and Levy: Surjanovic,
@@ -130,7 +130,7 @@ def _problem(
 
 
 def _rotation(d: int, rng: np.random.Generator) -> Vector:
-    """Return a uniformly random orthogonal matrix."""
+    """Return float64[d, d], a uniformly random orthogonal matrix."""
     q, r = np.linalg.qr(rng.standard_normal((d, d)))
     return np.asarray(q * np.sign(np.diag(r)), dtype=np.float64)
 

@@ -1,4 +1,4 @@
-"""Real scikit-learn pipelines on small, hard data: which model, with which parameters."""
+"""CASH problems: choose and tune a real scikit-learn pipeline on small, hard data sets."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ FOLDS = 3
 DATA = ("noisy", "madelon", "cancer", "friedman")
 REGRESSION = "friedman"
 MAX_SEED = 2**32
-"""Seeds of scikit-learn lie below it."""
+"""scikit-learn accepts seeds below this bound."""
 
 
 @dataclass(frozen=True, slots=True)
 class CrossValidated:
-    """The cross-validated error of a pipeline; deterministic in the params and the seed."""
+    """Cross-validates a pipeline; the same params and seed give the same error."""
 
     data: str
     seed: int
 
     def __call__(self, params: Params) -> float:
-        """Return the share of rows that are told wrongly; for regression 1 - R^2.
+        """Return the share of misclassified rows, or 1 - R^2 for regression.
 
         Raises:
             ValueError: scikit-learn cannot fit this pipeline.
@@ -45,7 +45,7 @@ class CrossValidated:
         split = KFold if is_regression else StratifiedKFold
         pipeline = cash_pipeline.make_pipeline(params.nested(), is_regression=is_regression)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a network that has not converged is a result, too
+            warnings.simplefilter("ignore")  # an unconverged network still has a score
             scores = cross_val_score(
                 pipeline,
                 x,
@@ -60,8 +60,8 @@ def suite(seed: int = 0) -> list[Problem]:
     """Return four problems; the seed draws rows, noise, nuisance features and folds.
 
     `noisy` has clusters, flipped labels and nuisance features; `madelon` is close to parity in
-    five of sixty features; `cancer` is 150 rows of the Wisconsin data with noise on top and as
-    many nuisance features again; `friedman` is a regression. The optimum is not known.
+    five of sixty features; `cancer` takes 150 rows of the Wisconsin data, adds noise, and doubles
+    the columns with nuisance features; `friedman` is a regression. No optimum is known.
 
     Reference: Guyon (2003), Design of Experiments for the NIPS 2003 Variable Selection
     Benchmark (madelon); Friedman (1991), Multivariate Adaptive Regression Splines, eq. 61.
@@ -70,7 +70,7 @@ def suite(seed: int = 0) -> list[Problem]:
         MissingExtra: scikit-learn is not installed.
     """
     try:
-        import sklearn  # noqa: F401 - says so here, not in every trial
+        import sklearn  # noqa: F401 - fail here once instead of in every trial
     except ImportError:
         raise MissingExtra("bench", "The suite of scikit-learn pipelines") from None
     return [_problem(name, seed % MAX_SEED) for name in DATA]
@@ -90,10 +90,10 @@ def _problem(name: str, seed: int) -> Problem:
 
 @lru_cache(maxsize=16)
 def _data(name: str, seed: int) -> tuple[NDArray[np.float64], NDArray[Any]]:
-    """Return `(n, d)` features and `(n,)` targets."""
+    """Return the features, float64[n, d], and the targets, [n]."""
     from sklearn import datasets
 
-    rng = np.random.RandomState(seed)  # what scikit-learn takes
+    rng = np.random.RandomState(seed)  # scikit-learn takes no Generator
     if name == "noisy":
         x, y = datasets.make_classification(
             300, 25, n_informative=6, n_redundant=4, n_clusters_per_class=3, flip_y=0.05,
@@ -108,7 +108,7 @@ def _data(name: str, seed: int) -> tuple[NDArray[np.float64], NDArray[Any]]:
         return _few_rows_of_cancer(rng)
     else:
         x, y = datasets.make_friedman1(250, 20, noise=1.5, random_state=rng)
-    # Units that differ, as in tables from practice: the scaler matters.
+    # Columns in different units, as in real tables, make the scaler matter.
     return x * 10.0 ** rng.uniform(-1.5, 1.5, x.shape[1]), y
 
 

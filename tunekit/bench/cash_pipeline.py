@@ -1,4 +1,4 @@
-"""The space of scikit-learn pipelines that the CASH problems tune, and how to build one."""
+"""Declares the space of scikit-learn pipelines for the CASH problems and builds its points."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tunekit.spaces import Categorical, Float, Int, Repeat, Space
 
 N_JOBS = 1
 MAX_ITER = 20_000
-"""Steps of a support vector machine's solver: bounds the time of a hopeless one."""
+"""Iteration limit of the SVM solver, which caps the time of a fit that does not converge."""
 
 
 def space(n_features: int, *, is_regression: bool) -> Space:
-    """Return scaling x selection of features x seven model families with their own parameters."""
+    """Return the space: a scaler, a feature selection, and one of seven model families."""
     return Space(
         scaler=Categorical(
             {"none": None, "standard": None, "quantile": Space(n=Int(10, 200, log=True))},
@@ -94,7 +94,7 @@ def _discriminant() -> Space:
 
 
 def make_pipeline(point: Mapping[str, Any], *, is_regression: bool) -> Any:
-    """Return the unfitted pipeline of a nested point of the space."""
+    """Build the unfitted pipeline for a nested point of the space."""
     from sklearn.pipeline import Pipeline
 
     features, model = branch_of(point["features"]), branch_of(point["model"])
@@ -108,7 +108,7 @@ def make_pipeline(point: Mapping[str, Any], *, is_regression: bool) -> Any:
 
 
 def branch_of(choice: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return a choice and the params below it."""
+    """Split a nested choice into its name and its params."""
     if isinstance(choice, str):
         return choice, {}
     ((name, params),) = choice.items()

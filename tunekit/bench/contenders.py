@@ -1,4 +1,4 @@
-"""The contenders of a comparison: samplers and peers with options, and grids of options."""
+"""Parses the contenders of a comparison: samplers and peers with options or grids of options."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Contender:
     """One sampler or peer with fixed options.
 
     Attributes:
-        kind: `"sampler"` for one of tunekit, `"peer"` for one of another library.
-        name: its short name.
-        options: keyword arguments as (name, value), in the order they were given.
+        kind: `"sampler"` for a tunekit sampler, `"peer"` for an optimiser of another library.
+        name: registered short name.
+        options: keyword arguments as (name, value) pairs, in the order given.
     """
 
     kind: Kind
@@ -28,19 +28,19 @@ class Contender:
 
     @property
     def label(self) -> str:
-        """Return the text that names it in results, such as `bayesian:kernel=block`."""
+        """Return the name shown in results, for example `bayesian:kernel=block`."""
         pairs = ",".join(f"{key}={_text(value)}" for key, value in self.options)
         return f"{self.name}:{pairs}" if pairs else self.name
 
 
 def parse_contenders(text: str, kind: Kind) -> list[Contender]:
-    """Return the contenders that a text such as `"bayesian:kernel=block|flat,n=4"` names.
+    """Parse contenders from a text, for example `"bayesian:kernel=block|flat,n=4"`.
 
-    Values are JSON where they can be, else text; `|` separates alternatives, and of several
-    options with alternatives every combination is a contender.
+    Each value is read as JSON if it parses, else as text. `|` separates alternatives; if several
+    options have alternatives, each combination becomes one contender.
 
     Raises:
-        InvalidArgument: the text has another form.
+        InvalidArgument: the text is malformed.
     """
     name, grid = _parsed(text, kind)
     points = itertools.product(*grid.values())
@@ -48,18 +48,20 @@ def parse_contenders(text: str, kind: Kind) -> list[Contender]:
 
 
 def parse_options(text: str, what: str) -> tuple[str, dict[str, Any]]:
-    """Return the name and the options of a text such as `"trees:jenatton_depth=6"`.
+    """Parse a name and its options from a text, for example `"trees:jenatton_depth=6"`.
 
     Args:
-        text: without alternatives.
-        what: it names, for the message.
+        text: at most one value per option.
+        what: kind of thing named, for error messages.
 
     Raises:
-        InvalidArgument: the text has another form.
+        InvalidArgument: the text is malformed, or an option has several values.
     """
     name, grid = _parsed(text, what)
     if several := [key for key, values in grid.items() if len(values) > 1]:
-        raise InvalidArgument(f'{what} "{text}": {several[0]} has several values; give one.')
+        raise InvalidArgument(
+            f'{what} "{text}": option {several[0]} has several values; give one.'
+        )
     return name, {key: values[0] for key, values in grid.items()}
 
 
@@ -74,7 +76,7 @@ def _parsed(text: str, what: str) -> tuple[str, dict[str, list[Any]]]:
             )
         grid[key] = [_value(v) for v in values.split("|")]
     if not name:
-        raise InvalidArgument(f'{what} "{text}": it has no name before the colon.')
+        raise InvalidArgument(f'{what} "{text}": the name before the colon is missing.')
     return name, grid
 
 

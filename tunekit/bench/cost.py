@@ -1,4 +1,4 @@
-"""Measures the CPU time of one suggestion by the number of trials and the space."""
+"""Measures the CPU time of one suggestion for a given space and number of past trials."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tunekit.spaces import Categorical, Float, Params, Space
 from tunekit.threads import one_thread
 
 HISTORY_SEED = 1 << 41
-"""Of the random trials that are told before suggestions are measured."""
+"""Seed of the random trials told before the measurement."""
 
 N_FLAT = 10
 N_BRANCHES = 3
@@ -31,11 +31,11 @@ N_LEVELS = 3
 
 @dataclass(frozen=True, slots=True)
 class CostTask:
-    """Measures one contender on one space after some random trials.
+    """Measures one contender on one space after `n` random trials.
 
     Attributes:
-        n: random trials that are told before.
-        repeats: measured suggestions, each told before the next.
+        n: random trials told before the measurement.
+        repeats: suggestions to measure; each result is told before the next suggestion.
     """
 
     contender: Contender
@@ -44,7 +44,7 @@ class CostTask:
     repeats: int
 
     def run(self) -> Row:
-        """Return milliseconds: of the first suggestion, which builds all caches, and of others."""
+        """Return the milliseconds of the first suggestion (with cold caches) and of the rest."""
         problem = PROBLEMS[self.problem]
         history = History(problem.objectives)
         view = StudyView(problem.space, problem.objectives, (), 0, history, {})
@@ -101,7 +101,7 @@ def _flat() -> Problem:
 
 
 def _tree() -> Problem:
-    """Return a tree of 200 parameters: two switches of 91 nodes each, and 18 numbers."""
+    """Return a tree of 200 parameters: two switch trees of 91 nodes each and 18 numbers."""
     switches = {f"s{i}": _switch(N_LEVELS) for i in range(2)}
     return Problem(
         "tree-200", Space({**switches, **{f"x{i}": Float(0, 1) for i in range(18)}}), _distance
@@ -122,4 +122,4 @@ def _distance(params: Params) -> float:
 
 
 PROBLEMS: Mapping[str, Problem] = {p.name: p for p in (_flat(), _tree())}
-"""The spaces that costs are measured on."""
+"""Spaces used for cost measurements, by name."""

@@ -1,4 +1,4 @@
-"""Recorded learning curves in the form of TaskSet, as problems over their configurations."""
+"""Reads learning curves recorded in TaskSet's format as problems over their configurations."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ PATTERNS = ("*.json", "*.json.gz")
 
 
 def problems(path: str | Path, seed: int, *, n_tasks: int) -> list[Problem]:
-    """Return up to `n_tasks` tasks of a folder (or the one of a file), chosen by the seed.
+    """Return up to `n_tasks` tasks of a folder, chosen by the seed, or the task of one file.
 
-    Each file holds a list of `{"hp": {...}, "valid": {"loss": [...]}}`; the last loss is the
-    result, and one that is NaN or infinite a diverged trial. A point is answered by the nearest
-    configuration in the unit cube of the ranges that occur.
+    Each file holds a list of `{"hp": {...}, "valid": {"loss": [...]}}`. The last loss is the
+    result; if it is NaN or infinite, the trial diverged. Each point gets the result of the
+    nearest configuration, in the unit cube of the recorded ranges.
 
     Raises:
-        InvalidArgument: no such file, or one of another form.
+        InvalidArgument: the file does not exist or is malformed.
     """
     root = Path(path)
     files = [root] if root.is_file() else sorted(f for p in PATTERNS for f in root.glob(p))
@@ -45,7 +45,7 @@ def _problem(file: Path) -> Problem:
         columns = {name: [point[name] for point in points] for name in points[0]}
     except (KeyError, TypeError, IndexError, ValueError) as error:
         raise InvalidArgument(
-            f'replay: "{file}" has another form ({type(error).__name__}: {error}); expected a '
+            f'replay: "{file}" is malformed ({type(error).__name__}: {error}); expected a '
             'list of {"hp": {...}, "valid": {"loss": [...]}}.'
         ) from None
     space = tables.spanned(columns, is_exact=False)

@@ -1,4 +1,4 @@
-"""One run of one contender on one problem, with simulated workers and without a storage."""
+"""Runs one contender on one problem with simulated workers, without a storage."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from tunekit.spaces import Params
 from tunekit.threads import one_thread
 
 _JITTER_SEED = 0x5EC0_4D5
-"""Keeps the streams of simulated durations apart from those of the samplers."""
+"""Separates the random stream of simulated durations from the samplers' streams."""
 
 
 class Proposer(Protocol):
     """Proposes trials, one at a time, and receives their results."""
 
     def ask(self, view: StudyView, number: int) -> Proposal:
-        """Return what trial `number` shall try.
+        """Propose a point for trial `number`.
 
         Raises:
-            SpaceExhausted: there is nothing left to try.
+            SpaceExhausted: every point of the space has been tried.
         """
         ...
 
     def tell(self, record: TrialRecord, loss: float | None) -> None:
-        """Hear how a trial ended; the loss is `None` where it failed or broke a constraint."""
+        """Receive a finished trial; `loss` is `None` if it failed or broke a constraint."""
         ...
 
 
 class SamplerProposer:
-    """Asks a sampler of tunekit, which reads all ends from the view."""
+    """Asks a tunekit sampler, which reads finished trials from the view."""
 
     def __init__(self, sampler: Sampler) -> None:
         self._sampler = sampler
@@ -51,25 +51,25 @@ class SamplerProposer:
         return suggested(self._sampler, view, [number])[0]
 
     def tell(self, record: TrialRecord, loss: float | None) -> None:
-        """Do nothing: the next view says it."""
+        """Do nothing, since the next view contains the result."""
 
 
 @dataclass(slots=True)
 class Episode:
-    """What happened, in the order in which the trials ended; all lists are equally long.
+    """Results of one run, ordered by trial end; all lists have one entry per trial.
 
     Attributes:
-        numbers: of the trials, in the order of asking.
-        losses: losses, less is better; `None` without a feasible result.
-        exact: the same without noise.
-        states: how each trial ended.
-        cpu_ms: processor time of the suggestion of each trial.
-        ended_s: simulated seconds at the end of each trial.
-        pending: how many other trials were running when each was proposed.
-        evidence_bytes: size of the evidence of each proposal as JSON.
-        arms: the name that each proposal gives as its sampler.
-        reason: of the last proposal.
-        params: of each trial, if they were asked for.
+        numbers: trial numbers, counted in the order of asking.
+        losses: lower is better; `None` for a trial without a feasible result.
+        exact: losses without noise.
+        states: final state of each trial.
+        cpu_ms: CPU time of each trial's suggestion.
+        ended_s: simulated end time of each trial, in seconds.
+        pending: number of other trials running when each trial was proposed.
+        evidence_bytes: size of each proposal's evidence as JSON.
+        arms: sampler name given by each proposal.
+        reason: reason of the last proposal.
+        params: params of each trial, if requested.
     """
 
     numbers: list[int] = field(default_factory=list)
@@ -85,7 +85,7 @@ class Episode:
     params: list[dict[str, Any]] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as plain JSON."""
+        """Return the episode as plain JSON."""
         return asdict(self)
 
 
@@ -105,21 +105,23 @@ def play(
     seed: int = 0,
     keep_params: bool = False,
 ) -> Episode:
-    """Return what comes of `n_trials` trials.
+    """Run `n_trials` trials and return the episode.
 
-    `workers` trials run at a time on a simulated clock: whichever ends first is told, and only
-    then the next one is asked for. A trial takes `problem.seconds`, else about one second.
+    `workers` trials run in parallel on a simulated clock. The first to end is told before the
+    next is asked for. A trial takes `problem.seconds`, or about one second by default.
 
     Raises:
-        InvalidArgument: no trials, no workers, or a problem with several objectives.
-        Exception: whatever the proposer raises.
+        InvalidArgument: no trials, no workers, or several objectives.
+        Exception: any error of the proposer.
     """
     if n_trials < 1 or workers < 1:
-        raise InvalidArgument(f"{n_trials} trials by {workers} workers: expected 1 or more.")
+        raise InvalidArgument(
+            f"n_trials={n_trials}, workers={workers}: expected 1 or more of each."
+        )
     if len(problem.objectives) > 1:
         raise InvalidArgument(
-            f"{problem.name} has {len(problem.objectives)} objectives; a comparison by regret "
-            "needs one."
+            f"{problem.name} has {len(problem.objectives)} objectives; expected exactly one, "
+            "because regret compares single values."
         )
     return _Play(problem, proposer, n_trials=n_trials, workers=workers, seed=seed).run(
         keep_params=keep_params
@@ -141,7 +143,7 @@ class _Play:
         self._seq = 0
         self._clock = 0.0
         self._n_asked = 0
-        self._running: list[tuple[float, int, _Running]] = []  # a heap: who ends first
+        self._running: list[tuple[float, int, _Running]] = []  # heap ordered by end time
         self._episode = Episode()
 
     def run(self, *, keep_params: bool) -> Episode:
@@ -155,11 +157,11 @@ class _Play:
         return self._episode
 
     def _start(self) -> bool:
-        """Ask for one trial; return whether there was one left."""
+        """Ask for and start one trial; return False if the space is exhausted."""
         number = self._n_asked
         begin = time.process_time()
         try:
-            with one_thread():  # also what the proposer has only now loaded
+            with one_thread():  # also limits libraries that the proposer loads lazily
                 proposal = self._proposer.ask(self._view, number)
         except SpaceExhausted:
             return False
@@ -217,7 +219,7 @@ class _Play:
 
 
 def measured(problem: Problem, record: TrialRecord) -> TrialRecord:
-    """Return the trial as it ends: complete, diverged (NaN, infinite) or failed (raised)."""
+    """Evaluate a trial; return it as complete, diverged (NaN or infinite) or failed (raised)."""
     assert record.params is not None
     if broken := problem.space.violated(record.params):
         why = f'breaks the constraint "{broken[0]}"'
@@ -227,7 +229,7 @@ def measured(problem: Problem, record: TrialRecord) -> TrialRecord:
             problem.evaluate(record.params), problem.objectives
         )
     except InvalidResult:
-        raise  # the problem is wrong, not the trial
+        raise  # a bug in the problem, not a failed trial
     except Exception as error:
         why = f"{type(error).__name__}: {error}"
         return replace(record, state=TrialState.FAILED, end_reason=why, error=why)
@@ -237,7 +239,7 @@ def measured(problem: Problem, record: TrialRecord) -> TrialRecord:
 
 
 def feasible_loss(problem: Problem, record: TrialRecord) -> float | None:
-    """Return the loss of a complete trial that keeps the constraints, else `None`."""
+    """Return the loss of a complete trial that satisfies the constraints, else `None`."""
     if record.state is not TrialState.COMPLETE:
         return None
     if any(c.violation(record.metrics) > 0 for c in problem.constraints):

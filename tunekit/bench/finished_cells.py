@@ -1,4 +1,4 @@
-"""Stores finished cells as lines of JSON, safe against a kill at any time."""
+"""Stores finished cells as JSON lines; the file survives a kill at any moment."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ FILE = "cells.jsonl"
 
 @dataclass(frozen=True, slots=True, order=True)
 class Cell:
-    """One run of one contender on one problem: what a rerun skips when it is done.
+    """Identifies one run of one contender on one problem; a rerun skips finished cells.
 
     Attributes:
-        suite_seed: of the problem's instance.
-        contender: its label, options included.
-        seed: of the contender's random streams.
-        variant: of the problem, from the options of its suite.
+        suite_seed: seed of the problem instance.
+        contender: label, including options.
+        seed: seed of the contender's random streams.
+        variant: suite options that distinguish the problem.
     """
 
     problem: str
@@ -40,7 +40,7 @@ class FinishedCells:
     """The finished cells of one folder.
 
     Attributes:
-        results: cell -> its result as plain JSON; of a cell that was run twice, the last.
+        results: cell -> result as plain JSON; the last result if a cell ran twice.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -51,10 +51,10 @@ class FinishedCells:
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
-        """Open the file for new lines.
+        """Open the file for appending.
 
         Raises:
-            InvalidArgument: another process writes to it now.
+            InvalidArgument: another process is writing to it.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a+", encoding="utf-8") as file:
@@ -62,15 +62,15 @@ class FinishedCells:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise InvalidArgument(
-                    f"{self.path} is written by another `tunekit bench`; wait for it, or give "
-                    "another folder."
+                    f"Another `tunekit bench` is writing to {self.path}; wait for it to end, or "
+                    "give another folder."
                 ) from None
             _cut_partial_line(file)
             yield Writer(self, file)
 
 
 class Writer:
-    """Appends results; each is on the disk when `add` returns."""
+    """Appends results and flushes each to disk before `add` returns."""
 
     def __init__(self, cells: FinishedCells, file: TextIO) -> None:
         self._cells = cells
@@ -88,17 +88,17 @@ def _entries(path: Path) -> Iterator[Mapping[str, Any]]:
     if not path.exists():
         return
     lines = path.read_text(encoding="utf-8").split("\n")
-    for number, line in enumerate(lines[:-1], start=1):  # the last one is empty, or cut short
+    for number, line in enumerate(lines[:-1], start=1):  # the last line is empty or truncated
         try:
             yield json.loads(line)
         except json.JSONDecodeError:
             raise InvalidArgument(
-                f"{path}, line {number}: it is not JSON; remove that line or give another folder."
+                f"{path}, line {number}: not valid JSON; remove the line or give another folder."
             ) from None
 
 
 def _cut_partial_line(file: TextIO) -> None:
-    """Remove what a killed process has left of its last line."""
+    """Remove the truncated last line of a killed process."""
     file.seek(0)
     text = file.read()
     whole = text.rfind("\n") + 1

@@ -1,8 +1,8 @@
-"""A Gymnasium environment as a problem: one action is one trial.
+"""Wraps a Gymnasium environment as a problem in which each trial tries one action.
 
-Simulators of hardware and of systems often come as environments whose action is a configuration
-and whose info holds the measured metrics. Where an episode has several steps, the same action
-is taken in each of them.
+Hardware and system simulators often ship as environments: the action is a configuration, and
+`info` holds the measured metrics. In an episode of several steps, every step takes the same
+action.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ REWARD = ObjectiveSpec("reward", "maximize")
 
 
 MOST_STEPS = 100_000
-"""Steps after which an episode that was to end by itself is taken for endless."""
+"""Step limit for an episode without `steps=`; a longer episode counts as endless."""
 
 
 @dataclass(frozen=True, slots=True)
 class GymEpisode:
-    """Resets an environment with a fixed seed and takes one action until its episode ends.
+    """Resets an environment with a fixed seed and repeats one action until the episode ends.
 
-    The environment is made once in a process and kept open.
+    Each process makes the environment once and keeps it open.
 
     Attributes:
-        steps: maximum number of steps; by default to the end of the episode.
+        steps: maximum number of steps; `None` runs to the end of the episode.
     """
 
     source: Source
@@ -46,10 +46,10 @@ class GymEpisode:
     steps: int | None = None
 
     def __call__(self, params: Params) -> Mapping[str, float]:
-        """Return `reward`, the sum over the steps, and all numbers in the info of the last one.
+        """Return `reward`, summed over the steps, and all numbers in the last step's `info`.
 
         Raises:
-            InvalidArgument: an episode without an end.
+            InvalidArgument: the episode does not end.
         """
         env = _environment(self.source)
         env.reset(seed=self.seed)
@@ -62,9 +62,9 @@ class GymEpisode:
         else:
             if self.steps is None:
                 raise InvalidArgument(
-                    f"gym: the episode of {_name(self.source)} has no end within {MOST_STEPS} "
-                    "steps; give steps=1 where one step is one measurement, or wrap it in "
-                    "gymnasium.wrappers.TimeLimit."
+                    f"gym: an episode of {_name(self.source)} did not end within {MOST_STEPS} "
+                    "steps; give steps=1 if each step is one measurement, or wrap the "
+                    "environment in gymnasium.wrappers.TimeLimit."
                 )
         return {**_numbers(info), REWARD.metric: total}
 
@@ -77,31 +77,33 @@ def suite(
     constraints: str | Sequence[str] = (),
     steps: int | None = None,
 ) -> list[Problem]:
-    """Return the environment as the only problem.
+    """Return a list with one problem, the environment.
 
     Args:
-        seed: every trial resets the environment with it.
-        env: the id of a registered environment (`module:id` imports the module that registers
+        seed: seed that every trial resets the environment with.
+        env: id of a registered environment (`module:id` imports `module` first to register
             it), or a function without arguments that makes one.
-        objectives: metric -> direction, of the info of the last step; one text means one that is
-            minimised. The reward is maximised where nothing is given.
-        constraints: bounds on metrics of the info, such as `"latency_ms <= 8"`, also as one
-            text with commas.
-        steps: maximum steps per trial, all with the same action; by default to the end of the
-            episode. The reward is their sum.
+        objectives: metric -> direction, for metrics in the last step's `info`; a single name is
+            minimised. By default, maximise the reward.
+        constraints: bounds on metrics in `info`, for example `"latency_ms <= 8"`; a list or a
+            comma-separated text.
+        steps: maximum steps per trial, all with the same action; `None` runs to the end of the
+            episode. The reward is the sum over the steps.
 
     Raises:
-        InvalidArgument: no environment, no such one, one with unbounded actions or an episode
-            without end, or a metric that its step does not give.
+        InvalidArgument: no environment given, an unknown one, unbounded actions, an endless
+            episode, or a metric missing from `info`.
         MissingExtra: gymnasium is not installed.
 
     Reference: Krishnan et al. (2023), ArchGym: An Open-Source Gymnasium for Machine Learning
     Assisted Architecture Design, ISCA.
     """
     if env is None:
-        raise InvalidArgument("gym: no environment; give env= (the id of a registered one).")
+        raise InvalidArgument("gym: no environment given; give env=, a registered id.")
     if steps is not None and (not is_whole(steps) or steps < 1):
-        raise InvalidArgument(f"gym: steps={steps!r}, expected a whole number from 1, or None.")
+        raise InvalidArgument(
+            f"gym: steps={steps!r}, expected a whole number of 1 or more, or None."
+        )
     bounds = constraints.split(",") if isinstance(constraints, str) else constraints
     evaluate = GymEpisode(env, seed, steps)
     space = space_of(_environment(env).action_space)
@@ -130,15 +132,15 @@ def _objectives(given: Mapping[str, Direction] | str | None) -> tuple[ObjectiveS
 
 
 def _check_metrics(problem: Problem) -> None:
-    """Take the default action once, to see which metrics there are."""
+    """Check the metric names against one step with the default action."""
     given = problem.evaluate(problem.space.default())
     assert isinstance(given, Mapping)
     wanted = [o.metric for o in problem.objectives] + [c.metric for c in problem.constraints]
     for metric in wanted:
         if metric not in given:
             raise InvalidArgument(
-                f'{problem.name}: a step gives no metric "{metric}"{did_you_mean(metric, given)}; '
-                f"there are {', '.join(given)}."
+                f'{problem.name}: no metric "{metric}"{did_you_mean(metric, given)}; '
+                f"a step returns {', '.join(given)}."
             )
 
 
@@ -163,8 +165,8 @@ def _environment(source: Source) -> Any:
     except ImportError as error:
         module = source.partition(":")[0]
         raise InvalidArgument(
-            f'gym: the environment "{source}" cannot be made: {error}; check that the module '
-            f'"{module}" is installed, or lies where you start.'
+            f'gym: cannot make the environment "{source}": {error}; install the module '
+            f'"{module}", or start in the folder that contains it.'
         ) from None
     except gymnasium.error.Error as error:
         hint = did_you_mean(source, map(str, gymnasium.registry))

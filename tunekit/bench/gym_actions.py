@@ -1,4 +1,4 @@
-"""Action spaces of Gymnasium as search spaces, and points back as actions."""
+"""Converts Gymnasium action spaces to search spaces, and points back to actions."""
 
 from __future__ import annotations
 
@@ -16,25 +16,28 @@ ROOT = "action"
 
 
 def space_of(action_space: Any) -> Space:
-    """Return the search space of an action space.
+    """Return the search space for an action space.
 
-    A `Box` gives a number for each entry, `Discrete` a categorical (its numbers are names),
-    `MultiDiscrete` an integer for each entry, `MultiBinary` a bool for each; `Dict` and `Tuple`
-    are unfolded. A part is named by its key or position, joined with `_`.
+    `Box` becomes one number per entry, `Discrete` a categorical (its numbers are labels),
+    `MultiDiscrete` one integer per entry, `MultiBinary` one bool per entry. `Dict` and `Tuple`
+    are flattened; keys or positions, joined with `_`, name the parts.
 
     Raises:
-        InvalidArgument: an unbounded box, or a kind of space without counterpart.
+        InvalidArgument: an unbounded box, an unsupported kind of space, or two equal names.
     """
     nodes: dict[str, Node] = {}
     for name, node in _nodes(action_space, ""):
         if name in nodes:
-            raise InvalidArgument(f'gym: two parts of the action are both named "{name}".')
+            raise InvalidArgument(
+                f'gym: two parts of the action get the same name, "{name}"; rename a key of the '
+                "action space."
+            )
         nodes[name] = node
     return Space(nodes)
 
 
 def action_of(action_space: Any, params: Params) -> Any:
-    """Return the action of a point of `space_of(action_space)`."""
+    """Return the action for a point of `space_of(action_space)`."""
     return _action(action_space, "", params)
 
 
@@ -58,16 +61,16 @@ def _nodes(space: Any, prefix: str) -> Iterator[tuple[str, Node]]:
             yield name, Categorical([False, True])
     else:
         raise InvalidArgument(
-            f"gym: the action space {space} has no counterpart; expected Box, Discrete, "
-            "MultiDiscrete, MultiBinary, Dict or Tuple. Wrap the environment."
+            f"gym: unsupported action space {space}; expected Box, Discrete, MultiDiscrete, "
+            "MultiBinary, Dict or Tuple. Wrap the environment to convert its actions."
         )
 
 
 def _number(name: str, lo: Any, hi: Any, dtype: Any) -> Float | Int:
     if not (math.isfinite(lo) and math.isfinite(hi)):
         raise InvalidArgument(
-            f'gym: the part "{name}" of the action lies in [{lo}, {hi}]; give it bounds with '
-            "gymnasium.wrappers.RescaleAction or ClipAction."
+            f'gym: part "{name}" of the action has the range [{lo}, {hi}], expected finite '
+            "bounds; set them with gymnasium.wrappers.RescaleAction or ClipAction."
         )
     if np.issubdtype(dtype, np.integer):
         return Int(int(lo), int(hi))

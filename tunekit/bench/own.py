@@ -1,4 +1,4 @@
-"""Problems of your own: by an entry point, by `module:function`, or as an object."""
+"""Loads a user's problems from an entry point, from `module:function`, or from an object."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ LOSS = (ObjectiveSpec("loss"),)
 
 @dataclass(frozen=True, slots=True)
 class OfTrial:
-    """An objective of a trial, as `study.optimize` takes it, as a function of params."""
+    """Adapts a `study.optimize` objective, which takes a trial, to a function of params."""
 
     objective: Callable[[Trial], Any]
     objectives: tuple[ObjectiveSpec, ...]
     seed: int
 
     def __call__(self, params: Params) -> dict[str, float]:
-        """Return what the objective returns at a point; what it reports on the way is ignored."""
+        """Return the objective's metrics at a point; intermediate reports are ignored."""
         task = Task("bench", 0, 1, params, self.objectives, seed=self.seed)
         return checked_metrics(
             self.objective(Trial(task, lambda report: CONTINUE)), self.objectives
@@ -38,7 +38,7 @@ class OfTrial:
 
 
 def names() -> list[str]:
-    """Return the names of all problems that installed distributions offer."""
+    """Return the names of all problems in entry points of installed distributions."""
     return sorted(e.name for e in _entries())
 
 
@@ -49,25 +49,25 @@ def problems(
     space: Space | None = None,
     objectives: Sequence[ObjectiveSpec] = LOSS,
 ) -> list[Problem]:
-    """Return the problems that a name or an object stands for.
+    """Resolve a name or an object to its problems.
 
     Args:
-        source: a `Problem`, several, a function that returns one or several (it is given `seed`
-            if it has such a parameter), or the name of any of these: an entry point in the
-            group `tunekit.problems`, or `module:function`.
-        seed: draws the instances, where the function does so.
-        space: makes an objective of a trial, as `study.optimize` takes it, a problem.
-        objectives: of that objective.
+        source: a `Problem`, a list of them, a function that returns either (called with `seed`
+            if it has that parameter), or the name of one of these: an entry point in the group
+            `tunekit.problems`, or `module:function`.
+        seed: passed to the function to draw its instances.
+        space: search space, if `source` is an objective as `study.optimize` takes it.
+        objectives: objectives of that function.
 
     Raises:
-        InvalidArgument: no such name, an import that fails, or something else than problems.
+        InvalidArgument: an unknown name, a failed import, or a source that is not a problem.
     """
     found = _named(source) if isinstance(source, str) else source
     label = source if isinstance(source, str) else getattr(source, "__name__", repr(source))
     if space is not None:
         if not callable(found) or isinstance(found, Problem):
             raise InvalidArgument(
-                f"{label}: it is {found!r}; with space=, expected a function of a trial."
+                f"{label}: got {found!r}; with space=, expected a function that takes a trial."
             )
         given = tuple(objectives)
         evaluate = OfTrial(found, given, seed)
@@ -78,8 +78,8 @@ def problems(
     several = [p for p in candidates if isinstance(p, Problem)]
     if not several or len(several) < len(candidates):
         raise InvalidArgument(
-            f"{label}: it gave {found!r}, expected a tunekit.bench.problem.Problem or a list of "
-            "them; for an objective of a trial give its space, too."
+            f"{label}: got {found!r}, expected a tunekit.bench.problem.Problem or a list of "
+            "them; for an objective that takes a trial, also give space=."
         )
     return several
 
@@ -95,21 +95,22 @@ def _called(label: str, function: Callable[..., Any], seed: int) -> object:
     ]
     if needed:
         raise InvalidArgument(
-            f"{label}: it needs {', '.join(needed)}; expected a function without arguments (or "
-            "with seed) that returns problems. For an objective of a trial give its space, too."
+            f"{label}: the function requires {', '.join(needed)}; expected one that returns "
+            "problems and takes no argument but seed. For an objective that takes a trial, also "
+            "give space=."
         )
     return function(seed=seed) if "seed" in takes else function()
 
 
 def _named(name: str) -> object:
-    """Return what an entry point or `module:function` names."""
+    """Load the object behind an entry point or `module:function`."""
     module, colon, path = name.partition(":")
     if not colon:
         entry = next((e for e in _entries() if e.name == name), None)
         if entry is None:
             raise InvalidArgument(
                 f'no problem "{name}"{did_you_mean(name, names())}; expected module:function or '
-                f'an entry point of group "{GROUP}"; there are: {", ".join(names()) or "none"}.'
+                f'an entry point of group "{GROUP}"; installed: {", ".join(names()) or "none"}.'
             )
         module, path = entry.module, entry.attr
     try:

@@ -1,4 +1,4 @@
-"""The pictures of a comparison. Importing this module imports Plotly."""
+"""Draws the figures of a comparison. Importing this module imports Plotly."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ def final_boxes(standings: Standings, family: str) -> go.Figure:
 
 
 def settings_strip(rows: Sequence[Row], samplers: dict[str, str], family: str) -> go.Figure:
-    """Return a point for each setting of each sampler.
+    """Return a strip plot with one point per setting of each sampler.
 
     Args:
         rows: the standings of the family.
-        samplers: label of a contender -> the sampler whose setting it is.
-        family: for the title.
+        samplers: contender label -> sampler name.
+        family: name of the family, for the title.
     """
     figure = go.Figure(layout=_layout(f"{family}: mean AUC of each setting", "", "AUC"))
     for name in dict.fromkeys(samplers.values()):

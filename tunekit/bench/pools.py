@@ -1,4 +1,4 @@
-"""Random evaluations of a problem: the yardstick of its regret, kept in files."""
+"""Evaluates random points of a problem as the reference for its regret; caches them in files."""
 
 from __future__ import annotations
 
@@ -23,20 +23,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 POOL_SEED = 1 << 40
-"""Far from the seeds of studies: the yardstick must not share its points with a contender."""
+"""Far from the seeds of studies, so that no contender proposes the points of the pool."""
 
 N_CHECKED = 3
-"""Points of a kept pool that are evaluated again, to see that the problem is still the same."""
+"""Points of a cached pool to re-evaluate; they reveal whether the problem has changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class PoolTask:
-    """Makes the scale of one problem, from a kept pool where there is one.
+    """Computes the loss scale of one problem, from a cached pool if there is one.
 
     Attributes:
-        n_points: random points; `None` takes the problem's tag `pool`, else `N_REFERENCE`.
-        n_trials: the budget that the scale is needed for.
-        folder: where pools are kept.
+        n_points: number of random points; `None` takes the problem's tag `pool`, else
+            `N_REFERENCE`.
+        n_trials: trial budget that the scale covers.
+        folder: cache folder of the pools.
     """
 
     source: ProblemSource
@@ -59,7 +60,7 @@ class PoolTask:
 
 
 def kept_pool(problem: Problem, n_points: int, *, path: Path) -> NDArray[np.float64]:
-    """Return the pool in a file, or make it and keep it there."""
+    """Load float64[n_points], the losses cached at `path`, or compute and cache them."""
     if path.exists():
         losses: NDArray[np.float64] = np.load(path, allow_pickle=False)
         again = random_losses(problem, range(min(N_CHECKED, n_points)))
@@ -74,7 +75,7 @@ def kept_pool(problem: Problem, n_points: int, *, path: Path) -> NDArray[np.floa
 
 
 def random_losses(problem: Problem, numbers: Sequence[int]) -> NDArray[np.float64]:
-    """Return the noise-free losses of random points, NaN where one failed or is infeasible."""
+    """Return float64[n], noise-free losses of random points; NaN if failed or infeasible."""
     losses = np.empty(len(numbers))
     for i, number in enumerate(numbers):
         point = sample(problem.space, stream(POOL_SEED, number))

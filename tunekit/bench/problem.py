@@ -1,4 +1,4 @@
-"""The problem contract of the benchmark: a space, a function on it, and what is known of it."""
+"""Defines a benchmark problem: a space, a function on it, and its best known value."""
 
 from __future__ import annotations
 
@@ -10,23 +10,22 @@ from tunekit.records import MetricConstraint, ObjectiveSpec
 from tunekit.spaces import Params, Space
 
 Evaluate: TypeAlias = Callable[[Params], float | Mapping[str, float]]
-"""Gives the only objective's value, or all metrics by name; an exception is a failed trial."""
+"""Returns the value of the only objective, or all metrics by name; raising fails the trial."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing to tune.
+    """One problem to tune.
 
     Attributes:
-        name: `suite/instance`, such as `trees/jenatton-0`.
-        evaluate: deterministic in the params, unless the problem is noisy.
-        best_known: the best value of the only objective; `None` where nothing is known, and
-            then the best of `N_REFERENCE` random points stands for it.
-        noise: standard deviation that `evaluate` adds; regret is measured without it.
-        exact: the noise-free value where there is noise.
-        seconds: simulated seconds that an evaluation takes, for comparisons by time.
-        tags: notes for tables; `pool` is the number of random points that its yardstick takes,
-            where `N_REFERENCE` would take too long.
+        name: `suite/instance`, for example `trees/jenatton-0`.
+        evaluate: objective function; deterministic in the params, unless `noise` is above 0.
+        best_known: best known value of the only objective; if `None`, the best of
+            `N_REFERENCE` random points replaces it.
+        noise: standard deviation of the noise in `evaluate`; regret excludes it.
+        exact: noise-free objective function of a noisy problem.
+        seconds: simulated duration of an evaluation, for comparisons by time.
+        tags: labels for tables; `pool` overrides `N_REFERENCE` for slow problems.
     """
 
     name: str
@@ -42,7 +41,7 @@ class Problem:
 
 
 N_REFERENCE = 20_000
-"""Random points that stand for "the best known" where nothing better is known."""
+"""Random points whose best value replaces an unknown optimum."""
 
 EXPENSIVE: Mapping[str, str] = {"pool": "300"}
-"""Tags of a problem whose evaluation takes a tenth of a second or more."""
+"""Tags for a problem whose evaluation takes a tenth of a second or more."""

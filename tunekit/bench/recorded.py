@@ -1,4 +1,4 @@
-"""Turns recorded results into a function that returns the result of the nearest point."""
+"""Answers each point with the result of the nearest recorded trial."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class NotRecorded(LookupError):
-    """The point was not recorded, and only recorded points have an answer."""
+    """An exact lookup found no recorded result for the point."""
 
 
 class RecordedFailure(RuntimeError):
-    """The recorded trial failed; so does this one."""
+    """The nearest recorded trial failed, so this trial fails too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class Row:
     """One recorded trial.
 
     Attributes:
-        metrics: its result; NaN and infinite where it diverged.
-        seconds: how long it took, if that was recorded.
-        failure: why it failed; empty where it did not.
+        metrics: result; NaN or infinite if the trial diverged.
+        seconds: duration, if recorded.
+        failure: reason of failure; empty if the trial succeeded.
     """
 
     params: Params
@@ -43,22 +43,22 @@ class Row:
 
 
 class Recording:
-    """Recorded rows, looked up by distance in the unit cube.
+    """Looks up recorded rows by distance in the unit cube.
 
-    The distance of two points sums over the parameters: the squared difference of their places
-    in `[0, 1]`, 1 for categoricals that differ and for a parameter that only one of the two has.
-    The earlier of two rows at the same distance wins.
+    The squared distance of two points sums over the parameters: the squared difference of their
+    positions in `[0, 1]` for numbers, 1 for unequal categoricals, and 1 for a parameter active
+    in only one point. Ties go to the earlier row.
 
     Args:
-        is_exact: a point that was not recorded raises `NotRecorded` instead.
+        is_exact: raise `NotRecorded` for points without a recorded result.
 
     Raises:
-        InvalidArgument: no rows.
+        InvalidArgument: `rows` is empty.
     """
 
     def __init__(self, encoder: Encoder, rows: list[Row], *, is_exact: bool = False) -> None:
         if not rows:
-            raise InvalidArgument("replay: nothing was recorded; give a source with results.")
+            raise InvalidArgument("replay: the source has no results; give one with results.")
         self.rows = tuple(rows)
         self.is_exact = is_exact
         self._encoder = encoder
@@ -69,8 +69,8 @@ class Recording:
         """Return the metrics of the nearest row.
 
         Raises:
-            RecordedFailure: that row is a failure.
-            NotRecorded: it is another point, and only exact answers are wanted.
+            RecordedFailure: the nearest trial failed.
+            NotRecorded: the lookup is exact and the point was not recorded.
         """
         row = self.nearest(params)
         if row.failure:
@@ -78,14 +78,14 @@ class Recording:
         return row.metrics
 
     def seconds(self, params: Params) -> float:
-        """Return how long the nearest row took; 0 where that was not recorded."""
+        """Return the duration of the nearest row, or 0 if not recorded."""
         return self.nearest(params).seconds or 0.0
 
     def nearest(self, params: Params) -> Row:
         """Return the row at the smallest distance.
 
         Raises:
-            NotRecorded: it is another point, and only exact answers are wanted.
+            NotRecorded: the lookup is exact and the point was not recorded.
         """
         distances = self._distances(self._encoder.encode([params])[0])
         i = int(np.argmin(distances))
@@ -94,7 +94,7 @@ class Recording:
         return self.rows[i]
 
     def _distances(self, place: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return `(n,)` squared distances of all rows."""
+        """Return float64[n], the squared distances of all rows to `place: float64[d]`."""
         gap = (self._places - place) ** 2
         gap = np.where(self._jumps & (gap > 0), 1.0, gap)
         has, wants = ~np.isnan(self._places), ~np.isnan(place)
@@ -111,7 +111,7 @@ def as_problem(
     constraints: tuple[MetricConstraint, ...] = (),
     is_exact: bool = False,
 ) -> Problem:
-    """Return recorded rows as a problem; the best known is the best feasible row."""
+    """Return recorded rows as a problem whose best known value is the best feasible row."""
     recording = Recording(encoder, rows, is_exact=is_exact)
     has_seconds = any(row.seconds is not None for row in rows)
     return Problem(

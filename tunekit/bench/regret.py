@@ -1,4 +1,4 @@
-"""Normalised regret: 0 is the best known, 1 what random search reaches after as many trials."""
+"""Computes normalised regret: 0 equals the best known, 1 random search at the same budget."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 N_RUNS = 2000
-"""Number of bootstrapped runs of random search, whose median is the yardstick."""
+"""Number of bootstrapped runs of random search; their median defines regret 1."""
 
 N_BOOTSTRAP = 2000
-"""Number of resamples of an interval."""
+"""Number of bootstrap resamples for an interval."""
 
 NOTHING_YET = 0.95
-"""Until a first result, a run counts as good as this quantile of random points."""
+"""Quantile of random losses credited to a run before its first result."""
 
 _TINY = 1e-9
 """Minimum distance of the median from the best, as a share of the pool's spread."""
@@ -28,15 +28,15 @@ _TINY = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class LossScale:
-    """What the losses of one problem are measured with.
+    """Converts losses of one problem to normalised regret.
 
     Attributes:
-        best: the loss that counts as regret 0.
-        is_known: whether `best` is the problem's own, not the best random point.
-        medians: `(n_trials,)` median over random runs of their best loss so far.
-        nothing: the loss that stands for "no result yet".
-        n_points: random points behind it.
-        n_failed: how many of them failed or were infeasible.
+        best: loss at regret 0.
+        is_known: whether the problem declares `best`; else it is the best random point.
+        medians: one per trial, median over random runs of the best loss so far.
+        nothing: loss credited before the first result.
+        n_points: number of random points in the pool.
+        n_failed: number of points that failed or were infeasible.
     """
 
     best: float
@@ -50,11 +50,11 @@ class LossScale:
 def scale_of(
     pool: NDArray[np.float64], *, n_trials: int, best_known: float | None = None
 ) -> LossScale:
-    """Return the scale that follows from losses of random points.
+    """Compute the loss scale from the losses of random points.
 
     Args:
-        pool: `(n,)` losses, NaN where a point failed.
-        n_trials: the budget.
+        pool: float64[n], losses; NaN for points that failed.
+        n_trials: trial budget.
         best_known: loss; `None` takes the best of the pool.
 
     Raises:
@@ -64,7 +64,8 @@ def scale_of(
     if not finite.size or (finite.min() == finite.max() and best_known in (None, finite[0])):
         raise InvalidArgument(
             f"{len(finite)} of {len(pool)} random points have a result, with "
-            f"{len(np.unique(finite))} different losses; expected a problem with several."
+            f"{len(np.unique(finite))} distinct losses; expected at least two distinct losses: "
+            "check the problem's objective and constraints."
         )
     nothing = float(np.quantile(finite, NOTHING_YET))
     losses = np.where(np.isfinite(pool), pool, np.inf)
@@ -85,7 +86,7 @@ def scale_of(
 def best_so_far(
     losses: Sequence[float | None], n_trials: int, *, nothing: float
 ) -> NDArray[np.float64]:
-    """Return `(n_trials,)` best losses; failed trials, and those after an early end, add none."""
+    """Return float64[n_trials], the best loss so far; failed and missing trials change nothing."""
     padded = np.full(n_trials, np.inf)
     padded[: len(losses)] = [np.inf if v is None else v for v in losses]
     best = np.minimum.accumulate(padded)
@@ -93,10 +94,10 @@ def best_so_far(
 
 
 def normalised(losses: Sequence[float | None], scale: LossScale) -> NDArray[np.float64]:
-    """Return `(n_trials,)` normalised regret after each trial; below 0 where `best` is beaten.
+    """Return float64[n_trials], normalised regret after each trial; negative beats `best`.
 
-    Where random search has (nearly) reached the best known, the distance that it had before
-    stays the yardstick, so that no regret is divided by zero.
+    Once random search (nearly) reaches the best known, its last larger gap stays the
+    denominator, which avoids a division by zero.
     """
     medians = np.asarray(scale.medians)
     gaps = np.maximum(medians - scale.best, 0.0)
@@ -109,12 +110,12 @@ def normalised(losses: Sequence[float | None], scale: LossScale) -> NDArray[np.f
 
 
 def interval(values: Sequence[NDArray[np.float64]], *, level: float = 0.95) -> tuple[float, float]:
-    """Return the bootstrap interval over seeds of the mean over problems.
+    """Return the bootstrap interval, over seeds, of the mean over problems.
 
     Args:
-        values: for each problem, `(n_seeds,)`; the seeds of each are drawn anew, the problems
-            are the same in every resample.
-        level: share of the resamples that it covers.
+        values: float64[n_seeds] for each problem. Each resample draws seeds within a problem
+            and keeps the set of problems.
+        level: coverage of the interval, in (0, 1).
     """
     rng = np.random.default_rng(0)
     means = [v[rng.integers(len(v), size=(N_BOOTSTRAP, len(v)))].mean(axis=1) for v in values]
@@ -123,7 +124,13 @@ def interval(values: Sequence[NDArray[np.float64]], *, level: float = 0.95) -> t
 
 
 def ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return `(n_problems, n_contenders)` ranks from 1 (least) in each row; ties share theirs."""
+    """Return float64[n_problems, n_contenders], ranks in each row from 1 (lowest value).
+
+    Tied contenders get their mean rank.
+
+    Args:
+        values: float64[n_problems, n_contenders].
+    """
     below = (values[:, :, None] > values[:, None, :]).sum(axis=2)
     equal = (values[:, :, None] == values[:, None, :]).sum(axis=2)
     ranked: NDArray[np.float64] = 1.0 + below + (equal - 1) / 2

@@ -1,4 +1,4 @@
-"""Recorded trials as problems: of a study, of a table, or learning curves of many runs."""
+"""Replays recorded trials as problems, from a study, a table, or a set of learning curves."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ def suite(
     curves: str | Path | None = None,
     n_tasks: int = 8,
 ) -> list[Problem]:
-    """Return recorded trials as problems; give one of `storage`, `table` and `curves`.
+    """Return recorded trials as problems; give exactly one of `storage`, `table` and `curves`.
 
     Args:
         seed: chooses the tasks of a folder of curves.
-        storage: URL of a storage, together with the name of a `study` in it; its space,
-            objectives, constraints, failures and times are kept.
-        study: the name of the study.
-        table: a CSV or Parquet file with a row for each trial, together with `params` and
-            `metric`. Repeated rows are averaged.
-        params: columns of the table that are parameters, also as one text with commas.
-        metric: the column that is tuned.
-        direction: of that column.
-        seconds: the column of how long a trial took, if there is one.
-        lookup: `nearest` answers a point by the nearest row in the unit cube of the ranges;
-            `exact` makes the space discrete, and what was not recorded is a failed trial.
-        curves: a file or folder of learning curves in the form of TaskSet.
-        n_tasks: how many tasks of that folder.
+        storage: URL of a storage; also give `study`. The problem keeps the study's space,
+            objectives, constraints, failures and durations.
+        study: name of the study.
+        table: a CSV or Parquet file with one row per trial; also give `params` and `metric`.
+            Repeated rows are averaged.
+        params: parameter columns of the table; a list or a comma-separated text.
+        metric: column to tune.
+        direction: direction of that column.
+        seconds: column of trial durations, if there is one.
+        lookup: `nearest` returns the nearest row in the unit cube of the ranges; `exact` makes
+            the space discrete and fails points that were not recorded.
+        curves: a file or folder of learning curves in TaskSet's format.
+        n_tasks: number of tasks to take from that folder.
 
     Raises:
-        InvalidArgument: none or several sources, or one that cannot be used.
+        InvalidArgument: none or several sources, or an unusable one.
         UnknownStudy, StorageError: as `tunekit.load_study`.
         MissingExtra: Parquet without pyarrow.
     """
@@ -59,7 +59,7 @@ def suite(
     given = [name for name, source in sources.items() if source is not None]
     if len(given) != 1:
         raise InvalidArgument(
-            f"replay: the sources {given} are given; expected exactly one of {list(sources)}."
+            f"replay: got the sources {given}; expected exactly one of {list(sources)}."
         )
     if lookup not in ("nearest", "exact"):
         raise InvalidArgument(f'replay: lookup={lookup!r}, expected "nearest" or "exact".')
@@ -67,12 +67,12 @@ def suite(
         return curve_files.problems(curves, seed, n_tasks=n_tasks)
     if storage is not None:
         if not study:
-            raise InvalidArgument("replay: a storage without the name of a study; give study=.")
+            raise InvalidArgument("replay: storage= needs the name of a study; give study=.")
         return [_of_study(study, storage)]
     assert table is not None
     names = params.split(",") if isinstance(params, str) else list(params or ())
     if not names or not metric:
-        raise InvalidArgument("replay: a table needs params= and metric=, names of its columns.")
+        raise InvalidArgument("replay: table= needs column names; give params= and metric=.")
     space, rows = tables.recording_of(
         table, names, metric=metric, seconds=seconds, is_exact=lookup == "exact"
     )

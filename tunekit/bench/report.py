@@ -1,4 +1,4 @@
-"""The files of a comparison: tables as CSV, and all of it on one page of HTML."""
+"""Writes the files of a comparison: tables as CSV, and one HTML page with everything."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ PACKAGES = (
 )
 
 READING = (
-    "Regret is (best so far - best known) / (median of random search after as many trials - best "
-    "known): 0 is the best known, 1 is random search, below 0 is better than the best known. AUC "
-    "is its mean over all trials, final its value after the last one. In brackets: bootstrap "
-    "95 % intervals over the seeds. Ranks are means over the problems that all have run on."
+    "Regret is (best so far - best known) / (median of random search at the same budget - best "
+    "known): 0 equals the best known, 1 equals random search, below 0 beats the best known. AUC "
+    "is the mean over all trials, final the value after the last one. Brackets hold bootstrap "
+    "95 % intervals over the seeds. Ranks are means over the problems that every contender ran."
 )
 
 _STYLE = (
@@ -53,11 +53,11 @@ _STYLE = (
 
 @dataclass(frozen=True, slots=True)
 class ComparisonReport:
-    """A comparison as tables.
+    """Presents a comparison as tables.
 
     Attributes:
-        command: what reproduces it.
-        left_out: contender -> why it took no part.
+        command: command line that reproduces the comparison.
+        left_out: contender -> reason for its absence.
     """
 
     plan: ComparisonPlan
@@ -66,7 +66,7 @@ class ComparisonReport:
     left_out: Mapping[str, str] = field(default_factory=dict)
 
     def tables(self) -> dict[str, list[Row]]:
-        """Return all tables by name; those without rows are left out."""
+        """Return all non-empty tables by name."""
         standings = Standings(self.outcome)
         rows = standings.table()
         left_out = [{"contender": k, "runs": 0, "why": why} for k, why in self.left_out.items()]
@@ -81,7 +81,7 @@ class ComparisonReport:
         return {name: table for name, table in found.items() if table}
 
     def write(self, folder: Path) -> list[Path]:
-        """Write a CSV file for each table and, where Plotly is installed, `report.html`."""
+        """Write one CSV file per table and, if Plotly is installed, `report.html`."""
         tables = self.tables()
         paths = [_write_csv(folder / f"{name}.csv", rows) for name, rows in tables.items()]
         if find_spec("plotly") is not None:
@@ -105,7 +105,7 @@ class ComparisonReport:
         ]
 
     def _proposals(self) -> list[Row]:
-        """Return what each contender says of its last proposal, on its first problem."""
+        """Return each contender's reason for its last proposal on its first problem."""
         found: dict[str, Row] = {}
         for cell, result in self.outcome.results.items():
             sizes = result["evidence_bytes"]
@@ -139,7 +139,7 @@ class ComparisonReport:
 
 
 def shown(row: Row) -> Row:
-    """Return a row of standings as a person reads it: a measure and its interval in one cell."""
+    """Format a row of standings for display, with each measure and its interval in one cell."""
     out = {k: v for k, v in row.items() if k in ("family", "problem", "contender", "runs")}
     for name in ("auc", "final"):
         out[name] = f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
@@ -151,7 +151,7 @@ def shown(row: Row) -> Row:
 
 
 def versions() -> str:
-    """Return the versions of all that takes part, as far as it is installed."""
+    """Return the versions of the installed libraries that take part."""
     found = [f"Python {platform.python_version()}"]
     for name in PACKAGES:
         try:

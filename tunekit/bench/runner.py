@@ -1,4 +1,4 @@
-"""The comparison: every contender on every problem with every seed, resumable at any point."""
+"""Runs every contender on every problem with every seed; a comparison can resume at any point."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from tunekit.errors import InvalidArgument
 
 @dataclass(frozen=True, slots=True)
 class ComparisonPlan:
-    """What is compared.
+    """Defines a comparison.
 
     Attributes:
-        sources: where the problems come from.
+        sources: sources of the problems.
         contenders: samplers and peers.
-        seeds: of the contenders' random streams.
-        n_trials: budget of each run.
-        workers: how many trials run at a time; several values compare them.
-        keep_params: store the params of every trial too.
-        n_pool: random points behind the yardstick; `None` is the problem's own number.
+        seeds: seeds of the contenders' random streams.
+        n_trials: trial budget of each run.
+        workers: number of parallel trials; several values are compared with each other.
+        keep_params: also store the params of every trial.
+        n_pool: random points for the regret scale; `None` takes the problem's default.
     """
 
     sources: tuple[ProblemSource, ...]
@@ -43,17 +43,18 @@ class ComparisonPlan:
     def __post_init__(self) -> None:
         empty = [k for k in ("sources", "contenders", "seeds", "workers") if not getattr(self, k)]
         if empty:
-            raise InvalidArgument(f"a comparison without {empty[0]}: give at least one.")
+            raise InvalidArgument(f"The comparison has no {empty[0]}; give at least one.")
         labels = [c.label for c in self.contenders]
         if twice := {label for label in labels if labels.count(label) > 1}:
-            raise InvalidArgument(f'"{min(twice)}" takes part twice; name it once.')
+            raise InvalidArgument(f'Contender "{min(twice)}" is listed twice; list it once.')
         if self.n_trials < 1 or min(self.workers) < 1:
             raise InvalidArgument(
-                f"{self.n_trials} trials by {min(self.workers)} workers: expected 1 or more."
+                f"n_trials={self.n_trials}, workers={min(self.workers)}: expected 1 or more of "
+                "each."
             )
 
     def tasks(self) -> list[CellTask]:
-        """Return all runs, those of one seed side by side."""
+        """Return all runs, grouped by seed."""
         return [
             CellTask(
                 source,
@@ -79,7 +80,7 @@ class ComparisonPlan:
 
 @dataclass(frozen=True, slots=True)
 class CellTask:
-    """One run, as it travels to a worker process."""
+    """One run, in a form that can be sent to a worker process."""
 
     source: ProblemSource
     contender: Contender
@@ -87,7 +88,7 @@ class CellTask:
     keep_params: bool = False
 
     def run(self) -> dict[str, Any]:
-        """Return the episode as plain JSON."""
+        """Run the episode and return it as plain JSON."""
         problem = problems_of(self.source)[self.cell.problem]
         episode = play(
             problem,
@@ -102,12 +103,12 @@ class CellTask:
 
 @dataclass(frozen=True, slots=True)
 class FinishedComparison:
-    """What is known after a comparison.
+    """Holds the results of a comparison.
 
     Attributes:
-        results: cell -> its episode, of the cells that the plan asks for.
-        scales: (problem, suite seed) -> its scale.
-        errors: cell -> why it has no result; a rerun tries it again.
+        results: cell -> episode, for the cells of the plan.
+        scales: (problem, suite seed) -> loss scale.
+        errors: cell -> reason for the missing result; a rerun tries the cell again.
     """
 
     results: Mapping[Cell, Mapping[str, Any]]
@@ -116,15 +117,15 @@ class FinishedComparison:
 
 
 Listener = Callable[[str, int, int], None]
-"""Hears (what has ended, how many are done, of how many)."""
+"""Called with (name of the ended run, number done, total)."""
 
 
 def proposer_of(contender: Contender, problem: Problem, cell: Cell) -> Proposer:
-    """Return what proposes for a contender on a problem.
+    """Make the proposer of a contender on a problem.
 
     Raises:
-        InvalidArgument: no such sampler or peer, or options that it does not take.
-        MissingExtra: it needs a package that is not installed.
+        InvalidArgument: unknown sampler or peer, or unknown options.
+        MissingExtra: a required package is not installed.
     """
     if contender.kind == "sampler":
         from tunekit.registry import make
@@ -144,14 +145,14 @@ def run(
     pools: Path | None = None,
     listen: Listener = lambda what, n, total: None,
 ) -> FinishedComparison:
-    """Run what the folder does not hold yet, and return all results of the plan.
+    """Run the missing cells of a plan and return all its results.
 
     Args:
-        plan: what is compared.
-        folder: where results are kept; a rerun goes on there.
-        jobs: processes; 0 runs everything in this one.
-        pools: where random pools are kept; by default in the folder.
-        listen: hears of progress.
+        plan: comparison to run.
+        folder: results folder; a rerun resumes from it.
+        jobs: worker processes; 0 runs everything in this process.
+        pools: cache folder of random pools; by default inside `folder`.
+        listen: progress callback.
     """
     tasks = plan.tasks()
     cells = FinishedCells(folder)

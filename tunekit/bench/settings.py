@@ -1,4 +1,4 @@
-"""How much a sampler's result depends on its own settings: one good run proves nothing."""
+"""Measures how strongly a sampler's result depends on its settings."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tunekit.bench.standings import Row
 
 
 def spreads(rows: Sequence[Row], contenders: Sequence[Contender]) -> list[Row]:
-    """Return a row for each family and each sampler that took part with several settings.
+    """Return one row per family and sampler, for samplers compared with several settings.
 
     Args:
-        rows: the standings, with a row for each family and contender.
-        contenders: all that took part.
+        rows: standings, one row per family and contender.
+        contenders: all contenders of the comparison.
     """
     names = {c.label: c.name for c in contenders}
     groups: dict[tuple[str, str, int], list[Row]] = {}

@@ -1,4 +1,4 @@
-"""Where problems come from, as values that travel to worker processes."""
+"""Describes sources of problems as values that can be sent to worker processes."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from tunekit.errors import InvalidArgument
 
 
 class ProblemSource(Protocol):
-    """A set of problems; hashable, and pickled to worker processes, which build it again."""
+    """A set of problems; hashable, and picklable so that each worker process can rebuild it."""
 
     @property
     def seed(self) -> int:
-        """Return the seed of the problems' shifts, permutations and optima."""
+        """Return the seed for the problems' shifts, permutations and optima."""
         ...
 
     @property
     def variant(self) -> str:
-        """Return what tells its problems from others of the same names and seed."""
+        """Return a text that distinguishes problems of equal name and seed."""
         ...
 
     def problems(self) -> Sequence[Problem]:
@@ -36,7 +36,7 @@ class SuiteSource:
     """A named suite with the seed of its instances.
 
     Attributes:
-        options: keyword arguments of the suite, as (name, value).
+        options: keyword arguments of the suite, as (name, value) pairs.
     """
 
     name: str
@@ -45,7 +45,7 @@ class SuiteSource:
 
     @property
     def variant(self) -> str:
-        """Return the options, apart from the place where data lie."""
+        """Return the options as a text, without the data path."""
         return ",".join(f"{key}={value}" for key, value in self.options if key != "data")
 
     def problems(self) -> Sequence[Problem]:
@@ -57,15 +57,15 @@ class SuiteSource:
 
 @lru_cache
 def problems_of(source: ProblemSource) -> dict[str, Problem]:
-    """Return the problems of a source by name, built once a process.
+    """Return the problems of a source by name, built once per process.
 
     Raises:
-        InvalidArgument: two problems with one name, or none at all.
+        InvalidArgument: the source has no problems, or two of the same name.
     """
     found: dict[str, Problem] = {}
     for problem in source.problems():
         if problem.name in found:
-            raise InvalidArgument(f'two problems are named "{problem.name}"; rename one.')
+            raise InvalidArgument(f'Two problems have the name "{problem.name}"; rename one.')
         found[problem.name] = problem
     if not found:
         raise InvalidArgument(f"{source} has no problems; expected one or more.")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ALL = "all"
-"""The family of the rows over all problems."""
+"""Family name of the rows that cover all problems."""
 
 Row: TypeAlias = dict[str, Any]
 
@@ -27,24 +27,24 @@ ProblemKey: TypeAlias = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class ContenderAt:
-    """A contender with a number of parallel workers: one line of a table."""
+    """A contender at a number of parallel workers; one row of a table."""
 
     contender: str
     workers: int
 
     def label(self, *, with_workers: bool) -> str:
-        """Return its name in tables."""
+        """Return the name shown in tables."""
         return f"{self.contender} x{self.workers}" if with_workers else self.contender
 
 
 @dataclass(frozen=True, slots=True)
 class ProblemScore:
-    """One entry on one problem.
+    """Scores of one entry on one problem.
 
     Attributes:
-        seeds: `(n_seeds,)` in the order of `curves`.
-        curves: `(n_seeds, n_trials)` normalised regret after each trial.
-        cpu_ms: processor time of every suggestion.
+        seeds: int[n_seeds], in the order of `curves`.
+        curves: float64[n_seeds, n_trials], normalised regret after each trial.
+        cpu_ms: float64[n_suggestions], CPU time of every suggestion.
     """
 
     seeds: tuple[int, ...]
@@ -53,13 +53,13 @@ class ProblemScore:
 
     @property
     def auc(self) -> NDArray[np.float64]:
-        """Return `(n_seeds,)` mean over the trials."""
+        """Return float64[n_seeds], the mean regret over the trials."""
         mean: NDArray[np.float64] = self.curves.mean(axis=1)
         return mean
 
     @property
     def final(self) -> NDArray[np.float64]:
-        """Return `(n_seeds,)` value after the last trial."""
+        """Return float64[n_seeds], the regret after the last trial."""
         return self.curves[:, -1]
 
 
@@ -88,27 +88,27 @@ class Standings:
         return sorted({p for scores in self.scores.values() for p in scores})
 
     def families(self) -> dict[str, list[ProblemKey]]:
-        """Return the problems of each family, and all of them at the end if there are several."""
+        """Return the problems of each family, then all problems if there are several families."""
         found: dict[str, list[ProblemKey]] = {}
         for problem in self.problems:
             found.setdefault(family_of(problem), []).append(problem)
         return {**found, ALL: self.problems} if len(found) > 1 else found
 
     def label(self, entry: ContenderAt) -> str:
-        """Return the name of an entry, which tells the workers where they differ."""
+        """Return the name of an entry, with its worker count if entries differ in it."""
         return entry.label(with_workers=len({e.workers for e in self.scores}) > 1)
 
     def table(self) -> list[Row]:
-        """Return a row for each family and entry, the best by AUC first in each family.
+        """Return one row per family and entry, sorted by AUC within each family.
 
-        `rank_auc` and `rank_final` are means over the problems that every entry has run on.
+        `rank_auc` and `rank_final` are means over the problems that every entry ran.
         """
         return [
             row for name, problems in self.families().items() for row in self._rows(name, problems)
         ]
 
     def by_problem(self) -> list[Row]:
-        """Return a row for each problem and entry."""
+        """Return one row per problem and entry."""
         rows = []
         for problem in self.problems:
             rows += self._rows(f"{problem[0]} ({problem[1]})", [problem])
@@ -149,7 +149,7 @@ class Standings:
         }
 
     def curve(self, entry: ContenderAt, problems: Sequence[ProblemKey]) -> list[Row]:
-        """Return the mean regret over problems with its interval, after each trial."""
+        """Return the mean regret over problems and its interval after each trial."""
         own = [self.scores[entry][p].curves for p in problems if p in self.scores[entry]]
         n_trials = own[0].shape[1]
         return [
@@ -158,7 +158,7 @@ class Standings:
 
 
 def family_of(problem: ProblemKey) -> str:
-    """Return the suite that a problem belongs to."""
+    """Return the suite of a problem."""
     return problem[0].partition("/")[0]
 
 
@@ -189,7 +189,7 @@ def _measure(name: str, values: Sequence[NDArray[np.float64]]) -> Row:
 
 
 def failures(errors: Mapping[Cell, str]) -> list[Row]:
-    """Return a row for each contender and reason, with how many runs it cost."""
+    """Return one row per contender and reason, with the number of failed runs."""
     counted: dict[tuple[str, str], list[Cell]] = {}
     for cell, why in errors.items():
         counted.setdefault((cell.contender, why), []).append(cell)

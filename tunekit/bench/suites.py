@@ -1,4 +1,4 @@
-"""Resolves sources of problems by name, importing nothing before its first use."""
+"""Resolves suites by name and imports each only on first use."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ SUITES: dict[str, str] = {
     "replay": "tunekit.bench.replay",
     "gym": "tunekit.bench.gym",
 }
-"""Name -> the module whose function `suite` gives its problems."""
+"""Name -> module whose function `suite` returns the problems."""
 
 OWN = "tunekit.bench.own"
 
 
 def suite(name: str, seed: int = 0, **options: Any) -> list[Problem]:
-    """Return the problems of a suite, or your own.
+    """Return the problems of a built-in suite or of your own.
 
     Args:
-        name: one of `SUITES`, `gym:<id of an environment>`, an entry point of the group
+        name: one of `SUITES`, `gym:<environment id>`, an entry point of the group
             `tunekit.problems`, or `module:function`.
-        seed: keys shifts, permutations, optima and instances, if the suite has any.
-        options: keyword arguments of that suite.
+        seed: seed for shifts, permutations, optima and instances; 0 or more.
+        options: keyword arguments of the suite.
 
     Raises:
-        InvalidArgument: no such suite, a seed below 0, or options that the suite does not take.
-        MissingExtra: the suite needs a package that is not installed.
+        InvalidArgument: an unknown suite, a negative seed, or unknown options.
+        MissingExtra: a package required by the suite is not installed.
     """
     if not is_whole(seed) or seed < 0:
-        raise InvalidArgument(f"seed={seed!r}, expected a whole number from 0 upwards.")
+        raise InvalidArgument(f"seed={seed!r}, expected a whole number of 0 or more.")
     family, colon, rest = name.partition(":")
     if family == "gym" and colon:
         name, options = family, {"env": rest, **options}
@@ -50,8 +50,8 @@ def suite(name: str, seed: int = 0, **options: Any) -> list[Problem]:
     else:
         known = [*SUITES, *own.names()]
         raise InvalidArgument(
-            f'unknown suite "{name}"{did_you_mean(name, known)}; there are {", ".join(known)}, '
-            "and your own by module:function."
+            f'unknown suite "{name}"{did_you_mean(name, known)}; expected {", ".join(known)}, '
+            "or your own as module:function."
         )
     _check_options(name, make, options)
     return make(seed=seed, **options)
@@ -63,5 +63,5 @@ def _check_options(name: str, make: Callable[..., Any], options: dict[str, Any])
         if option not in known:
             raise InvalidArgument(
                 f'suite "{name}": no option "{option}"{did_you_mean(option, known)}; '
-                + (f"there are {', '.join(known)}." if known else "it has none.")
+                + (f"expected {', '.join(known)}." if known else "the suite takes no options.")
             )

@@ -1,4 +1,4 @@
-"""A table of recorded trials: read from a file, and the space that its columns span."""
+"""Reads a table of recorded trials and derives the search space from its columns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
 from tunekit.spaces import Categorical, Float, Int, Params, Scalar, Space
 
 LOG_RATIO = 100.0
-"""A range whose ends differ by less is linear."""
+"""Minimum ratio of a range's ends for a log scale; below it, the range is linear."""
 BLANK = ("", None)
 
 
@@ -27,10 +27,10 @@ def recording_of(
     seconds: str | None,
     is_exact: bool,
 ) -> tuple[Space, list[Row]]:
-    """Return the space that the columns of a table span, and its rows; repeats are averaged.
+    """Return a table's space and rows; repeated rows are averaged.
 
     Raises:
-        InvalidArgument: no such file or column, or blanks and text where numbers are needed.
+        InvalidArgument: an unknown file or column, or blanks or text in a numeric column.
         MissingExtra: Parquet without pyarrow.
     """
     table = read(path)
@@ -55,10 +55,10 @@ def recording_of(
 
 
 def read(path: str | Path) -> list[dict[str, Any]]:
-    """Return the rows of a CSV or Parquet file; numbers as numbers, the rest as text.
+    """Read the rows of a CSV or Parquet file; cells that parse as numbers become numbers.
 
     Raises:
-        InvalidArgument: no such file, no rows, or another kind of file.
+        InvalidArgument: the file does not exist, has no rows, or has another extension.
         MissingExtra: Parquet without pyarrow.
     """
     file = Path(path)
@@ -70,9 +70,9 @@ def read(path: str | Path) -> list[dict[str, Any]]:
     elif file.suffix == ".parquet":
         rows = _read_parquet(file)
     else:
-        raise InvalidArgument(f'replay: "{file}" is neither .csv nor .parquet; convert it.')
+        raise InvalidArgument(f'replay: "{file}" is not a .csv or .parquet file; convert it.')
     if not rows:
-        raise InvalidArgument(f'replay: "{file}" has no rows.')
+        raise InvalidArgument(f'replay: "{file}" has no rows; expected one per trial.')
     return rows
 
 
@@ -80,7 +80,7 @@ def column(rows: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
     """Return the values of a column.
 
     Raises:
-        InvalidArgument: no such column.
+        InvalidArgument: the column does not exist.
     """
     if name not in rows[0]:
         raise InvalidArgument(
@@ -91,10 +91,10 @@ def column(rows: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
 
 
 def spanned(columns: Mapping[str, Sequence[Scalar]], *, is_exact: bool) -> Space:
-    """Return the space of the values that occur.
+    """Return the space that covers the recorded values.
 
-    Text becomes a categorical. Numbers become a range, on the scale (linear or log) on which
-    their median is nearer to the middle; where `is_exact`, an ordered categorical of themselves.
+    Text becomes a categorical. Numbers become a range, linear or log, whichever puts their
+    median nearer to the middle; with `is_exact`, they become an ordered categorical.
 
     Raises:
         InvalidArgument: a column has blanks.
@@ -105,8 +105,8 @@ def spanned(columns: Mapping[str, Sequence[Scalar]], *, is_exact: bool) -> Space
 def _node(name: str, values: Sequence[Any], is_exact: bool) -> Float | Int | Categorical:
     if any(v in BLANK for v in values):
         raise InvalidArgument(
-            f'replay: the column "{name}" has blanks; drop those rows, or replay the study '
-            "itself (storage=, study=), which knows which parameters are inactive."
+            f'replay: column "{name}" has blanks; drop those rows, or replay the study itself '
+            "(storage=, study=), which records inactive parameters."
         )
     if not _is_numeric(values):
         return Categorical(sorted({str(v) for v in values}))
@@ -122,11 +122,11 @@ def _is_numeric(values: Sequence[Any]) -> bool:
 
 
 def _numbers(rows: Sequence[Mapping[str, Any]], name: str) -> list[float]:
-    """Return a column of results, NaN where it is blank: such a trial diverged."""
+    """Return a column of results; a blank becomes NaN, a diverged trial."""
     values = [float("nan") if v in BLANK else v for v in column(rows, name)]
     if not _is_numeric(values):
         text = next(v for v in values if not _is_numeric([v]))
-        raise InvalidArgument(f'replay: the column "{name}" has {text!r}; expected numbers.')
+        raise InvalidArgument(f'replay: column "{name}" contains {text!r}; expected numbers.')
     return [float(v) for v in values]
 
 

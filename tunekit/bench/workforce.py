@@ -1,4 +1,4 @@
-"""Worker processes that run tasks, with one thread each, and that a Ctrl-C ends at once."""
+"""Runs tasks in single-threaded worker processes; Ctrl-C ends them immediately."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tunekit.threads import one_thread
 
 
 class BenchTask(Protocol):
-    """Work that travels to a process."""
+    """Work that can be sent to a worker process."""
 
     def run(self) -> Any:
-        """Return a result that can be pickled."""
+        """Run the task and return a picklable result."""
         ...
 
 
@@ -29,7 +29,7 @@ T = TypeVar("T", bound=BenchTask)
 
 @dataclass(frozen=True, slots=True)
 class Done(Generic[T]):
-    """A task that has ended, with its result or with the text of its error."""
+    """A finished task with its result or its error message."""
 
     task: T
     result: Any = None
@@ -38,10 +38,10 @@ class Done(Generic[T]):
 
 
 def perform(tasks: Sequence[T], *, jobs: int) -> Iterator[Done[T]]:
-    """Yield tasks as they end, `jobs` at a time in processes; 0 runs them in this one.
+    """Run tasks in `jobs` processes (0: in this one) and yield each as it ends.
 
-    A process that dies takes only its own task with it. When the caller stops to iterate, or is
-    interrupted, all processes are ended.
+    A process that dies loses only its own task. If the caller stops iterating or is
+    interrupted, all processes are terminated.
     """
     if jobs == 0:
         yield from map(_done, tasks)
@@ -86,13 +86,13 @@ class _Worker(Generic[T]):
         self.pipe.send(task)
 
     def answer(self) -> tuple[Done[T], bool]:
-        """Return the ended task, and whether the process still lives."""
+        """Return the ended task and whether its process is alive."""
         try:
             result, error, trace = self.pipe.recv()
         except (EOFError, OSError):
             self._process.join()
             code = self._process.exitcode
-            return Done(self._task, error=f"its process died (exit code {code})"), False
+            return Done(self._task, error=f"the worker process died (exit code {code})"), False
         return Done(self._task, result, error, trace), True
 
     def dismiss(self) -> None:
@@ -105,8 +105,8 @@ class _Worker(Generic[T]):
 
 
 def _serve(pipe: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt ends
-    # The parts compared chatter; stdout belongs to the results of the command.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles interrupts
+    # Contenders print to stdout, which is reserved for the command's results.
     os.dup2(2, 1)
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
@@ -118,7 +118,7 @@ def _serve(pipe: Connection) -> None:
         done = _done(task)
         try:
             pipe.send((done.result, done.error, done.trace))
-        except BrokenPipeError:  # the parent is gone
+        except BrokenPipeError:  # the parent has exited
             return
 
 

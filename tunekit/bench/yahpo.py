@@ -1,4 +1,4 @@
-"""YAHPO's surrogate benchmarks from a folder of its data: real spaces, fitted on real runs."""
+"""Loads YAHPO Gym's surrogate benchmarks, models fitted on real runs, from its data folder."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ INACTIVE = "#na#"
 
 @dataclass(frozen=True, slots=True)
 class Surrogate:
-    """Runs a scenario's model on one point.
+    """Evaluates a scenario's surrogate model at one point.
 
     Attributes:
-        fixed: the instance and the fidelities, which are no parameters of the problem.
-        codes: choice -> value -> the integer that the model was fitted with.
-        metric: the output that a call returns.
+        fixed: instance and fidelities, which the problem does not tune.
+        codes: choice -> value -> integer code used in fitting the model.
+        metric: output returned by a call.
     """
 
     model: str
@@ -42,7 +42,7 @@ class Surrogate:
         return self.outputs(params)[self.metric]
 
     def seconds(self, params: Params) -> float:
-        """Return how long the model says that the training took."""
+        """Return the training time predicted by the model, in seconds."""
         return max(0.0, self.outputs(params)[self.layout.seconds])
 
     def outputs(self, params: Params) -> dict[str, float]:
@@ -68,18 +68,18 @@ def suite(
 ) -> list[Problem]:
     """Return up to `n_instances` problems of each scenario; the seed chooses the data sets.
 
-    Fidelities are fixed at their maximum. Nothing is known of the optimum.
+    Fidelities are fixed at their maximum. No optimum is known.
 
     Args:
         seed: 0 or more.
-        data: a folder that holds a folder for each scenario, or the folder of one scenario.
-        scenarios: names, also as one text with commas; all that the folder holds if not given.
-        metric: the output to tune; for example `acc`, `auc`, `mmce` or `val_accuracy`, and the
-            usual one of each scenario if not given.
+        data: folder with one subfolder per scenario, or the folder of one scenario.
+        scenarios: names, as a list or a comma-separated text; by default all in the folder.
+        metric: output to tune, for example `acc`, `auc`, `mmce` or `val_accuracy`; by default
+            the scenario's standard metric.
         n_instances: 1 or more.
 
     Raises:
-        InvalidArgument: no such folder, scenario or metric, or files that do not fit.
+        InvalidArgument: unknown folder, scenario or metric, or files of different versions.
         MissingExtra: onnxruntime is not installed.
     """
     if n_instances < 1:
@@ -97,7 +97,7 @@ def _folders(data: str | Path | None, wanted: Sequence[str] | None) -> list[Path
     """Return the folders of the wanted scenarios, by name."""
     if data is None:
         raise InvalidArgument(
-            "yahpo: no data; give the folder of a copy of yahpo_data (--yahpo-data DIR)."
+            "yahpo: no data folder given; give a copy of yahpo_data (--yahpo-data DIR)."
         )
     root = Path(data)
     candidates = [root, *sorted(root.iterdir())] if root.is_dir() else []
@@ -105,13 +105,13 @@ def _folders(data: str | Path | None, wanted: Sequence[str] | None) -> list[Path
     known = {name: folder for name, folder in found.items() if name in LAYOUTS}
     if not known:
         raise InvalidArgument(
-            f'yahpo: no scenario in "{root}"; expected folders such as "lcbench" or '
-            f'"rbv2_xgboost" with {", ".join(FILES)}.'
+            f'yahpo: no scenario in "{root}"; expected folders, for example "lcbench" or '
+            f'"rbv2_xgboost", with {", ".join(FILES)}.'
         )
     for name in wanted or ():
         if name not in known:
             raise InvalidArgument(
-                f'yahpo: no scenario "{name}" in "{root}"{did_you_mean(name, known)}; there are '
+                f'yahpo: no scenario "{name}" in "{root}"{did_you_mean(name, known)}; expected '
                 f"{', '.join(known)}."
             )
     return [known[name] for name in wanted or known]
@@ -151,7 +151,7 @@ def _problems(folder: Path, seed: int, *, metric: str | None, n_instances: int) 
 def _instances(
     declared: Mapping[str, Any] | None, known: Mapping[str, int], *, seed: int, n: int
 ) -> list[str]:
-    """Return up to `n` data sets that the model was fitted on, in an order that the seed draws."""
+    """Return up to `n` data sets that the model was fitted on, shuffled by the seed."""
     if declared is None:
         return ["only"]
     names = sorted({str(c) for c in declared["choices"]} & known.keys())
@@ -164,7 +164,7 @@ def _check_names(folder: Path, layout: Layout, parameters: Mapping[str, Any]) ->
     if expected - parameters.keys():
         raise InvalidArgument(
             f'yahpo: "{folder}" lacks the parameters {sorted(expected - parameters.keys())}; '
-            "get config_space.json from yahpo_data of version 1.0."
+            "take config_space.json from yahpo_data version 1.0."
         )
 
 
@@ -181,7 +181,7 @@ def _check_codes(folder: Path, space: Space, codes: Mapping[str, Mapping[str, in
 
 @lru_cache(maxsize=16)
 def _session(model: str) -> Any:
-    """Return the model, loaded once in a process, on one thread."""
+    """Load the model once per process, limited to one thread."""
     try:
         import onnxruntime
     except ImportError:

@@ -1,7 +1,7 @@
-"""How YAHPO's surrogate models order what goes in and what comes out.
+"""Declares the order of input and output columns in YAHPO's surrogate models.
 
-The model files hold numbers without names, and the order is not that of their config spaces; it
-is a fact of how the models were fitted.
+The model files store columns without names, and their order differs from the config spaces; it
+was fixed when the models were fitted.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from tunekit.records import ObjectiveSpec
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The columns of one scenario.
+    """Columns of one scenario.
 
     Attributes:
-        numbers: columns of the input `x_cont`; 0 where inactive.
-        choices: columns of the input `x_cat`, encoded; `#na#` where inactive.
+        numbers: columns of the input `x_cont`; 0 for inactive parameters.
+        choices: columns of the input `x_cat`, encoded; `#na#` for inactive parameters.
         outputs: columns of the output.
-        metric: the output that is tuned unless another is asked for.
-        instance: the choice that names the data set; empty where there is only one.
-        fidelities: numbers that are fixed at their maximum.
-        seconds: the output that is the time of a training.
+        metric: output tuned by default.
+        instance: choice that names the data set; empty if there is only one.
+        fidelities: numbers fixed at their maximum.
+        seconds: output that holds the training time.
     """
 
     numbers: tuple[str, ...]
@@ -35,15 +35,15 @@ class Layout:
     seconds: str
 
     def objective(self, metric: str | None) -> ObjectiveSpec:
-        """Return the objective of an output, or of the usual one.
+        """Return the objective for an output; by default the scenario's metric.
 
         Raises:
-            InvalidArgument: no such output.
+            InvalidArgument: the output does not exist.
         """
         name = metric or self.metric
         if name not in self.outputs:
             raise InvalidArgument(
-                f'yahpo: no metric "{name}"{did_you_mean(name, self.outputs)}; there are '
+                f'yahpo: no metric "{name}"{did_you_mean(name, self.outputs)}; expected '
                 f"{', '.join(self.outputs)}."
             )
         return ObjectiveSpec(name, "maximize" if name in _MAXIMIZED else "minimize")
@@ -161,7 +161,7 @@ LAYOUTS: dict[str, Layout] = {
         *("ranger.splitrule", "xgboost.booster"),
     ),
 }
-"""Scenario -> its columns.
+"""Columns of each scenario, by name.
 
 Reference: Pfisterer, Schneider, Moosbauer, Binder, Bischl (2022), YAHPO Gym: An Efficient
 Multi-Objective Multi-Fidelity Benchmark for Hyperparameter Optimization, AutoML-Conf.

@@ -1,1 +1,1 @@
-"""Optimisers of other libraries, each behind one adapter that is imported when it is asked for."""
+"""Adapts optimisers of other libraries; each adapter is imported on first use."""

@@ -1,4 +1,4 @@
-"""Ax on the union of all parameters."""
+"""Runs Ax on the union of all parameters."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ METRIC = "loss"
 
 
 class AxPeer:
-    """One experiment of Ax.
+    """Runs one Ax experiment.
 
     Args:
-        space: its inactive parameters are proposed too, and ignored.
-        setting: what the run is.
+        space: search space; Ax also proposes inactive parameters, which are ignored.
+        setting: seed and budget of the run.
         options: keyword arguments of `Client.configure_generation_strategy`.
     """
 
@@ -43,7 +43,7 @@ class AxPeer:
         self._first = setting.first
 
     def ask(self) -> Params:
-        """Return the point of a new trial."""
+        """Propose the point of a new trial."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             index, point = self._next()
@@ -62,7 +62,7 @@ class AxPeer:
         return self._client.attach_trial(values), point
 
     def tell(self, params: Params, loss: float | None) -> None:
-        """End the oldest trial of a point."""
+        """Complete the oldest running trial at a point."""
         index = self._running[point_key(params)].pop(0)
         if loss is None:
             self._client.mark_trial_failed(index)

@@ -1,4 +1,4 @@
-"""The peer contract, and the names of the peers: nothing of theirs is imported here."""
+"""Defines the peer protocol and lists the peers, without importing their libraries."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from tunekit.samplers.base import StudyView
 from tunekit.spaces import Params, Scalar, Space
 
 DEFAULT = "+default"
-"""After a peer's name: its first trial is the default configuration."""
+"""Suffix of a peer's name that makes its first trial the default configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a peer may know of the run when it is made.
+    """Describes the run to a new peer.
 
     Attributes:
-        seed: of all its randomness.
-        n_trials: the budget.
-        workers: how many trials run at once.
-        first: the point that it shall ask for first, if one is given.
+        seed: seed for all randomness of the peer.
+        n_trials: trial budget.
+        workers: number of trials that run in parallel.
+        first: point that the peer must propose first, if given.
     """
 
     seed: int
@@ -38,38 +38,38 @@ class Setting:
 
 
 class Peer(Protocol):
-    """An optimiser of another library on a tunekit space; it keeps its own state.
+    """Adapts an optimiser of another library, which keeps its own state, to a tunekit space.
 
-    A peer is made with `(space, setting, **options)`.
+    Constructed as `(space, setting, **options)`.
     """
 
     def ask(self) -> Params:
-        """Return what to try next; several may be asked for before one is told."""
+        """Propose the next point; may be called several times before a `tell`."""
         ...
 
     def tell(self, params: Params, loss: float | None) -> None:
-        """Hear the loss of a point that was asked for; `None` where it failed."""
+        """Receive the loss of a proposed point; `None` if its trial failed."""
         ...
 
 
 @runtime_checkable
 class Observer(Protocol):
-    """A peer that can be told of trials that it was not asked for."""
+    """A peer that accepts trials which it did not propose."""
 
     def observe(self, params: Params, loss: float) -> None:
-        """Hear of a finished trial."""
+        """Receive a finished trial."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class PeerEntry:
-    """Where a peer lives.
+    """Locates a peer's adapter and the packages it requires.
 
     Attributes:
-        target: `module:class` of its adapter.
-        modules: what has to be installed, by import name.
-        install: what pip installs.
-        options: that make it this peer.
+        target: `module:class` of the adapter.
+        modules: import names of the required packages.
+        install: arguments for `pip install`.
+        options: keyword arguments that select this peer from the adapter.
     """
 
     target: str
@@ -78,7 +78,7 @@ class PeerEntry:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def missing(self) -> str:
-        """Return what is to be installed, or an empty text where nothing is."""
+        """Return the command that installs missing packages, or an empty text."""
         absent = [m for m in self.modules if find_spec(m) is None]
         return f"pip install {self.install}" if absent else ""
 
@@ -109,10 +109,10 @@ PEERS: dict[str, PeerEntry] = {
 
 
 def make_peer(contender: Contender, space: Space, setting: Setting) -> Proposer:
-    """Return the proposer of a peer.
+    """Make the proposer of a peer.
 
     Raises:
-        InvalidArgument: no such peer, or options that it does not take.
+        InvalidArgument: unknown peer or options.
         MissingPeer: its library is not installed.
     """
     name = contender.name.removesuffix(DEFAULT)
@@ -125,21 +125,23 @@ def make_peer(contender: Contender, space: Space, setting: Setting) -> Proposer:
     try:
         peer = factory(space, setting, **options)
     except TypeError as error:
-        raise InvalidArgument(f'peer "{name}": {error}; options: {options}.') from None
+        raise InvalidArgument(
+            f'peer "{name}" rejects the options {options}: {error}; correct or remove them.'
+        ) from None
     return PeerProposer(peer, contender.name)
 
 
 def check_peer(name: str) -> PeerEntry:
-    """Return the entry of a peer that is installed.
+    """Return the entry of an installed peer.
 
     Raises:
-        InvalidArgument: no such peer.
+        InvalidArgument: unknown peer.
         MissingPeer: its library is not installed.
     """
     name = name.removesuffix(DEFAULT)
     if name not in PEERS:
         raise InvalidArgument(
-            f'unknown peer "{name}"{did_you_mean(name, PEERS)}; there are {", ".join(PEERS)}.'
+            f'unknown peer "{name}"{did_you_mean(name, PEERS)}; expected {", ".join(PEERS)}.'
         )
     entry = PEERS[name]
     if entry.missing():
@@ -148,11 +150,11 @@ def check_peer(name: str) -> PeerEntry:
 
 
 def check_contender(contender: Contender) -> None:
-    """Raise what would stop a contender before its first proposal.
+    """Check that a contender can be made, before any run starts.
 
     Raises:
-        InvalidArgument: no such sampler or peer, or options that a sampler does not take.
-        MissingExtra: it needs a package that is not installed.
+        InvalidArgument: unknown sampler or peer, or unknown sampler options.
+        MissingExtra: a required package is not installed.
     """
     if contender.kind == "sampler":
         make("sampler", contender.name, dict(contender.options))
@@ -161,7 +163,7 @@ def check_contender(contender: Contender) -> None:
 
 
 def lacking(sampler: str) -> str:
-    """Return why a sampler cannot be made here, or an empty text."""
+    """Return the reason why a sampler cannot be made here, or an empty text."""
     try:
         make("sampler", sampler)
     except TunekitError as error:
@@ -178,41 +180,41 @@ class MissingPeer(MissingExtra):
 
 
 class PeerProposer:
-    """Asks and tells a peer, which takes no views."""
+    """Asks and tells a peer through the proposer interface; peers do not use views."""
 
     def __init__(self, peer: Peer, name: str) -> None:
         self._peer = peer
         self._name = name
 
     def ask(self, view: StudyView, number: int) -> Proposal:
-        """Return the peer's point, in canonical form."""
+        """Propose the peer's point in canonical form."""
         return Proposal(canonical(view.space, self._peer.ask()), self._name)
 
     def tell(self, record: TrialRecord, loss: float | None) -> None:
-        """Tell the peer."""
+        """Pass the result to the peer."""
         assert record.params is not None
         self._peer.tell(record.params, loss)
 
     def observe(self, record: TrialRecord, loss: float) -> None:
-        """Tell the peer of a trial that it was not asked for.
+        """Pass a trial to the peer that it did not propose.
 
         Raises:
-            InvalidArgument: this peer cannot be told of such.
+            InvalidArgument: the peer accepts only its own proposals.
         """
         if not isinstance(self._peer, Observer):
             raise InvalidArgument(
-                f'the peer "{self._name}" hears only of trials that it proposed; the cost of its '
-                "suggestions is measured in a run."
+                f'the peer "{self._name}" accepts only trials that it proposed; measure the '
+                "cost of its suggestions in a run."
             )
         assert record.params is not None
         self._peer.observe(record.params, loss)
 
 
 def canonical(space: Space, params: Mapping[str, Scalar]) -> Params:
-    """Return the point with its values as the domains have them, also where it breaks a bound.
+    """Convert values to the domains' types, without checking the constraints of the space.
 
-    A constraint of the space that peers cannot know is no reason to end a run: such a point
-    comes back, and its trial fails.
+    Peers do not know the constraints, so a point that violates one must not end the run; its
+    trial fails instead.
     """
     return Params(
         {p.path: p.domain.validate(params[p.path], p.path) for p in space if p.path in params}
@@ -220,5 +222,5 @@ def canonical(space: Space, params: Mapping[str, Scalar]) -> Params:
 
 
 def point_key(params: Mapping[str, Scalar]) -> str:
-    """Return a text that two points share only if they are the same."""
+    """Return a text that is equal exactly for equal points."""
     return repr(sorted(params.items()))

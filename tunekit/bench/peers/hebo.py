@@ -1,4 +1,4 @@
-"""HEBO on the union of all parameters."""
+"""Runs HEBO on the union of all parameters."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tunekit.spaces import Params, Space
 
 
 class HeboPeer:
-    """One HEBO, told the worst loss so far where a trial failed; it knows no pending trials.
+    """Runs one HEBO optimiser, which ignores pending trials; failures get the worst loss so far.
 
     Args:
-        space: its inactive parameters are proposed too, and ignored.
-        setting: what the run is.
+        space: search space; HEBO also proposes inactive parameters, which are ignored.
+        setting: seed and budget of the run.
         options: keyword arguments of `hebo.optimizers.hebo.HEBO`.
     """
 
@@ -36,7 +36,7 @@ class HeboPeer:
         self._first = setting.first
 
     def ask(self) -> Params:
-        """Return the point of a new suggestion."""
+        """Propose the point of a new suggestion."""
         import pandas as pd
 
         if self._first is not None:
@@ -51,7 +51,7 @@ class HeboPeer:
         return point
 
     def tell(self, params: Params, loss: float | None) -> None:
-        """End the oldest suggestion of a point."""
+        """Complete the oldest pending suggestion at a point."""
         import numpy as np
 
         suggestion = self._running[point_key(params)].pop(0)

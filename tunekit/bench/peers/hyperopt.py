@@ -1,4 +1,4 @@
-"""Hyperopt on the tree: nested `hp.choice`."""
+"""Runs Hyperopt on the tree, written as nested `hp.choice` expressions."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tunekit.spaces import Params, Space
 
 
 class HyperoptPeer:
-    """Hyperopt's TPE.
+    """Runs Hyperopt's TPE.
 
-    An integer that others depend on is a choice between its values, as hyperopt nests nothing
-    else. A parameter with several conditions is nested under the last of them.
+    Hyperopt nests only under choices, so an integer with dependent parameters becomes a choice
+    between its values. A parameter with several conditions is nested under the last one.
 
     Args:
-        space: as a tree.
-        setting: what the run is.
+        space: search space.
+        setting: seed and budget of the run.
         options: keyword arguments of `hyperopt.tpe.suggest`.
     """
 
@@ -39,7 +39,7 @@ class HyperoptPeer:
         self._first = setting.first
 
     def ask(self) -> Params:
-        """Return the point of a new trial."""
+        """Propose the point of a new trial."""
         import hyperopt
 
         number = self._trials.new_trial_ids(1)[0]
@@ -66,7 +66,7 @@ class HyperoptPeer:
         return point
 
     def tell(self, params: Params, loss: float | None) -> None:
-        """End the oldest trial of a point."""
+        """Complete the oldest running trial at a point."""
         import hyperopt
 
         number = self._running[point_key(params)].pop(0)["tid"]
@@ -80,7 +80,7 @@ class HyperoptPeer:
 
 
 class _Nested:
-    """The dims of a union as nested expressions; each is one node, also where it is shared."""
+    """Builds nested expressions from the dims of a union, one node per dim even if shared."""
 
     def __init__(self, union: Union) -> None:
         self._union = union
@@ -93,12 +93,12 @@ class _Nested:
         self._made: dict[str, Any] = {}
 
     def expression(self) -> dict[str, Any]:
-        """Return the whole space."""
+        """Return the expression of the whole space."""
         roots = [p.path for p in self._union.space if not p.conditions]
         return {path: self._node(path) for path in roots}
 
     def chosen(self, vals: Mapping[str, list[Any]]) -> dict[str, float]:
-        """Return a value for each dim that was drawn."""
+        """Return the value of each drawn dim."""
         found = {name: float(drawn[0]) for name, drawn in vals.items() if drawn}
         return {
             name: value + self._dims[name].lo if self._is_switch(name) else value
@@ -106,7 +106,7 @@ class _Nested:
         }
 
     def values(self, params: Params, like: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-        """Return a point in hyperopt's form, with the same names as another one."""
+        """Return a point in Hyperopt's format, with the same names as `like`."""
         told = self._union.values(params)
         active = {name for name in told if name.removesuffix(SPECIAL) in params}
         return {
@@ -131,7 +131,7 @@ class _Nested:
         dim = self._dims.get(path)
         children = self._children.get(path, [])
         own: Any = None
-        if dim is None:  # a single value: its children are there whenever it is
+        if dim is None:  # a single value: its children are always active with it
             own = {child: self._node(child) for _, child in children}
         elif children or dim.kind == "choice":
             own = hp.choice(path, [self._branch(path, k) for k in _positions(dim)])
@@ -142,7 +142,7 @@ class _Nested:
         return hp.choice(special.name, [*range(int(special.hi)), own])
 
     def _branch(self, path: str, position: int) -> dict[str, Any]:
-        """Return what a position of a switch opens."""
+        """Return the parameters that a position of a switch activates."""
         p = self._union.space.by_path[path]
         values = {v for group, _ in self._children[path] for v in group}
         here = next((v for v in values if encode(p, v)[path] == position), None)

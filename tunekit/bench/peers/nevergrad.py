@@ -1,4 +1,4 @@
-"""Nevergrad on the union of all parameters."""
+"""Runs Nevergrad on the union of all parameters."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ from tunekit.spaces import Params, Space
 
 
 class NevergradPeer:
-    """One optimiser of Nevergrad, told the worst loss so far where a trial failed.
+    """Runs one Nevergrad optimiser; failed trials get the worst loss so far.
 
     Args:
-        space: its inactive parameters are proposed too, and ignored.
-        setting: what the run is.
+        space: search space; Nevergrad also proposes inactive parameters, which are ignored.
+        setting: seed and budget of the run.
         optimizer: a name in `nevergrad.optimizers.registry`.
 
     Raises:
-        InvalidArgument: no such optimiser.
+        InvalidArgument: the optimiser does not exist.
     """
 
     def __init__(self, space: Space, setting: Setting, *, optimizer: str = "NGOpt") -> None:
         import nevergrad as ng
 
         if optimizer not in ng.optimizers.registry:
-            raise InvalidArgument(f'"{optimizer}" is not an optimiser of Nevergrad.')
+            raise InvalidArgument(
+                f'unknown Nevergrad optimizer "{optimizer}"; expected a name in '
+                "nevergrad.optimizers.registry."
+            )
         self._union = Union(space)
         variables = ng.p.Dict(**{dim.name: _variable(ng, dim) for dim in self._union.dims})
         variables.random_state.seed(setting.seed)
@@ -41,7 +44,7 @@ class NevergradPeer:
             self._optimizer.suggest(self._union.values(setting.first))
 
     def ask(self) -> Params:
-        """Return the point of a new candidate."""
+        """Propose the point of a new candidate."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             candidate = self._optimizer.ask()
@@ -50,7 +53,7 @@ class NevergradPeer:
         return point
 
     def tell(self, params: Params, loss: float | None) -> None:
-        """End the oldest candidate of a point."""
+        """Complete the oldest pending candidate at a point."""
         candidate = self._running[point_key(params)].pop(0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

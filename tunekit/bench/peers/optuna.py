@@ -1,4 +1,4 @@
-"""Optuna as its users run it: define-by-run on the tree, one study, its own state."""
+"""Runs Optuna as its users do, with a define-by-run objective over the tree."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def _auto(*, registry: str | None = None, **options: Any) -> BaseSampler:
-    """Return OptunaHub's AutoSampler, from a copy of its registry or else from the network."""
+    """Load OptunaHub's AutoSampler from a local copy of the registry, or from the network."""
     import optunahub
 
     name = "samplers/auto_sampler"
@@ -51,16 +51,16 @@ KINDS: Mapping[str, tuple[Callable[..., BaseSampler], Mapping[str, Any]]] = {
 
 
 class OptunaPeer:
-    """One study of Optuna.
+    """Runs one Optuna study.
 
     Args:
-        space: every decision of the tree is one `suggest` call.
-        setting: what the run is.
+        space: search space; each decision in the tree becomes one `suggest` call.
+        setting: seed and budget of the run.
         kind: one of `KINDS`.
         options: keyword arguments of the sampler.
 
     Raises:
-        InvalidArgument: the sampler does not take these options.
+        InvalidArgument: the sampler rejects the options.
     """
 
     def __init__(self, space: Space, setting: Setting, *, kind: str, **options: Any) -> None:
@@ -80,7 +80,7 @@ class OptunaPeer:
             self._study.enqueue_trial(self._codec.told(setting.first)[0])
 
     def ask(self) -> Params:
-        """Return the point of a new trial."""
+        """Propose the point of a new trial."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             trial = self._study.ask()
@@ -89,7 +89,7 @@ class OptunaPeer:
         return point
 
     def tell(self, params: Params, loss: float | None) -> None:
-        """End the oldest trial of a point."""
+        """Complete the oldest running trial at a point."""
         trial = self._running[point_key(params)].pop(0)
         if loss is None:
             self._study.tell(trial, state=optuna.trial.TrialState.FAIL)

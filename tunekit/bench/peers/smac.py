@@ -1,4 +1,4 @@
-"""SMAC3 on the tree: the conditions of the space are conditions of a ConfigSpace."""
+"""Runs SMAC3 on the tree, with the space's conditions expressed in ConfigSpace."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from tunekit.spaces import Params, Space
 
 
 class SmacPeer:
-    """One `HyperparameterOptimizationFacade`; a failed trial is told as crashed, the worst so far.
+    """Runs one `HyperparameterOptimizationFacade`; failures count as crashes at the worst loss.
 
     Args:
-        space: as a tree.
-        setting: what the run is; the initial design of SMAC depends on the number of trials.
+        space: search space.
+        setting: seed and budget of the run; SMAC's initial design depends on `n_trials`.
         options: keyword arguments of the facade.
 
     Raises:
-        InvalidSpace: a condition on a parameter that has special values.
+        InvalidSpace: a condition depends on a parameter with special values.
     """
 
     def __init__(self, space: Space, setting: Setting, **options: Any) -> None:
@@ -57,7 +57,7 @@ class SmacPeer:
         self._first = setting.first
 
     def ask(self) -> Params:
-        """Return the point of a new trial."""
+        """Propose the point of a new trial."""
         from smac.runhistory.dataclasses import TrialInfo
 
         if self._first is not None:
@@ -72,7 +72,7 @@ class SmacPeer:
         return point
 
     def tell(self, params: Params, loss: float | None) -> None:
-        """End the oldest trial of a point."""
+        """Complete the oldest running trial at a point."""
         from smac.runhistory.dataclasses import TrialValue
         from smac.runhistory.enumerations import StatusType
 
@@ -102,7 +102,7 @@ def _config_space(union: Union, seed: int) -> Any:
 
 
 def _conditions(union: Union, name: str, dims: dict[str, Dim]) -> list[tuple[str, list[int]]]:
-    """Return the dims that the activity of a dim depends on, and with which of their values."""
+    """Return the dims that activate a dim, each with its activating values."""
     path = name.removesuffix(SPECIAL)
     found = []
     if path == name and path + SPECIAL in dims:
@@ -110,10 +110,10 @@ def _conditions(union: Union, name: str, dims: dict[str, Dim]) -> list[tuple[str
     for condition in union.space.by_path[path].conditions:
         if condition.parent + SPECIAL in dims:
             raise InvalidSpace(
-                f'"{path}" depends on "{condition.parent}", which has special values; the peer '
-                "smac knows no such condition."
+                f'"{path}" depends on "{condition.parent}", which has special values; SMAC does '
+                "not support such conditions: choose another peer or remove the special values."
             )
-        if condition.parent in dims:  # else the parent has a single value
+        if condition.parent in dims:  # a parent with a single value has no dim
             parent = union.space.by_path[condition.parent]
             positions = {int(encode(parent, value)[parent.path]) for value in condition.values}
             found.append((condition.parent, sorted(positions)))

@@ -1,4 +1,4 @@
-"""A tree as the flat space of all of its parameters, for optimisers that know no conditions."""
+"""Flattens a tree into the union of its parameters, for optimisers without conditions."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from tunekit.spaces import (
 )
 
 SPECIAL = "#special"
-"""Added to a path: the choice between the special values of a parameter and its range."""
+"""Suffix of a path, for the choice between a parameter's special values and its range."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dim:
-    """One number that an optimiser proposes.
+    """One number proposed by an optimiser.
 
     Attributes:
-        name: the path of its parameter, or that with `SPECIAL`.
+        name: path of the parameter, with `SPECIAL` appended for its special values.
         kind: `"choice"` is an unordered position from `lo` = 0 to `hi`.
-        lo, hi: bounds, both included; never equal.
-        log: on a log scale.
-        default: the value at the parameter's default.
+        lo, hi: bounds, both inclusive; never equal.
+        log: whether the scale is logarithmic.
+        default: value at the parameter's default.
     """
 
     name: str
@@ -45,10 +45,10 @@ class Dim:
 
 
 class Union:
-    """All parameters of a space side by side; what an inactive one is given is ignored.
+    """Places all parameters of a space side by side; values of inactive ones are ignored.
 
     Attributes:
-        dims: parameters with a single value have none.
+        dims: dims of all parameters; a parameter with a single value has none.
     """
 
     def __init__(self, space: Space) -> None:
@@ -57,11 +57,11 @@ class Union:
         self._names = {dim.name for dim in self.dims}
 
     def point(self, values: Mapping[str, float]) -> Params:
-        """Return the point that values of (at least) its active dims stand for."""
+        """Decode a point from values that cover at least its active dims."""
         return walk(self.space, lambda p, _: self._decoded(p, values))
 
     def values(self, params: Mapping[str, Scalar]) -> dict[str, float]:
-        """Return a value for each dim; the default where the parameter is inactive."""
+        """Encode a point as one value per dim; inactive parameters get their default."""
         found = {dim.name: dim.default for dim in self.dims}
         for path, value in params.items():
             encoded = encode(self.space.by_path[path], value)
@@ -87,7 +87,7 @@ class Union:
 
 
 def encode(p: Parameter, value: Scalar) -> dict[str, float]:
-    """Return a value of a parameter as its dims have it."""
+    """Encode a value of a parameter as values of its dims."""
     domain = p.domain
     if isinstance(domain, Categorical):
         return {p.path: domain.index(value)}
@@ -114,7 +114,10 @@ def _dims(p: Parameter) -> list[Dim]:
         last = len(domain.choices) - 1
         return [Dim(p.path, kind, 0, last, False, default[p.path])] if last else []
     if not isinstance(domain, Float | Int):
-        raise InvalidSpace(f'parameter "{p.path}": a {type(domain).__name__} is unknown to peers.')
+        raise InvalidSpace(
+            f'parameter "{p.path}" is a {type(domain).__name__}; peers support Float, Int and '
+            "Categorical: change the parameter or leave out the peer."
+        )
     found = []
     if domain.special:
         n = len(domain.special)
@@ -132,7 +135,7 @@ def _dims(p: Parameter) -> list[Dim]:
 
 
 class Worst:
-    """Stands for a loss where there is none: the largest that was told so far."""
+    """Replaces the missing loss of a failed trial by the largest loss so far."""
 
     def __init__(self) -> None:
         self._largest: float | None = None

@@ -1,1 +1,1 @@
-"""Deep conditional trees whose optimum is known exactly, drawn fresh from every seed."""
+"""Generates deep conditional trees with exactly known optima, one set per seed."""

@@ -1,4 +1,4 @@
-"""A stack of blocks: each picks an operation with parameters and switches of its own."""
+"""Network architecture problem: each block of a stack picks an operation with its own subtree."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tunekit.spaces import Categorical, Float, Int, Repeat, Space
 DEPTH = (3, 6)
 RECIPE = Recipe(gap=(0.05, 0.25), weight=0.35, decay=0.8)
 FADING = 0.85
-"""What a block counts beside the block below it."""
+"""Weight of a block relative to the block below it."""
 
 
 def instance(rng: np.random.Generator) -> Problem:
-    """Return a network of 3 to 6 blocks; 5 or 6 are best, with 10 to 14 switches active.
+    """Return a network problem of 3 to 6 blocks; the optimum has 5 or 6, and 10 to 14 switches.
 
-    Two operations in a row may not go together, the best learning rate depends on the number of
-    blocks, and too few blocks cost as long as the added ones are set well.
+    Adjacent operations may clash, the best learning rate depends on the number of blocks, and
+    adding a well-set block beats stopping short of the best number.
     """
     space = _space()
     terms = draw_terms(space, rng, RECIPE)

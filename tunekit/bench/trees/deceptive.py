@@ -1,4 +1,4 @@
-"""A deep tree where the best leaf lies under branches that look worse on average."""
+"""Deceptive tree: the best leaf lies below branches with a worse average."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from tunekit.spaces import Categorical, Float, Space
 DEPTH = 4
 RECIPE = Recipe(gap=(0.15, 0.3), weight=0.08, decay=0.9, shapes=("bowl",))
 SENSITIVE = 0.9
-"""The penalty of the numbers on the way to the best leaf; elsewhere they hardly matter."""
+"""Penalty of the numbers on the path to the best leaf; other numbers hardly matter."""
 
 
 def instance(rng: np.random.Generator) -> Problem:
-    """Return a tree of 40 three-way switches, 4 on each path, with a number at each step.
+    """Return a tree of 40 three-way switches, 4 on each path, with one number per step.
 
-    A wrong turn costs at most .3 whatever comes after it; on the right way each number costs up
-    to .9 unless it is near its target. So a branch has to be judged by its best, not its mean.
+    A wrong branch costs at most 0.3 in total. On the best path, each number costs up to 0.9
+    unless it is near its target. A sampler must therefore rate a branch by its best result, not
+    by its mean.
     """
     space = Space(go=_switch(DEPTH))
     terms = draw_terms(space, rng, RECIPE)
@@ -36,7 +37,7 @@ def instance(rng: np.random.Generator) -> Problem:
 
 
 def _switch(depth: int) -> Categorical:
-    """Return a switch whose branches all go on until `depth` switches lie on the path."""
+    """Return a switch tree in which every path has `depth` switches."""
     step = Float(0.0, 1.0)
     below = Space(step=step) if depth == 1 else Space(step=step, go=_switch(depth - 1))
     return Categorical({"a": below, "b": below, "c": below})

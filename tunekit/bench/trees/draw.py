@@ -1,4 +1,4 @@
-"""Landscapes and defaults drawn from a seed, for a space that a family declares."""
+"""Draws a landscape and defaults from a seed for the space of a family."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from tunekit.spaces import (
 )
 
 N_DEFAULTS = 8
-"""Number of random points, the best of which becomes the defaults."""
+"""Number of random points to choose the defaults from."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How strongly what matters in a family.
+    """Sets the penalties in a family.
 
     Attributes:
         gap: range of the cost of a wrong choice at the root.
-        weight: the penalty that all numbers of one block have together at the root.
-        decay: what remains of both with each switch on the way down.
-        shapes: drawn from for each number.
+        weight: total penalty weight of the numbers in one block at the root.
+        decay: factor on `gap` and `weight` for each switch down the path.
+        shapes: penalty shapes to draw from for each number.
     """
 
     gap: tuple[float, float] = (0.1, 0.4)
@@ -45,7 +45,7 @@ class Recipe:
 
 
 def draw_terms(space: Space, rng: np.random.Generator, recipe: Recipe) -> dict[str, Term]:
-    """Return a penalty for every parameter: targets, best choices and weights are all random."""
+    """Draw a penalty for every parameter, with random targets, best choices and weights."""
     numbers: dict[object, list[Parameter]] = {}
     terms: dict[str, Term] = {}
     for p in space:
@@ -65,7 +65,7 @@ def draw_terms(space: Space, rng: np.random.Generator, recipe: Recipe) -> dict[s
 def draw_choice(
     domain: Categorical, rng: np.random.Generator, recipe: Recipe, depth: int
 ) -> ChoicePenalty:
-    """Return costs of which a random choice has none."""
+    """Draw the costs of the choices; a random one costs nothing."""
     best = int(rng.integers(len(domain.choices)))
     costs = rng.uniform(*recipe.gap, len(domain.choices)) * recipe.decay**depth
     return ChoicePenalty(
@@ -76,7 +76,7 @@ def draw_choice(
 def draw_pairs(
     landscape: Landscape, paths: Iterable[tuple[str, str]], rng: np.random.Generator, cost: float
 ) -> Landscape:
-    """Return the landscape where half of the pairs of two choices cost up to `cost` more."""
+    """Return the landscape with an extra cost of up to `cost` on half of the pairs of choices."""
     pairs = []
     for first, second in paths:
         one, two = landscape.terms[first], landscape.terms[second]
@@ -87,7 +87,7 @@ def draw_pairs(
             for b in two.costs
             if rng.random() < 0.5
         }
-        # `get`: what is inactive at the optimum has no part in it
+        # `get`: a parameter inactive at the optimum has no value there
         costs.pop((landscape.optimum.get(first), landscape.optimum.get(second)), None)
         pairs.append(Pair(first, second, costs))
     return replace(landscape, pairs=landscape.pairs + tuple(pairs))
@@ -96,10 +96,10 @@ def draw_pairs(
 def draw_problem(
     name: str, space: Space, *, landscape: Landscape, rng: np.random.Generator
 ) -> Problem:
-    """Return the problem, with defaults as a manual would have them: fair, but not the best.
+    """Return the problem with decent, but not optimal, defaults.
 
-    They are the best of `N_DEFAULTS` random points, and random where that point is inactive.
-    The copies of a `Repeat` share the defaults of the first one.
+    The defaults are the best of `N_DEFAULTS` random points; parameters inactive in that point
+    get random defaults. All copies of a `Repeat` share the defaults of the first.
     """
     points = [sample(space, rng) for _ in range(N_DEFAULTS)]
     defaults = {p.path: p.domain.from_unit(rng.random()) for p in space} | min(
@@ -110,7 +110,7 @@ def draw_problem(
 
 
 def _target(p: Parameter, rng: np.random.Generator) -> float:
-    """Return a place in `[0, 1]` that a value of the domain has exactly."""
+    """Draw a position in `[0, 1]` that corresponds exactly to a value of the domain."""
     return p.domain.to_unit(p.domain.from_unit(float(rng.uniform(0.1, 0.9))))
 
 

@@ -1,4 +1,4 @@
-"""Jenatton's tree function, deeper: binary switches, shared parameters, shifted leaves."""
+"""Deepens Jenatton's tree function: binary switches, shared parameters, shifted leaves."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from tunekit.bench.trees.landscape import ChoicePenalty, Landscape, Number, Term
 from tunekit.spaces import Categorical, Float, Space
 
 STEP = 0.1
-"""The leaves reach STEP, 2 STEP, 3 STEP, ... in a random order."""
+"""Best losses of the leaves are STEP, 2 STEP, 3 STEP, ... in a random order."""
 
 
 def instance(rng: np.random.Generator, *, depth: int = 4) -> Problem:
-    """Return a binary tree of `depth` switches on each path; depth 2 is the published one.
+    """Return a binary tree with `depth` switches on each path; depth 2 is the published function.
 
-    Below each switch but the first lies a number `r` that its whole subtree shares, at each leaf
-    a number `x`; the loss is `STEP * rank of the leaf + sum |r - r*| + (x - x*)^2`. Published
-    are x* = 0, r* = 0 and sorted leaves; here they are drawn.
+    Each switch below the root has a number `r`, shared by its subtree, and each leaf has a
+    number `x`. The loss is `STEP * rank of the leaf + sum |r - r*| + (x - x*)^2`. The paper uses
+    x* = 0, r* = 0 and sorted leaves; here all three are random.
 
     Reference: Jenatton, Archambeau, Gonzalez, Seeger (2017), Bayesian Optimization with
     Tree-structured Dependencies, ICML, section 5.1.
@@ -35,7 +35,8 @@ def instance(rng: np.random.Generator, *, depth: int = 4) -> Problem:
             continue
         target = p.domain.to_unit(p.domain.from_unit(float(rng.uniform(0.1, 0.9))))
         is_leaf = p.path.endswith("x")
-        # x in [-1, 1] is two units wide: (x - x*)^2 = (2 d)^2, r is one: |r - r*| = d
+        # With d the distance in [0, 1]: x spans 2, so (x - x*)^2 = (2 d)^2; r spans 1, so
+        # |r - r*| = d.
         terms[p.path] = Number(
             p.domain, target, 1.0 if is_leaf else 0.5, "bowl" if is_leaf else "kink"
         )
@@ -52,7 +53,7 @@ def _subtree(depth: int, *, is_root: bool = True) -> Space:
 
 
 def _towards_best_leaf(terms: dict[str, Term]) -> dict[str, Term]:
-    """Return the terms with a cost on every turn away from the leaf that costs nothing."""
+    """Return the terms with a cost on every choice that leaves the path to the best leaf."""
     best = next(
         f"{path}.{choice}"
         for path, term in terms.items()

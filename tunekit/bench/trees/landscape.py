@@ -1,6 +1,6 @@
-"""A loss over a tree that is known exactly: penalties that all vanish at one hidden point.
+"""Builds a loss over a tree from penalties that are all zero at one hidden optimum.
 
-Every penalty is at least zero, so that no point lies below the optimum, whatever the seed.
+No penalty is negative, so for every seed no point beats the optimum.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Shape: TypeAlias = Literal["bowl", "kink", "cliff", "funnel", "ripple"]
 _SHAPES: dict[Shape, Callable[[float], float]] = {
     "bowl": lambda d: 4 * d * d,
     "kink": lambda d: 2 * abs(d),
-    "cliff": lambda d: (8.0 if d > 0 else 2.0) * d * d,  # as a learning rate that is too large
+    "cliff": lambda d: (8.0 if d > 0 else 2.0) * d * d,  # like too large a learning rate
     "funnel": lambda d: -math.expm1(-d * d / (2 * FUNNEL**2)),
     "ripple": lambda d: 4 * d * d + 0.3 * math.sin(3 * math.pi * d) ** 2,
 }
@@ -35,14 +35,14 @@ _OUTER: dict[Outer, Callable[[float], float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """The penalty of a number by its distance from a target.
+    """Penalises a number by its distance from a target.
 
     Attributes:
-        domain: where the number lies.
-        target: its best place in `[0, 1]`.
-        weight: the penalty about half a range away.
-        follows: path of another number; the further that is from its own target, the further
-            this target moves, by `slope` of the distance.
+        domain: domain of the number.
+        target: best position in `[0, 1]`.
+        weight: penalty at a distance of about half the range.
+        follows: path of another number. The target moves by `slope` times that number's
+            distance from its own target.
     """
 
     domain: Domain
@@ -55,7 +55,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class ChoicePenalty:
-    """The penalty of each value of a categorical; its best one costs nothing."""
+    """Penalises each value of a categorical; the best value costs nothing."""
 
     costs: Mapping[Scalar, float]
 
@@ -65,7 +65,7 @@ Term: TypeAlias = Number | ChoicePenalty
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The penalty of two choices that do not go together; pairs left out cost nothing."""
+    """Penalises pairs of choices that clash; unlisted pairs cost nothing."""
 
     first: str
     second: str
@@ -74,12 +74,12 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Landscape:
-    """The loss `best + outer(sum of all penalties of the active parameters)`.
+    """Computes the loss `best + outer(sum of the penalties of active parameters and pairs)`.
 
     Attributes:
-        terms: path -> penalty, of every parameter of the space.
-        optimum: the point at which all penalties are zero.
-        best: the loss there.
+        terms: path -> penalty, for every parameter of the space.
+        optimum: point at which all penalties are zero.
+        best: loss at the optimum.
     """
 
     terms: Mapping[str, Term]
@@ -92,7 +92,7 @@ class Landscape:
         """Return the loss of a valid point."""
         total = sum(self._penalty(path, value, params) for path, value in params.items())
         for pair in self.pairs:
-            # `get`, for a point resolves short names of parameters that are inactive
+            # `get`, because indexing would resolve short names of inactive parameters
             total += pair.costs.get((params.get(pair.first), params.get(pair.second)), 0.0)
         return self.best + _OUTER[self.outer](total)
 
@@ -104,7 +104,7 @@ class Landscape:
         return term.weight * _SHAPES[term.shape](away)
 
     def _moved(self, term: Number, params: Params) -> float:
-        """Return how far a target has moved because another number is off its own."""
+        """Return the shift of a target caused by the number that it follows."""
         other = self.terms.get(term.follows)
         if not isinstance(other, Number) or term.follows not in params:
             return 0.0
@@ -112,7 +112,7 @@ class Landscape:
 
 
 def best_point(space: Space, terms: Mapping[str, Term]) -> Params:
-    """Return the point that takes the cheapest choice and the target at every decision."""
+    """Return the point with the cheapest choice or the target at every decision."""
 
     def picker(p: Parameter, chosen: Mapping[str, Scalar]) -> Scalar:
         term = terms[p.path]

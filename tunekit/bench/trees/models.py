@@ -1,4 +1,4 @@
-"""A choice among six model families beside a choice of preprocessing: CASH without the data."""
+"""Synthetic CASH problem: choose one of six model families and the preprocessing."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ RECIPE = Recipe(gap=(0.08, 0.35), weight=0.6, decay=0.75)
 
 
 def instance(rng: np.random.Generator) -> Problem:
-    """Return six models with 2 to 7 parameters each, kernels and boosters nested in them.
+    """Return six models with 2 to 7 parameters each, including nested kernels and boosters.
 
-    Half of all pairs of a model with a scaler or a selection of features cost extra.
+    Half of the pairs of a model and a scaler, or a model and a feature selection, cost extra.
     """
     space = Space(
         scaler=Categorical(["none", "standard", "robust", "quantile"]),

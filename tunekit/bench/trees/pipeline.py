@@ -1,4 +1,4 @@
-"""Three stages in a row, each a switch whose choices open further switches."""
+"""Pipeline problem: three stages in sequence, each a switch that activates further switches."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ RECIPE = Recipe(gap=(0.1, 0.35), weight=0.35, decay=0.8)
 
 
 def instance(rng: np.random.Generator) -> Problem:
-    """Return three stages of four choices; each opens two switches, one of which opens another.
+    """Return three stages of four choices; each activates two switches, one of them nested.
 
-    At every point 12 switches are active. The choices of neighbouring stages may clash.
+    Every point has 12 active switches. Choices of adjacent stages may clash.
     """
     space = Space({stage: Categorical(_stage(i)) for i, stage in enumerate(STAGES)})
     terms = draw_terms(space, rng, RECIPE)
@@ -28,7 +28,7 @@ def instance(rng: np.random.Generator) -> Problem:
 
 
 def _stage(i: int) -> dict[str, Space]:
-    """Return four ways through a stage; no two of them have the same parameters."""
+    """Return the four choices of a stage, each with different parameters."""
     return {
         name: Space(
             rate=Float(10.0 ** -(i + 2), 1.0, log=True),
@@ -45,7 +45,7 @@ def _stage(i: int) -> dict[str, Space]:
 
 
 def _variants(n: int) -> dict[str, Space]:
-    """Return `n` variants; each opens a switch of its own."""
+    """Return `n` variants, each with its own switch."""
     inner = Categorical(
         {
             "fixed": Space(value=Float(-1.0, 1.0)),

@@ -1,4 +1,4 @@
-"""Parameters that several choices share, and that interact with the choice they hang on."""
+"""Training recipe problem: several choices share parameters and interact with them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ FOLLOWERS = {"warmup": "lr", "beta2": "lr", "decay": "lr", "lr": "batch"}
 
 
 def instance(rng: np.random.Generator) -> Problem:
-    """Return a training recipe: what one optimiser teaches of a momentum holds for another.
+    """Return a training recipe in which results of one optimiser inform parameters of others.
 
-    The best learning rate moves with the batch size, and the best warm-up, decay and second
-    moment move with the learning rate; optimisers clash with schedules.
+    The best learning rate shifts with the batch size; the best warm-up, decay and second moment
+    shift with the learning rate. Some optimisers clash with some schedules.
     """
     space = _space()
     terms = draw_terms(space, rng, RECIPE)
@@ -37,7 +37,7 @@ def _following(term: Term, other: str, slope: float) -> Number:
 
 
 def _space() -> Space:
-    """Return three switches whose values share children in groups that overlap."""
+    """Return three switches whose values share children in overlapping groups."""
     optimizers = ["sgd", "heavyball", "nesterov", "rmsprop", "adam", "adamw", "lamb"]
     return Space(
         lr=Float(1e-5, 1.0, log=True),

@@ -1,4 +1,4 @@
-"""The six deep conditional trees of one seed."""
+"""Collects the six deep conditional trees of one seed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ MAX_JENATTON_DEPTH = 8
 
 
 def suite(seed: int = 0, *, jenatton_depth: int = 4) -> list[Problem]:
-    """Return one instance of each family; optima, gaps, weights and defaults come from the seed.
+    """Return one instance of each family; the seed draws optima, gaps, weights and defaults.
 
     Args:
-        seed: 0 or more; another one gives other instances of the same families.
+        seed: 0 or more; each seed gives different instances.
         jenatton_depth: switches on each path of Jenatton's tree; 2 is the published function.
 
     Raises:
-        InvalidArgument: a depth outside of 1 to 8.
+        InvalidArgument: `jenatton_depth` lies outside 1 to 8.
     """
     if not 1 <= jenatton_depth <= MAX_JENATTON_DEPTH:
         raise InvalidArgument(
