@@ -1,4 +1,4 @@
-"""Ask and tell: your own loop runs the trials; the study only proposes and remembers."""
+"""Ask and tell: your own loop runs the trials; the study proposes points and stores results."""
 
 import tunekit as tk
 
@@ -8,12 +8,12 @@ space = tk.Space(
     yeast=tk.Categorical(["fresh", "dry"]),
 )
 study = tk.study(space=space, objectives={"taste": "maximize"}, seed=1)
-study.enqueue_trial({"temperature_c": 220, "minutes": 30})  # try what the recipe says first
+study.enqueue_trial({"temperature_c": 220, "minutes": 30})  # first try the recipe's values
 
 for _ in range(20):
     trial = study.ask()
     p = trial.params
-    # Here a person, a robot or another program would bake and score the bread.
+    # A person, a robot or another program would bake and score the bread here.
     taste = 10 - abs(p["temperature_c"] - 210) / 10 - abs(p["minutes"] - 35) / 5
     study.tell(trial, {"taste": taste + (p["yeast"] == "fresh")})
 

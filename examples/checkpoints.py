@@ -1,7 +1,7 @@
-"""Train a small network on digits with checkpoints: stopped early, killed, and gone on with.
+"""Train a small network on digits with checkpoints, early stopping and a killed run.
 
-The first run is killed (SIGKILL) in the middle; the second goes on from the checkpoints. Run it
-with `python examples/checkpoints.py`; it needs torch and scikit-learn and about half a minute.
+The first run is killed with SIGKILL; the second resumes from the checkpoints. Run it with
+`python examples/checkpoints.py`; it needs torch and scikit-learn and takes about half a minute.
 """
 
 import os
@@ -60,7 +60,7 @@ def train(trial):
         torch.save({"net": net.state_dict(), "optimizer": optimizer.state_dict()}, file)
         trial.report({"error": error}, epoch, checkpoint=True)
         if os.environ.get("KILL_AT") == f"{trial.number}.{epoch}":
-            os.kill(os.getpid(), signal.SIGKILL)  # as a machine that goes down
+            os.kill(os.getpid(), signal.SIGKILL)  # simulates a machine that goes down
     return error
 
 

@@ -1,4 +1,4 @@
-"""Two objectives and two kinds of constraints: on the params, and on what was measured."""
+"""Two objectives with two kinds of constraints, on the params and on measured metrics."""
 
 import tunekit as tk
 
@@ -8,7 +8,9 @@ space = tk.Space(
         "depth": tk.Int(1, 12),
         "quantise": tk.Categorical([False, True]),
     },
-    constraints=["width * depth <= 2048"],  # known before a trial runs: never proposed
+    constraints=[
+        "width * depth <= 2048"
+    ],  # checked before a trial runs: violations are never proposed
 )
 
 
@@ -25,7 +27,7 @@ def objective(trial: tk.Trial) -> dict[str, float]:
 study = tk.study(
     space=space,
     objectives={"error": "minimize", "memory_mib": "minimize"},
-    constraints=["latency_ms <= 8"],  # known afterwards: such trials are never the best
+    constraints=["latency_ms <= 8"],  # checked after a trial: violations never become the best
     seed=1,
 )
 study.optimize(objective, n_trials=60)

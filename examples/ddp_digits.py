@@ -1,7 +1,8 @@
 """Train each trial in two processes with PyTorch's DistributedDataParallel.
 
-Both processes learn of one decision, leave at the same epoch and hold the same weights. Run it
-with `python examples/ddp_digits.py`; it needs torch and scikit-learn and about half a minute.
+Both processes receive the same decision, leave at the same epoch and hold the same weights. Run
+it with `python examples/ddp_digits.py`; it needs torch and scikit-learn and takes about half a
+minute.
 """
 
 import sys
@@ -20,14 +21,14 @@ SPACE = tk.Space(lr=tk.Float(1e-3, 1.0, log=True), width=tk.Int(8, 64, log=True)
 
 
 def data(rank, world_size):
-    """Return this rank's share of the digits to train on, and those to tune by."""
+    """Return this rank's share of the training digits, and the validation digits."""
     x, y = load_digits(return_X_y=True)
     x, y = torch.tensor(x / 16, dtype=torch.float32), torch.tensor(y)
     return x[400 + rank :: world_size], y[400 + rank :: world_size], x[:400], y[:400]
 
 
 def distance(net):
-    """Return how far apart the weights of the ranks are."""
+    """Return the largest difference between the ranks' weights."""
     own = nn.utils.parameters_to_vector(net.parameters()).detach()
     low, high = own.clone(), own.clone()
     dist.all_reduce(low, dist.ReduceOp.MIN)

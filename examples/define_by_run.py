@@ -1,4 +1,4 @@
-"""Define-by-run: the program asks for parameters as it goes; the study discovers the tree."""
+"""Define-by-run: the objective asks for parameters as it runs; the study discovers the tree."""
 
 import tunekit as tk
 
@@ -9,7 +9,7 @@ def objective(trial: tk.Trial) -> float:
     optimizer = trial.suggest_categorical("optimizer", ["sgd", "adam"])
     lr = trial.suggest_float("lr", 1e-4, 1e-1, log=True)
     momentum = trial.suggest_float("momentum", 0.0, 0.99) if optimizer == "sgd" else 0.9
-    # A stand-in for training: wants two layers of about 32, and a middling learning rate.
+    # Stands for training: best with two layers of about 32 units and a medium learning rate.
     loss = (n_layers - 2) ** 2 + sum(abs(w - 32) for w in widths) / 100
     return loss + abs(lr - 0.01) * 10 + abs(momentum - 0.9)
 

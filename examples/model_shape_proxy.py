@@ -1,7 +1,8 @@
-"""A training-free proxy screens model shapes: the largest encoder that fits into 3 MB.
+"""Screen model shapes with a training-free proxy for the largest encoder that fits into 3 MB.
 
-Size and cost follow from the shape, so they are computed for 32 candidates a trial and only the
-best one is run. The size is a bound, not a penalty: megabytes and operations do not add up.
+Size and cost follow from the shape, so each trial computes them for 32 candidates and runs only
+the best. The size is a bound rather than a penalty, since megabytes and operations cannot be
+added.
 """
 
 import tunekit as tk
@@ -10,17 +11,17 @@ N_TOKENS, BYTES = 400, 4
 
 
 def cost(params: dict[str, float]) -> dict[str, float]:
-    """The size and the operations of an encoder of this shape; nothing is trained."""
+    """Return the size and operations of an encoder of this shape, without training."""
     vocabulary, hidden, ffn = params["vocabulary"], params["hidden"], params["ffn"]
     block = 4 * hidden * hidden + 2 * hidden * ffn + 9 * hidden + ffn
     n_weights = (vocabulary + N_TOKENS) * hidden + params["layers"] * block
     attention = 2 * N_TOKENS * N_TOKENS * hidden
     gflops = 2 * params["layers"] * (N_TOKENS * block + attention) / 1e9
-    return {"score": -gflops, "size_mb": n_weights * BYTES / 1e6}  # more operations learn more
+    return {"score": -gflops, "size_mb": n_weights * BYTES / 1e6}  # more operations, more capacity
 
 
 def error(trial: tk.Trial) -> float:
-    """Stands for a distillation: larger is better, and each part has a size that it needs."""
+    """Stand for a distillation: larger is better, and each part needs a minimum size."""
     p = trial.params
     parts = {"vocabulary": 3000, "hidden": 96, "ffn": 256, "layers": 4}
     return 0.3 + sum(0.1 / (1 + p[name] / wanted) for name, wanted in parts.items())

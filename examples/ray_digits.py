@@ -1,8 +1,8 @@
-"""Train a network on digits on Ray: stopped by predicted curves, killed, and gone on with.
+"""Train a network on digits on Ray, with stopping by predicted curves and a killed driver.
 
-The driver of the first run is killed (SIGKILL) while trials are under way; the second goes on
-from their checkpoints. Two trials share a GPU where there is one. Run it with
-`python examples/ray_digits.py`; it needs Ray, torch and scikit-learn and about a minute.
+The driver of the first run is killed with SIGKILL while trials are running; the second run
+resumes from their checkpoints. Two trials share a GPU if there is one. Run it with
+`python examples/ray_digits.py`; it needs Ray, torch and scikit-learn and takes about a minute.
 """
 
 import shutil
@@ -34,7 +34,7 @@ SPACE = tk.Space(
 
 
 def data(device):
-    """Return images and digits: to train on, to tune by, and held out for the end."""
+    """Return images and digits for training, validation and the final test."""
     x, y = load_digits(return_X_y=True)
     x, y = torch.tensor(x / 16, dtype=torch.float32), torch.tensor(y)
     rest, held_out = train_test_split(range(len(y)), test_size=0.2, random_state=0, stratify=y)
@@ -71,7 +71,7 @@ def train(trial):
         state = torch.load(file, weights_only=True, map_location=device)
         net.load_state_dict(state["net"])
         optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["random"].cpu())  # dropout goes on as if nothing had happened
+        torch.set_rng_state(state["random"].cpu())  # dropout continues as without the kill
         trial.set_user_attr("went_on_from", trial.resumed_from)
     (x, y), tune, held_out = data(device)
     for epoch in range(first, EPOCHS):
@@ -104,7 +104,7 @@ def run(study):
 
 
 def is_under_way(study):
-    """Return whether some trials have ended and another one is in the middle."""
+    """Return whether some trials have ended and another is running."""
     trials = study.trials
     ended = sum(t.state.is_finished for t in trials)
     middle = [t for t in trials if t.state == "running" and any(c.step > 5 for c in t.checkpoints)]
@@ -118,7 +118,7 @@ def tell(study):
         n = len(study.reports([trial.number])[trial.number])
         print(f"{trial.number:2} {trial.state:8} {n:2} epochs, {trial.metrics}{note}")
     stopped = [t for t in study.trials if t.state == "stopped"]
-    # The first are ended by their rank alone; others have a chance to be the best as well.
+    # The first trials are stopped by rank alone; later reasons also give the chance to be best.
     weighed = [t for t in stopped if t.stop_evidence.get("chance") is not None]
     for trial in sorted(weighed, key=lambda t: t.stop_evidence["chance"])[:1] or stopped[:1]:
         print(f"why trial {trial.number} was stopped: {trial.end_reason}")
@@ -128,7 +128,7 @@ def tell(study):
     print(
         f"best: trial {best.number}, error {best.metrics['error']:.3f}, with {dict(best.params)}"
     )
-    print(f"its error on digits that nobody has seen: {best.metrics['held_out']:.3f}")
+    print(f"its error on held-out digits: {best.metrics['held_out']:.3f}")
 
 
 if __name__ == "__main__":
@@ -143,6 +143,6 @@ if __name__ == "__main__":
     while child.poll() is None and not is_under_way(study):
         time.sleep(0.02)
     child.kill()
-    print(f"the first run ended with {child.wait()} after {len(study.trials)} trials were begun")
+    print(f"the first run ended with {child.wait()} after starting {len(study.trials)} trials")
     run(study)
     tell(study)

@@ -1,7 +1,7 @@
-"""Two owners share three workers, 2 to 1; then an urgent study comes and takes them for a while.
+"""Two owners share three workers, 2 to 1, until an urgent study takes them for a while.
 
-Trials give way to it at a checkpoint and go on from there. On a cluster say
-`tk.share(executor="ray", resources={"gpu": 1})`; the rest stays as it is. Run it with
+Trials are pre-empted at a checkpoint and resume from it. On a cluster, use
+`tk.share(executor="ray", resources={"gpu": 1})` and leave the rest unchanged. Run it with
 `python examples/shared_cluster.py`; it takes about ten seconds.
 """
 
@@ -17,7 +17,7 @@ SPACE = tk.Space(lr=tk.Float(1e-4, 1.0, log=True))
 
 
 def train(trial):
-    """Pretend to train: each step takes a while, and its state is saved."""
+    """Simulate training: each step takes a while and saves its state."""
     file, loss, first = trial.checkpoint_dir / "loss", 1.0, 0
     if trial.resumed_from is not None:
         loss, first = float(file.read_text()), trial.resumed_from + 1
@@ -43,7 +43,7 @@ def open_study(folder, name):
 
 
 def events(study):
-    """Yield all that happened to the trials of a study."""
+    """Yield all events of a study's trials."""
     after = 0
     while page := study.storage.events(study.id, after):
         yield from page
@@ -51,7 +51,7 @@ def events(study):
 
 
 def slot_seconds(study, until):
-    """Return how long trials of a study ran, added up, until a point in time."""
+    """Return the total running time of a study's trials up to a point in time."""
     begun, total = {}, 0.0
     for e in events(study):
         if e.kind == "claimed":
@@ -85,5 +85,5 @@ if __name__ == "__main__":
         gave_way = Counter(e.number for e in events(study) if e.kind == "preempted")
         for trial in (t for t in study.trials if t.number in gave_way):
             after = trial.user_attrs.get("went_on_after")
-            goes_on = "began anew" if after is None else f"went on after step {after}"
-            print(f"  trial {trial.number} gave way and {goes_on}: {trial.state}")
+            goes_on = "started over" if after is None else f"resumed after step {after}"
+            print(f"  trial {trial.number} was pre-empted and {goes_on}: {trial.state}")

@@ -1,1 +1,1 @@
-"""Bridges between tunekit and other tools; each module needs its own extra."""
+"""Connects tunekit to other tools; each module requires its own extra."""

@@ -1,7 +1,7 @@
-"""tunekit's samplers and stoppers inside an Optuna study.
+"""Runs tunekit's samplers and stoppers inside an Optuna study.
 
-`optuna.create_study(sampler=as_optuna_sampler("bayesian"), pruner=as_optuna_pruner("median"))`;
-the other way round is `tk.study(sampler="optuna")` and `stopper="optuna"`.
+`optuna.create_study(sampler=as_optuna_sampler("bayesian"), pruner=as_optuna_pruner("median"))`.
+For Optuna's samplers in a tunekit study, use `tk.study(sampler="optuna", stopper="optuna")`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 STOPPED = "tunekit:stopped"
-"""System attribute of an Optuna trial: why the pruner ended it."""
+"""System attribute of an Optuna trial that holds the pruner's reason."""
 
 
 def as_optuna_sampler(
@@ -62,16 +62,19 @@ def as_optuna_sampler(
 
     Args:
         sampler: a short name or an instance.
-        space: the tree, if it is to be declared; the objective then asks by full or by unique
-            short names. Without one it is discovered from what the trials asked.
-        seed: keys all random streams; a new one each time by default.
-        options: keyword arguments of a sampler that is given by its short name.
+        space: declared search space; the objective then asks by full or by unique short names.
+            By default, the space is discovered from the trials' `suggest` calls.
+        seed: seed of all random streams; by default a new one each time.
+        options: keyword arguments of the sampler, if given by short name.
 
     Raises:
-        InvalidArgument: no such sampler, or options that it does not take.
+        InvalidArgument: unknown sampler or options.
     """
     if not isinstance(sampler, str) and options:
-        raise InvalidArgument(f"options={dict(options)!r} for a sampler that is made already.")
+        raise InvalidArgument(
+            f"options={dict(options)!r} given with a sampler instance; set them when you make "
+            "the instance, or give a short name."
+        )
     made = registry.make("sampler", sampler, options) if isinstance(sampler, str) else sampler
     return TunekitSampler(cast(Sampler, made), space=space, seed=seed)
 
@@ -79,19 +82,22 @@ def as_optuna_sampler(
 def as_optuna_pruner(
     stopper: str | Stopper, *, options: Mapping[str, Any] | None = None
 ) -> TunekitPruner:
-    """Return a pruner for `optuna.create_study`; Optuna has no pause, so a pause ends a trial.
+    """Return a pruner for `optuna.create_study`; Optuna cannot pause, so a pause ends the trial.
 
     Raises:
-        InvalidArgument: no such stopper, or options that it does not take.
+        InvalidArgument: unknown stopper or options.
     """
     if not isinstance(stopper, str) and options:
-        raise InvalidArgument(f"options={dict(options)!r} for a stopper that is made already.")
+        raise InvalidArgument(
+            f"options={dict(options)!r} given with a stopper instance; set them when you make "
+            "the instance, or give a short name."
+        )
     made = registry.make("stopper", stopper, options) if isinstance(stopper, str) else stopper
     return TunekitPruner(cast(Stopper, made))
 
 
 class TunekitSampler(optuna.samplers.BaseSampler):
-    """A sampler of tunekit as one of Optuna's; see `as_optuna_sampler`."""
+    """Adapts a tunekit sampler to Optuna; see `as_optuna_sampler`."""
 
     def __init__(self, sampler: Sampler, *, space: Space | None, seed: int | None) -> None:
         self._sampler = sampler
@@ -100,26 +106,26 @@ class TunekitSampler(optuna.samplers.BaseSampler):
         self._proposals: dict[int, tuple[Space, Params]] = {}
 
     def reseed_rng(self) -> None:
-        """Do nothing: random streams are keyed by the trial's number."""
+        """Do nothing, since the trial number keys the random streams."""
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """Return nothing: Optuna would want the objective's distributions ahead of it."""
+        """Return an empty space; Optuna's relative sampling needs all distributions in advance."""
         return {}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Return nothing; see `sample_independent`."""
+        """Return no values; see `sample_independent`."""
         return {}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any
     ) -> Any:
-        """Return the value of a point that is proposed as a whole at the first question.
+        """Return one value of a point; the first call of a trial proposes the whole point.
 
-        What the point does not have, or has outside of what is asked, is drawn at random.
+        A parameter missing from the point, or outside the requested range, is drawn at random.
         """
         if trial.number not in self._proposals:
             with self._reader.lock:
@@ -140,7 +146,7 @@ class TunekitSampler(optuna.samplers.BaseSampler):
         state: OptunaState,
         values: Sequence[float] | None,
     ) -> None:
-        """Forget the point of a trial that has ended."""
+        """Discard the point of a finished trial."""
         self._proposals.pop(trial.number, None)
 
     def _proposed(self, study: Study, trial: FrozenTrial) -> tuple[Space, Params]:
@@ -168,14 +174,14 @@ class TunekitSampler(optuna.samplers.BaseSampler):
 
 
 class TunekitPruner(optuna.pruners.BasePruner):
-    """A stopper of tunekit as a pruner of Optuna; see `as_optuna_pruner`."""
+    """Adapts a tunekit stopper to Optuna; see `as_optuna_pruner`."""
 
     def __init__(self, stopper: Stopper) -> None:
         self._stopper = stopper
         self._reader = OptunaReader()
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Return whether the trial ends now; its system attributes then say why."""
+        """Decide whether the trial ends now, and store the reason in its system attributes."""
         with self._reader.lock:
             history = self._reader.read(study, study.get_trials(deepcopy=False))
             self._reader.read_reports(trial)
@@ -191,5 +197,5 @@ class TunekitPruner(optuna.pruners.BasePruner):
 def _may_be(distribution: BaseDistribution, value: Any) -> bool:
     try:
         return distribution._contains(distribution.to_internal_repr(value))
-    except (ValueError, TypeError):  # no choice of a categorical, no number
+    except (ValueError, TypeError):  # an unknown choice, or not a number
         return False

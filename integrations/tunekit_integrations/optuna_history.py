@@ -1,4 +1,4 @@
-"""The trials of an Optuna study as tunekit's, read once each."""
+"""Converts the trials of an Optuna study to tunekit records, reading each trial once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tunekit.spaces.serialize import domain_to_dict
 from tunekit.stoppers.curve_log import Curves
 
 REASON, EVIDENCE = "tunekit:reason", "tunekit:evidence"
-"""System attributes of an Optuna trial: why it was proposed, and what the sampler wants back."""
+"""System attributes of an Optuna trial: reason of the proposal, and the sampler's evidence."""
 
 _STATES = {
     OptunaState.COMPLETE: TrialState.COMPLETE,
@@ -34,18 +34,18 @@ _STATES = {
 
 
 class OptunaReader:
-    """Follows one Optuna study at a time: a trial that has ended is read once.
+    """Follows one Optuna study at a time and reads each finished trial once.
+
+    A copy or pickle starts with an empty history.
 
     Args:
-        space: a declared tree, into which the names of the params are resolved; without one it
-            is discovered from what the trials asked.
-
-    A copy, also by pickle, begins anew.
+        space: declared space, used to resolve param names; by default the space is discovered
+            from the trials' `suggest` calls.
 
     Attributes:
-        history: the trials read so far.
-        reports: their curves by number.
-        lock: to hold while reading and using what was read, as Optuna may run trials in threads.
+        history: trials read so far.
+        reports: trial number -> learning curve.
+        lock: hold it while reading and using the history; Optuna may run trials in threads.
     """
 
     history: History
@@ -53,9 +53,9 @@ class OptunaReader:
     _names: set[str]
     _seq: int
     _n_read: int
-    _open: list[int]  # places of the trials that had not ended
-    _ended: tuple[int, object] | None  # place and identity of one that had
-    _pairs: dict[int, list[tuple[int, float]]]  # what running trials have reported, by step
+    _open: list[int]  # positions of unfinished trials
+    _ended: tuple[int, object] | None  # position and identity of a finished trial
+    _pairs: dict[int, list[tuple[int, float]]]  # reports of running trials, by step
 
     def __init__(self, space: Space | None = None) -> None:
         self.lock = RLock()
@@ -68,18 +68,18 @@ class OptunaReader:
 
     @property
     def space(self) -> Space:
-        """Return the declared tree, or as far as it is discovered."""
+        """Return the declared space, or the part discovered so far."""
         return self._declared if self._declared is not None else self._discovery.space
 
     def read(self, study: Study, trials: Sequence[FrozenTrial]) -> History:
-        """Take over what has changed since and return all trials.
+        """Read the trials that changed since the last call and return all trials.
 
-        The objective is called "value", several "value0", "value1" and so on. Constraints keep
-        their names, with "constraint " before them.
+        A single objective is named "value"; several are named "value0", "value1" and so on.
+        Constraints keep their names, prefixed with "constraint ".
 
         Args:
-            study: the study of the trials.
-            trials: as `study.get_trials` gives them, so that later ones come after those known.
+            study: study of the trials.
+            trials: trials in the order of `study.get_trials`, known trials first.
         """
         if not self._is_followed(study, trials):
             self._begin(study)
@@ -93,7 +93,7 @@ class OptunaReader:
         ended = next((i for i in reversed(places) if trials[i].state.is_finished()), None)
         if ended is not None:
             self._ended = ended, _identity(trials[ended])
-        # By their ends: samplers may replay them in the order in which they became known.
+        # Sorted by end time, since samplers may replay trials in the order of the history.
         new = sorted((trials[i] for i in places), key=lambda t: (_ended(t), t.number))
         self.history.update([self._record(t) for t in new], self._seq)
         return self.history
@@ -107,7 +107,7 @@ class OptunaReader:
         return record_of(trial, self._seq, self.history.objectives, self._declared)
 
     def read_reports(self, trial: FrozenTrial) -> None:
-        """Take over what a trial has reported since it was read last."""
+        """Read the reports that a trial has added since the last call."""
         number, metric = trial.number, self.history.objectives[0].metric
         before = self._pairs.get(number)
         pairs = self._pairs[number] = sorted(trial.intermediate_values.items())
@@ -118,9 +118,9 @@ class OptunaReader:
             self.reports.add(number, Report(step, {metric: value}))
 
     def _is_followed(self, study: Study, trials: Sequence[FrozenTrial]) -> bool:
-        """Return whether the trials are those that were read last, and later ones.
+        """Return whether `trials` continues the list of the last call.
 
-        A storage may give the number of a deleted study to a new one.
+        A storage may reuse the number of a deleted study for a new one.
         """
         if study._storage is not self._storage or study._study_id != self._study_id:
             return False
@@ -165,7 +165,7 @@ def objectives_of(study: Study) -> tuple[ObjectiveSpec, ...]:
 
 
 def history_of(study: Study, trials: Sequence[FrozenTrial], space: Space | None) -> History:
-    """Return the trials of an Optuna study as tunekit's; see `OptunaReader.read`."""
+    """Convert the trials of an Optuna study to a history; see `OptunaReader.read`."""
     return OptunaReader(space).read(study, trials)
 
 
@@ -181,7 +181,7 @@ def _ended(trial: FrozenTrial) -> float:
 def record_of(
     trial: FrozenTrial, seq: int, objectives: Sequence[ObjectiveSpec], space: Space | None
 ) -> TrialRecord:
-    """Return an Optuna trial as a record with an event number."""
+    """Convert an Optuna trial to a record with an event number."""
     values = trial.values
     if values is None and trial.state is OptunaState.PRUNED and trial.intermediate_values:
         values = [trial.intermediate_values[max(trial.intermediate_values)]]
@@ -205,7 +205,7 @@ def record_of(
 
 
 def named(space: Space | None, params: Mapping[str, Any]) -> Params:
-    """Return params by full paths, in the order of a declared space; what it lacks is dropped."""
+    """Return params by full path, in the order of the space; drops params that it lacks."""
     if space is None:
         return Params(params)
     found = {}
@@ -216,7 +216,7 @@ def named(space: Space | None, params: Mapping[str, Any]) -> Params:
 
 
 def is_known(space: Space, name: str) -> bool:
-    """Return whether a name is that of a parameter, in full or short."""
+    """Return whether the space has a parameter of this full or short name."""
     try:
         space.resolve(name)
     except UnknownParameter:

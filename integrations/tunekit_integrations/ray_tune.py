@@ -1,4 +1,4 @@
-"""tunekit's samplers as a search algorithm of Ray Tune, and Tune's trainables as objectives.
+"""Runs tunekit's samplers in Ray Tune, and Ray Tune's trainables as tunekit objectives.
 
 `tune.Tuner(train, tune_config=tune.TuneConfig(search_alg=as_ray_searcher(space), ...))`, and
 `study.optimize(as_objective(MyTrainable, max_iterations=20), n_trials=50)`.
@@ -47,7 +47,7 @@ _OF_RAY = {
     "episodes_total",
     "should_checkpoint",
 }
-"""What Ray adds to each result; no metric, unless the study names it as an objective."""
+"""Keys that Ray adds to each result; metrics only if the study has such an objective."""
 
 
 def as_ray_searcher(
@@ -62,27 +62,30 @@ def as_ray_searcher(
     """Return a search algorithm for `ray.tune.TuneConfig(search_alg=...)`.
 
     Args:
-        space: the tree; `param_space` of the Tuner must be empty.
+        space: search space; leave the Tuner's `param_space` empty.
         sampler: a short name or an instance.
-        metric: that the trainable reports. Tune tells a searcher with a space of its own
-            nothing of its `TuneConfig`, so it is named here as well.
+        metric: metric reported by the trainable. Repeat it here, because Tune does not pass
+            its `TuneConfig` to a searcher with its own space.
         mode: "min" or "max".
-        seed: keys all random streams.
-        options: keyword arguments of a sampler that is given by its short name.
+        seed: seed of all random streams.
+        options: keyword arguments of the sampler, if given by short name.
 
     Raises:
-        InvalidArgument: no such sampler or mode, or options that it does not take.
+        InvalidArgument: unknown sampler, mode or options.
     """
     if not isinstance(sampler, str) and options:
-        raise InvalidArgument(f"options={dict(options)!r} for a sampler that is made already.")
+        raise InvalidArgument(
+            f"options={dict(options)!r} given with a sampler instance; set them when you make "
+            "the instance, or give a short name."
+        )
     made = registry.make("sampler", sampler, options) if isinstance(sampler, str) else sampler
     return TunekitSearcher(space, cast(Sampler, made), metric=metric, mode=mode, seed=seed)
 
 
 class TunekitSearcher(Searcher):  # type: ignore[misc]
-    """A sampler of tunekit as one of Ray Tune's searchers; see `as_ray_searcher`.
+    """Adapts a tunekit sampler to Ray Tune; see `as_ray_searcher`.
 
-    A trial's config is its point as nested dicts (see `Params.nested`).
+    The config of a trial is its point as nested dicts (see `Params.nested`).
     """
 
     def __init__(
@@ -100,20 +103,20 @@ class TunekitSearcher(Searcher):  # type: ignore[misc]
     def set_search_properties(
         self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
     ) -> bool:
-        """Refuse a space of the Tuner's beside the searcher's own.
+        """Reject a `param_space`, since the searcher has its own space.
 
         Raises:
             InvalidArgument: `param_space` has entries.
         """
         if config:
             raise InvalidArgument(
-                f"param_space has {', '.join(config)}, but the searcher has a space of its own; "
-                "give constants to the trainable by tune.with_parameters."
+                f"param_space contains {', '.join(config)}, but the searcher has its own space; "
+                "pass constants to the trainable with tune.with_parameters."
             )
         return True
 
     def suggest(self, trial_id: str) -> Any:
-        """Return the config of a new trial, or Ray's word for "there is none left"."""
+        """Return the config of a new trial, or `Searcher.FINISHED` if the space is exhausted."""
         number = len(self._records)
         try:
             proposal = suggested(self._sampler, self._view(), [number])[0]
@@ -136,7 +139,7 @@ class TunekitSearcher(Searcher):  # type: ignore[misc]
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Learn how a trial has ended."""
+        """Record the result of a finished trial."""
         metric = self._objective.metric
         value = as_number((result or {}).get(metric))
         if error or value is None:
@@ -146,7 +149,7 @@ class TunekitSearcher(Searcher):  # type: ignore[misc]
         self._told(trial_id, state, {metric: value})
 
     def save(self, checkpoint_path: str) -> None:
-        """Write what was told so far as JSON."""
+        """Write all results so far as JSON."""
         rows = [
             {
                 "id": trial_id,
@@ -162,14 +165,17 @@ class TunekitSearcher(Searcher):  # type: ignore[misc]
         Path(checkpoint_path).write_text(text)
 
     def restore(self, checkpoint_path: str) -> None:
-        """Take over what `save` has written.
+        """Load a file written by `save`.
 
         Raises:
-            InvalidArgument: the file is another one.
+            InvalidArgument: `save` did not write this file.
         """
         data = json.loads(Path(checkpoint_path).read_text())
         if data.get("format") != FORMAT:
-            raise InvalidArgument(f"{checkpoint_path}: expected a file of format {FORMAT}.")
+            raise InvalidArgument(
+                f"{checkpoint_path}: expected a file of format {FORMAT}; give a file written by "
+                "TunekitSearcher.save."
+            )
         self._seed = data["seed"]
         self._records = {
             row["id"]: TrialRecord(
@@ -216,37 +222,40 @@ def as_objective(
     max_iterations: int | None = None,
     checkpoint_frequency: int = 1,
 ) -> Callable[[Trial], dict[str, float]]:
-    """Return an objective that runs a trainable of Ray Tune, step by step.
+    """Return an objective that runs a Ray Tune trainable step by step.
 
-    Each result of a step is reported, so that stoppers can end the trial; the numbers of the
-    last one (of any library, also in an array with one entry) are the trial's metrics. The config
+    The objective reports each step's result, so stoppers can end the trial. The trial's metrics
+    are the numbers in the last result, including one-element arrays of any library. The config
     is the point as nested dicts.
 
-    Where the study has a place of checkpoints, those of the trainable go there: what a function
-    gives to `tune.report(..., checkpoint=)`, and what a class saves in `save_checkpoint`. A
-    trial that goes on gets its last one, by `tune.get_checkpoint()` and `load_checkpoint`.
+    If the study stores checkpoints, it also stores those of the trainable: a function passes
+    them to `tune.report(..., checkpoint=)`, a class saves them in `save_checkpoint`. A resumed
+    trial gets its last checkpoint from `tune.get_checkpoint()` or `load_checkpoint`.
 
     Args:
         trainable: a function that calls `tune.report`, or a subclass of `Trainable`.
-        max_iterations: steps after which a class is stopped; a function ends by itself.
-        checkpoint_frequency: a class is asked for its state after each so many steps and, where
-            its result says `should_checkpoint`, then as well; 0 for only then.
+        max_iterations: maximum number of steps of a class; a function ends by itself.
+        checkpoint_frequency: steps between two checkpoints of a class, besides those that its
+            results request with `should_checkpoint`; 0 saves only the requested ones.
 
     Raises:
-        InvalidArgument: no trainable, a class without a bound on its steps, or a frequency
-            below 0.
+        InvalidArgument: not a trainable, a class without `max_iterations`, or a negative
+            frequency.
     """
     is_trainable = not isinstance(trainable, type) or issubclass(trainable, Trainable)
     if not callable(trainable) or not is_trainable:
         raise InvalidArgument(f"trainable={trainable!r}, expected a function or a Trainable.")
     if isinstance(trainable, type) and max_iterations is None:
-        raise InvalidArgument("a Trainable does not end by itself; give max_iterations.")
+        raise InvalidArgument(
+            "max_iterations is missing, and a Trainable does not end by itself; give "
+            "max_iterations."
+        )
     check_whole(checkpoint_frequency, "checkpoint_frequency", low=0)
     return _TrainableObjective(trainable, max_iterations, checkpoint_frequency)
 
 
 class _Folder(StorageContext):  # type: ignore[misc]
-    """A folder for what a trainable writes; Ray's own lies in the session of a running cluster."""
+    """Gives a trainable a folder to write to; Ray's own needs the session of a running cluster."""
 
     @property
     def trial_driver_staging_path(self) -> str:
@@ -263,10 +272,10 @@ class _TrainableObjective:
         self._frequency = frequency
 
     def __call__(self, trial: Trial) -> dict[str, float]:
-        """Run the trainable to its end, or to the stopper's."""
+        """Run the trainable until it ends or the stopper ends the trial."""
         kind = self._trainable
         kind = kind if isinstance(kind, type) else wrap_function(kind)
-        # Ray changes the working directory to the trial's folder.
+        # Ray changes the working directory to the trial's folder; it is restored afterwards.
         with TemporaryDirectory(prefix="tunekit-ray-") as folder, chdir(Path.cwd()):
             storage = _Folder(folder, trial.study_name, trial_dir_name=str(trial.number))
             running = kind(trial.params.nested(), storage=storage)
@@ -283,7 +292,7 @@ class _TrainableObjective:
         metrics: dict[str, float] = {}
         while self._max_iterations is None or running.iteration < self._max_iterations:
             result: dict[str, Any] = running.train()
-            if RESULT_DUPLICATE in result:  # a function has returned without a further report
+            if RESULT_DUPLICATE in result:  # the function returned without a further report
                 break
             metrics = _numbers(result, trial) or metrics
             self._report(running, trial, metrics, result)
@@ -294,8 +303,8 @@ class _TrainableObjective:
     def _report(
         self, running: Trainable, trial: Trial, metrics: dict[str, float], result: dict[str, Any]
     ) -> None:
-        """Report a step, with the state after it where there is one and a place for it."""
-        # A function that goes on counts its reports from 1 again; the trainable does not.
+        """Report a step, with its checkpoint if there is one and the study stores checkpoints."""
+        # A resumed function counts its reports from 1 again; `running.iteration` does not.
         step = running.iteration
         if not (trial.has_checkpoints and self._saves(running, result)):
             trial.report(metrics, step=step)
@@ -303,7 +312,7 @@ class _TrainableObjective:
         state = running.save().checkpoint
         with state.as_directory() as folder:
             trial.report(metrics, step=step, checkpoint=folder)
-        # Ray keeps each one until the experiment is over; the study has its own copy now.
+        # Ray keeps every checkpoint until the experiment ends, but the study now has its own copy.
         rmtree(state.path, ignore_errors=True)
 
     def _saves(self, running: Trainable, result: Mapping[str, Any]) -> bool:
@@ -315,7 +324,7 @@ class _TrainableObjective:
 
 
 def _numbers(result: Mapping[str, Any], trial: Trial) -> dict[str, float]:
-    """Return the metrics of a step: what the study asks for and whatever else is a number."""
+    """Return the metrics of a step: the study's objectives and all other numbers."""
     wanted = {o.metric for o in trial.objectives}
     found = {}
     for name, value in result.items():

@@ -1,8 +1,8 @@
-"""Trials of several processes: PyTorch's `torch.distributed` inside of an objective.
+"""Runs a trial in several processes with PyTorch's `torch.distributed`.
 
-`return run_distributed(trial, train, world_size=2)` calls `train(rank_trial)` in two processes,
-which are one process group: on this machine, or on the places that `RayExecutor(processes=2)`
-keeps for a trial. Rank 0 speaks for the trial, and all ranks learn what becomes of it.
+`return run_distributed(trial, train, world_size=2)` calls `train(rank_trial)` in two processes
+that form one process group, on this machine or on the places that `RayExecutor(processes=2)`
+reserves per trial. Rank 0 reports for the trial; all ranks receive each decision.
 """
 
 from __future__ import annotations
@@ -39,15 +39,16 @@ _NO_RESULT = ObjectiveSpec("rank")
 
 
 class RankTrial:
-    """A trial as one of its processes gets it.
+    """Represents the trial in one of its processes.
 
     Attributes:
-        rank: of this process, from 0.
-        world_size: how many processes there are.
-        local_rank: which of `devices` is its own, as in `f"cuda:{rank_trial.local_rank}"`: its
-            rank where all share those of the trial, 0 where each has a place with its own.
-        devices: the accelerators that it sees.
-        number, study_name, params, seed, block, resumed_from: of the trial, the same in all
+        rank: rank of this process, from 0.
+        world_size: number of processes.
+        local_rank: index into `devices` of this rank's own device, as in
+            `f"cuda:{rank_trial.local_rank}"`. Equals `rank` if all ranks share the trial's
+            devices, 0 if each rank has its own place.
+        devices: accelerators visible to this process.
+        number, study_name, params, seed, block, resumed_from: as in `Trial`, equal in all
             ranks.
     """
 
@@ -66,7 +67,7 @@ class RankTrial:
         self._folder = facts.checkpoint_dir
         self._process = process
         self._decision = Decision()
-        # Of its own: what is said here must not meet the collectives of the training.
+        # A separate group, so that these collectives do not mix with those of the training.
         self._control = dist.new_group(backend="gloo")
 
     def __repr__(self) -> str:
@@ -74,54 +75,54 @@ class RankTrial:
 
     @property
     def checkpoint_dir(self) -> Path:
-        """Return the folder of the trial, which all ranks share; see `Trial.checkpoint_dir`.
+        """Return the trial's folder, shared by all ranks; see `Trial.checkpoint_dir`.
 
-        Where a rank writes what others read from the checkpoint that they go on from, they all
-        have to have read it: `torch.distributed.barrier()`.
+        Before a rank overwrites a file of the checkpoint it resumes from, wait until all ranks
+        have read it: call `torch.distributed.barrier()`.
 
         Raises:
-            InvalidArgument: the study was opened without a place of checkpoints, or the folder
-                is on the node of rank 0, where this rank is on another one.
+            InvalidArgument: the study stores no checkpoints, or the folder exists only on rank
+                0's node and this rank runs on another.
         """
         if self._folder is None:
             raise InvalidArgument(
-                f"trial {self.number}: the study has no place for checkpoints; open it with "
+                f"trial {self.number}: the study stores no checkpoints; open it with "
                 'tk.study(..., checkpoints="folder").'
             )
         if self.rank > 0 and not self._folder.is_dir():
             raise InvalidArgument(
-                f"trial {self.number}: its folder {self._folder} is not on the node of rank "
-                f"{self.rank}, only on that of rank 0; take a folder for the study's checkpoints "
-                "that all nodes share, or read and write in rank 0 alone."
+                f"trial {self.number}: the folder {self._folder} exists only on the node of rank "
+                f"0, not on that of rank {self.rank}; store checkpoints in a folder shared by "
+                "all nodes, or read and write them only in rank 0."
             )
         return self._folder
 
     def report(
         self, metrics: object, step: int, *, checkpoint: bool = False, raise_on_stop: bool = True
     ) -> Decision:
-        """Report rank 0's metrics at a step and learn, in all ranks, whether the trial goes on.
+        """Report rank 0's metrics at a step and return the stopper's decision in all ranks.
 
-        All ranks call it with the same step and `checkpoint`, and wait here for each other. What
-        any rank has written into `checkpoint_dir` before is in the checkpoint. The decision is
-        about the trial, so that all ranks leave at the same step.
+        Call it in all ranks with the same step and `checkpoint`; it blocks until all have
+        called. The checkpoint contains every file that any rank wrote to `checkpoint_dir`
+        before the call. All ranks get the same decision, so they leave at the same step.
 
         Args:
-            metrics: as in `Trial.report`; those of other ranks than 0 are not looked at.
+            metrics: as in `Trial.report`; ignored in all ranks but 0.
             step: 0 or more.
-            checkpoint: keep `checkpoint_dir` as the state after this step.
-            raise_on_stop: with `False` the decision is only returned.
+            checkpoint: store `checkpoint_dir` as the state after this step.
+            raise_on_stop: `False` returns a stop or pause instead of raising it.
 
         Returns:
-            The decision, the same in all ranks.
+            The decision, equal in all ranks.
 
         Raises:
             TrialStopped: the stopper ends the trial.
-            TrialPaused: the stopper lets it stand until it is promoted; a `TrialStopped` too.
-            InvalidArgument: a bad step, or the ranks do not agree on step and `checkpoint`.
-            InvalidResult: the metrics are no numbers.
+            TrialPaused: the stopper pauses the trial until promotion; a `TrialStopped`.
+            InvalidArgument: an invalid step, or ranks that disagree on step or `checkpoint`.
+            InvalidResult: a metric is not a number.
         """
         if not is_whole(step) or step < 0:
-            raise InvalidArgument(f"report at step {step!r}: expected a whole number from 0.")
+            raise InvalidArgument(f"report: step={step!r}, expected a whole number of 0 or more.")
         own: dict[str, float] = {}
         if self.rank == 0:
             own = dict(checked_metrics(metrics, self._objectives, is_partial=True))
@@ -137,7 +138,7 @@ class RankTrial:
         return self._decision
 
     def should_prune(self) -> bool:
-        """Return whether the last decision was to stop or to pause."""
+        """Return whether the last decision was to stop or pause."""
         return self._decision.action != "continue"
 
     def _agree(self, step: int, checkpoint: bool) -> None:
@@ -150,8 +151,8 @@ class RankTrial:
                 for rank, (s, c) in enumerate(everybody)
             )
             raise InvalidArgument(
-                f"the ranks do not report the same ({told}); call report in all of them, with "
-                "the same step and checkpoint."
+                f"the ranks disagree in report ({told}); call report in all ranks with the same "
+                "step and checkpoint."
             )
 
 
@@ -162,50 +163,49 @@ def run_distributed(
     world_size: int = 2,
     backend: str = "gloo",
 ) -> dict[str, float]:
-    """Call a function in several processes that train together, and return what rank 0 returns.
+    """Run a function in several processes that train together; return rank 0's result.
 
-    To be called in an objective, with any executor; the trial has to hold the resources of all
-    ranks, such as `resources={"cpu": 2}` or `{"gpu": 2}`. The processes are started for this
-    call, on this machine; in each, the default process group of `torch.distributed` is there
-    when `fn` is called. They share the trial's devices (take `f"cuda:{rank_trial.local_rank}"`)
-    and its threads: `OMP_NUM_THREADS`, or else the cores of the machine, by `world_size`.
+    Call it inside an objective, with any executor. The trial must hold the resources of all
+    ranks, for example `resources={"cpu": 2}` or `{"gpu": 2}`. This call starts the processes on
+    this machine and initialises the default process group of `torch.distributed` before `fn`.
+    The ranks share the trial's devices (use `f"cuda:{rank_trial.local_rank}"`) and its threads:
+    each gets `OMP_NUM_THREADS`, or the machine's cores, divided by `world_size`.
 
-    With `RayExecutor(processes=world_size)` each rank has a place of its own, with its own
-    devices and cores, which may be on another node. If that is lost, the trial runs again. As
-    always with `torch.distributed`, the ranks trust whoever reaches them there: keep the nodes'
-    network closed to others.
+    With `RayExecutor(processes=world_size)`, each rank has its own place with its own devices and
+    cores, possibly on another node. If a place is lost, the trial runs again. As always with
+    `torch.distributed`, ranks trust every peer that connects: keep the nodes' network private.
 
-    A rank that raises or dies ends all the others and the trial with them. All ranks die with
-    this process.
+    If a rank raises or dies, all other ranks and the trial end. All ranks die with this process.
 
     Args:
-        trial: what the objective got.
-        fn: is called with a `RankTrial`; what it takes with it is pickled. Where the program
-            declares its own space, ask with `trial.suggest_*` before.
-        world_size: how many processes, from 1.
-        backend: of the default process group: "gloo", or "nccl" with a device for each rank.
+        trial: argument of the objective.
+        fn: called with a `RankTrial`; `fn` and its closure are pickled. With a define-by-run
+            space, call `trial.suggest_*` first.
+        world_size: number of processes, 1 or more.
+        backend: backend of the default process group: "gloo", or "nccl" with one device per
+            rank.
 
     Returns:
-        The metrics that rank 0 has returned, by name.
+        The metrics returned by rank 0, by name.
 
     Raises:
-        InvalidArgument: such a backend is not there, `fn` cannot be pickled, or the trial has
-            places for another number of processes.
-        TrialStopped: the stopper has ended the trial, or a rank has raised it.
-        RankFailed: a rank has died, or what it raised cannot be brought over. Anything else
-            that a rank raises is raised here, with the traceback of the rank as its cause.
-        RankLost: the place of a rank is gone; let it through.
+        InvalidArgument: the backend is unavailable, `fn` cannot be pickled, or the executor
+            reserves another number of processes.
+        TrialStopped: the stopper ended the trial, or a rank raised it.
+        RankFailed: a rank died, or raised an exception that cannot be sent. Any other exception
+            of a rank is raised here, with that rank's traceback as its cause.
+        RankLost: the place of a rank is lost; do not catch this.
     """
     check_whole(world_size, "world_size", low=1)
     if not dist.is_backend_available(backend):
         raise InvalidArgument(
-            f"backend={backend!r} is not in this build of PyTorch; take "
-            '"gloo", or install one that has it.'
+            f"backend={backend!r} is missing from this build of PyTorch; use "
+            '"gloo", or install a build that includes it.'
         )
     if trial.ranks is not None and trial.ranks.world_size != world_size:
         raise InvalidArgument(
-            f"world_size={world_size}, but the executor keeps {trial.ranks.world_size} places for "
-            f"a trial; give it processes={world_size}, or take world_size="
+            f"world_size={world_size}, but the executor keeps {trial.ranks.world_size} places "
+            f"per trial; give the executor processes={world_size}, or use world_size="
             f"{trial.ranks.world_size} here."
         )
     program = shipped(fn, name="the function", otherwise="take them from its argument")
@@ -227,12 +227,12 @@ def run_distributed(
         return _result(executor, trial, world_size)
     finally:
         executor.close()
-        del store  # it serves until here
+        del store  # the store must live until all ranks have ended
 
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What the ranks know of their trial beside its params."""
+    """Describes the trial to its ranks, apart from the params."""
 
     number: int
     seed: int
@@ -257,7 +257,7 @@ class _Facts:
 
 @dataclass(frozen=True, slots=True)
 class _Program:
-    """The objective of the rank's process: joins the others, then calls the function."""
+    """Joins the process group, then calls the function; the objective of a rank's process."""
 
     shipped: bytes
     facts: _Facts
@@ -276,19 +276,21 @@ class _Program:
         except TrialStopped:
             dist.destroy_process_group()
             raise
-        # After any other error the group stays until this process is killed: the others would
-        # only fail for its end, before it is known what was the first cause.
+        # After any other error, keep the group until this process is killed. Leaving it would
+        # make the other ranks fail before the first cause is known.
         dist.destroy_process_group()
         return result if rank == 0 else 0.0
 
 
 def _serve_store(host: str) -> TCPStore:
-    """Serve the store by which the ranks find each other, until it is deleted.
+    """Serve the rendezvous store of the ranks until the returned object is deleted.
 
     Args:
-        host: the address to bind to; no machine that does not reach it reaches the store.
+        host: address to bind to; only machines that can reach it can reach the store.
     """
-    listener = socket.create_server((host, 0))  # bound here: nobody takes the port first
+    listener = socket.create_server(
+        (host, 0)
+    )  # bound here, so that no other process takes the port
     port = listener.getsockname()[1]
     return TCPStore(
         host, port, is_master=True, wait_for_workers=False, master_listen_fd=listener.detach()
@@ -305,14 +307,14 @@ def _executor(trial: Trial, world_size: int, store: TCPStore) -> ProcessExecutor
 
 
 class _RankTraceback(Exception):
-    """Carries the text of a traceback from another process."""
+    """Carries the traceback text of another process."""
 
     def __str__(self) -> str:
         return f"\n{self.args[0]}"
 
 
 def _names(rank: int, world_size: int, store: TCPStore) -> Mapping[str, str]:
-    """Return the variables that torchrun sets, for a rank that has its place alone."""
+    """Return torchrun's environment variables for a rank with its own place."""
     return {
         "RANK": str(rank),
         "LOCAL_RANK": "0",
@@ -324,7 +326,7 @@ def _names(rank: int, world_size: int, store: TCPStore) -> Mapping[str, str]:
 
 
 def _shared(rank: int, world_size: int, store: TCPStore) -> Mapping[str, str]:
-    """Return the variables of a rank that shares its place with the others."""
+    """Return torchrun's environment variables for a rank that shares a place with the others."""
     told = os.environ.get("OMP_NUM_THREADS", "")
     cores = int(told) if told.isdigit() else os.cpu_count() or 1
     loopback = "lo0" if sys.platform == "darwin" else "lo"
@@ -342,13 +344,13 @@ def _result(
 ) -> dict[str, float]:
     outcomes: dict[int, Outcome] = {}
     while len(outcomes) < world_size:
-        # A death first: it is the cause of what the others raise, also where both came at once.
+        # Handle a death first, since it causes the other ranks' errors, even simultaneous ones.
         for ended in sorted(executor.poll(POLL_S), key=lambda e: not _was_killed(e)):
             outcomes[ended.number] = ended.outcome
             if ended.outcome.state == TrialState.FAILED:
                 _fail(_first_cause(executor, ended), world_size)
             if _has_stopped(ended.outcome) and not trial.should_prune():
-                _stop(ended.outcome)  # by itself: the others know nothing of it
+                _stop(ended.outcome)  # raised by this rank alone, unknown to the others
     if _has_stopped(outcomes[0]):
         _stop(outcomes[0])
     return dict(outcomes[0].metrics)
@@ -363,9 +365,9 @@ def _stop(outcome: Outcome) -> None:
 
 
 def _first_cause(executor: ProcessExecutor | RankExecutor, ended: Ended) -> Ended:
-    """Return the rank that died or was killed, where this one has failed for the loss of it.
+    """Return the rank that died or was killed, if its loss made `ended` fail.
 
-    The kernel tells both at once: to its peers by closed connections, and to us.
+    The kernel reports a death at the same time to the peers, by closed connections, and to us.
     """
     until = time.monotonic() + SETTLE_S
     if not isinstance(ended.exception, RuntimeError):
@@ -378,7 +380,7 @@ def _first_cause(executor: ProcessExecutor | RankExecutor, ended: Ended) -> Ende
 
 
 def _was_killed(ended: Ended) -> bool:
-    """Return whether a rank raised nothing: it died, or was too large for its place."""
+    """Return whether a rank ended without raising: it died or exceeded its memory limit."""
     return ended.outcome.state == TrialState.FAILED and ended.exception is None
 
 

@@ -125,7 +125,7 @@ def test_a_pruner_ends_what_its_stopper_would_stop_and_says_why():
 def test_options_beside_an_instance_are_refused():
     from tunekit.samplers.random import RandomSampler
 
-    with pytest.raises(InvalidArgument, match="made already"):
+    with pytest.raises(InvalidArgument, match="given with a sampler instance"):
         bridge.as_optuna_sampler(RandomSampler(), options={"n_start": 3})
     with pytest.raises(InvalidArgument, match='unknown sampler "nope"'):
         bridge.as_optuna_sampler("nope")

@@ -1,1 +1,1 @@
-"""Conformance suites and known functions, for our own parts and those of others."""
+"""Provides conformance suites and test problems for built-in and third-party components."""

@@ -1,8 +1,8 @@
 # ruff: noqa: D102 - the name of a test is its sentence
-"""The executor conformance suite: exactly one `Ended` a task, whatever its objective does.
+"""Tests an executor for conformance: each task yields exactly one `Ended`, whatever happens.
 
-Subclass `ExecutorConformance` for an executor that keeps its promises within one process, and
-`CrashConformance` as well for one that also survives crashes, hangs and hunger for memory.
+Subclass `ExecutorConformance` for an executor within one process, and also `CrashConformance`
+for one that survives crashes, hangs and memory hogs.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CANCELLED = Outcome(TrialState.CANCELLED, reason="by a person")
 
 
 class Unpicklable(Exception):
-    """An exception that cannot be sent anywhere."""
+    """An exception that cannot be pickled."""
 
     def __init__(self, text: str, lock: object) -> None:
         super().__init__(text)
@@ -40,7 +40,7 @@ class Unpicklable(Exception):
 
 
 def behave(trial: Trial, first: Callable[[Trial], Any]) -> Any:
-    """Do something special in trial 0, and be a good objective in all others."""
+    """Call `first` in trial 0; report and return normally in all others."""
     return first(trial) if trial.number == 0 else float(trial.number)
 
 
@@ -143,7 +143,7 @@ def _continue(number: int, report: Report) -> Decision:
 
 
 class ExecutorConformance(PreparedRules):
-    """What every executor keeps. Subclasses give `make`."""
+    """Rules for every executor. Subclasses implement `make`."""
 
     def make(self) -> Executor:
         """Return a new executor."""
@@ -153,7 +153,7 @@ class ExecutorConformance(PreparedRules):
     def opened(
         self, first: Callable[[Trial], Any], on_report: ReportHandler = _continue, **options: Any
     ) -> Iterator[Executor]:
-        """Open an executor whose trial 0 does something special."""
+        """Open an executor whose trial 0 calls `first`."""
         executor = self.make(**options)
         executor.open(functools.partial(behave, first=first), on_report)
         try:
@@ -238,7 +238,7 @@ class ExecutorConformance(PreparedRules):
 
 
 class CrashConformance(ExecutorConformance):
-    """What an executor with processes keeps as well. Subclasses give `make(limits=...)`."""
+    """Further rules for an executor with processes. Subclasses implement `make(limits=...)`."""
 
     @pytest.mark.parametrize(
         ("first", "words"),

@@ -1,4 +1,4 @@
-"""A throw-away PostgreSQL server, for tests and benchmarks that need a real one."""
+"""Starts a temporary PostgreSQL server for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pathlib import Path
 
 
 class PostgresServer:
-    """A server on loopback and a free port, in a folder of its own.
+    """Manages a server on a free loopback port, with its data in its own folder.
 
-    As root it runs as the user `postgres`, because PostgreSQL refuses to run as root.
+    Root starts it as the user `postgres`, because PostgreSQL refuses to run as root.
 
     Args:
-        binaries: the folder with `initdb` and `pg_ctl`, as `find_binaries` gives it.
-        folder: an empty folder, which the server owns from now on.
+        binaries: folder with `initdb` and `pg_ctl`; see `find_binaries`.
+        folder: empty folder for the server's data.
     """
 
     def __init__(self, binaries: Path, folder: Path) -> None:
@@ -40,10 +40,10 @@ class PostgresServer:
         return int((self._data / "postmaster.pid").read_text().splitlines()[0])
 
     def start(self) -> None:
-        """Start the server and wait until it takes connections."""
+        """Start the server and wait until it accepts connections."""
         settings = (
             f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' "
-            # What a crash of the server (not of the machine) may cost does not depend on fsync.
+            # fsync only matters if the machine crashes, not if the server does.
             "-c fsync=off -c max_connections=100"
         )
         self._run(
@@ -51,7 +51,7 @@ class PostgresServer:
         )
 
     def stop(self, mode: str = "immediate") -> None:
-        """Stop the server; `immediate` is what a crash looks like."""
+        """Stop the server; mode `immediate` simulates a crash."""
         self._run("pg_ctl", "-D", self._data, "-m", mode, "-w", "-t", "60", "stop")
 
     def restart(self) -> None:
@@ -70,7 +70,7 @@ class PostgresServer:
         return self.url(name)
 
     def add_user(self, name: str, password: str) -> None:
-        """Make a user that has to give this password; all others are trusted."""
+        """Create a user who must log in with this password; others need none."""
         rules = self._data / "pg_hba.conf"
         rule = f"host all {name} 127.0.0.1/32 scram-sha-256\n"
         rules.write_text(rule + rules.read_text(encoding="utf-8"), encoding="utf-8")
@@ -78,7 +78,7 @@ class PostgresServer:
         self._execute("SELECT pg_reload_conf()")
 
     def drop_database(self, url: str) -> None:
-        """Drop a database, also one that somebody still uses."""
+        """Drop a database, even if it has open connections."""
         self._execute(f"DROP DATABASE {url.rsplit('/', 1)[1]} WITH (FORCE)")
 
     def _execute(self, statement: str) -> None:
@@ -95,7 +95,7 @@ class PostgresServer:
         command = [str(self._binaries / program), *map(str, arguments)]
         if os.getuid() == 0:
             command = ["runuser", "-u", "postgres", "--", *command]
-        # Output goes to a file: the server inherits it, and a pipe would never reach its end.
+        # Output goes to a file: the server would inherit a pipe and keep it open.
         with tempfile.TemporaryFile() as output:
             done = subprocess.run(  # noqa: S603 - our own arguments, no shell
                 command, stdout=output, stderr=output, cwd="/", timeout=120, check=False
@@ -106,11 +106,11 @@ class PostgresServer:
 
 
 def find_binaries() -> Path | None:
-    """Return the folder of the newest installed server's programs, if there is one."""
+    """Return the program folder of the newest installed server, or `None`."""
     candidates = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     initdb = shutil.which("initdb")
     if initdb:
-        candidates.insert(0, Path(initdb).resolve().parent)  # it may be a link
+        candidates.insert(0, Path(initdb).resolve().parent)  # `initdb` may be a link
     for folder in candidates:
         if (folder / "initdb").exists() and (folder / "pg_ctl").exists():
             return folder
@@ -118,7 +118,7 @@ def find_binaries() -> Path | None:
 
 
 def free_port() -> int:
-    """Return a port that nobody listened on a moment ago."""
+    """Return a port that was free at the time of the call."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return int(s.getsockname()[1])
@@ -126,7 +126,7 @@ def free_port() -> int:
 
 @contextmanager
 def running_server(binaries: Path) -> Iterator[PostgresServer]:
-    """Start a server in a temporary folder; stop it and delete the folder at the end."""
+    """Start a server in a temporary folder; on exit, stop it and delete the folder."""
     folder = Path(tempfile.mkdtemp(prefix="tunekit-postgres-"))
     server = PostgresServer(binaries, folder)
     try:
@@ -141,7 +141,7 @@ def _end(server: PostgresServer) -> None:
     try:
         pid = server.pid
     except FileNotFoundError:
-        return  # it does not run
+        return  # the server is not running
     try:
         server.stop()
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""Rules of objectives with a set-up and a tear-down, on every executor."""
+"""Tests on every executor that it sets up and tears down objectives correctly."""
 
 # ruff: noqa: D102 - the name of a test is its sentence
 
@@ -15,7 +15,7 @@ from tunekit.testing.tasks import run_tasks
 
 
 class Prepared:
-    """An objective that writes down what is called in which process."""
+    """An objective that logs its calls in one file per process."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -25,25 +25,25 @@ class Prepared:
             file.write(f"{what}\n")
 
     def setup(self, worker: WorkerInfo) -> None:
-        """Take the study's name as what is prepared."""
+        """Prepare by storing the study's name."""
         self._note("setup")
         self._study = worker.study
 
     def __call__(self, trial: Trial) -> float:
-        """Use what `setup` prepared."""
+        """Use the name stored by `setup`."""
         self._note(f"trial in {self._study}")
         return float(trial.number)
 
     def teardown(self) -> None:
-        """Forget it."""
+        """Discard the name."""
         self._note("teardown")
 
 
 class Unprepared(Prepared):
-    """An objective whose set-up fails."""
+    """An objective with a failing `setup`."""
 
     def setup(self, worker: WorkerInfo) -> None:
-        """Fail."""
+        """Raise an error."""
         raise OSError("no data here")
 
 
@@ -52,7 +52,7 @@ def _continue(number: int, report: Report) -> Decision:
 
 
 class PreparedRules:
-    """Set up once in each process before its first trial, torn down after its last."""
+    """Rules: `setup` runs once per process before its first trial, `teardown` after its last."""
 
     def make(self) -> Executor:
         """Return a new executor."""

@@ -1,4 +1,4 @@
-"""Two small problems, a tree and a flat one, for tests of comparisons."""
+"""Provides two small problems, one with a tree and one flat, for tests of comparisons."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ FLAT = Space(x=Float(-5, 5), y=Float(-5, 5))
 
 
 def branchy(params: Any) -> float:
-    """Return a loss on `TREE`: 0 at depth 4 of branch b, at least 0.1 in branch a."""
+    """Return the loss on `TREE`: 0 at depth 4 of branch b, at least 0.1 in branch a."""
     if params["model"] == "a":
         return float((params["x"] - 0.3) ** 2 + 0.1)
     return float((params["y"] - 0.7) ** 2 + abs(params["depth"] - 4) / 10)
 
 
 def sphere(params: Any) -> float:
-    """Return a loss on `FLAT`: 0 in its middle."""
+    """Return the loss on `FLAT`, which is 0 at the centre."""
     return float(params["x"] ** 2 + params["y"] ** 2)
 
 
 def two() -> list[Problem]:
-    """Return a problem with a known best value, and one without."""
+    """Return one problem with and one without a known best value."""
     return [
         Problem("toy/tree", TREE, branchy, best_known=0.0),
         Problem("toy/flat", FLAT, sphere),

@@ -1,5 +1,5 @@
 # ruff: noqa: D102 - the name of a test is its sentence
-"""The sampler conformance suite: pure, keyed by trial number, valid in every space.
+"""Tests a sampler for conformance: pure, keyed by trial number, valid in every space.
 
 Subclass `SamplerConformance` and override its fixture `make_sampler`.
 """
@@ -90,7 +90,7 @@ def loss_of(params: Params) -> float:
 
 
 def measured(params: Params) -> dict[str, float]:
-    """Return all metrics that the studies of this suite name."""
+    """Return all metrics used by the studies of this suite."""
     loss = loss_of(params)
     return {"loss": loss, "speed": math.sin(3 * loss), "memory": abs(math.cos(5 * loss))}
 
@@ -104,7 +104,7 @@ def view_of(
     fixed: Mapping[int, Params] | None = None,
     seed: int = 7,
 ) -> StudyView:
-    """Return what a sampler is shown of a study with these trials."""
+    """Return a sampler's view of a study with these trials."""
     history = History(objectives, constraints, space.target)
     history.update(trials, cursor=0)
     return StudyView(space, objectives, constraints, seed, history, dict(fixed or {}))
@@ -126,7 +126,7 @@ def ended(number: int, proposal: Proposal, outcome: Outcome | None = None) -> Tr
 
 
 def random_trials(space: Space, n: int, state: TrialState | None = None) -> list[TrialRecord]:
-    """Return trials 0 to n - 1 at random points: complete ones, or all in one other state."""
+    """Return trials 0 to n - 1 at random points, complete or all in `state`."""
     points = [sample(space, stream(99, k)) for k in range(n)]
     trials = [ended(k, Proposal(p, "random")) for k, p in enumerate(points)]
     if state is not None:
@@ -137,7 +137,7 @@ def random_trials(space: Space, n: int, state: TrialState | None = None) -> list
 def run(
     sampler: Sampler, space: Space, n: int, fresh: MakeSampler | None = None, **study: Any
 ) -> list[TrialRecord]:
-    """Return the trials of a sequential study; with `fresh`, every one by a new instance."""
+    """Run a sequential study and return its trials; `fresh` makes a new sampler for each."""
     trials: list[TrialRecord] = []
     for number in range(n):
         view = view_of(space, trials, **study)
@@ -150,7 +150,7 @@ def run(
 
 
 def proposed(sampler: Sampler, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
-    """Return the proposals, or nothing where the sampler says that the space is exhausted."""
+    """Return the proposals, or an empty list if the sampler reports an exhausted space."""
     try:
         return sampler.suggest(view, numbers)
     except SpaceExhausted:
@@ -158,7 +158,7 @@ def proposed(sampler: Sampler, view: StudyView, numbers: Sequence[int]) -> list[
 
 
 def check(view: StudyView, numbers: Sequence[int], proposals: Sequence[Proposal]) -> None:
-    """Assert that proposals are valid, keep what is fixed, and can be stored."""
+    """Assert that proposals are valid, keep fixed values, and can be stored."""
     assert len(proposals) in (0, len(numbers))
     for number, proposal in zip(numbers, proposals, strict=False):
         point = view.space.validate(proposal.params)
@@ -171,18 +171,18 @@ def check(view: StudyView, numbers: Sequence[int], proposals: Sequence[Proposal]
 
 
 class SamplerConformance:
-    """What every sampler promises; see `tunekit.samplers.base.Sampler`."""
+    """Rules for every sampler; see `tunekit.samplers.base.Sampler`."""
 
     learns: ClassVar[bool] = True
-    """Whether proposals depend on the history; if not, more is demanded."""
+    """Whether proposals depend on the history; if `False`, stricter rules apply."""
 
     several_objectives: ClassVar[bool] = True
 
     chooses_fidelity: ClassVar[bool] = False
-    """Whether it runs trials at less than the target fidelity; if not, it never does."""
+    """Whether the sampler may propose trials below the target fidelity."""
 
     n_trials: ClassVar[int] = 16
-    """Length of the longer studies; more than the sampler's start-up phase."""
+    """Length of the longer studies; must exceed the sampler's start-up phase."""
 
     @pytest.fixture
     def make_sampler(self) -> MakeSampler:
@@ -219,8 +219,8 @@ class SamplerConformance:
     ) -> None:
         cached = run(sampler, SPACES[name], self.n_trials)
         fresh = run(sampler, SPACES[name], self.n_trials, fresh=make_sampler)
-        # Not their evidence: a saved optimiser may hold memory that nobody has written to. That
-        # it leads to the same points is what the later trials show.
+        # Evidence is not compared: a saved optimiser may contain uninitialised memory. Later
+        # trials show that both lead to the same points.
         assert [(t.params, t.sampler) for t in fresh] == [(t.params, t.sampler) for t in cached]
 
     def test_what_was_asked_before_does_not_matter(
@@ -307,7 +307,7 @@ class SamplerConformance:
 
     def test_constraints_on_metrics_are_understood(self, sampler: Sampler) -> None:
         trials = random_trials(TREE, self.n_trials)
-        trials[2] = replace(trials[2], metrics={"loss": 0.5})  # it never measured the memory
+        trials[2] = replace(trials[2], metrics={"loss": 0.5})  # its memory metric is missing
         view = view_of(TREE, trials, constraints=BOUND)
         check(view, [30, 31], sampler.suggest(view, [30, 31]))
 
@@ -316,7 +316,7 @@ class SamplerConformance:
         self, sampler: Sampler, constraints: tuple[MetricConstraint, ...]
     ) -> None:
         if not self.several_objectives:
-            pytest.skip("handles one objective")
+            pytest.skip("the sampler handles one objective")
         trials = random_trials(TREE, self.n_trials)
         stopped = Outcome(TrialState.STOPPED, metrics={"loss": 2.0, "speed": 1.0})
         trials[3] = ended(3, Proposal(trials[3].params or Params(), "x"), stopped)

@@ -1,4 +1,4 @@
-"""Hypothesis strategies that build random search spaces, for tests of samplers and storages."""
+"""Builds random search spaces with Hypothesis, for tests of samplers and storages."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 
 def spaces(max_depth: int = 2) -> SearchStrategy[Space]:
-    """Return a strategy for spaces with all kinds of nodes, nested up to `max_depth`."""
+    """Return a strategy for spaces with all kinds of nodes, at most `max_depth` levels deep."""
     return _st().composite(_space)(max_depth)  # type: ignore[no-any-return]
 
 
 def domains() -> SearchStrategy[Float | Int | Categorical]:
-    """Return a strategy for leaf domains, also with extreme bounds."""
+    """Return a strategy for leaf domains, including extreme bounds."""
     st = _st()
     return st.one_of(  # type: ignore[no-any-return]
         st.composite(_float)(), st.composite(_int)(), st.composite(_categorical)()
@@ -43,7 +43,7 @@ def domains() -> SearchStrategy[Float | Int | Categorical]:
 
 
 def random_point(space: Space, seed: int) -> Params:
-    """Return a point of the space, uniform in each unit interval, whatever its constraints."""
+    """Return a point uniform in each unit interval, ignoring the constraints of the space."""
     rng = np.random.default_rng(seed)
 
     def picker(p: Parameter, chosen: Mapping[str, Scalar]) -> Scalar:
@@ -128,5 +128,5 @@ def _space(draw: Callable[[Any], Any], depth: int) -> Space:
         when = [When("switch", values, Space(child))]
     try:
         return Space(nodes, when=when, constraints=draw(st.sampled_from([(), "a > 0", "b != 2"])))
-    except InvalidSpace:  # there is no such parameter to constrain
+    except InvalidSpace:  # the constrained parameter does not exist
         return Space(nodes, when=when)

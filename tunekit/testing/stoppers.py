@@ -1,8 +1,8 @@
 # ruff: noqa: D102 - the name of a test is its sentence
-"""The stopper conformance suite: pure, safe in both directions, and unharmed by what is reported.
+"""Tests a stopper for conformance: pure, safe in both directions, robust to any report.
 
-Subclass `StopperConformance` and override its fixture `make_stopper`, with settings under which
-the stopper ends some of the curves of `curves()`.
+Subclass `StopperConformance` and override its fixture `make_stopper`. Choose settings that make
+the stopper end some of the curves from `curves()`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LENGTH = 12
 
 
 def curves(n: int = 18, *, seed: int = 5, length: int = LENGTH) -> list[list[float]]:
-    """Return falling curves with noise; some flat, some that rise to overflow or NaN."""
+    """Return noisy falling curves; some stay flat, some rise to overflow or NaN."""
     rng = np.random.default_rng(seed)
     found = []
     for k in range(n):
@@ -51,7 +51,7 @@ def view_of(
     objectives: tuple[ObjectiveSpec, ...] = LOSS,
     states: Mapping[int, TrialState] | None = None,
 ) -> CurveView:
-    """Return what a stopper is shown; trials that are not running are complete."""
+    """Return a stopper's view; trials that are not running are complete."""
     history = History(objectives)
     records = []
     for number in sorted(reports):
@@ -70,7 +70,7 @@ def view_of(
 def reported(
     curve: Sequence[float], steps: Sequence[int] | None = None, *, sign: float = 1.0
 ) -> list[Report]:
-    """Return the reports of a curve, at steps 0, 1, ... or at those given."""
+    """Return the reports of a curve, at steps 0, 1, ... or at the given steps."""
     return [
         Report(step, {"loss": sign * value})
         for step, value in zip(steps or range(len(curve)), curve, strict=False)
@@ -86,9 +86,9 @@ def play(
     steps: Sequence[int] | None = None,
     found: Sequence[Sequence[float]] | None = None,
 ) -> list[tuple[int, int, Decision]]:
-    """Return the decisions that end trials of a study with some slots, as (trial, step, ...).
+    """Run a study with several slots; return the decisions that end trials, as (trial, step, ...).
 
-    With `fresh`, every question goes to a new instance and sees a copy of the reports.
+    With `fresh`, each decision comes from a new stopper that sees a copy of the reports.
     """
     direction: Direction = "minimize" if sign > 0 else "maximize"
     objectives = (ObjectiveSpec("loss", direction),)
@@ -114,16 +114,16 @@ def play(
 
 
 class StopperConformance:
-    """What every stopper promises; see `tunekit.stoppers.base.Stopper`."""
+    """Rules for every stopper; see `tunekit.stoppers.base.Stopper`."""
 
     names_a_metric: ClassVar[bool] = True
-    """Whether it takes the option `metric`."""
+    """Whether the stopper has the option `metric`."""
 
     needs_one_metric: ClassVar[bool] = False
-    """Whether it refuses several objectives unless `metric` names one of them."""
+    """Whether the stopper rejects several objectives unless `metric` names one of them."""
 
     mirrored: ClassVar[Mapping[str, Any]] = {}
-    """Options that differ where the metric is maximised and negative, such as a bound."""
+    """Options to override for a maximised, negated metric, for example a bound."""
 
     @pytest.fixture
     def make_stopper(self) -> MakeStopper:
@@ -173,7 +173,7 @@ class StopperConformance:
     def test_what_has_diverged_is_never_kept_for_what_has_not(
         self, make_stopper: MakeStopper
     ) -> None:
-        """A curve of NaN ends no later than the worst finite one, and never wins a rank."""
+        """A NaN curve ends no later than the worst finite one and never gains a rank."""
         worst = [5.0] * LENGTH
         for bad in (math.nan, math.inf, -math.inf, 1e34):
             finite = {n for n, _, _ in play(make_stopper, found=[*curves(12), worst])}
@@ -241,7 +241,7 @@ class StopperConformance:
     ) -> None:
         if not self.names_a_metric:
             pytest.skip("takes no metric")
-        found = [c for c in curves() if sum(c) < 1e30]  # NaN would end them in other states
+        found = [c for c in curves() if sum(c) < 1e30]  # NaN would change the final states
         plain = dict(enumerate(map(reported, found)))
         reports = {
             k: [Report(r.step, {"loss": 1.0, "error": r.metrics["loss"]}) for r in curve]

@@ -1,4 +1,4 @@
-"""Tasks for the conformance suite of executors, and what runs them to their end."""
+"""Makes tasks for the executor conformance suite and runs them to their end."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ LOSS = (ObjectiveSpec("loss"),)
 
 
 def make_task(number: int, **params: Any) -> Task:
-    """Return a task of one objective, "loss"."""
+    """Return a task with one objective, "loss"."""
     return Task("conformance", number, 1, Params(params), LOSS, seed=1)
 
 
 def run_tasks(executor: Executor, n: int) -> list[Ended]:
-    """Run tasks 0 to n - 1 with all slots filled and return their endings by number."""
+    """Run tasks 0 to n - 1 with all slots filled; return their `Ended` in order of number."""
     waiting = [make_task(k) for k in range(n)]
     ended: list[Ended] = []
     running = 0

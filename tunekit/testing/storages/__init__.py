@@ -1,6 +1,6 @@
-"""The conformance suite of storages: every rule of `tunekit.storages.base` as a test.
+"""Tests a storage for conformance with every rule of `tunekit.storages.base`.
 
-Subclass it and override the `storage` fixture with a fresh, empty storage:
+Subclass `StorageConformance` and override the `storage` fixture with a fresh, empty storage:
 
     class TestMyStorage(StorageConformance):
         @pytest.fixture
@@ -25,4 +25,4 @@ __all__ = ["StorageConformance"]
 class StorageConformance(
     StudyRules, ClaimRules, TellRules, PauseRules, AddedRules, ReadRules, RequestRules, ThreadRules
 ):
-    """All rules, in seven parts so that a failure names the family of the rule."""
+    """Combines all rules; the name of a failing test shows its family of rules."""

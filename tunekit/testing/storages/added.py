@@ -1,4 +1,4 @@
-"""Rules of trials that were run elsewhere, and of copies of studies."""
+"""Tests imported trials and copies of studies."""
 
 # ruff: noqa: D102 - the name of a test is its sentence
 
@@ -34,7 +34,7 @@ FOREIGN = TrialRecord(
 
 
 class AddedRules(Rules):
-    """Trials from elsewhere come in whole, as they are; a copy is the study again."""
+    """Rules: imported trials are stored unchanged; a copy equals its study."""
 
     def test_an_added_trial_is_as_it_was_elsewhere(self, desk: Desk) -> None:
         desk.take()

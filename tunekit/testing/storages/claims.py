@@ -1,4 +1,4 @@
-"""Rules of claims and leases: who gets which trial, and for how long."""
+"""Tests claims and leases: which worker gets which trial, and for how long."""
 
 # ruff: noqa: D102 - the name of a test is its sentence
 
@@ -13,7 +13,7 @@ from tunekit.testing.storages.desk import Desk, Rules, new_key, start, tell
 
 
 class ClaimRules(Rules):
-    """Waiting trials first, then those of vanished workers, then new ones; each to one worker."""
+    """Rules: claim waiting trials first, then lost ones, then new ones; each by one worker."""
 
     def test_new_trials_count_from_zero_without_params(self, desk: Desk) -> None:
         assert desk.claim(2) == [Lease(0, 1), Lease(1, 1)]
@@ -76,7 +76,7 @@ class ClaimRules(Rules):
     def test_a_lease_runs_out_by_itself(self, desk: Desk) -> None:
         desk.claim(lease_s=0.001)
         while not (leases := desk.claim(max_trials=1)):
-            pass  # the clock of the storage has to move on by a millisecond
+            pass  # wait until the storage's clock advances by a millisecond
         assert leases == [Lease(0, 2)]
 
     def test_renewing_and_expiring_act_on_the_named_lease_only(self, desk: Desk) -> None:

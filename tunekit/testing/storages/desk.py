@@ -1,4 +1,4 @@
-"""What the rules share: a study at hand, and short words for a worker's operations."""
+"""Provides the shared fixtures of the rules: a study and shortcuts for worker operations."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ _keys = count()
 
 
 def new_key() -> str:
-    """Return a key that no other request has."""
+    """Return a unique request key."""
     return f"key-{os.getpid()}-{next(_keys)}"
 
 
 def spec(name: str = "study", **fields: Any) -> StudySpec:
-    """Return a small study."""
+    """Return the spec of a small study."""
     return StudySpec(name, (ObjectiveSpec("loss"),), **fields)
 
 
 def start(lease: Lease, **params: Any) -> Start:
-    """Return the start of a leased trial."""
+    """Return the operation that starts a leased trial."""
     return Start(lease.number, lease.epoch, Proposal(Params(params or {"x": 0.5}), "random"))
 
 
 def tell(lease: Lease, loss: float = 1.0, key: str | None = None, **fields: Any) -> Tell:
-    """Return the tell of a leased trial that is complete."""
+    """Return the operation that completes a leased trial."""
     outcome = Outcome(TrialState.COMPLETE, {"loss": loss}, **fields)
     return Tell(lease.number, lease.epoch, outcome, key or new_key())
 
 
 class Desk:
-    """One study in a storage, as a worker and a reader sees it."""
+    """Gives a worker's and a reader's access to one study in a storage."""
 
     def __init__(self, storage: Storage, **fields: Any) -> None:
         self.storage = storage
         self.id = storage.create_study(spec(**fields)).id
 
     def send(self, *operations: Operation, worker: str = "w") -> Exchange:
-        """Send operations."""
+        """Send operations in one exchange."""
         return self.storage.exchange(self.id, worker, operations)
 
     def claim(self, n: int = 1, *, key: str | None = None, **fields: Any) -> list[Lease]:
-        """Claim trials; `max_trials` and the arguments of `exchange` may be given."""
+        """Claim trials; `fields` may set `max_trials` and arguments of `exchange`."""
         claim = Claim(n, key or new_key(), fields.pop("max_trials", None))
         worker = fields.pop("worker", "w")
         return list(self.storage.exchange(self.id, worker, claim=claim, **fields).leases)
@@ -61,7 +61,7 @@ class Desk:
         return lease
 
     def expire(self, *leases: Lease) -> None:
-        """End leases now."""
+        """Expire leases now."""
         self.storage.expire(self.id, [(lease.number, lease.epoch) for lease in leases])
 
     def trials(self) -> dict[int, TrialRecord]:
@@ -77,17 +77,17 @@ class Desk:
         return self.storage.enqueue(self.id, points, user_attrs=attrs)
 
     def kinds(self, number: int | None = None) -> list[str]:
-        """Return the kinds of the events (of one trial) in order."""
+        """Return the kinds of all events, or of one trial's, in order."""
         events = self.storage.events(self.id)
         return [e.kind for e in events if number is None or e.number == number]
 
 
 class Rules:
-    """The fixtures of every part of the suite."""
+    """Provides the fixtures for every part of the suite."""
 
     @pytest.fixture
     def storage(self) -> Storage:
-        """Return a fresh, empty storage; override this."""
+        """Return a fresh, empty storage; override this fixture."""
         raise NotImplementedError("override the storage fixture")
 
     @pytest.fixture

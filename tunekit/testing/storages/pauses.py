@@ -1,4 +1,4 @@
-"""Rules of trials that stand still and go on: checkpoints, pauses, promotions, branches."""
+"""Tests paused and resumed trials: checkpoints, pauses, promotions, branches."""
 
 # ruff: noqa: D102 - the name of a test is its sentence
 
@@ -14,13 +14,13 @@ from tunekit.testing.storages.desk import Desk, Rules, tell
 
 
 def pause(lease: Lease, reason: str = "rung 1", **fields: object) -> Pause:
-    """Return the pause of a leased trial."""
+    """Return the operation that pauses a leased trial."""
     outcome = Outcome(TrialState.PAUSED, {"loss": 0.5}, reason, **fields)  # type: ignore[arg-type]
     return Pause(lease.number, lease.epoch, outcome)
 
 
 def saved(lease: Lease, *steps: int) -> Saved:
-    """Return the note that a trial has checkpoints of these steps."""
+    """Return the operation that records a trial's checkpoints at these steps."""
     checkpoints = tuple(Checkpoint(s, lease.epoch, 1.0 / (s + 1)) for s in steps)
     return Saved(lease.number, lease.epoch, checkpoints)
 
@@ -31,7 +31,7 @@ def reports(lease: Lease, *steps: int) -> Reports:
 
 
 class PauseRules(Rules):
-    """A paused trial belongs to nobody; a promoted one goes on from its last checkpoint."""
+    """Rules: a paused trial has no lease; a promoted one resumes from its last checkpoint."""
 
     def test_a_paused_trial_stands_still_and_says_why(self, desk: Desk) -> None:
         lease = desk.take()

@@ -1,4 +1,4 @@
-"""Rules of readers: cursors, events, reports."""
+"""Tests reads: cursors, events, reports."""
 
 # ruff: noqa: D102 - the name of a test is its sentence
 
@@ -16,7 +16,7 @@ from tunekit.testing.storages.desk import Desk, Rules, new_key, start, tell
 
 
 class ReadRules(Rules):
-    """A reader that remembers its cursor reads each change once and misses none."""
+    """Rules: a reader that keeps its cursor reads each change exactly once."""
 
     def test_changes_come_once_in_their_latest_form(self, desk: Desk) -> None:
         a, b = desk.claim(2)

@@ -1,4 +1,4 @@
-"""Rules of a protocol that crosses a network: pages, cursors, keys, and many workers at once."""
+"""Tests the protocol for networks: pages, cursors, request keys, and concurrent workers."""
 
 # ruff: noqa: D102 - the name of a test is its sentence
 
@@ -13,7 +13,7 @@ from tunekit.testing.storages.desk import Desk, Rules, new_key, spec, start, tel
 
 
 class RequestRules(Rules):
-    """A request may be cut into pages, repeated, or sent together with those of others."""
+    """Rules: a request may be split into pages, repeated, or batched with other workers'."""
 
     @pytest.fixture
     def curves(self, desk: Desk) -> Desk:
@@ -45,7 +45,7 @@ class RequestRules(Rules):
     def test_reports_are_read_in_pages_in_order_of_number_and_step(self, curves: Desk) -> None:
         seen: list[tuple[int, int]] = []
         while True:
-            last = dict(seen)  # by trial, the last step
+            last = dict(seen)  # trial -> last step
             first = max(last, default=0)
             page = curves.storage.reports(curves.id, range(first, 3), after_step=last, limit=3)
             points = [(n, r.step) for n, reports in page.items() for r in reports]

@@ -1,4 +1,4 @@
-"""Rules of studies: names, states, attributes, spaces."""
+"""Tests studies: names, states, attributes, spaces."""
 
 # ruff: noqa: D102 - the name of a test is its sentence
 
@@ -17,7 +17,7 @@ from tunekit.testing.storages.desk import Desk, Rules, spec, tell
 
 
 class StudyRules(Rules):
-    """A study is created once, found by name, changed by few calls, deleted as a whole."""
+    """Rules: a study is created once, found by name, and deleted as a whole."""
 
     def test_a_study_comes_back_as_it_was_created(self, storage: Storage) -> None:
         made = storage.create_study(

@@ -1,4 +1,4 @@
-"""Rules of a worker's writes: fencing, exactly-once tells, harmless repetition."""
+"""Tests a worker's writes: fencing, exactly-once tells, idempotent repeats."""
 
 # ruff: noqa: D102 - the name of a test is its sentence
 
@@ -18,7 +18,7 @@ NASTY = "NUL \0, half a surrogate \ud800, 日本語 🎛, \"quotes\" 'and' \\ %s
 
 
 class TellRules(Rules):
-    """A write counts once, and only from the worker that holds the trial."""
+    """Rules: a write takes effect once, and only from the worker that holds the lease."""
 
     def test_everything_of_a_trial_comes_back(self, desk: Desk) -> None:
         (lease,) = desk.claim()

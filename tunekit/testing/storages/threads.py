@@ -1,4 +1,4 @@
-"""Rules that only show with several threads at work."""
+"""Tests rules that need several concurrent threads."""
 
 # ruff: noqa: D102 - the name of a test is its sentence
 
@@ -17,7 +17,7 @@ THREADS = 8
 
 
 def _together(work: Callable[[int], list[Lease]]) -> list[Lease]:
-    """Run the work in all threads at once; return all leases they got."""
+    """Run `work` in all threads at once; return the leases they got."""
     barrier = threading.Barrier(THREADS)
 
     def run(i: int) -> list[Lease]:
@@ -29,7 +29,7 @@ def _together(work: Callable[[int], list[Lease]]) -> list[Lease]:
 
 
 class ThreadRules(Rules):
-    """Two workers never get the same trial, and no reader misses a change."""
+    """Rules: two workers never get the same trial, and no reader misses a change."""
 
     def test_no_trial_goes_to_two_workers_and_max_trials_is_exact(self, desk: Desk) -> None:
         desk.enqueue(*[{"x": 1}] * 10)
@@ -71,7 +71,7 @@ class ThreadRules(Rules):
             last = False
             while not last:
                 written.acquire()
-                last = done.is_set()  # this time it reads after the last write
+                last = done.is_set()  # the next read is after the last write
                 changes = desk.storage.changes(desk.id, history.cursor)
                 assert all(t.seq > history.cursor for t in changes.trials)
                 history.update(changes.trials, changes.cursor)
