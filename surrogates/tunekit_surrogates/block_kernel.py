@@ -84,16 +84,17 @@ class BlockKernel:
         return self._between(self._rows, self.n, p)
 
     def cross(self, p: Parameters, x: Floats) -> Floats:
-        """Return `(m, n)` covariances of other rows with the data."""
+        """Return `(m, n)` covariances of other `(m, d)` rows with the data."""
         return self._between(self._blocks_of(x), len(x), p)
 
     def variance(self, p: Parameters, x: Floats) -> Floats:
-        """Return `(m,)` prior variances of other rows."""
+        """Return `(m,)` prior variances of other `(m, d)` rows."""
         share = np.exp(p.scale + p.weights)
         active = [self.embedding.active(x, b) for b in range(len(self.structure))]
         return np.asarray(share @ np.array(active, dtype=np.float64).reshape(len(share), len(x)))
 
     def _blocks_of(self, x: Floats) -> list[_BlockRows]:
+        """Return, for each block, the active ones of `(n, d)` rows."""
         out: list[_BlockRows] = []
         for b, parent in enumerate(self.structure.parents):
             index = np.flatnonzero(self.embedding.active(x, b))
@@ -102,9 +103,11 @@ class BlockKernel:
         return out
 
     def _scaled(self, rows: _BlockRows, block: int, p: Parameters) -> Floats:
+        """Return `(r, k)` coordinates divided by their length scales."""
         return rows.places * np.exp(-p.lengths[self.embedding.coordinates[block]])
 
     def _between(self, theirs: list[_BlockRows], m: int, p: Parameters) -> Floats:
+        """Return `(m, n)` covariances of `m` other rows with the data."""
         c = float(expit(p.coupling))
         k = np.zeros((m, self.n))
         owns: dict[int, Floats] = {}
@@ -127,6 +130,8 @@ def correlation(d2: Floats, trend: float, *, with_slope: bool) -> tuple[Floats, 
     A share `trend` of the variance is a Gaussian kernel of `WIDTH` times the length scale, which
     models the overall bowl or slope of most objectives. The rest is a Matern 5/2.
 
+    `d2` may have any shape; both results have the same one.
+
     Derivation, with `d2 = |u - v|^2 / l^2` and `r = sqrt(5 d2)`: the Matern part is
     `(1 + r + r^2 / 3) e^-r`, and `d/d(d2) = (5 / 2r) d/dr` gives `-(5 / 6) (1 + r) e^-r`. The
     Gaussian part is `exp(-d2 / (2 WIDTH^2))` with derivative `-exp(...) / (2 WIDTH^2)`. The
@@ -145,11 +150,13 @@ def correlation(d2: Floats, trend: float, *, with_slope: bool) -> tuple[Floats, 
 
 
 def _squared_distances(a: Floats, b: Floats) -> Floats:
+    """Return `(m, n)` squared distances between `(m, k)` and `(n, k)` coordinates."""
     d2 = np.sum(a * a, axis=1)[:, None] + np.sum(b * b, axis=1)[None, :] - 2.0 * (a @ b.T)
     return np.asarray(np.maximum(d2, 0.0))
 
 
 def _add(k: Floats, i: NDArray[np.int64], j: NDArray[np.int64], part: Floats) -> None:
+    """Add `(r, q)` `part` to `(m, n)` `k` at rows `i`, `(r,)`, and columns `j`, `(q,)`."""
     if part.shape == k.shape:
         k += part
     else:

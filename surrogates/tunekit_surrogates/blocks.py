@@ -86,6 +86,10 @@ class Embedding:
     A categorical column becomes one coordinate for each value in the data and one for all other
     values, so that the cost is bounded by the number of rows rather than of categories.
 
+    Args:
+        structure: blocks of the space.
+        x: `(n, d)` data in `[0, 1]`, NaN where inactive.
+
     Attributes:
         coordinates: for each block the `(k,)` columns that its coordinates belong to.
     """
@@ -103,16 +107,18 @@ class Embedding:
             self.coordinates.append(np.array(owners, dtype=np.int64))
 
     def active(self, x: Floats, block: int) -> NDArray[np.bool_]:
-        """Return `(n,)` flags of the rows in which a block is active."""
+        """Return `(n,)` flags of the `(n, d)` rows in which a block is active."""
         columns = self.structure.columns[block]
         return ~np.isnan(x[:, columns[0]])
 
     def place(self, x: Floats, block: int) -> Floats:
-        """Return `(n, k)` coordinates of rows in which the block is active."""
+        """Return `(n, k)` coordinates of `(n, d)` rows in which the block is active."""
         parts = [self._place_column(x[:, j], j) for j in self.structure.columns[block]]
         return np.concatenate(parts, axis=1)
 
     def _place_column(self, u: Floats, column: int) -> Floats:
+        """Return `(n, k)` coordinates of the `(n,)` values of one column."""
+        # One-hot rows of height sqrt(SAME): two categories differ in two places, 2 * SAME = 1.
         if not self.structure.sizes[column]:
             return u[:, None]
         seen = self._seen[column]

@@ -35,7 +35,7 @@ class Density:
         return np.asarray(near.reshape(len(x), self._n).mean(axis=1))
 
     def rank(self, distance: Floats) -> Floats:
-        """Return the share of the rows that lie closer to other rows than `distance`."""
+        """Return `(m,)` shares of the rows that lie closer to other rows than `(m,)` distances."""
         return np.searchsorted(self.own, distance, side="left") / len(self.own)
 
     def limit(self, share: float) -> float:

@@ -24,7 +24,7 @@ def non_dominated(y: Floats) -> NDArray[np.bool_]:
 
 
 def layers(y: Floats) -> NDArray[np.int64]:
-    """Return `(n,)` non-domination ranks: 0 for the front, 1 for the front of the rest, etc."""
+    """Return `(n,)` ranks of `(n, m)` points: 0 for the front, 1 for the next, etc."""
     out = np.full(len(y), -1)
     layer = 0
     while (rest := np.flatnonzero(out < 0)).size:

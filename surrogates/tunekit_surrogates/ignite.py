@@ -178,11 +178,13 @@ def sharpness_gradient(
 
 
 def _mean_gradient(weights: Weights, x: Tensor) -> tuple[Tensor, ...]:
+    """Return gradients of the mean predictions for `(m, n, d)` rows, by the weights."""
     # The networks share no weights, so the gradient of the sum holds each network's own.
     return torch.autograd.grad(forward(weights, x).mean(dim=1).sum(), weights)
 
 
 def _loss_gradient(weights: Weights, x: Tensor, y: Tensor, seen: Tensor) -> tuple[Tensor, ...]:
+    """Return gradients of the mean squared error over the seen rows, by the weights."""
     errors = (forward(weights, x) - y) ** 2 * seen
     losses = errors.sum(dim=1) / seen.sum(dim=1).clamp(min=1)
     return torch.autograd.grad(losses.sum(), weights)

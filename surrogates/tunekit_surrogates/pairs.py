@@ -49,13 +49,14 @@ class Pairs:
         self._children = np.flatnonzero(self.parent >= 0)
 
     def _differ(self, left: Floats) -> Floats:
+        """Return `(e,)` differences `u - v` per entry; `u != v` for categories."""
         u = left[self.i[self._pair], self._column]
         v = self._right[self.j[self._pair], self._column]
         differ = u - v
         return np.asarray(np.where(self._is_category[self._column], differ != 0.0, differ))
 
     def moved(self, left: Floats) -> None:
-        """Replace the left rows by others that are active in the same blocks."""
+        """Replace the left rows by `(m, d)` rows that are active in the same blocks."""
         self._differences = self._differ(left)
 
     def covariance(self, p: Parameters) -> tuple[Floats, Callable[[Floats], _Slopes]]:
@@ -66,6 +67,7 @@ class Pairs:
         """
         inverse = np.exp(-2.0 * p.lengths)[self._column]
         squares = self._differences**2 * inverse
+        # d2 = sum over the block's columns of (u - v)^2 / l^2, one value a pair
         d2 = np.add.reduceat(squares, self._starts) if len(self._starts) else np.empty(0)
         own, slope = correlation(d2, self.structure.trend, with_slope=True)
         c = float(expit(p.coupling))
@@ -77,11 +79,14 @@ class Pairs:
         k = _summed(self.i * n + self.j, share * own * factor, m * n)
 
         def back(g: Floats) -> _Slopes:
+            # k = share * own * ((1 - c) + c * own_parent), so with dL/dk = g:
+            # dL/d own = share g factor, plus c share' g' own' from each child pair (')
             gb = share * g[self.i, self.j]
             through = (gb * own)[self._children]
             q = gb * factor
             q += _summed(self.parent[self._children], c * through, len(own))
             weights = _summed(self.block, gb * own * factor, len(p.weights))
+            # dc/d logit = c (1 - c) and d factor/dc = own_parent - 1
             coupling = c * (1.0 - c) * float(np.sum(through * (above - 1.0)))
             return _Slopes(self, (q * slope)[self._pair], squares, inverse, weights, coupling)
 
@@ -89,7 +94,12 @@ class Pairs:
 
 
 class _Slopes:
-    """Derivatives of a function of the covariances, gathered from its pairs."""
+    """Derivatives of a function of the covariances, gathered from its pairs.
+
+    Attributes:
+        weights: `(b,)` derivatives in the logarithms of the blocks' shares.
+        coupling: derivative in the logit of `c`.
+    """
 
     def __init__(
         self,

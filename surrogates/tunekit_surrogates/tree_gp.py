@@ -81,6 +81,8 @@ class TreeGP:
         x: `(n, d)` rows in `[0, 1]`, NaN where inactive.
         y: `(n,)` values, standardised by the caller; the prior mean is 0.
         noise: `(n,)` noise variance of each value.
+        chol: `(n, n)` lower Cholesky factor of `K + diag(noise)`.
+        alpha: `(n,)` solution of `(K + diag(noise)) alpha = y`.
     """
 
     structure: BlockStructure
@@ -96,7 +98,7 @@ class TreeGP:
     def given(
         cls, structure: BlockStructure, parameters: Parameters, x: Floats, y: Floats, noise: Floats
     ) -> TreeGP:
-        """Return the process with these parameters, conditioned on the data.
+        """Return the process with these parameters, given `(n, d)` rows, `(n,)` values and noise.
 
         Raises:
             LinAlgError: the covariance of the data is not positive definite.
@@ -127,6 +129,9 @@ class TreeGP:
         return Climber(self, x, y)
 
     def _predict(self, cross: Floats, x: Floats, alpha: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return means, variances `(m,)`, and `v` `(n, m)`, from `(m, n)` covariances `cross`."""
+        # var = k(x, x) - k* (K + N)^-1 k*^T, and with K + N = L L^T and v = L^-1 k*^T the last
+        # term is v^T v
         v = solve_triangular(self.chol, cross.T, lower=True, check_finite=False)
         var = self.kernel.variance(self.parameters, x) - np.sum(v * v, axis=0)
         return cross @ alpha, np.maximum(var, 1e-12), v
@@ -139,7 +144,7 @@ class TreeGP:
         return cross @ self.alpha, prior - v.T @ v
 
     def with_data(self, x: Floats, y: Floats, noise: float) -> TreeGP:
-        """Return the process conditioned on further values, with unchanged parameters."""
+        """Return the process given further `(m, d)` rows and `(m,)` values; parameters stay."""
         return TreeGP.given(
             self.structure,
             self.parameters,
@@ -180,6 +185,7 @@ class Climber:
         mean, var, v = self.gp._predict(cross, x, self._alphas)
 
         def gradient(to_mean: Floats, to_var: Floats) -> Floats:
+            # dvar/dk* = -2 (K + N)^-1 k*^T = -2 L^-T v, and dmean/dk* = alpha
             inverse = solve_triangular(self.gp.chol, v, lower=True, trans=1, check_finite=False)
             return back(to_mean.T @ self._alphas.T - 2.0 * to_var[:, None] * inverse.T).in_rows()
 
@@ -233,7 +239,7 @@ def fit(
 
 
 def _free(structure: BlockStructure, x: Floats) -> NDArray[np.int64]:
-    """Return the indices of the parameters that the data inform."""
+    """Return `(q,)` indices of the parameters that the `(n, d)` rows inform."""
     firsts = [columns[0] for columns in structure.columns]
     observed = np.flatnonzero(~np.isnan(x[:, firsts]).all(axis=0)).tolist()
     lengths = [j for b in observed for j in structure.columns[b]]
@@ -278,7 +284,8 @@ class _Target:
             return 1e10, np.zeros_like(z)
         alpha = lapack.dpotrs(chol, self.y, lower=1)[0]
         value = 0.5 * self.y @ alpha + np.sum(np.log(np.diag(chol))) + 0.5 * z @ z
-        g = 0.5 * (np.outer(alpha, alpha) - _inverse(chol))  # eq. 5.9
+        # eq. 5.9: d(log likelihood)/dk = (alpha alpha^T - (K + N)^-1) / 2
+        g = 0.5 * (np.outer(alpha, alpha) - _inverse(chol))
         slopes = back(2.0 * g)  # each pair fills two symmetric entries
         weights = slopes.weights + share * (np.diag(g) @ self._active)
         found = Parameters(
@@ -292,7 +299,7 @@ class _Target:
 
 
 def cholesky(k: Floats, noise: Floats) -> Floats:
-    """Return the lower Cholesky factor of `k + diag(noise)`, with the least jitter that works.
+    """Return the `(n, n)` lower Cholesky factor of `k + diag(noise)` with the least jitter.
 
     Raises:
         LinAlgError: the matrix is not positive definite even with the largest jitter.
@@ -307,5 +314,6 @@ def cholesky(k: Floats, noise: Floats) -> Floats:
 
 
 def _inverse(chol: Floats) -> Floats:
+    """Return the `(n, n)` inverse of `L L^T`."""
     inverse = lapack.dpotri(chol, lower=1)[0]
     return np.asarray(np.tril(inverse) + np.tril(inverse, -1).T)

@@ -148,7 +148,7 @@ class DeepArchitectSmbo:
 def ridge_regression(
     x: NDArray[np.float64], y: NDArray[np.float64], penalty: float
 ) -> tuple[NDArray[np.float64], float]:
-    """Return the `(d,)` weights and the unpenalised intercept.
+    """Return `(d,)` weights and the unpenalised intercept for `(n, d)` rows and `(n,)` values.
 
     Constant features have weight 0. The rest is solved in the smaller of the primal form
     `(X'X + penalty I) w = X'y` and the dual form `w = X'(XX' + penalty I)^-1 y`, because either

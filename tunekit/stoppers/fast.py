@@ -164,12 +164,15 @@ def forecast(curve: Curve, unit: Unit, hedge: float) -> Losses | None:
 
 
 def _slope(x: np.ndarray, y: Sequence[float] | np.ndarray) -> float:
+    """Return the least-squares slope of `(n,)` values over `(n,)` steps, 0 for equal steps."""
+    # slope = sum (x - mean x) y / sum (x - mean x)^2
     away = x - x.mean()
     spread = float(away @ away)
     return float(away @ np.asarray(y)) / spread if spread > 0 else 0.0
 
 
 def _noise(y: np.ndarray) -> float:
+    """Return the standard deviation of the steps between `(n,)` finite values."""
     steps = np.diff(y[np.isfinite(y)])
     return float(np.std(steps)) if len(steps) > 1 else 0.0
 

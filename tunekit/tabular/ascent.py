@@ -25,7 +25,7 @@ FIRST_STEP = 0.1
 def climb(
     model: Model, x: Floats, *, caution: float, distance: Distance, limits: Floats
 ) -> Floats:
-    """Return `(m, d)` rows with better cautious predictions than their starts.
+    """Return `(m, d)` rows with better cautious predictions than their `(m, d)` starts.
 
     Each row descends the slope of `mean + caution * sd` in its active numbers. Steps are clipped
     to `[0, 1]`. A step that exceeds the row's distance limit or does not improve the value is

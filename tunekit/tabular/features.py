@@ -61,7 +61,7 @@ class Features:
         return out
 
     def slope(self, of_features: Floats, like: Floats) -> Floats:
-        """Return `(n, d)` slopes in the columns, 0 for choices and NaN where `like` is NaN."""
+        """Return `(n, d)` column slopes, 0 for choices and NaN where `like`, `(n, d)`, is NaN."""
         out = np.zeros_like(like)
         out[:, self.numbers] = of_features[:, self.sources]
         out[np.isnan(like)] = np.nan

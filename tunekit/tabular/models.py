@@ -44,12 +44,12 @@ class Model(Protocol):
         ...
 
     def cautious(self, x: Floats, *, caution: float) -> Look:
-        """Return a cautious predictor for rows that keep these branches; see `Look`."""
+        """Return a cautious predictor for `(m, d)` rows that keep these branches; see `Look`."""
         ...
 
 
 def gaussian_process(x: Floats, losses: Floats, encoder: Encoder) -> Model:
-    """Return a Gaussian process over the tree of the space."""
+    """Return a Gaussian process over the tree, from `(n, d)` rows and `(n,)` losses."""
     centre, scale = float(np.mean(losses)), float(np.std(losses)) or 1.0
     gp, _ = fitted(structure_of(encoder), x, (losses - centre) / scale)
     mean, var = gp.leave_one_out()
@@ -59,7 +59,7 @@ def gaussian_process(x: Floats, losses: Floats, encoder: Encoder) -> Model:
 
 
 def networks(x: Floats, losses: Floats, encoder: Encoder, *, seed: int) -> Model:
-    """Return an ensemble of networks with IGNITE's sharpness constraint.
+    """Return IGNITE's ensemble of networks, from `(n, d)` rows and `(n,)` losses.
 
     Raises:
         MissingExtra: PyTorch is not installed.

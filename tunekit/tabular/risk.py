@@ -59,7 +59,7 @@ class Risk:
 
 
 def outside(x: Floats, rows: Floats) -> Floats:
-    """Return the `(m, d)` distances of points outside the range of the rows, by column.
+    """Return `(m, d)` distances of `(m, d)` points outside the range of `(n, d)` rows, by column.
 
     Both are encoded. A column that is inactive in all rows gives 0 for an inactive and 1 for an
     active value.

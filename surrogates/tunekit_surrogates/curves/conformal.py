@@ -74,9 +74,9 @@ class Residuals:
         return out
 
     def below(self, distances: Floats, sizes: Floats) -> Floats:
-        """Return the probability that a residual lies below each distance."""
+        """Return `(m,)` probabilities of residuals below `(m,)` distances, given `(m,)` sizes."""
         return np.interp(distances / sizes, _GRID, self.cumulative)
 
     def quantile(self, chances: Floats, sizes: Floats) -> Floats:
-        """Return the quantiles of the residuals at these probabilities."""
+        """Return `(m,)` quantiles, at `(m,)` probabilities, of residuals of `(m,)` sizes."""
         return np.interp(chances, self.cumulative, _GRID) * sizes

@@ -71,6 +71,8 @@ class Forecast:
         n_curves: complete runs of this study used for training.
         with_past: whether runs of earlier studies were used as well.
         n_judged: held-out runs that shape the distribution, earlier studies included.
+        mapped: `(m,)` expected final values on the common scale, finite.
+        sizes: `(m,)` typical sizes of the error on the common scale.
     """
 
     centre: Floats
@@ -184,8 +186,10 @@ class _Rows:
     """Training rows: the runs that were alive after `t` reports.
 
     Attributes:
-        curves: `(n, t)` mapped reports; `last`: `(n,)` the latest ones.
-        features: `(n, k)` model inputs; `gains`: `(n,)` mapped final value minus `last`.
+        curves: `(n, t)` mapped reports.
+        last: `(n,)` latest mapped reports.
+        features: `(n, k)` model inputs.
+        gains: `(n,)` mapped final values minus `last`.
         volatility: `(n,)` typical change from report to report.
         diverging: probability that a run alive now diverges.
         recovering: probability that a run with a non-finite last report ends finite.
@@ -203,11 +207,14 @@ class _Rows:
 
 @dataclass(frozen=True, slots=True)
 class _Mapped:
-    """Complete runs, mapped to the scale of their study."""
+    """Complete runs and the scale of their study.
+
+    Attributes:
+        finals: `(n,)` mapped final values.
+    """
 
     runs: Completed
     scale: Scale
-    mapped: Floats
     finals: Floats
 
     @classmethod
@@ -216,7 +223,7 @@ class _Mapped:
             return None
         scale = Scale.fit(runs.curves[:, runs.curves.shape[1] // 2 :], runs.finals)
         with np.errstate(invalid="ignore"):
-            return cls(runs, scale, runs.curves, scale.to(runs.finals))
+            return cls(runs, scale, scale.to(runs.finals))
 
     def at(self, t: int) -> _Rows | None:
         """Return the training rows of the runs with `t` or more reports."""
@@ -247,7 +254,13 @@ class _Mapped:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """Model inputs from first reports: `(n,)` last, `(n, k)` features, `(n,)` volatility."""
+    """Model inputs from the first reports of runs.
+
+    Attributes:
+        last: `(n,)` latest mapped reports.
+        features: `(n, k)` model inputs.
+        volatility: `(n,)` typical change from report to report.
+    """
 
     last: Floats
     features: Floats
@@ -267,7 +280,11 @@ class _Seen:
 
 @dataclass(frozen=True)
 class _Stage:
-    """The fitted models and residuals for one number of reports."""
+    """The fitted models and residuals for one number of reports.
+
+    Attributes:
+        weights: `(k,)` weights of the `k` models in `predictors`; empty without models.
+    """
 
     rows: _Rows
     predictors: tuple[object, ...]
@@ -306,6 +323,7 @@ class _Stage:
     def _gains(
         self, heads: Floats, seen: _Seen, scale: Scale, horizon: int
     ) -> tuple[Floats, Floats]:
+        """Return `(m,)` expected gains of `(m, t)` reports, and the models' `(m,)` spread."""
         if not self.predictors:
             nothing = np.zeros(len(heads))
             if self.name != "parametric":
@@ -377,4 +395,5 @@ def _from_few(own: _Rows, horizon: int) -> _Stage:
 
 
 def _parametric(mapped: Floats, horizon: int) -> Floats:
+    """Return `(n,)` gains over the last of `(n, t)` mapped reports, by extrapolation."""
     return extrapolated(mapped, horizon) - mapped[:, -1]

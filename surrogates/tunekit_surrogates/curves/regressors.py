@@ -38,7 +38,10 @@ class Regression:
 
 
 def forest(x: Floats, y: Floats, *, seed: int = 0) -> Regression:
-    """Return extremely randomised trees; `unseen` averages the trees grown without the row."""
+    """Return extremely randomised trees fitted to `(n, d)` rows and `(n,)` values.
+
+    `unseen` averages, for each row, the trees grown without it.
+    """
     model = ExtraTreesRegressor(
         N_TREES,
         min_samples_leaf=2,
@@ -105,7 +108,7 @@ class Trees:
 
 
 def support_vectors(x: Floats, y: Floats, *, seed: int = 0) -> Regression:
-    """Return a nu-SVR with a Gaussian kernel over standardised columns."""
+    """Return a nu-SVR fitted to `(n, d)` rows, with a Gaussian kernel on standardised columns."""
 
     def fit(rows: Floats, values: Floats) -> Callable[[Floats], Floats]:
         centre, spread = rows.mean(axis=0), rows.std(axis=0) + MIN_SPREAD
@@ -120,6 +123,7 @@ def support_vectors(x: Floats, y: Floats, *, seed: int = 0) -> Regression:
         )
 
         def predict(new: Floats) -> Floats:
+            # |z - v|^2 = |z|^2 + |v|^2 - 2 z.v for all pairs of rows and support vectors
             z = np.clip((new - centre) / spread, -REACH, REACH)
             distances = (z**2).sum(axis=1)[:, None] + squares - 2.0 * z @ vectors.T
             out: Floats = np.exp(-gamma * distances) @ weights + offset
@@ -131,7 +135,7 @@ def support_vectors(x: Floats, y: Floats, *, seed: int = 0) -> Regression:
 
 
 def ridge(x: Floats, y: Floats, *, seed: int = 0) -> Regression:
-    """Return a Bayesian ridge regression over standardised columns."""
+    """Return a Bayesian ridge regression fitted to `(n, d)` rows, on standardised columns."""
 
     def fit(rows: Floats, values: Floats) -> Callable[[Floats], Floats]:
         centre, spread = rows.mean(axis=0), rows.std(axis=0) + MIN_SPREAD
@@ -150,6 +154,7 @@ def ridge(x: Floats, y: Floats, *, seed: int = 0) -> Regression:
 def _cross_validated(
     fit: Callable[[Floats, Floats], Callable[[Floats], Floats]], x: Floats, y: Floats, seed: int
 ) -> Regression:
+    """Return `fit` on all `(n, d)` rows, with `(n,)` predictions by fits without their fold."""
     folds = np.random.default_rng(seed).permutation(len(y)) % N_FOLDS
     unseen = np.zeros(len(y))
     for k in range(N_FOLDS):

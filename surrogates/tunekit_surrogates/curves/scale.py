@@ -43,7 +43,7 @@ class Scale:
 
     @classmethod
     def fit(cls, values: Floats, finals: Floats) -> Scale:
-        """Return the scale for known `values` of any shape and the `(n,)` final ones.
+        """Return the scale for `values` of any shape `(...)` and `(n,)` final values.
 
         Raises:
             ValueError: no final value is finite.
@@ -65,17 +65,17 @@ class Scale:
         return replace(raw, low=float(mapped.min()) - LOG_SHARE, high=high)
 
     def reaching(self, mapped: Floats) -> Scale:
-        """Return the scale with its upper end raised to cover mapped values except outliers."""
+        """Return the scale, raised at its end to cover `(n,)` mapped values except outliers."""
         high = float(np.quantile(mapped, 0.9)) + 0.5 * LOG_SHARE
         return replace(self, high=max(self.high, high))
 
     def to(self, values: Floats) -> Floats:
-        """Return the mapped values; NaN stays NaN."""
+        """Return the `(...)` values mapped to the scale; NaN stays NaN."""
         logs = self._log(values)
         return np.interp(logs, self.knots, self.shares) + LOG_SHARE * logs
 
     def back(self, mapped: Floats) -> Floats:
-        """Return the values that map to `mapped`."""
+        """Return the `(...)` values that map to `mapped`."""
         ends = self.shares + LOG_SHARE * self.knots
         inside = np.interp(mapped, ends, self.knots)
         below = (mapped - self.shares[0]) / LOG_SHARE
@@ -85,16 +85,17 @@ class Scale:
         return self.centre + np.sign(logs) * self.unit * sizes
 
     def _log(self, values: Floats) -> Floats:
+        """Return `(...)` two-sided logarithms of `(...)` values."""
         away = values - self.centre
         return np.sign(away) * np.log1p(np.abs(away) / self.unit)
 
     def clipped(self, mapped: Floats) -> Floats:
-        """Return mapped values with exploded ones and NaN set to the upper end.
+        """Return `(...)` mapped values with exploded ones and NaN set to the upper end.
 
         The lower end is open: a run better than all known ones stays better.
         """
         return np.minimum(np.where(np.isnan(mapped), self.high, mapped), self.high)
 
     def within(self, mapped: Floats) -> Floats:
-        """Return mapped values clipped to the range of the known runs, as model inputs."""
+        """Return `(...)` mapped values, clipped to the known runs' range, as model inputs."""
         return np.maximum(self.clipped(mapped), self.low)

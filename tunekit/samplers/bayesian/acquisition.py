@@ -17,7 +17,7 @@ N_FANTASIES = 64
 
 
 def log_improvement(z: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return `(...)` values of `log(phi(z) + z Phi(z))`, accurate also far below 0.
+    """Return `(...)` values of `log(phi(z) + z Phi(z))`, accurate even far below 0.
 
     Reference: Ament et al., 2023, "Unexpected improvements to expected improvement", eq. 9.
     """
@@ -31,6 +31,7 @@ def log_improvement(z: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _density(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return `(...)` values of the standard normal density."""
     return np.asarray(np.exp(log_density(z)))
 
 
@@ -63,7 +64,7 @@ class Process(Protocol):
         ...
 
     def climber(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> Predicts:
-        """Return a predictor with gradients for rows that keep the branches of `x`."""
+        """Return a predictor with gradients for `(m, d)` rows that keep the branches of `x`."""
         ...
 
 
@@ -132,6 +133,7 @@ class ExpectedImprovement:
     def _with_gradient(
         self, model: Predicts, x: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return `(m,)` scores of `(m, d)` rows, and their `(m, d)` gradients."""
         mean, var, back = model.predict(x)
         sd = self._exploration * np.sqrt(var)
         z = (self.best - mean) / sd
@@ -152,6 +154,7 @@ def joint_draws(
     mean: NDArray[np.float64], cov: NDArray[np.float64], rng: np.random.Generator, n: int
 ) -> NDArray[np.float64]:
     """Return `(n, p)` draws of a normal with `(p,)` mean and `(p, p)` covariance; `n` is even."""
+    # R R^T = cov for R = V diag(sqrt w), from cov = V diag(w) V^T; rounding may make w < 0
     values, vectors = np.linalg.eigh(cov)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     half = rng.standard_normal((n // 2, len(mean)))

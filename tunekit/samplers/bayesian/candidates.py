@@ -66,7 +66,7 @@ class Candidates:
         self._fixed = _fixed_places(encoder, fixed or Params())
 
     def random(self, n: int, *, known: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-        """Return `n` rows drawn uniformly.
+        """Return `(n, d)` rows drawn uniformly.
 
         Args:
             n: number of rows.
@@ -88,13 +88,13 @@ class Candidates:
         return np.concatenate(found)[:n]
 
     def _feasible(self, n: int, known: NDArray[np.float64] | None) -> NDArray[np.float64]:
-        """Return `n` rows drawn from the values that the constraints allow."""
+        """Return `(n, d)` rows drawn from the values that the constraints allow."""
         rows = self.encoder.decode(known) if known is not None else ()
         points = samples(self.encoder.space, self.rng, self._kept, known=rows, n=n)
         return self.encoder.encode(islice(points, n))
 
     def valid(self, full: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return canonical versions of full rows, without those that violate a constraint."""
+        """Return `(k, d)` canonical versions of the `(n, d)` rows that violate no constraint."""
         full = full.copy()
         for column, place in self._fixed.items():
             full[:, column] = place
@@ -107,7 +107,7 @@ class Candidates:
     def mutations(
         self, good: NDArray[np.float64], n: int, *, changes: float = 0.5
     ) -> NDArray[np.float64]:
-        """Return about `n` rows that differ from a good one in a few nodes.
+        """Return about `(n, d)` rows that differ from a good one in a few nodes.
 
         Args:
             good: `(k, d)` rows, the best first.
@@ -127,7 +127,7 @@ class Candidates:
         return self.valid(np.where(chosen, np.where(is_drawn, drawn, moved), full))
 
     def around(self, rows: NDArray[np.float64], n: int, step: float) -> NDArray[np.float64]:
-        """Return about `n` moves of each row's numbers within its own branch.
+        """Return about `(n * m, d)` rows: `n` moves of each `(m, d)` row's numbers in its branch.
 
         Half of the moves change all numbers, the other half about a third of them.
         """
@@ -139,7 +139,7 @@ class Candidates:
         return self.valid(np.where(moving, moved, full))
 
     def climbed(self, rows: NDArray[np.float64], climb: Climb) -> NDArray[np.float64]:
-        """Return the rows after L-BFGS moved their numbers uphill within their own branches."""
+        """Return the `(m, d)` rows after L-BFGS moved their numbers uphill in their branches."""
         moving = self.is_number & ~self.is_switch & ~np.isnan(rows)
         for column in self._fixed:
             moving[:, column] = False
@@ -166,7 +166,7 @@ class Candidates:
         return self.valid(full)
 
     def box(self, rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return `(n, d)` lower and upper bounds within which each row may move."""
+        """Return `(n, d)` lower and upper bounds for the moves of `(n, d)` rows."""
         return np.zeros(rows.shape), np.ones(rows.shape)
 
     def _fillings(self, good: NDArray[np.float64], n: int) -> NDArray[np.float64]:
@@ -192,12 +192,13 @@ class Candidates:
 
 
 def reflected(u: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return coordinates reflected at the ends of `[0, 1]`."""
+    """Return `(...)` coordinates reflected at the ends of `[0, 1]`."""
     u = np.abs(u) % 2.0
     return np.where(u > 1.0, 2.0 - u, u)
 
 
 def _switches(encoder: Encoder) -> NDArray[np.bool_]:
+    """Return `(d,)` flags of the columns that other parameters depend on."""
     parents = {c.parent for p in encoder.space for c in p.conditions}
     return np.array([c.path in parents for c in encoder.columns], dtype=bool)
 

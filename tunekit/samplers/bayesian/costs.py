@@ -181,7 +181,7 @@ class CostModel:
         )
 
     def relative(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return `(m,)` costs of rows, relative to the same rows at the target fidelity."""
+        """Return `(m,)` costs of `(m, d)` rows, relative to the rows at the target fidelity."""
         if self.fidelity is None or not len(x):
             return np.ones(len(x))
         return np.asarray(np.exp(self.log_cost(x) - self.log_cost(self.fidelity.raised(x))))
@@ -215,7 +215,7 @@ class CostTerm:
         return -self.exponent * self.model.log_cost(x)
 
     def climber(self, rows: NDArray[np.float64]) -> Climb:
-        """Return the same with gradients, for rows that keep these branches."""
+        """Return the same with gradients, for `(m, d)` rows that keep these branches."""
         model = self.model
         predicts = model.gp.climber(rows, model.gp.y[None, :])
 
@@ -230,7 +230,7 @@ class CostTerm:
     def explained(
         self, evidence: Mapping[str, Any], why: str, row: NDArray[np.float64]
     ) -> tuple[dict[str, Any], str]:
-        """Return the evidence and explanation of a row, extended by its expected cost."""
+        """Return the evidence and explanation of a `(d,)` row, extended by its expected cost."""
         source = self.model.options.source
         cost = float(f"{np.exp(self.model.log_cost(row[None])[0]):.4g}")
         exponent = round(self.exponent, 4)

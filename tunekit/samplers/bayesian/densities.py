@@ -114,7 +114,7 @@ class Bell:
     def _log_bell(
         self, inner: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the log density of the truncated normal over coordinates, and its derivative."""
+        """Return `(m,)` log densities and slopes of the truncated normal at `(m,)` coordinates."""
         t, log_rate, rate_slope = self._value(inner)
         z = (t - self.middle) / self.sd
         low, high = self._ends()
@@ -125,7 +125,7 @@ class Bell:
     def _value(
         self, inner: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Return the normal's variable `t`, `log dt/du`, and the derivative of `log dt/du`."""
+        """Return the normal's variable `t`, `log dt/du`, and its derivative, `(m,)` each."""
         s = self.start + self.width * inner
         log_width = math.log(self.width)
         if self.is_log == self.on_log:

@@ -43,7 +43,7 @@ class Blend:
         return mean, var
 
     def climber(self, x: Floats, y: Floats) -> BlendClimber:
-        """Return a predictor with gradients for rows that keep the branches of `x`."""
+        """Return a predictor with gradients for `(m, d)` rows that keep the branches of `x`."""
         return BlendClimber(self, x, y)
 
 

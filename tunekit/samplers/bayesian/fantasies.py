@@ -53,7 +53,7 @@ class Drawn:
         return mean, np.sqrt(var)
 
     def climber(self, rows: NDArray[np.float64]) -> Predict:
-        """Return a predictor with gradients for rows that keep these branches."""
+        """Return a predictor with gradients for `(m, d)` rows that keep these branches."""
         model = self.gp.climber(rows, self.values)
 
         def predict(x: NDArray[np.float64]) -> Predicted:

@@ -54,7 +54,7 @@ class ConditionModel:
         return np.asarray(log_ndtr(-(mean + self.offset) / np.sqrt(var + self._noise)))
 
     def climber(self, rows: NDArray[np.float64]) -> Climb:
-        """Return the same with gradients, for rows that keep these branches."""
+        """Return the same with gradients, for `(m, d)` rows that keep these branches."""
         model = self.gp.climber(rows, self.gp.y[None, :])
         return lambda x: self._with_gradient(model, x)
 
@@ -70,7 +70,7 @@ class ConditionModel:
         return value[0], back(-hazard / sd, (hazard * -z / (2.0 * sd * sd))[0])
 
     def assuming_violated(self, x: NDArray[np.float64]) -> ConditionModel:
-        """Return the condition, assuming that it is violated at these unmeasured rows."""
+        """Return the condition, assumed to be violated at these unmeasured `(m, d)` rows."""
         worst = np.full(len(x), self.gp.y.max())
         gp = self.gp.with_data(x, worst, noise=self._noise)
         return replace(self, gp=gp)
@@ -88,7 +88,7 @@ class LogFactor(Protocol):
         ...
 
     def climber(self, rows: NDArray[np.float64]) -> Climb:
-        """Return what gives the same, with gradients, in the branches of these rows."""
+        """Return the same with gradients, for `(m, d)` rows that keep these branches."""
         ...
 
 
@@ -108,12 +108,12 @@ class Cautious:
     condition: ConditionModel
 
     def log_probability(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return `(m,)` logarithms for rows."""
+        """Return `(m,)` logarithms for `(m, d)` rows."""
         value = self.condition.log_probability(x)
         return np.asarray(value + RISK_WEIGHT * np.minimum(value - math.log(RISKY), 0.0))
 
     def climber(self, rows: NDArray[np.float64]) -> Climb:
-        """Return what gives the same, with gradients, in the branches of these rows."""
+        """Return the same with gradients, for `(m, d)` rows that keep these branches."""
         climb = self.condition.climber(rows)
 
         def cautious(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -149,7 +149,7 @@ class FeasibleImprovement:
         return start + log_feasible(self.feasible, x)
 
     def climber(self, rows: NDArray[np.float64]) -> Climb:
-        """Return a score with gradients for rows that keep these branches."""
+        """Return a score with gradients for `(m, d)` rows that keep these branches."""
         climbs = [f.climber(rows) for f in self.feasible]
         if self.improvement is not None:
             climbs.append(self.improvement.climber(rows))
@@ -165,7 +165,7 @@ class FeasibleImprovement:
 
 
 def log_feasible(feasible: Sequence[LogFactor], x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return `(m,)` log probabilities that all conditions hold, if independent."""
+    """Return `(m,)` log probabilities that all (independent) conditions hold at `(m, d)` rows."""
     return sum((f.log_probability(x) for f in feasible), np.zeros(len(x)))
 
 
@@ -189,13 +189,13 @@ class FeasibilityModel:
         return []
 
     def score(self, pending: NDArray[np.float64], rng: np.random.Generator) -> FeasibleImprovement:
-        """Return the feasibility score; assumed violations keep it away from pending rows."""
+        """Return the feasibility score; assumed violations repel it from `(p, d)` pending rows."""
         assumed = [f.assuming_violated(pending) for f in self.feasible]
         terms: list[LogFactor] = [*(assumed if len(pending) else self.feasible)]
         return FeasibleImprovement(None, [*terms, *([self.prior] if self.prior else [])])
 
     def explained(self, row: NDArray[np.float64], value: float) -> tuple[dict[str, Any], str]:
-        """Return the evidence for a row, and its explanation."""
+        """Return the evidence for a `(d,)` row, and its explanation."""
         evidence = {"feasible": feasible_evidence(self.feasible, row)}
         return evidence, "no trial is feasible yet: this one is the most likely to be"
 
@@ -203,7 +203,7 @@ class FeasibilityModel:
 def feasible_evidence(
     feasible: Sequence[ConditionModel], row: NDArray[np.float64]
 ) -> dict[str, float]:
-    """Return the probability of each condition at a row, as plain JSON."""
+    """Return the probability of each condition at a `(d,)` row, as plain JSON."""
     chances = {f.name: np.exp(f.log_probability(row[None])[0]) for f in feasible}
     return {name: round(float(p), 4) for name, p in chances.items()}
 

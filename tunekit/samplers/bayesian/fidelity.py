@@ -94,21 +94,21 @@ class Fidelity:
         return self.levels[-1]
 
     def raised(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return `(m, d)` rows moved to the target fidelity."""
+        """Return the `(m, d)` rows moved to the target fidelity, shape `(m, d)`."""
         return self.at(x, self.target)
 
     def at(self, x: NDArray[np.float64], value: float) -> NDArray[np.float64]:
-        """Return `(m, d)` rows moved to fidelity `value`."""
+        """Return the `(m, d)` rows moved to fidelity `value`, shape `(m, d)`."""
         moved = x.copy()
         moved[:, self.column] = self.domain.to_unit(value)
         return moved
 
     def is_target(self, x: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return `(m,)` flags of the rows at the target fidelity."""
+        """Return `(m,)` flags of the `(m, d)` rows at the target fidelity."""
         return np.isclose(x[:, self.column], self.domain.to_unit(self.target), atol=1e-9)
 
     def share(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return `(m,)` fidelities of the rows as shares of the target."""
+        """Return `(m,)` fidelities of `(m, d)` rows as shares of the target."""
         values = [self.domain.from_unit(u) for u in x[:, self.column]]
         return np.array(values, dtype=np.float64) / self.target
 
@@ -263,7 +263,7 @@ def _leaves_enough(
 def _told(
     gp: TreeGP, rows: NDArray[np.float64], pending: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the share of the last row's variance that a value at each row removes.
+    """Return `(m,)` shares of the last row's variance that a value at each row removes.
 
     Observing row i with noise s^2 lowers the variance at row t by `cov_it^2 / (var_i + s^2)`.
     """

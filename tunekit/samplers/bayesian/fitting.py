@@ -59,13 +59,13 @@ def fitted(
 def conditioned(
     structure: BlockStructure, p: Parameters, x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> TreeGP:
-    """Return the process with these parameters, conditioned on at most `MAX_ROWS` rows."""
+    """Return the process with these parameters, given at most `MAX_ROWS` of `(n, d)` rows."""
     rows = chosen_rows(y, MAX_ROWS)
     return TreeGP.given(structure, p, x[rows], y[rows], np.full(len(rows), np.exp(p.noise)))
 
 
 def chosen_rows(y: NDArray[np.float64], most: int) -> NDArray[np.int64]:
-    """Return the indices of the rows to learn from: all, or the best and a spread of the rest."""
+    """Return `(k,)` indices of rows to learn from: all, or the best and a spread of the rest."""
     n = len(y)
     if n <= most:
         return np.arange(n)
@@ -96,7 +96,7 @@ def parameters_evidence(gp: TreeGP, key: str) -> dict[str, Any]:
 def warm_start(
     trials: Sequence[TrialRecord], structure: BlockStructure, key: str
 ) -> NDArray[np.float64] | None:
-    """Return the parameters stored by the last proposal of this model, `None` without one."""
+    """Return the `(p,)` parameters stored by this model's last proposal, `None` without one."""
     for trial in reversed(trials):
         found = stored_parameters(trial.evidence, structure, key)
         if found is not None:
@@ -107,7 +107,7 @@ def warm_start(
 def stored_parameters(
     evidence: Mapping[str, Any], structure: BlockStructure, key: str
 ) -> NDArray[np.float64] | None:
-    """Return the parameters in a proposal's evidence, `None` if another model wrote them."""
+    """Return `(p,)` parameters in a proposal's evidence, `None` if another model wrote them."""
     if evidence.get("model") != key:
         return None
     theta = Priors().of(structure)[0]

@@ -92,7 +92,7 @@ class FrontModel:
         return FeasibleImprovement(_improvement(drawn, values, y, rng), terms)
 
     def explained(self, row: NDArray[np.float64], value: float) -> tuple[dict[str, Any], str]:
-        """Return the evidence for a row, and its explanation."""
+        """Return the evidence for a `(d,)` row, and its explanation."""
         key = key_of(self.structure, "block")
         found = [gp.predict(row[None]) for gp in self.gps]
         evidence: dict[str, Any] = {

@@ -154,7 +154,7 @@ def _kept(
 
 
 def _density(gp: TreeGP, x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    """Return the leave-one-out log density of the rows under a process's parameters."""
+    """Return the leave-one-out log density of `(n, d)` rows under a process's parameters."""
     noise = np.full(len(y), np.exp(gp.parameters.noise))
     return TreeGP.given(gp.structure, gp.parameters, x, y, noise).leave_one_out_density()
 

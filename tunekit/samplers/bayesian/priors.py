@@ -161,7 +161,7 @@ class PriorTerm:
         self.exponent = exponent
 
     def log_probability(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return `(m,)` weighted logarithms of the prior density of rows."""
+        """Return `(m,)` weighted logarithms of the prior density of `(m, d)` rows."""
         return self._with_gradient(x)[0]
 
     def climber(self, rows: NDArray[np.float64]) -> Climb:

@@ -283,7 +283,7 @@ class _Model:
     """The fitted model of a study with one objective.
 
     Attributes:
-        order: `(n,)` trials by standardised loss, feasible ones first.
+        y, order: `(n,)` standardised losses; `(n,)` trials by loss, feasible ones first.
     """
 
     encoder: Encoder
@@ -328,7 +328,7 @@ class _Model:
         return FeasibleImprovement(improvement, terms)
 
     def explained(self, row: NDArray[np.float64], value: float) -> tuple[dict[str, Any], str]:
-        """Return the evidence for a row, and its explanation."""
+        """Return the evidence for a `(d,)` row, and its explanation."""
         mean, var = self.gp.predict(row[None])
         losses = self.data.losses[:, 0]
         evidence: dict[str, Any] = {
@@ -395,6 +395,6 @@ def _best_model(view: StudyView, data: Observed, rows: TrialRows) -> _Model:
 def _first_new(
     rows: NDArray[np.float64], busy: NDArray[np.float64], done: NDArray[np.float64]
 ) -> int:
-    """Return the index of the first untried row, 0 if all have been tried."""
+    """Return the index of the first untried of `(m, d)` rows, 0 if all have been tried."""
     known = {r.round(9).tobytes() for r in np.concatenate([busy, done])}
     return next((i for i, r in enumerate(rows) if r.round(9).tobytes() not in known), 0)

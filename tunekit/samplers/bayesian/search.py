@@ -19,7 +19,7 @@ class RowScore(Protocol):
         ...
 
     def climber(self, rows: NDArray[np.float64]) -> Climb:
-        """Return a score with gradients for rows that keep these branches."""
+        """Return a score with gradients for `(m, d)` rows that keep these branches."""
         ...
 
 
@@ -44,7 +44,7 @@ class SearchSize:
     def ranked(
         self, score: RowScore, candidates: Candidates, good: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return rows and their scores, the best first.
+        """Return `(m, d)` rows and their `(m,)` scores, the best first.
 
         Args:
             score: the score to maximise.
@@ -71,6 +71,7 @@ class SearchSize:
 
 
 def _best(values: NDArray[np.float64], n: int) -> NDArray[np.int64]:
+    """Return the indices of the best of `(m,)` scores, in descending order."""
     return np.argsort(-values, kind="stable")[:n]
 
 

@@ -130,7 +130,7 @@ def observed(view: StudyView, rows: TrialRows) -> Observed:
 
 
 def standardised(losses: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return `(n,)` losses, clipped at the bad end, with mean 0 and standard deviation 1."""
+    """Return the `(n,)` losses, clipped at the bad end, with mean 0 and standard deviation 1."""
     size = float(np.max(np.abs(losses), initial=0.0))
     y = losses / size if size > 0 else losses  # keeps squares of huge values finite
     middle, best = float(np.median(y)), float(np.min(y))

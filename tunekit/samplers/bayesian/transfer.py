@@ -94,6 +94,7 @@ def portfolio(sources: Sequence[PastModel], encoder: Encoder) -> list[Params]:
 
 
 def _regret(source: PastModel, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return `(m,)` regrets predicted by a source for `(m, d)` rows: 0 its best, 1 its median."""
     best, middle = float(source.gp.y.min()), float(np.median(source.gp.y))
     return np.clip((source.gp.predict(x)[0] - best) / max(middle - best, 1e-9), 0.0, 1.0)
 
@@ -134,7 +135,9 @@ def rank_weights(
 def _joint_draws(
     gp: TreeGP, x: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.float64]:
+    """Return `(N_DRAWS, m)` joint draws of the function at `(m, d)` rows."""
     mean, cov = gp.joint(x)
+    # mean + R z with R R^T = cov, from cov = V diag(w) V^T: R = V diag(sqrt w)
     values, vectors = np.linalg.eigh(cov)
     z = rng.standard_normal((N_DRAWS, len(mean)))
     return np.asarray(mean + z @ (vectors * np.sqrt(np.maximum(values, 0.0))).T)

@@ -147,13 +147,13 @@ class Branches:
         self._switches = np.flatnonzero(shape.is_switch)
 
     def names(self, rows: NDArray[np.float64]) -> list[bytes]:
-        """Return the branch of each row."""
+        """Return the branch of each of `(n, d)` rows."""
         active = ~np.isnan(rows)
         values = np.nan_to_num(rows[:, self._switches], nan=-1.0).round(9)
         return [a.tobytes() + v.tobytes() for a, v in zip(active, values, strict=True)]
 
     def same(self, rows: NDArray[np.float64], row: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return `(n,)` flags of the rows in the branch of `row`."""
+        """Return `(n,)` flags of the `(n, d)` rows in the branch of the `(d,)` row."""
         if not len(self._switches):
             return np.ones(len(rows), dtype=bool)
         values = np.abs(rows[:, self._switches] - row[self._switches])
@@ -201,7 +201,7 @@ class TrustRegion:
         return low, high
 
     def evidence(self, row: NDArray[np.float64]) -> dict[str, Any]:
-        """Return the evidence that a proposal of this row stores to replay the state."""
+        """Return the evidence that a proposal of this `(d,)` row stores to replay the state."""
         if not self.branches.same(row[None], self.centre)[0]:
             return {}
         s = self.state
@@ -233,7 +233,7 @@ class RegionCandidates(Candidates):
         self._low, self._high = region.box(lengths)
 
     def random(self, n: int, *, known: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-        """Return about `n` rows, uniform in the box in a random subset of its dimensions.
+        """Return about `(n, d)` rows, uniform in the box in a random subset of its dimensions.
 
         Raises:
             InvalidSpace: no row was found that satisfies the constraints of the space.
@@ -245,6 +245,7 @@ class RegionCandidates(Candidates):
         return np.concatenate([inside, super().random(n_elsewhere or n, known=known)])
 
     def _perturbed(self, n: int) -> NDArray[np.float64]:
+        """Return about `(n, d)` rows: the centre with a few numbers redrawn within the box."""
         centre, numbers = self._region.centre, np.flatnonzero(self._region.numbers)
         full = np.repeat(np.where(np.isnan(centre), 0.5, centre)[None], n, axis=0)
         drawn = self._low + (self._high - self._low) * self.rng.random(full.shape)
@@ -253,12 +254,12 @@ class RegionCandidates(Candidates):
         return self.valid(np.where(moving & ~self.is_switch, drawn, full))
 
     def valid(self, full: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return canonical versions of full rows, clipped to the box where it applies."""
+        """Return `(n, d)` canonical versions of full rows, clipped to the box where it applies."""
         low, high = self.box(self.canonical(full) if self.is_switch.any() else full)
         return super().valid(np.clip(full, low, high))
 
     def box(self, rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return `(n, d)` lower and upper bounds within which each row may move."""
+        """Return `(n, d)` lower and upper bounds for the moves of `(n, d)` rows."""
         inside = self._region.branches.same(rows, self._region.centre)[:, None]
         return np.where(inside, self._low, 0.0), np.where(inside, self._high, 1.0)
 

@@ -119,7 +119,7 @@ class Runs:
         return evaluate, tell
 
     def tell(self, x: NDArray[np.float64], merit: Merit, number: int) -> None:
-        """Tell the current run the result of a trial, and restart the run if it has converged."""
+        """Tell the run a trial's `(d,)` coordinates and merit; restart a converged run."""
         self._waiting.append((x, merit))
         if len(self._waiting) < self.population:
             return
@@ -133,6 +133,7 @@ class Runs:
             self._restart(number)
 
     def _has_converged(self, told: Sequence[tuple[NDArray[np.float64], Merit]]) -> bool:
+        """Return whether a run has stalled or shrunk, by its last `(d,)` points with merits."""
         patience = 10 + math.ceil(30 * len(self.axes) / self.population)
         if self.generation - self._improved > patience or self._cma.should_stop():
             return True

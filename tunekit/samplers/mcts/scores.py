@@ -36,7 +36,7 @@ def scored_trials(history: History) -> tuple[list[TrialRecord], NDArray[np.float
 
 
 def ranked(keys: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return `(n,)` scores: 1 for the smallest key, 0 for the largest, evenly spaced by rank.
+    """Return `(n,)` scores of `(n,)` keys, evenly spaced by rank from 1 (smallest) to 0.
 
     Ties share their mean; if all keys are equal, all scores are 1/2.
     """
@@ -66,7 +66,7 @@ def _order(history: History, trials: Sequence[TrialRecord]) -> NDArray[np.float6
 
 
 def _dense(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the rank of each value, from 0, to make losses comparable with `len(trials)`."""
+    """Return `(n,)` ranks of values from 0, which makes losses comparable with `len(trials)`."""
     if len(values) == 0:
         return values
     return np.unique(values, return_inverse=True)[1].astype(np.float64)

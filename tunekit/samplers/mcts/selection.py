@@ -90,6 +90,6 @@ def widened(
 
 
 def argmax(scores: NDArray[np.float64], rng: np.random.Generator) -> int:
-    """Return the index of the largest score, a random one among ties."""
+    """Return the index of the largest of `(k,)` scores, a random one among ties."""
     top = np.flatnonzero(scores == scores.max())
     return int(top[0]) if len(top) == 1 else int(rng.choice(top))

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Sums over trials; all arrays have the shape `(n_nodes,)`.
+    """Sums over trials, per node.
 
     Attributes:
-        visits: number of trials through the node, including pending ones.
-        scored: number of these with a score; fractional after pooling.
-        total: sum of the scores.
-        squares: sum of the squared scores.
-        best: largest score, 0 without scores.
+        visits: `(n_nodes,)`, number of trials through the node, including pending ones.
+        scored: `(n_nodes,)`, number of these with a score; fractional after pooling.
+        total: `(n_nodes,)`, sum of the scores.
+        squares: `(n_nodes,)`, sum of the squared scores.
+        best: `(n_nodes,)`, largest score, 0 without scores.
     """
 
     visits: NDArray[np.float64]
@@ -45,11 +45,12 @@ class Statistics:
         )
 
     def mean(self, fallback: float) -> NDArray[np.float64]:
-        """Return the mean scores, `fallback` for nodes without scores."""
+        """Return `(n_nodes,)` mean scores, `fallback` for nodes without scores."""
         return np.where(self.scored > 0, self.total / np.maximum(self.scored, 1e-12), fallback)
 
     def variance(self) -> NDArray[np.float64]:
-        """Return the variances of the scores, 0 for nodes without scores."""
+        """Return `(n_nodes,)` variances of the scores, 0 for nodes without scores."""
+        # Var s = E[s^2] - E[s]^2; the difference may round below 0
         n = np.maximum(self.scored, 1e-12)
         return np.maximum(self.squares / n - (self.total / n) ** 2, 0.0)
 

@@ -27,7 +27,7 @@ class Columns:
     """Columns derived from the params of trials.
 
     Attributes:
-        numbers: path -> the sorted values seen.
+        numbers: path -> float64[k], the sorted distinct values seen.
         choices: path -> the values seen, in order of first appearance.
     """
 
