@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from tunekit import kept_front
 from tunekit.history import History
 from tunekit.records import MetricConstraint, ObjectiveSpec, TrialRecord, TrialState
 from tunekit.spaces import Params
+from tunekit_surrogates.non_domination import non_dominated
 
 ERROR = (ObjectiveSpec("error"),)
 
@@ -67,6 +69,45 @@ def test_the_front_holds_what_no_other_trial_dominates():
             (x <= a and y >= b) and (x < a or y > b) for j, (x, y) in enumerate(values) if j != i
         )
         assert (i in front) is not dominated
+
+
+def test_the_kept_front_is_the_one_of_a_new_reader_after_every_change():
+    rng = random.Random(4)
+    objectives = (ObjectiveSpec("a"), ObjectiveSpec("b"), ObjectiveSpec("c", "maximize"))
+    limit, target = (MetricConstraint.parse("a >= 1"),), {"epochs": 3}
+    history = History(objectives, limit, target)
+    for seq in range(1, 200):
+        metrics = {k: float(rng.randint(0, 4)) for k in "abc"}
+        state = rng.choice([TrialState.COMPLETE] * 4 + [TrialState.RUNNING])
+        params = Params(epochs=rng.choice([1, 3, 3]))
+        trial = replace(record(rng.randrange(60), state, seq=seq, **metrics), params=params)
+        history.update([trial], seq)
+        if seq == 100:
+            history.aim({})
+        fresh = History(objectives, limit, history.target)
+        fresh.update(list(history), seq)
+        front = [t.number for t in history.pareto()]
+        assert front == [t.number for t in fresh.pareto()]
+        assert all(history.pareto()[i] is history.get(n) for i, n in enumerate(front))
+    history.restart(objectives, limit)
+    assert history.pareto() == []
+
+
+def test_a_new_result_is_compared_with_the_front_alone(monkeypatch):
+    sizes = []
+
+    def counted(y, *, equals):
+        sizes.append(len(y))
+        return non_dominated(y, equals=equals)
+
+    monkeypatch.setattr(kept_front, "non_dominated", counted)
+    history = History((ObjectiveSpec("a"), ObjectiveSpec("b")))
+    history.update([record(i, a=float(i), b=float(i)) for i in range(50)], 50)
+    assert [t.number for t in history.pareto()] == [0]
+    history.update([record(50, a=1.0, b=-1.0)], 51)
+    for _ in range(3):
+        assert [t.number for t in history.pareto()] == [0, 50]
+    assert sizes == [50, 2]
 
 
 def test_finishing_is_reported_once():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tunekit.errors import StorageError
+from tunekit.kept_front import KeptFront
 from tunekit.records import MetricConstraint, ObjectiveSpec, TrialRecord, TrialState
 from tunekit.spaces import Scalar
 from tunekit.trial_values import TrialSource
@@ -74,6 +75,7 @@ class History:
         self._waiting: set[int] = set()
         self._of_user: list[int] = []
         self._best: TrialRecord | None = None
+        self._front = KeptFront()
 
     def __len__(self) -> int:
         return len(self._trials)
@@ -104,6 +106,7 @@ class History:
             self.changes.append(t.number)
             self._file_pause(t)
             self._file_complete(t)
+            self._keep_front(t)
             if not t.state.is_finished:
                 self._open[t.number] = t
                 continue
@@ -217,6 +220,7 @@ class History:
         self.revision += 1
         for t in self.complete():
             self._keep_best(t)
+            self._keep_front(t)
 
     def is_at_target(self, trial: TrialRecord) -> bool:
         """Return whether a trial ran at the target fidelity."""
@@ -241,18 +245,26 @@ class History:
 
     def pareto(self) -> list[TrialRecord]:
         """Return the feasible complete trials that no other dominates, by number."""
+        if len(self.objectives) == 1:
+            return self._equally_good()
+        return [self._trials[k] for k in self._front.numbers()]
+
+    def _equally_good(self) -> list[TrialRecord]:
         trials = [t for t in self.complete() if self._may_be_best(t)]
-        losses = self.losses(trials)
-        keep = []
-        for i, row in enumerate(losses):
-            better = np.all(losses <= row, axis=1) & np.any(losses < row, axis=1)
-            if not better.any():
-                keep.append(trials[i])
-        return keep
+        losses = [self.objectives[0].loss(t.metrics[self.objectives[0].metric]) for t in trials]
+        least = min(losses, default=math.inf)
+        return [t for t, loss in zip(trials, losses, strict=True) if loss == least]
 
     def _may_be_best(self, t: TrialRecord) -> bool:
         is_complete = t.state is TrialState.COMPLETE
         return is_complete and self.is_at_target(t) and self.violation(t) == 0.0
+
+    def _keep_front(self, t: TrialRecord) -> None:
+        if len(self.objectives) > 1:
+            losses = None
+            if self._may_be_best(t):
+                losses = tuple([o.loss(t.metrics[o.metric]) for o in self.objectives])
+            self._front.put(t.number, losses)
 
     def _keep_best(self, t: TrialRecord) -> None:
         if not self._may_be_best(t):

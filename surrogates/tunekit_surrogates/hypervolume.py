@@ -1,11 +1,11 @@
-"""Pareto fronts of points to minimise, and boxes that tile the region a front leaves open."""
+"""The volume that points to minimise dominate, and boxes that tile what a front leaves open."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tunekit_surrogates.blocks import Floats
+from tunekit_surrogates.non_domination import non_dominated
 
 MARGIN = 0.1
 """Distance of the reference point beyond the front's worst values, as a share of its range."""
@@ -13,24 +13,6 @@ MARGIN = 0.1
 FULL = 16
 """A front of two objectives counts as small up to this many points beyond the first. With `m`
 objectives the limit is `(m - 1) ** 2` times lower, because more points are non-dominated."""
-
-
-def non_dominated(y: Floats) -> NDArray[np.bool_]:
-    """Return `(n,)` flags of the non-dominated `(n, m)` points; of equal points only the first."""
-    better = np.all(y[:, None] <= y[None], axis=2)
-    equal = better & better.T
-    earlier = np.tri(len(y), k=-1, dtype=bool).T  # [i, j]: i comes before j
-    return np.asarray(~np.any(better & (~equal | earlier), axis=0))
-
-
-def layers(y: Floats) -> NDArray[np.int64]:
-    """Return `(n,)` ranks of `(n, m)` points: 0 for the front, 1 for the next, etc."""
-    out = np.full(len(y), -1)
-    layer = 0
-    while (rest := np.flatnonzero(out < 0)).size:
-        out[rest[non_dominated(y[rest])]] = layer
-        layer += 1
-    return out
 
 
 def reference_point(y: Floats) -> Floats:

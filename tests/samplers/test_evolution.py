@@ -20,7 +20,7 @@ from tunekit.random_streams import stream
 from tunekit.records import ObjectiveSpec, TrialRecord, TrialState
 from tunekit.samplers.base import StudyView, sample
 from tunekit.samplers.evolutionary.axes import Structure
-from tunekit.samplers.evolutionary.dominance import crowding, fronts, order
+from tunekit.samplers.evolutionary.dominance import crowding, order
 from tunekit.samplers.evolutionary.evolution import EvolutionSampler
 from tunekit.samplers.evolutionary.population import Population
 from tunekit.samplers.evolutionary.variation import Breeding, reflect
@@ -37,6 +37,7 @@ from tunekit.testing.samplers import (
     view_of,
 )
 from tunekit.testing.spaces import spaces
+from tunekit_surrogates.non_domination import layers
 
 
 def study(make, space, f, n, *, seed=0, objectives=ONE):
@@ -150,9 +151,9 @@ def test_reflection_stays_inside(x):
     assert 0.0 <= reflect(x) <= 1.0
 
 
-def test_fronts_and_crowding_are_those_of_the_paper():
+def test_layers_and_crowding_are_those_of_the_paper():
     losses = np.array([[1, 5], [2, 3], [4, 1], [3, 4], [5, 5], [2, 3]], dtype=float)
-    assert fronts(losses).tolist() == [0, 0, 0, 1, 2, 0]
+    assert layers(losses, equals=True).tolist() == [0, 0, 0, 1, 2, 0]
     line = np.array([[0, 4], [1, 3], [3, 1], [4, 0]], dtype=float)
     # (3 - 0) / 4 + (4 - 1) / 4 for each inner point
     assert crowding(line).tolist() == [np.inf, 1.5, 1.5, np.inf]

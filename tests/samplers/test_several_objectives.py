@@ -18,11 +18,10 @@ from tunekit.testing.samplers import TREE, check, ended, random_trials, view_of
 from tunekit_surrogates.blocks import BlockStructure
 from tunekit_surrogates.hypervolume import (
     hypervolume,
-    layers,
-    non_dominated,
     open_boxes,
     reference_point,
 )
+from tunekit_surrogates.non_domination import layers, non_dominated
 from tunekit_surrogates.tree_gp import fit
 
 COUNTS = [2, 3, 4]

@@ -14,6 +14,7 @@ from tunekit.checks import is_number
 from tunekit.errors import InvalidArgument
 from tunekit.history import History
 from tunekit.records import Report, TrialRecord, TrialState
+from tunekit_surrogates.non_domination import non_dominated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -149,6 +150,7 @@ def _after(trial: TrialRecord, reports: Sequence[Report]) -> int:
 def _false_stops(history: History, audited: Sequence[TrialRecord], tolerance: float) -> list[int]:
     spared = [t for t in history.complete() if "audit" not in t.stop_evidence]
     rivals = history.losses([t for t in spared if history.violation(t) == 0.0])
+    rivals = rivals[non_dominated(rivals)]  # what another beats, one of these beats
     able = [t for t in audited if t.state is TrialState.COMPLETE and history.violation(t) == 0.0]
     losses = history.losses(able)
     eased = losses - tolerance * np.abs(losses)

@@ -13,13 +13,12 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tunekit.records import ObjectiveSpec
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.losses import Curve, LossCurveReader, Losses, Unit
 from tunekit.stoppers.reached import Reached
-from tunekit_surrogates.hypervolume import layers
+from tunekit_surrogates.non_domination import layers
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +132,5 @@ def n_before(own: Losses, others: Sequence[Losses]) -> int:
     """
     if len(own) == 1:
         return sum(loss < own for loss in others)
-    points, which = np.unique(
-        _ranks(np.asarray([own, *others], dtype=np.float64)), axis=0, return_inverse=True
-    )
-    places = layers(points)[which.ravel()]  # equal points share a layer
+    places = layers(np.asarray([own, *others], dtype=np.float64), equals=True)
     return int((places < places[0]).sum())
-
-
-def _ranks(y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return `(n, m)` dense ranks by column, which suffice for dominance and handle infinities."""
-    return np.column_stack([np.unique(c, return_inverse=True)[1] for c in y.T]).astype(np.float64)

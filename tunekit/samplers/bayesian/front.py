@@ -34,7 +34,8 @@ from tunekit.samplers.bayesian.search import RowScore
 from tunekit.samplers.bayesian.training_data import Observed, TrialRows, standardised, structure_of
 from tunekit.spaces.encode import Encoder
 from tunekit_surrogates.blocks import BlockStructure
-from tunekit_surrogates.hypervolume import layers, non_dominated, reference_point
+from tunekit_surrogates.hypervolume import reference_point
+from tunekit_surrogates.non_domination import layers, non_dominated
 from tunekit_surrogates.tree_gp import TreeGP
 
 MAX_FRONT = 4

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tunekit_surrogates.non_domination import layers
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -15,26 +17,6 @@ def dominates(one: Sequence[float], other: Sequence[float]) -> bool:
     """Return whether `one` is nowhere worse than `other` and better in at least one loss."""
     pairs = list(zip(one, other, strict=True))
     return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
-
-
-def fronts(losses: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return `(n,)` non-domination ranks of `(n, m)` losses: 0 for the front, and so on.
-
-    Reference:
-        K. Deb et al., A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II, 2002,
-        section III.A.
-    """
-    worse = np.all(losses[:, None] <= losses[None], axis=2)
-    dominates = worse & np.any(losses[:, None] < losses[None], axis=2)
-    ranks = np.full(len(losses), -1, dtype=np.intp)
-    n_above = dominates.sum(axis=0)
-    rank = 0
-    while (ranks < 0).any():
-        front = (n_above == 0) & (ranks < 0)
-        ranks[front] = rank
-        n_above = n_above - dominates[front].sum(axis=0)
-        rank += 1
-    return ranks
 
 
 def crowding(losses: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -56,10 +38,15 @@ def crowding(losses: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def order(losses: NDArray[np.float64]) -> list[int]:
-    """Return the indices of `(n, m)` losses from best to worst; ties keep their order."""
+    """Return the indices of `(n, m)` losses from best to worst; ties keep their order.
+
+    Reference:
+        K. Deb et al., A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II, 2002,
+        section III.
+    """
     if not len(losses):
         return []
-    ranks = fronts(losses)
+    ranks = layers(losses, equals=True)
     distance = np.empty(len(losses))
     for rank in range(int(ranks.max()) + 1):
         front = ranks == rank
