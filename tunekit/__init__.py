@@ -92,7 +92,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        from tunekit.optuna_words import unknown_name
+        from tunekit.optuna_names.words import unknown_name
 
         raise unknown_name("tunekit", name)
     value = getattr(import_module(_HOMES[name]), name)

@@ -13,7 +13,7 @@ from tunekit.checkpoints.base import Checkpoints
 from tunekit.checkpoints.places import open_place
 from tunekit.checks import check_whole, count, share, shown, texts
 from tunekit.errors import InvalidArgument, StudyExists, UnknownStudy
-from tunekit.optuna_words import plain_directions
+from tunekit.optuna_names.words import plain_directions
 from tunekit.records import (
     AUDIT,
     UNNAMED,

@@ -13,9 +13,9 @@ import numpy as np
 
 from tunekit.errors import StorageError
 from tunekit.kept_front import KeptFront
+from tunekit.optuna_names.trial_values import TrialSource
 from tunekit.records import MetricConstraint, ObjectiveSpec, TrialRecord, TrialState
 from tunekit.spaces import Scalar
-from tunekit.trial_values import TrialSource
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

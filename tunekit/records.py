@@ -10,10 +10,10 @@ from typing import Any, Literal, TypeAlias
 
 from tunekit.checks import shown
 from tunekit.errors import InvalidArgument
-from tunekit.optuna_words import NO, YES, Answer, member_name
+from tunekit.optuna_names.trial_values import TrialSource, TrialValues
+from tunekit.optuna_names.words import NO, YES, Answer, member_name
 from tunekit.shown import without_secrets
 from tunekit.spaces import Params, Scalar, Space
-from tunekit.trial_values import TrialSource, TrialValues
 
 Metrics: TypeAlias = Mapping[str, float]
 

@@ -16,7 +16,7 @@ from tunekit.errors import InvalidParams, InvalidResult
 from tunekit.executors.base import Task
 from tunekit.executors.results import checked_metrics
 from tunekit.executors.trial import Trial
-from tunekit.optuna_words import advice
+from tunekit.optuna_names.words import advice
 from tunekit.records import Outcome, TrialState
 
 MAX_REASON = 300

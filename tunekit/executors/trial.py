@@ -20,7 +20,7 @@ from tunekit.checks import shown
 from tunekit.errors import InvalidArgument, InvalidParams, TrialPaused, TrialStopped, did_you_mean
 from tunekit.executors.base import Ranks, Task
 from tunekit.executors.results import checked_metrics
-from tunekit.optuna_words import SYSTEM, OptunaNotes, system_attrs, unknown_name
+from tunekit.optuna_names.words import SYSTEM, OptunaNotes, system_attrs, unknown_name
 from tunekit.random_streams import stream
 from tunekit.records import CONTINUE, Decision, Report
 from tunekit.spaces import Parameter, Params, Scalar

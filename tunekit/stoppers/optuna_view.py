@@ -14,8 +14,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
-from tunekit.optuna_trials import OptunaTrials
 from tunekit.records import Direction, TrialState
+from tunekit.stoppers.optuna_trials import OptunaTrials
 
 _STATES = {
     TrialState.WAITING: OptunaState.WAITING,

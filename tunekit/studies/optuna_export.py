@@ -13,7 +13,7 @@ import optuna
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
-from tunekit.optuna_words import own_attrs, system_attrs
+from tunekit.optuna_names.words import own_attrs, system_attrs
 from tunekit.records import (
     OPTUNA_STATES,
     ObjectiveSpec,

@@ -12,7 +12,8 @@ from tunekit.checks import several
 from tunekit.driver.study_reader import StudyReader
 from tunekit.errors import InvalidArgument, MissingExtra, NoCompleteTrial
 from tunekit.history import History, nothing_best
-from tunekit.optuna_words import DirectionWord, unknown_name
+from tunekit.optuna_names.trial_values import TrialSource
+from tunekit.optuna_names.words import DirectionWord, unknown_name
 from tunekit.records import Direction, ObjectiveSpec, Report, StudyRecord, TrialRecord, TrialState
 from tunekit.samplers.base import Sampler
 from tunekit.spaces import Params, Space
@@ -22,7 +23,6 @@ from tunekit.studies.curve_reader import CurveReader
 from tunekit.studies.replay import Difference, replay
 from tunekit.studies.states import states_of
 from tunekit.studies.trial_numbers import trial_number
-from tunekit.trial_values import TrialSource
 
 if TYPE_CHECKING:
     import optuna

@@ -25,10 +25,10 @@ from optuna.trial import TrialState as OptunaState
 
 from tunekit.errors import InvalidParams, InvalidSpace
 from tunekit.history import History
-from tunekit.optuna_trials import OptunaTrials
 from tunekit.records import MetricConstraint, TrialRecord, TrialState
 from tunekit.samplers.grid import n_steps
 from tunekit.spaces import Categorical, Constant, Float, Int, Parameter, Scalar, Space
+from tunekit.stoppers.optuna_trials import OptunaTrials
 
 SPECIAL = "#special"
 """Suffix of a path for the switch between a parameter's special values and its range."""

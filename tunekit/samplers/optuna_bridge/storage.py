@@ -15,9 +15,9 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
-from tunekit.optuna_trials import OptunaTrials
 from tunekit.records import ObjectiveSpec
 from tunekit.samplers.optuna_bridge.codec import running_trial
+from tunekit.stoppers.optuna_trials import OptunaTrials
 
 
 class ToldStorage(optuna.storages.BaseStorage):

@@ -14,9 +14,9 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from tunekit.history import History
-from tunekit.optuna_trials import OptunaTrials
 from tunekit.records import TrialRecord
 from tunekit.samplers.optuna_bridge.codec import Codec, kept_attrs, told_trial
+from tunekit.stoppers.optuna_trials import OptunaTrials
 
 
 class ToldTrials:

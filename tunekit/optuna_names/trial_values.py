@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tunekit.errors import InvalidArgument
-from tunekit.optuna_words import system_attrs, unknown_name
+from tunekit.optuna_names.words import system_attrs, unknown_name
 
 
 @dataclass(frozen=True, slots=True)
