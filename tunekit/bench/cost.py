@@ -21,8 +21,7 @@ from tunekit.samplers.base import StudyView, sample
 from tunekit.spaces import Categorical, Float, Params, Space
 from tunekit.threads import one_thread
 
-HISTORY_SEED = 1 << 41
-"""Seed of the random trials told before the measurement."""
+HISTORY_SEED = 1 << 41  # seed of the random trials told before the measurement
 
 N_FLAT = 10
 N_BRANCHES = 3

@@ -21,18 +21,12 @@ from tunekit.spaces.encode import Encoder
 from tunekit_surrogates.blocks import BlockStructure
 from tunekit_surrogates.tree_gp import Climber, TreeGP
 
-N_GOOD = 8
-"""Trials of least violation that are mutated while no trial is feasible."""
-
-FAR = 3.0
-"""Clips a constraint's margins at this multiple of their typical size."""
+N_GOOD = 8  # trials of least violation that are mutated while no trial is feasible
+FAR = 3.0  # clips a constraint's margins at this multiple of their typical size
 
 
-RISKY = 0.5
-"""Success probability below which a point's score is reduced further."""
-
-RISK_WEIGHT = 4.0
-"""Additional weight of the log probability below `RISKY`."""
+RISKY = 0.5  # success probability below which a point's score is reduced further
+RISK_WEIGHT = 4.0  # additional weight of the log probability below `RISKY`
 
 
 @dataclass(frozen=True, slots=True)

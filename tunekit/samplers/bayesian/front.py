@@ -44,8 +44,7 @@ MAX_FRONT = 4
 N_DRAWS = {2: 16, 3: 8, 4: 4}
 """Draws of uncertain values by number of objectives, with which the boxes grow fast."""
 
-NOISY = 0.02
-"""Noise share of the variance above which values of the front count as uncertain."""
+NOISY = 0.02  # noise share of the variance above which values of the front count as uncertain
 
 N_UNCERTAIN = 10
 

@@ -29,23 +29,15 @@ from tunekit_surrogates.block_kernel import Parameters
 from tunekit_surrogates.blocks import BlockStructure
 from tunekit_surrogates.tree_gp import Priors, TreeGP
 
-FIRST = 20
-"""Minimum number of trials to compare kernels; fewer decide by chance."""
-
-EVERY = 10
-"""Minimum number of trials between comparisons; from 100 trials on, a tenth of them."""
-
-MARGIN = 2.0
-"""Minimum gain, in nats, for another kernel to replace the space's default."""
+FIRST = 20  # minimum number of trials to compare kernels; fewer decide by chance
+EVERY = 10  # minimum number of trials between comparisons; from 100 trials on, a tenth of them
+MARGIN = 2.0  # minimum gain, in nats, for another kernel to replace the space's default
 
 ADDITIVE = 0.5
 """Share of a block's variance that an additive kernel splits over its single parameters."""
 
-MAX_COMPARED_ROWS = 200
-"""Maximum rows to compare kernels on."""
-
-REFIT_FROM = 64
-"""Number of trials from which proposals reuse fitted parameters."""
+MAX_COMPARED_ROWS = 200  # maximum rows to compare kernels on
+REFIT_FROM = 64  # number of trials from which proposals reuse fitted parameters
 
 REFIT_PARTS = 32
 """Parameters are then refitted when the trials have grown by one part in `REFIT_PARTS`."""

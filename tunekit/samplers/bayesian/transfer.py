@@ -20,24 +20,14 @@ from tunekit.spaces.encode import Encoder
 from tunekit_surrogates.blocks import BlockStructure
 from tunekit_surrogates.tree_gp import TreeGP
 
-MIN_POINTS = 5
-"""Minimum number of usable points of an earlier study to model it."""
-
-N_START = 3
-"""Maximum number of earlier winners to try."""
-
-N_WINNERS = 5
-"""Number of winners of each study to choose from."""
-
-ENOUGH = 0.02
-"""Minimum decrease of the mean normalised regret to add a further winner."""
+MIN_POINTS = 5  # minimum number of usable points of an earlier study to model it
+N_START = 3  # maximum number of earlier winners to try
+N_WINNERS = 5  # number of winners of each study to choose from
+ENOUGH = 0.02  # minimum decrease of the mean normalised regret to add a further winner
 
 N_DRAWS = 512
-N_RANKED = 40
-"""Maximum number of trials whose ranking weighs the models."""
-
-N_OWN = 10
-"""Number of trials from which the study's own model has a minimum weight."""
+N_RANKED = 40  # maximum number of trials whose ranking weighs the models
+N_OWN = 10  # number of trials from which the study's own model has a minimum weight
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,11 +23,8 @@ from tunekit.spaces import Params, Scalar
 
 Algorithm: TypeAlias = Literal["ga", "regularised"]
 
-MEMORY = 150
-"""Number of recent trials whose success sets operator probabilities and step widths."""
-
-N_SUCCESSES = 25
-"""Number of recent successes of an operator that its step width averages."""
+MEMORY = 150  # number of recent trials whose success sets operator probabilities and step widths
+N_SUCCESSES = 25  # number of recent successes of an operator that its step width averages
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,8 @@ P_BEST_BRANCH = 0.6
 P_BLOCK = 0.5
 """Probability that crossover passes on whole blocks of siblings instead of single values."""
 
-P_BLEND = 0.3
-"""Probability that common numbers are placed on the line through both parents."""
-
-P_SPECIAL = 0.2
-"""Probability that a mutated number jumps to a special value."""
+P_BLEND = 0.3  # probability that common numbers are placed on the line through both parents
+P_SPECIAL = 0.2  # probability that a mutated number jumps to a special value
 
 
 @dataclass(frozen=True, slots=True)

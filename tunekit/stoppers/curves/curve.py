@@ -26,14 +26,12 @@ from tunekit_surrogates.curves.predictor import Forecast
 
 Rule: TypeAlias = Literal["chance", "rank", "both"]
 
-LEVEL = 0.9
-"""Coverage of the displayed interval."""
+LEVEL = 0.9  # coverage of the displayed interval
 
 LEAST = 2
 """Number of the best at a rung that always continue with `rule="both"`."""
 
-SURE = 3.0
-"""Divides the share that continues for trials whose prediction is hopeless."""
+SURE = 3.0  # divides the share that continues for trials whose prediction is hopeless
 
 
 @dataclass(frozen=True, slots=True)
