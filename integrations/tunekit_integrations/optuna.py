@@ -20,9 +20,9 @@ from optuna.trial import TrialState as OptunaState
 
 from tunekit import registry
 from tunekit.errors import InvalidArgument
-from tunekit.random_streams import stream
 from tunekit.records import Proposal
 from tunekit.samplers.base import Sampler, StudyView, suggested
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Params, Space
 from tunekit.spaces.interop import from_optuna
 from tunekit.stoppers.base import CurveView, Stopper

@@ -10,9 +10,9 @@ import pytest
 from tunekit.analysis.importance import importance
 from tunekit.errors import InvalidArgument, MissingExtra, NoCompleteTrial
 from tunekit.history import History
-from tunekit.random_streams import stream
 from tunekit.records import MetricConstraint, ObjectiveSpec, TrialRecord, TrialState
 from tunekit.samplers.base import sample
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Categorical, Float, Int, Space
 
 LOSS = (ObjectiveSpec("loss"),)

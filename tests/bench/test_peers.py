@@ -10,8 +10,8 @@ from tunekit.bench.peers.base import PEERS, MissingPeer, Setting, make_peer, poi
 from tunekit.bench.peers.union import Union, Worst
 from tunekit.bench.problem import Problem
 from tunekit.errors import InvalidArgument
-from tunekit.random_streams import stream
 from tunekit.samplers.base import sample
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Categorical, Float, Int, Repeat, Space, When
 from tunekit.testing.problems import TREE, two
 

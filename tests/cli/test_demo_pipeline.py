@@ -14,8 +14,8 @@ from sklearn.datasets import load_digits
 
 from tunekit.cli.demo import nested_lines
 from tunekit.cli.demo_pipeline import SPACE, make_pipeline
-from tunekit.random_streams import stream
 from tunekit.samplers.base import sample
+from tunekit.samplers.random_streams import stream
 
 BRANCHES = [
     {"scaler": "none", "model": "neighbours"},

@@ -12,11 +12,11 @@ import pytest
 
 from tunekit.errors import InvalidArgument, MissingExtra
 from tunekit.history import History
-from tunekit.random_streams import stream
 from tunekit.records import TrialState
 from tunekit.samplers.base import StudyView
 from tunekit.samplers.evolutionary.cmaes import CmaEsSampler
 from tunekit.samplers.random import RandomSampler
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Categorical, Float, Int, Params, Space
 from tunekit.testing.samplers import (
     ONE,

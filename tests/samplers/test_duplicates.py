@@ -8,10 +8,10 @@ import pytest
 
 import tunekit as tk
 from tunekit.noise.replicates import key_of
-from tunekit.random_streams import stream
 from tunekit.records import TrialState
 from tunekit.samplers.base import sample
 from tunekit.samplers.duplicates import Taken, distinct, taken
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Params
 from tunekit.testing.samplers import TREE, random_trials, view_of
 

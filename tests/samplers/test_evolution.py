@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 import tunekit as tk
 from tunekit.errors import InvalidArgument, MissingExtra
 from tunekit.history import History
-from tunekit.random_streams import stream
 from tunekit.records import ObjectiveSpec, TrialRecord, TrialState
 from tunekit.samplers.base import StudyView, sample
 from tunekit.samplers.evolutionary.axes import Structure
@@ -26,6 +25,7 @@ from tunekit.samplers.evolutionary.population import Population
 from tunekit.samplers.evolutionary.variation import Breeding, reflect
 from tunekit.samplers.optuna_bridge.sampler import OptunaSampler
 from tunekit.samplers.random import RandomSampler
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Categorical, Float, Int, Params, Space
 from tunekit.testing.samplers import (
     ONE,

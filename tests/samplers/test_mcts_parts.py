@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tunekit.random_streams import stream
 from tunekit.records import Outcome, Proposal, TrialRecord, TrialState
 from tunekit.samplers.base import sample
 from tunekit.samplers.mcts.decisions import Edge, axes_of, descend, edges_of
@@ -19,6 +18,7 @@ from tunekit.samplers.mcts.scores import ranked, scored_trials
 from tunekit.samplers.mcts.search_tree import ROOT, SearchTree
 from tunekit.samplers.mcts.selection import argmax, max_biased, puct, ucb1, ucb_tuned, widened
 from tunekit.samplers.mcts.statistics import Statistics, backed_up, pooled
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Categorical, Float, Int, Params, Repeat, Space, When
 from tunekit.testing.samplers import (
     BOUND,

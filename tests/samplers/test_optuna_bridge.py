@@ -14,10 +14,10 @@ import optuna
 import pytest
 
 from tunekit.errors import InvalidArgument, MissingExtra
-from tunekit.random_streams import stream
 from tunekit.records import ObjectiveSpec, Proposal, TrialState
 from tunekit.samplers.optuna_bridge.codec import Codec, kept_attrs, told_trial
 from tunekit.samplers.optuna_bridge.sampler import OptunaSampler
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Categorical, Float, Int, Params, Space, walk
 from tunekit.testing.samplers import (
     BOUND,

@@ -10,9 +10,9 @@ import pytest
 from scipy.stats import lognorm, norm
 
 from tunekit.errors import InvalidArgument, UnknownParameter
-from tunekit.random_streams import stream
 from tunekit.samplers.bayesian.priors import PriorTerm, UserPriors
 from tunekit.samplers.bayesian.sampler import BayesianSampler
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Float, Int, Params, Space
 from tunekit.spaces.encode import Encoder
 from tunekit.testing.samplers import TREE, ended, view_of

@@ -7,9 +7,9 @@ import pytest
 
 from tunekit import registry
 from tunekit.errors import InvalidSpace, SpaceExhausted
-from tunekit.random_streams import stream
 from tunekit.records import Outcome, Proposal, TrialState
 from tunekit.samplers.base import sample
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Categorical, Float, Int, Params, Repeat, Space
 from tunekit.testing.samplers import ended, measured, view_of
 

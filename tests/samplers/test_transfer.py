@@ -12,7 +12,6 @@ import pytest
 
 import tunekit as tk
 from tunekit.errors import InvalidArgument, StudyExists, UnknownStudy
-from tunekit.random_streams import stream
 from tunekit.samplers.base import sample
 from tunekit.samplers.bayesian.ensemble import BlendedImprovement
 from tunekit.samplers.bayesian.fitting import fitted
@@ -20,6 +19,7 @@ from tunekit.samplers.bayesian.past_studies import PastStudy, placed
 from tunekit.samplers.bayesian.sampler import BayesianSampler
 from tunekit.samplers.bayesian.training_data import standardised, structure_of
 from tunekit.samplers.bayesian.transfer import portfolio, rank_weights, sources_of
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Categorical, Float, Int, Params, Space
 from tunekit.spaces.encode import Encoder
 from tunekit.testing.samplers import TREE, TWO, ended, run, view_of

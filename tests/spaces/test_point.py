@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import tunekit as tk
 from tunekit.errors import UnknownParameter
-from tunekit.random_streams import stream
 from tunekit.samplers.base import sample
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Categorical, Float, Int, Params, Repeat, Space, When
 from tunekit.spaces.serialize import space_from_dict, space_to_dict
 

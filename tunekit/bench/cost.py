@@ -14,10 +14,10 @@ from tunekit.bench.peers.base import PeerProposer, Setting, make_peer
 from tunekit.bench.problem import Problem
 from tunekit.bench.standings import Row, costs
 from tunekit.history import History
-from tunekit.random_streams import stream
 from tunekit.records import TrialRecord, TrialState
 from tunekit.registry import make
 from tunekit.samplers.base import StudyView, sample
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Categorical, Float, Params, Space
 from tunekit.threads import one_thread
 

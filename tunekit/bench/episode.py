@@ -14,9 +14,9 @@ from tunekit.bench.problem import Problem
 from tunekit.errors import InvalidArgument, InvalidResult, SpaceExhausted
 from tunekit.executors.results import checked_metrics, diverged_reason
 from tunekit.history import History
-from tunekit.random_streams import stream
 from tunekit.records import Proposal, TrialRecord, TrialState
 from tunekit.samplers.base import Sampler, StudyView, suggested
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Params
 from tunekit.threads import one_thread
 

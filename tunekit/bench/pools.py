@@ -15,9 +15,9 @@ from tunekit.bench.episode import exact_loss, feasible_loss, measured
 from tunekit.bench.problem import N_REFERENCE, Problem
 from tunekit.bench.regret import LossScale, scale_of
 from tunekit.bench.sources import ProblemSource, problems_of
-from tunekit.random_streams import stream
 from tunekit.records import TrialRecord, TrialState
 from tunekit.samplers.base import sample
+from tunekit.samplers.random_streams import stream
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

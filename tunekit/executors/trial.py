@@ -21,8 +21,8 @@ from tunekit.errors import InvalidArgument, InvalidParams, TrialPaused, TrialSto
 from tunekit.executors.base import Ranks, Task
 from tunekit.executors.results import checked_metrics
 from tunekit.optuna_names.words import SYSTEM, OptunaNotes, system_attrs, unknown_name
-from tunekit.random_streams import stream
 from tunekit.records import CONTINUE, Decision, Report
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Parameter, Params, Scalar
 from tunekit.spaces.domains import plain
 from tunekit.spaces.program import Chooser

@@ -11,9 +11,9 @@ import numpy as np
 
 from tunekit.errors import TunekitError
 from tunekit.history import History
-from tunekit.random_streams import stream
 from tunekit.records import MetricConstraint, ObjectiveSpec, Proposal
 from tunekit.samplers.checked import checked
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Float, Int, Parameter, Params, Picker, Scalar, Space, walk
 from tunekit.spaces.feasible import Feasible
 from tunekit.threads import one_thread

@@ -11,10 +11,10 @@ import numpy as np
 from tunekit.errors import InvalidSpace
 from tunekit.history import History
 from tunekit.noise.replicates import UNMEASURED, Key, key_of
-from tunekit.random_streams import stream
 from tunekit.records import TrialRecord
 from tunekit.samplers.base import StudyView, held, known_points, samples
 from tunekit.samplers.grid import Grid
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Params
 
 DRAWS = 16

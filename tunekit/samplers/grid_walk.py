@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tunekit.errors import InvalidSpace
-from tunekit.random_streams import stream
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Parameter, Space
 from tunekit.spaces.feasible import none_found
 from tunekit.spaces.outline import outline

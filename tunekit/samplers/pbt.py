@@ -9,9 +9,9 @@ import numpy as np
 from tunekit.checks import is_whole
 from tunekit.errors import InvalidArgument, SpaceExhausted
 from tunekit.history import History, HistoryFollower
-from tunekit.random_streams import stream
 from tunekit.records import Branch, Proposal, TrialRecord, TrialState
 from tunekit.samplers.base import PLAIN_DRAWS, StudyView, held, known_points, repaired, sample
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Float, Int, Parameter, Params, Scalar, Space, walk
 
 

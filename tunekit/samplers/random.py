@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tunekit.random_streams import stream
 from tunekit.records import Proposal
 from tunekit.samplers.base import StudyView, held, known_points, sample
+from tunekit.samplers.random_streams import stream
 
 
 class RandomSampler:

@@ -16,11 +16,11 @@ from scipy.linalg import cho_factor, cho_solve
 
 from tunekit.checks import check_number, check_whole
 from tunekit.errors import InvalidArgument
-from tunekit.random_streams import stream
 from tunekit.records import Proposal
 from tunekit.samplers.base import StudyView, held, known_points, sample, samples
 from tunekit.samplers.mcts.paths import default_point
 from tunekit.samplers.mcts.scores import scored_trials
+from tunekit.samplers.random_streams import stream
 from tunekit.samplers.smbo_features import frequent_grams, gram_rows, grams, hashed
 from tunekit.spaces import Params, Scalar, Space
 

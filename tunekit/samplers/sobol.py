@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from tunekit.random_streams import stream
 from tunekit.records import Proposal
 from tunekit.samplers.base import StudyView, held, keeping, known_points, repaired, sample
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Constant, Params, Space, walk
 
 if TYPE_CHECKING:

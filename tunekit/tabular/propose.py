@@ -10,8 +10,8 @@ import numpy as np
 from tunekit.checks import is_number, is_whole
 from tunekit.errors import InvalidArgument
 from tunekit.noise.replicates import key_of
-from tunekit.random_streams import stream
 from tunekit.records import Direction, Proposal
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Params, Space
 from tunekit.spaces.encode import Encoder
 from tunekit.tabular import models

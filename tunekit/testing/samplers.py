@@ -17,7 +17,6 @@ import pytest
 
 from tunekit.errors import SpaceExhausted
 from tunekit.history import History
-from tunekit.random_streams import stream
 from tunekit.records import (
     MetricConstraint,
     ObjectiveSpec,
@@ -27,6 +26,7 @@ from tunekit.records import (
     TrialState,
 )
 from tunekit.samplers.base import Sampler, StudyView, sample
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Categorical, Float, Int, Params, Repeat, Space, When
 
 MakeSampler: TypeAlias = Callable[[], Sampler]

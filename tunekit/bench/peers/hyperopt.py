@@ -10,7 +10,7 @@ from typing import Any
 
 from tunekit.bench.peers.base import Setting, point_key
 from tunekit.bench.peers.union import SPECIAL, Dim, Union, encode
-from tunekit.random_streams import stream
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Params, Space
 
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from tunekit.checks import check_number, check_whole
 from tunekit.errors import InvalidArgument
-from tunekit.random_streams import stream
 from tunekit.records import Proposal
 from tunekit.samplers.base import StudyView, at_target, held, known_points
 from tunekit.samplers.bayesian.acquisition import ExpectedImprovement
@@ -53,6 +52,7 @@ from tunekit.samplers.bayesian.trust_region import (
     checked_threshold,
     region_of,
 )
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
 from tunekit_surrogates.tree_gp import TreeGP

@@ -11,7 +11,6 @@ import numpy as np
 from tunekit.checks import check_number, check_whole
 from tunekit.errors import InvalidArgument
 from tunekit.history import History
-from tunekit.random_streams import stream
 from tunekit.records import Proposal, TrialRecord
 from tunekit.samplers.base import (
     StudyView,
@@ -32,6 +31,7 @@ from tunekit.samplers.evolutionary.cmaes_restarts import (
     optimiser,
 )
 from tunekit.samplers.evolutionary.merit import BROKEN, FEASIBLE, WORST, Merit, merit
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Parameter, Params, Scalar, walk
 
 if TYPE_CHECKING:

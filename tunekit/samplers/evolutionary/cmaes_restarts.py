@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from tunekit.errors import MissingExtra
-from tunekit.random_streams import stream
 from tunekit.samplers.evolutionary.axes import Axis
 from tunekit.samplers.evolutionary.merit import Merit
+from tunekit.samplers.random_streams import stream
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

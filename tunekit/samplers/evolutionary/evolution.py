@@ -9,7 +9,6 @@ import numpy as np
 
 from tunekit.checks import check_whole
 from tunekit.errors import InvalidArgument
-from tunekit.random_streams import stream
 from tunekit.records import Proposal
 from tunekit.samplers.base import StudyView, at_target, held, known_points, repaired, samples
 from tunekit.samplers.evolutionary.arrivals import Arrivals
@@ -18,6 +17,7 @@ from tunekit.samplers.evolutionary.cmaes_restarts import optimiser
 from tunekit.samplers.evolutionary.population import Algorithm, Member, Population
 from tunekit.samplers.evolutionary.variation import Breeding
 from tunekit.samplers.proxy import CANDIDATES, Proxy, Screen
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Params, Scalar
 
 TRIES = 30

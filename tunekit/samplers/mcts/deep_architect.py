@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tunekit.checks import check_number, check_whole
-from tunekit.random_streams import stream
 from tunekit.records import Proposal
 from tunekit.samplers.base import StudyView, at_target, held, known_points, repaired, sample
 from tunekit.samplers.mcts.decisions import ChoiceAxis, Edge, axes_of, descend, edges_of
 from tunekit.samplers.mcts.paths import PathCache, default_point
 from tunekit.samplers.mcts.search_tree import ROOT, SearchTree
 from tunekit.samplers.mcts.selection import argmax, ucb1
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import walk
 
 

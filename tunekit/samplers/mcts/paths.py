@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tunekit.random_streams import stream
 from tunekit.samplers.base import StudyView
 from tunekit.samplers.mcts.decisions import ChoiceAxis, Edge, edges_of
 from tunekit.samplers.mcts.scores import scored_trials
 from tunekit.samplers.mcts.search_tree import SearchTree
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Params, Space
 
 

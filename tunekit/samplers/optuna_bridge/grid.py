@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tunekit.errors import InvalidParams, InvalidSpace, SpaceExhausted
-from tunekit.random_streams import stream
 from tunekit.records import Proposal
 from tunekit.samplers.base import StudyView, filled, sample
 from tunekit.samplers.grid import place_without_users
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Params, Scalar, Space
 
 if TYPE_CHECKING:

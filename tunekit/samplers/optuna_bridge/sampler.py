@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
-from tunekit.random_streams import stream
 from tunekit.records import Proposal, TrialRecord, TrialState
 from tunekit.registry import check_options
 from tunekit.samplers.base import StudyView, held, keeping, known_points, repaired, sample
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Params, walk
 
 if TYPE_CHECKING:
