@@ -135,7 +135,7 @@ def count(value: int | None, name: str) -> int | None:
 
 
 def seconds(value: float | str | None) -> float | None:
-    """Return seconds for a number or a text such as "90s", "15m", "2h", "1d"; `None` for ever.
+    """Return seconds for a number or a text like "90s", "15m", "2h", "1d"; `None` for no limit.
 
     Raises:
         InvalidArgument: another form, or a negative number.
@@ -171,7 +171,7 @@ def share(value: object, name: str) -> float | None:
     if 0 <= number <= 1:
         return number
     raise InvalidArgument(
-        f"{name}={shown(value)}, expected a share from 0 to 1; give such as 0.05."
+        f"{name}={shown(value)}, expected a share from 0 to 1; for example 0.05."
     )
 
 
@@ -181,7 +181,7 @@ def above_zero(value: object, name: str) -> float:
     Raises:
         InvalidArgument: it is anything else.
     """
-    return _finite(value, name, "above 0; give such as 1.5", fits=_as_float(value) > 0)
+    return _finite(value, name, "above 0; for example 1.5", fits=_as_float(value) > 0)
 
 
 def from_zero(value: object, name: str) -> float:
@@ -190,7 +190,7 @@ def from_zero(value: object, name: str) -> float:
     Raises:
         InvalidArgument: it is anything else.
     """
-    return _finite(value, name, "from 0; give such as 30", fits=_as_float(value) >= 0)
+    return _finite(value, name, "0 or more; for example 30", fits=_as_float(value) >= 0)
 
 
 def _finite(value: object, name: str, expected: str, *, fits: bool) -> float:

@@ -112,7 +112,7 @@ class UnknownTrial(TunekitError, KeyError):
 
 
 class SpaceExhausted(TunekitError):
-    """The sampler has proposed every point that it has, such as a grid at its end.
+    """The sampler has no further points to propose, for example at the end of a grid.
 
     The study is complete. Widen the space with `study.edit_space`, or take another sampler.
     """
@@ -209,7 +209,7 @@ class StudyExists(TunekitError, ValueError):
 
 
 class NoCompleteTrial(TunekitError, ValueError):
-    """No trial is complete and feasible yet, so that there is no best one.
+    """No trial is complete and feasible yet, so there is no best one.
 
     Run more trials, and read why the ended ones failed or broke a constraint.
     """

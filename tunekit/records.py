@@ -125,7 +125,7 @@ class MetricConstraint:
 
     @classmethod
     def parse(cls, text: str) -> MetricConstraint:
-        """Return the constraint of a text such as `"latency_ms <= 8"`.
+        """Parse a constraint from a text, for example `"latency_ms <= 8"`.
 
         Raises:
             InvalidArgument: the text has another form.

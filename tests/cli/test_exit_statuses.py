@@ -55,12 +55,12 @@ def test_1_no_ray_cluster_at_the_address(cli):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["run"], "there is no tunekit.yaml"),
+        (["run"], "tunekit.yaml does not exist"),
         (["run", "nothing-like-this"], "neither a function nor a program"),
-        (["run", "train.py:objective", *RANDOM], "it would never end"),
+        (["run", "train.py:objective", *RANDOM], "would never end"),
         (["run", "trian.py:objective", "-n", "1"], 'did you mean "train.py"?'),
         (["run", "train.py:objectiv", "-n", "1"], 'did you mean "objective"?'),
-        (["run", "train.py:space", "-n", "1"], "expected a function of a trial"),
+        (["run", "train.py:space", "-n", "1"], "expected a function that takes a trial"),
         (["run", "no_such_module:f", "-n", "1"], "ModuleNotFoundError"),
         (["run", "train.py:objective", "-n", "0"], "greater than or equal to 1"),
         (["run", "train.py:objective", "-n", "1", "--workers", "0"], '"workers" is 0'),

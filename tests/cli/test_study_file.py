@@ -27,7 +27,7 @@ def test_init_writes_files_that_run(cli, folder, answer):
 def test_init_writes_over_nothing_unless_forced(cli, folder):
     result = cli("init")
     assert result.exit_code == 2
-    assert "train.py exists" in result.stderr
+    assert "train.py already exists" in result.stderr
     assert not (folder / "tunekit.yaml").exists()
     assert cli("init", "--force").exit_code == 0
     assert "Start here" in (folder / "train.py").read_text()
@@ -68,7 +68,7 @@ def test_a_file_may_hold_the_space_and_a_program(cli, folder, answer):
         ({"command": ["x"]}, "not both"),
         ({"objective": None}, "not none"),
         ({"objective": None, "command": []}, "the command is empty"),
-        ({"trials": None}, "it would never end"),
+        ({"trials": None}, "would never end"),
     ],
 )
 def test_a_wrong_key_or_value_is_named_with_its_file(change, said):
@@ -92,7 +92,7 @@ def test_times_are_read_with_their_unit():
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [("- a\n", "expected a mapping"), ("a: [", "no valid YAML"), ("", "expected a mapping")],
+    [("- a\n", "expected a mapping"), ("a: [", "invalid YAML"), ("", "expected a mapping")],
 )
 def test_a_file_that_is_no_mapping_is_refused(cli, folder, content, said):
     (folder / "tunekit.yaml").write_text(content)

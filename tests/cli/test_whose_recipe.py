@@ -91,7 +91,7 @@ def test_a_recipe_of_another_shape_is_a_sentence(cli, ran):
     ran.set_user_attr("run", ["rm"])
     result = cli("resume", "k", "--yes")
     assert result.exit_code == 2
-    assert "expected one that `tunekit run` has written" in result.stderr
+    assert "expected one written by `tunekit run`" in result.stderr
 
 
 def test_resume_starts_nothing_where_trials_run_elsewhere(cli, ran):
@@ -100,7 +100,7 @@ def test_resume_starts_nothing_where_trials_run_elsewhere(cli, ran):
     ran.pause()
     result = cli("resume", "k", "-n", "5")
     assert result.exit_code == 0
-    assert "its trials [1] run already" in result.stderr
+    assert "its trials [1] are still running" in result.stderr
     assert str(ran.record().state) == "active"
     assert len(ran.trials) == 2
 

@@ -141,6 +141,6 @@ def _file_system(uri: str) -> tuple[Any, str]:
     except (ImportError, OSError, ValueError) as error:
         raise InvalidArgument(
             f"checkpoints={uri!r}: neither pyarrow ({said}) nor fsspec ({error}) can open it; "
-            "give a folder, or a URI such as s3://bucket/checkpoints."
+            "give a folder, or a URI, for example s3://bucket/checkpoints."
         ) from None
     return PyFileSystem(FSSpecHandler(found)), path.rstrip("/")

@@ -1,4 +1,4 @@
-"""The command line. Nothing heavy is imported before a command runs."""
+"""Provides the command line; heavy imports wait until a command runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import suppress
 def main() -> None:
     """Run the command line: the console script `tunekit`.
 
-    Whatever happens to its streams or while it loads, it ends with a status and one line.
+    Errors of the streams or during import also end in one line and an exit status.
     """
     status: int | str | None = 0
     try:
@@ -21,15 +21,15 @@ def main() -> None:
         status = ended.code
     except KeyboardInterrupt:
         status = _ended("interrupted", 130)
-    except OSError as error:  # such as a full disk behind stdout
-        status = _ended(f"the output cannot be written: {error.strerror or error}", 1)
+    except OSError as error:  # for example, stdout on a full disk
+        status = _ended(f"cannot write the output: {error.strerror or error}", 1)
     if not _flushed() and not status:
-        status = _ended("the output cannot be written, not all of it arrived", 1)
+        status = _ended("cannot write the output: part of it is lost", 1)
     sys.exit(status)
 
 
 def _ended(why: str, status: int) -> int:
-    """Say why it ends, if anybody can be told."""
+    """Print the reason on stderr if possible, and return the status."""
     with suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(f"tunekit: {why}\n")
         sys.stderr.flush()
@@ -37,14 +37,14 @@ def _ended(why: str, status: int) -> int:
 
 
 def _flushed() -> bool:
-    """Return whether all that was printed has arrived; Python would end with a traceback else."""
+    """Flush stdout; return whether everything was written, instead of a traceback by Python."""
     arrived = True
     for stream in (sys.stdout, sys.stderr):
         if stream is None or stream.closed:
             continue
         try:
             stream.flush()
-        except BrokenPipeError:  # whoever read it has enough
+        except BrokenPipeError:  # the reader has closed the pipe
             _to_nowhere(stream.fileno())
         except (OSError, ValueError):
             _to_nowhere(stream.fileno())

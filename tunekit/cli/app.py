@@ -1,4 +1,4 @@
-"""The tree of commands. Modules imported here import only Typer and light parts of tunekit."""
+"""Builds the tree of commands from modules that import only Typer and light parts of tunekit."""
 
 from __future__ import annotations
 

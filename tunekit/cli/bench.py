@@ -1,4 +1,4 @@
-"""`tunekit bench`: which sampler is the best for my problem?"""
+"""`tunekit bench`: find the best sampler for a problem."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ Samplers = Annotated[
     typer.Option(
         "--sampler",
         metavar="NAME[:OPTION=A|B]",
-        help="Of tunekit; | makes one contender of each value. Repeatable.",
+        help="Of tunekit; | separates values, one contender each. Repeatable.",
     ),
 ]
 Peers = Annotated[
@@ -60,7 +60,7 @@ Peers = Annotated[
     typer.Option(
         "--peer",
         metavar="NAME[+default][:OPTION=A|B]",
-        help="Of another library, such as optuna-tpe; +default starts at the default. Repeatable.",
+        help="Other library, e.g. optuna-tpe; +default starts at the default. Repeatable.",
     ),
 ]
 
@@ -78,60 +78,62 @@ def bench(
         typer.Option(
             "--problem",
             metavar="MODULE:NAME",
-            help="A Problem, a function that gives problems, or, with --space, an objective; "
-            "also file.py:name or an entry point. Repeatable.",
+            help="A Problem, a function that returns problems, or, with --space, an objective; "
+            "as file.py:name or an entry point. Repeatable.",
         ),
     ] = None,
     space: Annotated[
-        str | None, typer.Option("--space", help="Makes a --problem of an objective of a trial.")
+        str | None, typer.Option("--space", help="Search space, if --problem is an objective.")
     ] = None,
     minimize: Annotated[
-        str | None, typer.Option("--minimize", metavar="METRIC", help="Of that objective.")
+        str | None, typer.Option("--minimize", metavar="METRIC", help="Metric of the objective.")
     ] = None,
     maximize: Annotated[
-        str | None, typer.Option("--maximize", metavar="METRIC", help="Of that objective.")
+        str | None, typer.Option("--maximize", metavar="METRIC", help="Metric of the objective.")
     ] = None,
     sampler: Samplers = None,
     peer: Peers = None,
-    trials: Annotated[int, typer.Option("-n", "--trials", min=1, help="Of each run.")] = 40,
+    trials: Annotated[int, typer.Option("-n", "--trials", min=1, help="Trials per run.")] = 40,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Runs with different seeds.")] = 5,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="The first of them.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="First of the seeds.")] = 0,
     suite_seed: Annotated[
         list[int] | None,
-        typer.Option("--suite-seed", min=0, help="Of the problems' instances. Repeatable."),
+        typer.Option("--suite-seed", min=0, help="Seed of the instances. Repeatable."),
     ] = None,
     workers: Annotated[
         list[int] | None,
-        typer.Option("--workers", "-w", min=1, help="Simulated trials at once. Repeatable."),
+        typer.Option("--workers", "-w", min=1, help="Simulated workers. Repeatable."),
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="PATTERN", help="Problems named so: 'trees/*'."),
+        typer.Option("--only", metavar="PATTERN", help="Problem names: 'trees/*'."),
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes at once.")] = 1,
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Results; a rerun goes on there.")
+        Path, typer.Option("--out", metavar="DIR", help="Results; a rerun resumes there.")
     ] = Path("bench-results"),
     pools: Annotated[
         Path | None,
-        typer.Option("--pools", metavar="DIR", help="Random points. Default: pools in --out."),
+        typer.Option(
+            "--pools", metavar="DIR", help="Cache of random points. Default: pools in --out."
+        ),
     ] = None,
     pool_size: Annotated[
         int | None,
-        typer.Option("--pool-size", min=2, help="Random points that are the yardstick."),
+        typer.Option("--pool-size", min=2, help="Random points that define regret 1."),
     ] = None,
     yahpo_data: Annotated[
         Path | None,
-        typer.Option("--yahpo-data", metavar="DIR", help="Folder of the suite yahpo's data."),
+        typer.Option("--yahpo-data", metavar="DIR", help="Data folder of the suite yahpo."),
     ] = None,
-    params: Annotated[bool, typer.Option("--params", help="Keep all params too.")] = False,
+    params: Annotated[bool, typer.Option("--params", help="Also store all params.")] = False,
     form: ManyFormat = ListFormat.TABLE,
     json: Json = False,
 ) -> None:
     """Compare samplers on problems: regret 0 is the best known, 1 is median random search.
 
-    Every finished run is kept in --out: interrupt it, and the same command goes on. Use another
-    folder after you have changed a sampler or a problem.
+    --out stores every finished run; after an interrupt, repeat the command to resume. Use another
+    folder after changing a sampler or a problem.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -172,7 +174,9 @@ def _objectives(minimize: str | None, maximize: str | None) -> tuple[ObjectiveSp
     from tunekit.records import ObjectiveSpec
 
     if minimize is not None and maximize is not None:
-        raise InvalidArgument("--minimize and --maximize: give one; regret is of one metric.")
+        raise InvalidArgument(
+            "--minimize and --maximize are both given; give one, since regret uses one metric."
+        )
     if maximize is not None:
         return (ObjectiveSpec(maximize, "maximize"),)
     return () if minimize is None else (ObjectiveSpec(minimize),)
@@ -186,11 +190,11 @@ def _contenders(samplers: list[str] | None, peers: list[str] | None) -> list[Con
 
 
 def _present(contenders: list[Contender]) -> tuple[list[Contender], dict[str, str]]:
-    """Return the contenders whose packages are installed, and why the others take no part.
+    """Return the contenders with installed packages, and the reason for each missing one.
 
     Raises:
-        InvalidArgument: no such sampler or peer, or options that a sampler does not take.
-        MissingExtra: none is left.
+        InvalidArgument: unknown sampler or peer, or unknown sampler options.
+        MissingExtra: no contender is left.
     """
     from tunekit.bench.peers.base import check_contender
     from tunekit.errors import MissingExtra
@@ -209,7 +213,7 @@ def _present(contenders: list[Contender]) -> tuple[list[Contender], dict[str, st
 
 
 def _command_line(ctx: typer.Context) -> str:
-    """Return the command with all flags that differ from their defaults."""
+    """Return the command line with all flags that differ from their defaults."""
     words = ["tunekit", "bench"]
     for parameter in ctx.command.params:
         value = ctx.params.get(str(parameter.name))
@@ -222,7 +226,7 @@ def _command_line(ctx: typer.Context) -> str:
 
 
 def _leave_on_sigterm() -> None:
-    """Let SIGTERM unwind this process, so that it ends its workers as Ctrl-C does."""
+    """Make SIGTERM unwind this process so that it ends its workers, like Ctrl-C."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
@@ -232,7 +236,7 @@ def _say_progress(what: str, n: int, total: int) -> None:
 
 
 def _conclude(report: ComparisonReport, folder: Path, form: ListFormat) -> int:
-    """Write the files and print the standings; return the exit status."""
+    """Write the files, print the standings, and return the exit status."""
     from tunekit.bench.report import shown
     from tunekit.cli.output import emit_list
 
@@ -254,7 +258,7 @@ def _conclude(report: ComparisonReport, folder: Path, form: ListFormat) -> int:
 
 @command(app, "ls")
 def ls(form: ManyFormat = ListFormat.TABLE, json: Json = False) -> None:
-    """List the suites, samplers and peers, and what is missing of them."""
+    """List the suites, samplers and peers, with any missing packages."""
     from tunekit.bench.peers.base import PEERS, lacking
     from tunekit.bench.suites import SUITES
     from tunekit.cli.output import emit_list
@@ -277,17 +281,17 @@ def cost(
     peer: Peers = None,
     n: Annotated[
         list[int] | None,
-        typer.Option("-n", min=1, help="Trials that are told before. Default: 100, 500, 1000."),
+        typer.Option("-n", min=1, help="Past trials. Default: 100, 500, 1000."),
     ] = None,
     space: Annotated[
         list[str] | None, typer.Option("--space", help="flat-10d or tree-200. Default: both.")
     ] = None,
-    repeats: Annotated[int, typer.Option("--repeats", min=2, help="Of each suggestion.")] = 10,
+    repeats: Annotated[int, typer.Option("--repeats", min=2, help="Suggestions to time.")] = 10,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes at once.")] = 1,
     form: ManyFormat = ListFormat.TABLE,
     json: Json = False,
 ) -> None:
-    """Measure the CPU milliseconds of a suggestion after n random trials, with one thread."""
+    """Measure the CPU milliseconds of one suggestion after n random trials, on one thread."""
     from tunekit.bench.cost import PROBLEMS, CostTask
     from tunekit.bench.workforce import perform
     from tunekit.cli.output import emit_list

@@ -1,4 +1,4 @@
-"""Problems named on the command line: suites with options, and functions that give problems."""
+"""Resolves problems named on the command line: suites with options, and Python objects."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TargetSource:
-    """The problems that a name of the user stands for.
+    """A source of the user's own problems.
 
     Attributes:
-        target: `file.py:name`, `module:name` or an entry point; of a `Problem`, of a list of
-            problems, of a function that returns either and may take the `seed`, or, together
-            with a space, of an objective of a trial.
-        folder: that files and modules are looked up in.
-        space: of that objective, as `tunekit run --space` takes it.
-        objectives: of that objective.
+        target: `file.py:name`, `module:name` or an entry point. It names a `Problem`, a list of
+            them, a function that returns either and may take `seed`, or, if `space` is given,
+            an objective that takes a trial.
+        folder: folder that contains the files and modules.
+        space: space of the objective, as in `tunekit run --space`.
+        objectives: objectives of that function.
     """
 
     target: str
@@ -39,14 +39,14 @@ class TargetSource:
 
     @property
     def variant(self) -> str:
-        """Return nothing: the names that the user gives tell problems apart."""
+        """Return an empty text, since the user's names distinguish the problems."""
         return ""
 
     def problems(self) -> Sequence[Problem]:
         """Return the problems.
 
         Raises:
-            InvalidArgument: it stands for something else.
+            InvalidArgument: the target is not a problem.
         """
         from tunekit.bench.own import LOSS, problems
         from tunekit.cli.runner import make_space
@@ -58,7 +58,7 @@ class TargetSource:
 
 @dataclass(frozen=True, slots=True)
 class Only:
-    """The problems of another source whose names match one of some patterns."""
+    """Filters another source by patterns of problem names."""
 
     source: ProblemSource
     patterns: tuple[str, ...]
@@ -70,11 +70,11 @@ class Only:
 
     @property
     def variant(self) -> str:
-        """Return that of the other source."""
+        """Return the variant of the other source."""
         return self.source.variant
 
     def problems(self) -> Sequence[Problem]:
-        """Return the matching problems, of which there may be none."""
+        """Return the matching problems, possibly none."""
         return [
             p
             for p in self.source.problems()
@@ -84,16 +84,16 @@ class Only:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What the command line says of the problems.
+    """Holds the command line's flags for problems.
 
     Attributes:
-        suites: texts such as `"trees"` or `"trees:jenatton_depth=6"`.
-        targets: texts such as `"problems.py:mine"`.
-        seeds: of the instances; every source is there once for each.
-        folder: that targets are looked up in.
-        yahpo_data: the folder with the scenarios of YAHPO.
-        only: patterns of problem names; all problems if empty.
-        space, objectives: of targets that are objectives of a trial.
+        suites: for example `"trees"` or `"trees:jenatton_depth=6"`.
+        targets: for example `"problems.py:mine"`.
+        seeds: seeds of the instances; each source is built once per seed.
+        folder: folder that contains the targets.
+        yahpo_data: folder of the YAHPO scenarios.
+        only: patterns of problem names; empty keeps all.
+        space, objectives: for targets that are objectives.
     """
 
     suites: Sequence[str]
@@ -109,7 +109,7 @@ class Named:
         """Return the sources.
 
         Raises:
-            InvalidArgument: no such suite or target, or no problem matches.
+            InvalidArgument: unknown suite or target, or no matching problem.
         """
         from tunekit.bench.sources import problems_of
 
@@ -120,10 +120,13 @@ class Named:
             only = [Only(source, tuple(self.only)) for source in found]
             found = [source for source in only if source.problems()]
             if not found:
-                raise InvalidArgument(f"--only {' '.join(self.only)}: no problem has such a name.")
+                raise InvalidArgument(
+                    f"--only {' '.join(self.only)} matches no problem; list the names with "
+                    "`tunekit bench ls`."
+                )
         names = [(name, source.seed) for source in found for name in problems_of(source)]
         if twice := {name for name in names if names.count(name) > 1}:
-            raise InvalidArgument(f'two problems are named "{min(twice)[0]}"; rename one.')
+            raise InvalidArgument(f'Two problems have the name "{min(twice)[0]}"; rename one.')
         return tuple(found)
 
     def _of_seed(self, seed: int) -> Iterator[ProblemSource]:
@@ -134,7 +137,7 @@ class Named:
             text, environment = _environment_of(text)
             name, options = parse_options(text, "suite")
             if environment:
-                search_first(self.folder)  # its module may lie there
+                search_first(self.folder)  # its module may be in this folder
                 options = {"env": environment, **options}
             if name == "yahpo" and self.yahpo_data is not None:
                 options = {"data": str(self.yahpo_data), **options}
@@ -144,6 +147,6 @@ class Named:
 
 
 def _environment_of(text: str) -> tuple[str, str]:
-    """Return a text such as `gym:module:Id-v0:steps=1` without the environment, and that."""
+    """Split a text, for example `gym:module:Id-v0:steps=1`, into the rest and the environment."""
     found = re.fullmatch(r"gym:([^=]+?)(:\w+=.*)?", text)
     return (f"gym{found[2] or ''}", found[1]) if found else (text, "")

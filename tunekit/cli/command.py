@@ -1,7 +1,7 @@
-"""What every command shares: `--quiet` and `--verbose`, and how an error ends the process.
+"""Gives every command `--quiet` and `--verbose`, and turns errors into exit statuses.
 
-Exit statuses: 0 done, 1 failed, 2 usage, 3 not found, 4 no permission, 5 the time is over with a
-valid best, 6 nothing complete and feasible, 7 storage unreachable, 130 interrupted.
+Exit statuses: 0 done, 1 failed, 2 usage, 3 not found, 4 no permission, 5 time limit reached with
+a valid best trial, 6 no complete and feasible trial, 7 storage unreachable, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -34,48 +34,50 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print tracebacks
 
 @dataclass
 class Terminal:
-    """How much this process says on stderr; results go to stdout and are no concern of it."""
+    """Prints notes and errors on stderr, as much as the flags allow; results go to stdout."""
 
     quiet: bool = False
     verbose: bool = False
 
     def print_line(self, text: str) -> None:
-        """Print one note, unless it is to be quiet."""
+        """Print one note, unless `--quiet` is set."""
         if not self.quiet:
             _note(text)
 
     def fail(self, error: BaseException) -> int:
-        """Print why the command failed and return the exit status for it."""
+        """Print the reason of the failure and return the exit status."""
         if self.verbose:
             said = "".join(traceback.format_exception(error)).rstrip()
             _note(said)
         _note(f"tunekit: {_one_line(error)}")
-        expected = isinstance(error, TunekitError | OSError)  # a full disk, a file that is away
+        expected = isinstance(
+            error, TunekitError | OSError
+        )  # OSError: a full disk, a missing file
         if not self.verbose and not expected:
             _note("tunekit: this is a bug or a broken plug-in; -v shows where.")
         return exit_status(error)
 
 
 def _note(text: str) -> None:
-    with suppress(OSError, ValueError):  # stderr is full or closed; the results matter
+    with suppress(OSError, ValueError):  # stderr is full or closed; results take priority
         typer.echo(printable(text), err=True)
 
 
 terminal = Terminal()
-"""Set by every command from its flags."""
+"""Configured by every command from its flags."""
 
 
 def exit_status(error: BaseException) -> int:
-    """Return the status that the process ends with after an error."""
+    """Return the exit status for an error."""
     if _has_permission_cause(error):
         return NO_PERMISSION
     return error.exit_status if isinstance(error, TunekitError) else FAILED
 
 
 def command(app: typer.Typer, name: str, **settings: Any) -> Callable[..., Any]:
-    """Register a function as a command that also has `--quiet` and `--verbose`.
+    """Register a function as a command with the extra flags `--quiet` and `--verbose`.
 
-    What it raises is printed in one line and becomes an exit status.
+    Its exceptions print one line and become exit statuses.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -86,7 +88,7 @@ def command(app: typer.Typer, name: str, **settings: Any) -> Callable[..., Any]:
 
 
 def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function with `--quiet` and `--verbose`, its errors as lines and statuses."""
+    """Wrap a function with `--quiet` and `--verbose`, and turn its errors into exit statuses."""
 
     @functools.wraps(function)
     def call(*, quiet: bool = False, verbose: bool = False, **arguments: Any) -> None:
@@ -101,7 +103,7 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
         except Exception as error:
             raise typer.Exit(terminal.fail(error)) from None
 
-    # Typer keeps the ends of lines of a docstring, and a terminal is not as wide as our source.
+    # Typer keeps a docstring's line breaks, but a terminal may be narrower than our source.
     paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
     call.__doc__ = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
     # Typer reads the signature: the function's own parameters and the two shared ones.

@@ -1,4 +1,4 @@
-"""`tunekit completion`: completion of commands, flags and study names in bash, zsh and fish."""
+"""`tunekit completion`: complete commands, flags and study names in bash, zsh and fish."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from tunekit.cli.command import command
 
 LIMIT_S = 5.0
-"""Who presses Tab does not wait longer than this for a database."""
+"""Seconds that a completion waits for the database."""
 
 
 app = typer.Typer(
@@ -20,16 +20,14 @@ app = typer.Typer(
 
 
 class Shell(StrEnum):
-    """The shells that are known."""
+    """Supported shells."""
 
     BASH = "bash"
     ZSH = "zsh"
     FISH = "fish"
 
 
-ShellFlag = Annotated[
-    Shell | None, typer.Option("--shell", help="Default: the shell that you use now.")
-]
+ShellFlag = Annotated[Shell | None, typer.Option("--shell", help="Default: your current shell.")]
 
 
 @command(app, "show")
@@ -49,15 +47,15 @@ def install(ctx: typer.Context, shell: ShellFlag = None) -> None:
 
 
 _NO_PARAMETER: Any = None
-"""Typer's functions are made for flags of the root command, whose parameter they do not use."""
+"""Typer's callbacks expect a parameter of the root command, but do not use it."""
 
 
 def _value(shell: Shell | None) -> str | bool:
-    return True if shell is None else shell.value  # True: find out which shell it is
+    return True if shell is None else shell.value  # True: detect the shell
 
 
 def complete_study(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return the names of studies that begin so; nothing where the storage is slow or broken."""
+    """Return study names with this prefix, or none if the storage is slow or broken."""
     names: list[str] = []
     flag = ctx.params.get("storage")
 
@@ -67,7 +65,7 @@ def complete_study(ctx: typer.Context, incomplete: str) -> list[str]:
         try:
             names.extend(r.spec.name for r in open_existing(flag).list_studies())
         except Exception:
-            names.clear()  # a completion has no place to show an error
+            names.clear()  # a completion cannot show an error
 
     seeker = threading.Thread(target=look, daemon=True)
     seeker.start()

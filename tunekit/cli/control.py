@@ -23,17 +23,17 @@ PANEL = "A running study"
 
 
 def pause(name: Name, storage: Storage = None) -> None:
-    """Start no new trials, in any process, until `tunekit resume`; the running ones go on."""
+    """Start no new trials in any process until `tunekit resume`; running trials continue."""
     _ask(name, storage, "paused", "no new trials start; running ones go on.")
 
 
 def stop(name: Name, storage: Storage = None) -> None:
-    """Let the running trials finish, then end every process that works on the study."""
+    """Let running trials finish, then end every process that works on the study."""
     _ask(name, storage, "stopped", "its workers leave when their running trials have finished.")
 
 
 def cancel(name: Name, storage: Storage = None) -> None:
-    """End the running trials now, as CANCELLED, and every process that works on the study."""
+    """End running trials now, as CANCELLED, and every process that works on the study."""
     _ask(name, storage, "cancelled", "running trials end now, and its workers leave.")
 
 

@@ -1,4 +1,4 @@
-"""`tunekit demo`: tunes a real pipeline at once, without a file, a network or an account."""
+"""`tunekit demo`: tune a real pipeline immediately, without a file, a network or an account."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ N_SHARES = 6
 
 def demo(
     trials: Annotated[
-        int, typer.Option("-n", "--trials", min=1, help="Trials that it shall have in the end.")
+        int, typer.Option("-n", "--trials", min=1, help="Total number of trials.")
     ] = 60,
     workers: Annotated[int, typer.Option("--workers", "-w", min=1, help="Trials at once.")] = 2,
     storage: Annotated[
-        str, typer.Option("--storage", metavar="URL", help="Where the study is kept.")
+        str, typer.Option("--storage", metavar="URL", help="Where to store the study.")
     ] = URL,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Delete the demo of an earlier run first.")
@@ -35,9 +35,9 @@ def demo(
     form: OneFormat = Format.TABLE,
     json: Json = False,
 ) -> None:
-    """Tune a scikit-learn pipeline: choice of preprocessing, of a model, and of their parameters.
+    """Tune a scikit-learn pipeline: preprocessing, model, and their parameters.
 
-    Interrupt it or kill it, and start it again: it goes on where it was.
+    Interrupt or kill it, then start it again: it resumes where it stopped.
     """
     import os
     from pathlib import Path
@@ -46,7 +46,7 @@ def demo(
     from tunekit.cli.demo_table import make_demo_progress
 
     study = _opened(storage, fresh=fresh)
-    # Workers that each use all cores wait for each other.
+    # Workers that all use every core would slow each other down.
     resources = {"cpu": 1.0} if workers <= (os.cpu_count() or 1) else {}
     recipe = {
         "objective": "tunekit.cli.demo_pipeline:objective",
@@ -83,7 +83,7 @@ def _opened(storage: str, *, fresh: bool) -> Study:
         try:
             opened.delete_study(NAME)
         except UnknownStudy:
-            pass  # nothing to delete is as good
+            pass  # there is nothing to delete
     study = open_study(
         NAME, space=SPACE, objectives={METRIC: "minimize"}, storage=opened, seed=SEED
     )
@@ -127,7 +127,7 @@ def _conclude(study: Study, ending: str, storage: str, form: Format) -> int:
     if shares:
         typer.echo("\nwhat mattered:")
     for path, share in list(shares.items())[:N_SHARES]:
-        if share < 0.005:  # too little, or active too seldom to be judged
+        if share < 0.005:  # negligible, or active too rarely to judge
             break
         typer.echo(f"  {share:4.0%}  {'#' * round(30 * share):30}  {path}")
     typer.echo(f"\nopen it again:  tunekit studies show {NAME}{storage_flag(storage)}")
@@ -135,7 +135,7 @@ def _conclude(study: Study, ending: str, storage: str, form: Format) -> int:
 
 
 def _importance(study: Study) -> dict[str, float]:
-    """Return each parameter's share of what mattered, the largest first; empty if unknown."""
+    """Return path -> importance, the largest first; empty if unknown."""
     from tunekit.errors import TunekitError
 
     try:
@@ -149,7 +149,7 @@ def _importance(study: Study) -> dict[str, float]:
 
 
 def improvement_lines(study: Study) -> Sequence[str]:
-    """Return by how much the best beats the default configuration, which is trial 0."""
+    """Return the improvement of the best trial over the default configuration, trial 0."""
     default, best = study.history.get(0), study.history.best
     metric = study.objectives[0].metric
     if default is None or best is None or metric not in default.metrics:
@@ -160,7 +160,7 @@ def improvement_lines(study: Study) -> Sequence[str]:
 
 
 def nested_lines(params: Params) -> list[str]:
-    """Return a point as an indented tree, one line a parameter."""
+    """Return a point as an indented tree, one line per parameter."""
     return _tree(params.nested())
 
 

@@ -1,7 +1,7 @@
-"""What `tunekit demo` tunes: a scikit-learn pipeline for handwritten digits.
+"""Defines the pipeline of `tunekit demo`: scikit-learn on handwritten digits.
 
-Two switches of preprocessing and one of the model, each with parameters of its own; the kernel
-of a support vector machine opens further ones, and so does each layer of a network.
+Two switches choose the preprocessing and one the model, each with its own parameters. The kernel
+of a support vector machine and the layers of a network activate further ones.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ SPACE = Space(
 
 
 def objective(trial: Trial) -> dict[str, float]:
-    """Return the cross-validated share of digits that the trial's pipeline reads wrongly.
+    """Return the cross-validated share of digits misread by the trial's pipeline.
 
     Raises:
         MissingExtra: scikit-learn is not installed.
@@ -95,7 +95,7 @@ def objective(trial: Trial) -> dict[str, float]:
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     pipeline = make_pipeline(trial.params.nested())
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a network that has not converged is a result, too
+        warnings.simplefilter("ignore")  # an unconverged network still has a score
         scores = cross_val_score(pipeline, x, y, cv=folds)
     return {METRIC: 1.0 - float(scores.mean())}
 
@@ -109,7 +109,7 @@ def _digits() -> tuple[Any, Any]:
 
 
 def make_pipeline(point: Mapping[str, Any]) -> Any:
-    """Return the unfitted scikit-learn pipeline of a nested point of `SPACE`."""
+    """Build the unfitted scikit-learn pipeline for a nested point of `SPACE`."""
     from sklearn.pipeline import Pipeline
 
     steps = (("scaler", _scaler), ("reduce", _reducer), ("model", _model))

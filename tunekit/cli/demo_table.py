@@ -1,4 +1,4 @@
-"""The demo's display: the latest trials with the branch each one took, and the best so far."""
+"""Displays the demo: the latest trials with their branches, and the best so far."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ N_RECENT = 8
 
 
 def make_demo_progress(*, quiet: bool) -> Progress | None:
-    """Return a live table on a terminal, and a line for each trial elsewhere."""
+    """Return a live table for a terminal, or one line per trial elsewhere."""
     if quiet:
         return None
     if sys.stderr.isatty():
@@ -31,7 +31,7 @@ def make_demo_progress(*, quiet: bool) -> Progress | None:
 
 
 def branch_text(trial: TrialRecord) -> str:
-    """Return which way a trial took through the space: `standard > pca > svm rbf`."""
+    """Return a trial's path through the space, for example `standard > pca > svm rbf`."""
     params: Mapping[str, object] = trial.params or {}
     kernel = params.get("model.svm.kernel")
     n_layers = params.get("model.network.layers")
@@ -40,7 +40,7 @@ def branch_text(trial: TrialRecord) -> str:
 
 
 class Recent:
-    """The trials that finished last, found without reading the whole history each time."""
+    """Finds recently finished trials without rereading the whole history."""
 
     def __init__(self) -> None:
         self.trials: deque[TrialRecord] = deque(maxlen=N_RECENT)
@@ -59,14 +59,14 @@ class Recent:
 
 
 class LiveTable(LiveProgress):
-    """The block of every run, under a table of the latest trials."""
+    """Draws the block of every run below a table of the latest trials."""
 
     def __init__(self) -> None:
         super().__init__()
         self._recent = Recent()
 
     def block(self, history: History, running: int) -> RenderableType:
-        """Return what is drawn."""
+        """Return the renderable to draw."""
         from rich import box
         from rich.console import Group
         from rich.table import Table
@@ -83,19 +83,19 @@ class LiveTable(LiveProgress):
 
 
 class TrialLines(LogProgress):
-    """A line for each trial that ends, for a log."""
+    """Logs one line per finished trial."""
 
     def __init__(self) -> None:
         super().__init__()
         self._recent = Recent()
 
     def start(self, name: str, history: History, goal: int | None) -> None:
-        """Pass over the trials of earlier runs."""
+        """Skip the trials of earlier runs."""
         self._recent.newly_ended(history)
         super().start(name, history, goal)
 
     def update(self, history: History, running: int) -> None:
-        """Print the trials that have ended since the last turn."""
+        """Print the trials that have finished since the last call."""
         for trial in self._recent.newly_ended(history):
             number, branch, error, seconds, sampler = _cells(trial)
             mark = " *" if history.best is not None and history.best.number == trial.number else ""
@@ -106,7 +106,7 @@ class TrialLines(LogProgress):
         super().update(history, running)
 
     def event(self, text: str) -> None:
-        """Say what is not said by the lines of the trials."""
+        """Print events that the trial lines do not cover."""
         if "best so far" not in text:
             super().event(text)
 

@@ -1,4 +1,4 @@
-"""`tunekit doctor`: is everything there, is the storage well, and are the studies?"""
+"""`tunekit doctor`: check the installation, the storage and the studies."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ MIN_FINISHED = 4
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What was looked at, how it is, and what is to be known or done about it."""
+    """One check: its subject, its status, and details or advice."""
 
     check: str
     status: Literal["ok", "warn", "fail"]
@@ -58,8 +58,8 @@ def doctor(
 ) -> None:
     """Check versions, extras, GPUs, the storage and the health of its studies.
 
-    The exit status is 7 where the storage cannot be reached and 1 where another check fails;
-    warnings do not change it.
+    The exit status is 7 if the storage is unreachable and 1 if another check fails; warnings do
+    not change it.
     """
     from tunekit.cli.output import emit_list
     from tunekit.errors import TunekitError
@@ -114,7 +114,7 @@ def _installation() -> Iterator[Check]:
 
 
 def _namesakes() -> Iterator[Check]:
-    """Yield what else is installed under the name that we are imported by."""
+    """Yield a warning if another distribution is installed under our import name."""
     from importlib.metadata import PackageNotFoundError, distribution
 
     import tunekit
@@ -144,7 +144,7 @@ def _ray(address: str) -> Check:
 
     shown = shown_url(address)
     host, _, port = address.rpartition("://")[2].rpartition(":")
-    if not port.isdigit():  # "auto": Ray looks for a cluster of this machine itself
+    if not port.isdigit():  # "auto": Ray finds a cluster on this machine itself
         return Check("ray", "ok", f"RAY_ADDRESS={shown}")
     try:
         socket.create_connection((host, int(port)), 5).close()
@@ -175,10 +175,10 @@ def _gpus() -> Check:
 
 
 def _storage(flag: str | None) -> list[Check]:
-    """Return the checks of the storage and of its studies; none of them changes a study.
+    """Check the storage and its studies, without changing a study.
 
     Raises:
-        TunekitError: it cannot be used at all.
+        TunekitError: the storage cannot be used at all.
     """
     from tunekit.cli.stores import history_of, open_existing, sqlite_file, url_of
     from tunekit.shown import counted, shown_url
@@ -198,7 +198,7 @@ def _storage(flag: str | None) -> list[Check]:
 
 
 def _writes(opened: Store) -> list[Check]:
-    """Measure writes with a study of its own, which is deleted again; compare the clocks."""
+    """Time writes with a temporary study, and compare the clocks."""
     from tunekit.records import ObjectiveSpec, StudySpec
 
     name = f"tunekit-doctor-{uuid4().hex}"
@@ -220,7 +220,7 @@ def _writes(opened: Store) -> list[Check]:
 
 
 def _health(record: StudyRecord, history: History) -> Iterator[Check]:
-    """Yield what is wrong with a study; nothing where it is well."""
+    """Yield the problems of a study, or nothing if it is healthy."""
     from tunekit.driver.worker_id import is_known_dead
     from tunekit.records import TrialState
 

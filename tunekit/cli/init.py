@@ -1,4 +1,4 @@
-"""`tunekit init`: a study file and an objective to start from."""
+"""`tunekit init`: write a study file and an objective to start from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from tunekit.cli.command import terminal
 
 STUDY = """\
-# What `tunekit run` reads in this folder. Every key is also a flag: see `tunekit run --help`.
+# Settings for `tunekit run` in this folder. Every key is also a flag: see `tunekit run --help`.
 name: {name}
 objective: train.py:objective
 space: train.py:space
@@ -25,7 +25,7 @@ storage: sqlite:///tunekit.db
 """
 
 TRAIN = '''\
-"""Start here: say what may vary (space) and how good a choice is (objective)."""
+"""Start here: declare what to vary (space) and how to score a choice (objective)."""
 
 import tunekit as tk
 
@@ -43,7 +43,7 @@ space = tk.Space(
 def objective(trial: tk.Trial) -> dict[str, float]:
     """Train with `trial.params` and return what you measured."""
     params = trial.params
-    depth = params["depth"] if params["model"] == "tree" else 4  # replace this by your training
+    depth = params["depth"] if params["model"] == "tree" else 4  # replace with your training
     error = abs(params["lr"] - 0.1) + 0.01 * abs(depth - 7)
     return {"error": error}
 '''
@@ -51,9 +51,9 @@ def objective(trial: tk.Trial) -> dict[str, float]:
 
 def init(
     folder: Annotated[
-        Path, typer.Argument(help="Where to write; the folder may be new.")
+        Path, typer.Argument(help="Folder to write to; created if missing.")
     ] = Path(),
-    force: Annotated[bool, typer.Option("--force", help="Write over files that exist.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
 ) -> None:
     """Write tunekit.yaml and train.py, ready for `tunekit run`; asks nothing."""
     from tunekit.cli.settings import FILE
@@ -64,7 +64,7 @@ def init(
     for path in files:
         if path.exists() and not force:
             raise InvalidArgument(
-                f"{path} exists and is not written over; move it away, or give --force."
+                f"{path} already exists; move it away, or give --force to overwrite it."
             )
     folder.mkdir(parents=True, exist_ok=True)
     for path, content in files.items():

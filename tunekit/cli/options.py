@@ -1,4 +1,4 @@
-"""Flags that several commands have."""
+"""Declares flags shared by several commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tunekit.cli.stores import DEFAULT_URL
 
 
 class Format(StrEnum):
-    """The form of a single result."""
+    """Output format of a single result."""
 
     TABLE = "table"
     JSON = "json"
@@ -20,7 +20,7 @@ class Format(StrEnum):
 
 
 class ListFormat(StrEnum):
-    """The form of a list."""
+    """Output format of a list."""
 
     TABLE = "table"
     JSON = "json"
@@ -34,15 +34,15 @@ Storage = Annotated[
     typer.Option(
         "--storage",
         metavar="URL",
-        help=f"Where studies live. Default: $TUNEKIT_URL, else {DEFAULT_URL}.",
+        help=f"Where studies are stored. Default: $TUNEKIT_URL, else {DEFAULT_URL}.",
     ),
 ]
-OneFormat = Annotated[Format, typer.Option("--format", help="Form of the result.")]
-ManyFormat = Annotated[ListFormat, typer.Option("--format", help="Form of the list.")]
+OneFormat = Annotated[Format, typer.Option("--format", help="Output format.")]
+ManyFormat = Annotated[ListFormat, typer.Option("--format", help="Output format.")]
 Json = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
 Fields = Annotated[
     str | None,
-    typer.Option("--fields", metavar="A,B", help='Show only these, such as "number,params.lr".'),
+    typer.Option("--fields", metavar="A,B", help='Show only these, e.g. "number,params.lr".'),
 ]
 Limit = Annotated[
     int | None, typer.Option("--limit", min=0, help="Show at most this many (0: no limit).")

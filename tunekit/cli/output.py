@@ -1,4 +1,4 @@
-"""Prints results on stdout, as a table for people or as JSON, YAML and CSV for programs."""
+"""Prints results on stdout, as a table for people or as JSON, YAML or CSV for programs."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 VERSION = 1
-"""Version of the JSON and YAML forms; increases when a key is renamed or removed."""
+"""Version of the JSON and YAML formats; increases when a key is renamed or removed."""
 
 SHORT = 12
-"""Characters up to which the cells of a column are not folded."""
+"""Width, in characters, up to which a column is not folded."""
 MIN_FOLDED = 6
-"""Characters that a folded column needs at least."""
+"""Minimum width of a folded column, in characters."""
 
 Record = Mapping[str, Any]
 
@@ -39,17 +39,17 @@ def emit_list(
     columns: Sequence[str],
     fields: str | None = None,
 ) -> None:
-    """Print records; a table has the given columns, the other forms have all keys.
+    """Print records; a table shows the given columns, other formats all keys.
 
     Args:
-        key: under which JSON and YAML hold the list.
+        key: key of the list in JSON and YAML.
         records: nested mappings, all of the same shape.
-        form: how they are printed.
-        columns: of the table, where no `fields` are asked for.
-        fields: comma-separated dotted names, or names of whole groups such as `params`.
+        form: output format.
+        columns: columns of the table, if `fields` is not given.
+        fields: comma-separated dotted names, or names of whole groups, for example `params`.
 
     Raises:
-        InvalidArgument: a field that no record has.
+        InvalidArgument: an unknown field.
     """
     flat = [flatten(r) for r in records]
     if form in (ListFormat.JSON, ListFormat.YAML) and fields is None:
@@ -70,7 +70,7 @@ def emit_list(
 
 
 def emit_one(key: str, record: Record, form: Format) -> None:
-    """Print one record; as a table of names and values, or whole under `key`."""
+    """Print one record, as a table of names and values or as a mapping under `key`."""
     if form is Format.TABLE:
         print_table((), [[text(name), text(value)] for name, value in flatten(record).items()])
     else:
@@ -78,7 +78,7 @@ def emit_one(key: str, record: Record, form: Format) -> None:
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows on stdout: fitted to a terminal, whole and without a frame elsewhere."""
+    """Print rows on stdout, fitted to a terminal, or in full and without a frame elsewhere."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -92,13 +92,13 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     )
     names = [text(name) for name in header] or [""] * max(map(len, rows), default=0)
     longest = [max(len(cell) for cell in column) for column in zip(names, *rows, strict=True)]
-    # On a narrow terminal the long texts are folded, and the numbers beside them stay whole.
+    # On a narrow terminal, fold long texts and keep numbers in one piece.
     widths = [n if n <= SHORT else None for n in longest]
     fits = sum(2 + (width or MIN_FOLDED) for width in widths) < console.width
     for name, width in zip(names, widths, strict=True):
         table.add_column(name, overflow="fold", min_width=width if fits else None)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))  # Text: a "[" in a name is no markup
+        table.add_row(*(Text(cell) for cell in row))  # Text: a "[" in a name is not markup
     if console.is_terminal:
         console.print(table)
         return
@@ -109,7 +109,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def stdout_console() -> Console:
-    """Return a Rich console on stdout, without a limit of width where it is no terminal."""
+    """Return a Rich console on stdout, of unlimited width unless it is a terminal."""
     from rich.console import Console
 
     console = Console(file=sys.stdout, highlight=False)
@@ -130,9 +130,9 @@ def flatten(record: Record, prefix: str = "") -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Return the value as JSON has it, without secrets of URLs in its texts.
+    """Convert a value to plain JSON, with secrets removed from URLs.
 
-    NaN and infinities, for which JSON has no number, become texts.
+    NaN and infinities, which JSON cannot represent, become texts.
     """
     if isinstance(value, str):
         return without_secrets(value)
@@ -146,7 +146,7 @@ def plain(value: Any) -> Any:
 
 
 def text(value: Any) -> str:
-    """Return a value as a table shows it."""
+    """Format a value for a table."""
     if value is None:
         return "-"
     if isinstance(value, float):
@@ -157,19 +157,19 @@ def text(value: Any) -> str:
 
 
 def params_text(params: Mapping[str, Any] | None) -> str:
-    """Return a point in one line, with the last word of each path."""
+    """Format a point in one line, with the last part of each path."""
     return " ".join(f"{text(k.rsplit('.', 1)[-1])}={text(v)}" for k, v in (params or {}).items())
 
 
 def moment(seconds: float | None) -> str | None:
-    """Return a time since 1970 as ISO 8601 in UTC."""
+    """Format seconds since 1970 as ISO 8601 in UTC."""
     if seconds is None:
         return None
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _columns(rows: Sequence[Record]) -> list[str]:
-    """Return all names that rows have, those of one group (`params.*`) side by side."""
+    """Return all names in the rows, with those of one group (`params.*`) adjacent."""
     names = dict.fromkeys(name for row in rows for name in row)
     groups = list(dict.fromkeys(name.partition(".")[0] for name in names))
     return sorted(names, key=lambda name: groups.index(name.partition(".")[0]))
@@ -181,7 +181,7 @@ def _chosen(fields: str, known: Sequence[str]) -> list[str]:
         found = [n for n in known if n == field or n.startswith(f"{field}.")]
         if not found:
             raise InvalidArgument(
-                f'--fields: unknown field "{field}"{did_you_mean(field, known)}; there are '
+                f'--fields: unknown field "{field}"{did_you_mean(field, known)}; expected '
                 f"{', '.join(known)}."
             )
         names.extend(found)
@@ -192,13 +192,13 @@ def _document(content: Mapping[str, Any], form: Format | ListFormat) -> None:
     document = {"version": VERSION, **{k: plain(v) for k, v in content.items()}}
     if form.value == "json":
         written = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-        # Not all that JSON allows to stand raw may reach a terminal, or can be encoded at all.
+        # JSON allows raw characters that must not reach a terminal or cannot be encoded.
         typer.echo("".join(c if c.isprintable() or c == "\n" else _escaped(c) for c in written))
         return
     import yaml
 
     written = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
-    if not all(c.isprintable() or c == "\n" for c in written):  # YAML lets some of them stand raw
+    if not all(c.isprintable() or c == "\n" for c in written):  # YAML allows some of them raw
         written = yaml.safe_dump(document, sort_keys=False)
     typer.echo(written, nl=False)
 

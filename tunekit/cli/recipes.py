@@ -1,8 +1,8 @@
-"""The recipe by which `tunekit resume` runs a study again, and who has written it.
+"""Stores the recipe with which `tunekit resume` runs a study again, and verifies its author.
 
-It is kept in the database, where others may write as well, and says what to execute. So it is
-sealed with a key that only this user on this machine can read: a recipe with another seal is
-shown and asked about before anything of it runs.
+The recipe says what to execute, and others may write to the database that stores it. It is
+therefore sealed with a key that only this user on this machine can read. A recipe with another
+seal is shown, and runs only after the user confirms.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ KEY_BYTES = 32
 
 
 def sealed(recipe: Mapping[str, Any], study: str) -> dict[str, Any]:
-    """Return the recipe with its seal; without one where no key can be kept."""
+    """Return the recipe with its seal, or without one if no key can be stored."""
     key = _key(may_make=True)
     return {**recipe, "seal": "" if key is None else _seal(recipe, study, key)}
 
 
 def is_own(recipe: Mapping[str, Any], study: str) -> bool:
-    """Return whether this user has written the recipe for this study, on this machine."""
+    """Return whether this user wrote the recipe for this study on this machine."""
     key, seal = _key(may_make=False), recipe.get("seal")
     if key is None or not isinstance(seal, str):
         return False
@@ -40,7 +40,7 @@ def checked_recipe(found: object, study: str) -> Mapping[str, Any]:
     """Return a stored recipe.
 
     Raises:
-        InvalidArgument: it is not a recipe.
+        InvalidArgument: the stored value is not a recipe.
     """
     if (
         isinstance(found, Mapping)
@@ -49,20 +49,20 @@ def checked_recipe(found: object, study: str) -> Mapping[str, Any]:
     ):
         return found
     raise InvalidArgument(
-        f'the study "{study}" keeps {str(found)[:60]!r} as its recipe, expected one that `tunekit '
-        f"run` has written; start it again with `tunekit run --name {study} ...`."
+        f'the study "{study}" has the recipe {str(found)[:60]!r}, expected one written by '
+        f"`tunekit run`; start it again with `tunekit run --name {study} ...`."
     )
 
 
 def described(recipe: Mapping[str, Any]) -> str:
-    """Return what the recipe runs and where, in lines for a person."""
+    """Describe in a few lines what the recipe runs, and where."""
     lines = [f"  in {recipe['folder']}"]
     lines += [f"  {k}: {json.dumps(v)}" for k, v in sorted(recipe["settings"].items())]
     return "\n".join(lines)
 
 
 def key_file() -> Path:
-    """Return where this user's key is kept: in the folder for the state of programs."""
+    """Return the path of this user's key, in the folder for program state."""
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
     return Path(state).expanduser() / "tunekit" / "recipe.key"
 
@@ -74,7 +74,7 @@ def _seal(recipe: Mapping[str, Any], study: str, key: bytes) -> str:
 
 
 def _key(*, may_make: bool) -> bytes | None:
-    """Return the key, `None` without one that only this user can read."""
+    """Return the key, or `None` if there is none that only this user can read."""
     path = key_file()
     try:
         if may_make and not path.exists():
@@ -83,13 +83,13 @@ def _key(*, may_make: bool) -> bytes | None:
             state = os.fstat(file.fileno())
             is_private = state.st_uid == os.getuid() and not state.st_mode & 0o077
             key = file.read(KEY_BYTES + 1) if is_private and stat.S_ISREG(state.st_mode) else b""
-    except (OSError, RuntimeError):  # a home that cannot be written, or found
+    except (OSError, RuntimeError):  # the home folder is missing or read-only
         return None
     return key if len(key) == KEY_BYTES else None
 
 
 def _make_key(path: Path) -> None:
-    """Write a new key, whole or not at all; of two processes that do so at once the first wins."""
+    """Write a new key atomically; of two concurrent processes, the first wins."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -24,11 +24,11 @@ def run(
     ] = None,
     trials: Annotated[
         int | None,
-        typer.Option("-n", "--trials", help="Trials that the study shall have in the end."),
+        typer.Option("-n", "--trials", help="Total number of trials in the study."),
     ] = None,
     space: Annotated[str | None, typer.Option("--space", help=SPACE_HELP)] = None,
     name: Annotated[
-        str | None, typer.Option("--name", help="Of the study; one that exists goes on.")
+        str | None, typer.Option("--name", help="Name of the study; an existing one resumes.")
     ] = None,
     minimize: Annotated[
         list[str] | None, typer.Option("--minimize", metavar="METRIC", help="Repeatable.")
@@ -45,17 +45,19 @@ def run(
         typer.Option("--constraint", metavar="'METRIC <= BOUND'", help="Repeatable."),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", "-w", help="Trials that run at once.")
+        int | None, typer.Option("--workers", "-w", help="Number of parallel trials.")
     ] = None,
     executor: Annotated[
         str | None, typer.Option("--executor", help="process (this machine) or ray (a cluster).")
     ] = None,
     ray_address: Annotated[
         str | None,
-        typer.Option("--ray-address", help="host:port. Else RAY_ADDRESS, else one starts here."),
+        typer.Option(
+            "--ray-address", help="host:port. Default: RAY_ADDRESS, else a new cluster here."
+        ),
     ] = None,
     max_failed: Annotated[
-        int | None, typer.Option("--max-failed", help="End the run when more trials fail.")
+        int | None, typer.Option("--max-failed", help="End the run if more trials fail.")
     ] = None,
     sampler: Annotated[
         str | None, typer.Option("--sampler", help="auto, random, sobol, grid, tpe, gp, ...")
@@ -68,7 +70,7 @@ def run(
     ] = None,
     audit: Annotated[
         float | None,
-        typer.Option("--audit", help="Share of the condemned trials that run on. Default: 0.05."),
+        typer.Option("--audit", help="Share of condemned trials that run on. Default: 0.05."),
     ] = None,
     timeout: Annotated[
         str | None, typer.Option("--timeout", help="No trial starts after: 90s, 15m, 2h.")
@@ -97,15 +99,15 @@ def run(
     form: OneFormat = Format.TABLE,
     json: Json = False,
 ) -> None:
-    """Tune a function or a program. A run that was ended in any way goes on when repeated.
+    """Tune a function or a program. Repeat the command to resume a run, however it ended.
 
     A program gets its parameters as {name} in its arguments, {params_file} or $TUNEKIT_PARAMS
     (JSON); the last line that it prints is its result, a number or a JSON object of metrics. A
     line `tunekit report step=3 {"error": 0.2}` is a report; a status other than 0 is a failure.
 
     Ctrl-C once finishes the running trials, twice stops them, three times exits; the state is
-    saved each time. The exit status is 5 where the time was over before all trials were run, and
-    6 where no trial is complete and feasible.
+    saved each time. The exit status is 5 if time ran out before all trials were run, and 6 if no
+    trial is complete and feasible.
     """
     from tunekit.cli.settings import FILE, checked, read_file
 
@@ -137,7 +139,7 @@ def run(
     if not words or file is not None:
         path = file or Path(FILE)
         from_file = read_file(path)
-        if words:  # the flags name another thing to run
+        if words:  # the flags name a different objective or program
             from_file = {k: v for k, v in from_file.items() if k not in ("objective", "command")}
         given, source = {**from_file, **given}, str(path)
     _carry_out(checked(given, source=source), Format.JSON if json else form)
@@ -146,29 +148,31 @@ def run(
 def resume(
     name: Name,
     trials: Annotated[
-        int | None, typer.Option("-n", "--trials", help="Another number of trials in the end.")
+        int | None, typer.Option("-n", "--trials", help="Change the total number of trials.")
     ] = None,
-    timeout: Annotated[str | None, typer.Option("--timeout", help="Another time limit.")] = None,
+    timeout: Annotated[
+        str | None, typer.Option("--timeout", help="Change the time limit.")
+    ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", "-w", help="Another number of trials at once.")
+        int | None, typer.Option("--workers", "-w", help="Change the number of parallel trials.")
     ] = None,
     no_run: Annotated[
-        bool, typer.Option("--no-run", help="Only let the workers that wait go on.")
+        bool, typer.Option("--no-run", help="Only wake the waiting workers.")
     ] = False,
     here: Annotated[
-        bool, typer.Option("--here", help="Run in this folder, also if it is another one.")
+        bool, typer.Option("--here", help="Run in this folder even if it differs.")
     ] = False,
     yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Do not ask, whoever wrote what is to be run.")
+        bool, typer.Option("--yes", "-y", help="Do not ask, whoever wrote the recipe.")
     ] = False,
     storage: Storage = None,
     form: OneFormat = Format.TABLE,
     json: Json = False,
 ) -> None:
-    """Let a study go on: its waiting workers do, and its run is started again as it was given.
+    """Resume a study: wake its waiting workers and start its run again with the same settings.
 
-    Where a run of it is alive, only that one goes on. What is run is kept with the study: unless
-    it was written by you on this machine, it is shown, and you are asked.
+    If a run is still alive, only that run continues. The recipe of the run is stored with the
+    study; unless you wrote it on this machine, it is shown and you are asked first.
     """
     from tunekit.cli.recipes import checked_recipe
     from tunekit.cli.settings import checked
@@ -184,8 +188,8 @@ def resume(
     no_run = no_run or bool(elsewhere)
     if recipe is not None and not no_run and not here and recipe["folder"] != str(Path.cwd()):
         raise InvalidArgument(
-            f"study {name!r} was run in {recipe['folder']}, not here; go there first, or give "
-            "--here if the same files are in this folder."
+            f"study {name!r} ran in {recipe['folder']}, not in this folder; change to it, or give "
+            "--here if this folder has the same files."
         )
     if recipe is not None and not no_run and not yes:
         _ask(recipe, name)
@@ -207,10 +211,10 @@ def resume(
 
 
 def _ask(recipe: Mapping[str, Any], name: str) -> None:
-    """Show a recipe that somebody else may have written and ask whether to run it.
+    """Show a recipe that somebody else may have written, and ask whether to run it.
 
     Raises:
-        Abort: the answer is no, or nobody is there to answer.
+        Abort: the answer is no, or stdin gives no answer.
     """
     from tunekit.cli.recipes import described, is_own
     from tunekit.shown import printable
@@ -234,7 +238,7 @@ def _carry_out(settings: Any, form: Format) -> None:
 
 
 def _what(words: list[str]) -> dict[str, Any]:
-    """Return what is to be run: one word with a colon is a function, anything else a program."""
+    """Tell a function, one word with a colon, from a program, and return the setting."""
     import shutil
 
     from tunekit.errors import InvalidArgument
@@ -268,7 +272,9 @@ def _objectives(
                 f'--objective "{metric}={direction}": expected METRIC=minimize or METRIC=maximize.'
             )
     if len(dict(pairs)) < len(pairs):
-        raise InvalidArgument(f"a metric is named twice among {[m for m, _ in pairs]}; drop one.")
+        raise InvalidArgument(
+            f"the objectives {[m for m, _ in pairs]} name a metric twice; remove one."
+        )
     return dict(pairs)
 
 
@@ -283,6 +289,8 @@ def _amounts(texts: list[str] | None) -> dict[str, str]:
     for text in (part for given in texts or () for part in given.split(",")):
         name, found, amount = text.partition("=")
         if not found or not name.strip():
-            raise InvalidArgument(f'--resources "{text}": expected NAME=AMOUNT, such as gpu=1.')
+            raise InvalidArgument(
+                f'--resources "{text}": expected NAME=AMOUNT, for example gpu=1.'
+            )
         amounts[name.strip()] = amount.strip()
     return amounts

@@ -1,4 +1,4 @@
-"""Carry out a run: open the study, run its trials with progress, and say how it ended."""
+"""Carries out a run: opens the study, runs its trials with progress, and prints the result."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 
 
 def carry_out(settings: RunSettings, form: Format) -> int:
-    """Run a study as the settings say and print its best trial.
+    """Run a study with the given settings and print its best trial.
 
     Returns:
-        The exit status: 0, or 5 where the time was over first, or 6 without a best trial.
+        The exit status: 0, or 5 if time ran out, or 6 without a best trial.
 
     Raises:
-        TunekitError: anything in the settings that cannot be right; nothing is started then.
-        KeyboardInterrupt: it was interrupted; the state is saved.
+        TunekitError: the settings are invalid; nothing has started.
+        KeyboardInterrupt: the run was interrupted; the state is saved.
     """
     folder = Path.cwd()
     space = make_space(settings.space, folder)
@@ -55,7 +55,7 @@ def carry_out(settings: RunSettings, form: Format) -> int:
         study.enqueue_trial(space.default())
     if study.record().state is StudyState.PAUSED:
         terminal.print_line(
-            f"{study.name} is paused; `tunekit resume {study.name} --no-run` goes on."
+            f"{study.name} is paused; `tunekit resume {study.name} --no-run` resumes it."
         )
     try:
         ending = study.optimize(
@@ -94,7 +94,7 @@ def _opened(settings: RunSettings, space: Space | None, url: str) -> Study:
 
 
 def _executor(settings: RunSettings) -> Executor:
-    """Return what runs the trials, such that a crash or a hang costs one of them, not the run."""
+    """Return an executor that limits a crash or a hang to one trial."""
     limits = trial_limits(settings.resources, settings.trial_timeout, settings.memory)
     if settings.executor == "ray" and settings.devices is None:
         from tunekit.executors.ray.executor import RayExecutor
@@ -102,13 +102,13 @@ def _executor(settings: RunSettings) -> Executor:
         return RayExecutor(settings.workers, limits=limits, address=settings.ray_address)
     if settings.ray_address is not None:
         raise InvalidArgument(
-            f"the address {settings.ray_address} of a Ray cluster without --executor ray; add it."
+            f"--ray-address {settings.ray_address} requires --executor ray; add it."
         )
     return make_executor(settings.executor, settings.workers, limits, settings.devices)
 
 
 def conclude(study: Study, ending: str, form: Format, url: str) -> int:
-    """Print the best trial of a study whose run has ended; return the exit status."""
+    """Print the best trial after a run, and return the exit status."""
     history = study.refresh()
     counts = ", ".join(f"{n} {state}" for state, n in sorted(history.counts().items()))
     terminal.print_line(f"{study.name}: {ending}; {counts or 'no trials'}.")
@@ -135,10 +135,10 @@ def conclude(study: Study, ending: str, form: Format, url: str) -> int:
 
 
 def make_space(given: str | dict[str, Any] | None, folder: Path) -> Space | None:
-    """Return the space that a flag or a study file names.
+    """Load the space named by a flag or a study file.
 
     Raises:
-        InvalidArgument, InvalidSpace: it names none.
+        InvalidArgument, InvalidSpace: it is not a valid space.
     """
     from tunekit.spaces.catalogue import load_space
     from tunekit.spaces.serialize import FORMAT, space_from_dict
@@ -151,12 +151,15 @@ def make_space(given: str | dict[str, Any] | None, folder: Path) -> Space | None
         return load_space(given)
     found = load(given, str(folder))
     if not isinstance(found, Space):
-        raise InvalidArgument(f"--space {given}: it is {found!r}, expected a tunekit.Space.")
+        raise InvalidArgument(
+            f"--space {given}: got {found!r}, expected a tunekit.Space; name a space, a file, or "
+            "a bundled space."
+        )
     return found
 
 
 def default_name(settings: RunSettings) -> str:
-    """Return the name of a study that was given none: that of the script or program."""
+    """Return the default name of a study, taken from the script or program."""
     if settings.objective is not None:
         return Path(settings.objective.rpartition(":")[0].rpartition(".py")[0] or "study").stem
     words = settings.command or []
@@ -184,10 +187,10 @@ def _objective(settings: RunSettings, space: Space | None, folder: Path) -> Call
 
 
 def _refuse_a_missing_program(settings: RunSettings) -> None:
-    """Find a misspelt program before any trial does; on a cluster only its nodes know.
+    """Check that the program exists before a trial starts; on a cluster only its nodes know.
 
     Raises:
-        InvalidArgument: there is no such program here.
+        InvalidArgument: the program does not exist or is not executable.
     """
     program = (settings.command or [""])[0]
     if settings.executor == "ray" or "{" in program or shutil.which(program):
@@ -199,15 +202,15 @@ def _refuse_a_missing_program(settings: RunSettings) -> None:
 
 
 def _leave(study: Study, worker: str) -> None:
-    """Note that this run is alive no longer; a later one that took its place stays noted."""
-    with suppress(TunekitError):  # what has ended the run is of more interest
+    """Clear the record of this run; a later run that replaced it stays recorded."""
+    with suppress(TunekitError):  # the reason why the run ended matters more
         run = study.user_attrs.get("run")
         if isinstance(run, Mapping) and run.get("worker") == worker:
             study.set_user_attr("run", {**run, "worker": ""})
 
 
 def _recipe(settings: RunSettings, folder: Path, study: str) -> dict[str, Any]:
-    """Return what `tunekit resume` needs; the storage is left out, since its URL may be secret."""
+    """Return the recipe for `tunekit resume`, without the storage, whose URL may be secret."""
     given = settings.model_dump(mode="json", exclude_defaults=True, exclude={"name", "storage"})
     recipe = {"folder": str(folder), "settings": given}
     return sealed(recipe, study)

@@ -1,7 +1,7 @@
-"""The settings of a run, in one model.
+"""Defines the settings of a run in one model.
 
-It is what `tunekit.yaml` holds, what the flags of `tunekit run` say, and the recipe that is kept
-with the study so that `tunekit resume` can go on.
+The model serves `tunekit.yaml`, the flags of `tunekit run`, and the recipe stored with the study
+for `tunekit resume`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def _duration(value: object) -> object:
 
 
 def _memory(value: object) -> object:
-    """Return MiB for a number of MiB or a text such as "512", "4G", "1.5GiB"."""
+    """Return MiB for a number of MiB or a text, for example "512", "4G", "1.5GiB"."""
     if not isinstance(value, str):
         return value
     number = value.strip().rstrip("MmIiGgBb").strip()
@@ -41,21 +41,21 @@ Mebibytes = Annotated[float, BeforeValidator(_memory), Field(gt=0, allow_inf_nan
 
 
 class RunSettings(BaseModel):
-    """What to run, how often and with what.
+    """Holds the settings of a run.
 
     Attributes:
         objective: `file.py:function` or `module:function`.
         command: a program with its arguments; `{name}` stands for a parameter.
         space: a file, a bundled name, `file.py:attribute`, or the space itself.
-        trials: that the study shall have in the end.
+        trials: total number of trials in the study.
         timeout: seconds after which no trial starts.
-        workers: trials at once; if not given, one, or on Ray as many as the cluster has room for.
-        executor: processes of this machine, or a Ray cluster.
-        ray_address: of the cluster; else RAY_ADDRESS, else one is started here.
+        workers: number of parallel trials; by default one, or all that fit on the Ray cluster.
+        executor: processes on this machine, or a Ray cluster.
+        ray_address: address of the cluster; by default RAY_ADDRESS, else a new cluster here.
         max_failed_trials: the run ends with an error once more trials have failed.
         trial_timeout: seconds after which a trial is killed and FAILED.
         memory: MiB of resident memory above which a trial is killed and FAILED.
-        sampler: proposes the trials; if not given, the study's own, or auto for a new study.
+        sampler: proposes the trials; by default the study's own, or auto for a new study.
         warm_start: earlier studies of the same storage to learn from.
         stopper: ends hopeless trials early; of several, the first that stops one wins.
         audit: share of the condemned trials that run on, for `tunekit studies audit`.
@@ -92,7 +92,7 @@ class RunSettings(BaseModel):
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """Return the content of a study file, unchecked but for its shape.
+    """Read a study file, and check only that it is a mapping.
 
     Raises:
         InvalidArgument: the file is missing, cannot be read, or is not a YAML mapping.
@@ -102,31 +102,33 @@ def read_file(path: Path) -> dict[str, Any]:
     from tunekit.spaces.catalogue import YAML_SCALAR_ERRORS
 
     if path.exists() and not path.is_file():
-        raise InvalidArgument(f"{path}: it is a folder, pipe or device; give a regular file.")
+        raise InvalidArgument(f"{path} is a folder, pipe or device; give a regular file.")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InvalidArgument(
-            f"nothing to run: no objective was given and there is no {path}; write `tunekit run "
+            f"nothing to run: no objective given and {path} does not exist; use `tunekit run "
             "train.py:objective`, `tunekit run -- program {parameter}`, or start with "
             "`tunekit init`."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidArgument(f"{path}: cannot be read: {error}; check the file.") from None
+        raise InvalidArgument(f"cannot read {path}: {error}; check the file.") from None
     except RecursionError:
-        raise InvalidArgument(f"{path}: it is nested too deeply; flatten it.") from None
+        raise InvalidArgument(f"{path} is nested too deeply; flatten it.") from None
     except (yaml.YAMLError, *YAML_SCALAR_ERRORS) as error:
-        raise InvalidArgument(f"{path}: no valid YAML: {_yaml_fault(error)}.") from None
+        raise InvalidArgument(
+            f"{path}: invalid YAML: {_yaml_fault(error)}; correct the file."
+        ) from None
     if not isinstance(content, dict) or not all(isinstance(k, str) for k in content):
         raise InvalidArgument(
-            f"{path}: expected a mapping with lines such as `objective: train.py:objective`; see "
+            f"{path}: expected a mapping, for example `objective: train.py:objective`; see "
             "`tunekit init`."
         )
     return content
 
 
 def _yaml_fault(error: Exception) -> str:
-    """Return what is wrong and where, without the line itself, which may hold a password."""
+    """Return the fault and its position, without the line itself, which may hold a password."""
     mark = getattr(error, "problem_mark", None)
     where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark is not None else ""
     said = getattr(error, "problem", None) or type(error).__name__
@@ -134,14 +136,14 @@ def _yaml_fault(error: Exception) -> str:
 
 
 def checked(values: Mapping[str, Any], *, source: str) -> RunSettings:
-    """Return the settings that the values say.
+    """Validate the values and return the settings.
 
     Args:
-        values: unchecked, by the names of the model.
+        values: unchecked values by field name.
         source: the file or the flags, named in errors.
 
     Raises:
-        InvalidArgument: an unknown key, a value that cannot be right, or nothing to run.
+        InvalidArgument: an unknown key, an invalid value, or nothing to run.
     """
     try:
         settings = RunSettings.model_validate(dict(values))
@@ -157,7 +159,7 @@ def checked(values: Mapping[str, Any], *, source: str) -> RunSettings:
         raise InvalidArgument(f"{source}: the command is empty; name a program.")
     if settings.trials is None and settings.timeout is None:
         raise InvalidArgument(
-            f"{source}: neither a number of trials nor a timeout, so it would never end; give -n "
+            f"{source}: without a number of trials or a timeout the run would never end; give -n "
             "100 or --timeout 2h."
         )
     return settings
@@ -172,6 +174,6 @@ def _sentence(error: Mapping[str, Any]) -> str:
     given = "***" if error["loc"][:1] == ("storage",) else repr(error["input"])
     message = str(error["msg"]).removeprefix("Value error, ")
     cause = error.get("ctx", {}).get("error")
-    if isinstance(cause, TunekitError):  # what was given is said here, by the name of the key
+    if isinstance(cause, TunekitError):  # keep only its expectation: the key is named here
         message = f"expected {cause.message.rpartition('expected ')[2].removesuffix('.')}"
     return f'"{place}" is {given}: {message[:1].lower()}{message[1:]}'

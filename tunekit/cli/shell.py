@@ -1,18 +1,17 @@
-"""An objective that is a program in any language: `tunekit run -- python train.py --lr {lr}`.
+"""Runs a program in any language as an objective: `tunekit run -- python train.py --lr {lr}`.
 
-The protocol, all of it:
+The full protocol:
 
-- `{name}` in an argument stands for a parameter (its path, or a unique short name); texts go in
-  as they are, all else as JSON (`0.1`, `true`, `null`). `{number}`, `{seed}`, `{block}` and
-  `{params_file}` are there too, unless a parameter has that name. `{{name}}` gives `{name}`. An
-  argument whose parameter is inactive in this trial is left out, together with the flag in
-  front of it.
-- `$TUNEKIT_PARAMS` holds all params as one JSON object; `{params_file}` is a file with the same.
+- `{name}` in an argument stands for a parameter, by path or unique short name. Texts are inserted
+  unchanged, other values as JSON (`0.1`, `true`, `null`). `{number}`, `{seed}`, `{block}` and
+  `{params_file}` also work, unless a parameter has that name. `{{name}}` gives `{name}`. If a
+  parameter is inactive in a trial, its argument and the flag before it are left out.
+- `$TUNEKIT_PARAMS` holds all params as one JSON object; the file `{params_file}` holds the same.
 - A line `tunekit report step=3 {"error": 0.2}` on stdout is a report.
-- The last other line that is not empty is the result: a number, or a JSON object of metrics.
+- The last other non-empty line is the result: a number, or a JSON object of metrics.
 - An exit status other than 0 makes the trial FAILED, with the end of stderr as its error.
 
-No shell is between: the words are handed to the program as they are.
+No shell is involved: the program gets the words unchanged.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ BUILT_IN = ("number", "seed", "block", "params_file")
 GRACE_S = 5.0
 """Seconds between SIGTERM and SIGKILL for a stopped program."""
 TAIL = 8 * 1024
-"""Bytes at the end of stderr that are kept of a failed trial."""
+"""Bytes to keep from the end of a failed trial's stderr."""
 
 _PLACEHOLDER = re.compile(r"\{\{([^\s{}]+)\}\}|\{([^\s{}\"':,]+)\}")
 _NEWLINE = re.compile(rb"[\r\n]+")
@@ -59,8 +58,8 @@ class Program:
 
     Attributes:
         words: the program and its arguments, with placeholders.
-        paths: placeholder -> path of the parameter that it stands for.
-        folder: that it runs in.
+        paths: placeholder -> path of its parameter.
+        folder: working directory of the program.
     """
 
     words: tuple[str, ...]
@@ -68,10 +67,10 @@ class Program:
     folder: str
 
     def __call__(self, trial: Trial) -> float | dict[str, Any]:
-        """Run the program for a trial and return what its last line says.
+        """Run the program for a trial and return the result in its last line.
 
         Raises:
-            RuntimeError: it cannot be started, fails, or prints no result.
+            RuntimeError: the program cannot start, fails, or prints no result.
             TrialStopped: the stopper ends the trial after a report.
         """
         params = json.dumps(dict(trial.params))
@@ -107,7 +106,7 @@ _INACTIVE = object()
 
 
 def make_program(words: Sequence[str], space: Space, folder: Path) -> Program:
-    """Return the objective that runs these words.
+    """Make an objective that runs a program with its arguments.
 
     Raises:
         InvalidArgument: a placeholder is not a parameter of the space.
@@ -135,10 +134,10 @@ def make_program(words: Sequence[str], space: Space, folder: Path) -> Program:
 
 
 def unseen(words: Sequence[str], program: Program, space: Space) -> list[str]:
-    """Return the parameters that no argument of a program has a placeholder for.
+    """Return the parameters without a placeholder in the program's arguments.
 
-    It gets them in `$TUNEKIT_PARAMS` and `{params_file}`; one that reads neither runs every trial
-    alike. Nothing is unseen where it is given the file.
+    The program must read them from `$TUNEKIT_PARAMS` or `{params_file}`; if it reads neither,
+    all trials are alike. With `{params_file}` in the arguments, the result is empty.
     """
     if any("{params_file}" in word for word in words):
         return []
@@ -147,12 +146,12 @@ def unseen(words: Sequence[str], program: Program, space: Space) -> list[str]:
 
 
 def filled(words: Sequence[str], values: Mapping[str, Any]) -> list[str]:
-    """Return the words with values for placeholders, without those of inactive parameters."""
+    """Replace placeholders by values, and drop words of inactive parameters."""
     out: list[str] = []
     for word in words:
         names = [m[2] for m in _PLACEHOLDER.finditer(word) if m[2]]
         if any(values.get(name) is _INACTIVE for name in names):
-            # `--gamma {gamma}` goes as a whole; in `--gamma={gamma}` it is one word anyway.
+            # `--gamma {gamma}` is dropped as a pair; `--gamma={gamma}` is one word anyway.
             if len(names) == 1 and word == f"{{{names[0]}}}" and out and out[-1].startswith("-"):
                 out.pop()
             continue
@@ -171,8 +170,8 @@ def _started(
     words: Sequence[str], folder: str, environment: Mapping[str, str], errors: IO[bytes]
 ) -> subprocess.Popen[bytes]:
     try:
-        # A group of its own: killing it takes what it has started with it.
-        return subprocess.Popen(  # noqa: S603 - the user's own words, and no shell reads them
+        # A separate process group, so that a kill also ends its child processes.
+        return subprocess.Popen(  # noqa: S603 - the user's own command, without a shell
             words,
             cwd=folder,
             env=environment,
@@ -188,7 +187,7 @@ def _started(
 def _followed(
     process: subprocess.Popen[bytes], trial: Trial, errors: IO[bytes]
 ) -> float | dict[str, Any]:
-    """Read the program's lines to its end; return its result."""
+    """Read the program's output until it ends, and return its result."""
     last = ""
     for line in _lines(process):
         report = _REPORT.fullmatch(line.strip())
@@ -207,10 +206,10 @@ def _followed(
 
 
 def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
-    """Yield what a program prints, line by line, until it ends or closes its stdout.
+    """Yield a program's output line by line until it ends or closes its stdout.
 
-    A daemon that it has left behind may hold the pipe open, so the end of the pipe is not waited
-    for once the program has ended. Where the system has no pidfd, it is.
+    A daemon that the program leaves behind may hold the pipe open. Reading therefore stops when
+    the program ends, or at the end of the pipe on systems without pidfd.
     """
     assert process.stdout is not None
     pipe = process.stdout.fileno()
@@ -220,7 +219,7 @@ def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
         while True:
             spoken = readable([d for d in (pipe, ended) if d is not None], math.inf)
             has_ended = ended in spoken
-            # What the program has written is in the pipe by now; more comes from others only.
+            # The program's output is complete; anything further comes from other processes.
             chunk = _waiting(pipe) if has_ended else os.read(pipe, 1 << 16)
             *lines, rest = _NEWLINE.split(rest + chunk)
             yield from (line.decode("utf-8", "replace") for line in lines)
@@ -233,7 +232,7 @@ def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
 
 
 def _waiting(pipe: int) -> bytes:
-    """Return all that is in a pipe now, without a wait for more."""
+    """Return the current content of a pipe without waiting for more."""
     told = fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))
     size = int.from_bytes(told, sys.byteorder)
     return os.read(pipe, size) if size else b""
@@ -263,14 +262,14 @@ def _failure(status: int, errors: IO[bytes]) -> str:
 
 @cache
 def _guard() -> Guard:
-    """Return what kills programs whose worker was killed, one for each worker process."""
+    """Return the worker process's guard, which kills its programs if the worker is killed."""
     guard = Guard()
     atexit.register(guard.close)
     return guard
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """End the program and everything that it has started; harmless if all have ended."""
+    """End the program and all its child processes; does nothing if they have ended."""
     assert process.stdout is not None
     steps: tuple[Callable[[], None], ...] = (
         lambda: os.killpg(process.pid, signal.SIGTERM),

@@ -1,4 +1,4 @@
-"""Open the storage that a flag names, and read studies from it."""
+"""Opens the storage named by a flag and reads studies from it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ DEFAULT_URL = "sqlite:///tunekit.db"
 
 
 def url_of(flag: str | None, file: str | None = None) -> str:
-    """Return the storage URL: the flag's, the study file's, the environment's, the default."""
+    """Return the storage URL from the flag, the study file, the environment, or the default."""
     return flag or file or os.environ.get("TUNEKIT_URL") or DEFAULT_URL
 
 
 def storage_flag(url: str) -> str:
-    """Return the flag that opens this storage again, or the place where no flag is needed.
+    """Return the flag that opens this storage again, or its location if no flag is needed.
 
-    It holds no secret; where the URL has one, it says so.
+    The text hides a secret in the URL and says so.
     """
     shown = shown_url(url)
     if url == DEFAULT_URL and not os.environ.get("TUNEKIT_URL"):
@@ -40,7 +40,7 @@ def storage_flag(url: str) -> str:
 
 
 def sqlite_file(url: str) -> Path | None:
-    """Return the file of an SQLite URL, `None` for any other storage."""
+    """Return the file of an SQLite URL, or `None` for any other storage."""
     scheme, found, rest = url.partition(":///")
     if found and scheme.partition("+")[0] == "sqlite":
         return Path(rest.partition("?")[0])
@@ -48,11 +48,11 @@ def sqlite_file(url: str) -> Path | None:
 
 
 def open_existing(flag: str | None) -> Storage:
-    """Return the storage that is there already: a question must not create a database.
+    """Open an existing storage; a query must not create a database.
 
     Raises:
         UnknownStudy: the file does not exist.
-        StorageError, StorageUnreachable, SchemaMismatch: it cannot be used.
+        StorageError, StorageUnreachable, SchemaMismatch: the storage cannot be used.
     """
     from tunekit.storages.urls import open_storage
 
@@ -60,17 +60,17 @@ def open_existing(flag: str | None) -> Storage:
     path = sqlite_file(url)
     if path is not None and path.suffix and not path.exists():
         raise UnknownStudy(
-            f'no database at "{shown_url(url)}", expected one that `tunekit run` or `tunekit '
-            "demo` has made; give another with --storage or $TUNEKIT_URL."
+            f'no database at "{shown_url(url)}", expected one created by `tunekit run` or '
+            "`tunekit demo`; give another with --storage or $TUNEKIT_URL."
         )
     return open_storage(url, must_exist=True)
 
 
 def alive(storage: Storage, record: StudyRecord) -> str:
-    """Return what of a study is alive elsewhere, in words; empty if nothing is known to be.
+    """Describe what still runs of a study elsewhere; empty if nothing is known to run.
 
-    Its driver of this machine, also one that waits because the study is paused, or trials whose
-    workers keep their leases.
+    This covers a driver on this machine, even if it waits for a paused study, and trials whose
+    workers hold their leases.
     """
     from tunekit.driver.worker_id import is_known_alive, is_known_dead
     from tunekit.records import TrialState
@@ -84,19 +84,19 @@ def alive(storage: Storage, record: StudyRecord) -> str:
         and not is_known_dead(t.worker)
     ]
     if held:
-        return f"its trials {held} run already, and their workers go on"
+        return f"its trials {held} are still running, and their workers continue"
     run = record.spec.attrs.get("run")
     worker = run.get("worker") if isinstance(run, Mapping) else None
     if isinstance(worker, str) and is_known_alive(worker):
-        return "its run is alive on this machine and goes on"
+        return "its run is alive on this machine and continues"
     return ""
 
 
 def read_study(storage: Storage, name: str) -> tuple[StudyRecord, History]:
-    """Return a study and all of its trials.
+    """Return a study and all its trials.
 
     Raises:
-        UnknownStudy: no such name.
+        UnknownStudy: the study does not exist.
     """
     record = storage.get_study(name)
     return record, history_of(storage, record)

@@ -1,4 +1,4 @@
-"""`tunekit studies`: list, show, export and remove studies; the best of one."""
+"""`tunekit studies`: list, show, export and remove studies, and print the best trial."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def best(
     form: OneFormat = Format.TABLE,
     json: Json = False,
 ) -> None:
-    """Print the best trial's result and params; of several objectives, the Pareto front."""
+    """Print the best trial's result and params, or the Pareto front of several objectives."""
     from tunekit.cli.output import emit_list, emit_one, params_text
     from tunekit.cli.stores import open_existing, read_study
 
@@ -95,13 +95,13 @@ def audit(
     name: Name,
     tolerance: Annotated[
         float,
-        typer.Option("--tolerance", help="Relative: so much worse than the best counts as best."),
+        typer.Option("--tolerance", help="Relative gap to the best that still counts as best."),
     ] = 0.0,
     storage: Storage = None,
     form: OneFormat = Format.TABLE,
     json: Json = False,
 ) -> None:
-    """Show how often the stopper was wrong, by audited trials, and how much it saved."""
+    """Show how often the stopper erred on audited trials, and how much it saved."""
     from tunekit.analysis.audit import stop_audit
     from tunekit.cli.output import emit_one
     from tunekit.cli.stores import open_existing, read_study
@@ -123,7 +123,7 @@ def export(
     path: Annotated[Path, typer.Argument(help="File ending in .json, .csv or .parquet.")],
     storage: Storage = None,
 ) -> None:
-    """Write all trials of a study to a file; its ending says in which form."""
+    """Write all trials of a study to a file, in the format of its extension."""
     export_study(name, path, storage)
 
 
@@ -146,7 +146,7 @@ def rm(
     storage: Storage = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Delete a study with all of its trials, for good."""
+    """Delete a study and all its trials permanently."""
     from tunekit.cli.stores import open_existing
     from tunekit.shown import counted, printable
 
@@ -163,7 +163,7 @@ def rm(
 
 
 def study_row(record: StudyRecord, history: History) -> dict[str, Any]:
-    """Return the state of a study as one row of a list."""
+    """Return a study's state as one row of the list."""
     from tunekit.cli.output import moment
 
     spec = record.spec
@@ -214,14 +214,14 @@ def study_details(record: StudyRecord, history: History) -> dict[str, Any]:
 
 
 def _run(recipe: Any) -> dict[str, Any]:
-    """Return how a study is run, without what only proves who has written that."""
+    """Return a study's recipe without its seal."""
     if not isinstance(recipe, Mapping):
         return {}
     return {k: v for k, v in recipe.items() if k in ("folder", "settings")}
 
 
 def what_mattered(record: StudyRecord, history: History) -> dict[str, float]:
-    """Return path -> share of what mattered, the largest first; empty where it is unknown."""
+    """Return path -> importance, the largest first; empty if unknown."""
     from tunekit.analysis.importance import importance
     from tunekit.errors import TunekitError
 
@@ -229,12 +229,12 @@ def what_mattered(record: StudyRecord, history: History) -> dict[str, float]:
         return {}
     try:
         return importance(history, record.spec.space)
-    except TunekitError:  # too few complete trials, or Optuna, which does the analysis, is missing
+    except TunekitError:  # too few complete trials, or Optuna is missing
         return {}
 
 
 def trial_row(trial: Any) -> dict[str, Any]:
-    """Return what the best trial of a study is known by."""
+    """Return the fields that describe a best trial."""
     return {
         "number": trial.number,
         "metrics": dict(trial.metrics),
@@ -248,7 +248,7 @@ def best_rows(record: StudyRecord, history: History) -> list[dict[str, Any]]:
     """Return the best trial, or the Pareto front of several objectives.
 
     Raises:
-        NoCompleteTrial: no trial is complete and keeps the constraints.
+        NoCompleteTrial: no complete trial satisfies the constraints.
     """
     from tunekit.errors import NoCompleteTrial
 

@@ -1,4 +1,4 @@
-"""Python objects named on the command line: `train.py:objective` or `package.module:objective`."""
+"""Loads Python objects named on the command line: `train.py:objective` or `module:objective`."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """An objective that travels to workers by its name: each one imports it by itself.
+    """An objective sent to workers by name; each worker imports it itself.
 
     Attributes:
         target: `file.py:function` or `module:function`.
-        folder: that file and module are looked up in.
+        folder: folder that contains the file or module.
     """
 
     target: str
@@ -36,29 +36,31 @@ class Function:
 
 
 def load_function(target: str, folder: Path) -> Function:
-    """Return the objective of that name, after a look that it is there.
+    """Return the objective of that name after checking that it exists.
 
     Raises:
-        InvalidArgument: no such file, module or function, or its import fails.
+        InvalidArgument: the file, module or function does not exist, or its import fails.
     """
     found = load(target, str(folder))
     if not callable(found):
-        raise InvalidArgument(f"{target}: it is {found!r}, expected a function of a trial.")
+        raise InvalidArgument(
+            f"{target}: got {found!r}, expected a function that takes a trial; name the objective."
+        )
     return Function(target, str(folder))
 
 
 @lru_cache
 def load(target: str, folder: str) -> Any:
-    """Return what a target names.
+    """Load the object that a target names.
 
     Raises:
-        InvalidArgument: no such file, module or name, or its import fails.
+        InvalidArgument: the file, module or name does not exist, or its import fails.
     """
     place, _, name = target.rpartition(":")
     if not place or not name:
         raise InvalidArgument(
-            f'"{target}" names no function: expected file.py:function or module:function; a '
-            "program is given after --, as in `tunekit run -- python train.py --lr {lr}`."
+            f'"{target}" names no function: expected file.py:function or module:function; give a '
+            "program after --, as in `tunekit run -- python train.py --lr {lr}`."
         )
     try:
         module = (
@@ -67,12 +69,12 @@ def load(target: str, folder: str) -> Any:
     except (TunekitError, KeyboardInterrupt):
         raise
     except BaseException as error:  # a script may also call sys.exit
-        raise InvalidArgument(f"{place}: its import failed: {_said(error)}.") from error
+        raise InvalidArgument(f"cannot import {place}: {_said(error)}.") from error
     found: Any = module
     for part in name.split("."):
         if not hasattr(found, part):
             hint = did_you_mean(part, [n for n in dir(found) if not n.startswith("_")])
-            raise InvalidArgument(f'{place} has no "{part}"{hint}; expected {target} to be there.')
+            raise InvalidArgument(f'{place} has no "{part}"{hint}; expected {target} to exist.')
         found = getattr(found, part)
     return found
 
@@ -81,7 +83,7 @@ def _from_file(path: Path) -> ModuleType:
     if not path.is_file():
         near = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
         raise InvalidArgument(f"no file {path}{did_you_mean(path.name, near)}; check the path.")
-    # As `python train.py` does: the file's folder is where its own imports are looked up.
+    # Like `python train.py`, search the file's own folder for its imports.
     search_first(str(path.parent.resolve()))
     name = path.stem if path.stem not in sys.modules else f"{path.stem}_of_tunekit_run"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -102,7 +104,7 @@ def _named(name: str, folder: str) -> ModuleType:
 
 
 def search_first(folder: str) -> None:
-    """Let imports look into a folder before all others."""
+    """Make imports search a folder before all others."""
     if folder not in sys.path:
         sys.path.insert(0, folder)
 
@@ -114,7 +116,7 @@ def _said(error: BaseException) -> str:
         if not f.filename.startswith("<frozen")
     ]
     place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    if isinstance(error, SyntaxError):  # its own text says where
+    if isinstance(error, SyntaxError):  # its text already gives the position
         place = ""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"

@@ -1,4 +1,4 @@
-"""`tunekit trials`: list and show trials, put one into the queue, stop one."""
+"""`tunekit trials`: list, show, enqueue and stop trials."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Trials: ls, show, enqueue, stop.", no_args_is_help=True)
 
 TABLE_ROWS = 50
-"""Number of latest trials in a table, unless --limit is given."""
+"""Default number of trials in a table, the latest ones."""
 
 Number = Annotated[int, typer.Argument(min=0, help="Number of the trial.")]
 
@@ -35,7 +35,7 @@ def ls(
     name: Name,
     storage: Storage = None,
     state: Annotated[
-        list[str] | None, typer.Option("--state", help="Only these, such as failed.")
+        list[str] | None, typer.Option("--state", help="Only these states, e.g. failed.")
     ] = None,
     form: ManyFormat = ListFormat.TABLE,
     json: Json = False,
@@ -73,7 +73,7 @@ def show(
     form: OneFormat = Format.TABLE,
     json: Json = False,
 ) -> None:
-    """Show one trial: who proposed it and why, its reports, its end."""
+    """Show one trial: its proposal and reason, its reports, its result."""
     from tunekit.cli.output import emit_one
     from tunekit.cli.stores import open_existing, read_study
     from tunekit.errors import UnknownTrial
@@ -109,22 +109,23 @@ def enqueue(
     params: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="PARAM=VALUE...", help="Such as model=svm C=10; the rest is proposed."
+            metavar="PARAM=VALUE...",
+            help="For example model=svm C=10; the sampler proposes the rest.",
         ),
     ] = None,
     default: Annotated[
-        bool, typer.Option("--default", help="The default of every parameter that is not given.")
+        bool, typer.Option("--default", help="Use the default for every other parameter.")
     ] = False,
     storage: Storage = None,
 ) -> None:
-    """Put a point in front of the queue; prints the number of its trial."""
+    """Enqueue a point before new proposals, and print its trial number."""
     from tunekit.api import load_study
     from tunekit.cli.stores import open_existing
     from tunekit.errors import InvalidArgument
 
     point = dict(_assignment(text) for text in params or ())
     if not point and not default:
-        raise InvalidArgument("enqueue: no values; give PARAM=VALUE, or --default.")
+        raise InvalidArgument("enqueue: no values given; give PARAM=VALUE, or --default.")
     study = load_study(name, storage=open_existing(storage))
     if default:
         point = dict(study.space.complete(point))
@@ -136,9 +137,9 @@ def stop(
     name: Name,
     number: Number,
     storage: Storage = None,
-    reason: Annotated[str, typer.Option("--reason", help="Kept with the trial.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Stored with the trial.")] = "",
 ) -> None:
-    """End one unfinished trial as CANCELLED; its worker learns it within seconds."""
+    """End one unfinished trial as CANCELLED; its worker notices within seconds."""
     from tunekit.cli.stores import open_existing
 
     opened = open_existing(storage)
@@ -151,7 +152,7 @@ def stop(
 
 
 def trial_record(trial: TrialRecord) -> dict[str, Any]:
-    """Return a trial with the keys that the JSON form promises."""
+    """Return a trial with the documented keys of the JSON format."""
     from tunekit.cli.output import moment
 
     return {
@@ -189,21 +190,21 @@ def _states(given: list[str] | None) -> set[str]:
     for state in given or ():
         if state.lower() not in known:
             raise InvalidArgument(
-                f'--state: unknown state "{state}"{did_you_mean(state.lower(), known)}; there are '
+                f'--state: unknown state "{state}"{did_you_mean(state.lower(), known)}; expected '
                 f"{', '.join(known)}."
             )
     return {state.lower() for state in given or ()}
 
 
 def _assignment(text: str) -> tuple[str, object]:
-    """Return name and value of `name=value`; the value is read as JSON where it is JSON."""
+    """Split `name=value`; the value is read as JSON if it parses, else as text."""
     import json
 
     from tunekit.errors import InvalidArgument
 
     name, found, value = text.partition("=")
     if not found or not name:
-        raise InvalidArgument(f'enqueue: "{text}", expected PARAM=VALUE, such as lr=0.01.')
+        raise InvalidArgument(f'enqueue: "{text}", expected PARAM=VALUE, for example lr=0.01.')
     try:
         return name, json.loads(value)
     except ValueError:

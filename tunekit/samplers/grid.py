@@ -286,7 +286,7 @@ def n_steps(domain: Float | Int) -> int:
     step = domain.step or 1
     if isinstance(domain, Int):
         return int((domain.hi - domain.lo) // step) + 1
-    # With the tolerance of Float, for steps such as 0.1.
+    # Use Float's tolerance, which steps like 0.1 need.
     return int((domain.hi - domain.lo) / step * (1 + 1e-12) + 1e-9) + 1
 
 

@@ -189,7 +189,7 @@ def loaded(proxy: Proxy | str) -> Proxy:
     """Return the function at `"module:function"`.
 
     Raises:
-        InvalidArgument: there is no such function.
+        InvalidArgument: the function does not exist.
     """
     if callable(proxy):
         return proxy

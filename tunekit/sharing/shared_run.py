@@ -131,9 +131,11 @@ class SharedRun:
         if not isinstance(study, Study):
             raise InvalidArgument(f"study={study!r}, expected what tk.study(...) returns.")
         if not isinstance(owner, str):
-            raise InvalidArgument(f"owner={owner!r}, expected a name; such as 'ada'.")
+            raise InvalidArgument(f"owner={owner!r}, expected a name, for example 'ada'.")
         if not is_whole(priority):
-            raise InvalidArgument(f"priority={priority!r}, expected a whole number; such as 1.")
+            raise InvalidArgument(
+                f"priority={priority!r}, expected a whole number, for example 1."
+            )
         arguments.function(objective)
         weight = above_zero(weight, "weight")
         quota = count(quota, "quota")

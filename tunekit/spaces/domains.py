@@ -184,7 +184,7 @@ class Float(_Numeric):
     `special` values (a knob's `-1` for "off") belong to the domain too, inside or outside the
     range; together they take a fifth of a uniform sample.
 
-    With `fidelity=True` it says how thoroughly a trial is run, such as a share of the data: the
+    With `fidelity=True` it sets how thoroughly a trial runs, for example a share of the data: the
     largest value is its default and the one that counts, smaller ones are cheaper.
 
     Attributes:
@@ -308,7 +308,7 @@ class Float(_Numeric):
 class Int(_Numeric):
     """An integer in `[lo, hi]` (both inclusive), on a log scale or in steps if asked.
 
-    With `fidelity=True` it says how thoroughly a trial is run, such as the epochs; see `Float`.
+    With `fidelity=True` it sets how thoroughly a trial runs, for example the epochs; see `Float`.
 
     Raises:
         InvalidSpace: bounds, step, default or special values contradict each other.

@@ -97,7 +97,7 @@ class Scope:
             InvalidSpace: the text is not a valid constraint.
         """
         if not isinstance(self.text, str):
-            raise self.fault("it is not a string", 'write one such as "a * b <= 64"')
+            raise self.fault("it is not a string", 'write one, for example "a * b <= 64"')
         if len(self.text) > MAX_LENGTH:
             raise self.fault(
                 f"it has {len(self.text)} characters, at most {MAX_LENGTH} are allowed",
@@ -113,7 +113,7 @@ class Scope:
                 f"it is not an expression ({why})",
                 "write a long sum as sum(layers[*].units) or sum(a, b, c)"
                 if is_deep
-                else 'write one such as "a * b <= 64"; an odd name is written params["my name"]',
+                else 'write one, for example "a * b <= 64"; write odd names as params["my name"]',
             ) from None
         if not _has_truth(tree):
             raise self.fault("it has no truth value", 'compare it, as in "a * b <= 64"')

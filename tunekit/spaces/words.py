@@ -44,7 +44,7 @@ def checked_sequence(choices: object) -> list[object]:
         raise InvalidSpace(
             f"got the choices {shown(choices)}, a set, whose order differs between processes; "
             "give a "
-            "list, such as sorted(...) of it."
+            "list, for example sorted(...)."
         )
     raise InvalidSpace(f"got the choices {shown(choices)}, expected a list of them.")
 

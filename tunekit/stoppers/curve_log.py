@@ -1,7 +1,7 @@
-"""The reports of a study's trials with a log of their changes, and what has changed in a view.
+"""Logs the reports of a study's trials and finds the changes in a view.
 
-A stopper is asked at each report. If it looked at all trials each time, a study would cost the
-square of its length; so it keeps what it has read and looks again at what has changed only.
+A stopper decides at every report. Reading all trials each time would make the cost of a study
+quadratic in its length, so a stopper keeps what it has read and rereads only the changes.
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ class ViewFollower:
         self._n_read = 0
 
     def changed(self, view: CurveView) -> set[int] | None:
-        """Return the trials whose record or reports have changed since the last question.
+        """Return the trials whose record or reports have changed since the last call.
 
-        `None` if all have to be read anew: the view is that of another study, or its reports are
-        a plain mapping, which notes no changes.
+        `None` requires reading all trials again: the view belongs to another study, or its
+        reports are a plain mapping, which has no log of changes.
         """
         changed, reports = self._history.changed(view.history), view.reports
         is_same, n_read = reports is self._reports, self._n_read

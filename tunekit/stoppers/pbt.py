@@ -35,7 +35,7 @@ class _Population:
         self.order: list[tuple[float, int]] = []
 
     def put(self, number: int, loss: float | None) -> None:
-        """Replace the loss of a trial, which is no member if it is `None`."""
+        """Replace the loss of a trial; `None` removes the trial from the population."""
         before = self.losses.pop(number, None)
         if before is not None:
             del self.order[bisect_left(self.order, (before, number))]

@@ -150,7 +150,7 @@ def json_mapping(value: object, name: str) -> dict[str, Any]:
         return {}
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise InvalidArgument(
-            f'{name}={shown(value)}, expected values by name; give a mapping such as {{"a": 1}}.'
+            f'{name}={shown(value)}, expected values by name; give a mapping, e.g. {{"a": 1}}.'
         )
     functions_in = [(key, v) for key, v in value.items() if callable(v)]
     if functions_in and name.endswith("_options"):

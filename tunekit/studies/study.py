@@ -109,7 +109,7 @@ class Study(StudyReads, CheckpointPaths):
         Args:
             objective: called with a `Trial`; returns a number, or a mapping of metrics.
             n_trials: number of further trials to start, not counting promoted ones.
-            timeout: seconds after which no trial starts, or a text such as "90s", "15m", "2h".
+            timeout: seconds after which no trial starts, or a text, e.g. "90s", "15m", "2h".
             workers: trials at once (1; on Ray all that fit); above 1 in their own processes.
             resources: what one trial holds, such as `{"gpu": 1}`; sets the visible devices.
             callbacks: one or several, called as `callback(study, trial)` after each trial told.

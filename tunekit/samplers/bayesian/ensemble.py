@@ -101,7 +101,7 @@ class BlendedImprovement(ExpectedImprovement):
         known = self._values.copy()
         if noisy:
             known[:, : len(gp.y)] = gp.predict(gp.x)[0]
-        # The best known value has to be on the ensemble's scale.
+        # Convert the best known value to the ensemble's scale.
         known *= weight
         for w, other in kept:
             known += w * other.predict(self.gp.x)[0]

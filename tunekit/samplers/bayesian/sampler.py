@@ -107,8 +107,8 @@ class BayesianSampler:
             on failure; see `tunekit.samplers.bayesian.trust_region`.
 
     Raises:
-        InvalidArgument: `n_start` or `trust_region` is no whole number from 1, `priors` or `past`
-            has another form, `prior_strength` is below 0, or the cost options contradict another.
+        InvalidArgument: `n_start` or `trust_region` is not a whole number from 1, `priors` or
+            `past` is malformed, `prior_strength` is negative, or cost options contradict another.
     """
 
     name = "bayesian"

@@ -173,7 +173,7 @@ class Population:
     def _is_better(self, new: Member, old: Member) -> bool:
         """Return whether `new` may replace `old` as the best of a branch.
 
-        With several objectives it only has to be non-dominated, so that the best of a branch moves
+        With several objectives it only needs to be non-dominated, so the best of a branch moves
         along its whole front and not only near the best first objective.
         """
         if self.is_single or new.merit[:2] != old.merit[:2]:

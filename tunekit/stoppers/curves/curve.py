@@ -82,14 +82,14 @@ class CurveStopper:
     * `rule="rank"` keeps the best `1 / eta` by predicted final value of all trials that have
       reached the rung (f-Hyperband).
 
-    A chance has to be below the limit at `patience` rungs in a row. Where it counts alone, it
-    does from `1 / limit - 1` complete curves on, 19 by default: fewer cannot tell so small a
-    one. A trial that is better
-    now than the best of the ended ones is never stopped. Only trials that ended by
-    themselves are learnt from, so some have to: the first `n_first` (trial 0, often the default,
-    among them) are never stopped, nor is a trial while fewer than `keep_min` of the ended ones
-    ran to their end. Up to 12 complete trials, parametric curves or the last value predict;
-    from then on models do. With fewer than 3 nothing is predicted.
+    The chance must be below the limit at `patience` rungs in a row. If the chance alone
+    decides, it needs `1 / limit - 1` complete curves, 19 by default, because fewer cannot
+    resolve such a small probability. A trial already better than every ended trial is never
+    stopped. The models learn only from trials that ended by themselves, so some must: the first
+    `n_first` trials (including trial 0, often the default) are never stopped, nor is any trial
+    while fewer than `keep_min` ended trials ran to their end. With up to 12 complete trials,
+    parametric curves or the last value predict; with more, models do. With fewer than 3, nothing
+    is predicted.
 
     Args:
         metric: what is watched; it may be left out if the study has one objective.

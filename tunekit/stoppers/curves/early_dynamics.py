@@ -87,16 +87,16 @@ class Learnt:
 class EarlyDynamicsStopper:
     """Stops trials whose early signals predict a poor result, once the signals are credible.
 
-    Of each signal, the features are its exponential moving average over the first `share` of a
-    run and how that has changed. A small ridge regression of the rank of the final loss on them
-    is fitted to the trials of this study that ended by themselves. It is silent until `min_trials`
-    of those are known and the lower bound (95 %) of its rank correlation, on trials left out, is
-    above 0. Which sign a signal has is learnt: a *higher* early loss may promise a better end.
+    The features of each signal are its exponential moving average over the first `share` of a
+    run, and the change of that average. A small ridge regression maps them to the rank of the
+    final loss; it is fitted to this study's trials that ended by themselves. It makes no
+    prediction until there are `min_trials` of these and the 95 % lower bound of its rank
+    correlation on held-out trials is above 0. The sign of a signal is learnt: a *higher* early
+    loss may promise a better result.
 
-    A trial is judged once, at the first report at or beyond `share` of the median length of
-    the complete trials. It stops if it is expected among the worst: if the chance that its
-    rank is within the best `keep` is below `limit`. One that is better by then than the ended
-    trials ever were goes on.
+    A trial is judged once, at its first report at or beyond `share` of the median length of the
+    complete trials. It stops if the chance of a rank within the best `keep` is below `limit`. A
+    trial that is already better than every ended trial continues.
 
     Args:
         signals: names of reported metrics, such as `["grad_norm", "loss"]`; by default only the
@@ -134,7 +134,7 @@ class EarlyDynamicsStopper:
             named and signals and all(isinstance(s, str) and s for s in signals)
         ):
             raise InvalidArgument(
-                f'signals={signals!r}, expected names of reported metrics such as ["grad_norm"].'
+                f'signals={signals!r}, expected names of reported metrics, e.g. ["grad_norm"].'
             )
         check_metric(metric, direction)
         for name, value in (("share", share), ("keep", keep), ("limit", limit)):
