@@ -142,11 +142,15 @@ def correlation(d2: Floats, trend: float, *, with_slope: bool) -> tuple[Floats, 
     """
     r = np.sqrt(5.0 * d2)
     rough = (1.0 - trend) * np.exp(-r)
-    smooth = trend * np.exp(d2 * (-0.5 / WIDTH**2))
-    own = (1.0 + r + r * r / 3.0) * rough + smooth
-    if not with_slope:
-        return own, own
-    return own, (5.0 / 3.0) * (1.0 + r) * rough + smooth / WIDTH**2
+    steep = (1.0 + r) * rough
+    own = steep + r * r / 3.0 * rough
+    slope = (5.0 / 3.0) * steep if with_slope else own
+    if trend:
+        smooth = trend * np.exp(d2 * (-0.5 / WIDTH**2))
+        own += smooth
+        if with_slope:
+            slope += smooth / WIDTH**2
+    return own, slope
 
 
 def _squared_distances(a: Floats, b: Floats) -> Floats:

@@ -7,6 +7,7 @@ of all blocks, so that the work grows with the pairs and not with the blocks.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,12 +41,14 @@ class Pairs:
         counts = np.array([len(c) for c in structure.columns], dtype=np.int64)[self.block]
         # One entry for each column of each pair; the entries of a pair are adjacent.
         self._pair = np.repeat(np.arange(len(self.block)), counts)
-        self._starts = np.cumsum(counts) - counts
-        within = np.arange(len(self._pair)) - self._starts[self._pair]
+        starts = np.cumsum(counts) - counts
+        within = np.arange(len(self._pair)) - starts[self._pair]
         columns = np.array([j for c in structure.columns for j in c], dtype=np.int64)
         firsts = np.cumsum([0, *(len(c) for c in structure.columns)])
         self._column = columns[firsts[self.block[self._pair]] + within]
-        self._differences = self._differ(left)
+        self._at = self.i * len(right) + self.j
+        self._parts = _parts_of(structure, self.block)
+        self.moved(left)
         self._children = np.flatnonzero(self.parent >= 0)
 
     def _differ(self, left: Floats) -> Floats:
@@ -58,6 +61,8 @@ class Pairs:
     def moved(self, left: Floats) -> None:
         """Replace the left rows by `(m, d)` rows that are active in the same blocks."""
         self._differences = self._differ(left)
+        squares = self._differences**2
+        self._squares = [squares[p.entries].reshape(p.shape) for p in self._parts]
 
     def covariance(self, p: Parameters) -> tuple[Floats, Callable[[Floats], _Slopes]]:
         """Return `(m, n)` covariances, 0 where `i >= j` for upper pairs, and their backward pass.
@@ -65,32 +70,64 @@ class Pairs:
         The backward pass takes `(m, n)` `dL/dk` and returns the derivatives of `L` in the
         parameters and in the left rows.
         """
-        inverse = np.exp(-2.0 * p.lengths)[self._column]
-        squares = self._differences**2 * inverse
+        inverse = np.exp(-2.0 * p.lengths)
         # d2 = sum over the block's columns of (u - v)^2 / l^2, one value a pair
-        d2 = np.add.reduceat(squares, self._starts) if len(self._starts) else np.empty(0)
-        own, slope = correlation(d2, self.structure.trend, with_slope=True)
+        own, slope = np.empty(len(self.block)), np.empty(len(self.block))
+        for part, squares in zip(self._parts, self._squares, strict=True):
+            d2 = squares @ inverse[part.columns]
+            found = correlation(d2, self.structure.trend, with_slope=True)
+            own[part.pairs], slope[part.pairs] = found
         c = float(expit(p.coupling))
         above = own[self.parent[self._children]]
         factor = np.ones(len(own))
         factor[self._children] = 1.0 - c + c * above
         share = np.exp(p.scale + p.weights)[self.block]
         m, n = self.shape
-        k = _summed(self.i * n + self.j, share * own * factor, m * n)
+        k = _summed(self._at, share * own * factor, m * n)
 
         def back(g: Floats) -> _Slopes:
             # k = share * own * ((1 - c) + c * own_parent), so with dL/dk = g:
             # dL/d own = share g factor, plus c share' g' own' from each child pair (')
-            gb = share * g[self.i, self.j]
+            gb = share * g.ravel()[self._at]
             through = (gb * own)[self._children]
             q = gb * factor
             q += _summed(self.parent[self._children], c * through, len(own))
-            weights = _summed(self.block, gb * own * factor, len(p.weights))
+            filled, weights = gb * own * factor, np.zeros(len(p.weights))
+            for part in self._parts:
+                weights[part.block] = filled[part.pairs].sum()
             # dc/d logit = c (1 - c) and d factor/dc = own_parent - 1
             coupling = c * (1.0 - c) * float(np.sum(through * (above - 1.0)))
-            return _Slopes(self, (q * slope)[self._pair], squares, inverse, weights, coupling)
+            return _Slopes(self, q * slope, inverse, weights, coupling)
 
         return k.reshape(m, n), back
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The pairs of one block, which are adjacent, as are their entries.
+
+    Attributes:
+        shape: number of pairs, number of columns.
+    """
+
+    block: int
+    columns: list[int]
+    pairs: slice
+    entries: slice
+    shape: tuple[int, int]
+
+
+def _parts_of(structure: BlockStructure, block: Indices) -> list[_Part]:
+    """Return the parts of the blocks that have pairs, given the `(p,)` ascending blocks."""
+    found, pair, entry = [], 0, 0
+    for b, n in enumerate(np.bincount(block, minlength=len(structure)).tolist()):
+        columns = list(structure.columns[b])
+        pairs = slice(pair, pair + n)
+        entries = slice(entry, entry + n * len(columns))
+        if n:
+            found.append(_Part(b, columns, pairs, entries, (n, len(columns))))
+        pair, entry = pairs.stop, entries.stop
+    return found
 
 
 class _Slopes:
@@ -104,28 +141,28 @@ class _Slopes:
     def __init__(
         self,
         pairs: Pairs,
-        entries: Floats,
-        squares: Floats,
+        of_pairs: Floats,
         inverse: Floats,
         weights: Floats,
         coupling: float,
     ) -> None:
-        self._pairs, self._entries = pairs, entries
-        self._squares, self._inverse = squares, inverse
+        self._pairs, self._of_pairs, self._inverse = pairs, of_pairs, inverse
         self.weights, self.coupling = weights, coupling
 
     def in_lengths(self) -> Floats:
         """Return `(d,)` derivatives in the logarithms of the length scales."""
         # d own / d log l = slope * (u - v)^2 / l^2
-        weights = self._entries * self._squares
-        n = len(self._pairs.structure.sizes)
-        return _summed(self._pairs._column, weights, n)
+        out = np.zeros(len(self._inverse))
+        for part, squares in zip(self._pairs._parts, self._pairs._squares, strict=True):
+            out[part.columns] = self._of_pairs[part.pairs] @ squares
+        return out * self._inverse
 
     def in_rows(self) -> Floats:
         """Return `(m, d)` derivatives in the left rows, 0 in categorical columns."""
         pairs, d = self._pairs, len(self._pairs.structure.sizes)
         # d own / d u = -slope * (u - v) / l^2
-        moved = -self._entries * pairs._differences * self._inverse
+        entries = self._of_pairs[pairs._pair] * self._inverse[pairs._column]
+        moved = -entries * pairs._differences
         moved[pairs._is_category[pairs._column]] = 0.0
         at = pairs.i[pairs._pair] * d + pairs._column
         return _summed(at, moved, pairs.shape[0] * d).reshape(pairs.shape[0], d)

@@ -118,3 +118,19 @@ def test_a_category_that_was_never_seen_is_as_far_from_all_others():
     cross = kernel.cross(p, (np.array([[5000.0]]) + 0.5) / 10_000)
     assert np.ptp(cross) == pytest.approx(0.0)
     assert cross[0, 0] == pytest.approx(kernel.covariance(p)[0, 1])
+
+
+def test_moved_rows_have_the_covariances_and_gradients_of_new_ones():
+    rng = np.random.default_rng(5)
+    x, _ = tree_rows(30)
+    moved = np.where(np.isnan(x), np.nan, rng.random(x.shape))
+    moved[:, [1, 7]] = x[:, [1, 7]]  # the branches stay
+    p = some_parameters()
+    pairs, g = Pairs(TREE, x[:5], x), rng.normal(size=(5, 30))
+    pairs.covariance(p)
+    pairs.moved(moved[:5])
+    k, back = pairs.covariance(p)
+    fresh, fresh_back = Pairs(TREE, moved[:5], x).covariance(p)
+    np.testing.assert_array_equal(k, fresh)
+    np.testing.assert_array_equal(back(g).in_rows(), fresh_back(g).in_rows())
+    np.testing.assert_array_equal(back(g).in_lengths(), fresh_back(g).in_lengths())

@@ -39,21 +39,39 @@ def fitted(
 
     Falls back from fitted parameters to the last ones unchanged, then to the prior's mode.
     """
+    gp, how = fitted_part(structure, x, y, warm=warm, priors=priors)
+    return extended(gp, x, y), how
+
+
+def fitted_part(
+    structure: BlockStructure,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    *,
+    warm: NDArray[np.float64] | None = None,
+    priors: Priors | None = None,
+) -> tuple[TreeGP, str]:
+    """Return what `fitted` does, but conditioned only on the rows it was fitted to."""
     priors = priors or Priors()
     mode = priors.of(structure)[0]
     starts = [mode] if warm is None else [warm, mode] if len(y) <= FEW_ROWS else [warm]
     few = chosen_rows(y, MAX_FIT_ROWS)
+    part, of_part = x[few], y[few]
     try:
-        gp = fit(structure, x[few], y[few], priors=priors, starts=starts, iterations=ITERATIONS)
-        if len(few) == len(y):
-            return gp, "fitted"
-        return conditioned(structure, gp.parameters, x, y), "fitted to a part"
+        gp = fit(structure, part, of_part, priors=priors, starts=starts, iterations=ITERATIONS)
+        return gp, "fitted" if len(few) == len(y) else "fitted to a part"
     except LinAlgError:
         pass
     how = (
         "not fitted: the mode of the prior" if warm is None else "not fitted: the last parameters"
     )
-    return conditioned(structure, Parameters.from_array(starts[0], x.shape[1]), x, y), how
+    last = Parameters.from_array(starts[0], x.shape[1])
+    return conditioned(structure, last, part, of_part), how
+
+
+def extended(gp: TreeGP, x: NDArray[np.float64], y: NDArray[np.float64]) -> TreeGP:
+    """Return the process of `fitted_part` conditioned on all the rows that count."""
+    return gp if len(gp.y) == len(y) else conditioned(gp.structure, gp.parameters, x, y)
 
 
 def conditioned(

@@ -16,9 +16,9 @@ from scipy.linalg import LinAlgError
 
 from tunekit.records import TrialRecord
 from tunekit.samplers.bayesian.fitting import (
-    chosen_rows,
     conditioned,
-    fitted,
+    extended,
+    fitted_part,
     key_of,
     parameters_evidence,
     warm_start,
@@ -36,7 +36,6 @@ MARGIN = 2.0  # minimum gain, in nats, for another kernel to replace the space's
 ADDITIVE = 0.5
 """Share of a block's variance that an additive kernel splits over its single parameters."""
 
-MAX_COMPARED_ROWS = 200  # maximum rows to compare kernels on
 REFIT_FROM = 64  # number of trials from which proposals reuse fitted parameters
 
 REFIT_PARTS = 32
@@ -105,15 +104,14 @@ def fit_chosen(
             if kept is not None:
                 return Fit(kept, kernel, compared_at, fitted_at, f"parameters of {fitted_at}")
         gp, how = _fitted(kernels[kernel], x, y, trials, kernel, priors)
-        return Fit(gp, kernel, compared_at, len(y), how)
+        return Fit(extended(gp, x, y), kernel, compared_at, len(y), how)
     fits = {name: _fitted(s, x, y, trials, name, priors) for name, s in kernels.items()}
-    few = chosen_rows(y, MAX_COMPARED_ROWS)
-    density = {name: _density(gp, x[few], y[few]) for name, (gp, _) in fits.items()}
+    density = {name: gp.leave_one_out_density() for name, (gp, _) in fits.items()}
     first = next(iter(kernels))
     best = max(density, key=lambda name: density[name])
     kernel = best if density[best] > density[first] + MARGIN else first
     gp, how = fits[kernel]
-    return Fit(gp, kernel, len(y), len(y), how)
+    return Fit(extended(gp, x, y), kernel, len(y), len(y), how)
 
 
 def _fitted(
@@ -125,7 +123,7 @@ def _fitted(
     priors: Priors | None,
 ) -> tuple[TreeGP, str]:
     warm = warm_start(trials, structure, key_of(structure, kernel))
-    return fitted(structure, x, y, warm=warm, priors=priors)
+    return fitted_part(structure, x, y, warm=warm, priors=priors)
 
 
 def _kept(
@@ -143,12 +141,6 @@ def _kept(
         return conditioned(structure, Parameters.from_array(warm, x.shape[1]), x, y)
     except LinAlgError:
         return None
-
-
-def _density(gp: TreeGP, x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    """Return the leave-one-out log density of `(n, d)` rows under a process's parameters."""
-    noise = np.full(len(y), np.exp(gp.parameters.noise))
-    return TreeGP.given(gp.structure, gp.parameters, x, y, noise).leave_one_out_density()
 
 
 def _last_choice(

@@ -88,24 +88,27 @@ class TrialRows:
 
     def of(self, trials: Sequence[TrialRecord]) -> list[NDArray[np.float64] | None]:
         """Return the `(d,)` row of each trial, `None` if its params do not lie in the space."""
-        return [self._row(t) for t in trials]
+        self._encode([t for t in trials if t.params is not None and not self._is_known(t)])
+        return [None if t.params is None else self._known[t.number][1] for t in trials]
 
-    def _row(self, trial: TrialRecord) -> NDArray[np.float64] | None:
-        params = trial.params
-        if params is None:
-            return None
+    def _is_known(self, trial: TrialRecord) -> bool:
         known = self._known.get(trial.number)
-        if known is None or (known[0] is not params and known[0] != params):
-            known = (params, self._encoded(params))
-            self._known[trial.number] = known
-        return known[1]
+        return known is not None and (known[0] is trial.params or known[0] == trial.params)
 
-    def _encoded(self, params: Params) -> NDArray[np.float64] | None:
+    def _encode(self, trials: Sequence[TrialRecord]) -> None:
+        """Encode the trials in one batch: each call costs as much as hundreds of rows."""
+        points = {t.number: p for t in trials if (p := self._point(t)) is not None}
+        rows = dict(zip(points, self.encoder.encode(points.values()), strict=True))
+        for t in trials:
+            assert t.params is not None
+            self._known[t.number] = (t.params, rows.get(t.number))
+
+    def _point(self, trial: TrialRecord) -> Params | None:
+        assert trial.params is not None
         try:
-            point = self.encoder.space.validate(params)
+            return self.encoder.space.validate(trial.params)
         except TunekitError:
             return None
-        return np.asarray(self.encoder.encode([point])[0])
 
 
 def observed(view: StudyView, rows: TrialRows) -> Observed:
