@@ -58,7 +58,7 @@ def test_a_study_made_with_a_sampler_object_wants_it_again(url):
         name = "mine"
 
     tk.study("s", space=SPACE, storage=url, sampler=Mine())
-    with pytest.raises(InvalidArgument, match="made with the sampler object Mine"):
+    with pytest.raises(InvalidArgument, match="created with the sampler object Mine"):
         tk.study("s", storage=url)
     assert isinstance(tk.study("s", storage=url, sampler=Mine()).sampler, Mine)
 

@@ -1,7 +1,7 @@
 """tunekit: tuning over tree-structured search spaces, from a laptop to a cluster.
 
-The public names, and nothing else; each is imported when it is first used, so that
-`import tunekit` costs little and loads no engine.
+This module exports the public names. Each is imported on first use, so `import tunekit` is cheap
+and loads no engine.
 """
 
 from __future__ import annotations

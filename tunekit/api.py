@@ -1,4 +1,4 @@
-"""The entry points `study` and `load_study`."""
+"""Defines the entry points `study` and `load_study`."""
 
 from __future__ import annotations
 
@@ -61,52 +61,51 @@ def study(
 ) -> Study:
     """Open the named study, or create it.
 
-    An existing study stays as it was made. What is given again must be the same: its space,
-    objectives, constraints, seed and max_retries. The attrs of a study that exists are kept and
-    those given are not used; `Study.set_user_attr` changes them. Its sampler, stopper and audit
-    are its own where none is given; others that are given propose and judge for this object only.
-    The place of checkpoints is never stored.
+    An existing study keeps its settings. Its space, objectives, constraints, seed and
+    max_retries, if given again, must be the same. Its attrs are kept and those given are
+    ignored; change them with `Study.set_user_attr`. A given sampler, stopper or audit replaces
+    the study's own for this object only. The place of checkpoints is never stored.
 
     Args:
-        name: unique in the storage; a new unique name where none is given.
-        space: the declared space; without one, the objective's `suggest_*` calls discover it.
+        name: unique in the storage; by default a new unique name.
+        space: the declared space; by default the objective's `suggest_*` calls discover it.
         objectives: `{"error": "minimize", ...}`; a name or a list of names is minimised.
-        direction: short for one objective called "value".
-        directions: short for objectives called "value_0", "value_1", ...
+        direction: short for one objective named "value".
+        directions: short for objectives named "value_0", "value_1", ...
         constraints: bounds on measured metrics, such as `"latency_ms <= 8"`.
-        storage: URL or path; `None` is the environment's `TUNEKIT_URL`, else in memory.
-        sampler: a short name, an instance, or an object of Optuna's, whose seed keys a new
-            study; where it is not given, the study's own, or "auto" for a new one.
-        sampler_options: keyword arguments of a sampler that is given by its short name, or that
-            replace some of the study's own.
-        stopper: a short name, an instance, or a list of them, of which the first that stops a
-            trial wins: `["threshold", "asha"]`. Where it is not given, the study's own, or none
-            for a new one; `[]` stops nothing. "auto" is ASHA with eta=2 from the fourth report
-            on. An instance is not stored.
-        stopper_options: keyword arguments of a stopper that is given by its short name; for a
-            list, by short name: `{"asha": {"eta": 3}}`.
-        audit: share of the trials that the stopper condemns and that run on all the same, so
-            that `Study.stop_audit` can say how often it is wrong; where it is not given, the
-            study's own, or 0.05 for a new one (0 with `pruner`: it prunes all, as in Optuna).
-        seed: keys every random draw; a random one, kept in the study, where it is not given.
-        max_retries: how often a trial whose worker vanished runs again before it is LOST;
-            2 where it is not given.
-        attrs: plain JSON kept with a study that is new.
+        storage: URL or path; by default the environment's `TUNEKIT_URL`, else in memory.
+        sampler: a short name, an instance, or an Optuna sampler, whose seed becomes that of a
+            new study; by default the study's own, or "auto" for a new study.
+        sampler_options: keyword arguments of a sampler given by short name; without `sampler`,
+            they replace some of the study's own.
+        stopper: a short name, an instance, or a list of them; the first that stops a trial
+            wins: `["threshold", "asha"]`. By default the study's own, or none for a new study;
+            `[]` stops nothing. "auto" is ASHA with eta=2 from the fourth report on. Instances
+            are not stored.
+        stopper_options: keyword arguments of a stopper given by short name; for a list, by
+            short name: `{"asha": {"eta": 3}}`.
+        audit: share of the condemned trials that run on, so that `Study.stop_audit` can count
+            wrong verdicts; by default the study's own, or 0.05 for a new study (0 with
+            `pruner`, which prunes all, as in Optuna).
+        seed: seed of every random draw; by default a random one, stored with the study.
+        max_retries: number of further runs of a trial whose worker vanished, before the trial
+            is LOST; by default 2.
+        attrs: plain JSON stored with a new study.
         warm_start: earlier studies to learn from, by name in the same storage or as objects;
-            their spaces may differ. What they have found is copied when the study is made. The
-            sampler "auto" becomes "bayesian" then, which can use it; the stopper "curve" takes
-            over their curves.
+            their spaces may differ. Their results are copied when the study is created. The
+            sampler "auto" then becomes "bayesian", which can use them; the stopper "curve"
+            learns from their curves.
         checkpoints: a folder or URI for `trial.save_checkpoint`, or `Checkpoints(root,
-            keep_best=...)`; it may be another one later, if its contents were moved there.
+            keep_best=...)`; to change it later, move the contents first.
         study_name: Optuna's word for `name`.
-        load_if_exists: with `False`, a study of that name is an error.
-        pruner: Optuna's word for `stopper`; both take an object of Optuna's pruners.
+        load_if_exists: `False` raises if the study exists.
+        pruner: Optuna's word for `stopper`; both accept an Optuna pruner.
 
     Raises:
-        InvalidArgument: an argument that cannot be right, or the study was made with a sampler
-            object and none is given.
-        StudyExists: the study exists with another space, seed or max_retries, or other
-            objectives or constraints; or it was to be new.
+        InvalidArgument: an argument is invalid, or the study was created with a sampler object
+            and none is given.
+        StudyExists: the study exists with another space, seed, max_retries, objectives or
+            constraints, or `load_if_exists` is `False`.
         StorageError: the storage cannot be opened.
     """
     name = one_of(name, study_name, ("name", "study_name"))
@@ -152,7 +151,7 @@ def study(
         if _found(opened, spec.name) is None:
             check_works(rule, spec.objectives)
         record, decider = _warm(opened, spec, earlier)
-        if spec.stopper == "curve":  # it has taken over curves
+        if spec.stopper == "curve":  # it has the earlier studies' curves
             rule = _stopper("curve", {**record.spec.stopper_options})
     has_objectives = any(x is not None for x in (objectives, direction, directions))
     record = check_same(opened, record, spec, has_objectives=has_objectives)
@@ -191,22 +190,22 @@ def load_study(
     study_name: str | None = None,
     pruner: str | Stopper | Sequence[str | Stopper] | None = None,
 ) -> Study:
-    """Open an existing study with the settings that it was made with.
+    """Open an existing study with its own settings.
 
     Args:
-        name: of the study.
-        storage: URL or path; `None` is the environment's `TUNEKIT_URL`.
-        sampler: another sampler than the study's own.
-        stopper: another stopper than the study's own: a short name, an instance or a list, of
-            which an empty one stops nothing. A study that was made with an instance has none of
-            its own.
-        stopper_options: keyword arguments of a stopper that is given by its short name.
-        checkpoints: where its trials' checkpoints are now.
+        name: name of the study.
+        storage: URL or path; by default the environment's `TUNEKIT_URL`.
+        sampler: sampler to use instead of the study's own.
+        stopper: stopper to use instead of the study's own: a short name, an instance or a list;
+            `[]` stops nothing. A study created with a stopper instance has no stopper of its
+            own.
+        stopper_options: keyword arguments of a stopper given by short name.
+        checkpoints: current place of the trials' checkpoints.
         study_name: Optuna's word for `name`.
         pruner: Optuna's word for `stopper`.
 
     Raises:
-        UnknownStudy: no study of that name; the message has the closest one.
+        UnknownStudy: the study does not exist; the message suggests the closest name.
         StorageError: the storage cannot be opened.
     """
     stopper = one_of(stopper, pruner, ("stopper", "pruner"))
@@ -220,17 +219,17 @@ def load_study(
 
 
 def _own_sampler(spec: StudySpec, options: Mapping[str, Any] | None = None) -> Sampler:
-    """Return the sampler that a stored study was made with, some of its options replaced."""
+    """Return the sampler of a stored study, with some of its options replaced."""
     if spec.sampler not in registry.names("sampler"):
         raise InvalidArgument(
-            f'study "{spec.name}" was made with the sampler object {spec.sampler}, which has no '
-            "short name; give sampler=... ."
+            f'study "{spec.name}" was created with the sampler object {spec.sampler}, which has '
+            "no short name; give sampler=..."
         )
     return _sampler(spec.sampler, {**spec.sampler_options, **(options or {})})
 
 
 def _own_stopper(spec: StudySpec) -> Stopper | None:
-    """Return the stopper that a stored study was made with; one that was an object is none."""
+    """Return the stopper of a stored study, `None` if it was an object."""
     return _stopper(spec.stopper or None, spec.stopper_options)
 
 
@@ -292,7 +291,7 @@ def _sampler(sampler: str | Sampler, options: Mapping[str, Any]) -> Sampler:
 
 
 def _earlier(given: str | Study | Sequence[str | Study]) -> list[str | Study]:
-    """Return the earlier studies that were named, each once."""
+    """Return the named earlier studies, without duplicates."""
     several = [given] if isinstance(given, str | Study) else given
     if not isinstance(several, Sequence) or not all(isinstance(s, str | Study) for s in several):
         raise InvalidArgument(f"warm_start={shown(given)}, expected names of studies, or studies.")
@@ -315,7 +314,7 @@ def _learning(spec: StudySpec, sampler: str | Sampler) -> StudySpec:
 def _warm(
     storage: Storage, spec: StudySpec, earlier: Sequence[str | Study]
 ) -> tuple[StudyRecord, Sampler]:
-    """Return the study that has taken over earlier ones, and its sampler."""
+    """Return the study with the results of earlier ones, and its sampler."""
     found = _found(storage, spec.name)
     past = _copied(storage, earlier, spec) if found is None else kept_past(found, _names(earlier))
     options = {**spec.sampler_options, "past": past}
@@ -324,7 +323,7 @@ def _warm(
     new = replace(spec, sampler_options=options, stopper_options=rule_options)
     record = found or _created(storage, new)
     stored = kept_past(record, _names(earlier))
-    if stored != past:  # another process was quicker, with another copy
+    if stored != past:  # another process was faster, with another copy
         decider = _sampler(spec.sampler, {**options, "past": stored})
     return record, decider
 
@@ -392,7 +391,7 @@ def _stopper(
 
 
 def _checkpoints(given: str | Path | Checkpoints | None) -> Checkpoints | None:
-    """Return where checkpoints go; a place that cannot be opened is refused here."""
+    """Return the place of checkpoints; one that cannot be opened is rejected here."""
     if given is None:
         return None
     found = given if isinstance(given, Checkpoints) else Checkpoints(given)

@@ -1,7 +1,7 @@
-"""Checks numbers, counts, shares, seconds and texts that a caller gave.
+"""Checks numbers, counts, shares, seconds and texts given by callers.
 
-The functions `check_...` return nothing; the others return the value in the form that is used.
-Each raises one sentence: which argument, what was given, what was expected.
+The functions `check_...` return nothing; the others return the converted value. Each error names
+the argument, what was given, and what was expected.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any, TypeGuard
 from tunekit.errors import InvalidArgument
 
 MAX_COUNT = 2**31 - 1
-"""The largest number that an integer column of every storage holds."""
+"""Largest integer that every storage can hold."""
 
 MAX_NAME = 200
-"""The most characters of a name in a storage."""
+"""Maximum length of a name in a storage, in characters."""
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -27,8 +27,8 @@ def shown(value: object, limit: int = 200) -> str:
     """Return the repr of any value for an error, cut to `limit` characters."""
     try:
         text = repr(value)
-    except Exception:  # whatever its class raises
-        return f"a {type(value).__name__} that has no repr"
+    except Exception:  # its class may raise anything
+        return f"a {type(value).__name__} without a repr"
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 
@@ -113,7 +113,7 @@ def check_text(text: object, name: str) -> None:
     """Check that a name is a printable text of 1 to `MAX_NAME` characters.
 
     Raises:
-        InvalidArgument: it is not, so that not every database could store it.
+        InvalidArgument: it is not; some databases could not store it.
     """
     expected = f"expected a text of 1 to {MAX_NAME} printable characters"
     if not isinstance(text, str) or not 0 < len(text) <= MAX_NAME:
@@ -200,10 +200,10 @@ def _finite(value: object, name: str, expected: str, *, fits: bool) -> float:
 
 
 def texts(value: object, name: str) -> tuple[str, ...]:
-    """Return one or more texts, none for `None`.
+    """Return one or more texts as a tuple; `None` gives an empty one.
 
     Raises:
-        InvalidArgument: something else is among them.
+        InvalidArgument: a value is not a text.
     """
     if value is None:
         return ()
@@ -214,12 +214,12 @@ def texts(value: object, name: str) -> tuple[str, ...]:
 
 
 def several(value: Any, *, is_one: bool) -> tuple[Any, ...]:
-    """Return the items of an iterable, or the value alone where it `is_one` or has no items."""
+    """Return the items of an iterable, or the value alone if it `is_one` or not iterable."""
     if is_one or not isinstance(value, Iterable):
         return (value,)
     try:
         return tuple(value)
-    except Exception:  # an array of no dimension, or whatever its class raises
+    except Exception:  # a 0-d array, or any error of its class
         return (value,)
 
 

@@ -14,16 +14,16 @@ from tunekit.shown import printable
 
 
 class TunekitError(Exception):
-    """The base of all errors of tunekit.
+    """Base class of all tunekit errors.
 
-    Catch it to catch them all; the code says which one it is.
+    Catch it to catch them all; `code` identifies the kind.
     """
 
     code: ClassVar[str] = "TK000"
     exit_status: ClassVar[int] = 1
 
     def __init__(self, message: str) -> None:
-        # It may quote what others have written: an escape of the terminal, a URL with a password.
+        # The message may quote foreign text: a terminal escape, or a URL with a password.
         self.message = printable(message)
         super().__init__(self.message)
 
@@ -32,7 +32,7 @@ class TunekitError(Exception):
 
 
 class InvalidSpace(TunekitError, ValueError):
-    """A search space, or its file, contradicts itself or has an unknown word.
+    """A search space, or its file, contradicts itself or has an unknown key.
 
     The message names the parameter, or the line of the file, and what to write instead.
     """
@@ -92,10 +92,10 @@ class TrialConflict(TunekitError, RuntimeError):
 
 
 class LeaseLost(TunekitError, RuntimeError):
-    """The trial belongs to another worker now, or was cancelled: this result is not taken.
+    """The trial now belongs to another worker, or was cancelled; this result is rejected.
 
-    Drop the result. If trials are often lost so, the worker was silent for longer than its
-    lease: raise `lease_s`, or look for what stops it.
+    Drop the result. If this happens often, the worker is silent for longer than its lease:
+    raise `lease_s`, or find what blocks the worker.
     """
 
     code = "TK203"
@@ -123,7 +123,7 @@ class SpaceExhausted(TunekitError):
 class ObjectiveFailed(TunekitError, RuntimeError):
     """The objective raised an exception that `catch` does not cover.
 
-    The exception is the cause of this one. Mend the objective, or add the class to `catch` to
+    The exception is the cause of this one. Fix the objective, or add the class to `catch` to
     make such trials FAILED instead.
     """
 
@@ -131,18 +131,18 @@ class ObjectiveFailed(TunekitError, RuntimeError):
 
 
 class CheckpointError(TunekitError, OSError):
-    """A checkpoint cannot be written or read: full disk, no such place, no permission.
+    """A checkpoint cannot be written or read: full disk, missing folder, no permission.
 
-    Earlier checkpoints are intact. Make room, or open the study with another `checkpoints=`.
+    Earlier checkpoints are intact. Free space, or open the study with another `checkpoints=`.
     """
 
     code = "TK207"
 
 
 class UnknownCheckpoint(TunekitError, KeyError):
-    """The checkpoint does not exist: never saved, not kept, or removed by somebody.
+    """The checkpoint does not exist: never saved, not kept, or deleted.
 
-    `trial.checkpoints` lists those that are kept; `tk.Checkpoints(root, keep_best=...)` keeps
+    `trial.checkpoints` lists the existing ones; `tk.Checkpoints(root, keep_best=...)` keeps
     more.
     """
 
@@ -151,37 +151,37 @@ class UnknownCheckpoint(TunekitError, KeyError):
 
 
 class TooManyFailures(TunekitError, RuntimeError):
-    """More trials have failed than the run may lose, or all of the first ones.
+    """More trials failed than the run allows, or all of the first ones failed.
 
-    Read the error of one trial (`tunekit trials show STUDY NUMBER`), mend it and run again;
-    `max_failed_trials` sets the limit.
+    Read the error of one trial (`tunekit trials show STUDY NUMBER`), fix the cause and run
+    again; `max_failed_trials` sets the limit.
     """
 
     code = "TK209"
 
 
 class ExecutorFailed(TunekitError, RuntimeError):
-    """No trial can run: the cluster is away, or has no place for one.
+    """No trial can run: the cluster is unreachable, or too small for one.
 
-    Check the address and compare `resources` with what the nodes have; the study is intact.
+    Check the address, and compare `resources` with the nodes' resources; the study is intact.
     """
 
     code = "TK210"
 
 
 class RankFailed(TunekitError, ChildProcessError):
-    """A process of a distributed trial died, or raised what cannot be brought over.
+    """A process of a distributed trial died, or raised an exception that cannot be sent.
 
-    The trial has FAILED, with the words of that rank as its error.
+    The trial is FAILED, with that rank's error text.
     """
 
     code = "TK211"
 
 
 class RankLost(TunekitError, ConnectionError):
-    """A node or worker that held a process of a distributed trial is gone.
+    """A node or worker that ran a process of a distributed trial is lost.
 
-    There is nothing to do: the trial runs again, from its last checkpoint if it has one.
+    No action is needed: the trial runs again, from its last checkpoint if it has one.
     """
 
     code = "TK212"
@@ -199,9 +199,9 @@ class UnknownStudy(TunekitError, KeyError):
 
 
 class StudyExists(TunekitError, ValueError):
-    """A study with this name exists and was made with other settings.
+    """A study with this name exists, with other settings.
 
-    Open it without them, give the same ones, or take another name.
+    Open it without the settings, give the same ones, or choose another name.
     """
 
     code = "TK302"
@@ -221,7 +221,7 @@ class NoCompleteTrial(TunekitError, ValueError):
 class StorageError(TunekitError, OSError):
     """The storage cannot be used: bad URL, read-only folder, full disk, damaged file.
 
-    `tunekit doctor --storage URL` says what is wrong with it.
+    `tunekit doctor --storage URL` shows the cause.
     """
 
     code = "TK401"
@@ -239,18 +239,18 @@ class StorageUnreachable(StorageError):
 
 
 class SchemaMismatch(StorageError):
-    """A newer version of tunekit has written the database.
+    """A newer version of tunekit wrote the database.
 
-    Upgrade this one. Databases of older versions are upgraded when they are opened.
+    Upgrade tunekit. Opening a database of an older version upgrades it.
     """
 
     code = "TK403"
 
 
 class StorageDenied(StorageError, PermissionError):
-    """This user may not open or write the database.
+    """The user lacks permission to open or write the database.
 
-    Give the user the right to do so, or take another file or database.
+    Grant the permission, or use another file or database.
     """
 
     code = "TK404"
@@ -262,9 +262,9 @@ DISTRIBUTION = "tunekit-hpo"
 
 
 class MissingExtra(TunekitError, ImportError):
-    """A part needs a package that is not installed.
+    """A feature needs a package that is not installed.
 
-    The message has the command that installs it.
+    The message contains the install command.
     """
 
     code = "TK501"
@@ -279,7 +279,7 @@ def install_line(extra: str) -> str:
 
 
 class TrialStopped(Exception):
-    """`Trial.report` raises it when the stopper ends the trial; let it propagate."""
+    """Raised by `Trial.report` when the stopper ends the trial; let it propagate."""
 
 
 TrialPruned = TrialStopped
@@ -287,7 +287,7 @@ TrialPruned = TrialStopped
 
 
 class TrialPaused(TrialStopped):
-    """`Trial.report` raises it when the trial pauses; it may resume from its checkpoint."""
+    """Raised by `Trial.report` when the trial pauses; it may resume from its checkpoint."""
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:

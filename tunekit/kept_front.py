@@ -1,4 +1,4 @@
-"""The front of a study with several objectives, kept while results come in."""
+"""Maintains the Pareto front of a study with several objectives as results arrive."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from tunekit_surrogates.non_domination import non_dominated
 
 
 class KeptFront:
-    """The non-dominated of numbered points to minimise; equal points are all kept.
+    """Maintains the non-dominated subset of numbered points to minimise, including equal points.
 
-    The front is found when it is asked for. New points are then compared with the front alone;
-    all points only if one of the front has become worse or has gone.
+    The front is computed on request. New points are compared with the front only; all points
+    are compared again only if a point of the front became worse or was removed.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class KeptFront:
         self._numbers: list[int] = []
 
     def put(self, number: int, losses: tuple[float, ...] | None) -> None:
-        """Replace the losses of a point, which is not to be counted if they are `None`."""
+        """Replace the losses of a point; `None` removes the point."""
         if losses == self._points.get(number):
             return
         if losses is None:

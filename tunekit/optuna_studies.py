@@ -1,4 +1,4 @@
-"""Imports studies of Optuna."""
+"""Imports Optuna studies."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def from_optuna(
     storage: str | Path | Storage | None = None,
     sampler: str | None = None,
 ) -> Study:
-    """Return a new study with all trials of one of Optuna's, to go on with or to look at.
+    """Return a new study with all trials of an Optuna study, to continue or to inspect.
 
-    Trials keep their numbers, params, values, curves, times and user attributes. A PRUNED one
-    is STOPPED, one that was running is LOST. The space is discovered from their distributions.
-    What `Study.to_optuna` made comes back with its space, settings and reasons.
+    Trials keep their numbers, params, values, curves, times and user attributes. PRUNED trials
+    become STOPPED, running ones LOST. The space is discovered from the distributions. A study
+    exported by `Study.to_optuna` regains its space, settings and reasons.
 
     Args:
-        study: `optuna.load_study(...)`, for one in a file or a database.
-        name: of the new study; the same if it is not given.
-        storage: URL or path; `None` is the environment's `TUNEKIT_URL`, else in memory.
-        sampler: the short name of what proposes further trials; "auto", or that of the study
-            that `to_optuna` took.
+        study: an Optuna study; load one in a file or a database with `optuna.load_study(...)`.
+        name: name of the new study; by default the same.
+        storage: URL or path; by default the environment's `TUNEKIT_URL`, else in memory.
+        sampler: short name of the sampler for further trials; by default "auto", or the sampler
+            of the study exported by `to_optuna`.
 
     Raises:
         InvalidArgument: `study` is not an Optuna study, or the sampler is unknown.

@@ -1,4 +1,4 @@
-"""The stored records of studies and trials, as frozen values."""
+"""Defines the stored records of studies and trials as frozen values."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class TrialState(StrEnum):
     LOST = "lost"  # its workers vanished more often than max_retries allows
     CANCELLED = "cancelled"  # ended by a person
 
-    # Optuna's names for the same states.
+    # Optuna's names of the same states
     PRUNED = "stopped"
     FAIL = "failed"
 
@@ -128,11 +128,11 @@ class MetricConstraint:
         """Parse a constraint from a text, for example `"latency_ms <= 8"`.
 
         Raises:
-            InvalidArgument: the text has another form.
+            InvalidArgument: the text is malformed.
         """
         for op in ("<=", ">="):
             metric, found, bound = text.partition(op)
-            if any(sign in metric for sign in ("<", ">", "==")):  # a chain of two bounds
+            if any(sign in metric for sign in ("<", ">", "==")):  # chained bounds
                 continue
             try:
                 if found and metric.strip() and math.isfinite(float(bound)):
@@ -186,8 +186,8 @@ class Proposal:
         reason: one sentence for a person.
         evidence: plain JSON that the sampler reads back from the finished trial.
         branch: checkpoint that the trial starts from, `None` to start from scratch.
-        answers: values by name for what a define-by-run program may ask for, also where the
-            space as far as it is known has no such parameter.
+        answers: name -> value for the calls of a define-by-run program, including names that
+            the space discovered so far does not contain.
     """
 
     params: Params
@@ -328,9 +328,9 @@ class StudySpec:
         space: search space; `None` if a define-by-run program discovers it.
         seed: keys every random stream of the study.
         sampler: short name; `sampler_options` are its keyword arguments.
-        max_retries: how often a trial runs again after its worker vanished before it is LOST;
-            also how often it resumes from the same checkpoint after its process died before it
-            is FAILED.
+        max_retries: number of further runs of a trial after its worker vanished, before it is
+            LOST; also number of resumes from the same checkpoint after its process died, before
+            it is FAILED.
         stopper: short name, empty for none; `stopper_options` are its keyword arguments.
         audit: share of the condemned trials that keep running for the audit.
         attrs: plain JSON set by the user or the command line (how to run the study again).

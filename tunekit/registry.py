@@ -125,14 +125,14 @@ def check_options(
         what: the component, as an error names it.
         factory: makes it.
         options: by name.
-        without: parameters that are no options.
+        without: parameters that are not options.
 
     Raises:
         InvalidArgument: an option is unknown or missing.
     """
     try:
         parameters = inspect.signature(factory).parameters.values()
-    except (TypeError, ValueError):  # written in C, by another distribution
+    except (TypeError, ValueError):  # written in C, without a signature
         return
     by_name = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     known = {p.name: p.default is p.empty for p in by_name if p.name not in without}

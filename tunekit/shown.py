@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 HIDDEN = "***"
 PATTERN = "user:password"
-"""What stands in texts that say how a URL is written."""
+"""Placeholders in texts that explain the form of a URL."""
 
 _HARMLESS = frozenset(
     "host hostaddr port dbname user sslmode sslrootcert channel_binding target_session_attrs "
@@ -32,9 +32,9 @@ _KEEPS = frozenset("\n\t")
 
 
 def shown_url(url: str) -> str:
-    """Return a URL without what may be secret: its password, and all of its query but options.
+    """Return a URL without possible secrets: the password, and query values that are not public.
 
-    It errs on the side of hiding: a password may hold `@`, `/`, `?` and `:` unescaped.
+    When in doubt it hides, since a password may contain unescaped `@`, `/`, `?` and `:`.
     """
     scheme, found, rest = url.partition("://")
     if not found:  # a path, settings as `host=h password=p`, or a URL whose scheme is misspelt
@@ -54,9 +54,10 @@ def shown_url(url: str) -> str:
 
 
 def split_url(rest: str) -> tuple[str, str, str]:
-    """Return login, place and query (with its `?`) of what follows `scheme://` in a URL.
+    """Split the part of a URL after `scheme://` into login, place and query (with its `?`).
 
-    The login ends at the last `@` that no query can hold, since a password may hold one itself.
+    The login ends at the last `@` that cannot belong to a query, since a password may contain
+    one.
     """
     query = _QUERY.search(rest)
     head, tail = (rest[: query.start()], rest[query.start() :]) if query else (rest, "")
@@ -68,7 +69,7 @@ def split_url(rest: str) -> tuple[str, str, str]:
     elif "@" in head:
         login, _, place = head.rpartition("@")
     elif "@" in tail and not _PORT_AND_PATH.fullmatch(head[delimiter.end() :]):
-        login, _, place = rest.rpartition("@")  # what looked like a query is in the password
+        login, _, place = rest.rpartition("@")  # the apparent query is part of the password
         tail = ""
     else:
         login, place = "", head
@@ -79,7 +80,7 @@ def split_url(rest: str) -> tuple[str, str, str]:
 
 
 def is_secret(key: str) -> bool:
-    """Return whether the value of a key in a URL's query has to stay hidden."""
+    """Return whether to hide the value of a key in a URL's query."""
     return key not in _HARMLESS
 
 
@@ -97,16 +98,15 @@ def counted(n: int, noun: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """Return a text whose URLs have lost their secrets, and is the same otherwise."""
+    """Return the text with secrets removed from its URLs."""
     return _URL.sub(lambda m: shown_url(m[0]), text) if "://" in text else text
 
 
 def printable(text: str) -> str:
-    """Return a text that changes nothing but the words on a terminal.
+    """Return a text that is safe to print on a terminal.
 
-    Line ends and tabs stay; other control characters, marks that turn the direction of writing
-    and halves of surrogates, which no terminal and no UTF-8 file takes, are written as escapes.
-    URLs in it lose their secrets.
+    Line ends and tabs stay. Other control characters, marks that change the writing direction,
+    and lone surrogates, which UTF-8 cannot encode, become escapes. Secrets in URLs are removed.
     """
     shown = without_secrets(text)
     if shown.isascii() and shown.isprintable():

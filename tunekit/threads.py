@@ -1,7 +1,7 @@
 """Limits numeric libraries to one thread during a suggestion.
 
-A suggestion works on small matrices, for which several threads only wait for each other; on a
-machine whose cores run trials, they wait for those as well.
+A suggestion works on small matrices, where several threads mostly wait for each other and, on a
+machine whose cores run trials, for those too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from threadpoolctl import ThreadpoolController
 
 
 class _Libraries:
-    """The numeric libraries that this process has loaded."""
+    """Tracks the numeric libraries loaded in this process."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -24,10 +24,10 @@ class _Libraries:
         self._n_modules = 0
 
     def limit(self) -> AbstractContextManager[object]:
-        """Limit all to one thread; return the context, entered, whose end restores them."""
+        """Limit all to one thread; return the entered context, which restores them on exit."""
         with self.lock:
             if self._controller is None or self._n_modules != len(sys.modules):
-                # The scan takes milliseconds, and only an import brings another library.
+                # The scan takes milliseconds, and only an import can load another library.
                 self._controller = ThreadpoolController()
                 self._n_modules = len(sys.modules)
             found = [lib.num_threads for lib in self._controller.lib_controllers]
@@ -42,7 +42,7 @@ _libraries = _Libraries()
 
 
 def _forget() -> None:
-    """In a forked child no other thread is left that could release the lock."""
+    """Reset in a forked child, where no other thread is left to release the lock."""
     global _libraries
     _libraries = _Libraries()
 
@@ -52,12 +52,11 @@ os.register_at_fork(after_in_child=_forget)
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Keep BLAS and OpenMP libraries of this process to one thread, and restore them after.
+    """Limit BLAS and OpenMP libraries of this process to one thread inside a `with` block.
 
-    Blocks may be nested. Where blocks of two threads overlap, the first one limits the libraries
-    that have one number for the whole process; if it ends earlier, the rest of the second runs
-    without a limit. Libraries that the block itself loads are limited from the next (also a
-    nested) block on.
+    Blocks may be nested. If blocks of two threads overlap, the first limits the libraries with a
+    process-wide setting; if it ends first, the rest of the second runs without a limit. A
+    library loaded inside the block is limited from the next (or a nested) block on.
     """
     libraries = _libraries
     limited = libraries.limit()
