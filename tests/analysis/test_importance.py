@@ -6,12 +6,15 @@ import sys
 from dataclasses import replace
 
 import pytest
+from optuna.importance import PedAnovaImportanceEvaluator
 
 from tunekit.analysis.importance import importance
-from tunekit.errors import InvalidArgument, MissingExtra, NoCompleteTrial
+from tunekit.errors import InvalidArgument, NoCompleteTrial
 from tunekit.history import History
 from tunekit.records import MetricConstraint, ObjectiveSpec, TrialRecord, TrialState
 from tunekit.samplers.base import sample
+from tunekit.samplers.optuna_bridge.codec import SPECIAL, Codec, told_trials
+from tunekit.samplers.optuna_bridge.storage import told_study
 from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Categorical, Float, Int, Space
 
@@ -117,7 +120,39 @@ def test_a_quantile_lies_between_0_and_1(quantile):
         importance(history_of(FLAT, lambda p: [1.0], n=20), FLAT, quantile=quantile)
 
 
-def test_without_optuna_the_error_names_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "optuna.importance", None)
-    with pytest.raises(MissingExtra, match=r"tunekit-hpo\[optuna\]"):
-        importance(history_of(FLAT, lambda p: [1.0], n=20), FLAT)
+def test_without_optuna_there_are_shares_too(monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    assert set(importance(history_of(FLAT, lambda p: [p["width"]], n=20), FLAT)) == {
+        "lr",
+        "width",
+        "act",
+    }
+
+
+RANGES = Space(
+    tenth=Float(0.0, 1.0, step=0.1),
+    few=Int(1, 7, step=2),
+    wide=Int(0, 1000),
+    rate=Float(1e-4, 1.0, log=True),
+    size=Categorical(["s", "m", "l", "xl"], ordered=True),
+    one=Int(3, 3),
+)
+
+
+@pytest.mark.parametrize("space", [FLAT, TREE, RANGES], ids=["flat", "tree", "ranges"])
+@pytest.mark.parametrize("quantile", [0.1, 0.25, 0.6])
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_the_shares_are_those_of_optunas_evaluator(space, quantile):
+    def loss(p):
+        found = [v for v in p.values() if isinstance(v, int | float)]
+        return [float(round(sum(found[:3]), 1))]
+
+    history = history_of(space, loss, n=150)
+    codec = Codec(space)
+    study, _ = told_study(told_trials(history.complete(), history, codec), history.objectives)
+    raw = PedAnovaImportanceEvaluator(target_quantile=quantile).evaluate(study)
+    expected = dict.fromkeys(codec.asked, 0.0)
+    for name, value in raw.items():
+        expected[name.removesuffix(SPECIAL)] += value / sum(raw.values())
+    assert importance(history, space, quantile=quantile) == pytest.approx(expected, abs=1e-9)

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-import warnings
-from collections import Counter
+import math
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from tunekit.errors import InvalidArgument, MissingExtra, NoCompleteTrial
+import numpy as np
+
+from tunekit.analysis.divergence import choice_divergence, number_divergence
+from tunekit.errors import InvalidArgument, InvalidParams, NoCompleteTrial
 from tunekit.history import History
-from tunekit.spaces import Space
+from tunekit.samplers.evolutionary.dominance import order
+from tunekit.spaces import Categorical, Constant, Float, Int, Parameter, Params, Scalar, Space
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MIN_TRIALS = 10
 """Minimum number of complete trials, in total or with a parameter active, for a share."""
@@ -19,7 +28,8 @@ def importance(history: History, space: Space, *, quantile: float = 0.25) -> dic
     A share measures how much a parameter's values among the best trials differ from its values
     among all trials. A parameter on a branch is evaluated on the trials in which it is active and
     weighted by their share; with fewer than 10 such trials it has no share. With several
-    objectives, the best trials are those that the fewest others dominate. Infeasible trials are
+    objectives, the best trials are those of the first non-domination layers, and within the last
+    of these the ones with the most room around them (crowding distance). Infeasible trials are
     left out.
 
     Args:
@@ -30,41 +40,90 @@ def importance(history: History, space: Space, *, quantile: float = 0.25) -> dic
     Raises:
         InvalidArgument: `quantile` lies outside its range.
         NoCompleteTrial: there are fewer than 10 complete and feasible trials.
-        MissingExtra: Optuna is not installed.
 
     Reference: Watanabe et al., 2023, "PED-ANOVA", arXiv 2304.10255; for conditional parameters
-    "Conditional PED-ANOVA", 2026, arXiv 2601.20800. Optuna implements both.
+    "Conditional PED-ANOVA", 2026, arXiv 2601.20800. Optuna implements both; with
+    one objective the shares are those of its `PedAnovaImportanceEvaluator`.
     """
     if not 0.0 < quantile < 1.0:
         raise InvalidArgument(f"importance: quantile={quantile!r}, expected a number in (0, 1).")
-    try:
-        from optuna.importance import PedAnovaImportanceEvaluator
-    except ImportError:
-        raise MissingExtra("optuna", "The importance of parameters") from None
-    from tunekit.samplers.optuna_bridge.codec import SPECIAL, Codec, told_trials
-    from tunekit.samplers.optuna_bridge.storage import told_study
-
     feasible = [t for t in history.complete() if history.violation(t) == 0.0]
     if len(feasible) < MIN_TRIALS:
         raise NoCompleteTrial(
             f"the importance of parameters needs {MIN_TRIALS} complete, feasible trials, but "
             f"there are {len(feasible)}; run more trials."
         )
-    codec = Codec(space)
-    study, _ = told_study(told_trials(feasible, history, codec), history.objectives)
-    with warnings.catch_warnings():
-        # It warns about branches with one trial and ties, where shares are equal or 0.
-        warnings.simplefilter("ignore", UserWarning)
-        raw = PedAnovaImportanceEvaluator(target_quantile=quantile).evaluate(study)
-    shares = dict.fromkeys(codec.asked, 0.0)
-    active = Counter(path for t in feasible for path in t.params or ())
-    for name, value in raw.items():
-        path = name.removesuffix(SPECIAL)
-        if active[path] >= MIN_TRIALS:
-            shares[path] += value
+    best = _best(history.losses(feasible), quantile)
+    params = [t.params or Params() for t in feasible]
+    shares = {p.path: _share(p, params, best) for p in space if not isinstance(p.domain, Constant)}
     total = sum(shares.values())
     if total > 0.0:
         shares = {path: value / total for path, value in shares.items()}
     else:
         shares = {path: 1.0 / len(shares) for path in shares}
     return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _best(losses: NDArray[np.float64], quantile: float) -> NDArray[np.bool_]:
+    """Return `(n,)` flags of the best trials; with one objective, ties count as well."""
+    n_best = math.ceil(quantile * len(losses))
+    if losses.shape[1] == 1:
+        loss = losses[:, 0]
+        return np.asarray(loss <= np.partition(loss, n_best - 1)[n_best - 1])
+    best = np.zeros(len(losses), dtype=bool)
+    best[order(losses)[:n_best]] = True
+    return best
+
+
+def _share(p: Parameter, params: Sequence[Params], best: NDArray[np.bool_]) -> float:
+    """Return the weighted divergence of a parameter: of its choices, or of its numbers.
+
+    Whether a number with special values takes one of them is a choice of its own.
+    """
+    rows, values = _valid(p, params)
+    if len(rows) < MIN_TRIALS:
+        return 0.0
+    domain = p.domain
+    if isinstance(domain, Categorical):
+        n, places = len(domain.choices), np.array([domain.index(v) for v in values])
+        if domain.ordered and n > 1:
+            return _weighted(rows, best, lambda top: number_divergence(places, top, Int(0, n - 1)))
+        return _weighted(rows, best, lambda top: choice_divergence(places, top, n))
+    assert isinstance(domain, Float | Int)
+    special = list(domain.special)
+    switch = np.array([special.index(v) if v in special else len(special) for v in values])
+    is_number = switch == len(special)
+    numbers = np.array(values, dtype=np.float64)[is_number]
+    found = _weighted(rows[is_number], best, lambda top: number_divergence(numbers, top, domain))
+    if special:
+        found += _weighted(
+            rows, best, lambda top: choice_divergence(switch, top, len(special) + 1)
+        )
+    return found
+
+
+def _valid(p: Parameter, params: Sequence[Params]) -> tuple[NDArray[np.int64], list[Scalar]]:
+    """Return the trials with a value that the space still has, and these values."""
+    rows, values = [], []
+    for i, point in enumerate(params):
+        if p.path in point:
+            with suppress(InvalidParams):
+                values.append(p.domain.validate(point[p.path], p.path))
+                rows.append(i)
+    return np.array(rows, dtype=np.int64), values
+
+
+def _weighted(
+    rows: NDArray[np.int64],
+    best: NDArray[np.bool_],
+    divergence: Callable[[NDArray[np.bool_]], float],
+) -> float:
+    """Return a divergence times `alpha^2 / beta`, the shares of the best and of all trials in it.
+
+    Reference: "Conditional PED-ANOVA", theorem 4.2.
+    """
+    top = best[rows]
+    if len(rows) < 2 or not top.any():
+        return 0.0
+    alpha, beta = top.sum() / best.sum(), len(rows) / len(best)
+    return float(alpha**2 / beta * divergence(top))

@@ -208,7 +208,6 @@ class StudyReads:
         Raises:
             InvalidArgument: the quantile lies outside its range.
             NoCompleteTrial: there are fewer than 10 complete and feasible trials.
-            MissingExtra: Optuna is not installed.
         """
         from tunekit.analysis.importance import importance
 
