@@ -1,7 +1,7 @@
-"""Decides all parameters one after the other, and takes a decision back where it leads nowhere.
+"""Decides parameters one by one and backtracks at dead ends.
 
-Each decision narrows the parameters that follow to what the constraints leave of them. The
-effort is bounded: a search that has taken back too much is better begun again in another order.
+Each decision narrows the following parameters to the values that the constraints leave. The
+effort is bounded: after too much backtracking, a restart in another order is better.
 
 Reference: Sabin and Freuder, 1994, "Contradicting conventional wisdom in constraint satisfaction"
 (maintaining consistency during the search).
@@ -21,10 +21,10 @@ from tunekit.spaces.possible import Decisions
 from tunekit.spaces.tree import Space
 
 MAX_RETURNS = 40
-"""Maximum number of values that one search takes back."""
+"""Maximum number of values that one search may take back."""
 
 COST_OF_NONE = 10
-"""Number of them that a look for a value counts for where there is none: it is a long one."""
+"""Cost of a search for a value that fails, counted in values taken back, because it is long."""
 
 
 class Search:
@@ -34,11 +34,11 @@ class Search:
         made: the decisions to start from, settled.
         order: the parameters to decide, each after its parents.
         rng: for the values.
-        wanted: values to take, or to come near to.
+        wanted: values to take or approximate.
         blame: counts how often each constraint left no value.
 
     Attributes:
-        n_steps: number of decisions made, also those taken back.
+        n_steps: number of decisions made, including those taken back.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Search:
         self.n_steps = 0
 
     def run(self) -> dict[str, Scalar] | None:
-        """Return the values that were chosen, `None` if none was found with bounded effort."""
+        """Return the chosen values, `None` if the bounded search finds none."""
         i = 0
         while i < len(self._order):
             p = self._order[i]
@@ -77,7 +77,7 @@ class Search:
         return self._made.chosen
 
     def _decided(self, i: int, value: Scalar) -> int | None:
-        """Decide a parameter; return the position to go on at."""
+        """Decide a parameter and return the position to continue at."""
         self.n_steps += 1
         before, path = self._made, self._order[i].path
         if not before.outline.touching[path]:
@@ -105,16 +105,16 @@ class Search:
 
 
 def conflict(space: Space, fixed: Mapping[str, Scalar]) -> list[str]:
-    """Return constraints that exclude each other by their bounds, as few as possible.
+    """Return a minimal set of constraints whose bounds exclude each other.
 
-    Empty if the bounds do not show that there is no point.
+    Empty if the bounds do not prove that no point exists.
     """
     if Decisions(space, fixed).settle() is None:
         return []
     n = len(space.compiled_constraints)
     needed = list(range(n))
     size = max(1, n // 2)
-    while True:  # leave out halves, quarters, ... and at last single ones
+    while True:  # leave out halves, quarters, ..., finally single ones
         at = 0
         while at < len(needed):
             fewer = needed[:at] + needed[at + size :]

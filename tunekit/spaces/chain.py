@@ -1,8 +1,8 @@
-"""Draws feasible points from feasible points, many chains at a time.
+"""Draws feasible points from feasible points with many Markov chains in parallel.
 
-A sweep redraws each decision of all points, given the others; in pairs, where constraints (an
-equation) let no single one move. The points forget where they started, and are distributed as
-those of a rejection sampler.
+A sweep redraws each decision of all points given the others, or a pair of decisions if the
+constraints (an equation) let no single one move. The chains forget their start, and their points
+are distributed like those of a rejection sampler.
 
 Reference: Geman and Geman, 1984, "Stochastic relaxation, Gibbs distributions, and the Bayesian
 restoration of images".
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 REDRAWS = 4
-"""Number of draws of a number, of which an allowed one counts."""
+"""Number of draws for a number; the first allowed one is taken."""
 
 MAX_TRIED = 64
-"""Maximum number of values of a decision that are all tried."""
+"""Maximum number of values of a decision to try exhaustively."""
 
 N_PAIRS = 2
-"""Number of times that a decision is redrawn with another one, as most of them are refused."""
+"""Number of pair moves per decision, since most are rejected."""
 
 FEW_MOVES = 0.15
-"""Share of the points in which a decision moves, below which it is redrawn with another one."""
+"""Minimum share of points in which a decision must move; below it, pair moves are added."""
 
 
 class Chain:
@@ -86,7 +86,7 @@ class Chain:
             p = self._free[i]
             share = self._redraw(p)
             self._moved[p.path] += share
-            self._still[p.path] += FEW_MOVES - share  # above 0 where it moved too little so far
+            self._still[p.path] += FEW_MOVES - share  # above 0 if it has moved too rarely so far
             if self._still[p.path] > 0 and self._outline.near[p.path]:
                 self._moved[p.path] += sum(self._redraw_pair(p) for _ in range(N_PAIRS))
 
@@ -101,8 +101,8 @@ class Chain:
     def _redraw(self, p: Parameter) -> float:
         """Move a decision of all points to an allowed value; return the share that moved.
 
-        A switch opens its children with values of their own, which a second draw would favour
-        where they are easy to satisfy; a single one keeps the chain reversible.
+        A switch draws values for the children that it activates. Drawing these twice would
+        favour children that are easy to satisfy; a single draw keeps the chain reversible.
         """
         shape = (REDRAWS, len(self._points))
         if not self._outline.touching[p.path]:
@@ -145,7 +145,7 @@ class Chain:
         return self._share_moved(p, values)
 
     def _share_moved(self, p: Parameter, before: NDArray[Any]) -> float:
-        """Return the share of the points in which a decision counts that has moved."""
+        """Return the share moved among the points in which a decision counts."""
         column = self._points.column(p.path)
         moved = column.values != before
         if column.lacks is not None:

@@ -90,7 +90,7 @@ class PointTable(Protocol):
         ...
 
     def linear(self, term: Term) -> Linear | None:
-        """Return a term as a weighted sum of always exact numbers, `None` if it is none."""
+        """Return a term as a weighted sum of exact numbers, `None` if it is not one."""
         ...
 
     def weighted(self, linear: Linear) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:

@@ -179,7 +179,7 @@ def log_ratio(a: float, b: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Float(_Numeric):
-    """A real number in `[lo, hi]`, on a log scale or a grid of `step` if asked.
+    """A real number in `[lo, hi]`, optionally on a log scale or a grid of `step`.
 
     `special` values (a knob's `-1` for "off") belong to the domain too, inside or outside the
     range; together they take a fifth of a uniform sample.
@@ -306,7 +306,7 @@ class Float(_Numeric):
 
 @dataclass(frozen=True, slots=True)
 class Int(_Numeric):
-    """An integer in `[lo, hi]` (both inclusive), on a log scale or in steps if asked.
+    """An integer in `[lo, hi]` (both inclusive), optionally on a log scale or in steps.
 
     With `fidelity=True` it sets how thoroughly a trial runs, for example the epochs; see `Float`.
 

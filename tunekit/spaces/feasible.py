@@ -31,7 +31,7 @@ QUICK_WALKS = 4
 """Number of walks that may fail before a known point is used."""
 
 WALKS = 12
-"""Number of walks that may fail where there is none."""
+"""Number of walks that may fail without a known point."""
 
 SWEEPS = 4
 """Number of times a chain redraws each decision before its point counts as drawn."""
@@ -43,19 +43,19 @@ MAX_NAMED = 4
 """Maximum number of constraints that an error quotes."""
 
 MAX_CHAINS = 512
-"""Maximum number of points that are drawn side by side."""
+"""Maximum number of points drawn in parallel."""
 
 N_STARTS = 24
-"""Number of walks to start from where the points of a chain hardly move."""
+"""Number of walks to start from if the points of a chain hardly move."""
 
 MAX_STEPS = 400
-"""Number of decisions after which no further walk is begun for another start."""
+"""Number of decisions after which no further walk starts."""
 
 PART = 4
-"""Number of decisions that are made again together."""
+"""Number of decisions to remake together."""
 
 N_REWALKED = 6
-"""Number of times that a point of such a chain is moved by walking a part of it again."""
+"""Number of times to move a point of such a chain by remaking some of its decisions."""
 
 
 class Feasible:
@@ -84,17 +84,16 @@ class Feasible:
         """Return a random feasible point, with about equal probability for each.
 
         Args:
-            known: points that satisfy them, if any is known; looked at, with the default, where
-                a few walks do not lead to the end.
+            known: feasible points, if any; tried together with the default if a few walks fail.
 
         Raises:
-            InvalidSpace: neither a walk nor a known point satisfies them; it names the
-                constraint that is in the way.
+            InvalidSpace: neither a walk nor a known point satisfies the constraints; the error
+                names the obstructing constraint.
         """
         return next(self.draws(known))
 
     def draws(self, known: Iterable[Mapping[str, Scalar]] = (), *, n: int = 1) -> Iterator[Params]:
-        """Yield endless random points, `n` at a time from chains side by side.
+        """Yield random points endlessly, `n` at a time from parallel chains.
 
         Raises:
             InvalidSpace: as `draw`.
@@ -112,14 +111,14 @@ class Feasible:
             chain.sweep()
 
     def _stays(self, chain: Chain, n: int) -> bool:
-        """Return whether chains stay near their start: one that is drawn as a whole is random."""
+        """Return whether chains stay near their start, so that whole points must be drawn."""
         stuck, made = chain.stuck(), self._settled
         if n == 1:
             return len(stuck) == len(self._bound)
         return any(made is None or not made.range(path).is_point for path in stuck)
 
     def _several(self, start: Params, n: int) -> list[Params]:
-        """Return `n` points, or fewer where a walk is long, whose chain stays in place."""
+        """Return `n` points (fewer if walks are long) for chains that stay near their start."""
         starts = [self._rewalked(start)]
         self._n_steps = 0
         while len(starts) < n and self._n_steps < MAX_STEPS:
@@ -129,7 +128,7 @@ class Feasible:
         return starts
 
     def _rewalked(self, point: Params) -> Params:
-        """Return a point of which some decisions at a time were made again."""
+        """Return a point after remaking a few decisions at a time."""
         for _ in range(min(N_REWALKED, len(self._free) // 2)):
             chosen = self._rng.permutation(len(self._free))[:PART].tolist()
             free = {self._free[i].path for i in chosen}
@@ -155,12 +154,12 @@ class Feasible:
         return None
 
     def _start(self, known: Iterable[Mapping[str, Scalar]]) -> Params:
-        """Return a point that satisfies the constraints, by a walk or else one that is known."""
+        """Return a feasible point, found by a walk or taken from the known ones."""
         if (point := self._first_walked(QUICK_WALKS)) is not None:
             return point
         near = [self.space.default(), *known]
         inside = [p for p in near if self._is_inside(p)]
-        if inside:  # any of them, so that points do not all come from the same one
+        if inside:  # a random one, so that points do not all come from the same start
             return Params(inside[int(self._rng.integers(len(inside)))])
         if (point := self._first_walked(WALKS - QUICK_WALKS)) is not None:
             return point
@@ -197,7 +196,7 @@ class Feasible:
 
     @cached_property
     def _settled(self) -> Decisions | None:
-        """What the constraints leave of all parameters, `None` if they exclude each other."""
+        """The values that the constraints leave, `None` if they exclude each other."""
         made = Decisions(self.space, self.fixed)
         return made if made.settle() is None else None
 

@@ -56,7 +56,7 @@ def numbers_of(space: Space) -> dict[str, NumericParameter]:
 
 
 def linear_of(term: Term, numbers: Mapping[str, NumericParameter]) -> Linear | None:
-    """Return a term as a weighted sum of parameters, `None` if it is no such sum."""
+    """Return a term as a weighted sum of parameters, `None` if it is not linear."""
     if not isinstance(term, Total):
         return None
     start, weights, used = 0.0, [], []

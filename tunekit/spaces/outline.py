@@ -1,4 +1,4 @@
-"""The structure of a space that a search for feasible points needs, found once per space."""
+"""Computes, once per space, the structure needed to search for feasible points."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tunekit.spaces.tree import Categorical, Space
 
 
 class Outline:
-    """The structure of a space that a search for feasible points needs.
+    """Holds the structure of a space needed to search for feasible points.
 
     Attributes:
         opened_by: path -> the parameters whose activity depends on it, in traversal order.
-        touching: path -> the constraints that name it or a parameter that it opens.
+        touching: path -> constraints that name it or a parameter that it activates.
         places: path -> their positions among all constraints of the space.
-        encoder: of the space.
+        encoder: encoder of the space.
         ranks: path -> number of decisions to make before it, in sequence.
     """
 
@@ -31,7 +31,7 @@ class Outline:
         self.opened_by: dict[str, list[Parameter]] = {p.path: [] for p in space}
         self.ranks: dict[str, int] = {}
         above: dict[str, set[str]] = {}
-        for p in space:  # a parent stands before its children
+        for p in space:  # parents precede their children
             above[p.path] = {c.parent for c in p.conditions}
             above[p.path] |= {a for c in p.conditions for a in above[c.parent]}
             self.ranks[p.path] = max((1 + self.ranks[c.parent] for c in p.conditions), default=0)
@@ -48,7 +48,7 @@ class Outline:
 
     @cached_property
     def near(self) -> dict[str, frozenset[str]]:
-        """The parameters that share a constraint with a path, each with those named by it."""
+        """Path -> the other parameters of the constraints that touch it."""
         named = [frozenset(c.names.values()) for c in self.space.compiled_constraints]
         return {
             path: frozenset().union(*(named[i] for i in at)) - {path}
@@ -84,7 +84,7 @@ def domain_range(domain: Domain) -> Range:
 
 
 def cut(domain: Domain, r: Range, lo: float, hi: float) -> Range:
-    """Return what is left of a domain's values between bounds; the range itself if all is left."""
+    """Return a domain's values between bounds, or the range itself if the bounds exclude none."""
     if isinstance(domain, Float | Int) and r.values is None:
         is_cut = lo > r.lo or hi < r.hi
         return _between(domain, max(r.lo, lo), min(r.hi, hi)) if is_cut else r
@@ -97,7 +97,7 @@ def cut(domain: Domain, r: Range, lo: float, hi: float) -> Range:
 
 
 def _between(domain: Float | Int, lo: float, hi: float) -> Range:
-    """Return the values of a domain between two bounds, listed where they are few."""
+    """Return the values of a domain between two bounds, listed if they are few."""
     special = [v for v in domain.special if lo <= v <= hi]
     if isinstance(domain, Float) and domain.step is None:
         lo, hi = max(lo, domain.lo), min(hi, domain.hi)

@@ -119,7 +119,7 @@ class PointColumns:
         return allowed
 
     def linear(self, term: Term) -> Linear | None:
-        """Return a term as a weighted sum of parameters, `None` if it is no such sum."""
+        """Return a term as a weighted sum of parameters, `None` if it is not linear."""
         key = id(term)
         if key not in self._linear:
             self._linear[key] = linear_of(term, self._known)

@@ -24,7 +24,7 @@ from tunekit.spaces.words import checked_name, checked_sequence
 
 MAX_ASKED = 2_000
 NEAR = 4
-"""Number of questions after a changed one that are varied together with it."""
+"""Number of questions, after a changed one, to vary together with it."""
 
 
 class Chooser:
@@ -68,8 +68,8 @@ class Chooser:
         """Return one of the choices (strings, numbers, bools or None).
 
         Raises:
-            InvalidSpace: a choice is impossible, the name was asked for differently before, or the
-                choices are a text or a set, whose order differs between processes.
+            InvalidSpace: a choice is invalid, the name was asked differently before, or the
+                choices are a text, or a set, whose order differs between processes.
         """
         return self._answer(name, Categorical(checked_sequence(choices)))
 
@@ -80,7 +80,7 @@ class Chooser:
         if known.domain != domain:
             raise InvalidSpace(
                 f'the parameter "{name}" was asked as {known.domain!r} before and as {domain!r} '
-                "now; use one range per name."
+                "now, expected the same range; use one range per name."
             )
         self._repeats += 1
         if self._repeats > 100 * MAX_ASKED:
@@ -105,10 +105,10 @@ def _endless(what: str) -> InvalidSpace:
 def space_from_program(program: Callable[[Chooser], object], *, max_paths: int = 1000) -> Space:
     """Return the space of a program, found by running it along its branches.
 
-    The program may only ask (`suggest_...`) and branch on the answers; it is run once for each
-    combination of its choices, bools and small ints, or, where these are more than `max_paths`,
-    once for each value of each parameter and up to `max_paths` times more. A parameter that
-    depends on two others at once is unconditional in the space that is found.
+    The program may only call `suggest_...` and branch on the answers. It runs once per
+    combination of its choices, bools and small ints. If there are more than `max_paths`, it runs
+    once per value of each parameter and up to `max_paths` times more; a parameter that depends
+    on two others at once then becomes unconditional.
 
     Raises:
         InvalidSpace: more than `max_paths` distinct sequences of questions, or no end.
@@ -174,9 +174,9 @@ class _Change:
 def _guided(program: Callable[[Chooser], object], max_paths: int) -> list[Chooser]:
     """Return runs that take each value of each parameter, each a single change to another run.
 
-    A value may open something only under one value of an earlier parameter. The questions right
-    after a changed one are therefore tried with all their values again, nearest first, in up to
-    `max_paths` runs.
+    A value may activate a parameter only under one value of an earlier parameter. The questions
+    directly after a changed one are therefore varied again, nearest first, in up to `max_paths`
+    runs.
     """
     runs: list[Chooser] = []
     seen: set[tuple[str, ...]] = set()
