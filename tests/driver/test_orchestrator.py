@@ -13,6 +13,7 @@ from tunekit.driver.run_settings import Goal, Settings
 from tunekit.driver.study_reader import StudyReader
 from tunekit.driver.worker import Worker
 from tunekit.errors import InvalidArgument
+from tunekit.executors.inline import InlineExecutor
 from tunekit.executors.simulated import Replay, SimulatedExecutor
 from tunekit.records import ObjectiveSpec, Outcome, Proposal, StudySpec, TrialState
 from tunekit.registry import make
@@ -190,3 +191,25 @@ def test_a_run_whose_heart_slept_does_not_claim_from_itself(monkeypatch):
     study.optimize(objective, n_trials=6, workers=2, callbacks=[sleep_an_hour])
     assert [t.epoch for t in study.trials] == [1] * 6
     assert study.history.counts() == {TrialState.COMPLETE: 6}
+
+
+@pytest.mark.parametrize(("stopper", "awaits"), [(None, False), ("median", True)])
+def test_trials_await_decisions_only_where_a_stopper_makes_them(stopper, awaits):
+    class Watched(InlineExecutor):
+        def start(self, task):
+            seen.add(task.awaits_decisions)
+            super().start(task)
+
+    seen = set()
+    study = tk.study(space=SPACE, sampler="random", stopper=stopper, seed=4)
+    study.optimize(curve, n_trials=2, executor=Watched())
+    assert seen == {awaits}
+
+
+def test_all_reports_of_processes_are_stored_in_order_without_a_stopper():
+    study = tk.study(space=SPACE, sampler="random", seed=4)
+    study.optimize(curve, n_trials=6, workers=2)
+    for trial in study.trials:
+        kept = study.reports()[trial.number]
+        assert [r.step for r in kept] == list(range(20))
+        assert trial.metrics["value"] == trial.params["x"]

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from pathlib import Path
 
 import psutil
@@ -13,7 +14,7 @@ from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Limits
 from tunekit.executors.devices import make_seats
 from tunekit.executors.process.executor import START_TRIES, ProcessExecutor
-from tunekit.records import CONTINUE, TrialState
+from tunekit.records import CONTINUE, Report, TrialState
 from tunekit.testing.executors import PATIENCE_S, make_task, run_tasks
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -321,3 +322,47 @@ def test_cores_bound_the_threads_of_numeric_libraries():
     ended = run(objective, workers=10_000, limits=Limits(resources={"cpu": 1}))
     assert ended[0].outcome.metrics == {"loss": 1.0}
     assert ProcessExecutor(10_000, limits=Limits(resources={"cpu": 1})).slots < 10_000
+
+
+def test_reports_that_need_no_decision_do_not_wait_for_the_driver(tmp_path):
+    def objective(trial):
+        for step in range(100):
+            trial.report(1.0, step)
+        (tmp_path / "reported").touch()
+        return 1.0
+
+    seen = []
+
+    def on_report(number, report):
+        until = time.monotonic() + PATIENCE_S
+        while not (tmp_path / "reported").exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        seen.append((report.step, (tmp_path / "reported").exists()))
+        return CONTINUE
+
+    executor = ProcessExecutor()
+    executor.open(objective, on_report)
+    try:
+        executor.start(make_task(0, awaits_decisions=False))
+        assert executor.poll(PATIENCE_S)[0].outcome.state is TrialState.COMPLETE
+    finally:
+        executor.close()
+    assert seen == [(step, True) for step in range(100)]
+
+
+def test_a_checkpoint_waits_for_the_driver_even_where_no_decision_is_needed(tmp_path):
+    def objective(trial):
+        trial.forward(Report(0, {}, checkpoint=True))
+        return float((tmp_path / "recorded").exists())
+
+    def on_report(number, report):
+        (tmp_path / "recorded").touch()
+        return CONTINUE
+
+    executor = ProcessExecutor()
+    executor.open(objective, on_report)
+    try:
+        executor.start(make_task(0, awaits_decisions=False))
+        assert executor.poll(PATIENCE_S)[0].outcome.metrics == {"loss": 1.0}
+    finally:
+        executor.close()

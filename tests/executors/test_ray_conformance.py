@@ -9,7 +9,9 @@ from tests.executors.ray_cluster import running_cluster
 from tunekit.errors import ExecutorFailed
 from tunekit.executors.base import Limits
 from tunekit.executors.ray.executor import RayExecutor
+from tunekit.records import CONTINUE, TrialState
 from tunekit.testing.executors import CrashConformance
+from tunekit.testing.tasks import PATIENCE_S, make_task
 
 # One worker of pytest runs them all, on one cluster.
 pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray-conformance")]
@@ -71,3 +73,29 @@ def test_no_cluster_at_an_address_is_told():
     study = tk.study(space={"x": tk.Float(0, 1)}, sampler="random", seed=1)
     with pytest.raises(ExecutorFailed, match="no Ray cluster can be reached"):
         study.optimize(lambda t: 1.0, 1, executor=executor)
+
+
+def test_reports_that_need_no_decision_do_not_wait_for_the_driver(address, tmp_path):
+    def objective(trial):
+        for step in range(100):
+            trial.report(1.0, step)
+        (tmp_path / "reported").touch()
+        return 1.0
+
+    seen = []
+
+    def on_report(number, report):
+        until = time.monotonic() + PATIENCE_S
+        while not (tmp_path / "reported").exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        seen.append((report.step, (tmp_path / "reported").exists()))
+        return CONTINUE
+
+    executor = RayExecutor(1, address=address)
+    try:
+        executor.open(objective, on_report)
+        executor.start(make_task(0, awaits_decisions=False))
+        assert executor.poll(PATIENCE_S)[0].outcome.state is TrialState.COMPLETE
+    finally:
+        executor.close()
+    assert seen == [(step, True) for step in range(100)]

@@ -36,6 +36,11 @@ class EarlyStopping:
         self._promoter = cast(Promoter, stopper) if can_promote else None
 
     @property
+    def decides(self) -> bool:
+        """Return whether a report can end its trial."""
+        return self.stopper is not None
+
+    @property
     def can_promote(self) -> bool:
         """Return whether the stopper promotes trials."""
         return self._promoter is not None

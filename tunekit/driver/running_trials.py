@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from uuid import uuid4
 
 from tunekit.driver.display import Display
@@ -80,6 +81,7 @@ class RunningTrials:
         self._budget.started += not task.is_promoted
         try:
             task = self._worker.begin_at_checkpoint(task)
+            task = replace(task, awaits_decisions=self._stopping.decides)
             self._stopping.begin(task)
             interrupts.breakable = self._executor.runs_in_caller
             self._executor.start(task)

@@ -80,6 +80,9 @@ class Task:
         ranks: set where the executor keeps a place for each process of a distributed trial.
         enqueued: of a program that discovers its space, the names that the user gave values for.
         answers: likewise, the names that the sampler gave values for, such as those of a grid.
+        awaits_decisions: whether every report waits for its decision. Without, an executor may
+            hand reports over late and several at once, in their order, and a decision to end the
+            trial reaches it at a later report. One that always waits conforms, too.
     """
 
     study: str
@@ -100,11 +103,19 @@ class Task:
     is_promoted: bool = False
     enqueued: frozenset[str] = frozenset()
     answers: frozenset[str] = frozenset()
+    awaits_decisions: bool = True
 
     @property
     def trial_number(self) -> int:
         """Return the number of the trial in its study."""
         return self.number if self.guest is None else self.guest.number
+
+    def waits_after(self, report: Report) -> bool:
+        """Return whether the trial waits for the decision on a report.
+
+        One with a checkpoint always waits: once it returns, the checkpoint is recorded.
+        """
+        return self.awaits_decisions or report.checkpoint
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,29 @@ def _report_for_ever(trial: Trial) -> Any:
         step += 1
 
 
+def _go_on_after_the_stop(trial: Trial) -> float:
+    step = 0
+    while trial.report(1.0, step, raise_on_stop=False).action == "continue":
+        step += 1
+    again = trial.report(1.0, step + 1, raise_on_stop=False)
+    saved = trial.forward(Report(step + 2, {}, checkpoint=True))
+    assert (again.action, saved.action) == ("stop", "stop")
+    raise TrialStopped(saved.reason)
+
+
+def _save_and_obey(trial: Trial) -> float:
+    decision = trial.forward(Report(0, {}, checkpoint=True))
+    if decision.action == "stop":
+        raise TrialStopped(decision.reason)
+    return 0.1
+
+
+def _report_and_leave(trial: Trial) -> Any:
+    for step in range(100):
+        trial.report(1.0, step)
+    os._exit(0)
+
+
 def _swallow_the_stop(trial: Trial) -> float:
     try:
         trial.report(1.0, 0)
@@ -190,7 +213,10 @@ class ExecutorConformance(PreparedRules):
         assert "in _raise" in ended.outcome.error
         assert isinstance(ended.exception, ValueError)
 
-    def test_all_reports_arrive_in_order_on_the_calling_thread(self) -> None:
+    @pytest.mark.parametrize("awaits_decisions", [True, False])
+    def test_all_reports_arrive_in_order_on_the_calling_thread(
+        self, awaits_decisions: bool
+    ) -> None:
         seen: list[tuple[int, int]] = []
         threads = set()
 
@@ -200,7 +226,7 @@ class ExecutorConformance(PreparedRules):
             return CONTINUE
 
         with self.opened(_report_and_finish, on_report) as executor:
-            run_tasks(executor, 2)
+            run_tasks(executor, 2, awaits_decisions=awaits_decisions)
         assert seen == [(0, step) for step in range(1000)]
         assert threads == {threading.get_ident()}
 
@@ -216,16 +242,30 @@ class ExecutorConformance(PreparedRules):
         assert (outcome.state, outcome.reason) == (TrialState.STOPPED, "hopeless")
         assert outcome.evidence == {"p": 0.01}
 
+    @pytest.mark.parametrize("first", [_report_for_ever, _go_on_after_the_stop, _save_and_obey])
+    def test_a_trial_that_does_not_wait_stops_at_a_later_report_or_at_a_checkpoint(
+        self, first: Callable[[Trial], Any]
+    ) -> None:
+        def on_report(number: int, report: Report) -> Decision:
+            return Decision("stop", "hopeless")
+
+        with self.opened(first, on_report) as executor:
+            ended = run_tasks(executor, 3, awaits_decisions=False)
+        outcome = ended[0].outcome
+        assert (outcome.state, outcome.reason) == (TrialState.STOPPED, "hopeless")
+        assert [e.outcome.metrics for e in ended[1:]] == [{"loss": 1.0}, {"loss": 2.0}]
+
+    @pytest.mark.parametrize("awaits_decisions", [True, False])
     @pytest.mark.parametrize("first", [_report_for_ever, _swallow_the_stop])
     def test_a_stop_from_within_a_report_gives_the_outcome_it_names(
-        self, first: Callable[[Trial], Any]
+        self, first: Callable[[Trial], Any], awaits_decisions: bool
     ) -> None:
         def on_report(number: int, report: Report) -> Decision:
             executor.stop(number, CANCELLED)
             return CONTINUE
 
         with self.opened(first, on_report) as executor:
-            ended = run_tasks(executor, 3)
+            ended = run_tasks(executor, 3, awaits_decisions=awaits_decisions)
         assert ended[0].outcome == CANCELLED
         assert ended[1].outcome.state is TrialState.COMPLETE
 
@@ -258,6 +298,18 @@ class CrashConformance(ExecutorConformance):
         assert ended[0].outcome.state is TrialState.FAILED
         assert words in ended[0].outcome.reason
         assert all(e.outcome.state is TrialState.COMPLETE for e in ended[1:])
+
+    def test_a_crash_loses_no_report_that_was_made_before_it(self) -> None:
+        seen: list[int] = []
+
+        def on_report(number: int, report: Report) -> Decision:
+            seen.append(report.step)
+            return CONTINUE
+
+        with self.opened(_report_and_leave, on_report) as executor:
+            ended = run_tasks(executor, 2, awaits_decisions=False)
+        assert "status 0" in ended[0].outcome.reason
+        assert seen == list(range(100))
 
     def test_the_error_of_a_crash_is_the_bounded_end_of_its_output(self) -> None:
         with self.opened(_print_much) as executor:

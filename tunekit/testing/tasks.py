@@ -12,14 +12,22 @@ PATIENCE_S = 60.0
 LOSS = (ObjectiveSpec("loss"),)
 
 
-def make_task(number: int, **params: Any) -> Task:
+def make_task(number: int, *, awaits_decisions: bool = True, **params: Any) -> Task:
     """Return a task with one objective, "loss"."""
-    return Task("conformance", number, 1, Params(params), LOSS, seed=1)
+    return Task(
+        "conformance",
+        number,
+        1,
+        Params(params),
+        LOSS,
+        seed=1,
+        awaits_decisions=awaits_decisions,
+    )
 
 
-def run_tasks(executor: Executor, n: int) -> list[Ended]:
+def run_tasks(executor: Executor, n: int, *, awaits_decisions: bool = True) -> list[Ended]:
     """Run tasks 0 to n - 1 with all slots filled; return their `Ended` in order of number."""
-    waiting = [make_task(k) for k in range(n)]
+    waiting = [make_task(k, awaits_decisions=awaits_decisions) for k in range(n)]
     ended: list[Ended] = []
     running = 0
     while waiting or running:

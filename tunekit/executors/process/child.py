@@ -114,7 +114,7 @@ class Child:
         self.phase, self.task = "running", task
         self._output.forget()
         self.deadline = float("inf") if timeout_s is None else time.monotonic() + timeout_s
-        self.send((task, devices))
+        self.send(("task", task, devices))
 
     def send(self, message: object) -> None:
         """Send a message.

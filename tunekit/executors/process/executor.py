@@ -18,7 +18,7 @@ from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Ended, Limits, ReportHandler, Task
 from tunekit.executors.devices import MAX_WORKERS, Seat, make_seats
 from tunekit.executors.process.child import Child, Guard, readable
-from tunekit.records import Outcome, TrialState
+from tunekit.records import Decision, Outcome, Report, TrialState
 
 START_TRIES = 3
 START_S = 300.0
@@ -137,6 +137,13 @@ class ProcessExecutor:
                 self._end(seat, outcome)
                 self._discard(seat)
 
+    def notify(self, number: int, decision: Decision) -> None:
+        """Tell a running task that does not await decisions how it ends at its next report."""
+        for child in self._children.values():
+            if child.phase == "running" and child.task is not None and child.task.number == number:
+                with _dead_ones_speak_later():
+                    child.send(("decision", decision, False))
+
     def close(self) -> None:
         """End all workers: idle ones tear their objective down, others are killed."""
         idle = [c for c in self._children.values() if c.phase == "idle"]
@@ -227,18 +234,21 @@ class ProcessExecutor:
                 self._end(seat, Outcome(TrialState.FAILED, reason=reason))
                 self._discard(seat)
             elif kind == "report":
-                self._answer(seat, child, *content)
+                self._take_report(seat, child, *content)
             else:
                 number, outcome, raised = content
                 assert child.task is not None and child.task.number == number
                 self._end(seat, outcome, unpickled(raised))
 
-    def _answer(self, seat: int, child: Child, number: int, report: Any) -> None:
-        assert self._on_report is not None
+    def _take_report(self, seat: int, child: Child, number: int, report: Report) -> None:
+        assert self._on_report is not None and child.task is not None
+        is_awaited = child.task.waits_after(report)
         decision = self._on_report(number, report)
-        if self._children.get(seat) is child:  # the handler may have stopped this very trial
+        if self._children.get(seat) is not child:
+            return  # the handler has stopped this very trial
+        if is_awaited or decision.action != "continue":
             with _dead_ones_speak_later():
-                child.send(decision)
+                child.send(("decision", decision, is_awaited))
 
     def _bury(self, seat: int) -> None:
         """Attribute a death to the task, or retry if the task had not started."""

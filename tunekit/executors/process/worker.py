@@ -11,6 +11,7 @@ import faulthandler
 import io
 import os
 import pickle
+import select
 import signal
 import sys
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from tunekit.executors.base import Task
 from tunekit.executors.objective import failure, run_objective
 from tunekit.executors.prepared import PreparedObjectives
 from tunekit.executors.trial import Trial
-from tunekit.records import Decision, Outcome, Report
+from tunekit.records import CONTINUE, Decision, Outcome, Report
 
 PR_SET_PDEATHSIG = 1
 
@@ -56,7 +57,10 @@ def _serve(connection: Connection, objective: Callable[..., Any]) -> None:
     prepared = PreparedObjectives()
     try:
         while True:
-            task, devices = _receive(connection)
+            kind, *content = _receive(connection)
+            if kind == "decision":  # on a report of the trial before, which has ended meanwhile
+                continue
+            task, devices = content
             run = prepared.of(task, objective, devices=devices)
             ended = _run(connection, run, task, devices)
             _send(connection, "ended", task.number, *ended)
@@ -92,13 +96,7 @@ def _run(
     connection: Connection, objective: Callable[..., Any], task: Task, devices: tuple[str, ...]
 ) -> tuple[Outcome, bytes]:
     """Return the outcome, and the pickled exception if there is one and it can be pickled."""
-
-    def send(report: Report) -> Decision:
-        _send(connection, "report", task.number, report)
-        decision: Decision = _receive(connection)
-        return decision
-
-    trial = Trial(task, send, devices=devices)
+    trial = Trial(task, _Reporter(connection, task).send, devices=devices)
     try:
         outcome, raised = run_objective(objective, trial)
     except KeyboardInterrupt as error:  # the driver's terminal does not reach us: it is its own
@@ -106,6 +104,30 @@ def _run(
     with contextlib.suppress(Exception):
         sys.stdout.flush()
     return outcome, b"" if raised is None else pickled(raised)
+
+
+class _Reporter:
+    """Sends the reports of one trial, and waits only for the decisions that it needs."""
+
+    def __init__(self, connection: Connection, task: Task) -> None:
+        self._connection = connection
+        self._task = task
+        self._told: Decision | None = None
+        # Not connection.poll, which builds a selector each time, which takes longer than a report.
+        self._arrived = select.poll()
+        self._arrived.register(connection.fileno(), select.POLLIN)
+
+    def send(self, report: Report) -> Decision:
+        """Send a report; return the decision on it, or on an earlier one that ends the trial."""
+        _send(self._connection, "report", self._task.number, report)
+        answer = None if self._task.waits_after(report) else CONTINUE
+        while answer is None or self._arrived.poll(0):
+            _, decision, is_awaited = _receive(self._connection)
+            if is_awaited:
+                answer = decision
+            else:
+                self._told = decision
+        return self._told or answer
 
 
 def pickled(error: BaseException) -> bytes:

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from tunekit.executors.ray.agent import ClusterPlan
 from tunekit.executors.ray.placement import Strategy, checked_group, checked_need
 from tunekit.executors.ray.quarantine import Place, Quarantine
 from tunekit.executors.ray.workers import JoinedWorker, RayPool
-from tunekit.records import Outcome, Report, TrialState
+from tunekit.records import CONTINUE, Outcome, Report, TrialState
 
 log = logging.getLogger("tunekit")
 
@@ -207,8 +207,8 @@ class RayExecutor:
             elif event.kind == "lost":
                 self._lose(worker, *event.content)
             elif run is not None and event.content[0] == run.id:
-                if event.kind == "report":
-                    self._answer(worker, run, event.content[1])
+                if event.kind == "reports":
+                    self._take_reports(worker, run, event.content[1])
                 else:
                     self._finish(worker, run, *event.content[1:])
 
@@ -230,11 +230,17 @@ class RayExecutor:
         run = self._runs[worker.key] = _Run(next(self._ids), task)
         self._send(worker, "run", run.id, task)
 
-    def _answer(self, worker: JoinedWorker, run: _Run, report: Report) -> None:
+    def _take_reports(self, worker: JoinedWorker, run: _Run, reports: Sequence[Report]) -> None:
+        """Take a batch of reports, and answer with the first decision that ends the trial."""
         assert self._on_report is not None
-        decision = self._on_report(run.task.number, report)
-        if self._runs.get(worker.key) is run:  # the handler may have stopped this very trial
-            self._send(worker, "decision", run.id, decision)
+        answer = CONTINUE
+        for report in reports:
+            decision = self._on_report(run.task.number, report)
+            if self._runs.get(worker.key) is not run:
+                return  # the handler has stopped this very trial
+            if answer.action == "continue":
+                answer = decision
+        self._send(worker, "decision", run.id, answer)
 
     def _finish(
         self,

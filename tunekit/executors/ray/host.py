@@ -28,6 +28,8 @@ from tunekit.records import CONTINUE, Decision, Report
 
 POLL_S = 60.0
 LOGGED_BYTES = 1 << 20
+MAX_UNSENT = 1000
+"""Reports that are kept while the driver takes the batch before; then the trial waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,9 @@ class _Host:
         self._waiting: deque[tuple[int, Task]] = deque()
         self._run: int | None = None
         self._task: Task | None = None
-        self._decision: Decision | None = None
+        self._unsent: list[Report] = []
+        self._is_undecided = False  # on the batch of reports that was sent last
+        self._decision = CONTINUE
         self._is_open = True
 
     def run(self, objective: Shipped) -> None:
@@ -129,9 +133,11 @@ class _Host:
             if not self._is_open:
                 return
             if self._run is None and self._waiting:
+                self._executor.poll(0)  # the end of one that the driver stopped is not the next's
                 self._run, task = self._waiting.popleft()
                 self._task = replace(task, ranks=self._ranks)
                 self._log.forget()
+                self._forget_reports()
                 self._executor.start(self._task)
             for ended in self._executor.poll(POLL_S):
                 if isinstance(ended.exception, RankLost):
@@ -145,27 +151,55 @@ class _Host:
             if kind == "run":
                 self._waiting.append((run, content[0]))
             elif kind == "decision" and run == self._run:
-                self._decision = content[0]
+                self._take_decision(content[0])
             elif kind == "stop" and run == self._run:
                 assert self._task is not None
                 self._run = None  # the driver has already ended it, so nothing is reported
+                self._forget_reports()
                 self._executor.stop(self._task.number, content[0])
             elif kind == "leave":
                 self._is_open = False
 
+    # One batch of reports is on its way at a time, and what comes meanwhile is the next. So a
+    # batch grows with the time that the driver takes, and its socket never fills up.
+
     def _on_report(self, number: int, report: Report) -> Decision:
+        assert self._task is not None
+        self._unsent.append(report)
+        if self._task.waits_after(report) or len(self._unsent) >= MAX_UNSENT:
+            return self._decided()
+        if not self._is_undecided:
+            self._send_reports()
+        return CONTINUE
+
+    def _decided(self) -> Decision:
+        """Wait until the driver has taken all reports; return its last decision."""
         run = self._run
-        self._line.send("report", run, report)
-        self._decision = None
-        while self._is_open and self._run == run:
+        if not self._is_undecided:
+            self._send_reports()
+        while self._is_open and self._run == run and self._is_undecided:
             select.select([self._line], [], [])
             self._listen()
-            if self._decision is not None:
-                return self._decision
-        return CONTINUE
+        return self._decision
+
+    def _send_reports(self) -> None:
+        if self._unsent:
+            self._line.send("reports", self._run, self._unsent)
+            self._unsent, self._is_undecided = [], True
+
+    def _take_decision(self, decision: Decision) -> None:
+        assert self._task is not None
+        self._decision, self._is_undecided = decision, False
+        if decision.action != "continue" and not self._task.awaits_decisions:
+            self._executor.notify(self._task.number, decision)
+        self._send_reports()
+
+    def _forget_reports(self) -> None:
+        self._unsent, self._is_undecided, self._decision = [], False, CONTINUE
 
     def _tell(self, ended: Ended) -> None:
         if self._run is not None:
+            self._send_reports()  # also while the batch before is under way: order is kept
             raised = b"" if ended.exception is None else pickled(ended.exception)
             told = ended.outcome, raised, ended.has_died, ended.was_killed, self._log.tail()
             self._line.send("ended", self._run, *told)
