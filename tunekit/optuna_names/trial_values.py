@@ -148,7 +148,7 @@ class TrialValues:
         return self._had(name)
 
     def report(self, metrics: object, step: int, **_: Any) -> None:
-        """Do nothing: what the trial has reported stays as it is."""
+        """Do nothing, since the trial's reports are final."""
 
     def should_prune(self) -> bool:
         """Return `False`: nobody ends a trial that has been."""

@@ -136,11 +136,11 @@ def whole_shares(claimants: Sequence[Claimant], shares: Sequence[float]) -> list
 def decide(claimants: Sequence[Claimant], capacity: int, *, min_run_s: float = 0.0) -> Allocation:
     """Return how many trials each claimant may run now, and which ones to pre-empt.
 
-    Slots that are free go to who is furthest below its share. A trial gives way only where a
-    claimant lacks a whole slot of its share or another has a whole one too many, and only of a
-    study that keeps its own share, rounded down; of those of a study, the one that loses least.
-    So nothing is pre-empted while all are within one slot of their shares, and rounding moves
-    nothing to and fro.
+    Free slots go to the claimant furthest below its share. A trial is pre-empted only if one
+    claimant lacks a whole slot of its share or another exceeds its share by a whole slot, and
+    only in a study that keeps its own share, rounded down; within a study, the trial that loses
+    least. Nothing is therefore pre-empted while all claimants are within one slot of their
+    shares, and rounding never moves slots back and forth.
 
     Args:
         claimants: all that share; those of one owner agree on its quota.
@@ -207,7 +207,8 @@ class _Preemption:
         """Return the numbers of each claimant's trials that give way."""
         due = sure(self._shares)
         for level in _levels(self._claimants):
-            # What is due in whole comes first: nobody gets by rounding up what it then gives.
+            # Whole shares come first, so that no claimant gains a slot by rounding and then
+            # gives it back.
             for i in level:
                 self._fill(i, due[i], is_sure=True)
             for i in level:

@@ -168,8 +168,8 @@ class SharedRun:
         works as in `Study.optimize`.
 
         Returns:
-            Why each study ended, by its name, as `Study.optimize` returns it; "failed" where it
-            did with an error.
+            Study name -> reason of its end, as returned by `Study.optimize`; "failed" if it
+            ended with an error.
 
         Raises:
             ExecutorFailed: no trial can run.

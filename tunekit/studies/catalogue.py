@@ -86,7 +86,7 @@ def copy_study(
     Args:
         from_study_name: the study to copy.
         from_storage: URL or path; `None` is the environment's `TUNEKIT_URL`.
-        to_storage: where the copy goes; `from_storage` if it is not given.
+        to_storage: storage of the copy; by default `from_storage`.
         to_study_name: the name of the copy; the same if it is not given.
 
     Raises:

@@ -31,7 +31,7 @@ class CheckpointPaths:
 
         Args:
             trial: such as `study.best_trial`, or its number.
-            step: of the checkpoint; the last one that is kept where it is not given.
+            step: step of the checkpoint; by default the last existing one.
 
         Raises:
             InvalidArgument: the study was opened without a place of checkpoints.

@@ -12,7 +12,7 @@ BLOCK = 64
 
 
 class CurveReader:
-    """Gives what a trial reported of the first objective; keeps one block of ended trials."""
+    """Reads a trial's reports of the first objective, and caches one block of ended trials."""
 
     def __init__(self, storage: Storage, study_id: int, history: History) -> None:
         self._storage = storage

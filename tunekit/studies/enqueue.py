@@ -118,7 +118,7 @@ def _checked(branch_from: object) -> Branch:
 
 
 def _completed(space: Space, params: Mapping[str, object], parent: TrialRecord) -> Params:
-    """Return the point with the parent's values where it leaves parameters open."""
+    """Return the point completed by the parent's values."""
     full = space.complete(params)  # checks names, values and activity
     named = {space.resolve(name) for name in params}
     theirs = parent.params or Params()

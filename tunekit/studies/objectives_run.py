@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 def surrounded(
     objective: Callable[[Trial], Any], study: Study, on: Executor, *, gc_after_trial: bool
 ) -> Callable[[Trial], Any]:
-    """Return the objective with `trial.study` set where the study is at hand.
+    """Return the objective with `trial.study` set if trials run in this process.
 
     Args:
-        objective: what the user gave.
-        study: whose trials it is called with.
-        on: only an executor that runs trials in this process can give them the study.
-        gc_after_trial: collect garbage after each trial, where it has run.
+        objective: the user's objective.
+        study: study of the trials.
+        on: executor; only one that runs trials in this process can give them the study.
+        gc_after_trial: collect garbage after each trial, in the process that ran it.
     """
     around: Callable[[Trial], Any] = objective
     if gc_after_trial:

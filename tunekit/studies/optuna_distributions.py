@@ -77,7 +77,7 @@ def _distribution(domain: object) -> BaseDistribution:
 
 
 def _with(d: BaseDistribution, value: Scalar) -> BaseDistribution:
-    """Return the distribution, widened where it does not hold the value."""
+    """Return the distribution, widened if it does not contain the value."""
     try:
         if d._contains(d.to_internal_repr(value)):
             return d

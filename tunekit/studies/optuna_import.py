@@ -25,7 +25,7 @@ STUDY, TRIAL, REPORTS = "tunekit:study", "tunekit:trial", "tunekit:reports"
 """System attributes with what Optuna has no place for, so that the way back is exact."""
 
 CONSTRAINT = "constraint "
-"""Before the name of a constraint of Optuna's, whose value is at most 0 where it holds."""
+"""Prefix of the name of an Optuna constraint, which holds if its value is at most 0."""
 
 _STATES = {
     "COMPLETE": TrialState.COMPLETE,
@@ -144,7 +144,7 @@ class Reader:
         )
 
     def _news(self, distributions: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the domains that no trial before had, where the space is discovered."""
+        """Return the domains that no earlier trial had, if the space is discovered."""
         if self._spec.space is not None:
             return {}
         out = {}

@@ -1,4 +1,4 @@
-"""Samplers and pruners that the user made with Optuna, as parts of a study here."""
+"""Converts Optuna sampler and pruner objects to parts of a study."""
 
 from __future__ import annotations
 

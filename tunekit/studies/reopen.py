@@ -38,17 +38,17 @@ def check_same(
 ) -> StudyRecord:
     """Check that given settings do not contradict those of an existing study.
 
-    As long as no trial is complete, other objectives and constraints are taken over: nothing was
-    measured by the old ones.
+    As long as no trial is complete, different objectives and constraints replace the stored
+    ones, since nothing was measured by those.
 
     Args:
-        storage: where it is.
-        record: the study as it is stored.
-        spec: what was asked for.
+        storage: storage of the study.
+        record: the stored study.
+        spec: requested settings.
         has_objectives: whether objectives were given.
 
     Returns:
-        The study as it is stored now.
+        The study as stored now.
 
     Raises:
         StudyExists: they do.
@@ -59,7 +59,7 @@ def check_same(
 
 
 def renamed(storage: Storage, record: StudyRecord, names: Sequence[str]) -> StudyRecord:
-    """Give the objectives of a study other names; return the study as it is stored now.
+    """Rename the objectives of a study; return the study as stored now.
 
     Raises:
         InvalidArgument: another number of names, a name twice, or a trial is complete.

@@ -32,8 +32,8 @@ class Difference:
 def replay(storage: Storage, study: StudyRecord, sampler: Sampler) -> list[Difference]:
     """Return the trials for which a fresh sampler proposes otherwise; empty if it is pure.
 
-    Trials that the user enqueued complete, those that were added, and those of a study whose
-    space was edited or is discovered, are left out: what the sampler saw is not in the log then.
+    Skipped are complete points enqueued by the user, added trials, and studies with an edited or
+    discovered space, for which the log does not contain everything that the sampler saw.
     """
     if study.spec.space is None or study.space_version != 1:
         return []

@@ -41,11 +41,11 @@ class Study(StudyReads, CheckpointPaths):
     """A stored set of trials over one space; made by `tunekit.study` or `tunekit.load_study`.
 
     Attributes:
-        name: its name in the storage.
-        storage: where it lives.
-        sampler: what proposes the params of new trials.
-        stopper: what ends hopeless trials early, if anything does.
-        checkpoints: where the trials' checkpoints are kept, if anywhere.
+        name: name in the storage.
+        storage: storage that holds the study.
+        sampler: proposes the params of new trials.
+        stopper: ends hopeless trials early; `None` for no stopper.
+        checkpoints: place of the trials' checkpoints, if there is one.
         audit: share of the condemned trials that run on; see `stop_audit`.
     """
 
@@ -160,7 +160,7 @@ class Study(StudyReads, CheckpointPaths):
         callbacks: Callback | Sequence[Callback] | None = (),
         **watched: Any,
     ) -> Orchestrator:
-        """Resume the study where it has been ended; return what runs it, as `optimize` does."""
+        """Resume the study if it has ended; return the object that runs it, as in `optimize`."""
         watched |= {"callbacks": [partial(c, self) for c in arguments.functions(callbacks)]}
         watched |= {"goal": goal, "settings": settings, "stopper": self._audited_stopper()}
         if self.record().state in (StudyState.STOPPED, StudyState.CANCELLED):
@@ -241,19 +241,19 @@ class Study(StudyReads, CheckpointPaths):
         branch_from: tuple[int, int] | None = None,
         skip_if_exists: bool = False,
     ) -> int:
-        """Put a point in front of the queue; what it leaves open is proposed. Return its number.
+        """Enqueue a point before new proposals; return its trial number.
 
         Args:
-            params: the point, or a part of it.
-            user_attrs: plain JSON kept with the trial.
-            branch_from: another trial's number and the step of one of its checkpoints, which
-                this one begins from, with a copy of its own. What `params` leaves open is taken
-                from that trial.
-            skip_if_exists: where a trial has all these values, in whatever state, enqueue
-                nothing and return its number.
+            params: the point, or a part of it; the sampler proposes the rest.
+            user_attrs: plain JSON stored with the trial.
+            branch_from: another trial's number and the step of one of its checkpoints. The new
+                trial starts from a copy of it, and takes values missing in `params` from that
+                trial.
+            skip_if_exists: if a trial in any state has all these values, enqueue nothing and
+                return its number.
 
         Raises:
-            UnknownParameter: a name that the space does not have (a typo).
+            UnknownParameter: the space has no parameter of this name.
             InvalidParams: a value outside its domain, or points that cannot be completed.
             UnknownTrial, UnknownCheckpoint: there is nothing to branch from.
         """
@@ -293,14 +293,14 @@ class Study(StudyReads, CheckpointPaths):
     def edit_space(
         self, space: Space | Mapping[str, object], *, dry_run: bool = False
     ) -> SpaceEdit:
-        """Give the study the next version of its space; old trials stay valid where they fit.
+        """Give the study a new version of its space; old trials that fit stay valid.
 
         Args:
             space: the new space as a whole; `tunekit.spaces.versions` has `widen` and `narrow`.
-            dry_run: change nothing, only say what would change.
+            dry_run: report the changes without making them.
 
         Returns:
-            What changes, and how many trials are points of the new space.
+            The changes, and the number of trials that are points of the new space.
 
         Raises:
             InvalidArgument: the study's space is discovered by a program, which declares it.

@@ -129,7 +129,7 @@ class StudyReads:
 
     @property
     def user_attrs(self) -> Mapping[str, Any]:
-        """Return what was kept with the study."""
+        """Return the attributes stored with the study."""
         return self.record().spec.attrs
 
     @property
@@ -140,15 +140,15 @@ class StudyReads:
     def get_trials(
         self, *, deepcopy: bool = True, states: Iterable[TrialState | str] | None = None
     ) -> list[TrialRecord]:
-        """Return the trials by number, of some states if they are given.
+        """Return the trials by number, optionally of some states only.
 
         Args:
-            deepcopy: records are frozen; `True` copies what is within them as well.
-            states: by name or as members, also of Optuna's `TrialState`: its FAIL is FAILED,
-                DIVERGED, LOST and CANCELLED, its RUNNING also PREEMPTED and PAUSED.
+            deepcopy: also copy the contents of the records, which themselves are frozen.
+            states: names or members, including those of Optuna's `TrialState`: FAIL covers
+                FAILED, DIVERGED, LOST and CANCELLED; RUNNING covers PREEMPTED and PAUSED too.
 
         Raises:
-            InvalidArgument: no such state.
+            InvalidArgument: a state does not exist.
         """
         wanted = None if states is None else states_of(states)
         found = [t for t in self.refresh() if wanted is None or t.state in wanted]
@@ -215,10 +215,10 @@ class StudyReads:
         return importance(self.history, space, quantile=quantile)
 
     def replay(self) -> list[Difference]:
-        """Ask the sampler again for every proposal; return those that come out otherwise.
+        """Ask the sampler again for every proposal; return those that differ.
 
-        Empty, however many processes ran the study and were killed, as long as the sampler is
-        what its contract says: a pure function of the seed and of what it saw.
+        If the sampler is a pure function of the seed and of its view, as its contract requires,
+        the result is empty, no matter how many processes ran the study or were killed.
         """
         return replay(self.storage, self.record(), self.sampler)
 
