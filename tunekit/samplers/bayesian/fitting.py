@@ -51,7 +51,7 @@ def fitted_part(
     warm: NDArray[np.float64] | None = None,
     priors: Priors | None = None,
 ) -> tuple[TreeGP, str]:
-    """Return what `fitted` does, but conditioned only on the rows it was fitted to."""
+    """Return `fitted`'s result, given only those of `(n, d)` rows that it was fitted to."""
     priors = priors or Priors()
     mode = priors.of(structure)[0]
     starts = [mode] if warm is None else [warm, mode] if len(y) <= FEW_ROWS else [warm]
@@ -70,7 +70,7 @@ def fitted_part(
 
 
 def extended(gp: TreeGP, x: NDArray[np.float64], y: NDArray[np.float64]) -> TreeGP:
-    """Return the process of `fitted_part` conditioned on all the rows that count."""
+    """Return the process of `fitted_part`, given all counting ones of `(n, d)` rows."""
     return gp if len(gp.y) == len(y) else conditioned(gp.structure, gp.parameters, x, y)
 
 
