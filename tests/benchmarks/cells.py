@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import reading
 from measure import client_cpu_s, rss_mib, server_cpu_s
 
 N_PARAMS = 10
@@ -172,7 +173,8 @@ def worker(library: Any, request: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-SCENARIOS = {f.__name__: f for f in (trials, reports, opening, create, worker)}
+OWN = (trials, reports, opening, create, worker)
+SCENARIOS = {f.__name__: f for f in (*OWN, *reading.SCENARIOS)}
 
 
 def main() -> None:

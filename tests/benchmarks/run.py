@@ -56,6 +56,7 @@ TABLES: dict[str, Callable[[list[tables.Database], tables.Sizes], None]] = {
     "reports": tables.reports,
     "shared": tables.shared,
     "trials": trials,
+    "reading": tables.reading,
 }
 
 

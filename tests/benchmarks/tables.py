@@ -288,3 +288,40 @@ def startup(sizes: Sizes) -> None:
         ["what", "tunekit ms", "Optuna ms", "Optuna / tunekit", "target"],
         rows(),
     )
+
+
+def reading(databases: list[Database], sizes: Sizes) -> None:
+    """Print what questions to a long study cost, on the first database."""
+    database, long = databases[0], sizes.trials[-1] // 2
+    questions = [
+        ("front", "front of 2 objectives", long, "<= 10 ms"),
+        ("first_table", "first trials_dataframe", long, "<= 200 ms"),
+        ("first_importance", "first importance (PED-ANOVA)", long, "<= 400 ms"),
+        ("first_proposal", "first proposal, default sampler", sizes.trials[0], "<= 500 ms"),
+        ("median_report", "report under the median rule", sizes.trials[0] // 10, "<= 0.1 ms"),
+        ("median_report", "report under the median rule", sizes.trials[0], "<= 0.1 ms, flat"),
+    ]
+
+    def rows() -> Iterable[list[object]]:
+        for scenario, what, n, target in questions:
+            ours, theirs = (
+                run_cell(
+                    scenario,
+                    x,
+                    database.urls[x],
+                    n=n,
+                    study=f"{scenario}-{n}",
+                    pruner="MedianPruner",
+                )
+                for x in LIBRARIES
+            )
+            assert ours["n"] == theirs["n"] or scenario == "first_table", (ours, theirs)
+            speedup = f"**{ratio(theirs['cpu_s'], ours['cpu_s'])}**"
+            ms = [f"{1e3 * cell['cpu_s']:.3g}" for cell in (ours, theirs)]
+            yield [what, n, *ms, speedup, target]
+
+    table(
+        "Questions to a study of many trials, the first time (client's CPU)",
+        ["what", "earlier trials", "tunekit ms", "Optuna ms", "Optuna / tunekit", "target"],
+        rows(),
+    )

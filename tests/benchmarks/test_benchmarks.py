@@ -22,7 +22,8 @@ def test_the_quick_benchmark_prints_every_table_on_sqlite() -> None:
     )
     assert done.returncode == 0, done.stderr
     titles = [line for line in done.stdout.splitlines() if line.startswith("### ")]
-    assert len(titles) == 7  # start-up, reports, processes, trials, growth, memory, opening
+    # start-up, reports, processes, trials, growth, memory, opening, questions
+    assert len(titles) == 8
     rows = [line for line in done.stdout.splitlines() if line.startswith("| ")]
     assert len({row.count("|") for row in rows}) > 1
     assert "| SQLite | 120 |" in done.stdout
