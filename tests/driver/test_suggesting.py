@@ -145,3 +145,21 @@ def test_studies_that_share_slots_do_not_wait_for_the_sampler_of_another():
     assert [t.state for t in fast.trials] == ["complete"] * 6
     assert [t.state for t in slow.trials] == ["complete"] * 2
     assert min(t.started for t in slow.trials) > max(t.created for t in fast.trials)
+
+
+def test_one_thread_makes_all_suggestions_of_a_run_and_ends_with_it():
+    threads = set()
+
+    class Watched(RandomSampler):
+        name = "watched"
+
+        def suggest(self, view, numbers):
+            threads.add(threading.current_thread())
+            return super().suggest(view, numbers)
+
+    study = tk.study(space=SPACE, sampler=Watched())
+    study.optimize(lambda trial: trial.params["x"], n_trials=10, workers=2)
+    (thread,) = threads
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive()
+    assert len(study.trials) == 10

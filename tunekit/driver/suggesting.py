@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from tunekit.driver.study_reader import StudyReader
 
 T = TypeVar("T")
 
+GRACE_S = 0.002
+"""Seconds that the loop waits for work that it has just begun: most samplers are done by then."""
+
 
 class Suggesting:
     """The work of a sampler for one run, at most one piece at a time.
 
-    Nothing changes in the reader while the sampler reads it. The thread ends with the process,
-    because a sampler that hangs cannot be interrupted.
+    Nothing changes in the reader while the sampler reads it. One thread does all pieces, because
+    to start one costs more than a quick suggestion. It ends with `close`, or with the process if
+    its sampler hangs, which cannot be interrupted.
 
     Args:
         reader: what the sampler reads.
@@ -29,6 +34,8 @@ class Suggesting:
         self._result: Any = None
         self._error: BaseException | None = None
         self._done = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._work: SimpleQueue[Callable[[], Any] | None] = SimpleQueue()
 
     @property
     def is_pending(self) -> bool:
@@ -42,9 +49,13 @@ class Suggesting:
         self._done.clear()
         if self._is_beside:
             self._reader.is_held = True
-            threading.Thread(
-                target=self._run, args=(work,), name="tunekit-suggest", daemon=True
-            ).start()
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._serve, args=(self._work,), name="tunekit-suggest", daemon=True
+                )
+                self._thread.start()
+            self._work.put(work)
+            self._done.wait(GRACE_S)
         else:
             self._run(work)
 
@@ -66,9 +77,16 @@ class Suggesting:
         return then(result)
 
     def close(self) -> None:
-        """Forget work that is not done."""
+        """Forget work that is not done, and let the thread end after it."""
         self._then = None
         self._reader.is_held = False
+        if self._thread is not None:
+            self._work.put(None)
+            self._thread, self._work = None, SimpleQueue()
+
+    def _serve(self, pieces: SimpleQueue[Callable[[], Any] | None]) -> None:
+        while (work := pieces.get()) is not None:
+            self._run(work)
 
     def _run(self, work: Callable[[], Any]) -> None:
         try:
