@@ -144,7 +144,7 @@ class MedianStopper:
 
     def _values(self, step: int, *, without: _Summary | None) -> list[float]:
         """Return the values of the complete trials at a step, ascending."""
-        known = self._at_steps.pop(step, None) or _AtStep()
+        known = self._at_steps.pop(step, None) or self._at(step)
         self._at_steps[step] = known  # the last one, as the one needed most recently
         if len(self._at_steps) > MAX_STEPS:
             del self._at_steps[next(iter(self._at_steps))]
@@ -160,6 +160,11 @@ class MedianStopper:
             return known.values
         i = bisect_left(known.values, own)
         return known.values[:i] + known.values[i + 1 :]
+
+    def _at(self, step: int) -> _AtStep:
+        """Return the values of all complete trials at a step that is asked for the first time."""
+        found = [s.at(step) for s in self._summaries.values()]
+        return _AtStep(sorted(v for v in found if v is not None), len(self._events))
 
     def _stop(
         self, objective: ObjectiveSpec, step: int, best: float, threshold: float, n: int
