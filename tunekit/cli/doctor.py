@@ -180,8 +180,9 @@ def _storage(flag: str | None) -> list[Check]:
     Raises:
         TunekitError: the storage cannot be used at all.
     """
-    from tunekit.cli.stores import history_of, open_existing, sqlite_file, url_of
+    from tunekit.cli.stores import open_existing, sqlite_file, url_of
     from tunekit.shown import counted, shown_url
+    from tunekit.studies.histories import read_history
 
     path = sqlite_file(url_of(flag))
     if path is not None and path.suffix and not path.exists():
@@ -193,7 +194,7 @@ def _storage(flag: str | None) -> list[Check]:
     checks = [Check("storage", "ok", f"{opened.url}, {counted(len(records), 'study')}")]
     checks += _writes(opened)
     for record in records:
-        checks += _health(record, history_of(opened, record))
+        checks += _health(record, read_history(opened, record))
     return checks
 
 

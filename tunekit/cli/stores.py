@@ -74,11 +74,12 @@ def alive(storage: Storage, record: StudyRecord) -> str:
     """
     from tunekit.driver.worker_id import is_known_alive, is_known_dead
     from tunekit.records import TrialState
+    from tunekit.studies.histories import read_history
 
     now = time.time()
     held = [
         t.number
-        for t in history_of(storage, record).unfinished()
+        for t in read_history(storage, record).unfinished()
         if t.state is TrialState.RUNNING
         and (t.lease_until or 0.0) > now
         and not is_known_dead(t.worker)
@@ -98,17 +99,7 @@ def read_study(storage: Storage, name: str) -> tuple[StudyRecord, History]:
     Raises:
         UnknownStudy: the study does not exist.
     """
+    from tunekit.studies.histories import read_history
+
     record = storage.get_study(name)
-    return record, history_of(storage, record)
-
-
-def history_of(storage: Storage, record: StudyRecord) -> History:
-    """Return all trials of a study."""
-    from tunekit.history import History
-
-    space = record.spec.space and storage.spaces(record.id)[record.space_version]
-    target = space.target if space else None
-    history = History(record.spec.objectives, record.spec.constraints, target)
-    changes = storage.changes(record.id)
-    history.update(changes.trials, changes.cursor)
-    return history
+    return record, read_history(storage, record)

@@ -41,11 +41,12 @@ def ls(
 ) -> None:
     """List the studies of a storage, by name."""
     from tunekit.cli.output import emit_list
-    from tunekit.cli.stores import history_of, open_existing
+    from tunekit.cli.stores import open_existing
+    from tunekit.studies.histories import read_history
 
     opened = open_existing(storage)
     found = opened.list_studies()
-    records = [study_row(r, history_of(opened, r)) for r in found[: limit or None]]
+    records = [study_row(r, read_history(opened, r)) for r in found[: limit or None]]
     form = ListFormat.JSON if json else form
     emit_list("studies", records, form, columns=COLUMNS, fields=fields)
 

@@ -44,7 +44,7 @@ class ProjectStorage:
         project: 1 to 64 printable characters without a slash.
 
     Raises:
-        InvalidArgument: `project` has another form.
+        InvalidArgument: `project` is not such a text.
     """
 
     def __init__(self, storage: Storage, project: str) -> None:

@@ -37,7 +37,7 @@ def open_storage(
         must_exist: refuse a database without tunekit's tables instead of creating them.
 
     Raises:
-        InvalidArgument: the URL has another form.
+        InvalidArgument: the URL cannot be parsed.
         MissingExtra: the driver of the database is not installed.
         StorageError: the database cannot be opened, or does not belong to tunekit.
         UnknownStudy: `must_exist` is set and the file does not exist.

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from tunekit.errors import InvalidArgument
-from tunekit.history import History
 from tunekit.records import ObjectiveSpec, StudySpec, TrialState
 from tunekit.samplers.bayesian.fitting import chosen_rows
 from tunekit.samplers.bayesian.past_studies import PastStudy
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curves.complete import PastRuns
 from tunekit.storages.base import Storage
+from tunekit.studies.histories import read_history
 
 MAX_TRIALS = 100
 """Maximum number of trials to keep of a study: half are the best, half are spread evenly."""
@@ -35,9 +35,7 @@ def snapshot(storage: Storage, name: str, objectives: Sequence[ObjectiveSpec]) -
     """
     record = storage.get_study(name)
     objective = _matching(record.spec, objectives)
-    history = History(record.spec.objectives, record.spec.constraints)
-    changes = storage.changes(record.id)
-    history.update(changes.trials, changes.cursor)
+    history = read_history(storage, record)
     useful = (TrialState.COMPLETE, TrialState.STOPPED)
     trials = [t for t in history if t.state in useful and t.params is not None]
     trials = [t for t in trials if history.violation(t) == 0.0]
@@ -86,9 +84,7 @@ def reported_curves(
 def _runs(storage: Storage, name: str, objectives: Sequence[ObjectiveSpec]) -> PastRuns | None:
     record = storage.get_study(name)
     objective = _matching(record.spec, objectives)
-    history = History(record.spec.objectives, record.spec.constraints)
-    changes = storage.changes(record.id)
-    history.update(changes.trials, changes.cursor)
+    history = read_history(storage, record)
     view = CurveView((objective,), history, storage.reports(record.id, None))
     runs = PastRuns.of(name, view, objective)
     if not any(math.isfinite(final) for final in runs.finals):

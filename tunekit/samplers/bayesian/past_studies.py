@@ -36,7 +36,7 @@ class PastStudy:
         """Return the study described by plain JSON.
 
         Raises:
-            InvalidArgument: `data` has another form.
+            InvalidArgument: the form of `data` is not valid.
         """
         try:
             name, n_trials, trials = data["study"], data["n_trials"], data["trials"]  # type: ignore[index]
@@ -65,7 +65,7 @@ def past_studies(given: Sequence[Mapping[str, Any]]) -> tuple[PastStudy, ...]:
     """Return the earlier studies given by a sampler's option.
 
     Raises:
-        InvalidArgument: `given` has another form, or names a study twice.
+        InvalidArgument: the form of `given` is not valid, or names a study twice.
     """
     if isinstance(given, str | Mapping) or not isinstance(given, Sequence):
         raise InvalidArgument(f"past: got {str(given)[:80]}, expected a list of studies.")

@@ -100,7 +100,7 @@ class UserPriors:
             natural logarithm]}` or `{"weights": {choice: weight}}`.
 
     Raises:
-        InvalidArgument: a belief has another form, an sd is not above 0, or no weight is.
+        InvalidArgument: the form of a belief is not valid, an sd is not above 0, or no weight is.
     """
 
     def __init__(self, given: Mapping[str, Mapping[str, Any]]) -> None:

@@ -56,8 +56,8 @@ def checked_weights(prior: object) -> Weights:
     """Return a prior of the form `{path: {value: weight}}`.
 
     Raises:
-        InvalidArgument: the prior has another form, or a weight is not a finite number of 0 or
-            more.
+        InvalidArgument: the form of the prior is not valid, or a weight is not a finite number
+            of 0 or more.
     """
     is_nested = isinstance(prior, Mapping) and all(isinstance(w, Mapping) for w in prior.values())
     if not isinstance(prior, Mapping) or not is_nested:

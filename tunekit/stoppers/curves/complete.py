@@ -121,7 +121,7 @@ class PastRuns:
         """Return the runs described by plain JSON.
 
         Raises:
-            InvalidArgument: `data` has another form.
+            InvalidArgument: `data` is not what `to_dict` returned.
         """
         try:
             name, runs = data["study"], data["runs"]  # type: ignore[index]
@@ -168,7 +168,7 @@ def past_runs(given: Sequence[Mapping[str, Any]]) -> tuple[PastRuns, ...]:
     """Return the earlier studies given by a stopper's option.
 
     Raises:
-        InvalidArgument: it has another form.
+        InvalidArgument: its form is not valid.
     """
     if isinstance(given, str | Mapping) or not isinstance(given, Sequence):
         raise InvalidArgument(f"past: got {str(given)[:80]}, expected a list of studies.")
