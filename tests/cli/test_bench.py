@@ -63,7 +63,7 @@ def test_own_problems_come_from_a_file_with_or_without_a_seed(cli, folder):
         (["--sampler", "auto:wrong=1"], "wrong"),
         (["--peer", "optuna-tep"], "did you mean"),
         (["--sampler", "random", "--suite", "treez"], "did you mean"),
-        (["--sampler", "random", "--only", "nothing*"], "no problem has such a name"),
+        (["--sampler", "random", "--only", "nothing*"], "matches no problem"),
         (["--sampler", "random", "--problem", "own.py:other"], "expected a tunekit.bench"),
         (["--sampler", "random", "--sampler", "random"], "twice"),
     ],
