@@ -44,8 +44,8 @@ class OptunaGridObject:
         return [self._propose(view, k, place_without_users(view, k)) for k in numbers]
 
     def _propose(self, view: StudyView, number: int, index: int) -> Proposal:
-        if (point := filled(view, number)) is not None:
-            return Proposal(point, self.name, "the user's values, with defaults")
+        if view.fixed.get(number):
+            return Proposal(filled(view, number), self.name, "the user's values, with defaults")
         n = len(self._points)
         if index >= n:
             raise SpaceExhausted(
