@@ -93,6 +93,15 @@ def test_a_study_in_memory_with_the_random_sampler_needs_no_database_and_no_engi
     assert not loaded & HEAVY
 
 
+def test_the_first_trials_of_the_default_sampler_need_no_scipy() -> None:
+    loaded = loaded_by(
+        "import tunekit\n"
+        "study = tunekit.study(space={'x': tunekit.Float(0, 1)}, seed=1)\n"
+        "study.optimize(lambda trial: trial.params['x'], n_trials=4)"
+    )
+    assert not loaded & HEAVY
+
+
 def test_help_of_the_command_line_does_not_import_numpy() -> None:
     loaded = loaded_by(
         "import contextlib, io, runpy, sys\n"

@@ -231,11 +231,13 @@ class History:
         """Return the summed violation of the metric constraints; 0 means feasible."""
         return sum((c.violation(trial.metrics) for c in self.constraints), 0.0)
 
+    def loss_row(self, trial: TrialRecord) -> list[float]:
+        """Return a trial's objective values, signed so that less is better, NaN if missing."""
+        return [o.loss(trial.metrics.get(o.metric, math.nan)) for o in self.objectives]
+
     def losses(self, trials: Sequence[TrialRecord]) -> NDArray[np.float64]:
         """Return `(n, m)` objective values, signed so that less is better, NaN if missing."""
-        rows = [
-            [o.loss(t.metrics.get(o.metric, math.nan)) for o in self.objectives] for t in trials
-        ]
+        rows = [self.loss_row(t) for t in trials]
         return np.asarray(rows, dtype=np.float64).reshape(len(trials), len(self.objectives))
 
     @property

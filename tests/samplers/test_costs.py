@@ -11,6 +11,7 @@ import tunekit as tk
 from tunekit.errors import InvalidArgument
 from tunekit.records import Outcome, TrialState
 from tunekit.samplers.auto import AutoSampler
+from tunekit.samplers.bayesian.cost_model import learnt_costs
 from tunekit.samplers.bayesian.costs import Costs
 from tunekit.samplers.bayesian.sampler import BayesianSampler
 from tunekit.samplers.bayesian.training_data import TrialRows
@@ -88,7 +89,7 @@ def test_a_budget_in_the_unit_of_the_cost_counts_what_is_pending():
     rows = TrialRows(Encoder(SQUARE))
     start = sum(t.metrics["usd"] for t in trials[:6])
     costs = Costs("usd", cost_budget=2 * spent)
-    model = costs.learnt(view_of(SQUARE, trials), rows, n_start=6)
+    model = learnt_costs(costs, view_of(SQUARE, trials), rows, n_start=6)
     nothing, pending = np.empty((0, 2)), np.array([[0.5, 0.5]])
     assert model.term(nothing).exponent == pytest.approx(spent / (2 * spent - start))
     paid = (2 * spent - start) * (model.term(nothing).exponent - model.term(pending).exponent)
@@ -98,7 +99,7 @@ def test_a_budget_in_the_unit_of_the_cost_counts_what_is_pending():
 def test_the_term_has_the_gradient_of_its_values():
     trials = lasting(random_trials(TREE, 30), lambda t: 1.0 + 5.0 * (t.params["model"] == "svm"))
     encoder = Encoder(TREE)
-    model = Costs("seconds").learnt(view_of(TREE, trials), TrialRows(encoder), n_start=6)
+    model = learnt_costs(Costs("seconds"), view_of(TREE, trials), TrialRows(encoder), n_start=6)
     term = model.term(np.empty((0, len(encoder))))
     x = encoder.encode([t.params for t in random_trials(TREE, 5)])
     values, slopes = term.climber(x)(x)
@@ -132,7 +133,7 @@ def test_trials_that_failed_or_still_run_do_not_teach_what_a_trial_costs():
     running = lasting(random_trials(SQUARE, 40, TrialState.RUNNING)[30:], lambda t: 1e4)
     rows = TrialRows(Encoder(SQUARE))
     few, many = (
-        Costs("seconds").learnt(view_of(SQUARE, found), rows, n_start=6)
+        learnt_costs(Costs("seconds"), view_of(SQUARE, found), rows, n_start=6)
         for found in (trials, [*trials, *short, *running])
     )
     x = np.random.default_rng(1).random((5, 2))

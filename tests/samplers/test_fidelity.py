@@ -12,8 +12,10 @@ import pytest
 import tunekit as tk
 from tunekit.errors import NoCompleteTrial
 from tunekit.records import MetricConstraint, Outcome, TrialState
+from tunekit.samplers.bayesian.cost_model import learnt_costs
 from tunekit.samplers.bayesian.costs import Costs
 from tunekit.samplers.bayesian.fidelity import Fidelity, chosen
+from tunekit.samplers.bayesian.models import model_of
 from tunekit.samplers.bayesian.sampler import BayesianSampler
 from tunekit.samplers.bayesian.training_data import TrialRows, observed
 from tunekit.spaces import Categorical, Float, Int, Params, Space
@@ -135,7 +137,7 @@ def test_a_promising_point_climbs_to_the_target():
     levels = []
     for number in range(20, 30):
         data = observed(view_of(space, trials), rows)
-        model = BayesianSampler()._model(view_of(space, trials), data, rows, {})
+        model = model_of(view_of(space, trials), data, rows)
         full = np.concatenate([data.x, np.tile(row, (5, 1))])  # enough to afford any level
         spent = replace(model, data=replace(data, x=full))
         choice = chosen(spent, row, np.empty((0, 2)), fidelity.share)
@@ -186,7 +188,7 @@ def test_measured_costs_take_the_place_of_the_fidelity():
 
     timed = [replace(t, started=0.0, finished=seconds(t.params)) for t in trials]
     rows = TrialRows(Encoder(CURVES))
-    model = Costs("seconds").learnt(view_of(CURVES, timed), rows, n_start=6)
+    model = learnt_costs(Costs("seconds"), view_of(CURVES, timed), rows, n_start=6)
     points = [{**t.params, "epochs": 1} for t in at_random_epochs(40)[25:]]
     found = model.relative(rows.encoder.encode(points))
     assert np.median(found) == pytest.approx(21 / 101, rel=0.25)

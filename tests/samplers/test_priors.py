@@ -10,7 +10,8 @@ import pytest
 from scipy.stats import lognorm, norm
 
 from tunekit.errors import InvalidArgument, UnknownParameter
-from tunekit.samplers.bayesian.priors import PriorTerm, UserPriors
+from tunekit.samplers.bayesian.prior_term import PriorTerm
+from tunekit.samplers.bayesian.priors import UserPriors
 from tunekit.samplers.bayesian.sampler import BayesianSampler
 from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Float, Int, Params, Space

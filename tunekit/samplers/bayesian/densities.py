@@ -6,6 +6,7 @@ Each is mixed with a uniform floor, so that every value keeps a positive density
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,6 +47,12 @@ class Cells:
     """
 
     shares: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, weights: Sequence[float]) -> Cells:
+        """Return the density whose cells have these weights, of which one is above 0."""
+        shares = np.asarray(weights, dtype=np.float64)
+        return cls(shares / shares.sum())
 
     def log_and_slope(
         self, u: NDArray[np.float64]

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
-from tunekit.records import TrialState
 from tunekit.samplers.base import StudyView
 from tunekit.samplers.bayesian.candidates import Climb
 from tunekit.samplers.bayesian.fitting import fitted
+from tunekit.samplers.bayesian.learnable import FAILED_STATES
 from tunekit.samplers.bayesian.search import RowScore
 from tunekit.samplers.bayesian.training_data import Observed, TrialRows
 from tunekit.spaces.encode import Encoder
@@ -204,8 +204,7 @@ def feasible_evidence(
 
 def failed_rows(view: StudyView, rows: TrialRows) -> NDArray[np.float64]:
     """Return `(k, d)` rows of the trials that failed or diverged."""
-    bad_states = (TrialState.FAILED, TrialState.DIVERGED)
-    found = rows.of([t for t in view.history if t.state in bad_states])
+    found = rows.of([t for t in view.history if t.state in FAILED_STATES])
     kept = [x for x in found if x is not None]
     return np.array(kept, dtype=np.float64).reshape(len(kept), len(rows.encoder))
 

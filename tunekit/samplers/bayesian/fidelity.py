@@ -14,22 +14,16 @@ eq. 5: information over cost, where a normal's information is its reduction of v
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tunekit.samplers.bayesian.fidelity_levels import FidelityLevels, fidelity_levels
 from tunekit.samplers.bayesian.fitting import fitted
-from tunekit.spaces import Float, Int
 from tunekit.spaces.encode import Encoder
 from tunekit_surrogates.tree_gp import Priors, TreeGP
-
-RATIO = 3.0
-"""Ratio between adjacent fidelities, as in successive halving."""
-
-MAX_LEVELS = 5
 
 LEAST = 0.2
 """Minimum information of a cheaper run, as a share of a full run's information."""
@@ -51,47 +45,22 @@ SHARE = 0.5
 
 
 @dataclass(frozen=True)
-class Fidelity:
-    """The fidelity parameter of a space.
+class Fidelity(FidelityLevels):
+    """The fidelity parameter of a space, in encoded rows.
 
     Attributes:
-        path: path of the parameter.
         column: its column in encoded rows.
-        domain: its values; the largest is the target.
-        is_free: whether no constraint of the space names it.
     """
 
-    path: str
-    column: int
-    domain: Float | Int
-    is_free: bool = True
+    column: int = field(kw_only=True)
 
     @classmethod
     def of(cls, encoder: Encoder) -> Fidelity | None:
         """Return the fidelity of a space, `None` if it has none."""
-        path = encoder.space.fidelity
-        if path is None:
+        found = fidelity_levels(encoder.space)
+        if found is None:
             return None
-        domain = encoder.space.by_path[path].domain
-        assert isinstance(domain, Float | Int)
-        named = {p for c in encoder.space.compiled_constraints for p in c.names.values()}
-        return cls(path, encoder.index(path), domain, path not in named)
-
-    @cached_property
-    def levels(self) -> tuple[float, ...]:
-        """The fidelities that trials run at, ascending; the last is the target."""
-        target = float(self.domain.default_value())
-        wanted = [target / RATIO**k for k in range(MAX_LEVELS)]
-        inside = [v for v in wanted if v >= self.domain.lo]
-        if len(inside) == 1:  # a narrow range uses its two ends
-            inside.append(float(self.domain.lo))
-        found = [self.domain.from_unit(min(self.domain.to_unit(v), 1.0)) for v in inside]
-        return tuple(sorted(set(found)))
-
-    @property
-    def target(self) -> float:
-        """Return the target fidelity, the largest value."""
-        return self.levels[-1]
+        return cls(found.path, found.domain, found.is_free, column=encoder.index(found.path))
 
     def raised(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the `(m, d)` rows moved to the target fidelity, shape `(m, d)`."""
@@ -111,11 +80,6 @@ class Fidelity:
         """Return `(m,)` fidelities of `(m, d)` rows as shares of the target."""
         values = [self.domain.from_unit(u) for u in x[:, self.column]]
         return np.array(values, dtype=np.float64) / self.target
-
-    def first(self, number: int) -> float:
-        """Return the fidelity of a trial of the initial design: all below the target in turn."""
-        below = self.levels[:-1] if self.is_free else ()
-        return below[number % len(below)] if below else self.target
 
 
 def may_win(encoder: Encoder, x: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -198,7 +162,7 @@ def stalled(losses: NDArray[np.float64]) -> bool:
 
 
 class _Learnt(Protocol):
-    """The fitted model of a study; see `tunekit.samplers.bayesian.sampler`."""
+    """The fitted model of a study; see `tunekit.samplers.bayesian.models`."""
 
     @property
     def encoder(self) -> Encoder: ...

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from tunekit.samplers.base import PLAIN_DRAWS, keeping, repaired, sample
-from tunekit.samplers.bayesian.densities import PriorDensity
+from tunekit.records import Proposal
+from tunekit.samplers.base import (
+    PLAIN_DRAWS,
+    StudyView,
+    held,
+    keeping,
+    known_points,
+    repaired,
+    sample,
+)
+from tunekit.samplers.bayesian.fidelity_levels import fidelity_levels
+from tunekit.samplers.bayesian.learnable import Learnable
+from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Categorical, Constant, Parameter, Params, Scalar, Space, walk
+
+if TYPE_CHECKING:
+    from tunekit.samplers.bayesian.densities import PriorDensity
 
 N_DRAWS = 4
 """Draws per number; the one farthest from the values of earlier points is taken."""
@@ -17,6 +33,70 @@ SHRINK = 0.6
 """Factor that pulls a drawn number towards its default."""
 
 MAX_WALKS = 12
+
+
+class EarlierStudies(Protocol):
+    """Names points that did well in earlier studies; see `ModelSearch`."""
+
+    def winners(self) -> list[Params]:
+        """Return the points to try, in this order."""
+        ...
+
+    def used(self) -> str:
+        """Return the names of the earlier studies."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class InitialDesign:
+    """Proposes the points of a study until there are enough trials for a model.
+
+    Attributes:
+        view: of the study.
+        n_start: trials before the model proposes.
+        learnable: number of trials that a model can learn from.
+        densities: path -> prior density to draw a parameter from.
+        past: earlier studies, whose winners are tried early.
+    """
+
+    view: StudyView
+    n_start: int
+    learnable: Learnable
+    densities: Mapping[str, PriorDensity] = field(default_factory=dict)
+    past: EarlierStudies | None = None
+
+    def proposal(self, number: int, busy: Sequence[Params]) -> Proposal | None:
+        """Return the proposal for a trial, `None` once there are enough trials to model.
+
+        Raises:
+            InvalidSpace: no point satisfies the constraints of the space.
+        """
+        view, fixed = self.view, held(self.view, number)
+        if number == 0:
+            point = default_point(view.space, fixed)
+            if point is not None:
+                return Proposal(point, "bayesian", "the default configuration comes first")
+        n = sum(self.learnable)
+        can_learn = self.learnable.n_measured >= 2 or self.learnable.n_failed
+        if can_learn and n + len(busy) >= self.n_start:
+            return None
+        ended = [t.params for t in view.history.finished() if t.params is not None]
+        before = [*ended, *busy]
+        if self.past is not None and not fixed:
+            untried = next((w for w in self.past.winners() if w not in before), None)
+            if untried is not None:
+                why = f"did well in earlier studies: {self.past.used()}"
+                return Proposal(untried, "bayesian", why)
+        fidelity = fidelity_levels(view.space)
+        if fidelity is not None:
+            fixed = Params({fidelity.path: fidelity.first(number), **(fixed or {})})
+        rng, known = stream(view.seed, number), known_points(view)
+        point = stratified_walk(
+            view.space, before, rng, fixed, densities=self.densities, known=known
+        )
+        what = "follows the priors and " if self.densities else ""
+        why = f"{what}covers the branches until {self.n_start} trials have ended ({n} so far)"
+        return Proposal(point, "bayesian", why)
 
 
 def n_initial(space: Space, *, least: int = 6) -> int:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tunekit.checks import is_number
 from tunekit.errors import InvalidArgument, did_you_mean
-from tunekit.samplers.bayesian.candidates import Climb
-from tunekit.samplers.bayesian.densities import Bell, Cells, PriorDensity
 from tunekit.spaces import Categorical, Constant, Domain, Float, Int, Space
-from tunekit.spaces.encode import Encoder
 from tunekit.spaces.scalars import MAX_ABS
+
+if TYPE_CHECKING:
+    from tunekit.samplers.bayesian.densities import PriorDensity
 
 STRENGTH = 10.0
 """Number of trials after which the model and the priors have equal weight."""
@@ -51,8 +48,10 @@ class Around:
                 f'priors: "{path}" ranges from {domain.lo:g}, but a "lognormal" needs positive '
                 'values; give a "normal".'
             )
+        from tunekit.samplers.bayesian.densities import Bell, Cells  # loads SciPy
+
         if domain.lo == domain.hi:
-            return Cells(np.ones(1))
+            return Cells.of([1.0])
         return Bell.over(domain, self.middle, self.sd, is_log=self.kind == "lognormal")
 
 
@@ -73,7 +72,7 @@ class Weights:
                 f'priors: got "weights" for "{path}", which has no choices; give '
                 '{"normal": [mean, sd]} or {"lognormal": [median, sd]}.'
             )
-        found = np.zeros(len(domain.choices))
+        found = [0.0] * len(domain.choices)
         for text, weight in self.weights:
             named = [i for i, c in enumerate(domain.choices) if text in (str(c), json.dumps(c))]
             if len(named) != 1:
@@ -84,9 +83,11 @@ class Weights:
                     f"{list(domain.choices)}."
                 )
             found[named[0]] = weight
-        if not found.any():
+        if not any(found):
             raise InvalidArgument(f'priors: all weights of "{path}" are 0; raise at least one.')
-        return Cells(found / found.sum())
+        from tunekit.samplers.bayesian.densities import Cells  # loads SciPy
+
+        return Cells.of(found)
 
 
 Belief: TypeAlias = Around | Weights
@@ -137,47 +138,6 @@ class UserPriors:
                 raise InvalidArgument(f'priors: "{path}" is fixed at {domain.value!r}; drop it.')
             found[path] = belief.on(domain, path)
         return found
-
-
-class PriorTerm:
-    """Adds the priors to the score of rows: `(strength / n) * log prior`.
-
-    Args:
-        encoder: of the space.
-        densities: path -> prior density.
-        exponent: `strength / n` after n trials.
-
-    Reference: Hvarfner et al., 2022, "PiBO: augmenting acquisition functions with user beliefs
-    for Bayesian optimization".
-    """
-
-    name = "prior"
-
-    def __init__(
-        self, encoder: Encoder, densities: Mapping[str, PriorDensity], *, exponent: float
-    ) -> None:
-        columns = {c.path: j for j, c in enumerate(encoder.columns)}
-        self._densities = [(columns[path], d) for path, d in densities.items()]
-        self.exponent = exponent
-
-    def log_probability(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return `(m,)` weighted logarithms of the prior density of `(m, d)` rows."""
-        return self._with_gradient(x)[0]
-
-    def climber(self, rows: NDArray[np.float64]) -> Climb:
-        """Return the same with `(m, d)` gradients, which are 0 except for active numbers."""
-        return self._with_gradient
-
-    def _with_gradient(
-        self, x: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        value, gradient = np.zeros(len(x)), np.zeros(x.shape)
-        for j, density in self._densities:
-            active = ~np.isnan(x[:, j])
-            log, slope = density.log_and_slope(x[active, j])
-            value[active] += self.exponent * log
-            gradient[active, j] = self.exponent * slope
-        return value, gradient
 
 
 def _belief(name: str, given: object) -> Belief:

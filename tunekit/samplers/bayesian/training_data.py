@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tunekit.errors import TunekitError
-from tunekit.records import TrialRecord, TrialState
+from tunekit.records import TrialRecord
 from tunekit.samplers.base import StudyView
 from tunekit.samplers.bayesian.fidelity import Fidelity
+from tunekit.samplers.bayesian.learnable import has_result, point_in
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
 from tunekit_surrogates.blocks import BlockStructure
@@ -97,36 +97,24 @@ class TrialRows:
 
     def _encode(self, trials: Sequence[TrialRecord]) -> None:
         """Encode the trials in one batch: each call costs as much as hundreds of rows."""
-        points = {t.number: p for t in trials if (p := self._point(t)) is not None}
+        space = self.encoder.space
+        points = {t.number: p for t in trials if (p := point_in(space, t)) is not None}
         rows = dict(zip(points, self.encoder.encode(points.values()), strict=True))
         for t in trials:
             assert t.params is not None
             self._known[t.number] = (t.params, rows.get(t.number))
 
-    def _point(self, trial: TrialRecord) -> Params | None:
-        assert trial.params is not None
-        try:
-            return self.encoder.space.validate(trial.params)
-        except TunekitError:
-            return None
-
 
 def observed(view: StudyView, rows: TrialRows) -> Observed:
-    """Return the trials that ended with a finite result and still lie in the space.
-
-    A stopped trial counts with its last reported value.
-    """
-    useful = (TrialState.COMPLETE, TrialState.STOPPED)
-    ended = [t for t in view.history if t.state in useful]
-    losses = view.history.losses(ended)
-    found = rows.of(ended)
-    keep = [i for i, x in enumerate(found) if x is not None and np.isfinite(losses[i]).all()]
-    trials = [ended[i] for i in keep]
-    x = np.array([found[i] for i in keep], dtype=np.float64)
+    """Return the trials that ended with a finite result and still lie in the space."""
+    ended = [t for t in view.history if has_result(t, view.history)]
+    found = [(t, x) for t, x in zip(ended, rows.of(ended), strict=True) if x is not None]
+    trials = [t for t, _ in found]
+    x = np.array([x for _, x in found], dtype=np.float64)
     return Observed(
         trials,
-        x.reshape(len(keep), len(rows.encoder)),
-        losses[keep],
+        x.reshape(len(found), len(rows.encoder)),
+        view.history.losses(trials),
         np.array([view.history.violation(t) for t in trials]),
         Fidelity.of(rows.encoder),
     )

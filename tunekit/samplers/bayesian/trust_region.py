@@ -25,8 +25,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunekit.checks import is_whole
-from tunekit.errors import InvalidArgument
 from tunekit.history import History
 from tunekit.records import TrialRecord
 from tunekit.samplers.bayesian.candidates import Candidates
@@ -51,20 +49,6 @@ PROGRESS = 1e-3
 
 N_PERTURBED = 20
 """Average number of the centre's dimensions that a candidate changes."""
-
-
-def checked_threshold(value: int | None) -> int | None:
-    """Return the number of active numbers from which a region is used, `None` for never.
-
-    Raises:
-        InvalidArgument: `value` is neither `None` nor a whole number of 1 or more.
-    """
-    if value is not None and (not is_whole(value) or value < 1):
-        raise InvalidArgument(
-            f"bayesian: trust_region={value!r}, expected None for never or the number of "
-            "parameters from which to use it, a whole number of 1 or more."
-        )
-    return value
 
 
 @dataclass(slots=True)

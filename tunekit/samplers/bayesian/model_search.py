@@ -1,0 +1,159 @@
+"""Searches a space with a model of the study's trials: the heavy half of `bayesian`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunekit.records import Proposal
+from tunekit.samplers.base import StudyView, at_target, held
+from tunekit.samplers.bayesian.candidates import Candidates
+from tunekit.samplers.bayesian.cost_model import CostModel, learnt_costs
+from tunekit.samplers.bayesian.costs import Costs
+from tunekit.samplers.bayesian.densities import PriorDensity
+from tunekit.samplers.bayesian.feasibility import FeasibleImprovement
+from tunekit.samplers.bayesian.fidelity import chosen, may_win
+from tunekit.samplers.bayesian.models import Model, ObjectiveModel, model_of
+from tunekit.samplers.bayesian.past_studies import PastStudy
+from tunekit.samplers.bayesian.prior_term import PriorTerm
+from tunekit.samplers.bayesian.search import RowScore, SearchSize
+from tunekit.samplers.bayesian.training_data import Observed, TrialRows, observed, structure_of
+from tunekit.samplers.bayesian.transfer import portfolio, rank_weights, sources_of
+from tunekit.samplers.bayesian.trust_region import RegionCandidates, TrustRegion, region_of
+from tunekit.samplers.random_streams import stream
+from tunekit.spaces import Params, Space
+from tunekit.spaces.encode import Encoder
+
+
+class ModelSearch:
+    """Fits models to the trials of a study; keeps their rows and the models of earlier studies.
+
+    Args:
+        space: of the study.
+        past: earlier studies.
+        costs: options of the costs.
+        prior_strength: weight of the priors, divided by the number of trials with a result.
+        trust_region: number of active numbers from which a region is used, `None` for never.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        past: Sequence[PastStudy],
+        *,
+        costs: Costs,
+        prior_strength: float,
+        trust_region: int | None,
+    ) -> None:
+        self.rows = TrialRows(Encoder(space))
+        self._costs, self._prior_strength = costs, prior_strength
+        self._trust_region = trust_region
+        encoder = self.rows.encoder
+        self._sources = sources_of(past, encoder, structure_of(encoder)) if past else ()
+
+    def winners(self) -> list[Params]:
+        """Return the winners of earlier studies to try, in this order, at the target fidelity."""
+        encoder = self.rows.encoder
+        found = portfolio(self._sources, encoder)
+        return [Params({**w, **encoder.space.target}) for w in found]
+
+    def used(self) -> str:
+        """Return the names of the earlier studies, with their numbers of usable trials."""
+        return ", ".join(
+            f"{s.name} ({len(s.points)} of {s.n_kept} trials usable)" for s in self._sources
+        )
+
+    def fitted(
+        self, view: StudyView, densities: Mapping[str, PriorDensity], *, n_start: int
+    ) -> FittedSearch:
+        """Return the search with a model of the trials so far.
+
+        Args:
+            view: of the study.
+            densities: path -> prior density of a parameter.
+            n_start: trials before the model proposes.
+
+        Raises:
+            InvalidArgument: no trial has the cost metric.
+        """
+        data, region = observed(view, self.rows), None
+        if self._trust_region is not None:
+            region = region_of(view.history, data, self.rows.encoder, self._trust_region)
+        model = self._model(view, data, densities)
+        costs = learnt_costs(self._costs, view, self.rows, n_start=n_start)
+        return FittedSearch(view, model, region, costs)
+
+    def _model(
+        self, view: StudyView, data: Observed, densities: Mapping[str, PriorDensity]
+    ) -> Model:
+        learnt = model_of(view, data, self.rows)
+        if self._sources and isinstance(learnt, ObjectiveModel):
+            rng = stream(view.seed, (1 << 63) + len(data.trials))  # never a trial's number
+            weights = rank_weights(learnt.gp, [s.gp for s in self._sources], rng)[:-1]
+            pairs = zip(weights.tolist(), self._sources, strict=True)
+            learnt = replace(learnt, sources=tuple(pairs))
+        if densities:
+            exponent = self._prior_strength / max(1, len(data.trials))
+            prior = PriorTerm(self.rows.encoder, densities, exponent=exponent)
+            learnt = replace(learnt, prior=prior)
+        return learnt
+
+
+@dataclass(frozen=True, slots=True)
+class FittedSearch:
+    """Proposes the points that a fitted model expects the most of."""
+
+    view: StudyView
+    model: Model
+    region: TrustRegion | None
+    costs: CostModel | None
+
+    def proposal(self, number: int, busy: Sequence[Params]) -> Proposal:
+        """Return the proposal for a trial, with the points in `busy` as pending.
+
+        Raises:
+            InvalidSpace: no point satisfies the constraints of the space.
+        """
+        model, fixed = self.model, held(self.view, number)
+        rng = stream(self.view.seed, number)
+        pending = model.encoder.encode(busy)
+        score: RowScore = model.score(pending, rng)
+        cost = self.costs.term(pending) if self.costs is not None else None
+        if cost is not None:
+            score = FeasibleImprovement(score, [cost])
+        candidates = self._candidates(at_target(self.view.space, fixed), rng)
+        rows, values = SearchSize().ranked(score, candidates, model.good)
+        best = _first_new(rows, pending, model.data.x)
+        row, value = rows[best], float(values[best])
+        gain = value - (0.0 if cost is None else float(cost.log_probability(row[None])[0]))
+        evidence, why = model.explained(row, gain)
+        fidelity = model.data.fidelity
+        if fidelity is not None and fidelity.path not in (fixed or ()):
+            relative = fidelity.share if self.costs is None else self.costs.relative
+            choice = chosen(model, row, pending, relative)
+            row = choice.row
+            evidence, why = choice.explained(evidence, why)
+        if cost is not None:
+            evidence, why = cost.explained(evidence, why, row)
+        # A trial below the target fidelity counts neither as success nor as failure of the region.
+        if self.region is not None and not fixed and may_win(model.encoder, row[None])[0]:
+            evidence.update(self.region.evidence(row))
+        return Proposal(model.encoder.decode(row[None])[0], "bayesian", why, evidence)
+
+    def _candidates(self, fixed: Params | None, rng: np.random.Generator) -> Candidates:
+        model, region = self.model, self.region
+        if region is None or region.is_open or not isinstance(model, ObjectiveModel):
+            return Candidates(model.encoder, fixed, rng)
+        lengths = model.gp.parameters.lengths
+        return RegionCandidates(model.encoder, fixed, rng, region=region, lengths=lengths)
+
+
+def _first_new(
+    rows: NDArray[np.float64], busy: NDArray[np.float64], done: NDArray[np.float64]
+) -> int:
+    """Return the index of the first untried of `(m, d)` rows, 0 if all have been tried."""
+    known = {r.round(9).tobytes() for r in np.concatenate([busy, done])}
+    return next((i for i, r in enumerate(rows) if r.round(9).tobytes() not in known), 0)

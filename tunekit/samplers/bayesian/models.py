@@ -1,0 +1,152 @@
+"""The models of a study that propose points: of one objective, of a front, of feasibility."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunekit.samplers.base import StudyView
+from tunekit.samplers.bayesian.acquisition import ExpectedImprovement
+from tunekit.samplers.bayesian.ensemble import BlendedImprovement
+from tunekit.samplers.bayesian.feasibility import (
+    ConditionModel,
+    FeasibilityModel,
+    FeasibleImprovement,
+    LogFactor,
+    cautious,
+    conditions,
+    feasible_evidence,
+    log_feasible,
+)
+from tunekit.samplers.bayesian.fidelity import may_win, misled, priors_of, stalled
+from tunekit.samplers.bayesian.fitting import MAX_ROWS, chosen_rows
+from tunekit.samplers.bayesian.front import FrontModel, front_model
+from tunekit.samplers.bayesian.kernel_choice import Fit, fit_chosen
+from tunekit.samplers.bayesian.prior_term import PriorTerm
+from tunekit.samplers.bayesian.training_data import Observed, TrialRows, standardised, structure_of
+from tunekit.samplers.bayesian.transfer import PastModel
+from tunekit.spaces.encode import Encoder
+from tunekit_surrogates.tree_gp import TreeGP
+
+N_GOOD = 8
+"""Number of best trials to mutate."""
+
+NOISY = 0.02
+"""Noise share of the variance above which the values of the best trials count as uncertain."""
+
+N_UNCERTAIN = 10
+"""Number of best trials whose values are then drawn."""
+
+
+TREE_EXPLORATION = 0.6
+"""Exploration factor in spaces with branches. Every active block adds prior variance, so the
+plain expected improvement would chase the deepest branches until they are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveModel:
+    """The fitted model of a study with one objective.
+
+    Attributes:
+        y, order: `(n,)` standardised losses; `(n,)` trials by loss, feasible ones first.
+    """
+
+    encoder: Encoder
+    data: Observed
+    y: NDArray[np.float64]
+    order: NDArray[np.int64]
+    fit: Fit
+    feasible: list[ConditionModel]
+    prior: PriorTerm | None = None
+    sources: tuple[tuple[float, PastModel], ...] = ()
+
+    @property
+    def gp(self) -> TreeGP:
+        """Return the process of the objective."""
+        return self.fit.gp
+
+    @property
+    def gps(self) -> list[TreeGP]:
+        """Return the process of each objective."""
+        return [self.gp]
+
+    @property
+    def good(self) -> NDArray[np.float64]:
+        """Return `(k, d)` rows to search around, those of the best trials."""
+        of_sources = [s.gp.x[:2] for weight, s in self.sources if weight]
+        return np.concatenate([self.data.x[self.order[:N_GOOD]], *of_sources])
+
+    def score(self, pending: NDArray[np.float64], rng: np.random.Generator) -> FeasibleImprovement:
+        """Return a score of rows, given the `(p, d)` pending ones."""
+        known = self.data.feasible[chosen_rows(self.y, MAX_ROWS)]
+        likely = log_feasible(self.feasible, pending) > np.log(0.5)
+        counts = np.concatenate([known, likely & may_win(self.encoder, pending)])
+        noise = np.exp(self.gp.parameters.noise)
+        noisy = N_UNCERTAIN if noise > NOISY else 0
+        terms: list[LogFactor] = [*cautious(self.feasible), *([self.prior] if self.prior else [])]
+        exploration = TREE_EXPLORATION if self.gp.structure.has_branches else 1.0
+        others = [(weight, s.gp) for weight, s in self.sources]
+        kind = partial(BlendedImprovement, others=others) if others else ExpectedImprovement
+        improvement = kind(
+            self.gp, pending, noisy=noisy, exploration=exploration, counts=counts, rng=rng
+        )
+        return FeasibleImprovement(improvement, terms)
+
+    def explained(self, row: NDArray[np.float64], value: float) -> tuple[dict[str, Any], str]:
+        """Return the evidence for a `(d,)` row, and its explanation."""
+        mean, var = self.gp.predict(row[None])
+        losses = self.data.losses[:, 0]
+        evidence: dict[str, Any] = {
+            **self.fit.evidence(),
+            "log_improvement": round(value, 4),
+            "mean": round(float(mean[0]), 4),
+            "sd": round(float(np.sqrt(var[0])), 4),
+            "best": round(float(self.y[self.data.feasible].min()), 4),
+        }
+        if self.feasible:
+            evidence["feasible"] = feasible_evidence(self.feasible, row)
+        if self.prior is not None:
+            evidence["log_prior"] = round(float(self.prior.log_probability(row[None])[0]), 4)
+            evidence["prior_exponent"] = round(self.prior.exponent, 4)
+        help_ = ""
+        for weight, s in self.sources:
+            share = {"weight": round(weight, 4), "points": len(s.points), "kept": s.n_kept}
+            evidence.setdefault("past", {})[s.name] = share
+            help_ += f", {s.name} with {weight:.0%} of the weight"
+        how = f"{self.fit.kernel} kernel, {self.fit.how}{help_}"
+        why = f"a model of {len(losses)} trials ({how}) expects the most improvement here"
+        return evidence, why
+
+
+Model: TypeAlias = ObjectiveModel | FrontModel | FeasibilityModel
+
+
+def model_of(view: StudyView, data: Observed, rows: TrialRows) -> Model:
+    """Return the model the trials allow: of one objective, of a front, or of feasibility only."""
+    if len(data.trials) < 2 or not data.feasible.any():
+        found = conditions(view, structure_of(rows.encoder), data, rows)
+        return FeasibilityModel(rows.encoder, data, found)
+    if len(view.objectives) > 1:
+        return front_model(view, data, rows)
+    return _best_model(view, data, rows)
+
+
+def _best_model(view: StudyView, data: Observed, rows: TrialRows) -> ObjectiveModel:
+    y = standardised(data.losses[:, 0])
+    fit = fit_chosen(rows.encoder, data.x, y, data.trials, priors=priors_of(data.fidelity))
+    if data.fidelity is not None:
+        full = data.full_runs()
+        if stalled(full.losses[:, 0]) or misled(data.fidelity, fit.gp):
+            model = _best_model(view, full, rows)
+            how = f"full runs alone, in case cheaper ones mislead; {model.fit.how}"
+            return replace(model, fit=replace(model.fit, how=how))
+    order = np.lexsort((y, ~data.feasible))
+    if data.fidelity is not None:  # predictions of cheaper trials at the target
+        raised = fit.gp.predict(data.fidelity.raised(data.x))[0]
+        order = np.lexsort((raised, data.violation > 0.0))
+    found = conditions(view, structure_of(rows.encoder), data, rows)
+    return ObjectiveModel(rows.encoder, data, y, order, fit, found)
