@@ -138,6 +138,24 @@ def test_a_stopper_whose_metric_is_no_objective_is_refused_before_a_study_is_mad
         tk.load_study("s", storage=url, stopper=name, stopper_options=options)
 
 
+@pytest.mark.parametrize("name", [*WATCHING, "threshold", "optuna"])
+def test_every_stopper_of_metrics_refuses_a_direction_without_a_metric(name):
+    if name in ("curve", "optuna"):
+        pytest.importorskip("sklearn" if name == "curve" else "optuna")
+    with pytest.raises(InvalidArgument, match="without a metric; give metric="):
+        registry.make("stopper", name, {"direction": "minimize"})
+
+
+@pytest.mark.parametrize("name", [n for n in WATCHING if n != "early_dynamics"])
+def test_the_metric_is_the_only_option_of_a_stopper_by_place(name):
+    if name == "curve":
+        pytest.importorskip("sklearn")
+    factory = registry.find("stopper", name)
+    assert factory("loss", direction="maximize").metric == "loss"
+    with pytest.raises(TypeError):
+        factory("loss", "maximize")
+
+
 def test_a_stopper_that_follows_one_metric_is_refused_by_a_study_of_two():
     with pytest.raises(InvalidArgument, match="name one with metric="):
         tk.study(objectives=["a", "b"], stopper="early_dynamics")

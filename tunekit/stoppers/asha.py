@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from tunekit.checks import check_number
 from tunekit.errors import InvalidArgument
-from tunekit.records import CONTINUE, Decision, Direction, ObjectiveSpec, TrialState
+from tunekit.records import CONTINUE, Decision, ObjectiveSpec, TrialState
 from tunekit.stoppers.base import CurveView
-from tunekit.stoppers.losses import LossCurveReader, Unit, as_metrics, shown, watched_metrics
-from tunekit.stoppers.options import check_metric, check_unit
+from tunekit.stoppers.losses import LossCurveReader, Unit, as_metrics, shown
+from tunekit.stoppers.options import MetricStopper, check_unit
 from tunekit.stoppers.rungs import Ladder, Rung
 
 Mode: TypeAlias = Literal["stop", "promote"]
 
 
-class AshaStopper:
+@dataclass(eq=False, kw_only=True)
+class AshaStopper(MetricStopper):
     """Lets a trial pass a rung if it is among the best `1 / eta` of those that reached it.
 
     Rungs lie at `min_resource * eta**k`. Trials never wait for others: the first trial at a rung
@@ -50,29 +52,23 @@ class AshaStopper:
 
     name = "asha"
 
-    def __init__(
-        self,
-        metric: str | None = None,
-        *,
-        direction: Direction | None = None,
-        eta: float = 2,
-        min_resource: float = 4,
-        unit: Unit = "reports",
-        mode: Mode = "stop",
-        members: Callable[[int], bool] | None = None,
-    ) -> None:
-        check_metric(metric, direction)
-        check_number(eta, "eta", low=1.0, is_open=True)
-        check_number(min_resource, "min_resource", low=1)
-        check_unit(unit)
-        if mode not in ("stop", "promote"):
-            raise InvalidArgument(f'mode={mode!r}, expected "stop" or "promote".')
-        self.metric = metric
-        self.direction = direction
-        self.eta = eta
-        self.mode = mode
+    eta: float = 2
+    min_resource: float = 4
+    unit: Unit = "reports"
+    mode: Mode = "stop"
+    members: Callable[[int], bool] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number(self.eta, "eta", low=1.0, is_open=True)
+        check_number(self.min_resource, "min_resource", low=1)
+        check_unit(self.unit)
+        if self.mode not in ("stop", "promote"):
+            raise InvalidArgument(f'mode={self.mode!r}, expected "stop" or "promote".')
         self._reader = LossCurveReader()
-        self._ladder = Ladder(min_resource, eta, self._reader, unit, members=members)
+        self._ladder = Ladder(
+            self.min_resource, self.eta, self._reader, self.unit, members=self.members
+        )
 
     def decide(self, number: int, view: CurveView) -> Decision:
         """Return the decision on trial `number` after its latest report.
@@ -80,7 +76,7 @@ class AshaStopper:
         Raises:
             InvalidArgument: the study has no objective of that name.
         """
-        watched = self._watched(view)
+        watched = self.watched(view)
         passed = self._ladder.passed(number, view, watched)
         rung = next((r for r in passed if not self._goes_on(r)), None)
         if rung is None:
@@ -90,7 +86,7 @@ class AshaStopper:
 
     def promote(self, view: CurveView) -> Mapping[int, str]:
         """Return the paused trials that are now among the best of their rung, with reasons."""
-        watched = self._watched(view)
+        watched = self.watched(view)
         found = {}
         for trial in view.history.unfinished():
             if trial.state is not TrialState.PAUSED or not self._is_member(trial.number):
@@ -98,7 +94,7 @@ class AshaStopper:
             curve = self._reader.read(trial.number, view, watched)
             levels = self._ladder.latest(curve)
             if not levels:  # paused by something else, between two rungs
-                highest = self._ladder.highest(curve.progress(self._ladder.unit))
+                highest = self._ladder.highest(curve.progress(self.unit))
                 levels = [] if highest is None else [highest]
             read = (self._ladder.standing(trial.number, x, view, watched) for x in levels)
             rungs = [rung for rung in read if rung is not None]
@@ -114,21 +110,18 @@ class AshaStopper:
         return max(1, int(n / self.eta))
 
     def _is_member(self, number: int) -> bool:
-        return self._ladder.members is None or self._ladder.members(number)
-
-    def _watched(self, view: CurveView) -> tuple[ObjectiveSpec, ...]:
-        return watched_metrics(view, self.metric, self.direction, stopper=self.name)
+        return self.members is None or self.members(number)
 
     def _sentence(self, rung: Rung, watched: tuple[ObjectiveSpec, ...]) -> str:
         return (
-            f"{shown(rung.own, watched)} at {self._ladder.unit[:-1]} {rung.level} has "
+            f"{shown(rung.own, watched)} at {self.unit[:-1]} {rung.level} has "
             f"{rung.before} of {rung.n} trials before it; the best {self._n_kept(rung.n)} continue"
         )
 
     def _evidence(self, rung: Rung, watched: tuple[ObjectiveSpec, ...]) -> dict[str, Any]:
         return {
             "metrics": as_metrics(rung.own, watched),
-            "unit": self._ladder.unit,
+            "unit": self.unit,
             "rung": rung.level,
             "n_before": rung.before,
             "n_reached": rung.n,

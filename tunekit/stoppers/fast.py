@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tunekit.checks import check_number, check_whole
-from tunekit.records import CONTINUE, Decision, Direction, ObjectiveSpec, TrialState
+from tunekit.records import CONTINUE, Decision, ObjectiveSpec, TrialState
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curve_log import ViewFollower
 from tunekit.stoppers.losses import (
@@ -19,9 +20,8 @@ from tunekit.stoppers.losses import (
     Unit,
     as_metrics,
     shown,
-    watched_metrics,
 )
-from tunekit.stoppers.options import check_metric, check_unit
+from tunekit.stoppers.options import MetricStopper, check_unit
 from tunekit.stoppers.reached import Level, Reached
 from tunekit.stoppers.rungs import Ladder, Rung, n_before
 
@@ -34,7 +34,8 @@ LOOK_AHEAD = 2
 """The hedge follows the slope of a curve to this multiple of its progress."""
 
 
-class FastStopper:
+@dataclass(eq=False, kw_only=True)
+class FastStopper(MetricStopper):
     """Stops earlier and more often than ASHA: about one in `t` trials passes progress `t`.
 
     Rungs lie at progress 3, 4.5, 6.75, ... (rounded up), starting from `min_resource`. A trial
@@ -57,28 +58,20 @@ class FastStopper:
 
     name = "fast"
 
-    def __init__(
-        self,
-        metric: str | None = None,
-        *,
-        direction: Direction | None = None,
-        min_resource: float = 3,
-        n_exempt: int = 4,
-        hedge: float | None = 0.0,
-        unit: Unit = "reports",
-    ) -> None:
-        check_metric(metric, direction)
-        check_number(min_resource, "min_resource", low=1)
-        check_whole(n_exempt, "n_exempt", low=0)
-        if hedge is not None:
-            check_number(hedge, "hedge", low=0.0)
-        check_unit(unit)
-        self.metric = metric
-        self.direction = direction
-        self.n_exempt = n_exempt
-        self.hedge = hedge
+    min_resource: float = 3
+    n_exempt: int = 4
+    hedge: float | None = 0.0
+    unit: Unit = "reports"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number(self.min_resource, "min_resource", low=1)
+        check_whole(self.n_exempt, "n_exempt", low=0)
+        if self.hedge is not None:
+            check_number(self.hedge, "hedge", low=0.0)
+        check_unit(self.unit)
         self._reader = LossCurveReader()
-        self._ladder = Ladder(min_resource, FACTOR, self._reader, unit)
+        self._ladder = Ladder(self.min_resource, FACTOR, self._reader, self.unit)
         self._started = Reached(self._reader, "reports")
         self._finals = _Finals(self._reader)
 
@@ -88,7 +81,7 @@ class FastStopper:
         Raises:
             InvalidArgument: the study has no objective of that name.
         """
-        watched = watched_metrics(view, self.metric, self.direction, stopper=self.name)
+        watched = self.watched(view)
         if number < self.n_exempt:
             return CONTINUE
         passed = self._ladder.passed(number, view, watched)
@@ -102,7 +95,7 @@ class FastStopper:
         curve = self._reader.read(number, view, watched)
         hoped = None
         if self.hedge is not None:
-            hoped = forecast(curve, self._ladder.unit, self.hedge)
+            hoped = forecast(curve, self.unit, self.hedge)
             if hoped is not None and self._reaches_the_best(hoped, view, watched):
                 return CONTINUE
         return self._stop(rung, n_kept, n_started, hoped, watched)
@@ -124,12 +117,12 @@ class FastStopper:
         watched: tuple[ObjectiveSpec, ...],
     ) -> Decision:
         reason = (
-            f"{shown(rung.own, watched)} at {self._ladder.unit[:-1]} {rung.level} has "
+            f"{shown(rung.own, watched)} at {self.unit[:-1]} {rung.level} has "
             f"{rung.before} of {rung.n} trials before it; the best {n_kept} continue"
         )
         evidence: dict[str, Any] = {
             "metrics": as_metrics(rung.own, watched),
-            "unit": self._ladder.unit,
+            "unit": self.unit,
             "rung": rung.level,
             "n_before": rung.before,
             "n_reached": rung.n,

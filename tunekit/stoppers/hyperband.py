@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from tunekit.checks import check_number, check_whole
-from tunekit.records import CONTINUE, Decision, Direction
+from tunekit.records import CONTINUE, Decision
 from tunekit.stoppers.asha import AshaStopper, Mode
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.losses import Unit
+from tunekit.stoppers.options import MetricStopper
 
 GOLDEN = (5**0.5 - 1) / 2
 
 
-class HyperbandStopper:
+@dataclass(eq=False, kw_only=True)
+class HyperbandStopper(MetricStopper):
     """Hedges over ASHA's grace period: patient brackets give late bloomers time.
 
     Bracket `s` has its first rung at `min_resource * eta**s`, and trials are compared within
@@ -39,34 +41,32 @@ class HyperbandStopper:
 
     name = "hyperband"
 
-    def __init__(
-        self,
-        metric: str | None = None,
-        *,
-        direction: Direction | None = None,
-        eta: float = 2,
-        min_resource: float = 4,
-        n_brackets: int = 3,
-        unit: Unit = "reports",
-        mode: Mode = "stop",
-    ) -> None:
-        check_whole(n_brackets, "n_brackets", low=1)
-        check_number(min_resource, "min_resource", low=1)
-        self._brackets = [
-            AshaStopper(
-                metric,
-                direction=direction,
-                eta=eta,
-                min_resource=min_resource * eta**s,
-                unit=unit,
-                mode=mode,
-                members=partial(self._is_in, s),
-            )
-            for s in range(n_brackets)
-        ]
+    eta: float = 2
+    min_resource: float = 4
+    n_brackets: int = 3
+    unit: Unit = "reports"
+    mode: Mode = "stop"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_whole(self.n_brackets, "n_brackets", low=1)
+        check_number(self.min_resource, "min_resource", low=1)
+        every = range(self.n_brackets)
+        self._brackets = [self._bracket(s) for s in every]
         # Algorithm 1: n = (s_max + 1) / (s + 1) * eta^s, where its s counts the other way.
-        sizes = [eta ** (n_brackets - 1 - s) / (n_brackets - s) for s in range(n_brackets)]
-        self._bounds = [sum(sizes[: s + 1]) / sum(sizes) for s in range(n_brackets)]
+        sizes = [self.eta**s / (s + 1) for s in reversed(every)]
+        self._bounds = [sum(sizes[: s + 1]) / sum(sizes) for s in every]
+
+    def _bracket(self, s: int) -> AshaStopper:
+        return AshaStopper(
+            self.metric,
+            direction=self.direction,
+            eta=self.eta,
+            min_resource=self.min_resource * self.eta**s,
+            unit=self.unit,
+            mode=self.mode,
+            members=partial(self._is_in, s),
+        )
 
     def decide(self, number: int, view: CurveView) -> Decision:
         """Return the decision on trial `number` after its latest report.

@@ -10,11 +10,11 @@ from typing import Literal, TypeAlias
 
 from tunekit.checks import check_whole
 from tunekit.errors import InvalidArgument
-from tunekit.records import CONTINUE, Decision, Direction, ObjectiveSpec, TrialState
+from tunekit.records import CONTINUE, Decision, ObjectiveSpec, TrialState
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curve_log import ViewFollower
-from tunekit.stoppers.losses import Curve, LossCurveReader, watched_metrics
-from tunekit.stoppers.options import check_metric
+from tunekit.stoppers.losses import Curve, LossCurveReader
+from tunekit.stoppers.options import MetricStopper
 
 Summary: TypeAlias = Literal["running_mean", "at_step"]
 
@@ -44,7 +44,8 @@ class _AtStep:
     n_read: int = 0
 
 
-class MedianStopper:
+@dataclass(eq=False, kw_only=True)
+class MedianStopper(MetricStopper):
     """Stops a trial whose best value up to a step is worse than the median of the others.
 
     The others are the complete trials that had reported by that step. With `others="at_step"`
@@ -72,25 +73,16 @@ class MedianStopper:
 
     name = "median"
 
-    def __init__(
-        self,
-        metric: str | None = None,
-        *,
-        direction: Direction | None = None,
-        min_reports: int = 4,
-        min_trials: int = 5,
-        others: Summary = "running_mean",
-    ) -> None:
-        check_metric(metric, direction)
-        check_whole(min_reports, "min_reports", low=1)
-        check_whole(min_trials, "min_trials", low=1)
-        if others not in ("running_mean", "at_step"):
-            raise InvalidArgument(f'others={others!r}, expected "running_mean" or "at_step".')
-        self.metric = metric
-        self.direction = direction
-        self.min_reports = min_reports
-        self.min_trials = min_trials
-        self.others = others
+    min_reports: int = 4
+    min_trials: int = 5
+    others: Summary = "running_mean"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_whole(self.min_reports, "min_reports", low=1)
+        check_whole(self.min_trials, "min_trials", low=1)
+        if self.others not in ("running_mean", "at_step"):
+            raise InvalidArgument(f'others={self.others!r}, expected "running_mean" or "at_step".')
         self._reader = LossCurveReader()
         self._follower = ViewFollower()
         self._watched: ObjectiveSpec | None = None
@@ -104,7 +96,7 @@ class MedianStopper:
         Raises:
             InvalidArgument: the study has no objective of that name.
         """
-        objective = watched_metrics(view, self.metric, self.direction, stopper=self.name)[0]
+        objective = self.watched(view)[0]
         own = self._reader.read(number, view, (objective,))
         if len(own.steps) < self.min_reports:
             return CONTINUE

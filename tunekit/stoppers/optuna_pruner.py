@@ -21,9 +21,8 @@ from tunekit.stoppers.losses import (
     Losses,
     as_metrics,
     shown,
-    watched_metrics,
 )
-from tunekit.stoppers.options import check_metric
+from tunekit.stoppers.options import MetricStopper
 
 if TYPE_CHECKING:
     import optuna
@@ -57,7 +56,7 @@ class _Told:
         return same and curve.losses[:n] == self.losses
 
 
-class OptunaPrunerStopper:
+class OptunaPrunerStopper(MetricStopper):
     """Stops a trial when an Optuna pruner would.
 
     Pruners store the passed rungs in trial attributes. These are recomputed from the reports, so
@@ -84,12 +83,10 @@ class OptunaPrunerStopper:
         direction: Direction | None = None,
         **options: Any,
     ) -> None:
-        check_metric(metric, direction)
+        super().__init__(metric, direction=direction)
         self.name = "optuna"
         self.pruner = name if isinstance(name, str) else type(name).__name__
         self._given = None if isinstance(name, str) else name
-        self.metric = metric
-        self.direction = direction
         self._options = options
         self._reader = LossCurveReader()
         self._told: dict[int, _Told] = {}
@@ -108,7 +105,7 @@ class OptunaPrunerStopper:
             InvalidArgument: the study has no objective of that name, or several and none is
                 named.
         """
-        watched = watched_metrics(view, self.metric, self.direction, stopper=self.name)
+        watched = self.watched(view)
         if len(watched) > 1:
             raise InvalidArgument(
                 f"Optuna's {self.pruner} handles one metric, but the study has "

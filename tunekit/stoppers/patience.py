@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from tunekit.checks import check_number, check_whole
-from tunekit.records import CONTINUE, Decision, Direction
+from tunekit.records import CONTINUE, Decision
 from tunekit.stoppers.base import CurveView
-from tunekit.stoppers.losses import LossCurveReader, as_metrics, shown, watched_metrics
-from tunekit.stoppers.options import check_metric
+from tunekit.stoppers.losses import LossCurveReader, as_metrics, shown
+from tunekit.stoppers.options import MetricStopper
 
 
-class PatienceStopper:
+@dataclass(eq=False, kw_only=True)
+class PatienceStopper(MetricStopper):
     """Stops a trial that has not improved by more than `min_delta` for `patience` reports.
 
     It considers no other trials. With several objectives, an improvement in any one counts.
@@ -26,24 +28,15 @@ class PatienceStopper:
 
     name = "patience"
 
-    def __init__(
-        self,
-        metric: str | None = None,
-        *,
-        direction: Direction | None = None,
-        patience: int = 10,
-        min_delta: float = 0.0,
-        min_reports: int = 1,
-    ) -> None:
-        check_metric(metric, direction)
-        check_whole(patience, "patience", low=1)
-        check_number(min_delta, "min_delta", low=0.0)
-        check_whole(min_reports, "min_reports", low=1)
-        self.metric = metric
-        self.direction = direction
-        self.patience = patience
-        self.min_delta = min_delta
-        self.min_reports = min_reports
+    patience: int = 10
+    min_delta: float = 0.0
+    min_reports: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_whole(self.patience, "patience", low=1)
+        check_number(self.min_delta, "min_delta", low=0.0)
+        check_whole(self.min_reports, "min_reports", low=1)
         self._reader = LossCurveReader()
 
     def decide(self, number: int, view: CurveView) -> Decision:
@@ -52,7 +45,7 @@ class PatienceStopper:
         Raises:
             InvalidArgument: the study has no objective of that name.
         """
-        watched = watched_metrics(view, self.metric, self.direction, stopper=self.name)
+        watched = self.watched(view)
         curve = self._reader.read(number, view, watched)
         best = [math.inf] * len(watched)
         since = 0

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from tunekit.checks import check_whole, is_number
 from tunekit.errors import InvalidArgument
-from tunekit.records import CONTINUE, Decision, Direction, ObjectiveSpec
+from tunekit.records import CONTINUE, Decision, ObjectiveSpec
 from tunekit.stoppers.base import CurveView
-from tunekit.stoppers.losses import WORST, LossCurveReader, losses, watched_metrics
-from tunekit.stoppers.options import check_metric
+from tunekit.stoppers.losses import WORST, LossCurveReader, losses
+from tunekit.stoppers.options import MetricStopper
 
 
-class ThresholdStopper:
+@dataclass(eq=False, kw_only=True)
+class ThresholdStopper(MetricStopper):
     """Stops a trial that reports NaN, an infinity, an overflow, or a value beyond a bound.
 
     Args:
@@ -26,22 +28,15 @@ class ThresholdStopper:
 
     name = "threshold"
 
-    def __init__(
-        self,
-        metric: str | None = None,
-        *,
-        direction: Direction | None = None,
-        bound: float | None = None,
-        min_reports: int = 1,
-    ) -> None:
-        check_metric(metric, direction)
+    bound: float | None = None
+    min_reports: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        bound = self.bound
         if bound is not None and not (is_number(bound) and math.isfinite(bound)):
             raise InvalidArgument(f"bound={bound!r}, expected a finite number or None.")
-        check_whole(min_reports, "min_reports", low=1)
-        self.metric = metric
-        self.direction = direction
-        self.bound = bound
-        self.min_reports = min_reports
+        check_whole(self.min_reports, "min_reports", low=1)
         self._reader = LossCurveReader()
 
     def decide(self, number: int, view: CurveView) -> Decision:
@@ -51,7 +46,7 @@ class ThresholdStopper:
             InvalidArgument: the study has no objective of that name, or several and a bound
                 for none of them.
         """
-        watched = watched_metrics(view, self.metric, self.direction, stopper=self.name)
+        watched = self.watched(view)
         if self.bound is not None and len(watched) > 1:
             raise InvalidArgument(
                 f"the threshold stopper has bound={self.bound:g} but watches several metrics "

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from tunekit.checks import check_number, check_whole
 from tunekit.errors import InvalidArgument, MissingExtra
-from tunekit.records import CONTINUE, Decision, Direction, ObjectiveSpec, TrialState
+from tunekit.records import CONTINUE, Decision, ObjectiveSpec, TrialState
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curves.complete import (
     CompleteTrials,
@@ -19,8 +19,8 @@ from tunekit.stoppers.curves.complete import (
     final_loss,
     past_runs,
 )
-from tunekit.stoppers.losses import LossCurveReader, watched_metric
-from tunekit.stoppers.options import check_metric
+from tunekit.stoppers.losses import LossCurveReader
+from tunekit.stoppers.options import MetricStopper
 from tunekit.stoppers.rungs import Ladder, Rung
 from tunekit_surrogates.curves.predictor import Forecast
 
@@ -64,7 +64,8 @@ class _Verdict:
     chance: float | None = None
 
 
-class CurveStopper:
+@dataclass(eq=False, kw_only=True)
+class CurveStopper(MetricStopper):
     """Stops trials that lag behind and are predicted not to beat the best.
 
     At rungs (after `min_reports` reports, then whenever their number has grown by `factor`) the
@@ -117,51 +118,38 @@ class CurveStopper:
 
     name = "curve"
 
-    def __init__(
-        self,
-        metric: str | None = None,
-        *,
-        direction: Direction | None = None,
-        rule: Rule = "both",
-        limit: float = 0.05,
-        patience: int = 1,
-        spare: float = 2.0,
-        predict_from: int = 10,
-        eta: float = 3,
-        min_reports: int = 3,
-        factor: float = 1.5,
-        n_first: int = 2,
-        keep_min: float = 0.05,
-        refit_every: int = 4,
-        past: Sequence[Mapping[str, Any]] = (),
-    ) -> None:
+    rule: Rule = "both"
+    limit: float = 0.05
+    patience: int = 1
+    spare: float = 2.0
+    predict_from: int = 10
+    eta: float = 3
+    min_reports: int = 3
+    factor: float = 1.5
+    n_first: int = 2
+    keep_min: float = 0.05
+    refit_every: int = 4
+    past: Sequence[Mapping[str, Any]] = ()
+
+    def __post_init__(self) -> None:
         if find_spec("sklearn") is None:
             raise MissingExtra("sklearn", 'The stopper "curve"')
-        check_metric(metric, direction)
-        if rule not in get_args(Rule):
-            raise InvalidArgument(f'rule={rule!r}, expected "chance", "rank" or "both".')
-        for name, share in (("limit", limit), ("keep_min", keep_min)):
+        super().__post_init__()
+        if self.rule not in get_args(Rule):
+            raise InvalidArgument(f'rule={self.rule!r}, expected "chance", "rank" or "both".')
+        for name in ("limit", "keep_min"):
+            share = getattr(self, name)
             check_number(share, name, low=0.0)
             if share >= 1.0:
                 raise InvalidArgument(f"{name}={share!r}, expected a share below 1.")
-        check_number(eta, "eta", low=1.0, is_open=True)
-        check_number(factor, "factor", low=1.0, is_open=True)
-        check_number(spare, "spare", low=0.0, is_open=True)
-        for name, count in (
-            ("patience", patience),
-            ("predict_from", predict_from),
-            ("min_reports", min_reports),
-            ("n_first", n_first),
-            ("refit_every", refit_every),
-        ):
-            check_whole(count, name, low=1)
-        self.metric, self.direction = metric, direction
-        self.rule, self.limit, self.patience, self.eta = rule, limit, patience, eta
-        self.spare, self.predict_from = spare, predict_from
-        self.n_first, self.keep_min = n_first, keep_min
+        check_number(self.eta, "eta", low=1.0, is_open=True)
+        check_number(self.factor, "factor", low=1.0, is_open=True)
+        check_number(self.spare, "spare", low=0.0, is_open=True)
+        for name in ("patience", "predict_from", "min_reports", "n_first", "refit_every"):
+            check_whole(getattr(self, name), name, low=1)
         self._reader = LossCurveReader()
-        self._ladder = Ladder(min_reports, factor, self._reader)
-        self._trials = CompleteTrials(refit_every=refit_every, past=past_runs(past))
+        self._ladder = Ladder(self.min_reports, self.factor, self._reader)
+        self._trials = CompleteTrials(refit_every=self.refit_every, past=past_runs(self.past))
         self._predicted_by: Fitted | None = None
         self._predicted: dict[int, dict[int, float]] = {}
 
@@ -172,7 +160,7 @@ class CurveStopper:
             InvalidArgument: the study has several objectives and no metric is given, or no
                 objective of that name.
         """
-        watched = self._watched(view)
+        watched = self.only_watched(view)
         passed = self._ladder.passed(number, view, (watched,))
         if not passed or number < self.n_first or not self._may_stop(view):
             return CONTINUE
@@ -186,9 +174,6 @@ class CurveStopper:
         if not self._condemns(number, verdict, study):
             return CONTINUE
         return self._stop(verdict, watched, best)
-
-    def _watched(self, view: CurveView) -> ObjectiveSpec:
-        return watched_metric(view, self.metric, self.direction, stopper=self.name)
 
     def _may_stop(self, view: CurveView) -> bool:
         ran, stopped = 0, 0

@@ -15,8 +15,8 @@ from tunekit.errors import InvalidArgument
 from tunekit.records import CONTINUE, Decision, Direction, ObjectiveSpec, Report, TrialRecord
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curves.complete import ended_by_themselves, final_loss
-from tunekit.stoppers.losses import WORST, LossCurveReader, watched_metric
-from tunekit.stoppers.options import check_metric
+from tunekit.stoppers.losses import WORST, LossCurveReader
+from tunekit.stoppers.options import MetricStopper
 
 RIDGE = 1.0
 """Shrinkage of each standardised feature's effect to 0, counted in rows."""
@@ -84,7 +84,7 @@ class Learnt:
         return float(self.middle + z @ self.slopes)
 
 
-class EarlyDynamicsStopper:
+class EarlyDynamicsStopper(MetricStopper):
     """Stops trials whose early signals predict a poor result, once the signals are credible.
 
     The features of each signal are its exponential moving average over the first `share` of a
@@ -136,7 +136,7 @@ class EarlyDynamicsStopper:
             raise InvalidArgument(
                 f'signals={signals!r}, expected names of reported metrics, e.g. ["grad_norm"].'
             )
-        check_metric(metric, direction)
+        super().__init__(metric, direction=direction)
         for name, value in (("share", share), ("keep", keep), ("limit", limit)):
             check_number(value, name, low=0.0, is_open=True)
             if value >= 1.0:
@@ -144,7 +144,6 @@ class EarlyDynamicsStopper:
         check_whole(min_trials, "min_trials", low=12)
         check_whole(n_first, "n_first", low=1)
         self.signals = None if signals is None else tuple(dict.fromkeys(signals))
-        self.metric, self.direction = metric, direction
         self.share, self.keep, self.limit = share, keep, limit
         self.min_trials, self.n_first = min_trials, n_first
         self._reader = LossCurveReader()
@@ -156,7 +155,7 @@ class EarlyDynamicsStopper:
             InvalidArgument: the study has several objectives and no metric is given, or no
                 objective of that name.
         """
-        watched = self._watched(view)
+        watched = self.only_watched(view)
         if number < self.n_first:
             return CONTINUE
         ended = [t for t in ended_by_themselves(view) if t.number != number]
@@ -209,9 +208,6 @@ class EarlyDynamicsStopper:
                 average += weight * (value - average)
             out += [average, average - scaled[0]]
         return np.array(out, np.float64)
-
-    def _watched(self, view: CurveView) -> ObjectiveSpec:
-        return watched_metric(view, self.metric, self.direction, stopper=self.name)
 
     def _names(self, watched: ObjectiveSpec) -> tuple[str, ...]:
         return (watched.metric,) if self.signals is None else self.signals
