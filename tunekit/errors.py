@@ -278,6 +278,82 @@ def install_line(extra: str) -> str:
     return f"pip install '{DISTRIBUTION}[{extra}]'"
 
 
+class NotAuthenticated(TunekitError, PermissionError):
+    """The service does not know who is calling: no token, or one that is expired or revoked.
+
+    Log in with `tunekit login URL`, or set $TUNEKIT_TOKEN to a valid token.
+    """
+
+    code = "TK601"
+    exit_status = 4
+
+
+class NotAllowed(TunekitError, PermissionError):
+    """The caller's role in the project, or the scope of its token, does not permit the request.
+
+    Ask an admin of the project for the role that the message names.
+    """
+
+    code = "TK602"
+    exit_status = 4
+
+
+class UnknownProject(TunekitError, KeyError):
+    """The service has no such project, or the caller is not a member of it.
+
+    `tunekit project ls` lists the caller's projects.
+    """
+
+    code = "TK603"
+    exit_status = 3
+
+
+class QuotaReached(TunekitError, RuntimeError):
+    """A quota of the project or a rate limit is used up.
+
+    Wait for running trials to end, delete what is no longer needed, or ask an admin for more.
+    """
+
+    code = "TK604"
+
+
+class ServiceBusy(TunekitError, RuntimeError):
+    """The service has more work than it accepts at once; nothing of the request was done.
+
+    Clients of tunekit wait and repeat it. Another client reads the header `Retry-After`.
+
+    Attributes:
+        retry_after: seconds to wait before the request is repeated.
+    """
+
+    code = "TK605"
+    exit_status = 7
+
+    def __init__(self, message: str, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class RequestConflict(TunekitError, ValueError):
+    """A key or version sent with a request belongs to another one.
+
+    Use a new idempotency key for a new request; read the study again before editing it.
+    """
+
+    code = "TK606"
+
+
+def class_of(code: str) -> type[TunekitError]:
+    """Return the class of a code, `TunekitError` for one that this version does not know."""
+    todo = [TunekitError]
+    while todo:
+        found = todo.pop()
+        if found.code == code:
+            return found
+        todo += found.__subclasses__()
+    return TunekitError
+
+
 class TrialStopped(Exception):
     """Raised by `Trial.report` when the stopper ends the trial; let it propagate."""
 

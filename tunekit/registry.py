@@ -59,6 +59,8 @@ _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
         "sqlite": ("tunekit.storages.urls:open_sqlite", {}),
         "postgresql": ("tunekit.storages.urls:open_postgresql", {}),
         "postgres": ("tunekit.storages.urls:open_postgresql", {}),
+        "http": ("tunekit.storages.http.urls:open_http", {}),
+        "https": ("tunekit.storages.http.urls:open_http", {}),
     },
     "executor": {
         "inline": ("tunekit.executors.choose:make_inline", {}),

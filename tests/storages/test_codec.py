@@ -230,5 +230,5 @@ def test_a_value_that_nests_too_deep_is_refused_both_ways() -> None:
 
 
 def test_what_is_no_json_is_refused_with_its_place() -> None:
-    with pytest.raises(InvalidArgument, match=r"Event.data: .*no JSON"):
+    with pytest.raises(InvalidArgument, match=r"Event.data: .*not plain JSON"):
         to_dict(Event(1, "told", None, 1.0, {"a": object()}))

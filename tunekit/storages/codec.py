@@ -152,7 +152,7 @@ def _number(value: Any, where: str) -> Any:
         number = plain(value)
     except TypeError:
         raise InvalidArgument(
-            f"{where}: {_short(value)} has no JSON form; convert it to a number or a text."
+            f"{where}: {_short(value)} is not plain JSON; convert it to a number or a text."
         ) from None
     if isinstance(number, float) and not math.isfinite(number):
         return {_FLOAT: str(number)}

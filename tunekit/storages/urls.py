@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
-from urllib.parse import unquote_plus
+from urllib.parse import quote, unquote_plus
 
 from tunekit import registry
 from tunekit.errors import InvalidArgument, did_you_mean
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 ENDINGS = (".db", ".sqlite", ".sqlite3")
 _EXPECTED = (
-    'expected "memory://", "sqlite:///file.db", a path ending in .db, or '
-    '"postgresql://user:password@host/database"'
+    'expected "memory://", "sqlite:///file.db", a path ending in .db, '
+    '"postgresql://user:password@host/database", or "http://host:port/project" of a service'
 )
 
 
@@ -32,8 +32,9 @@ def open_storage(
         url: `None` or `memory://` for this process only; `sqlite:///relative.db`,
             `sqlite:////absolute.db` or just a path that ends in `.db`, `.sqlite` or `.sqlite3`;
             `postgresql://user:password@host:port/database` (also `postgres://`). With
-            `?project=name` it shows the studies of that project only. Other distributions add
-            schemes by entry points in the group `tunekit.storages`.
+            `?project=name` it shows the studies of that project only. `http://host:port/project`
+            and `https://host/project` for a service that `tunekit serve` runs. Other
+            distributions add schemes by entry points in the group `tunekit.storages`.
         must_exist: refuse a database without tunekit's tables instead of creating them.
 
     Raises:
@@ -49,6 +50,8 @@ def open_storage(
     if not isinstance(url, str | os.PathLike):
         return _checked(url)
     text, project = _without_project(os.fspath(url).strip())
+    if text.lower().startswith(("http://", "https://")) and project is not None:
+        text, project = f"{text.rstrip('/')}/{quote(project, safe='')}", None
     opened = _opened(text, must_exist=must_exist)
     return opened if project is None else ProjectStorage(opened, project)
 

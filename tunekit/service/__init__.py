@@ -1,0 +1,1 @@
+"""The multi-user tuning service: REST over one storage, started by `tunekit serve`."""

@@ -1,0 +1,69 @@
+"""Builds the application: the routes, their errors, and what they share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from fastapi import FastAPI
+
+import tunekit
+from tunekit.service.access.gate import Gate, OpenGate
+from tunekit.service.group_commit import GroupCommit
+from tunekit.service.problems import add_problem_handlers
+from tunekit.service.routes import callers, exchanges, reads, studies, trials
+from tunekit.storages.base import Storage
+from tunekit.storages.http.messages import API
+from tunekit.storages.project import ProjectStorage
+
+MAX_BODY_BYTES = 16 * 2**20
+"""Longest body of a request that the service reads."""
+
+
+@dataclass
+class Service:
+    """What the routes share.
+
+    Attributes:
+        storage: all projects' studies.
+        gate: decides who may do what.
+        commits: joins exchanges.
+    """
+
+    storage: Storage
+    gate: Gate = field(default_factory=OpenGate)
+    commits: GroupCommit = field(default_factory=GroupCommit)
+
+    def __post_init__(self) -> None:
+        self._projects: dict[str, ProjectStorage] = {}
+
+    def of_project(self, project: str) -> ProjectStorage:
+        """Return the storage of one project's studies."""
+        found = self._projects.get(project)
+        if found is None:
+            found = self._projects[project] = ProjectStorage(self.storage, project)
+        return found
+
+
+def create_app(service: Service) -> FastAPI:
+    """Return the application of a service; its shutdown closes the storage."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await service.commits.close()
+        service.storage.close()
+
+    app = FastAPI(
+        title="tunekit",
+        version=tunekit.__version__,
+        lifespan=lifespan,
+        max_body_size=MAX_BODY_BYTES,
+        redirect_slashes=False,
+    )
+    app.state.service = service
+    add_problem_handlers(app)
+    for part in (callers, studies, trials, reads, exchanges):
+        app.include_router(part.router, prefix=API)
+    return app

@@ -1,0 +1,140 @@
+"""Declares routes: their role, their body and their answer, for the code and for OpenAPI alike.
+
+Bodies and answers are the records that clients use too, read and written by the one codec.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from tunekit.errors import InvalidArgument
+from tunekit.service.access.gate import needs
+from tunekit.service.access.roles import Role
+from tunekit.service.schemas import schema_of
+from tunekit.storages.codec import from_dict, to_dict
+
+R = TypeVar("R")
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+_PROBLEM = {
+    "content": {
+        "application/problem+json": {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "type": {"type": "string"},
+                    "title": {"type": "string"},
+                    "status": {"type": "integer"},
+                    "detail": {"type": "string"},
+                    "code": {"type": "string"},
+                    "exit_status": {"type": "integer"},
+                },
+                "required": ["title", "status", "detail"],
+            }
+        }
+    }
+}
+_REFUSALS = {
+    401: "Not authenticated",
+    403: "Not allowed",
+    404: "Not found",
+    409: "Conflict",
+    413: "Too large",
+    415: "Unsupported media type",
+    422: "Invalid",
+    429: "Too many requests",
+    503: "Busy",
+}
+
+
+def endpoint(
+    router: APIRouter,
+    method: str,
+    path: str,
+    *,
+    role: Role,
+    body: type | None = None,
+    answer: type | None = None,
+    status: int = 200,
+    links: dict[str, Any] | None = None,
+) -> Callable[[Handler], Handler]:
+    """Return a decorator that serves a route to callers with the role.
+
+    Args:
+        router: where to add it.
+        method: of HTTP.
+        path: below the router's; `{project}` in it names the project whose role counts.
+        role: least role of the caller.
+        body: record that the handler reads with `body_of`.
+        answer: record that the handler returns with `reply`; `None` for no content.
+        status: of a success.
+        links: of OpenAPI, from this answer to other routes.
+    """
+    extra: dict[str, Any] = {"x-role": role.name.lower()}
+    if body is not None:
+        content = {"application/json": {"schema": schema_of(body)}}
+        extra["requestBody"] = {"required": True, "content": content}
+    responses: dict[int | str, dict[str, Any]] = {
+        code: {"description": text, **_PROBLEM} for code, text in _REFUSALS.items()
+    }
+    success: dict[str, Any] = {"description": "Success"}
+    if answer is not None:
+        success["content"] = {"application/json": {"schema": schema_of(answer)}}
+    if links:
+        success["links"] = links
+    responses[status] = success
+
+    def register(handler: Handler) -> Handler:
+        router.add_api_route(
+            path,
+            handler,
+            methods=[method],
+            status_code=status,
+            responses=responses,
+            dependencies=[Depends(needs(role))],
+            response_class=Response,
+            response_model=None,
+            openapi_extra=extra,
+            operation_id=handler.__name__,
+        )
+        return handler
+
+    return register
+
+
+async def body_of(request: Request, cls: Callable[..., R]) -> R:
+    """Return the body of a request as a record.
+
+    Raises:
+        InvalidArgument: it is not JSON, or not the JSON form of the record.
+    """
+    return from_dict(cls, await json_of(request))
+
+
+async def json_of(request: Request) -> Any:
+    """Return the JSON document in the body of a request.
+
+    Raises:
+        InvalidArgument: it is not sent as JSON, or cannot be parsed.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise InvalidArgument(
+            f"body of content type {kind[:60]!r}, expected application/json; set Content-Type."
+        )
+    try:
+        return json.loads(await request.body())
+    except (ValueError, RecursionError):
+        raise InvalidArgument(
+            "the body is not valid JSON, or is nested too deeply; send one JSON document."
+        ) from None
+
+
+def reply(record: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Return a record as a JSON answer."""
+    content = json.dumps(to_dict(record), separators=(",", ":"))
+    return Response(content, status, headers, "application/json")

@@ -1,0 +1,92 @@
+"""Routes that read a study from cursor to cursor: changes, reports, events, spaces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from tunekit.records import Report
+from tunekit.service.access.roles import Role
+from tunekit.service.endpoints import body_of, endpoint, reply
+from tunekit.service.routes.parts import MAX_ITEMS, After, InProject, Limit, limited, page_of
+from tunekit.service.routes.studies import study_record
+from tunekit.spaces.serialize import space_to_dict
+from tunekit.storages.http import messages as m
+from tunekit.storages.project import ProjectStorage
+
+router = APIRouter(prefix="/projects/{project}/studies/{study_id}", tags=["reads"])
+
+MAX_REPORTS = 5000
+CHUNK = 500
+"""Trials whose reports are looked up at once."""
+
+
+@endpoint(router, "GET", "/trials", role=Role.VIEWER, answer=m.ChangePage)
+async def list_trials(
+    storage: InProject, study_id: int, after: After = 0, limit: Limit = MAX_ITEMS
+) -> Response:
+    """Return trials that changed after a cursor, each in its latest form, by `seq`."""
+    most = min(limit, MAX_ITEMS)
+    found = await run_in_threadpool(storage.changes, study_id, after, most + 1)
+    trials, more = limited(found.trials, most)
+    return reply(m.ChangePage(trials, trials[-1].seq if trials else found.cursor, more))
+
+
+@endpoint(
+    router, "POST", "/reports:read", role=Role.VIEWER, body=m.ReportQuery, answer=m.ReportPage
+)  # fmt: skip
+async def read_reports(request: Request, storage: InProject, study_id: int) -> Response:
+    """Return reports of some or all trials, in order of number and step."""
+    query = await body_of(request, m.ReportQuery)
+    return reply(await run_in_threadpool(_report_page, storage, study_id, query))
+
+
+@endpoint(router, "GET", "/events", role=Role.VIEWER, answer=m.EventPage)
+async def list_events(
+    storage: InProject, study_id: int, after: After = 0, limit: Limit = MAX_ITEMS
+) -> Response:
+    """Return the log of a study after a cursor."""
+    most = min(limit, MAX_ITEMS)
+    found = await run_in_threadpool(storage.events, study_id, after, most + 1)
+    return reply(m.EventPage(*limited(found, most)))
+
+
+@endpoint(router, "GET", "/spaces", role=Role.VIEWER, answer=m.SpacePage)
+async def list_spaces(storage: InProject, study_id: int, after: After = 0) -> Response:
+    """Return the versions of a study's space after a version."""
+    found = await run_in_threadpool(storage.spaces, study_id)
+    versions = [m.SpaceVersion(n, space_to_dict(space)) for n, space in found.items() if n > after]
+    return reply(m.SpacePage(*page_of(versions)))
+
+
+def _report_page(storage: ProjectStorage, study_id: int, query: m.ReportQuery) -> m.ReportPage:
+    known = {t.number: t.after_step for t in query.trials if t.after_step is not None}
+    numbers = _numbers(storage, study_id, query)
+    most = min(MAX_REPORTS, MAX_REPORTS if query.limit is None else query.limit)
+    found: dict[int, tuple[Report, ...]] = {}
+    count = 0
+    while count <= most and (chunk := list(islice(numbers, CHUNK))):
+        part = storage.reports(study_id, chunk, after_step=known, limit=most + 1 - count)
+        found |= part
+        count += sum(map(len, part.values()))
+    return _cut(found, most)
+
+
+def _numbers(storage: ProjectStorage, study_id: int, query: m.ReportQuery) -> Iterator[int]:
+    if query.every:
+        return iter(range(max(query.first, 0), study_record(storage, study_id).n_trials))
+    return iter(sorted({t.number for t in query.trials}))
+
+
+def _cut(found: Mapping[int, tuple[Report, ...]], most: int) -> m.ReportPage:
+    """Return the first reports that fit into one answer."""
+    flat = [(number, report) for number, reports in found.items() for report in reports]
+    kept, is_cut = page_of([m.TrialReports(n, (r,)) for n, r in flat[:most]])
+    joined: dict[int, list[Report]] = {}
+    for part in kept:
+        joined.setdefault(part.number, []).extend(part.reports)
+    trials = tuple([m.TrialReports(n, tuple(reports)) for n, reports in joined.items()])
+    return m.ReportPage(trials, is_cut or len(flat) > most)

@@ -1,0 +1,123 @@
+"""Routes for studies: create, list, read, change, delete."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from tunekit.errors import InvalidArgument
+from tunekit.records import StudyRecord, StudySpec
+from tunekit.service.access.roles import Role
+from tunekit.service.endpoints import body_of, endpoint, json_of, reply
+from tunekit.service.routes.parts import MAX_ITEMS, Expected, InProject, Key, page_of
+from tunekit.spaces.serialize import space_from_dict, space_to_dict
+from tunekit.storages.checks import deleted_study
+from tunekit.storages.http.messages import SpaceVersion, StudyPage, StudyPatch
+from tunekit.storages.project import ProjectStorage
+
+router = APIRouter(prefix="/projects/{project}/studies", tags=["studies"])
+
+_LINK = {"project": "$request.path.project", "study_id": "$response.body#/id"}
+LINKS = {
+    name: {"operationId": name, "parameters": _LINK}
+    for name in ("get_study", "exchange", "enqueue_trials", "list_trials", "delete_study")
+}
+
+
+@endpoint(
+    router, "POST", "", role=Role.EDITOR, body=StudySpec, answer=StudyRecord, status=201,
+    links=LINKS,
+)  # fmt: skip
+async def create_study(request: Request, storage: InProject, key: Key) -> Response:
+    """Create a study; a request repeated with the same idempotency key returns it again."""
+    spec = await body_of(request, StudySpec)
+    record = await run_in_threadpool(storage.create_study, spec, key=key)
+    return reply(record, 201)
+
+
+@endpoint(router, "GET", "", role=Role.VIEWER, answer=StudyPage)
+async def list_studies(
+    storage: InProject,
+    after: Annotated[str, Query(max_length=1000, description="Name of the last one.")] = "",
+    limit: Annotated[int, Query(ge=1, le=MAX_ITEMS)] = MAX_ITEMS,
+) -> Response:
+    """List the studies of a project by name."""
+    every = await run_in_threadpool(storage.list_studies)
+    later = [r for r in every if r.spec.name > after]
+    kept, is_cut = page_of(later[:limit])
+    more = is_cut or len(later) > limit
+    return reply(StudyPage(kept, kept[-1].spec.name if kept and more else None))
+
+
+@endpoint(router, "GET", "/by-name", role=Role.VIEWER, answer=StudyRecord)
+async def find_study(
+    storage: InProject, name: Annotated[str, Query(min_length=1, max_length=1000)]
+) -> Response:
+    """Return the study of a name."""
+    return reply(await run_in_threadpool(storage.get_study, name))
+
+
+@endpoint(router, "GET", "/{study_id}", role=Role.VIEWER, answer=StudyRecord)
+async def get_study(storage: InProject, study_id: int) -> Response:
+    """Return a study; its ETag is the version of its space."""
+    record = await run_in_threadpool(study_record, storage, study_id)
+    return reply(record, headers={"ETag": f'"{record.space_version}"'})
+
+
+@endpoint(router, "DELETE", "/{study_id}", role=Role.EDITOR, status=204)
+async def delete_study(storage: InProject, study_id: int) -> Response:
+    """Delete a study with its trials."""
+    record = await run_in_threadpool(study_record, storage, study_id)
+    await run_in_threadpool(storage.delete_study, record.spec.name)
+    return Response(status_code=204)
+
+
+@endpoint(
+    router, "PATCH", "/{study_id}", role=Role.EDITOR, body=StudyPatch, answer=StudyRecord
+)  # fmt: skip
+async def change_study(request: Request, storage: InProject, study_id: int) -> Response:
+    """Pause, resume, stop or cancel a study, or merge attributes into its own."""
+    patch = await body_of(request, StudyPatch)
+    if patch.attrs:
+        await run_in_threadpool(storage.set_attrs, study_id, patch.attrs)
+    if patch.state is not None:
+        await run_in_threadpool(storage.set_state, study_id, patch.state)
+    return reply(await run_in_threadpool(study_record, storage, study_id))
+
+
+@endpoint(
+    router, "PUT", "/{study_id}/goal", role=Role.EDITOR, body=StudySpec, answer=StudyRecord
+)  # fmt: skip
+async def set_goal(
+    request: Request, storage: InProject, study_id: int, expected: Expected
+) -> Response:
+    """Replace objectives and constraints, if no event came after the number in If-Match."""
+    spec = await body_of(request, StudySpec)
+    await run_in_threadpool(storage.set_goal, study_id, spec, expected_seq=expected)
+    return reply(await run_in_threadpool(study_record, storage, study_id))
+
+
+@endpoint(router, "PUT", "/{study_id}/space", role=Role.EDITOR, answer=SpaceVersion)
+async def set_space(
+    request: Request, storage: InProject, study_id: int, expected: Expected
+) -> Response:
+    """Store the next version of the space, if the current one is that in If-Match."""
+    doc = await json_of(request)
+    if not isinstance(doc, dict):
+        raise InvalidArgument("the body is not a space; send its JSON form, a mapping.")
+    space = space_from_dict(doc)
+    version = await run_in_threadpool(
+        storage.set_space, study_id, space, expected_version=expected
+    )
+    answer = SpaceVersion(version, space_to_dict(space))
+    return reply(answer, headers={"ETag": f'"{version}"'})
+
+
+def study_record(storage: ProjectStorage, study_id: int) -> StudyRecord:
+    """Return the study of an id, or raise `UnknownStudy`."""
+    found = next((r for r in storage.list_studies() if r.id == study_id), None)
+    if found is None:
+        raise deleted_study(study_id)
+    return found

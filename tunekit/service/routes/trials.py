@@ -1,0 +1,83 @@
+"""Routes that change trials from outside their workers: enqueue, add, promote, cancel."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from tunekit.service.access.roles import Role
+from tunekit.service.endpoints import body_of, endpoint, reply
+from tunekit.service.routes.parts import InProject, Key
+from tunekit.storages.http import messages as m
+
+router = APIRouter(prefix="/projects/{project}/studies/{study_id}", tags=["trials"])
+
+
+@endpoint(
+    router, "POST", "/trials:enqueue", role=Role.EDITOR, body=m.Enqueue, answer=m.Numbers
+)  # fmt: skip
+async def enqueue_trials(
+    request: Request, storage: InProject, study_id: int, key: Key
+) -> Response:
+    """Append waiting trials; a request repeated with the same key appends nothing."""
+    given = await body_of(request, m.Enqueue)
+    numbers = await run_in_threadpool(
+        storage.enqueue, study_id, given.points,
+        user_attrs=given.user_attrs, branch=given.branch, key=key,
+    )  # fmt: skip
+    return reply(m.Numbers(tuple(numbers)))
+
+
+@endpoint(
+    router, "POST", "/trials:add", role=Role.EDITOR, body=m.AddTrials, answer=m.Numbers
+)  # fmt: skip
+async def add_trials(request: Request, storage: InProject, study_id: int) -> Response:
+    """Append trials that ran elsewhere, all or none."""
+    given = await body_of(request, m.AddTrials)
+    reports = m.by_number(given.reports)
+    numbers = await run_in_threadpool(storage.add_trials, study_id, given.trials, reports)
+    return reply(m.Numbers(tuple(numbers)))
+
+
+@endpoint(
+    router, "POST", "/trials:promote", role=Role.WORKER, body=m.Promote, answer=m.Numbers
+)  # fmt: skip
+async def promote_trials(request: Request, storage: InProject, study_id: int) -> Response:
+    """Queue paused trials again."""
+    given = await body_of(request, m.Promote)
+    reasons = {t.number: t.reason for t in given.trials}
+    numbers = await run_in_threadpool(storage.promote, study_id, reasons)
+    return reply(m.Numbers(tuple(numbers)))
+
+
+@endpoint(
+    router, "PATCH", "/trials/{number}", role=Role.WORKER, body=m.TrialAttrs, status=204
+)  # fmt: skip
+async def set_trial_attrs(
+    request: Request, storage: InProject, study_id: int, number: int
+) -> Response:
+    """Merge user attributes into those of a trial."""
+    given = await body_of(request, m.TrialAttrs)
+    await run_in_threadpool(storage.set_trial_attrs, study_id, number, given.attrs)
+    return Response(status_code=204)
+
+
+@endpoint(
+    router, "POST", "/trials/{number}:cancel", role=Role.EDITOR, body=m.Cancel, answer=m.Done
+)  # fmt: skip
+async def cancel_trial(
+    request: Request, storage: InProject, study_id: int, number: int
+) -> Response:
+    """End an unfinished trial as cancelled."""
+    given = await body_of(request, m.Cancel)
+    changed = await run_in_threadpool(storage.cancel_trial, study_id, number, given.reason)
+    return reply(m.Done(changed))
+
+
+@endpoint(router, "POST", "/trials:expire", role=Role.WORKER, body=m.Expire, status=204)
+async def expire_leases(request: Request, storage: InProject, study_id: int) -> Response:
+    """End leases of workers that are known to be dead."""
+    given = await body_of(request, m.Expire)
+    leases = [(lease.number, lease.epoch) for lease in given.leases]
+    await run_in_threadpool(storage.expire, study_id, leases)
+    return Response(status_code=204)

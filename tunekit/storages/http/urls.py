@@ -1,0 +1,52 @@
+"""Opens the storage of a service by its URL."""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import unquote, urlsplit
+
+from tunekit.errors import InvalidArgument
+from tunekit.shown import shown_url
+from tunekit.storages.http.connection import Connection
+from tunekit.storages.http.credentials import stored_token
+from tunekit.storages.http.storage import HTTPStorage
+
+
+def open_http(url: str, *, must_exist: bool) -> HTTPStorage:
+    """Return the storage at `http://host:port/project`.
+
+    The last segment of the path is the project; without one, or with a slash at the end, it is
+    the caller's default project. The token is $TUNEKIT_TOKEN, or the one that `tunekit login`
+    has stored for this service.
+
+    Raises:
+        InvalidArgument: the URL names no host, or holds a token.
+        StorageUnreachable: the service does not answer.
+        NotAuthenticated: it refuses the token.
+    """
+    base, project = split_project(url)
+    connection = Connection(base, token_for(base))
+    return HTTPStorage(connection, project)
+
+
+def split_project(url: str) -> tuple[str, str | None]:
+    """Return the URL of a service and the project in its path."""
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
+        raise InvalidArgument(
+            f"service URL {shown_url(url)!r} holds a login; set $TUNEKIT_TOKEN, or run "
+            "`tunekit login` once."
+        )
+    if parts.query or parts.fragment:
+        raise InvalidArgument(
+            f"service URL {shown_url(url)!r}: the project is the last segment of the path; "
+            "write http://host:port/project."
+        )
+    root, _, project = parts.path.rpartition("/")
+    base = f"{parts.scheme}://{parts.netloc}{root}"
+    return base, unquote(project) or None
+
+
+def token_for(base: str) -> str | None:
+    """Return the token for a service: $TUNEKIT_TOKEN, or the stored one."""
+    return os.environ.get("TUNEKIT_TOKEN") or stored_token(base)

@@ -1,0 +1,32 @@
+"""Runs a service for tests, on a free loopback port."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from tunekit.service.app import Service, create_app
+
+
+@contextmanager
+def running_service(service: Service) -> Iterator[str]:
+    """Serve on a thread of this process; yield the URL of the service without a project."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(
+            create_app(service), log_config=None, access_log=False, lifespan="on", ws="none"
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(
+            target=server.run, kwargs={"sockets": [listener]}, name="service", daemon=True
+        )
+        thread.start()
+        try:
+            # The kernel queues connections from now on, so nobody has to wait for the start.
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
