@@ -56,9 +56,9 @@ _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
     },
     "storage": {
         "memory": ("tunekit.storages.urls:open_memory", {}),
-        "sqlite": ("tunekit.storages.urls:open_sqlite", {}),
-        "postgresql": ("tunekit.storages.urls:open_postgresql", {}),
-        "postgres": ("tunekit.storages.urls:open_postgresql", {}),
+        "sqlite": ("tunekit.storages.urls:open_sql", {}),
+        "postgresql": ("tunekit.storages.urls:open_sql", {}),
+        "postgres": ("tunekit.storages.urls:open_sql", {}),
         "http": ("tunekit.storages.http.urls:open_http", {}),
         "https": ("tunekit.storages.http.urls:open_http", {}),
     },

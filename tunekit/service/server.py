@@ -6,33 +6,41 @@ import socket
 from collections.abc import Callable
 from ipaddress import ip_address
 
-from tunekit.errors import InvalidArgument, MissingExtra, ServiceBusy
-from tunekit.storages.urls import open_storage
+import uvicorn
+
+from tunekit.errors import InvalidArgument, ServiceBusy
+from tunekit.service.app import Service, create_app
+from tunekit.service.settings import ServiceSettings
+from tunekit.storages.sql.storage import SQLStorage
+from tunekit.storages.urls import open_database
 
 
-def run_service(url: str, host: str, port: int, *, say: Callable[[str], None]) -> None:
+def run_service(settings: ServiceSettings, url: str, *, say: Callable[[str], None]) -> None:
     """Serve the studies of a storage until SIGTERM or SIGINT; requests that run are finished.
 
     Raises:
         InvalidArgument: the address is public, which needs accounts.
-        MissingExtra: the packages of the service are not installed.
+        SchemaMismatch: an older version has written the tables, and `migrate` is not set.
         ServiceBusy: another process listens on the port.
     """
-    try:
-        import uvicorn
-
-        from tunekit.service.app import Service, create_app
-    except ModuleNotFoundError:
-        raise MissingExtra("serve", "tunekit serve") from None
-    if not is_loopback(host):
+    host = settings.host
+    if not settings.accounts and not is_loopback(host):
         raise InvalidArgument(
-            f"host {host!r} is reachable from other machines, and the service has no accounts; "
-            "listen on 127.0.0.1."
+            f"host {host!r} is reachable from other machines, and without accounts anybody there "
+            "could read and delete all studies; listen on 127.0.0.1, or leave out --no-accounts."
         )
-    listener = _listener(host, port)
-    app = create_app(Service(open_storage(url)))
+    listener = _listener(host, settings.port)
+    storage = SQLStorage(open_database(url), may_upgrade=settings.migrate)
+    config = uvicorn.Config(
+        create_app(Service(storage)),
+        log_config=None,
+        access_log=False,
+        ws="none",
+        lifespan="on",
+        root_path=settings.root_path,
+        timeout_graceful_shutdown=int(settings.shutdown_s),
+    )
     say(f"tunekit serves {url_at(listener)} (Ctrl-C stops it)")
-    config = uvicorn.Config(app, log_config=None, access_log=False, ws="none", lifespan="on")
     uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -14,7 +14,7 @@ from tunekit.storages.memory.storage import MemoryStorage
 from tunekit.storages.project import ProjectStorage
 
 if TYPE_CHECKING:
-    from tunekit.storages.sql.storage import SQLStorage
+    from tunekit.storages.sql.database import Database
 
 ENDINGS = (".db", ".sqlite", ".sqlite3")
 _EXPECTED = (
@@ -74,7 +74,7 @@ def _opened(text: str, *, must_exist: bool) -> Storage:
     scheme, found, _ = text.partition("://")
     if not found:
         if text.endswith(ENDINGS):
-            return _sqlite(text, must_exist=must_exist)
+            return open_sql(text, must_exist=must_exist)
         raise InvalidArgument(
             f"storage {shown_url(text)!r}: {_EXPECTED}; omit it to store nothing."
         )
@@ -94,18 +94,33 @@ def open_memory(url: str, *, must_exist: bool) -> Storage:
     return MemoryStorage()
 
 
-def open_sqlite(url: str, *, must_exist: bool) -> Storage:
-    """Return the storage at `sqlite:///path`."""
-    return _sqlite(_sqlite_path(url.partition("://")[2]), must_exist=must_exist)
-
-
-def open_postgresql(url: str, *, must_exist: bool) -> Storage:
-    """Return the storage at `postgresql://user:password@host:port/database`."""
-    from tunekit.storages.sql.postgresql import PostgreSQLDatabase
+def open_sql(url: str, *, must_exist: bool) -> Storage:
+    """Return the storage in the database at a URL."""
     from tunekit.storages.sql.storage import SQLStorage
 
-    database = PostgreSQLDatabase(f"postgresql://{url.partition('://')[2]}")
-    return SQLStorage(database, must_exist=must_exist)
+    return SQLStorage(open_database(url), must_exist=must_exist)
+
+
+def open_database(url: str) -> Database:
+    """Return the database at a URL or path of SQLite or PostgreSQL; its tables are not touched.
+
+    Raises:
+        InvalidArgument: it is the URL of something else.
+    """
+    scheme, found, rest = url.partition("://")
+    scheme = scheme.lower().partition("+")[0]
+    if found and scheme in ("postgresql", "postgres"):
+        from tunekit.storages.sql.postgresql import PostgreSQLDatabase
+
+        return PostgreSQLDatabase(f"postgresql://{rest}")
+    if scheme == "sqlite" or (not found and url.endswith(ENDINGS)):
+        from tunekit.storages.sql.sqlite import SQLiteDatabase
+
+        return SQLiteDatabase(_sqlite_path(rest) if found else url)
+    raise InvalidArgument(
+        f"{shown_url(url)!r} is no database, expected a path ending in .db, "
+        '"sqlite:///file.db" or "postgresql://user:password@host/database".'
+    )
 
 
 def _without_project(url: str) -> tuple[str, str | None]:
@@ -134,10 +149,3 @@ def _sqlite_path(rest: str) -> str:
             '"sqlite:////folder/file.db" for one elsewhere, "memory://" for none.'
         )
     return path
-
-
-def _sqlite(path: str, *, must_exist: bool) -> SQLStorage:
-    from tunekit.storages.sql.sqlite import SQLiteDatabase
-    from tunekit.storages.sql.storage import SQLStorage
-
-    return SQLStorage(SQLiteDatabase(path), must_exist=must_exist)

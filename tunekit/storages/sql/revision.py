@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
 
-def prepare(database: Database, *, may_create: bool = True) -> None:
+def prepare(database: Database, *, may_create: bool = True, may_upgrade: bool = True) -> None:
     """Bring the schema of a database to `HEAD`; safe for concurrent processes.
 
     Raises:
-        SchemaMismatch: a newer tunekit has written it.
+        SchemaMismatch: a newer tunekit has written it, or an older one and it may not be
+            upgraded.
         StorageError: the database cannot be read or written, or lacks tunekit's tables and
             they may not be created.
     """
@@ -35,6 +36,11 @@ def prepare(database: Database, *, may_create: bool = True) -> None:
         return
     if before is None and not may_create:
         raise foreign(database.url, database.read(lambda c: inspect(c).get_table_names()))
+    if before is not None and not may_upgrade:
+        raise SchemaMismatch(
+            f'{database.url} has schema "{before}", expected "{HEAD}"; make a backup with '
+            "`tunekit db backup`, then upgrade it with `tunekit db migrate`."
+        )
 
     def work(connection: Connection) -> None:
         database.lock_schema(connection)

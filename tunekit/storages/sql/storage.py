@@ -45,22 +45,29 @@ class SQLStorage(StorageReads, StorageWrites):
     Args:
         database: database with the tables.
         must_exist: refuse a database without tunekit's tables, and write nothing to it.
+        may_upgrade: upgrade the tables of an older version.
+
+    Attributes:
+        database: as given; its other tables are read and written by the service.
 
     Raises:
         StorageError: the database cannot be opened, or `must_exist` is set and it does not
             belong to tunekit.
         UnknownStudy: `must_exist` is set and the file does not exist.
-        SchemaMismatch: a newer tunekit has written it.
+        SchemaMismatch: a newer tunekit has written it, or an older one and it may not be
+            upgraded.
     """
 
-    def __init__(self, database: Database, *, must_exist: bool = False) -> None:
-        self._db = database
+    def __init__(
+        self, database: Database, *, must_exist: bool = False, may_upgrade: bool = True
+    ) -> None:
+        self._db = self.database = database
         self.url = database.url
         self._spaces: dict[str, Space] = {}  # text -> parsed space
         try:
             if must_exist:
                 database.check_existing()
-            prepare(database, may_create=not must_exist)
+            prepare(database, may_create=not must_exist, may_upgrade=may_upgrade)
         except BaseException:
             database.close()
             raise

@@ -1,0 +1,103 @@
+"""Defines the settings of the service: flags, environment, file, defaults, in this order.
+
+`TUNEKIT_SERVE_PORT=9000` in the environment and `port: 9000` in a YAML file mean the same as
+`--port 9000`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+from tunekit.errors import InvalidArgument, did_you_mean
+
+PREFIX = "TUNEKIT_SERVE_"
+"""Of the environment variables."""
+
+
+class ServiceSettings(BaseSettings):
+    """Holds the settings of one process of the service.
+
+    Attributes:
+        storage: URL of the database with all studies and accounts; `None` for $TUNEKIT_URL.
+        host: address to listen on.
+        port: port to listen on; 0 takes a free one.
+        accounts: whether callers log in; without accounts only a loopback address is served.
+        migrate: whether to upgrade the tables of a database of an older version at the start.
+        root_path: path under which a proxy publishes the service, such as `/tunekit`.
+        log_level: least level of the log lines.
+        shutdown_s: seconds for which requests may finish after SIGTERM.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", hide_input_in_errors=True)
+
+    storage: SecretStr | None = None
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    accounts: bool = True
+    migrate: bool = False
+    root_path: str = Field(default="", pattern=r"^(/[^/?#]+)*$")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    shutdown_s: float = Field(default=30.0, gt=0, le=3600)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the sources in order of precedence: flags, environment, file."""
+        assert isinstance(init_settings, InitSettingsSource)
+        given = dict(init_settings.init_kwargs)
+        file = YamlConfigSettingsSource(settings_cls, yaml_file=given.pop("file", None))
+        return InitSettingsSource(settings_cls, given), env_settings, file
+
+
+def read_settings(file: Path | None, flags: Mapping[str, Any]) -> ServiceSettings:
+    """Return the settings from a file, the environment and flags; flags of `None` are not given.
+
+    Raises:
+        InvalidArgument: the file cannot be read, or a setting is unknown or out of range; the
+            message names the setting, never its value.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    if file is not None and not file.is_file():
+        raise InvalidArgument(f"{file} is no file; give a YAML file with settings of the service.")
+    try:
+        return ServiceSettings(**{**given, "file": file})
+    except ValidationError as error:
+        raise _explained(error) from None
+    except (OSError, TypeError, ValueError, yaml.YAMLError) as error:
+        raise InvalidArgument(f"{file} holds no settings ({_first_line(error)}).") from None
+
+
+def _explained(error: ValidationError) -> InvalidArgument:
+    first = error.errors(include_input=False, include_url=False)[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        hint = did_you_mean(name, ServiceSettings.model_fields)
+        return InvalidArgument(
+            f"unknown setting {name!r} of the service{hint}; the settings are "
+            f"{', '.join(ServiceSettings.model_fields)}."
+        )
+    return InvalidArgument(
+        f"setting {name!r} of the service (flag, {PREFIX}{name.upper()} or file): {first['msg']}."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
