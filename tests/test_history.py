@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from tunekit import kept_front
 from tunekit.history import History
 from tunekit.records import MetricConstraint, ObjectiveSpec, TrialRecord, TrialState
 from tunekit.spaces import Params
+from tunekit_surrogates import non_domination
 from tunekit_surrogates.non_domination import non_dominated
 
 ERROR = (ObjectiveSpec("error"),)
@@ -100,7 +100,7 @@ def test_a_new_result_is_compared_with_the_front_alone(monkeypatch):
         sizes.append(len(y))
         return non_dominated(y, equals=equals)
 
-    monkeypatch.setattr(kept_front, "non_dominated", counted)
+    monkeypatch.setattr(non_domination, "non_dominated", counted)
     history = History((ObjectiveSpec("a"), ObjectiveSpec("b")))
     history.update([record(i, a=float(i), b=float(i)) for i in range(50)], 50)
     assert [t.number for t in history.pareto()] == [0]

@@ -19,18 +19,46 @@ SOURCES = ("tunekit", "surrogates", "integrations", "dashboard", "examples", "te
 
 HEAVY = {
     "alembic",
+    "cloudpickle",
     "litellm",
+    "numpy",
     "optuna",
     "pandas",
+    "psutil",
+    "pydantic",
     "ray",
     "rich",
     "scipy",
     "sklearn",
     "sqlalchemy",
     "streamlit",
+    "threadpoolctl",
     "torch",
     "typer",
+    "yaml",
 }
+
+RUN = """
+import tunekit
+study = tunekit.study(space={'x': tunekit.Float(0, 1), 'c': ['a', 'b']}, sampler=SAMPLER, seed=1)
+study.optimize(lambda trial: trial.params['x'], n_trials=N)
+"""
+
+BY_PROGRAM = """
+import tunekit
+study = tunekit.study(seed=1)
+study.optimize(lambda trial: trial.suggest_float('x', 0, 1), n_trials=6)
+"""
+
+LIGHT = (
+    "tunekit.errors",
+    "tunekit.records",
+    "tunekit.spaces",
+    "tunekit.storages.base",
+    "tunekit.storages.codec",
+    "tunekit.storages.operations",
+)
+"""What a client of a remote storage needs."""
 
 PUBLIC = {
     "Categorical",
@@ -84,22 +112,30 @@ def test_every_public_name_can_be_used_without_an_engine() -> None:
     assert not loaded & {"torch", "ray", "streamlit", "litellm", "sklearn", "optuna", "pandas"}
 
 
-def test_a_study_in_memory_with_the_random_sampler_needs_no_database_and_no_engine() -> None:
-    loaded = loaded_by(
-        "import tunekit\n"
-        "study = tunekit.study(space={'x': tunekit.Float(0, 1)}, sampler='random', seed=1)\n"
-        "study.optimize(lambda trial: trial.params['x'], n_trials=2)"
-    )
+@pytest.mark.parametrize("module", LIGHT)
+def test_the_records_and_the_contract_of_a_storage_load_no_heavy_package(module: str) -> None:
+    loaded = loaded_by(f"import {module}")
+    assert "tunekit" in loaded
     assert not loaded & HEAVY
 
 
-def test_the_first_trials_of_the_default_sampler_need_no_scipy() -> None:
-    loaded = loaded_by(
-        "import tunekit\n"
-        "study = tunekit.study(space={'x': tunekit.Float(0, 1)}, seed=1)\n"
-        "study.optimize(lambda trial: trial.params['x'], n_trials=4)"
-    )
+def test_a_new_study_in_memory_loads_no_heavy_package() -> None:
+    assert not loaded_by("import tunekit; tunekit.study()") & HEAVY
+
+
+@pytest.mark.parametrize(("sampler", "n"), [("random", 9), ("grid", 9), ("auto", 6)])
+def test_first_trials_in_memory_load_no_heavy_package(sampler: str, n: int) -> None:
+    loaded = loaded_by(RUN.replace("SAMPLER", f"'{sampler}'").replace("N)", f"{n})"))
     assert not loaded & HEAVY
+
+
+def test_first_trials_that_ask_for_their_parameters_load_no_heavy_package() -> None:
+    assert not loaded_by(BY_PROGRAM) & HEAVY
+
+
+def test_the_model_of_the_default_sampler_loads_numpy_and_scipy_before_it_proposes() -> None:
+    loaded = loaded_by(RUN.replace("SAMPLER", "'auto'").replace("N)", "7)"))
+    assert {"numpy", "scipy"} <= loaded
 
 
 def test_help_of_the_command_line_does_not_import_numpy() -> None:
@@ -110,7 +146,7 @@ def test_help_of_the_command_line_does_not_import_numpy() -> None:
         "    runpy.run_module('tunekit', run_name='__main__')"
     )
     assert "tunekit" in loaded
-    assert not loaded & ((HEAVY | {"numpy", "pydantic", "yaml"}) - {"rich", "typer"})
+    assert not loaded & (HEAVY - {"rich", "typer"})
 
 
 def test_the_public_names_are_these_and_no_others() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -150,6 +152,38 @@ def test_two_threads_that_overlap_do_not_wait_and_leave_no_limit_behind():
     thread.join()
     assert seen == [{1}]
     assert numbers() == {WIDE}
+
+
+def test_a_model_that_is_loaded_within_a_suggestion_is_fitted_with_one_thread():
+    program = """
+import tunekit as tk
+from tunekit.samplers.bayesian.sampler import BayesianSampler
+from threadpoolctl import threadpool_info
+
+seen, load = [], BayesianSampler._model
+
+def loaded(self, view):
+    search = load(self, view)
+    from tunekit.samplers.bayesian import model_search
+
+    model_of = model_search.model_of
+    if not seen:
+        def noted(*args):
+            seen.append({lib["num_threads"] for lib in threadpool_info()})
+            return model_of(*args)
+        model_search.model_of = noted
+    return search
+
+BayesianSampler._model = loaded
+study = tk.study(space={"x": tk.Float(0, 1)}, seed=1)
+study.optimize(lambda trial: trial.params["x"], n_trials=7)
+assert seen == [{1}], seen
+"""
+    several = {**os.environ, "OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "3"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=several, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

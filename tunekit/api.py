@@ -220,7 +220,7 @@ def load_study(
 
 def _own_sampler(spec: StudySpec, options: Mapping[str, Any] | None = None) -> Sampler:
     """Return the sampler of a stored study, with some of its options replaced."""
-    if spec.sampler not in registry.names("sampler"):
+    if not registry.is_name("sampler", spec.sampler):
         raise InvalidArgument(
             f'study "{spec.name}" was created with the sampler object {spec.sampler}, which has '
             "no short name; give sampler=..."

@@ -9,8 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from tunekit.errors import StorageError
 from tunekit.kept_front import KeptFront
 from tunekit.optuna_names.trial_values import TrialSource
@@ -18,6 +16,7 @@ from tunekit.records import MetricConstraint, ObjectiveSpec, TrialRecord, TrialS
 from tunekit.spaces import Scalar
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 _QUEUED = frozenset({TrialState.WAITING, TrialState.PREEMPTED})
@@ -237,6 +236,8 @@ class History:
 
     def losses(self, trials: Sequence[TrialRecord]) -> NDArray[np.float64]:
         """Return `(n, m)` objective values, signed so that less is better, NaN if missing."""
+        import numpy as np
+
         rows = [self.loss_row(t) for t in trials]
         return np.asarray(rows, dtype=np.float64).reshape(len(trials), len(self.objectives))
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from tunekit_surrogates.non_domination import non_dominated
-
 
 class KeptFront:
     """Maintains the non-dominated subset of numbered points to minimise, including equal points.
@@ -45,5 +41,9 @@ class KeptFront:
             candidates = self._front | new
         if not candidates:
             return {}
+        import numpy as np
+
+        from tunekit_surrogates.non_domination import non_dominated
+
         flags = non_dominated(np.array([*candidates.values()]), equals=True)
         return {n: y for (n, y), is_kept in zip(candidates.items(), flags, strict=True) if is_kept}

@@ -13,7 +13,6 @@ import inspect
 from collections.abc import Callable, Container, Mapping
 from functools import partial
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any, Literal, TypeAlias
 
 from tunekit.errors import InvalidArgument, did_you_mean
@@ -73,6 +72,11 @@ _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
 def names(kind: Kind) -> list[str]:
     """Return all short names of a kind, including those of other distributions."""
     return sorted({*_BUILT_IN[kind], *(e.name for e in _foreign(kind))})
+
+
+def is_name(kind: Kind, name: str) -> bool:
+    """Return whether a component of this kind has the short name."""
+    return name in _BUILT_IN[kind] or name in names(kind)  # entry points are slow to read
 
 
 def find(kind: Kind, name: str) -> Callable[..., Any]:
@@ -152,4 +156,6 @@ def check_options(
 
 
 def _foreign(kind: Kind) -> list[Any]:
+    from importlib.metadata import entry_points
+
     return list(entry_points(group=f"tunekit.{kind}s"))

@@ -11,8 +11,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING
 
-from threadpoolctl import ThreadpoolController
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 
 class _Libraries:
@@ -25,6 +27,10 @@ class _Libraries:
 
     def limit(self) -> AbstractContextManager[object]:
         """Limit all to one thread; return the entered context, which restores them on exit."""
+        if "numpy" not in sys.modules:  # Python reaches the numeric libraries through it
+            return nullcontext()
+        from threadpoolctl import ThreadpoolController
+
         with self.lock:
             if self._controller is None or self._n_modules != len(sys.modules):
                 # The scan takes milliseconds, and only an import can load another library.

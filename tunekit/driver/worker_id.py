@@ -15,8 +15,6 @@ from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
-import psutil
-
 PROC = Path("/proc")
 
 
@@ -92,6 +90,8 @@ def _start(pid: int) -> str | None:
 
 
 def _start_by_clock(pid: int) -> str | None:
+    import psutil  # Linux tells the start of a process itself
+
     try:
         return str(int(psutil.Process(pid).create_time()))
     except psutil.Error:

@@ -13,8 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
-import numpy as np
-
 from tunekit.checkpoints.workspace import Workspace
 from tunekit.checks import shown
 from tunekit.errors import InvalidArgument, InvalidParams, TrialPaused, TrialStopped, did_you_mean
@@ -22,7 +20,8 @@ from tunekit.executors.base import Ranks, Task
 from tunekit.executors.results import checked_metrics
 from tunekit.optuna_names.words import SYSTEM, OptunaNotes, system_attrs, unknown_name
 from tunekit.records import CONTINUE, Decision, Report
-from tunekit.samplers.random_streams import stream
+from tunekit.samplers.philox import Philox
+from tunekit.samplers.random_streams import light_stream
 from tunekit.spaces import Parameter, Params, Scalar
 from tunekit.spaces.domains import plain
 from tunekit.spaces.program import Chooser
@@ -218,7 +217,7 @@ class Trial:
 
         The same trial of the same study gets the same one in every run and process.
         """
-        return int(_keyed(self._task, "trial.seed").integers(2**32))
+        return _keyed(self._task, "trial.seed").integers(2**32)
 
     def set_user_attr(self, key: str, value: Any) -> None:
         """Set an attribute of the trial, stored with the result.
@@ -381,10 +380,10 @@ class Trial:
         return parameter.domain.from_unit(_keyed(self._task, path).random())
 
 
-def _keyed(task: Task, name: str) -> np.random.Generator:
+def _keyed(task: Task, name: str) -> Philox:
     """Return a trial's generator for one name, independent of the order of asking."""
     digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
-    return stream(task.seed ^ int.from_bytes(digest, "big"), task.trial_number)
+    return light_stream(task.seed ^ int.from_bytes(digest, "big"), task.trial_number)
 
 
 def _step(step: object) -> int:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Protocol
 
 from tunekit.errors import TunekitError
 from tunekit.history import History
 from tunekit.records import MetricConstraint, ObjectiveSpec, Proposal
 from tunekit.samplers.checked import checked
-from tunekit.samplers.random_streams import stream
+from tunekit.samplers.random_streams import Draws, in_numpy, light_stream
 from tunekit.spaces import Float, Int, Parameter, Params, Picker, Scalar, Space, walk
-from tunekit.spaces.feasible import Feasible
 from tunekit.threads import one_thread
+
+if TYPE_CHECKING:
+    from tunekit.spaces.feasible import Feasible
 
 PLAIN_DRAWS = 32
 """Consecutive invalid random points after which a constraint search starts."""
@@ -134,12 +134,12 @@ def filled(view: StudyView, number: int) -> Params:
     point = walk(view.space, keeping(fixed, lambda p, _: p.domain.default_value()))
     if not view.space.violated(point):
         return point
-    return sample(view.space, stream(view.seed, number), fixed, known=known_points(view))
+    return sample(view.space, light_stream(view.seed, number), fixed, known=known_points(view))
 
 
 def sample(
     space: Space,
-    rng: np.random.Generator,
+    rng: Draws,
     fixed: Params | None = None,
     *,
     known: Iterable[Mapping[str, Scalar]] = (),
@@ -160,7 +160,7 @@ def sample(
 
 def samples(
     space: Space,
-    rng: np.random.Generator,
+    rng: Draws,
     fixed: Params | None = None,
     *,
     known: Iterable[Mapping[str, Scalar]] = (),
@@ -186,17 +186,23 @@ def samples(
         if not space.violated(point):
             n_left = PLAIN_DRAWS
             yield point
-    yield from Feasible(space, rng, at_target(space, fixed)).draws(known, n=n)
+    yield from _feasible(space, rng, fixed).draws(known, n=n)
 
 
 def repaired(
-    space: Space, wanted: Params, rng: np.random.Generator, fixed: Params | None = None
+    space: Space, wanted: Params, rng: Draws, fixed: Params | None = None
 ) -> Params | None:
     """Return a point that keeps as many of the wanted values as the constraints allow.
 
     `None` if no point was found.
     """
-    return Feasible(space, rng, at_target(space, fixed)).near(wanted)
+    return _feasible(space, rng, fixed).near(wanted)
+
+
+def _feasible(space: Space, rng: Draws, fixed: Params | None) -> Feasible:
+    from tunekit.spaces.feasible import Feasible  # loads NumPy, which few spaces need it for
+
+    return Feasible(space, in_numpy(rng), at_target(space, fixed))
 
 
 def known_points(view: StudyView) -> Iterator[Params]:

@@ -11,7 +11,6 @@ from tunekit.checks import is_whole
 from tunekit.errors import InvalidArgument, SpaceExhausted
 from tunekit.records import Proposal
 from tunekit.samplers.base import StudyView, filled
-from tunekit.samplers.grid_walk import feasible_ranks
 from tunekit.spaces import (
     Categorical,
     Float,
@@ -121,6 +120,8 @@ class _Valid:
                 self.misses = 0
         while len(self.ranks) <= index:
             if self._walked is None:
+                from tunekit.samplers.grid_walk import feasible_ranks  # loads NumPy
+
                 assert self.key is not None
                 seed = self.key[1] if shuffle else None
                 self._walked = feasible_ranks(grid, seed=seed, known=self.ranks)

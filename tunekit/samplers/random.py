@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tunekit.records import Proposal
 from tunekit.samplers.base import StudyView, held, known_points, sample
-from tunekit.samplers.random_streams import stream
+from tunekit.samplers.random_streams import light_stream
 
 
 class RandomSampler:
@@ -25,7 +25,7 @@ class RandomSampler:
             Proposal(
                 sample(
                     view.space,
-                    stream(view.seed, number),
+                    light_stream(view.seed, number),
                     held(view, number),
                     known=known_points(view),
                 ),

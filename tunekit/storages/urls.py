@@ -80,10 +80,9 @@ def _opened(text: str, *, must_exist: bool) -> Storage:
         )
     scheme = scheme.lower()
     scheme = scheme.partition("+")[0] if scheme.endswith(("+psycopg2", "+pysqlite")) else scheme
-    known = registry.names("storage")
-    if scheme not in known:
+    if not registry.is_name("storage", scheme):
         # Only the scheme is shown: the rest may hold a password.
-        hint = did_you_mean(scheme, known)
+        hint = did_you_mean(scheme, registry.names("storage"))
         raise InvalidArgument(f'storage URL with scheme "{scheme}"{hint}: {_EXPECTED}.')
     opened: Storage = registry.find("storage", scheme)(text, must_exist=must_exist)
     return opened

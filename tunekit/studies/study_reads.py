@@ -7,7 +7,6 @@ from copy import deepcopy as copied
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from tunekit.analysis import audit
 from tunekit.checks import several
 from tunekit.driver.study_reader import StudyReader
 from tunekit.errors import InvalidArgument, MissingExtra, NoCompleteTrial
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     import optuna
     import pandas as pd
 
+    from tunekit.analysis.audit import StopAudit
     from tunekit.studies.optuna_distributions import Distributions
 
 
@@ -222,7 +222,7 @@ class StudyReads:
         """
         return replay(self.storage, self.record(), self.sampler)
 
-    def stop_audit(self, *, tolerance: float = 0.0) -> audit.StopAudit:
+    def stop_audit(self, *, tolerance: float = 0.0) -> StopAudit:
         """Return how often the stopper was wrong, by the condemned trials that ran on.
 
         Args:
@@ -231,7 +231,9 @@ class StudyReads:
         Raises:
             InvalidArgument: a tolerance below 0.
         """
-        return audit.stop_audit(self.refresh(), self.reports(), tolerance=tolerance)
+        from tunekit.analysis.audit import stop_audit  # loads NumPy
+
+        return stop_audit(self.refresh(), self.reports(), tolerance=tolerance)
 
     def trials_rows(self) -> list[dict[str, Any]]:
         """Return one flat mapping a trial: number, state, metrics, `params.*`, who and why."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
-
-import numpy as np
 
 from tunekit.records import Proposal
 from tunekit.samplers.base import (
@@ -20,7 +19,7 @@ from tunekit.samplers.base import (
 )
 from tunekit.samplers.bayesian.fidelity_levels import fidelity_levels
 from tunekit.samplers.bayesian.learnable import Learnable
-from tunekit.samplers.random_streams import stream
+from tunekit.samplers.random_streams import Draws, in_numpy, light_stream, stream
 from tunekit.spaces import Categorical, Constant, Parameter, Params, Scalar, Space, walk
 
 if TYPE_CHECKING:
@@ -90,7 +89,9 @@ class InitialDesign:
         fidelity = fidelity_levels(view.space)
         if fidelity is not None:
             fixed = Params({fidelity.path: fidelity.first(number), **(fixed or {})})
-        rng, known = stream(view.seed, number), known_points(view)
+        # Densities draw with NumPy.
+        rng: Draws = (stream if self.densities else light_stream)(view.seed, number)
+        known = known_points(view)
         point = stratified_walk(
             view.space, before, rng, fixed, densities=self.densities, known=known
         )
@@ -123,7 +124,7 @@ def default_point(space: Space, fixed: Params | None) -> Params | None:
 def stratified_walk(
     space: Space,
     before: Iterable[Mapping[str, Scalar]],
-    rng: np.random.Generator,
+    rng: Draws,
     fixed: Params | None = None,
     *,
     densities: Mapping[str, PriorDensity] | None = None,
@@ -149,7 +150,7 @@ def stratified_walk(
 
     def pick(p: Parameter, chosen: Mapping[str, Scalar]) -> Scalar:
         if p.path in believed:
-            return p.domain.from_unit(believed[p.path].draw(rng))
+            return p.domain.from_unit(believed[p.path].draw(in_numpy(rng)))
         used = [point[p.path] for point in points if p.path in point]
         if isinstance(p.domain, Categorical):
             return _least_used(p.domain, used, rng)
@@ -162,20 +163,18 @@ def stratified_walk(
     return repaired(space, point, rng, fixed) or sample(space, rng, fixed, known=known)
 
 
-def _least_used(domain: Categorical, used: list[Scalar], rng: np.random.Generator) -> Scalar:
-    counts = np.zeros(len(domain.choices))
-    for value in used:
-        counts[domain.index(value)] += 1
-    return domain.choices[int(rng.choice(np.flatnonzero(counts == counts.min())))]
+def _least_used(domain: Categorical, used: list[Scalar], rng: Draws) -> Scalar:
+    counts = Counter(map(domain.index, used))
+    least = min(counts[i] for i in range(len(domain.choices)))
+    rarest = [c for i, c in enumerate(domain.choices) if counts[i] == least]
+    return rarest[int(rng.integers(len(rarest)))]
 
 
-def _far_place(p: Parameter, used: list[Scalar], rng: np.random.Generator) -> float:
-    draws = rng.random(N_DRAWS)
+def _far_place(p: Parameter, used: list[Scalar], rng: Draws) -> float:
+    draws = [rng.random() for _ in range(N_DRAWS)]
     if isinstance(p.domain, Constant):
         return 0.0
     centre = p.domain.to_unit(p.domain.default_value())
-    draws = centre + SHRINK * (draws - centre)
-    if not used:
-        return float(draws[0])
-    known = np.array([p.domain.to_unit(v) for v in used])
-    return float(draws[np.argmax(np.min(np.abs(draws[:, None] - known), axis=1))])
+    draws = [centre + SHRINK * (u - centre) for u in draws]
+    known = [p.domain.to_unit(v) for v in used]
+    return max(draws, key=lambda u: min((abs(u - k) for k in known), default=0.0))

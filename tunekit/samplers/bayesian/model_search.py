@@ -26,6 +26,7 @@ from tunekit.samplers.bayesian.trust_region import RegionCandidates, TrustRegion
 from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Params, Space
 from tunekit.spaces.encode import Encoder
+from tunekit.threads import one_thread
 
 
 class ModelSearch:
@@ -66,6 +67,7 @@ class ModelSearch:
             f"{s.name} ({len(s.points)} of {s.n_kept} trials usable)" for s in self._sources
         )
 
+    @one_thread()  # NumPy may have been loaded within the suggestion
     def fitted(
         self, view: StudyView, densities: Mapping[str, PriorDensity], *, n_start: int
     ) -> FittedSearch:
@@ -111,6 +113,7 @@ class FittedSearch:
     region: TrustRegion | None
     costs: CostModel | None
 
+    @one_thread()
     def proposal(self, number: int, busy: Sequence[Params]) -> Proposal:
         """Return the proposal for a trial, with the points in `busy` as pending.
 
