@@ -10,10 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
-from sqlalchemy import Connection, Dialect
+from sqlalchemy import ARRAY, Connection, Dialect, Insert, bindparam, func, select
+from sqlalchemy import cast as sql_cast
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
+
+from tunekit.storages.sql.prepared import KEY, NOT_OURS, PreparedStatements
 
 Values: TypeAlias = Mapping[str, Any]
 
@@ -48,6 +51,7 @@ class Cursor:
         self._connection = connection
         self._dialect = connection.dialect
         self._cursor = connection.connection.cursor()
+        self._prepared: PreparedStatements | None = connection.info.get(KEY)
 
     def rows(self, statement: ClauseElement, values: Values) -> list[Sequence[Any]]:
         """Return the rows of a query, as tuples in the order of its columns."""
@@ -67,20 +71,33 @@ class Cursor:
         self._execute(statement, values)
         return int(self._cursor.rowcount)
 
-    def insert(self, statement: ClauseElement, rows: Sequence[Values]) -> None:
+    def insert(self, statement: Insert, rows: Sequence[Values]) -> None:
         """Insert one or more rows that all have the same columns."""
         compiled = _compile(statement, self._dialect, tuple(rows[0]))
-        bound = [compiled.bound(row) for row in rows]
-        if len(rows) == 1:
-            self._call(self._cursor.execute, compiled.sql, bound[0])
-        elif compiled.names is not None:
+        if compiled.names is not None:
+            bound = [compiled.bound(row) for row in rows]
             self._call(self._cursor.executemany, compiled.sql, bound)
         else:
-            self._call(_insert_values, compiled.sql, self._cursor, bound)
+            columns = {column: [row[column] for row in rows] for column in rows[0]}
+            self._run(compiled, compiled.bound(columns))
 
     def _execute(self, statement: ClauseElement, values: Values) -> None:
         compiled = _compile(statement, self._dialect)
-        self._call(self._cursor.execute, compiled.sql, compiled.bound(values))
+        self._run(compiled, compiled.bound(values))
+
+    def grown(self, n_trials: int) -> None:
+        """Note how many trials a study has, for which the server may have to plan anew."""
+        if self._prepared is not None:
+            self._prepared.grown(n_trials, self._execute_text)
+
+    def _run(self, compiled: Compiled, bound: Any) -> None:
+        sql = compiled.sql
+        if self._prepared is not None:
+            sql = self._prepared.ready(sql, self._execute_text)
+        self._call(self._cursor.execute, sql, bound)
+
+    def _execute_text(self, sql: str) -> None:
+        self._call(self._cursor.execute, sql)
 
     def _call(self, call: Callable[..., Any], *arguments: Any) -> Any:
         driver = self._dialect.dbapi
@@ -91,6 +108,8 @@ class Cursor:
             lost = self._dialect.is_disconnect(error, self._connection.connection, self._cursor)
             if lost:
                 self._connection.invalidate(error)
+            elif self._prepared is not None and getattr(error, "pgcode", "") in NOT_OURS:
+                self._prepared.give_up()
             raise DBAPIError.instance(
                 str(arguments[0]) if arguments else None,
                 None,  # values may be large, and nobody reads them in an error
@@ -108,6 +127,8 @@ def _compile(
     key = (dialect.name, statement, columns)
     found = _compiled.get(key)
     if found is None:
+        if columns and dialect.name == "postgresql":
+            statement = _from_arrays(cast(Insert, statement), columns)
         made = cast(
             SQLCompiler, statement.compile(dialect=dialect, column_keys=list(columns) or None)
         )
@@ -118,10 +139,9 @@ def _compile(
     return found
 
 
-def _insert_values(sql: str, cursor: Any, rows: Sequence[Values]) -> None:
-    """Insert many rows with psycopg2 in one statement, and so in one round trip."""
-    from psycopg2.extras import execute_values
-
-    before, _, rest = sql.partition(" VALUES (")
-    row, _, after = rest.partition(")s)")
-    execute_values(cursor, f"{before} VALUES %s {after}", rows, f"({row})s)", len(rows))
+def _from_arrays(statement: Insert, columns: tuple[str, ...]) -> Insert:
+    """Return an INSERT of any number of rows, given as one array for each column."""
+    types = statement.table.c
+    arrays = [sql_cast(bindparam(name), ARRAY(types[name].type)) for name in columns]
+    rows = func.unnest(*arrays).table_valued(*columns).render_derived(name="given")
+    return statement.from_select(columns, select(*(rows.c[name] for name in columns)))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, create_engine, func, make_url, select
+from sqlalchemy import URL, Connection, create_engine, event, func, make_url, select
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tunekit.errors import InvalidArgument, MissingExtra, StorageError, StorageUnreachable
 from tunekit.shown import is_secret, shown_url, split_url
 from tunekit.storages.sql.database import Database, Work
+from tunekit.storages.sql.prepared import KEY, NOT_OURS, PreparedStatements
 
 T = TypeVar("T")
 
@@ -61,6 +62,7 @@ class PostgreSQLDatabase(Database):
                 '"postgresql://user:password@host:port/database"; escape special characters of '
                 "the password as %XX."
             ) from None
+        event.listen(engine, "connect", _on_connect)
         super().__init__(engine, shown_url(url), outage_s)
         self._driver_error: type[Exception] = psycopg2.Error
         # Single statements save the round trips of BEGIN and COMMIT.
@@ -115,7 +117,7 @@ class PostgreSQLDatabase(Database):
             return False
         code = getattr(error.orig, "pgcode", None)
         if code is not None:
-            return code in _TRANSIENT or code.startswith("08")
+            return code in _TRANSIENT | NOT_OURS or code.startswith("08")
         if error.connection_invalidated:
             return True
         return isinstance(error, OperationalError) and not any(
@@ -166,6 +168,10 @@ def connection_defaults(url: URL) -> dict[str, object]:
     if "application_name" not in url.query and "PGAPPNAME" not in os.environ:
         defaults["application_name"] = "tunekit"
     return defaults
+
+
+def _on_connect(connection: Any, record: Any) -> None:
+    record.info[KEY] = PreparedStatements()
 
 
 def _is_committed(connection: Connection, transaction: int) -> bool:

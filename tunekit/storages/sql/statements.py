@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
+    Double,
+    Text,
     Update,
     bindparam,
     case,
+    cast,
     delete,
     func,
     literal_column,
@@ -20,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from tunekit.records import TrialState
 from tunekit.storages.rows import TRIAL_COLUMNS
 from tunekit.storages.sql.schema import (
     IS_PREEMPTED,
@@ -38,8 +44,21 @@ from tunekit.storages.transitions import TRANSITIONS, Transition
 _t = trials.c
 _THIS_STUDY = studies.c.id == bindparam("study")
 _THIS_TRIAL = (_t.study_id == bindparam("study")) & (_t.number == bindparam("n"))
-_HELD = _THIS_TRIAL & (_t.epoch == bindparam("e")) & IS_RUNNING
 
+
+def _is_in(states: Sequence[TrialState]) -> ColumnElement[bool]:
+    """Return whether a trial, known by its number, is in one of the states.
+
+    These are parameters, because a prepared plan that began with a few trials would look for
+    this one among all in a state, through the partial index of literal states.
+    """
+    given: list[BindParameter[str]] = [
+        bindparam(f"from_{i}", str(state)) for i, state in enumerate(states)
+    ]
+    return _t.state == given[0] if len(given) == 1 else _t.state.in_(given)
+
+
+_HELD = _THIS_TRIAL & (_t.epoch == bindparam("e")) & _is_in((TrialState.RUNNING,))
 _STUDY_ROW = (
     studies.c.seq,
     studies.c.n_trials,
@@ -63,12 +82,10 @@ STUDY_ATTRS = select(studies.c.attrs).where(_THIS_STUDY)
 def _update(transition: Transition) -> Update:
     """Return the UPDATE statement of a transition.
 
-    Given cells are bound as `to_<column>`, the lease's epoch as `e`, the time as `now`.
+    Given cells are bound as `to_<column>`, the lease's epoch as `e`, the time as `now`. Casts
+    give their types where a prepared statement could not infer them.
     """
-    states: list[ColumnElement[str]] = [
-        literal_column(f"'{state}'") for state in transition.sources
-    ]
-    where = [_THIS_TRIAL, _t.state == states[0] if len(states) == 1 else _t.state.in_(states)]
+    where: list[ColumnElement[bool]] = [_THIS_TRIAL, _is_in(transition.sources)]
     if transition.fenced:
         where.append(_t.epoch == bindparam("e"))
     if transition.expired:
@@ -82,13 +99,14 @@ def _update(transition: Transition) -> Update:
     cells |= {c: bindparam(f"to_{c}") for c in transition.sets}
     cells |= {c: func.coalesce(bindparam(f"to_{c}"), _t[c]) for c in transition.offers}
     if transition.offers:  # a given point is complete
-        cells["is_partial"] = case((bindparam("to_params").is_(None), _t.is_partial), else_=False)
+        no_params = cast(bindparam("to_params"), Text).is_(None)
+        cells["is_partial"] = case((no_params, _t.is_partial), else_=False)
     cells |= {c: null() for c in transition.clears}
     cells |= {c: bindparam("now") for c in transition.stamps}
     cells |= {c: _t[c] + 1 for c in transition.counts}
     if transition.restarts:
         is_whole = _t.params.is_not(None) & ~_t.is_partial
-        cells["started"] = case((is_whole, bindparam("now")), else_=null())
+        cells["started"] = case((is_whole, cast(bindparam("now"), Double)), else_=null())
     return update(trials).where(*where).values(cells)
 
 

@@ -56,7 +56,9 @@ class SQLTable:
         rows = self._cursor.rows(statement, {"study": self._study_id, **bound})
         if not rows:
             raise deleted_study(self._study_id)
-        return StudyRow(*rows[0])
+        study = StudyRow(*rows[0])
+        self._cursor.grown(study.n_trials)
+        return study
 
     def set_study(self, **cells: Any) -> None:
         """Write cells of the study's row."""
