@@ -11,11 +11,13 @@ from fastapi import FastAPI
 import tunekit
 from tunekit.service.access.gate import Gate, OpenGate
 from tunekit.service.group_commit import GroupCommit
+from tunekit.service.metrics import Metrics
 from tunekit.service.problems import add_problem_handlers
-from tunekit.service.routes import callers, exchanges, reads, studies, trials
-from tunekit.storages.base import Storage
+from tunekit.service.request_log import RequestLog
+from tunekit.service.routes import callers, exchanges, health, reads, studies, trials
 from tunekit.storages.http.messages import API
 from tunekit.storages.project import ProjectStorage
+from tunekit.storages.sql.storage import SQLStorage
 
 MAX_BODY_BYTES = 16 * 2**20
 """Longest body of a request that the service reads."""
@@ -28,14 +30,18 @@ class Service:
     Attributes:
         storage: all projects' studies.
         gate: decides who may do what.
+        metrics: counts what happens.
         commits: joins exchanges.
+        is_stopping: whether this process is shutting down.
     """
 
-    storage: Storage
+    storage: SQLStorage
     gate: Gate = field(default_factory=OpenGate)
-    commits: GroupCommit = field(default_factory=GroupCommit)
 
     def __post_init__(self) -> None:
+        self.is_stopping = False
+        self.metrics = Metrics()
+        self.commits = GroupCommit(self.metrics.note_commit)
         self._projects: dict[str, ProjectStorage] = {}
 
     def of_project(self, project: str) -> ProjectStorage:
@@ -52,6 +58,7 @@ def create_app(service: Service) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
+        service.is_stopping = True
         await service.commits.close()
         service.storage.close()
 
@@ -64,6 +71,8 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     add_problem_handlers(app)
+    app.add_middleware(RequestLog, metrics=service.metrics)
+    app.include_router(health.router)
     for part in (callers, studies, trials, reads, exchanges):
         app.include_router(part.router, prefix=API)
     return app

@@ -11,6 +11,7 @@ Reference:
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -27,10 +28,16 @@ class GroupCommit:
     """Runs exchanges in batches, one transaction at a time for each study.
 
     Args:
+        on_commit: is told the answers and seconds of each transaction.
         threads: number of transactions that run at the same time, for different studies.
     """
 
-    def __init__(self, threads: int = 8) -> None:
+    def __init__(
+        self,
+        on_commit: Callable[[Sequence[Exchange | Exception], float], None] = lambda *_: None,
+        threads: int = 8,
+    ) -> None:
+        self._on_commit = on_commit
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="tunekit-commit")
         self._waiting: dict[int, list[_Waiting]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -76,12 +83,13 @@ class GroupCommit:
         batch: Sequence[_Waiting],
     ) -> None:
         requests = [request for request, _ in batch]
-        loop = asyncio.get_running_loop()
+        loop, began = asyncio.get_running_loop(), time.perf_counter()
         answers: Sequence[Exchange | Exception]
         try:
             answers = await loop.run_in_executor(self._threads, exchange_many, study_id, requests)
         except Exception as error:  # each caller gets it
             answers = [error] * len(batch)
+        self._on_commit(answers, time.perf_counter() - began)
         for (_, future), answer in zip(batch, answers, strict=True):
             if future.done():  # the caller has gone; what it sent is stored
                 continue

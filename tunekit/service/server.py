@@ -10,9 +10,13 @@ import uvicorn
 
 from tunekit.errors import InvalidArgument, ServiceBusy
 from tunekit.service.app import Service, create_app
+from tunekit.service.logs import set_up_logs
 from tunekit.service.settings import ServiceSettings
 from tunekit.storages.sql.storage import SQLStorage
 from tunekit.storages.urls import open_database
+
+OUTAGE_S = 10.0
+"""Seconds to retry a transaction before the client is told to: a request must not wait long."""
 
 
 def run_service(settings: ServiceSettings, url: str, *, say: Callable[[str], None]) -> None:
@@ -29,8 +33,11 @@ def run_service(settings: ServiceSettings, url: str, *, say: Callable[[str], Non
             f"host {host!r} is reachable from other machines, and without accounts anybody there "
             "could read and delete all studies; listen on 127.0.0.1, or leave out --no-accounts."
         )
+    set_up_logs(settings.log_level)
     listener = _listener(host, settings.port)
-    storage = SQLStorage(open_database(url), may_upgrade=settings.migrate)
+    database = open_database(url)
+    database.outage_s = OUTAGE_S
+    storage = SQLStorage(database, may_upgrade=settings.migrate)
     config = uvicorn.Config(
         create_app(Service(storage)),
         log_config=None,

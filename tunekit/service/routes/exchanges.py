@@ -22,6 +22,7 @@ router = APIRouter(prefix="/projects/{project}/studies/{study_id}", tags=["trial
 async def exchange(request: Request, storage: InProject, study_id: int) -> Response:
     """Apply a worker's operations in order, then claim trials, in one transaction."""
     asked = await body_of(request, ExchangeRequest)
+    request.state.worker = asked.worker
     commits = request.app.state.service.commits
     answer = await commits.exchange(storage, study_id, asked)
     more = False

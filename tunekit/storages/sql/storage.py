@@ -147,6 +147,14 @@ class SQLStorage(StorageReads, StorageWrites):
             self._check_study(study_id)
         return {version: self._space(text) for version, text in rows}
 
+    def ping(self) -> None:
+        """Return once the database has answered.
+
+        Raises:
+            StorageUnreachable: it does not, also after retries.
+        """
+        self._db.read(lambda c: c.exec_driver_sql("SELECT 1").scalar())
+
     def close(self) -> None:
         """Close all connections."""
         self._db.close()
