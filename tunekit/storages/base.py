@@ -202,6 +202,8 @@ class Storage(Protocol):
         study_id: int,
         trials: Sequence[TrialRecord],
         reports: Mapping[int, Sequence[Report]],
+        *,
+        key: str | None = None,
     ) -> list[int]:
         """Append trials that ran elsewhere, unchanged; return their numbers here.
 
@@ -215,6 +217,7 @@ class Storage(Protocol):
             study_id: id of the study.
             trials: ended or waiting trials.
             reports: number of a trial in `trials` -> its reports.
+            key: unique to this request; repeating it returns the same numbers.
 
         Raises:
             InvalidArgument: a trial is in another state, or cannot be stored.

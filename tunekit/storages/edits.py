@@ -67,11 +67,8 @@ class StudyEdits:
     ) -> list[int]:
         """Append WAITING trials for encoded points; return their numbers."""
         study = self._table.lock(len(points), len(points))
-        known = None if key is None else self._table.request(key)
-        if known is not None:
-            n = len(points)
-            self._table.set_study(seq=study.seq - n, n_trials=study.n_trials - n)
-            return list(decode(known))
+        if (known := self._answered(key, study, len(points))) is not None:
+            return known
         first_seq, first = study.seq - len(points) + 1, study.n_trials - len(points)
         cells = {"user_attrs": user_attrs, "is_partial": True, "branch": branch_text(branch)}
         trials, events = [], []
@@ -83,12 +80,15 @@ class StudyEdits:
         self._table.add_trials(trials)
         self._table.add_events(events)
         numbers = list(range(first, study.n_trials))
-        if key is not None:
-            self._table.add_request(key, encode(numbers))
+        self._answer(key, numbers)
         return numbers
 
     def add(
-        self, cells: Sequence[Mapping[str, Any]], created: Sequence[float], curves: Curves
+        self,
+        cells: Sequence[Mapping[str, Any]],
+        created: Sequence[float],
+        curves: Curves,
+        key: str | None,
     ) -> list[int]:
         """Append trials that ran elsewhere; return their numbers.
 
@@ -96,8 +96,11 @@ class StudyEdits:
             cells: cells of the trials, as returned by `rows.added_cells`.
             created: seconds since 1970; 0 means now.
             curves: position of a trial -> step -> its encoded metrics.
+            key: of the request.
         """
         study = self._table.lock(len(cells), len(cells))
+        if (known := self._answered(key, study, len(cells))) is not None:
+            return known
         first_seq, first = study.seq - len(cells) + 1, study.n_trials - len(cells)
         trials, events = [], []
         for i, (row, made) in enumerate(zip(cells, created, strict=True)):
@@ -107,7 +110,21 @@ class StudyEdits:
         self._table.add_trials(trials)
         self._table.add_events(events)
         self._table.add_reports({first + i: texts for i, texts in curves.items()})
-        return list(range(first, study.n_trials))
+        numbers = list(range(first, study.n_trials))
+        self._answer(key, numbers)
+        return numbers
+
+    def _answered(self, key: str | None, study: StudyRow, n_new: int) -> list[int] | None:
+        """Return the answer to an earlier request with the key, giving back what was reserved."""
+        known = None if key is None else self._table.request(key)
+        if known is None:
+            return None
+        self._table.set_study(seq=study.seq - n_new, n_trials=study.n_trials - n_new)
+        return list(decode(known))
+
+    def _answer(self, key: str | None, numbers: Sequence[int]) -> None:
+        if key is not None:
+            self._table.add_request(key, encode(list(numbers)))
 
     def promote(self, reasons: Mapping[int, str]) -> list[int]:
         """Queue the paused ones of these trials for a worker; return their numbers."""

@@ -104,16 +104,21 @@ class StorageWrites(ABC):
         study_id: int,
         trials: Sequence[TrialRecord],
         reports: Mapping[int, Sequence[Report]],
+        *,
+        key: str | None = None,
     ) -> list[int]:
         """Append trials that ran elsewhere, unchanged; return their numbers here."""
         check_added(trials, reports)
+        check_key(key)
         cells, created = [added_cells(t) for t in trials], [t.created for t in trials]
         known = [(i, t.number) for i, t in enumerate(trials) if reports.get(t.number)]
         curves = {i: report_texts(reports[n], f"trial {n}") for i, n in known}
         if not cells:
             return []
         return self._transact(
-            study_id, lambda t: StudyEdits(t, study_id).add(cells, created, curves)
+            study_id,
+            lambda t: StudyEdits(t, study_id).add(cells, created, curves, key),
+            repeatable=key is not None,
         )
 
     def promote(self, study_id: int, reasons: Mapping[int, str]) -> list[int]:

@@ -8,8 +8,10 @@ from typing import Annotated, Any, TypeVar
 from urllib.parse import unquote
 
 from fastapi import Depends, Header, Query, Request
+from fastapi.concurrency import run_in_threadpool
 
 from tunekit.errors import InvalidArgument
+from tunekit.service.idempotency import keyed_request, refuse_other
 from tunekit.storages.codec import to_dict
 from tunekit.storages.http.messages import MAX_ANSWER_BYTES
 from tunekit.storages.project import ProjectStorage
@@ -33,11 +35,19 @@ def project_storage(request: Request, project: str) -> ProjectStorage:
 InProject = Annotated[ProjectStorage, Depends(project_storage)]
 
 
-def request_key(
-    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+async def request_key(
+    request: Request, idempotency_key: Annotated[str | None, Header(max_length=3000)] = None
 ) -> str | None:
-    """Return the key that makes a repeated request harmless, `None` without one."""
-    return None if idempotency_key is None else unquote(idempotency_key)
+    """Return the key that makes a repeated request harmless, `None` without one.
+
+    Raises:
+        RequestConflict: it was sent with another request.
+    """
+    if idempotency_key is None:
+        return None
+    database = request.app.state.service.storage.database
+    await run_in_threadpool(refuse_other, database, await keyed_request(request))
+    return unquote(idempotency_key)
 
 
 Key = Annotated[str | None, Depends(request_key)]

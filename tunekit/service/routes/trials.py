@@ -31,11 +31,11 @@ async def enqueue_trials(
 @endpoint(
     router, "POST", "/trials:add", role=Role.EDITOR, body=m.AddTrials, answer=m.Numbers
 )  # fmt: skip
-async def add_trials(request: Request, storage: InProject, study_id: int) -> Response:
-    """Append trials that ran elsewhere, all or none."""
+async def add_trials(request: Request, storage: InProject, study_id: int, key: Key) -> Response:
+    """Append trials that ran elsewhere, all or none; the same key appends nothing again."""
     given = await body_of(request, m.AddTrials)
     reports = m.by_number(given.reports)
-    numbers = await run_in_threadpool(storage.add_trials, study_id, given.trials, reports)
+    numbers = await run_in_threadpool(storage.add_trials, study_id, given.trials, reports, key=key)
     return reply(m.Numbers(tuple(numbers)))
 
 

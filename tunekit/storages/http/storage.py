@@ -132,13 +132,17 @@ class HTTPStorage:
         study_id: int,
         trials: Sequence[TrialRecord],
         reports: Mapping[int, Sequence[Report]],
+        *,
+        key: str | None = None,
     ) -> list[int]:
         """Append trials that ran elsewhere, unchanged; return their numbers here."""
         check_added(trials, reports)
+        check_key(key)
         curves = tuple([m.TrialReports(n, tuple(r)) for n, r in reports.items()])
         if not trials:
             return []
-        return self._numbers(study_id, "/trials:add", m.AddTrials(tuple(trials), curves))
+        body = m.AddTrials(tuple(trials), curves)
+        return self._numbers(study_id, "/trials:add", body, key or uuid4().hex)
 
     def promote(self, study_id: int, reasons: Mapping[int, str]) -> list[int]:
         """Queue paused trials for a worker again; return their numbers."""

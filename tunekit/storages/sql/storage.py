@@ -30,6 +30,7 @@ from tunekit.storages.sql.database import Database
 from tunekit.storages.sql.revision import prepare
 from tunekit.storages.sql.schema import clock, events, reports, requests, studies, trials
 from tunekit.storages.sql.schema import spaces as space_versions
+from tunekit.storages.sql.service_tables import artifacts, notes
 from tunekit.storages.sql.statements import STUDIES, STUDY
 from tunekit.storages.sql.table import SQLTable
 from tunekit.storages.stored_shapes import shaped_as_written
@@ -128,7 +129,7 @@ class SQLStorage(StorageReads, StorageWrites):
         def work(c: Connection) -> bool:
             made = delete(studies).where(studies.c.name == name).returning(studies.c.id)
             study_id = c.execute(made).scalar()
-            for table in (space_versions, trials, reports, events, requests):
+            for table in (space_versions, trials, reports, events, requests, notes, artifacts):
                 c.execute(delete(table).where(table.c.study_id == study_id))
             return study_id is not None
 

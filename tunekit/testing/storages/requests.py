@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tunekit.errors import InvalidArgument, StudyExists
-from tunekit.records import Report, TrialState
+from tunekit.records import Report, TrialRecord, TrialState
+from tunekit.spaces import Params
 from tunekit.storages.base import Claim, Exchange, ExchangeRequest, Renew, Reports, Storage
 from tunekit.testing.storages.desk import Desk, Rules, new_key, spec, start, tell
 
@@ -76,6 +79,23 @@ class RequestRules(Rules):
         record = desk.storage.get_study("study")
         assert (record.n_trials, record.seq) == (6, 12)
         assert [e.seq for e in desk.storage.events(desk.id)] == list(range(1, 13))
+
+    def test_a_repeated_addition_appends_nothing(self, desk: Desk) -> None:
+        key = new_key()
+        trial = TrialRecord(7, TrialState.COMPLETE, params=Params({"x": 1}), metrics={"loss": 2.0})
+
+        def add(key: str | None) -> list[int]:
+            curve = {7: [Report(1, {"loss": 3.0})]}
+            return desk.storage.add_trials(
+                desk.id, [trial, replace(trial, number=8)], curve, key=key
+            )
+
+        assert add(key) == add(key) == [0, 1]
+        assert add(None) == [2, 3]
+        assert add(key) == [0, 1]
+        record = desk.storage.get_study("study")
+        assert (record.n_trials, record.seq) == (4, 4)
+        assert set(desk.storage.reports(desk.id)) == {0, 2}
 
     @pytest.mark.parametrize("key", ["", "a\nb", "k" * 201])
     def test_a_key_that_cannot_be_kept_is_refused(self, desk: Desk, key: str) -> None:
