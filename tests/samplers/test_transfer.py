@@ -71,7 +71,7 @@ def own_model(n, shift=0.0):
     encoder = Encoder(SPACE)
     points = [sample(SPACE, stream(9, k)) for k in range(n)]
     y = standardised(np.array([loss_of(p, shift) for p in points]))
-    return fitted(structure_of(encoder), encoder.encode(points), y)[0]
+    return fitted(structure_of(encoder), encoder.encode(points), y)
 
 
 def test_a_related_study_speeds_up_and_an_opposite_one_does_little_harm():

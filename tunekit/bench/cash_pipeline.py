@@ -97,10 +97,11 @@ def make_pipeline(point: Mapping[str, Any], *, is_regression: bool) -> Any:
     """Build the unfitted pipeline for a nested point of the space."""
     from sklearn.pipeline import Pipeline
 
+    scaling, params = branch_of(point["scaler"])
     features, model = branch_of(point["features"]), branch_of(point["model"])
     return Pipeline(
         [
-            ("scaler", _scaler(*branch_of(point["scaler"]))),
+            ("scaler", scaler(scaling, n_quantiles=params.get("n"))),
             ("features", _features(*features, is_regression=is_regression)),
             ("model", _model(*model, is_regression=is_regression)),
         ]
@@ -115,16 +116,15 @@ def branch_of(choice: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     return name, dict(params)
 
 
-def _scaler(name: str, params: dict[str, Any]) -> Any:
+def scaler(name: str, *, n_quantiles: int | None = None, output: str = "normal") -> Any:
+    """Return the scaler of a name: "none", "standard" or "quantile"."""
     from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
     if name == "none":
         return "passthrough"
     if name == "standard":
         return StandardScaler()
-    return QuantileTransformer(
-        n_quantiles=params["n"], output_distribution="normal", random_state=0
-    )
+    return QuantileTransformer(n_quantiles=n_quantiles, output_distribution=output, random_state=0)
 
 
 def _features(name: str, params: dict[str, Any], *, is_regression: bool) -> Any:

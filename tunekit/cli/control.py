@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
+from tunekit.cli import studies
 from tunekit.cli.command import command, terminal
 from tunekit.cli.options import Name, Storage
 
@@ -16,7 +14,8 @@ def add_to(app: typer.Typer) -> None:
     command(app, "pause", rich_help_panel=PANEL)(pause)
     command(app, "stop", rich_help_panel=PANEL)(stop)
     command(app, "cancel", rich_help_panel=PANEL)(cancel)
-    command(app, "export", rich_help_panel="Results")(export)
+    short = "Write all trials of a study to a file; short for `tunekit studies export`."
+    command(app, "export", rich_help_panel="Results", help=short)(studies.export)
 
 
 PANEL = "A running study"
@@ -35,17 +34,6 @@ def stop(name: Name, storage: Storage = None) -> None:
 def cancel(name: Name, storage: Storage = None) -> None:
     """End running trials now, as CANCELLED, and every process that works on the study."""
     _ask(name, storage, "cancelled", "running trials end now, and its workers leave.")
-
-
-def export(
-    name: Name,
-    path: Annotated[Path, typer.Argument(help="File ending in .json, .csv or .parquet.")],
-    storage: Storage = None,
-) -> None:
-    """Write all trials of a study to a file; short for `tunekit studies export`."""
-    from tunekit.cli.studies import export_study
-
-    export_study(name, path, storage)
 
 
 def _ask(name: str, flag: str | None, state: str, promise: str) -> None:

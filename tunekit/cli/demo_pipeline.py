@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from tunekit.bench.cash_pipeline import branch_of
+from tunekit.bench.cash_pipeline import branch_of, scaler
 from tunekit.errors import MissingExtra
 from tunekit.spaces import Categorical, Float, Int, Repeat, Space
 
@@ -117,15 +117,7 @@ def make_pipeline(point: Mapping[str, Any]) -> Any:
 
 
 def _scaler(name: str, params: dict[str, Any]) -> Any:
-    from sklearn.preprocessing import QuantileTransformer, StandardScaler
-
-    if name == "none":
-        return "passthrough"
-    if name == "standard":
-        return StandardScaler()
-    return QuantileTransformer(
-        n_quantiles=params["n_quantiles"], output_distribution=params["output"], random_state=0
-    )
+    return scaler(name, **params)
 
 
 def _reducer(name: str, params: dict[str, Any]) -> Any:

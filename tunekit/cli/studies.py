@@ -125,11 +125,6 @@ def export(
     storage: Storage = None,
 ) -> None:
     """Write all trials of a study to a file, in the format of its extension."""
-    export_study(name, path, storage)
-
-
-def export_study(name: str, path: Path, storage: str | None) -> None:
-    """Write all trials of a study to a file and print its name."""
     from tunekit.cli.stores import open_existing, read_study
     from tunekit.shown import counted
     from tunekit.studies import export as files

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
 from uuid import uuid4
 
 from tunekit.driver.display import Display
@@ -27,6 +27,7 @@ NOTEWORTHY = frozenset(
 )
 
 
+@dataclass(eq=False)
 class RunningTrials:
     """Starts trials on an executor, decides on their reports and collects their ends.
 
@@ -42,29 +43,20 @@ class RunningTrials:
         broken: error that must end the run, found while a trial reported.
     """
 
-    def __init__(
-        self,
-        worker: Worker,
-        executor: Executor,
-        *,
-        held: dict[int, Task],
-        stopping: EarlyStopping,
-        budget: TrialBudget,
-        failures: Failures,
-        display: Display,
-        write: Callable[[], None],
-    ) -> None:
+    worker: Worker
+    executor: Executor
+    _: KW_ONLY
+    held: dict[int, Task]
+    stopping: EarlyStopping
+    budget: TrialBudget
+    failures: Failures
+    display: Display
+    write: Callable[[], None]
+
+    def __post_init__(self) -> None:
         self.outbox: list[Operation] = []
         self.broken: Exception | None = None
-        self._worker = worker
-        self._executor = executor
-        self._held = held
-        self._stopping = stopping
-        self._budget = budget
-        self._failures = failures
-        self._display = display
-        self._write = write
-        self._reports = ReportBuffer(worker.checkpoints)
+        self._reports = ReportBuffer(self.worker.checkpoints)
         self._forced: dict[int, Outcome] = {}
         self._kills: dict[int, int] = {}
 
@@ -76,34 +68,34 @@ class RunningTrials:
             StorageUnreachable: the storage did not answer.
         """
         number, epoch = task.number, task.epoch
-        self._held[number] = task
+        self.held[number] = task
         self._reports.start_lease(number, epoch)
-        self._budget.started += not task.is_promoted
+        self.budget.started += not task.is_promoted
         try:
-            task = self._worker.begin_at_checkpoint(task)
-            task = replace(task, awaits_decisions=self._stopping.decides)
-            self._stopping.begin(task)
-            interrupts.breakable = self._executor.runs_in_caller
-            self._executor.start(task)
+            task = self.worker.begin_at_checkpoint(task)
+            task = replace(task, awaits_decisions=self.stopping.decides)
+            self.stopping.begin(task)
+            interrupts.breakable = self.executor.runs_in_caller
+            self.executor.start(task)
         except KeyboardInterrupt:
             interrupts.count = max(2, interrupts.count)
             self._forced[number] = INTERRUPTED
-            self._end(Ended(number, epoch, INTERRUPTED), self._held.pop(number))
+            self._end(Ended(number, epoch, INTERRUPTED), self.held.pop(number))
         except (ExecutorFailed, StorageUnreachable):
             raise
         except Exception as error:
             outcome = failed(error, "it could not start")
-            self._executor.stop(number, outcome)  # if it has begun all the same
-            self._end(Ended(number, epoch, outcome), self._held.pop(number))
+            self.executor.stop(number, outcome)  # if it has begun all the same
+            self._end(Ended(number, epoch, outcome), self.held.pop(number))
         finally:
             interrupts.breakable = False
 
     def collect(self, timeout_s: float = POLL_S) -> None:
         """Collect ended trials from the executor and put their ends into the outbox."""
-        for ended in self._executor.poll(timeout_s if self._held else 0.0):
-            held = self._held.get(ended.number)
+        for ended in self.executor.poll(timeout_s if self.held else 0.0):
+            held = self.held.get(ended.number)
             if held is not None and held.epoch == ended.epoch:
-                del self._held[ended.number]
+                del self.held[ended.number]
                 self._end(ended, held)
 
     def take_due_reports(self) -> None:
@@ -113,42 +105,42 @@ class RunningTrials:
 
     def force(self, number: int, outcome: Outcome) -> None:
         """End a running trial with the given outcome, whatever its objective does."""
-        if number in self._held and number not in self._forced:
+        if number in self.held and number not in self._forced:
             self._forced[number] = outcome
-            self._executor.stop(number, outcome)
+            self.executor.stop(number, outcome)
 
     def force_all(self, outcome: Outcome) -> None:
         """End all running trials with the given outcome."""
-        for number in list(self._held):
+        for number in list(self.held):
             self.force(number, outcome)
 
     def fail(self, number: int, epoch: int, outcome: Outcome) -> None:
         """End a trial as FAILED that may still be running or already be told."""
-        held = self._held.get(number)
+        held = self.held.get(number)
         if held is not None and held.epoch == epoch:
             self.force(number, outcome)
             return
-        self._failures.note_outcome(number, outcome, None)
-        self._display.show_sentence(f"trial {number} failed: {outcome.reason}", logging.WARNING)
+        self.failures.note_outcome(number, outcome, None)
+        self.display.show_sentence(f"trial {number} failed: {outcome.reason}", logging.WARNING)
 
     def lose(self, number: int) -> None:
         """Stop a trial that another worker holds or a person ended, and drop its result."""
-        if number in self._held:
+        if number in self.held:
             self.force(number, Outcome(TrialState.LOST, reason="its lease was lost"))
         else:
             text = f"trial {number} was taken over or ended elsewhere; its result is dropped"
-            self._display.show_sentence(text, logging.WARNING)
+            self.display.show_sentence(text, logging.WARNING)
 
     def give_back(self, error: BaseException) -> None:
         """Put ended trials into the outbox, and release all others to run again later."""
         try:
             self.collect()
         except Exception as further:
-            self._display.show_sentence(
+            self.display.show_sentence(
                 f"while the run broke off: {sentence_of(further)}", logging.WARNING
             )
         reason = _broke_off(error).reason
-        for number, held in self._held.items():
+        for number, held in self.held.items():
             self.outbox += self._reports.take_operations(number)
             self.outbox.append(Release(number, held.epoch, reason))
 
@@ -165,14 +157,14 @@ class RunningTrials:
             self.force(number, failed(error, "its report could not be kept"))
         try:
             if number not in self._forced:
-                return self._stopping.decide(number, report)
+                return self.stopping.decide(number, report)
         except Exception as error:
             self.force(number, failed(error, "its stopper failed"))
         return Decision("stop", self._forced[number].reason)
 
     def _write_now(self) -> None:
         try:
-            self._write()
+            self.write()
         except Exception as error:  # of the run, not of a trial; the loop raises it
             self.broken = self.broken or error
             self.force_all(_broke_off(error))
@@ -191,26 +183,26 @@ class RunningTrials:
         if isinstance(end, Release):
             return
         outcome = end.outcome
-        self._failures.note_outcome(number, outcome, ended.exception)
+        self.failures.note_outcome(number, outcome, ended.exception)
         if outcome.state in NOTEWORTHY:
             level = logging.WARNING if outcome.state is TrialState.FAILED else logging.INFO
-            self._display.show_sentence(f"trial {number} {outcome.state}: {outcome.reason}", level)
+            self.display.show_sentence(f"trial {number} {outcome.state}: {outcome.reason}", level)
 
     def _end_of(self, ended: Ended, held: Task, forced: Outcome | None) -> Release | Pause | Tell:
         number, epoch = ended.number, ended.epoch
         if forced is not None and forced.state is TrialState.PREEMPTED and ended.has_result:
             forced = None  # it came to its end before it could be stopped
         if forced is None and (reason := self._second_chance(ended)):
-            self._budget.started -= not held.is_promoted
-            self._display.show_sentence(f"trial {number} runs again: {reason}", logging.WARNING)
+            self.budget.started -= not held.is_promoted
+            self.display.show_sentence(f"trial {number} runs again: {reason}", logging.WARNING)
             return Release(number, epoch, reason)
         outcome = forced or ended.outcome
         if outcome.state in GIVEN_BACK:
             gives_way = outcome.state is TrialState.PREEMPTED
             return Release(number, epoch, outcome.reason, gives_way)
         if forced is None or forced.state is not TrialState.LOST:  # else it is another's by now
-            self._worker.checkpoints.delete_leftovers(number, epoch)
-        outcome = self._worker.reader.accepted(outcome)
+            self.worker.checkpoints.delete_leftovers(number, epoch)
+        outcome = self.worker.reader.accepted(outcome)
         if outcome.state is TrialState.PAUSED:
             return Pause(number, epoch, outcome)
         return Tell(number, epoch, outcome, uuid4().hex)
@@ -219,11 +211,11 @@ class RunningTrials:
         """Return why a trial runs again within this run, an empty text if it does not."""
         if ended.outcome.state is TrialState.WAITING:  # it lost its worker
             return ended.outcome.reason
-        if ended.has_died and self._worker.checkpoints.may_go_on(ended.number, ended.epoch):
+        if ended.has_died and self.worker.checkpoints.may_go_on(ended.number, ended.epoch):
             return f"{ended.outcome.reason}; it goes on from its checkpoint"
-        if ended.was_killed and not self._worker.checkpoints.has_any(ended.number):
+        if ended.was_killed and not self.worker.checkpoints.has_any(ended.number):
             kills = self._kills[ended.number] = self._kills.get(ended.number, 0) + 1
-            if kills <= self._worker.reader.record.spec.max_retries:
+            if kills <= self.worker.reader.record.spec.max_retries:
                 return f"{ended.outcome.reason}; it begins again"
         return ""
 

@@ -10,7 +10,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 
@@ -57,6 +57,7 @@ def rungs_between(before: int, now: int, first: float, factor: float) -> list[in
     return found
 
 
+@dataclass(eq=False)
 class Ladder:
     """The rungs of a rule.
 
@@ -68,21 +69,15 @@ class Ladder:
         members: predicate that selects the trials to compare; `None` for all.
     """
 
-    def __init__(
-        self,
-        first: float,
-        factor: float,
-        reader: LossCurveReader,
-        unit: Unit = "reports",
-        *,
-        members: Callable[[int], bool] | None = None,
-    ) -> None:
-        self.first = first
-        self.factor = factor
-        self.unit = unit
-        self.members = members
-        self._reader = reader
-        self._reached = Reached(reader, unit, members)
+    first: float
+    factor: float
+    reader: LossCurveReader
+    unit: Unit = "reports"
+    _: KW_ONLY
+    members: Callable[[int], bool] | None = None
+
+    def __post_init__(self) -> None:
+        self._reached = Reached(self.reader, self.unit, self.members)
 
     def passed(
         self, number: int, view: CurveView, watched: tuple[ObjectiveSpec, ...]
@@ -94,7 +89,7 @@ class Ladder:
         reports = view.reports.get(number, ())
         if not reports or any(o.metric not in reports[-1].metrics for o in watched):
             return []
-        levels = self.latest(self._reader.read(number, view, watched))
+        levels = self.latest(self.reader.read(number, view, watched))
         found = (self.standing(number, level, view, watched) for level in levels)
         return [rung for rung in found if rung is not None]
 
@@ -107,7 +102,7 @@ class Ladder:
         self, number: int, level: int, view: CurveView, watched: tuple[ObjectiveSpec, ...]
     ) -> Rung | None:
         """Return a trial's standing at a rung, `None` if it has not reached it."""
-        own = self._reader.read(number, view, watched).at(level, self.unit)
+        own = self.reader.read(number, view, watched).at(level, self.unit)
         if own is None:
             return None
         others = self._reached.at(level, view, watched).others(number)

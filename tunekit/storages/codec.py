@@ -23,22 +23,11 @@ from tunekit.errors import InvalidArgument
 from tunekit.spaces import Params, Space
 from tunekit.spaces.domains import plain
 from tunekit.spaces.serialize import space_from_dict, space_to_dict
-from tunekit.storages.base import (
-    Operation,
-    Pause,
-    Release,
-    Renew,
-    Reports,
-    Saved,
-    Start,
-    Tell,
-)
+from tunekit.storages.base import Operation
 
 R = TypeVar("R")
 
-OPERATIONS: dict[str, type] = {
-    cls.__name__.lower(): cls for cls in (Start, Reports, Renew, Saved, Release, Pause, Tell)
-}
+OPERATIONS: dict[str, type] = {cls.__name__.lower(): cls for cls in get_args(Operation)}
 """Operations by the value of their field `operation`."""
 
 MAX_DEPTH = 64

@@ -14,7 +14,7 @@ from tunekit.storages.base import EventKind
 from tunekit.storages.checks import goal_conflict, promoted_reason, space_conflict, unknown_trial
 from tunekit.storages.exchange import merge_attrs
 from tunekit.storages.rows import branch_text, decode, decoded_mapping, encode
-from tunekit.storages.table import StudyRow, StudyTable, event_row, trial_row
+from tunekit.storages.table import StudyRow, StudyTable, TrialChange, event_row, trial_row
 from tunekit.storages.transitions import CANCEL, PROMOTE
 
 Curves: TypeAlias = Mapping[int, Mapping[int, str]]
@@ -134,7 +134,7 @@ class StudyEdits:
         seq, promoted = study.seq - len(reasons), []
         for number, reason in reasons.items():
             cells = {"outcome": encode({"reason": promoted_reason(reason)})}
-            if self._table.change(PROMOTE, number, cells, seq=seq + 1, now=study.now):
+            if self._table.change(TrialChange(PROMOTE, number, cells, seq + 1, study.now)):
                 seq += 1
                 promoted.append(number)
                 self._note(study, "promoted", number, {"reason": reason}, seq=seq)
@@ -147,7 +147,7 @@ class StudyEdits:
         study = self._table.lock(1)
         _check_number(number, study)
         cells = {"outcome": encode({"reason": reason})}
-        if not self._table.change(CANCEL, number, cells, seq=study.seq, now=study.now):
+        if not self._table.change(TrialChange(CANCEL, number, cells, study.seq, study.now)):
             self._table.set_study(seq=study.seq - 1)
             return False
         self._note(study, "told", number, {"state": "cancelled"})

@@ -32,7 +32,7 @@ from tunekit.storages.checks import lost_reason
 from tunekit.storages.refusals import refusal
 from tunekit.storages.rows import branch_of, checkpoints_of, decode, decoded_mapping, encode
 from tunekit.storages.stored_shapes import check_trial, shaped_as_written
-from tunekit.storages.table import Row, StudyTable, event_row, trial_row
+from tunekit.storages.table import Row, StudyTable, TrialChange, event_row, trial_row
 from tunekit.storages.transitions import (
     CLAIM,
     LOSE,
@@ -200,8 +200,8 @@ class ExchangeRun:
         cells: Mapping[str, Any],
         data: str | None,
     ) -> bool:
-        seq, now = self._seq + 1, self._now
-        if not self._table.change(transition, number, cells, seq=seq, now=now, epoch=epoch):
+        change = TrialChange(transition, number, cells, self._seq + 1, self._now, epoch)
+        if not self._table.change(change):
             return False
         self._note(transition.event, number, data)
         return True

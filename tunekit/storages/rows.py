@@ -189,33 +189,26 @@ def _checkpoint(step: Any, epoch: Any, value: Any = None) -> Checkpoint:
 
 def _proposal_text(op: Start, what: str) -> str:
     p = op.proposal
-    doc: dict[str, Any] = {"sampler": p.sampler}
-    if p.reason:
-        doc["reason"] = p.reason
-    if p.evidence:
-        doc["evidence"] = p.evidence
-    if op.seen:
-        doc["seen"] = op.seen
-    if op.batch:
-        doc["batch"] = op.batch
+    optional = {"reason": p.reason, "evidence": p.evidence, "seen": op.seen, "batch": op.batch}
+    doc = {"sampler": p.sampler, **_without_empty(optional)}
     if op.space_version != 1:
         doc["space_version"] = op.space_version
     return encode(doc, what)
 
 
 def _outcome_text(outcome: Outcome, what: str) -> str:
-    doc: dict[str, Any] = {}
-    if outcome.metrics:
-        doc["metrics"] = _floats(outcome.metrics, what)
-    if outcome.reason:
-        doc["reason"] = outcome.reason
-    if outcome.error:
-        doc["error"] = outcome.error
-    if outcome.domains:
-        doc["domains"] = outcome.domains
-    if outcome.evidence:
-        doc["evidence"] = outcome.evidence
-    return encode(doc, what)
+    doc = {
+        "metrics": _floats(outcome.metrics, what),
+        "reason": outcome.reason,
+        "error": outcome.error,
+        "domains": outcome.domains,
+        "evidence": outcome.evidence,
+    }
+    return encode(_without_empty(doc), what)
+
+
+def _without_empty(doc: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in doc.items() if value}
 
 
 def added_cells(t: TrialRecord) -> dict[str, Any]:

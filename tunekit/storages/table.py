@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from tunekit.storages.base import EventKind
 from tunekit.storages.transitions import Transition
@@ -32,6 +32,26 @@ class StudyRow:
     space_version: int
     max_retries: int
     now: float
+
+
+class TrialChange(NamedTuple):
+    """A transition of one trial.
+
+    Attributes:
+        transition: row of the table of transitions.
+        number: number of the trial.
+        cells: values of `transition.sets` and `.offers`.
+        seq: event number of this change.
+        now: time of this transaction.
+        epoch: epoch of the lease, if the transition is fenced.
+    """
+
+    transition: Transition
+    number: int
+    cells: Mapping[str, Any]
+    seq: int
+    now: float
+    epoch: int | None = None
 
 
 class StudyTable(Protocol):
@@ -68,26 +88,8 @@ class StudyTable(Protocol):
         """Append a version of the space."""
         ...
 
-    def change(
-        self,
-        transition: Transition,
-        number: int,
-        cells: Mapping[str, Any],
-        *,
-        seq: int,
-        now: float,
-        epoch: int | None = None,
-    ) -> bool:
-        """Apply a transition if its conditions hold; return whether they did.
-
-        Args:
-            transition: row of the table of transitions.
-            number: number of the trial.
-            cells: values of `transition.sets` and `.offers`.
-            seq: event number of this change.
-            now: time of this transaction.
-            epoch: epoch of the lease, if the transition is fenced.
-        """
+    def change(self, change: TrialChange) -> bool:
+        """Apply a transition if its conditions hold; return whether they did."""
         ...
 
     def renew(self, number: int, epoch: int, until: float) -> bool:

@@ -51,7 +51,7 @@ class Model(Protocol):
 def gaussian_process(x: Floats, losses: Floats, encoder: Encoder) -> Model:
     """Return a Gaussian process over the tree, from `(n, d)` rows and `(n,)` losses."""
     centre, scale = float(np.mean(losses)), float(np.std(losses)) or 1.0
-    gp, _ = fitted(structure_of(encoder), x, (losses - centre) / scale)
+    gp = fitted(structure_of(encoder), x, (losses - centre) / scale)
     mean, var = gp.leave_one_out()
     errors = (gp.y - mean) ** 2 / var
     # Widens the uncertainty if the leave-one-out errors exceed it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
@@ -94,19 +95,19 @@ def offline(
         return search.best(search.candidates(stream(seed, 0)), n)
 
 
+@dataclass(eq=False)
 class _Search:
     """Searches one table with one model."""
 
-    def __init__(
-        self, table: Table, encoder: Encoder, rows: Floats, model: Model, caution: float
-    ) -> None:
-        self.table = table
-        self.encoder = encoder
-        self.rows = rows
-        self.model = model
-        self.caution = caution
-        self.features = Features(encoder)
-        self.density = Density(self.features.of(rows))
+    table: Table
+    encoder: Encoder
+    rows: Floats
+    model: Model
+    caution: float
+
+    def __post_init__(self) -> None:
+        self.features = Features(self.encoder)
+        self.density = Density(self.features.of(self.rows))
 
     def distance(self, x: Floats) -> Floats:
         return self.density.distance(self.features.of(x))

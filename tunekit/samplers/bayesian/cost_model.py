@@ -65,7 +65,7 @@ def learnt_costs(
     spread = float(np.std(logs))
     if spread < MIN_SPREAD:
         return None
-    gp, _ = fitted(structure_of(rows.encoder), x, (logs - logs.mean()) / spread)
+    gp = fitted(structure_of(rows.encoder), x, (logs - logs.mean()) / spread)
     explained = 1.0 - float(np.mean((gp.y - gp.leave_one_out()[0]) ** 2))
     if explained < MIN_EXPLAINED:
         return None

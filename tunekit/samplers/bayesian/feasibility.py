@@ -232,7 +232,7 @@ def _of_metric(
     margin = np.clip(margin / size, -FAR, FAR)
     # Centred: far from the data the process tends to 0, which would be the bound itself.
     offset = float(margin.mean())
-    return ConditionModel(str(constraint), fitted(structure, x, margin - offset)[0], offset)
+    return ConditionModel(str(constraint), fitted(structure, x, margin - offset), offset)
 
 
 def _of_failures(
@@ -245,5 +245,5 @@ def _of_failures(
     x = np.concatenate([data.x, bad])
     labels = np.concatenate([np.full(len(data.x), -1.0), np.ones(len(bad))])
     # The prior mean is -1: without data a trial is expected to work.
-    gp = fitted(structure, x, labels + 1.0)[0]
+    gp = fitted(structure, x, labels + 1.0)
     return ConditionModel("no failure", gp, -1.0, is_label=True)

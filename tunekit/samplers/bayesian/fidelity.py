@@ -139,7 +139,7 @@ def misled(fidelity: Fidelity, gp: TreeGP) -> bool:
     middle, spread = float(gp.y[whole].mean()), float(gp.y[whole].std())
     if spread < 1e-9:
         return False
-    alone, _ = fitted(gp.structure, gp.x[whole], (gp.y[whole] - middle) / spread)
+    alone = fitted(gp.structure, gp.x[whole], (gp.y[whole] - middle) / spread)
     without = spread * (alone.y - alone.leave_one_out()[0])
     return bool(np.mean(without**2) < np.mean(with_all**2))
 

@@ -27,20 +27,9 @@ FEW_ROWS = 30
 ITERATIONS = 30
 
 
-def fitted(
-    structure: BlockStructure,
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    *,
-    warm: NDArray[np.float64] | None = None,
-    priors: Priors | None = None,
-) -> tuple[TreeGP, str]:
-    """Return a process for `(n, d)` rows and `(n,)` standardised values, and how it was fitted.
-
-    Falls back from fitted parameters to the last ones unchanged, then to the prior's mode.
-    """
-    gp, how = fitted_part(structure, x, y, warm=warm, priors=priors)
-    return extended(gp, x, y), how
+def fitted(structure: BlockStructure, x: NDArray[np.float64], y: NDArray[np.float64]) -> TreeGP:
+    """Return a process for `(n, d)` rows and `(n,)` standardised values."""
+    return extended(fitted_part(structure, x, y)[0], x, y)
 
 
 def fitted_part(
@@ -51,7 +40,17 @@ def fitted_part(
     warm: NDArray[np.float64] | None = None,
     priors: Priors | None = None,
 ) -> tuple[TreeGP, str]:
-    """Return `fitted`'s result, given only those of `(n, d)` rows that it was fitted to."""
+    """Return a process given those of `(n, d)` rows that it was fitted to, and how it was.
+
+    Falls back from fitted parameters to the last ones unchanged, then to the prior's mode.
+
+    Args:
+        structure: of the process.
+        x: `(n, d)` rows.
+        y: `(n,)` standardised values.
+        warm: `(p,)` last parameters, to start from.
+        priors: priors of the parameters; by default the standard ones.
+    """
     priors = priors or Priors()
     mode = priors.of(structure)[0]
     starts = [mode] if warm is None else [warm, mode] if len(y) <= FEW_ROWS else [warm]

@@ -24,7 +24,8 @@ from tunekit.samplers.bayesian.feasibility import (
 )
 from tunekit.samplers.bayesian.fidelity import may_win, misled, priors_of
 from tunekit.samplers.bayesian.fitting import (
-    fitted,
+    extended,
+    fitted_part,
     key_of,
     parameters_evidence,
     stored_parameters,
@@ -121,16 +122,11 @@ def front_model(view: StudyView, data: Observed, rows: TrialRows) -> FrontModel:
     """Return the model of a study with several objectives."""
     structure = structure_of(rows.encoder)
     y = np.stack([standardised(column) for column in data.losses.T], axis=1)
-    gps = [
-        fitted(
-            structure,
-            data.x,
-            y[:, j],
-            warm=_warm_start(data.trials, structure, j),
-            priors=priors_of(data.fidelity),
-        )[0]
-        for j in range(y.shape[1])
-    ]
+    priors, gps = priors_of(data.fidelity), []
+    for j, losses in enumerate(y.T):
+        warm = _warm_start(data.trials, structure, j)
+        part, _ = fitted_part(structure, data.x, losses, warm=warm, priors=priors)
+        gps.append(extended(part, data.x, losses))
     fidelity = data.fidelity
     if fidelity is not None and any(misled(fidelity, gp) for gp in gps):
         return front_model(view, data.full_runs(), rows)

@@ -97,15 +97,22 @@ def fit_chosen(
         priors: priors of each kernel's parameters; by default the standard ones.
     """
     kernels = kernels_of(encoder)
+
+    def last(kernel: str) -> NDArray[np.float64] | None:
+        return warm_start(trials, kernels[kernel], key_of(kernels[kernel], kernel))
+
     kernel, compared_at, fitted_at = _last_choice(trials, kernels)
     if len(y) < FIRST or len(y) < compared_at + max(EVERY, len(y) // 10):
         if REFIT_FROM <= len(y) < fitted_at + len(y) // REFIT_PARTS:
-            kept = _kept(kernels[kernel], x, y, trials, kernel)
+            kept = _kept(kernels[kernel], x, y, last(kernel))
             if kept is not None:
                 return Fit(kept, kernel, compared_at, fitted_at, f"parameters of {fitted_at}")
-        gp, how = _fitted(kernels[kernel], x, y, trials, kernel, priors)
+        gp, how = fitted_part(kernels[kernel], x, y, warm=last(kernel), priors=priors)
         return Fit(extended(gp, x, y), kernel, compared_at, len(y), how)
-    fits = {name: _fitted(s, x, y, trials, name, priors) for name, s in kernels.items()}
+    fits = {
+        name: fitted_part(structure, x, y, warm=last(name), priors=priors)
+        for name, structure in kernels.items()
+    }
     density = {name: gp.leave_one_out_density() for name, (gp, _) in fits.items()}
     first = next(iter(kernels))
     best = max(density, key=lambda name: density[name])
@@ -114,31 +121,17 @@ def fit_chosen(
     return Fit(extended(gp, x, y), kernel, len(y), len(y), how)
 
 
-def _fitted(
-    structure: BlockStructure,
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    trials: Sequence[TrialRecord],
-    kernel: str,
-    priors: Priors | None,
-) -> tuple[TreeGP, str]:
-    warm = warm_start(trials, structure, key_of(structure, kernel))
-    return fitted_part(structure, x, y, warm=warm, priors=priors)
-
-
 def _kept(
     structure: BlockStructure,
     x: NDArray[np.float64],
     y: NDArray[np.float64],
-    trials: Sequence[TrialRecord],
-    kernel: str,
+    last: NDArray[np.float64] | None,
 ) -> TreeGP | None:
     """Return the process with the last proposal's parameters, `None` if they no longer work."""
-    warm = warm_start(trials, structure, key_of(structure, kernel))
-    if warm is None:
+    if last is None:
         return None
     try:
-        return conditioned(structure, Parameters.from_array(warm, x.shape[1]), x, y)
+        return conditioned(structure, Parameters.from_array(last, x.shape[1]), x, y)
     except LinAlgError:
         return None
 

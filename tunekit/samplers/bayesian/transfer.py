@@ -56,7 +56,7 @@ def sources_of(
         if len(pairs) < MIN_POINTS or not y.any() or not len(encoder):
             continue
         points = [point for point, _ in pairs]
-        gp, _ = fitted(structure, encoder.encode(points), y)
+        gp = fitted(structure, encoder.encode(points), y)
         found.append(PastModel(study.name, len(study.trials), points, gp))
     return tuple(found)
 

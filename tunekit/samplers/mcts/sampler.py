@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
@@ -188,6 +188,7 @@ class TreeSearchSampler:
         return Proposal(leaf.params, self.name, f"{what}; the rest: {leaf.reason}", evidence)
 
 
+@dataclass(eq=False)
 class Descent:
     """Descends from the root, choosing every edge by its statistics in the tree.
 
@@ -198,43 +199,35 @@ class Descent:
         node: current node; -1 outside the tree.
     """
 
-    def __init__(
-        self,
-        tree: SearchTree,
-        rule: Rule,
-        prior: Prior,
-        *,
-        rng: np.random.Generator,
-        closed: set[int],
-    ) -> None:
-        self._tree = tree
-        self._rule = rule
-        self._prior = prior
-        self._rng = rng
-        self._closed = closed
-        self.node = ROOT
-        self._value = 0.5  # value of the last node on the path with a score
+    tree: SearchTree
+    rule: Rule
+    prior: Prior
+    _: KW_ONLY
+    rng: np.random.Generator
+    closed: set[int]
+    node: int = field(default=ROOT, init=False)
+    _value: float = field(default=0.5, init=False)  # of the last node on the path with a score
 
     def pick(self, edges: Sequence[Edge]) -> Edge | None:
         """Return the edge to take, `None` if the leaf sampler decides."""
-        if self._tree.visits(self.node) < self._rule.min_visits:
+        if self.tree.visits(self.node) < self.rule.min_visits:
             return None
-        value = self._tree.value(self.node)
+        value = self.tree.value(self.node)
         self._value = self._value if value is None else value
-        left = [e for e in edges if self._tree.child(self.node, e) not in self._closed]
+        left = [e for e in edges if self.tree.child(self.node, e) not in self.closed]
         if not left:
-            self._closed.add(self.node)
+            self.closed.add(self.node)
         left = left or list(edges)
-        edge = left[0] if len(left) == 1 else left[argmax(self._scores(left), self._rng)]
-        self.node = self._tree.child(self.node, edge)
+        edge = left[0] if len(left) == 1 else left[argmax(self._scores(left), self.rng)]
+        self.node = self.tree.child(self.node, edge)
         return edge
 
     def _scores(self, edges: Sequence[Edge]) -> NDArray[np.float64]:
-        rule = self._rule
-        own, everywhere = self._tree.children(self.node, edges)
+        rule = self.rule
+        own, everywhere = self.tree.children(self.node, edges)
         children = pooled(own, everywhere, rule.borrow)
         q = max_biased(children, rule.max_bias, self._value)
-        shares = self._prior.shares(edges)
+        shares = self.prior.shares(edges)
         if shares is None:
             scores = ucb_tuned(q, children, rule.exploration)
         else:

@@ -118,7 +118,7 @@ class OptunaSampler:
                 return Proposal(point, self.name, "the default configuration")
         rng = stream(view.seed, number)
         for _ in range(TRIES):
-            point, evidence = self._ask(view, number, known, fixed, rng)
+            point, evidence = self._ask(view, number, known, rng)
             broken = view.space.violated(point)
             if not broken:
                 n_pending = known.n_pending
@@ -134,20 +134,15 @@ class OptunaSampler:
         return Proposal(point, self.name, why)
 
     def _ask(
-        self,
-        view: StudyView,
-        number: int,
-        known: ToldTrials,
-        fixed: Params | None,
-        rng: np.random.Generator,
+        self, view: StudyView, number: int, known: ToldTrials, rng: np.random.Generator
     ) -> tuple[Params, dict[str, Any]]:
         """Return Optuna's point and the attributes its sampler stored."""
-        point, storage = self._ask_once(view, number, known, fixed, rng)
+        point, storage = self._ask_once(view, number, known, rng)
         if self._class.__name__ == "QMCSampler":
             # It counts its points in a study attribute, which two processes would read alike; the
             # number of the trial replaces this counter.
             counted = {key: number - 1 for key in storage.noted}
-            return self._ask_once(view, number, known, fixed, rng, counted)[0], {}
+            return self._ask_once(view, number, known, rng, counted)[0], {}
         assert storage.asked is not None
         notes = storage.asked.system_attrs.items()
         noted = {k: v for k, v in notes if not k.startswith(_SHARED)}
@@ -160,7 +155,6 @@ class OptunaSampler:
         view: StudyView,
         number: int,
         known: ToldTrials,
-        fixed: Params | None,
         rng: np.random.Generator,
         attrs: Mapping[str, Any] | None = None,
     ) -> tuple[Params, ToldStorage]:
@@ -178,6 +172,7 @@ class OptunaSampler:
                 number=number,
             )
             trial = study.ask()
+            fixed = held(view, number)
             point = walk(view.space, keeping(fixed, lambda p, _: known.codec.ask(trial, p)))
         return point, storage
 

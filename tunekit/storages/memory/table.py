@@ -20,7 +20,7 @@ from tunekit.storages.rows import (
     normal,
     spec_fields,
 )
-from tunekit.storages.table import Cells, Row, StudyRow
+from tunekit.storages.table import Cells, Row, StudyRow, TrialChange
 from tunekit.storages.transitions import TRANSITIONS, Transition
 
 _RUNNING = str(TrialState.RUNNING)
@@ -91,17 +91,9 @@ class MemoryTable:
         """Append a version of the space."""
         self.spaces[version] = space_from_dict(decode(text))
 
-    def change(
-        self,
-        transition: Transition,
-        number: int,
-        cells: Mapping[str, Any],
-        *,
-        seq: int,
-        now: float,
-        epoch: int | None = None,
-    ) -> bool:
+    def change(self, change: TrialChange) -> bool:
         """Apply a transition if it applies; return whether it did."""
+        transition, number, cells, seq, now, epoch = change
         row = self._trials.get(number)
         if row is None or not _applies(transition, row, cells, now=now, epoch=epoch):
             return False

@@ -23,12 +23,20 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeEngine
 
 HEAD = "0005"
 
 metadata = MetaData()
 
 revision = Table("tk_revision", metadata, Column("version_num", String(32), primary_key=True))
+
+
+def _key(**types: type[TypeEngine[Any]]) -> list[Column[Any]]:
+    """Return the columns of the primary key of a study's table."""
+    types = {"study_id": Integer, **types}
+    return [Column(n, t, primary_key=True, autoincrement=False) for n, t in types.items()]
+
 
 studies = Table(
     "tk_studies",
@@ -47,18 +55,13 @@ studies = Table(
 )
 
 spaces = Table(
-    "tk_spaces",
-    metadata,
-    Column("study_id", Integer, primary_key=True, autoincrement=False),
-    Column("version", Integer, primary_key=True, autoincrement=False),
-    Column("space", Text, nullable=False),
+    "tk_spaces", metadata, *_key(version=Integer), Column("space", Text, nullable=False)
 )
 
 trials = Table(
     "tk_trials",
     metadata,
-    Column("study_id", Integer, primary_key=True, autoincrement=False),
-    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    *_key(number=BigInteger),
     Column("seq", BigInteger, nullable=False),
     Column("state", String(16), nullable=False),
     Column("epoch", Integer, nullable=False),
@@ -83,17 +86,14 @@ trials = Table(
 reports = Table(
     "tk_reports",
     metadata,
-    Column("study_id", Integer, primary_key=True, autoincrement=False),
-    Column("number", BigInteger, primary_key=True, autoincrement=False),
-    Column("step", BigInteger, primary_key=True, autoincrement=False),
+    *_key(number=BigInteger, step=BigInteger),
     Column("metrics", Text, nullable=False),
 )
 
 events = Table(
     "tk_events",
     metadata,
-    Column("study_id", Integer, primary_key=True, autoincrement=False),
-    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    *_key(seq=BigInteger),
     Column("kind", String(16), nullable=False),
     Column("number", BigInteger),
     Column("at", Double, nullable=False),
@@ -103,8 +103,7 @@ events = Table(
 requests = Table(
     "tk_requests",
     metadata,
-    Column("study_id", Integer, primary_key=True, autoincrement=False),
-    Column("key", Text, primary_key=True),
+    *_key(key=Text),
     Column("answer", Text, nullable=False),
 )
 

@@ -30,8 +30,7 @@ from tunekit.storages.sql.statements import (
     UPDATES,
     UPSERTS,
 )
-from tunekit.storages.table import Cells, Row, StudyRow
-from tunekit.storages.transitions import Transition
+from tunekit.storages.table import Cells, Row, StudyRow, TrialChange
 
 BEFORE_ALL_STEPS = -(2**63)
 
@@ -75,17 +74,9 @@ class SQLTable:
         row = {"study_id": self._study_id, "version": version, "space": text}
         self._connection.execute(spaces.insert(), row)
 
-    def change(
-        self,
-        transition: Transition,
-        number: int,
-        cells: Mapping[str, Any],
-        *,
-        seq: int,
-        now: float,
-        epoch: int | None = None,
-    ) -> bool:
+    def change(self, change: TrialChange) -> bool:
         """Apply a transition if it applies; return whether it did."""
+        transition, number, cells, seq, now, epoch = change
         bound = {f"to_{column}": value for column, value in cells.items()}
         bound |= {"study": self._study_id, "n": number, "e": epoch, "to_seq": seq, "now": now}
         return self._cursor.change(UPDATES[transition], bound) == 1
