@@ -50,6 +50,23 @@ study = tunekit.study(seed=1)
 study.optimize(lambda trial: trial.suggest_float('x', 0, 1), n_trials=6)
 """
 
+UNUSED = {
+    "_hashlib",
+    "decimal",
+    "importlib.metadata",
+    "statistics",
+    "subprocess",
+    "tempfile",
+    "tunekit.analysis.audit",
+    "tunekit.samplers.bayesian.model_search",
+    "tunekit.spaces.constraints",
+    "tunekit.spaces.encode",
+    "tunekit.storages.sql",
+    "tunekit.studies.optuna_import",
+    "uuid",
+}
+"""What the first trials of a space without constraints can do without; each costs some ms."""
+
 LIGHT = (
     "tunekit.errors",
     "tunekit.records",
@@ -94,11 +111,16 @@ PUBLIC = {
 
 def loaded_by(code: str) -> set[str]:
     """Return the top-level packages that a fresh interpreter has loaded after some code."""
+    return {name.partition(".")[0] for name in modules_of(code)}
+
+
+def modules_of(code: str) -> set[str]:
+    """Return the modules that a fresh interpreter has loaded after some code."""
     probe = f"{code}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", probe], capture_output=True, text=True, check=True, cwd=ROOT
     )
-    return {name.partition(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
+    return set(json.loads(done.stdout.splitlines()[-1]))
 
 
 def test_importing_tunekit_loads_no_heavy_package() -> None:
@@ -127,6 +149,12 @@ def test_a_new_study_in_memory_loads_no_heavy_package() -> None:
 def test_first_trials_in_memory_load_no_heavy_package(sampler: str, n: int) -> None:
     loaded = loaded_by(RUN.replace("SAMPLER", f"'{sampler}'").replace("N)", f"{n})"))
     assert not loaded & HEAVY
+
+
+def test_first_trials_load_no_part_that_they_do_not_use() -> None:
+    loaded = modules_of(RUN.replace("SAMPLER", "'auto'").replace("N)", "6)"))
+    assert "tunekit.samplers.bayesian.sampler" in loaded
+    assert not loaded & UNUSED
 
 
 def test_first_trials_that_ask_for_their_parameters_load_no_heavy_package() -> None:

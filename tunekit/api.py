@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
-from uuid import uuid4
 
 from tunekit import registry
 from tunekit.checkpoints.base import Checkpoints
@@ -14,6 +13,7 @@ from tunekit.checkpoints.places import open_place
 from tunekit.checks import check_whole, count, share, shown, texts
 from tunekit.errors import InvalidArgument, StudyExists, UnknownStudy
 from tunekit.optuna_names.words import plain_directions
+from tunekit.random_ids import new_id
 from tunekit.records import (
     AUDIT,
     UNNAMED,
@@ -235,7 +235,7 @@ def _own_stopper(spec: StudySpec) -> Stopper | None:
 
 def _checked_name(name: str | None) -> str:
     if name is None:
-        return f"study-{uuid4().hex[:12]}"
+        return f"study-{new_id(6)}"
     if not isinstance(name, str) or not name.strip() or len(name) > 200 or not name.isprintable():
         raise InvalidArgument(
             f"the study name is {shown(name)}; expected 1 to 200 printable characters."

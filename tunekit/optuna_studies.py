@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunekit.api import load_study
 from tunekit.errors import InvalidArgument
+from tunekit.random_ids import new_seed
 from tunekit.storages.base import Storage
 from tunekit.studies.catalogue import storage_of
 from tunekit.studies.optuna_import import Reader, spec_of
@@ -50,7 +50,7 @@ def from_optuna(
         )
     found = study.get_trials(deepcopy=False)
     given = study.study_name if name is None else name
-    spec = spec_of(study, found, given, secrets.randbits(31))
+    spec = spec_of(study, found, given, new_seed())
     if sampler is not None:
         spec = replace(spec, sampler=sampler, sampler_options={})
     reader = Reader(spec)

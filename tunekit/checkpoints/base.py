@@ -11,11 +11,11 @@ import os
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from pathlib import Path
 from typing import Protocol
 
 from tunekit.checks import is_whole, shown
+from tunekit.digests import digest
 from tunekit.errors import InvalidArgument
 from tunekit.records import Checkpoint, StudyRecord
 
@@ -62,9 +62,9 @@ class Checkpoints:
         """
         name = study.spec.name
         key = f"{name}|{study.created!r}|{study.spec.seed}"
-        digest = blake2b(key.encode(errors="surrogatepass"), digest_size=5).hexdigest()
+        mark = digest(key.encode(errors="surrogatepass"), n_bytes=5).hex()
         readable = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:60]
-        return f"{str(self.root).rstrip('/')}/{readable or 'study'}-{digest}"
+        return f"{str(self.root).rstrip('/')}/{readable or 'study'}-{mark}"
 
 
 class Place(Protocol):

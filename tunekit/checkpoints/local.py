@@ -11,10 +11,10 @@ import os
 import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from uuid import uuid4
 
 from tunekit.checkpoints.base import epoch_of
 from tunekit.errors import CheckpointError, UnknownCheckpoint
+from tunekit.random_ids import new_id
 
 
 class LocalPlace:
@@ -84,7 +84,7 @@ class LocalPlace:
     def _place(self, source: Path, name: str, *, replaces: bool) -> None:
         final = self._root / name
         final.parent.mkdir(parents=True, exist_ok=True)
-        partial = final.with_name(f".{final.name}.{uuid4().hex[:8]}")
+        partial = final.with_name(f".{final.name}.{new_id(4)}")
         try:
             _copy_tree(source, partial, is_durable=True)
             if replaces:
@@ -100,7 +100,7 @@ class LocalPlace:
 
     def _delete(self, path: Path) -> None:
         # Renamed first, so that nobody finds a partial checkpoint.
-        gone = path.with_name(f".{path.name.lstrip('.')}.{uuid4().hex[:8]}")
+        gone = path.with_name(f".{path.name.lstrip('.')}.{new_id(4)}")
         with contextlib.suppress(FileNotFoundError):
             path.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 
 from tunekit.checkpoints.base import Place
-from tunekit.checkpoints.local import LocalPlace
 
 
 @lru_cache(maxsize=16)
@@ -17,6 +16,8 @@ def open_place(uri: str) -> Place:
         MissingExtra: `uri` is a URI and pyarrow is not installed.
     """
     if "://" not in uri:
+        from tunekit.checkpoints.local import LocalPlace
+
         return LocalPlace(uri)
     from tunekit.checkpoints.remote import RemotePlace  # needs pyarrow
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 from tunekit.checkpoints.base import checkpoint_name
@@ -76,7 +75,9 @@ class Workspace:
                 f"checkpoint of step {step}: {str(path)!r} is neither a file nor a folder; write "
                 "it first, or give checkpoint=True to save trial.checkpoint_dir."
             )
-        with tempfile.TemporaryDirectory(prefix="tunekit-") as folder:
+        from tempfile import TemporaryDirectory
+
+        with TemporaryDirectory(prefix="tunekit-") as folder:
             os.symlink(path.absolute(), Path(folder) / path.name)
             self._place.save(name, Path(folder))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from uuid import uuid4
 
 from tunekit.errors import InvalidParams, TunekitError
+from tunekit.random_ids import new_id
 from tunekit.records import Outcome, Proposal, TrialRecord, TrialState
 from tunekit.samplers.base import StudyView, held
 from tunekit.spaces import Params, Scalar, Space
@@ -30,7 +30,7 @@ def refusals(leases: Sequence[Lease], space: Space) -> dict[int, Tell]:
         if x.partial and x.params and (why := _misfit(x.params, space)):
             log.warning("trial %d failed: %s", x.number, why)
             outcome = Outcome(TrialState.FAILED, reason=why)
-            out[x.number] = Tell(x.number, x.epoch, outcome, uuid4().hex)
+            out[x.number] = Tell(x.number, x.epoch, outcome, new_id())
     return out
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from uuid import uuid4
 
 from tunekit.driver.run_settings import failed, sentence_of
 from tunekit.driver.worker import Worker
 from tunekit.errors import StorageUnreachable
+from tunekit.random_ids import new_id
 from tunekit.records import Outcome
 from tunekit.storages.base import Exchange, Operation, Pause, Release, Status, Tell
 
@@ -103,7 +103,7 @@ class _OneByOne:
             except Exception as error:
                 self.failed[lease] = failed(error)
         if is_end:  # the end of a trial must be stored, or it would still appear to run
-            self._write(Tell(*lease, self.failed[lease], uuid4().hex))
+            self._write(Tell(*lease, self.failed[lease], new_id()))
 
     def _write(self, op: Operation) -> None:
         statuses = self._worker.exchange([op], lease_s=self._lease_s).statuses

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, replace
-from uuid import uuid4
 
 from tunekit.driver.display import Display
 from tunekit.driver.early_stopping import EarlyStopping
@@ -16,6 +15,7 @@ from tunekit.driver.trial_budget import TrialBudget
 from tunekit.driver.worker import Worker
 from tunekit.errors import ExecutorFailed, StorageUnreachable
 from tunekit.executors.base import Ended, Executor, Task
+from tunekit.random_ids import new_id
 from tunekit.records import Decision, Outcome, Report, TrialState
 from tunekit.storages.base import Operation, Pause, Release, Tell
 
@@ -178,7 +178,7 @@ class RunningTrials:
             end = self._end_of(ended, held, forced)
         except Exception as error:
             outcome = failed(error, "its end could not be noted")
-            end = Tell(number, ended.epoch, outcome, uuid4().hex)
+            end = Tell(number, ended.epoch, outcome, new_id())
         self.outbox.append(end)
         if isinstance(end, Release):
             return
@@ -205,7 +205,7 @@ class RunningTrials:
         outcome = self.worker.reader.accepted(outcome)
         if outcome.state is TrialState.PAUSED:
             return Pause(number, epoch, outcome)
-        return Tell(number, epoch, outcome, uuid4().hex)
+        return Tell(number, epoch, outcome, new_id())
 
     def _second_chance(self, ended: Ended) -> str:
         """Return why a trial runs again within this run, an empty text if it does not."""

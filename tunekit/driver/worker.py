@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from uuid import uuid4
 
 from tunekit.checkpoints.base import Checkpoints, checkpoint_name
 from tunekit.driver.checkpoint_tracker import CheckpointTracker
@@ -16,6 +15,7 @@ from tunekit.driver.study_reader import StudyReader
 from tunekit.driver.worker_id import is_known_dead, worker_name
 from tunekit.errors import SpaceExhausted, TunekitError
 from tunekit.executors.base import Task
+from tunekit.random_ids import new_id
 from tunekit.records import Outcome, Proposal, TrialState, block_of
 from tunekit.samplers.base import Sampler, filled, suggested
 from tunekit.spaces import Params
@@ -65,7 +65,7 @@ class Worker:
 
         The caller passes the changes to `StudyReader.refresh` once it has noted the statuses.
         """
-        request = Claim(claim, uuid4().hex, max_trials) if claim > 0 else None
+        request = Claim(claim, new_id(), max_trials) if claim > 0 else None
         reader = self.reader
         answer = reader.storage.exchange(
             reader.record.id,
@@ -263,7 +263,7 @@ class Worker:
         for x in leases:
             if isinstance(error, SpaceExhausted) and x.params is None:
                 outcome = Outcome(TrialState.CANCELLED, reason=reason)
-                operations.append(Tell(x.number, x.epoch, outcome, uuid4().hex))
+                operations.append(Tell(x.number, x.epoch, outcome, new_id()))
             else:
                 operations.append(Release(x.number, x.epoch, f"not started: {reason}"))
         self.exchange(operations, lease_s=lease_s)

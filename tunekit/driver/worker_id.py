@@ -13,14 +13,15 @@ import socket
 import sys
 from functools import cache
 from pathlib import Path
-from uuid import uuid4
+
+from tunekit.random_ids import new_id
 
 PROC = Path("/proc")
 
 
 def worker_name() -> str:
     """Return a new unique worker name of at most 150 characters."""
-    return f"{_process_name(os.getpid())}/{uuid4().hex[:8]}"
+    return f"{_process_name(os.getpid())}/{new_id(4)}"
 
 
 def is_known_dead(worker: str) -> bool:

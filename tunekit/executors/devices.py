@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -119,6 +117,9 @@ def _found() -> list[str]:
     for variable in ("TUNEKIT_DEVICES", "CUDA_VISIBLE_DEVICES"):
         if variable in os.environ:
             return os.environ[variable].split(",")
+    import shutil
+    import subprocess
+
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return []

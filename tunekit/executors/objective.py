@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import pickle
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -83,6 +82,8 @@ def objective_of(task: Task, opened: Callable[..., Any]) -> Callable[..., Any]:
 
 @lru_cache(maxsize=32)
 def _loaded(objective: bytes) -> Callable[..., Any]:
+    import pickle
+
     loaded: Callable[..., Any] = pickle.loads(objective)  # noqa: S301 - from our own driver
     return loaded
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from numbers import Real
 from typing import Any
 
@@ -61,7 +60,7 @@ def as_number(value: object) -> float | None:
         try:
             number: Any = plain(value)
         except TypeError:
-            number = value if isinstance(value, Real | Decimal) else _only_entry(value)
+            number = value if _is_number(value) else _only_entry(value)
         if number is None or isinstance(number, str):
             return None
         try:
@@ -70,6 +69,14 @@ def as_number(value: object) -> float | None:
             return math.inf if number > 0 else -math.inf
     except Exception:  # whatever the class of the value raises
         return None
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, Real):
+        return True
+    from decimal import Decimal  # slow to load, and rarely returned
+
+    return isinstance(value, Decimal)
 
 
 def _only_entry(value: Any) -> Scalar:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -15,6 +14,7 @@ from typing import Any, TypeAlias, cast
 
 from tunekit.checkpoints.workspace import Workspace
 from tunekit.checks import shown
+from tunekit.digests import digest
 from tunekit.errors import InvalidArgument, InvalidParams, TrialPaused, TrialStopped, did_you_mean
 from tunekit.executors.base import Ranks, Task
 from tunekit.executors.results import checked_metrics
@@ -382,8 +382,8 @@ class Trial:
 
 def _keyed(task: Task, name: str) -> Philox:
     """Return a trial's generator for one name, independent of the order of asking."""
-    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
-    return light_stream(task.seed ^ int.from_bytes(digest, "big"), task.trial_number)
+    key = int.from_bytes(digest(name.encode(), n_bytes=8), "big")
+    return light_stream(task.seed ^ key, task.trial_number)
 
 
 def _step(step: object) -> int:

@@ -7,7 +7,6 @@ from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from statistics import median
 
 from tunekit.checks import is_whole
 from tunekit.errors import InvalidArgument, MissingExtra, SpaceExhausted
@@ -130,6 +129,8 @@ class AutoSampler:
         seconds = self._durations.of(view.history)
         if len(seconds) < N_TIMED:
             return ""
+        from statistics import median  # slow to load
+
         trial_s, model_s = median(seconds), suggestion_s(view.history.n_finished)
         if trial_s > model_s:
             return ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import shake_256
 
 from tunekit.checks import is_whole
 from tunekit.errors import InvalidArgument, SpaceExhausted
@@ -304,6 +303,8 @@ def shuffled(index: int, size: int, seed: int) -> int:
 
     Reference: Black and Rogaway, 2002, "Ciphers with arbitrary finite domains", section 5.
     """
+    from hashlib import shake_256  # loads OpenSSL
+
     half = max(1, ((size - 1).bit_length() + 1) // 2)
     mask = (1 << half) - 1
     n_bytes = (half + 7) // 8

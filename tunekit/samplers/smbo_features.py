@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tunekit.digests import digest
 from tunekit.errors import InvalidParams
 from tunekit.spaces import Categorical, Constant, Float, Params, Scalar, Space
 
@@ -61,7 +61,7 @@ def hashed(points: Iterable[Params], space: Space) -> NDArray[np.float64]:
 @lru_cache(maxsize=100_000)
 def bucket(feature: str) -> int:
     """Return the bucket of a feature, the same in every process."""
-    return int.from_bytes(blake2b(feature.encode(), digest_size=8).digest(), "big") % N_BUCKETS
+    return int.from_bytes(digest(feature.encode(), n_bytes=8), "big") % N_BUCKETS
 
 
 def grams(space: Space, params: Mapping[str, Scalar]) -> Counter[tuple[str, ...]]:

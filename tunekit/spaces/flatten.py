@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tunekit.errors import InvalidParams, InvalidSpace, did_you_mean
-from tunekit.spaces.constraints import Constraint
 from tunekit.spaces.domains import Domain, Float, Int, Scalar
 from tunekit.spaces.parameters import Condition, Parameter
 
 if TYPE_CHECKING:
+    from tunekit.spaces.constraints import Constraint
     from tunekit.spaces.tree import Space
 
 MAX_PARAMETERS = 20_000
@@ -124,7 +124,11 @@ def _condition(
 def _collect_constraints(
     space: Space, prefix: str, known: Mapping[str, Parameter], found: list[Constraint]
 ) -> None:
-    found.extend(Constraint.parse(text, prefix=prefix, paths=known) for text in space.constraints)
+    if space.constraints:
+        from tunekit.spaces.constraints import Constraint  # the whole language of constraints
+
+        parsed = (Constraint.parse(c, prefix=prefix, paths=known) for c in space.constraints)
+        found.extend(parsed)
     for name, node in space.nodes:
         for label, _, child in node.openings():
             _collect_constraints(child, f"{prefix}{name}.{label}.", known, found)

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tunekit.checks import several, shown
 from tunekit.errors import InvalidParams, InvalidSpace, did_you_mean
 from tunekit.spaces import words
 from tunekit.spaces.constant import Constant
-from tunekit.spaces.constraints import Constraint
 from tunekit.spaces.domains import Float, Int, Opening, Scalar, plain, typed
 from tunekit.spaces.flatten import collect_constraints, collect_parameters, fidelity_of
 from tunekit.spaces.parameters import Parameter
 from tunekit.spaces.point import Params
 from tunekit.spaces.validate import resolved, resolved_name, validated, with_defaults
+
+if TYPE_CHECKING:
+    from tunekit.spaces.constraints import Constraint
 
 MAX_REPEAT = 1000
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from hashlib import blake2b
 from typing import Any
 
+from tunekit.digests import digest
 from tunekit.records import Decision
 from tunekit.stoppers.base import CurveView, Promoter, Stopper, checked_decision
 
@@ -63,5 +63,5 @@ def audited(stopper: Stopper, *, seed: int, share: float) -> Stopper:
 
 def is_drawn(seed: int, number: int, share: float) -> bool:
     """Return whether a trial is audited if condemned, the same answer in every process."""
-    digest = blake2b(f"audit {seed} {number}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") < share * 2.0**64
+    key = digest(f"audit {seed} {number}".encode(), n_bytes=8)
+    return int.from_bytes(key, "big") < share * 2.0**64

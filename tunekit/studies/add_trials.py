@@ -5,16 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tunekit.driver.study_reader import StudyReader
 from tunekit.errors import InvalidArgument
 from tunekit.records import Report, TrialRecord, TrialState
-from tunekit.studies.optuna_import import Reader
+
+if TYPE_CHECKING:
+    from tunekit.studies.optuna_import import Reader
 
 
 def add(reader: StudyReader, trials: Sequence[Any]) -> list[int]:
     """Add the trials; see `Study.add_trials`."""
+    from tunekit.studies.optuna_import import Reader
+
     reader.refresh()
     reader.refresh_space()
     foreign = Reader(reader.record.spec)

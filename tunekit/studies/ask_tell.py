@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from hashlib import blake2b
 
 from tunekit.checks import shown
+from tunekit.digests import digest
 from tunekit.driver.early_stopping import EarlyStopping
 from tunekit.driver.report_buffer import ReportBuffer
 from tunekit.driver.worker import Worker
@@ -110,7 +110,7 @@ class AskedTrials:
         outcome = self._outcome(number, asked, result, state, reason)
         # The key is made of the result, so that only the same result may be told twice.
         content = [number, epoch, outcome.state, sorted(outcome.metrics.items())]
-        key = blake2b(json.dumps(content).encode(), digest_size=16).hexdigest()
+        key = digest(json.dumps(content).encode(), n_bytes=16).hex()
         is_pause = outcome.state is TrialState.PAUSED
         end = Pause(number, epoch, outcome) if is_pause else Tell(number, epoch, outcome, key)
         status = worker.exchange([end], lease_s=ASK_LEASE_S).statuses[0]

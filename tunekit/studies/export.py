@@ -9,9 +9,9 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from tunekit.errors import InvalidArgument, MissingExtra, StorageError
+from tunekit.random_ids import new_id
 from tunekit.records import Report, StudyRecord, TrialRecord
 from tunekit.spaces import Scalar
 
@@ -98,7 +98,7 @@ def write(
         raise InvalidArgument(
             f"cannot export to {str(path)!r}: expected a name ending in {', '.join(writers)}."
         )
-    partial = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
+    partial = path.with_name(f".{path.name}.{new_id(4)}")
     try:
         writers[path.suffix](partial, study, trials, reports)
         os.replace(partial, path)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 from tunekit.errors import InvalidArgument
+from tunekit.random_ids import new_seed
 
 
 def adopted(part: Any) -> Any:
@@ -41,7 +41,7 @@ def adopted(part: Any) -> Any:
 def own_seed(part: Any) -> int:
     """Return a seed for a new study: that of a sampler of Optuna's, else a random one."""
     found = getattr(part, "seed", None) if type(part).__name__ == "OptunaSamplerObject" else None
-    return secrets.randbits(31) if found is None else int(found)
+    return new_seed() if found is None else int(found)
 
 
 def _is_a(part: object, name: str, package: str) -> bool:

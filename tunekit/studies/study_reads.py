@@ -19,7 +19,6 @@ from tunekit.spaces import Params, Space
 from tunekit.storages.base import Storage
 from tunekit.studies import export
 from tunekit.studies.curve_reader import CurveReader
-from tunekit.studies.replay import Difference, replay
 from tunekit.studies.states import states_of
 from tunekit.studies.trial_numbers import trial_number
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
     from tunekit.analysis.audit import StopAudit
     from tunekit.studies.optuna_distributions import Distributions
+    from tunekit.studies.replay import Difference
 
 
 class StudyReads:
@@ -220,6 +220,8 @@ class StudyReads:
         If the sampler is a pure function of the seed and of its view, as its contract requires,
         the result is empty, no matter how many processes ran the study or were killed.
         """
+        from tunekit.studies.replay import replay
+
         return replay(self.storage, self.record(), self.sampler)
 
     def stop_audit(self, *, tolerance: float = 0.0) -> StopAudit:

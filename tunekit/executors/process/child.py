@@ -20,13 +20,13 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any, Literal
-from uuid import uuid4
 
 import psutil
 
 from tunekit.executors.base import Task
 from tunekit.executors.process.guard import MARK, kill_group, kill_marked, with_mark
 from tunekit.executors.process.messages import Messages
+from tunekit.random_ids import new_id
 
 TAIL_BYTES = 8 * 1024
 SETTLE_S = 2.0
@@ -71,7 +71,7 @@ class Child:
     """
 
     def __init__(self, env: Mapping[str, str], guard: Guard) -> None:
-        self._mark = uuid4().hex
+        self._mark = new_id()
         ours, theirs = socket.socketpair()
         argv = [str(theirs.fileno()), str(os.getpid()), json.dumps([str(p) for p in sys.path])]
         try:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
+from tunekit.digests import digest
 from tunekit.records import TrialRecord
 from tunekit_surrogates.block_kernel import Parameters
 from tunekit_surrogates.blocks import BlockStructure
@@ -95,7 +95,7 @@ def chosen_rows(y: NDArray[np.float64], most: int) -> NDArray[np.int64]:
 def key_of(structure: BlockStructure, kernel: str) -> str:
     """Return a short key of the structure and kernel that stored parameters belong to."""
     text = repr((kernel, structure.columns, structure.parents, structure.sizes))
-    return blake2b(text.encode(), digest_size=4).hexdigest()
+    return digest(text.encode(), n_bytes=4).hex()
 
 
 def parameters_evidence(gp: TreeGP, key: str) -> dict[str, Any]:

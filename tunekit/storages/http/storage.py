@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
-from uuid import uuid4
 
 from tunekit.errors import InvalidArgument
+from tunekit.random_ids import new_id
 from tunekit.records import Branch, Report, StudyRecord, StudySpec, StudyState, TrialRecord
 from tunekit.shown import shown_url
 from tunekit.spaces import Space
@@ -56,7 +56,7 @@ class HTTPStorage:
         """Create a study, or raise `StudyExists`; repeating the key returns the same study."""
         check_spec(spec)
         check_key(key)
-        headers = {"Idempotency-Key": quoted(key or uuid4().hex)}
+        headers = {"Idempotency-Key": quoted(key or new_id())}
         answer = self._http.request("POST", self._studies, to_dict(spec), headers=headers)
         return from_dict(StudyRecord, answer.doc)
 
@@ -125,7 +125,7 @@ class HTTPStorage:
         if not points:
             return []
         body = m.Enqueue(tuple([normal(p) for p in points]), normal(user_attrs), branch)
-        return self._numbers(study_id, "/trials:enqueue", body, key or uuid4().hex)
+        return self._numbers(study_id, "/trials:enqueue", body, key or new_id())
 
     def add_trials(
         self,
@@ -142,7 +142,7 @@ class HTTPStorage:
         if not trials:
             return []
         body = m.AddTrials(tuple(trials), curves)
-        return self._numbers(study_id, "/trials:add", body, key or uuid4().hex)
+        return self._numbers(study_id, "/trials:add", body, key or new_id())
 
     def promote(self, study_id: int, reasons: Mapping[int, str]) -> list[int]:
         """Queue paused trials for a worker again; return their numbers."""
