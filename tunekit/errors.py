@@ -312,9 +312,16 @@ class QuotaReached(TunekitError, RuntimeError):
     """A quota of the project or a rate limit is used up.
 
     Wait for running trials to end, delete what is no longer needed, or ask an admin for more.
+
+    Attributes:
+        retry_after: seconds after which the same request passes; `None` if that takes more.
     """
 
     code = "TK604"
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class ServiceBusy(TunekitError, RuntimeError):

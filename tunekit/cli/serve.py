@@ -35,6 +35,16 @@ def serve(
     root_path: Annotated[
         str | None, typer.Option(help="Path under which a proxy publishes the service.")
     ] = None,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Host name that requests may use; repeat for more."),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Certificate (PEM) to serve HTTPS.")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Private key (PEM) of the certificate.")
+    ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
 ) -> None:
     """Serve studies to several people and workers over HTTP.
@@ -58,6 +68,9 @@ def serve(
         "accounts": accounts,
         "migrate": migrate,
         "root_path": root_path,
+        "allowed_hosts": allowed_host or None,
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
         "log_level": log_level,
     }
     settings = read_settings(config, flags)

@@ -7,13 +7,21 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from fastapi import FastAPI
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import ASGIApp
 
 import tunekit
+from tunekit.service.access.address_limits import AddressLimits, BodyBudget
 from tunekit.service.access.gate import Gate, OpenGate
+from tunekit.service.access.headers import SecurityHeaders
+from tunekit.service.access.hosts import ANY, checked_hosts
+from tunekit.service.access.rates import RateLimits
 from tunekit.service.group_commit import GroupCommit
 from tunekit.service.metrics import Metrics
+from tunekit.service.plain_errors import PlainErrors
 from tunekit.service.problems import add_problem_handlers
 from tunekit.service.request_log import RequestLog
+from tunekit.service.root_path import RootPath
 from tunekit.service.routes import callers, exchanges, health, reads, studies, trials
 from tunekit.storages.http.messages import API
 from tunekit.storages.project import ProjectStorage
@@ -21,6 +29,9 @@ from tunekit.storages.sql.storage import SQLStorage
 
 MAX_BODY_BYTES = 16 * 2**20
 """Longest body of a request that the service reads."""
+
+MAX_HELD_BYTES = 16 * MAX_BODY_BYTES
+"""Most bytes of all bodies that it holds at one time."""
 
 
 @dataclass
@@ -33,10 +44,16 @@ class Service:
         metrics: counts what happens.
         commits: joins exchanges.
         is_stopping: whether this process is shutting down.
+        rates: limits requests a second.
+        allowed_hosts: names that requests may give the service.
+        root_path: path under which a proxy publishes the service, which it may cut off or not.
     """
 
     storage: SQLStorage
     gate: Gate = field(default_factory=OpenGate)
+    rates: RateLimits = field(default_factory=RateLimits)
+    allowed_hosts: tuple[str, ...] = ANY
+    root_path: str = ""
 
     def __post_init__(self) -> None:
         self.is_stopping = False
@@ -52,6 +69,18 @@ class Service:
         return found
 
 
+class Application(FastAPI):
+    """Guards the routes and what answers for them alike."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return the routes within their guards, the first one to answer outermost."""
+        service: Service = self.state.service
+        app: ASGIApp = BodyBudget(super().build_middleware_stack(), MAX_HELD_BYTES)
+        app = TrustedHostMiddleware(app, checked_hosts(service.allowed_hosts), www_redirect=False)
+        app = AddressLimits(RootPath(app, service.root_path), service.rates)
+        return SecurityHeaders(PlainErrors(app))
+
+
 def create_app(service: Service) -> FastAPI:
     """Return the application of a service; its shutdown closes the storage."""
 
@@ -62,12 +91,14 @@ def create_app(service: Service) -> FastAPI:
         await service.commits.close()
         service.storage.close()
 
-    app = FastAPI(
+    app = Application(
         title="tunekit",
         version=tunekit.__version__,
         lifespan=lifespan,
         max_body_size=MAX_BODY_BYTES,
         redirect_slashes=False,
+        docs_url=None,  # its page runs scripts of another host beside the reader's session
+        redoc_url=None,
     )
     app.state.service = service
     add_problem_handlers(app)

@@ -54,11 +54,13 @@ def problem(error: errors.TunekitError) -> Response:
     status = next((STATUS[c] for c in type(error).__mro__ if c in STATUS), 500)
     headers = {}
     after = getattr(error, "retry_after", None) if status in (429, 503) else None
-    if status in (429, 503):
-        headers["Retry-After"] = str(math.ceil(after if after is not None else 1.0))
+    if status == 503 and after is None:
+        after = 1.0
+    if after is not None:
+        headers["Retry-After"] = str(math.ceil(after))
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    return _document(
+    return document(
         status, error.message, headers, code=error.code, exit_status=error.exit_status,
         title=type(error).__name__,
     )  # fmt: skip
@@ -83,15 +85,16 @@ def add_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
         detail = f"{request.method} {request.url.path}: {error.detail}."
-        return _document(error.status_code, detail, dict(error.headers or {}))
+        return document(error.status_code, detail, dict(error.headers or {}))
 
     @app.exception_handler(Exception)
     async def unknown(request: Request, error: Exception) -> Response:
         log.exception("%s %s failed", request.method, request.url.path, exc_info=error)
-        return _document(500, _HIDDEN, {}, code=errors.TunekitError.code, exit_status=1)
+        return document(500, _HIDDEN, {}, code=errors.TunekitError.code, exit_status=1)
 
 
-def _document(status: int, detail: str, headers: dict[str, str], **more: Any) -> Response:
+def document(status: int, detail: str, headers: dict[str, str], **more: Any) -> Response:
+    """Return the answer for a refusal without a class of ours: a status and a sentence."""
     doc = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail, **more}
     if code := more.get("code"):
         doc["type"] = f"{DOCS}#{str(code).lower()}"

@@ -9,9 +9,12 @@ from ipaddress import ip_address
 import uvicorn
 
 from tunekit.errors import InvalidArgument, ServiceBusy
+from tunekit.service.access.hosts import ANY, LOOPBACK, checked_hosts
 from tunekit.service.app import Service, create_app
+from tunekit.service.http_server import server_config
 from tunekit.service.logs import set_up_logs
 from tunekit.service.settings import ServiceSettings
+from tunekit.service.tls import certificate
 from tunekit.storages.sql.storage import SQLStorage
 from tunekit.storages.urls import open_database
 
@@ -23,7 +26,8 @@ def run_service(settings: ServiceSettings, url: str, *, say: Callable[[str], Non
     """Serve the studies of a storage until SIGTERM or SIGINT; requests that run are finished.
 
     Raises:
-        InvalidArgument: the address is public, which needs accounts.
+        InvalidArgument: the address is public, which needs accounts; or a certificate or the
+            name of a host is unusable.
         SchemaMismatch: an older version has written the tables, and `migrate` is not set.
         ServiceBusy: another process listens on the port.
     """
@@ -33,21 +37,17 @@ def run_service(settings: ServiceSettings, url: str, *, say: Callable[[str], Non
             f"host {host!r} is reachable from other machines, and without accounts anybody there "
             "could read and delete all studies; listen on 127.0.0.1, or leave out --no-accounts."
         )
+    files = certificate(settings.tls_cert, settings.tls_key)
+    hosts = checked_hosts(settings.allowed_hosts or (LOOPBACK if is_loopback(host) else ANY))
     set_up_logs(settings.log_level)
     listener = _listener(host, settings.port)
     database = open_database(url)
     database.outage_s = OUTAGE_S
     storage = SQLStorage(database, may_upgrade=settings.migrate)
-    config = uvicorn.Config(
-        create_app(Service(storage)),
-        log_config=None,
-        access_log=False,
-        ws="none",
-        lifespan="on",
-        root_path=settings.root_path,
-        timeout_graceful_shutdown=int(settings.shutdown_s),
-    )
-    say(f"tunekit serves {url_at(listener)} (Ctrl-C stops it)")
+    service = Service(storage, allowed_hosts=hosts, root_path=settings.root_path)
+    config = server_config(create_app(service), shutdown_s=settings.shutdown_s, certificate=files)
+    shown = url_at(listener, scheme="http" if files is None else "https")
+    say(f"tunekit serves {shown} (Ctrl-C stops it)")
     uvicorn.Server(config).run(sockets=[listener])
 
 
@@ -59,10 +59,10 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def url_at(listener: socket.socket) -> str:
+def url_at(listener: socket.socket, scheme: str = "http") -> str:
     """Return the URL of a listening socket."""
     address, port = listener.getsockname()[:2]
-    return f"http://{f'[{address}]' if ':' in address else address}:{port}"
+    return f"{scheme}://{f'[{address}]' if ':' in address else address}:{port}"
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -36,6 +36,10 @@ class ServiceSettings(BaseSettings):
         accounts: whether callers log in; without accounts only a loopback address is served.
         migrate: whether to upgrade the tables of a database of an older version at the start.
         root_path: path under which a proxy publishes the service, such as `/tunekit`.
+        allowed_hosts: names that requests may give the service, `*.example.com` for all below;
+            by default any, or on a loopback address its own.
+        tls_cert: file with the certificate to serve HTTPS; with `tls_key`.
+        tls_key: file with its private key.
         log_level: least level of the log lines.
         shutdown_s: seconds for which requests may finish after SIGTERM.
     """
@@ -48,6 +52,9 @@ class ServiceSettings(BaseSettings):
     accounts: bool = True
     migrate: bool = False
     root_path: str = Field(default="", pattern=r"^(/[^/?#]+)*$")
+    allowed_hosts: tuple[str, ...] = ()
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     shutdown_s: float = Field(default=30.0, gt=0, le=3600)
 

@@ -10,23 +10,23 @@ from contextlib import contextmanager
 import uvicorn
 
 from tunekit.service.app import Service, create_app
+from tunekit.service.http_server import server_config
+from tunekit.service.tls import Certificate
 
 
 @contextmanager
-def running_service(service: Service) -> Iterator[str]:
+def running_service(service: Service, *, certificate: Certificate | None = None) -> Iterator[str]:
     """Serve on a thread of this process; yield the URL of the service without a project."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(
-            create_app(service), log_config=None, access_log=False, lifespan="on", ws="none"
-        )
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(server_config(create_app(service), certificate=certificate))
         thread = threading.Thread(
             target=server.run, kwargs={"sockets": [listener]}, name="service", daemon=True
         )
         thread.start()
         try:
             # The kernel queues connections from now on, so nobody has to wait for the start.
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            scheme = "http" if certificate is None else "https"
+            yield f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             thread.join()

@@ -19,6 +19,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from tunekit.errors import (
     InvalidArgument,
+    QuotaReached,
     ServiceBusy,
     StorageUnreachable,
     TunekitError,
@@ -120,8 +121,8 @@ class Connection:
             wait_s = _backoff_s(tries)
             try:
                 return self._once(method, target, body, sent)
-            except ServiceBusy as error:  # nothing was done
-                if time.monotonic() + wait_s > until:
+            except (ServiceBusy, QuotaReached) as error:  # nothing was done
+                if error.retry_after is None or time.monotonic() + wait_s > until:
                     raise
                 wait_s = max(wait_s, min(error.retry_after, 30.0))
             except _NoAnswer as error:
@@ -225,7 +226,9 @@ def _error_of(doc: Mapping[str, Any], response: http.client.HTTPResponse) -> Tun
         raise _NoAnswer(doc.get("detail", ""), may_be_applied=True)
     error = cls.__new__(cls)
     TunekitError.__init__(error, str(doc.get("detail", "")))
+    after = response.headers.get("Retry-After", "")
     if isinstance(error, ServiceBusy):
-        after = response.headers.get("Retry-After", "")
         error.retry_after = float(after) if after.isdecimal() else 0.0
+    elif isinstance(error, QuotaReached):
+        error.retry_after = float(after) if after.isdecimal() else None
     return error

@@ -1,0 +1,44 @@
+"""Configures the HTTP server in front of an application."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+
+from tunekit.service.http_guard import GuardedProtocol
+from tunekit.service.tls import Certificate
+from tunekit.storages.http.connection import IDLE_S
+
+MAX_CONNECTIONS = 1000
+"""Connections, idle ones included; a further one gets status 503."""
+
+
+def server_config(
+    app: FastAPI, *, shutdown_s: float = 30.0, certificate: Certificate | None = None
+) -> uvicorn.Config:
+    """Return how to serve an application.
+
+    Args:
+        app: the application.
+        shutdown_s: seconds for which requests may finish after SIGTERM.
+        certificate: serves HTTPS; `None` serves HTTP.
+    """
+    tls: dict[str, Any] = {}
+    if certificate is not None:
+        tls = {"ssl_certfile": certificate.chain, "ssl_keyfile": certificate.key}
+    return uvicorn.Config(
+        app,
+        http=GuardedProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        # Clients close an idle connection first, so that no request meets a closing one.
+        timeout_keep_alive=int(2 * IDLE_S),
+        timeout_graceful_shutdown=int(shutdown_s),
+        **tls,
+    )
