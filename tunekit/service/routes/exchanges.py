@@ -8,8 +8,9 @@ from fastapi import APIRouter, Request, Response
 
 from tunekit.service.access.roles import Role
 from tunekit.service.endpoints import body_of, endpoint, reply
-from tunekit.service.routes.parts import InProject, page_of
-from tunekit.storages.base import Changes, ExchangeRequest
+from tunekit.service.routes.parts import ITEMS, InProject, page_of
+from tunekit.storages.base import ExchangeRequest
+from tunekit.storages.codec import to_dict
 from tunekit.storages.http.messages import ExchangeAnswer
 
 router = APIRouter(prefix="/projects/{project}/studies/{study_id}", tags=["trials"])
@@ -25,9 +26,11 @@ async def exchange(request: Request, storage: InProject, study_id: int) -> Respo
     request.state.worker = asked.worker
     commits = request.app.state.service.commits
     answer = await commits.exchange(storage, study_id, asked)
-    more = False
-    if answer.changes is not None and answer.changes.trials:
-        trials, more = page_of(answer.changes.trials, reserved=20_000)
-        cursor = trials[-1].seq if more else answer.changes.cursor
-        answer = replace(answer, changes=Changes(trials, cursor))
-    return reply(ExchangeAnswer(answer, more))
+    changes = answer.changes
+    if changes is None or not changes.trials:
+        return reply(ExchangeAnswer(answer))
+    page = page_of(changes.trials, reserved=20_000)
+    doc = to_dict(replace(answer, changes=None))
+    cursor = page.items[-1].seq if page.is_cut else changes.cursor
+    doc["changes"] = {"trials": ITEMS, "cursor": cursor}
+    return page.reply({"exchange": doc, "more": page.is_cut})

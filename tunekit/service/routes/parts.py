@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, TypeVar
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import unquote
 
-from fastapi import Depends, Header, Query, Request
+from fastapi import Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from tunekit.errors import InvalidArgument
@@ -20,6 +22,9 @@ T = TypeVar("T")
 
 MAX_ITEMS = 1000
 """Most items of one page."""
+
+ITEMS = f"items-{secrets.token_hex(16)}"
+"""Stands for the items in the JSON form of an answer; no text of a user can be the same."""
 
 After = Annotated[int, Query(ge=0, le=2**63 - 1, description="Cursor of the last page.")]
 Limit = Annotated[int, Query(ge=1, le=2**31, description="Most items; a page may hold fewer.")]
@@ -71,28 +76,67 @@ def expected_number(if_match: Annotated[str, Header(max_length=40)]) -> int:
 Expected = Annotated[int, Depends(expected_number)]
 
 
-def page_of(items: Iterable[T], reserved: int = 2000) -> tuple[tuple[T, ...], bool]:
-    """Return the items that fit into one answer, at least one, and whether some were left out.
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """The items that fit into one answer.
+
+    Attributes:
+        items: at least one, if there are any.
+        texts: the JSON form of each.
+        is_cut: whether some were left out.
+    """
+
+    items: tuple[T, ...]
+    texts: tuple[str, ...]
+    is_cut: bool
+
+    def reply(self, doc: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+        """Return an answer with the items in the place of `ITEMS` in its JSON form."""
+        return Response(filled(doc, self.texts), 200, headers, "application/json")
+
+
+def page_of(
+    items: Iterable[T],
+    reserved: int = 2000,
+    *,
+    limit: int | None = None,
+    write: Callable[[T], str] | None = None,
+    beside: Callable[[T], int] = lambda item: 0,
+) -> Page[T]:
+    """Return the items that fit into one answer, each encoded once.
+
+    An item that is longer than an answer may be is a page of its own: it cannot be left out, or a
+    reader would never get past it.
 
     Args:
         items: records.
         reserved: bytes of the answer besides the items.
+        limit: maximum number of items.
+        write: returns the JSON form of an item; by default that of a record.
+        beside: returns the bytes that an item adds to the answer besides its text.
     """
+    write = write or written
     kept: list[T] = []
+    texts: list[str] = []
     size = reserved
     for item in items:
-        size += _size(item)
+        if len(kept) == limit:
+            return Page(tuple(kept), tuple(texts), is_cut=True)
+        text = write(item)
+        size += len(text) + 1 + beside(item)
         if kept and size > MAX_ANSWER_BYTES:
-            return tuple(kept), True
+            return Page(tuple(kept), tuple(texts), is_cut=True)
         kept.append(item)
-    return tuple(kept), False
+        texts.append(text)
+    return Page(tuple(kept), tuple(texts), is_cut=False)
 
 
-def _size(record: Any) -> int:
-    return len(json.dumps(to_dict(record), separators=(",", ":"))) + 1
+def written(record: Any) -> str:
+    """Return the JSON form of a record, which is ASCII."""
+    return json.dumps(to_dict(record), separators=(",", ":"))
 
 
-def limited(items: Sequence[T], limit: int) -> tuple[tuple[T, ...], bool]:
-    """Return the page of items of a reading that asked for one more than `limit`."""
-    kept, is_cut = page_of(items[:limit])
-    return kept, is_cut or len(items) > limit
+def filled(doc: dict[str, Any], texts: Iterable[str]) -> str:
+    """Return a document as JSON, with a list of JSON texts in the place of `ITEMS`."""
+    content = json.dumps(doc, separators=(",", ":"))
+    return content.replace(f'"{ITEMS}"', f"[{','.join(texts)}]", 1)

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import islice
+from itertools import groupby, islice
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from tunekit.records import Report
 from tunekit.service.access.roles import Role
-from tunekit.service.endpoints import body_of, endpoint, reply
-from tunekit.service.routes.parts import MAX_ITEMS, After, InProject, Limit, limited, page_of
+from tunekit.service.endpoints import body_of, endpoint
+from tunekit.service.routes.parts import (
+    ITEMS,
+    MAX_ITEMS,
+    After,
+    InProject,
+    Limit,
+    filled,
+    page_of,
+    written,
+)
 from tunekit.service.routes.studies import study_record
 from tunekit.spaces.serialize import space_to_dict
 from tunekit.storages.http import messages as m
@@ -22,6 +31,8 @@ router = APIRouter(prefix="/projects/{project}/studies/{study_id}", tags=["reads
 MAX_REPORTS = 5000
 CHUNK = 500
 """Trials whose reports are looked up at once."""
+TRIAL_BYTES = 50
+"""Most bytes of a trial in an answer besides its reports."""
 
 
 @endpoint(router, "GET", "/trials", role=Role.VIEWER, answer=m.ChangePage)
@@ -31,8 +42,9 @@ async def list_trials(
     """Return trials that changed after a cursor, each in its latest form, by `seq`."""
     most = min(limit, MAX_ITEMS)
     found = await run_in_threadpool(storage.changes, study_id, after, most + 1)
-    trials, more = limited(found.trials, most)
-    return reply(m.ChangePage(trials, trials[-1].seq if trials else found.cursor, more))
+    page = page_of(found.trials, limit=most)
+    cursor = page.items[-1].seq if page.items else found.cursor
+    return page.reply({"trials": ITEMS, "cursor": cursor, "more": page.is_cut})
 
 
 @endpoint(
@@ -41,7 +53,7 @@ async def list_trials(
 async def read_reports(request: Request, storage: InProject, study_id: int) -> Response:
     """Return reports of some or all trials, in order of number and step."""
     query = await body_of(request, m.ReportQuery)
-    return reply(await run_in_threadpool(_report_page, storage, study_id, query))
+    return await run_in_threadpool(_report_page, storage, study_id, query)
 
 
 @endpoint(router, "GET", "/events", role=Role.VIEWER, answer=m.EventPage)
@@ -51,7 +63,8 @@ async def list_events(
     """Return the log of a study after a cursor."""
     most = min(limit, MAX_ITEMS)
     found = await run_in_threadpool(storage.events, study_id, after, most + 1)
-    return reply(m.EventPage(*limited(found, most)))
+    page = page_of(found, limit=most)
+    return page.reply({"events": ITEMS, "more": page.is_cut})
 
 
 @endpoint(router, "GET", "/spaces", role=Role.VIEWER, answer=m.SpacePage)
@@ -59,10 +72,11 @@ async def list_spaces(storage: InProject, study_id: int, after: After = 0) -> Re
     """Return the versions of a study's space after a version."""
     found = await run_in_threadpool(storage.spaces, study_id)
     versions = [m.SpaceVersion(n, space_to_dict(space)) for n, space in found.items() if n > after]
-    return reply(m.SpacePage(*page_of(versions)))
+    page = page_of(versions)
+    return page.reply({"versions": ITEMS, "more": page.is_cut})
 
 
-def _report_page(storage: ProjectStorage, study_id: int, query: m.ReportQuery) -> m.ReportPage:
+def _report_page(storage: ProjectStorage, study_id: int, query: m.ReportQuery) -> Response:
     known = {t.number: t.after_step for t in query.trials if t.after_step is not None}
     numbers = _numbers(storage, study_id, query)
     most = min(MAX_REPORTS, MAX_REPORTS if query.limit is None else query.limit)
@@ -81,12 +95,23 @@ def _numbers(storage: ProjectStorage, study_id: int, query: m.ReportQuery) -> It
     return iter(sorted({t.number for t in query.trials}))
 
 
-def _cut(found: Mapping[int, tuple[Report, ...]], most: int) -> m.ReportPage:
+def _cut(found: Mapping[int, tuple[Report, ...]], most: int) -> Response:
     """Return the first reports that fit into one answer."""
-    flat = [(number, report) for number, reports in found.items() for report in reports]
-    kept, is_cut = page_of([m.TrialReports(n, (r,)) for n, r in flat[:most]])
-    joined: dict[int, list[Report]] = {}
-    for part in kept:
-        joined.setdefault(part.number, []).extend(part.reports)
-    trials = tuple([m.TrialReports(n, tuple(reports)) for n, reports in joined.items()])
-    return m.ReportPage(trials, is_cut or len(flat) > most)
+    rows = [
+        (number, report, i == 0)
+        for number, reports in found.items()
+        for i, report in enumerate(reports)
+    ]
+    page = page_of(
+        rows,
+        limit=most,
+        write=lambda row: written(row[1]),
+        beside=lambda row: TRIAL_BYTES if row[2] else 0,
+    )
+    pairs = zip(page.items, page.texts, strict=True)
+    trials = [
+        filled({"number": number, "reports": ITEMS}, [text for _, text in of_trial])
+        for number, of_trial in groupby(pairs, key=lambda pair: pair[0][0])
+    ]
+    answer = filled({"trials": ITEMS, "more": page.is_cut}, trials)
+    return Response(answer, media_type="application/json")

@@ -11,7 +11,7 @@ from tunekit.errors import InvalidArgument
 from tunekit.records import StudyRecord, StudySpec
 from tunekit.service.access.roles import Role
 from tunekit.service.endpoints import body_of, endpoint, json_of, reply
-from tunekit.service.routes.parts import MAX_ITEMS, Expected, InProject, Key, page_of
+from tunekit.service.routes.parts import ITEMS, MAX_ITEMS, Expected, InProject, Key, page_of
 from tunekit.spaces.serialize import space_from_dict, space_to_dict
 from tunekit.storages.checks import deleted_study
 from tunekit.storages.http.messages import SpaceVersion, StudyPage, StudyPatch
@@ -45,10 +45,10 @@ async def list_studies(
 ) -> Response:
     """List the studies of a project by name."""
     every = await run_in_threadpool(storage.list_studies)
-    later = [r for r in every if r.spec.name > after]
-    kept, is_cut = page_of(later[:limit])
-    more = is_cut or len(later) > limit
-    return reply(StudyPage(kept, kept[-1].spec.name if kept and more else None))
+    page = page_of((r for r in every if r.spec.name > after), limit=limit)
+    return page.reply(
+        {"studies": ITEMS, "after": page.items[-1].spec.name if page.is_cut else None}
+    )
 
 
 @endpoint(router, "GET", "/by-name", role=Role.VIEWER, answer=StudyRecord)
