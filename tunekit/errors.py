@@ -350,6 +350,25 @@ class RequestConflict(TunekitError, ValueError):
     code = "TK606"
 
 
+class NameTaken(TunekitError, ValueError):
+    """A user or project of this name exists already.
+
+    Choose another name.
+    """
+
+    code = "TK607"
+
+
+class UnknownAccount(TunekitError, KeyError):
+    """The service has no such user, member or token, or the caller may not see it.
+
+    `tunekit user ls` and `tunekit token ls` list what there is.
+    """
+
+    code = "TK608"
+    exit_status = 3
+
+
 def class_of(code: str) -> type[TunekitError]:
     """Return the class of a code, `TunekitError` for one that this version does not know."""
     todo = [TunekitError]

@@ -11,6 +11,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp
 
 import tunekit
+from tunekit.service.access.accounts import Accounts
+from tunekit.service.access.accounts_gate import AccountsGate
 from tunekit.service.access.address_limits import AddressLimits, BodyBudget
 from tunekit.service.access.gate import Gate, OpenGate
 from tunekit.service.access.headers import SecurityHeaders
@@ -22,7 +24,19 @@ from tunekit.service.plain_errors import PlainErrors
 from tunekit.service.problems import add_problem_handlers
 from tunekit.service.request_log import RequestLog
 from tunekit.service.root_path import RootPath
-from tunekit.service.routes import callers, exchanges, health, reads, studies, trials
+from tunekit.service.routes import (
+    callers,
+    exchanges,
+    health,
+    logins,
+    members,
+    projects,
+    reads,
+    studies,
+    tokens,
+    trials,
+    users,
+)
 from tunekit.storages.http.messages import API
 from tunekit.storages.project import ProjectStorage
 from tunekit.storages.sql.storage import SQLStorage
@@ -34,13 +48,20 @@ MAX_HELD_BYTES = 16 * MAX_BODY_BYTES
 """Most bytes of all bodies that it holds at one time."""
 
 
+PARTS = (
+    callers, logins, users, tokens, projects, members, studies, trials, reads, exchanges,
+)  # fmt: skip
+"""Modules with the routes."""
+
+
 @dataclass
 class Service:
     """What the routes share.
 
     Attributes:
         storage: all projects' studies.
-        gate: decides who may do what.
+        gate: decides who may do what; with accounts, they do.
+        accounts: users and projects; `None` where everybody may do everything.
         metrics: counts what happens.
         commits: joins exchanges.
         is_stopping: whether this process is shutting down.
@@ -54,8 +75,11 @@ class Service:
     rates: RateLimits = field(default_factory=RateLimits)
     allowed_hosts: tuple[str, ...] = ANY
     root_path: str = ""
+    accounts: Accounts | None = None
 
     def __post_init__(self) -> None:
+        if self.accounts is not None:
+            self.gate = AccountsGate(self.accounts)
         self.is_stopping = False
         self.metrics = Metrics()
         self.commits = GroupCommit(self.metrics.note_commit)
@@ -89,6 +113,8 @@ def create_app(service: Service) -> FastAPI:
         yield
         service.is_stopping = True
         await service.commits.close()
+        if service.accounts is not None:
+            service.accounts.close()
         service.storage.close()
 
     app = Application(
@@ -104,6 +130,6 @@ def create_app(service: Service) -> FastAPI:
     add_problem_handlers(app)
     app.add_middleware(RequestLog, metrics=service.metrics)
     app.include_router(health.router)
-    for part in (callers, studies, trials, reads, exchanges):
+    for part in PARTS:
         app.include_router(part.router, prefix=API)
     return app

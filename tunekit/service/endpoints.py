@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from fastapi import APIRouter, Depends, Request, Response
 
 from tunekit.errors import InvalidArgument
-from tunekit.service.access.gate import needs
+from tunekit.service.access.gate import Permission, needs
 from tunekit.service.access.roles import Role
 from tunekit.service.schemas import schema_of
 from tunekit.storages.codec import from_dict, to_dict
@@ -61,6 +61,7 @@ def endpoint(
     answer: type | None = None,
     status: int = 200,
     links: dict[str, Any] | None = None,
+    permission: Permission | None = None,
 ) -> Callable[[Handler], Handler]:
     """Return a decorator that serves a route to callers with the role.
 
@@ -73,8 +74,11 @@ def endpoint(
         answer: record that the handler returns with `reply`; `None` for no content.
         status: of a success.
         links: of OpenAPI, from this answer to other routes.
+        permission: what the caller needs besides the role.
     """
     extra: dict[str, Any] = {"x-role": role.name.lower()}
+    if permission is not None:
+        extra["x-permission"] = permission
     if body is not None:
         content = {"application/json": {"schema": schema_of(body)}}
         extra["requestBody"] = {"required": True, "content": content}
@@ -95,7 +99,7 @@ def endpoint(
             methods=[method],
             status_code=status,
             responses=responses,
-            dependencies=[Depends(needs(role))],
+            dependencies=[Depends(needs(role, permission))],
             response_class=Response,
             response_model=None,
             openapi_extra=extra,

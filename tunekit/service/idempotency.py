@@ -64,7 +64,8 @@ async def keyed_request(request: Request, *, content: str | None = None) -> Keye
     key = unquote(header)
     check_key(key)
     project = request.path_params.get("project", "")
-    owner = _digest(project, request.state.principal.name)
+    caller = request.state.principal
+    owner = _digest(project, caller.kind, caller.name)
     body = hashlib.sha256(await request.body()).hexdigest() if content is None else content
     url = request.url
     return KeyedRequest(owner, key, _digest(request.method, url.path, url.query, body))

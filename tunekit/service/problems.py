@@ -42,6 +42,8 @@ STATUS: dict[type[errors.TunekitError], int] = {
     errors.QuotaReached: 429,
     errors.ServiceBusy: 503,
     errors.RequestConflict: 422,
+    errors.NameTaken: 409,
+    errors.UnknownAccount: 404,
 }
 """Status of each class; a class without an entry is an error of the service, 500."""
 

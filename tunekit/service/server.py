@@ -9,6 +9,7 @@ from ipaddress import ip_address
 import uvicorn
 
 from tunekit.errors import InvalidArgument, ServiceBusy
+from tunekit.service.access.accounts import Accounts
 from tunekit.service.access.hosts import ANY, LOOPBACK, checked_hosts
 from tunekit.service.app import Service, create_app
 from tunekit.service.http_server import server_config
@@ -44,11 +45,23 @@ def run_service(settings: ServiceSettings, url: str, *, say: Callable[[str], Non
     database = open_database(url)
     database.outage_s = OUTAGE_S
     storage = SQLStorage(database, may_upgrade=settings.migrate)
-    service = Service(storage, allowed_hosts=hosts, root_path=settings.root_path)
+    accounts = Accounts(storage.database) if settings.accounts else None
+    service = Service(
+        storage, accounts=accounts, allowed_hosts=hosts, root_path=settings.root_path
+    )
     config = server_config(create_app(service), shutdown_s=settings.shutdown_s, certificate=files)
     shown = url_at(listener, scheme="http" if files is None else "https")
     say(f"tunekit serves {shown} (Ctrl-C stops it)")
+    if accounts is not None:
+        _say_setup(accounts, f"{shown}{settings.root_path}", say)
     uvicorn.Server(config).run(sockets=[listener])
+
+
+def _say_setup(accounts: Accounts, url: str, say: Callable[[str], None]) -> None:
+    """Print the one-time link of a service without users."""
+    setup = accounts.invitations.setup()
+    if setup is not None:
+        say(f"no users yet; within an hour, make the first operator at {url}{setup.path}")
 
 
 def is_loopback(host: str) -> bool:

@@ -62,14 +62,19 @@ def from_dict(cls: Callable[..., R], doc: object) -> R:
         InvalidArgument: a field is missing, unknown or of another type; the message names it.
     """
     name = cls.__name__
+    secret = _secret(cls)
     if not isinstance(doc, Mapping):
-        raise InvalidArgument(f"{name}: got {_short(doc)}, expected a mapping of its fields.")
+        got = type(doc).__name__ if secret else _short(doc)
+        raise InvalidArgument(f"{name}: got {got}, expected a mapping of its fields.")
     hints = _hints(cls)
     unknown = [key for key in doc if key not in hints and key != "operation"]
     if unknown:
         raise InvalidArgument(
             f"{name}: unknown field {_short(unknown[0])}, expected one of {', '.join(hints)}."
         )
+    wrong = next((key for key in doc if key in secret and not isinstance(doc[key], str)), None)
+    if wrong is not None:
+        raise InvalidArgument(f"{name}.{wrong}: expected a text; what was given is not shown.")
     found = {
         key: _read(hints[key], doc[key], f"{name}.{key}") for key in doc if key != "operation"
     }
@@ -99,6 +104,12 @@ def operation_from_dict(doc: object) -> Operation:
 def _hints(cls: Any) -> dict[str, Any]:
     hints = get_type_hints(cls)
     return {f.name: hints[f.name] for f in fields(cls) if f.compare}
+
+
+@cache
+def _secret(cls: Any) -> frozenset[str]:
+    """Return the names of text fields that no `repr` and no error shows."""
+    return frozenset(f.name for f in fields(cls) if f.compare and not f.repr)
 
 
 @cache

@@ -36,6 +36,19 @@ def _of_project(
     return call
 
 
+def check_project(name: str) -> None:
+    """Check the name of a project.
+
+    Raises:
+        InvalidArgument: it is not 1 to 64 printable characters without a slash.
+    """
+    check_text(name, "project")
+    if "/" in name or len(name) > 64:
+        raise InvalidArgument(
+            f"project: got {name[:80]!r}, expected 1 to 64 characters without a slash."
+        )
+
+
 class ProjectStorage:
     """Shows only one project's studies of a storage.
 
@@ -48,11 +61,7 @@ class ProjectStorage:
     """
 
     def __init__(self, storage: Storage, project: str) -> None:
-        check_text(project, "project")
-        if "/" in project or len(project) > 64:
-            raise InvalidArgument(
-                f"project: got {project!r}, expected 1 to 64 characters without a slash."
-            )
+        check_project(project)
         self._storage = storage
         self._prefix = f"{project}/"
         self._ours: set[int] = set()

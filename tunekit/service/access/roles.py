@@ -15,3 +15,8 @@ class Role(IntEnum):
     EDITOR = 4  # creates, edits, stops and deletes studies; enqueues trials
     ADMIN = 5  # gives roles, tokens, quotas and share links
     OPERATOR = 6  # runs the service: users, projects, the audit log of all
+
+    @property
+    def label(self) -> str:
+        """Its name in requests and answers."""
+        return self.name.lower()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 import tunekit
+from tunekit.service.access.gate import Principal
 from tunekit.service.access.roles import Role
 from tunekit.service.endpoints import endpoint, reply
 from tunekit.storages.http.messages import Caller
@@ -15,5 +16,11 @@ router = APIRouter(tags=["callers"])
 @endpoint(router, "GET", "/caller", role=Role.CALLER, answer=Caller)
 async def get_caller(request: Request) -> Response:
     """Return who is calling, and their default project."""
-    principal = request.state.principal
-    return reply(Caller(principal.name, principal.project, tunekit.__version__))
+    caller: Principal = request.state.principal
+    kind = "open" if caller.kind == "anonymous" else caller.kind
+    record = Caller(
+        caller.name, caller.project, tunekit.__version__, kind,
+        is_operator=caller.role is Role.OPERATOR,
+        csrf=caller.grant.csrf if caller.grant is not None else "",
+    )  # fmt: skip
+    return reply(record, headers={"Cache-Control": "no-store"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from tunekit.records import Branch, Report, StudyRecord, StudyState, TrialRecord
 from tunekit.storages.base import Exchange
@@ -22,14 +22,20 @@ class Caller:
     """Who is calling, and what the service offers.
 
     Attributes:
-        user: name of the account; empty where the service runs without accounts.
+        user: name of the account or machine token; empty where the service has no accounts.
         project: project of a storage URL that names none.
         version: version of the service.
+        kind: whether the token is a person's, a machine's, or none is needed.
+        is_operator: whether the caller may manage users here.
+        csrf: value of the header `X-CSRF-Token`, where the caller is known by a cookie.
     """
 
     user: str
     project: str
     version: str
+    kind: Literal["user", "machine", "open"] = "open"
+    is_operator: bool = False
+    csrf: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
