@@ -44,6 +44,19 @@ study = tunekit.study(space={'x': tunekit.Float(0, 1), 'c': ['a', 'b']}, sampler
 study.optimize(lambda trial: trial.params['x'], n_trials=N)
 """
 
+WATCHED = """
+import tunekit
+study = tunekit.study(space={'x': tunekit.Float(0, 1)}, sampler='random', stopper=STOPPER, seed=1)
+
+def objective(trial):
+    for step in range(1, 10):
+        trial.report(trial.params['x'], step)
+    return trial.params['x']
+
+study.optimize(objective, n_trials=9)
+assert study.best_value <= 1
+"""
+
 BY_PROGRAM = """
 import tunekit
 study = tunekit.study(seed=1)
@@ -73,6 +86,7 @@ LIGHT = (
     "tunekit.spaces",
     "tunekit.storages.base",
     "tunekit.storages.codec",
+    "tunekit.storages.http.storage",
     "tunekit.storages.operations",
 )
 """What a client of a remote storage needs."""
@@ -149,6 +163,11 @@ def test_a_new_study_in_memory_loads_no_heavy_package() -> None:
 def test_first_trials_in_memory_load_no_heavy_package(sampler: str, n: int) -> None:
     loaded = loaded_by(RUN.replace("SAMPLER", f"'{sampler}'").replace("N)", f"{n})"))
     assert not loaded & HEAVY
+
+
+@pytest.mark.parametrize("stopper", ["asha", "hyperband", "median", "patience"])
+def test_stoppers_of_one_metric_load_no_heavy_package(stopper: str) -> None:
+    assert not loaded_by(WATCHED.replace("STOPPER", f"'{stopper}'")) & HEAVY
 
 
 def test_first_trials_load_no_part_that_they_do_not_use() -> None:

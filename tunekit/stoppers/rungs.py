@@ -12,13 +12,10 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import KW_ONLY, dataclass
 
-import numpy as np
-
 from tunekit.records import ObjectiveSpec
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.losses import Curve, LossCurveReader, Losses, Unit
 from tunekit.stoppers.reached import Reached
-from tunekit_surrogates.non_domination import layers
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,5 +124,9 @@ def n_before(own: Losses, others: Sequence[Losses]) -> int:
     """
     if len(own) == 1:
         return sum(loss < own for loss in others)
+    import numpy as np  # one metric, the usual case, needs none of it
+
+    from tunekit_surrogates.non_domination import layers
+
     places = layers(np.asarray([own, *others], dtype=np.float64), equals=True)
     return int((places < places[0]).sum())
