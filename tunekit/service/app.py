@@ -18,6 +18,7 @@ from tunekit.service.access.gate import Gate, OpenGate
 from tunekit.service.access.headers import SecurityHeaders
 from tunekit.service.access.hosts import ANY, checked_hosts
 from tunekit.service.access.rates import RateLimits
+from tunekit.service.event_hub import EventHub, WakeStreams
 from tunekit.service.group_commit import GroupCommit
 from tunekit.service.metrics import Metrics
 from tunekit.service.plain_errors import PlainErrors
@@ -26,6 +27,7 @@ from tunekit.service.request_log import RequestLog
 from tunekit.service.root_path import RootPath
 from tunekit.service.routes import (
     callers,
+    event_stream,
     exchanges,
     health,
     logins,
@@ -49,7 +51,8 @@ MAX_HELD_BYTES = 16 * MAX_BODY_BYTES
 
 
 PARTS = (
-    callers, logins, users, tokens, projects, members, studies, trials, reads, exchanges,
+    callers, logins, users, tokens, projects, members, studies, trials, reads, event_stream,
+    exchanges,
 )  # fmt: skip
 """Modules with the routes."""
 
@@ -64,6 +67,7 @@ class Service:
         accounts: users and projects; `None` where everybody may do everything.
         metrics: counts what happens.
         commits: joins exchanges.
+        hub: wakes streams of events.
         is_stopping: whether this process is shutting down.
         rates: limits requests a second.
         allowed_hosts: names that requests may give the service.
@@ -83,7 +87,13 @@ class Service:
         self.is_stopping = False
         self.metrics = Metrics()
         self.commits = GroupCommit(self.metrics.note_commit)
+        self.hub = EventHub(lambda study_id: self.storage.look(study_id).seq)
         self._projects: dict[str, ProjectStorage] = {}
+
+    async def stop(self) -> None:
+        """End what would keep this process from stopping, and say so to who asks."""
+        self.is_stopping = True
+        await self.hub.close()
 
     def of_project(self, project: str) -> ProjectStorage:
         """Return the storage of one project's studies."""
@@ -111,7 +121,7 @@ def create_app(service: Service) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
-        service.is_stopping = True
+        await service.stop()
         await service.commits.close()
         if service.accounts is not None:
             service.accounts.close()
@@ -128,6 +138,7 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     add_problem_handlers(app)
+    app.add_middleware(WakeStreams, hub=service.hub)
     app.add_middleware(RequestLog, metrics=service.metrics)
     app.include_router(health.router)
     for part in PARTS:

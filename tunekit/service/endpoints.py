@@ -62,6 +62,7 @@ def endpoint(
     status: int = 200,
     links: dict[str, Any] | None = None,
     permission: Permission | None = None,
+    streams: type[Response] = Response,
 ) -> Callable[[Handler], Handler]:
     """Return a decorator that serves a route to callers with the role.
 
@@ -75,6 +76,7 @@ def endpoint(
         status: of a success.
         links: of OpenAPI, from this answer to other routes.
         permission: what the caller needs besides the role.
+        streams: class of the answer, `EventSourceResponse` for a handler that yields events.
     """
     extra: dict[str, Any] = {"x-role": role.name.lower()}
     if permission is not None:
@@ -100,7 +102,7 @@ def endpoint(
             status_code=status,
             responses=responses,
             dependencies=[Depends(needs(role, permission))],
-            response_class=Response,
+            response_class=streams,
             response_model=None,
             openapi_extra=extra,
             operation_id=handler.__name__,

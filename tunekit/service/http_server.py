@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import uvicorn
@@ -13,6 +15,24 @@ from tunekit.storages.http.connection import IDLE_S
 
 MAX_CONNECTIONS = 1000
 """Connections, idle ones included; a further one gets status 503."""
+
+
+class ServiceServer(uvicorn.Server):
+    """Runs an application; streams end before it waits for its requests to finish.
+
+    Args:
+        config: how to serve.
+        stop: ends the streams.
+    """
+
+    def __init__(self, config: uvicorn.Config, stop: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(config)
+        self._stop = stop
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, and let requests finish."""
+        await self._stop()
+        await super().shutdown(sockets)
 
 
 def server_config(

@@ -6,13 +6,11 @@ import socket
 from collections.abc import Callable
 from ipaddress import ip_address
 
-import uvicorn
-
 from tunekit.errors import InvalidArgument, ServiceBusy
 from tunekit.service.access.accounts import Accounts
 from tunekit.service.access.hosts import ANY, LOOPBACK, checked_hosts
 from tunekit.service.app import Service, create_app
-from tunekit.service.http_server import server_config
+from tunekit.service.http_server import ServiceServer, server_config
 from tunekit.service.logs import set_up_logs
 from tunekit.service.settings import ServiceSettings
 from tunekit.service.tls import certificate
@@ -54,7 +52,7 @@ def run_service(settings: ServiceSettings, url: str, *, say: Callable[[str], Non
     say(f"tunekit serves {shown} (Ctrl-C stops it)")
     if accounts is not None:
         _say_setup(accounts, f"{shown}{settings.root_path}", say)
-    uvicorn.Server(config).run(sockets=[listener])
+    ServiceServer(config, service.stop).run(sockets=[listener])
 
 
 def _say_setup(accounts: Accounts, url: str, say: Callable[[str], None]) -> None:

@@ -7,10 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import uvicorn
-
 from tunekit.service.app import Service, create_app
-from tunekit.service.http_server import server_config
+from tunekit.service.http_server import ServiceServer, server_config
 from tunekit.service.tls import Certificate
 
 
@@ -18,7 +16,9 @@ from tunekit.service.tls import Certificate
 def running_service(service: Service, *, certificate: Certificate | None = None) -> Iterator[str]:
     """Serve on a thread of this process; yield the URL of the service without a project."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(server_config(create_app(service), certificate=certificate))
+        server = ServiceServer(
+            server_config(create_app(service), certificate=certificate), service.stop
+        )
         thread = threading.Thread(
             target=server.run, kwargs={"sockets": [listener]}, name="service", daemon=True
         )
