@@ -12,7 +12,7 @@ from sqlalchemy import event
 import tunekit as tk
 from tunekit.errors import StorageError
 from tunekit.records import TrialState
-from tunekit.storages.sql.sqlite import SQLiteDatabase, check_file, file_system
+from tunekit.storages.sql.sqlite import PAUSES_S, SQLiteDatabase, check_file, file_system
 from tunekit.storages.sql.storage import SQLStorage
 from tunekit.storages.urls import open_storage
 from tunekit.testing.storages.desk import Desk, spec
@@ -31,7 +31,7 @@ def test_a_file_is_in_wal_mode_with_foreign_keys(tmp_path: Path) -> None:
         "wal",
         1,
         1,
-        30_000,
+        0,
     ]
     storage.close()
 
@@ -170,7 +170,7 @@ from tunekit.testing.storages.desk import Desk
 storage = open_storage(sys.argv[1])
 desk = Desk(storage)
 desk.take()
-resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
 try:
     while True:
         desk.take()
@@ -228,7 +228,6 @@ def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_writer_that_keeps_the_file_too_long_is_named(tmp_path: Path) -> None:
     database = SQLiteDatabase(tmp_path / "s.db", outage_s=0.05)
     desk = Desk(SQLStorage(database))
-    database.read(lambda c: c.exec_driver_sql("PRAGMA busy_timeout = 1"))
     other = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StorageError, match=r"does not answer.*locked"):
@@ -238,6 +237,27 @@ def test_a_writer_that_keeps_the_file_too_long_is_named(tmp_path: Path) -> None:
     other.close()
     desk.take()
     database.close()
+
+
+def test_a_waiting_writer_asks_as_often_as_those_who_have_just_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(SQLStorage(SQLiteDatabase(tmp_path / "s.db")))
+    other = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 50:
+            other.execute("ROLLBACK")
+
+    monkeypatch.setattr("tunekit.storages.sql.sqlite.sleep", sleep)
+    assert len(desk.claim()) == 1
+    assert len(pauses) == 50
+    assert PAUSES_S[0] <= min(pauses) <= max(pauses) <= PAUSES_S[1]
+    other.close()
+    desk.storage.close()
 
 
 def test_a_forked_child_uses_connections_of_its_own(tmp_path: Path) -> None:

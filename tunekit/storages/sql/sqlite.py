@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
 import threading
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 from sqlalchemy import URL, Connection, create_engine, event
@@ -20,6 +22,9 @@ from tunekit.storages.sql.revision import foreign
 from tunekit.storages.sql.schema import revision
 
 BUSY_S = 30.0
+PAUSES_S = 2e-4, 2e-3
+"""Seconds between two attempts to write. SQLite would wait ever longer, up to 0.1 s, while those
+who have just come ask often and get the lock."""
 NETWORK_FILE_SYSTEMS = frozenset(
     "nfs nfs4 cifs smb3 smbfs afs ceph lustre gpfs beegfs glusterfs fuse.sshfs fuse.glusterfs "
     "fuse.ceph fuse.s3fs fuse.rclone fuse.gcsfuse fuse.juicefs fuse.davfs davfs".split()
@@ -79,7 +84,18 @@ class SQLiteDatabase(Database):
 
     def begin_write(self, connection: Connection) -> None:
         """Take the write lock at once, because a reader cannot wait to become a writer."""
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.begin()
+        cursor = connection.connection.cursor()
+        give_up_at = monotonic() + min(BUSY_S, self.outage_s)
+        while monotonic() < give_up_at:
+            try:
+                cursor.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                    break
+            sleep(random.uniform(*PAUSES_S))  # noqa: S311 - no secret
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # this one raises what it raises
 
     def lock_schema(self, connection: Connection) -> None:
         """Do nothing: the writing transaction holds the lock."""
@@ -153,7 +169,7 @@ def _mounts() -> list[str]:
 
 def _on_connect(connection: Any, record: object) -> None:
     # NORMAL in WAL mode: a power cut may lose the last moments, but never corrupts the file.
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=0"):
         connection.execute(f"PRAGMA {pragma}")
 
 
