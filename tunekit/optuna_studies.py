@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunekit.api import load_study
-from tunekit.errors import InvalidArgument
+from tunekit.errors import InvalidArgument, MissingExtra, TunekitError, did_you_mean
 from tunekit.random_ids import new_seed
+from tunekit.shown import shown_url
 from tunekit.storages.base import Storage
 from tunekit.studies.catalogue import storage_of
 from tunekit.studies.optuna_import import Reader, spec_of
@@ -64,3 +66,44 @@ def from_optuna(
     except BaseException:
         opened.delete_study(given)
         raise
+
+
+def load_optuna_studies(source: str, names: Sequence[str] | None = None) -> list[optuna.Study]:
+    """Return studies of an Optuna storage, by default all, in order of name.
+
+    Args:
+        source: URL of a database, or path of a journal file.
+        names: of the studies.
+
+    Raises:
+        InvalidArgument: there is no such storage or study.
+        MissingExtra: Optuna is not installed.
+    """
+    try:
+        import optuna
+    except ImportError:
+        raise MissingExtra("optuna", "Reading an Optuna storage") from None
+    if "://" not in source and not Path(source).is_file():
+        raise InvalidArgument(f"{source} is no file; give Optuna's URL or journal file.")
+    try:
+        if "://" in source:
+            storage: Any = optuna.storages.RDBStorage(source, skip_table_creation=True)
+        else:
+            from optuna.storages.journal import JournalFileBackend
+
+            storage = optuna.storages.JournalStorage(JournalFileBackend(source))
+        known = sorted(optuna.get_all_study_names(storage))
+        missing = [n for n in names or () if n not in known]
+        if missing:
+            raise InvalidArgument(
+                f'{shown_url(source)} has no study "{missing[0]}"{did_you_mean(missing[0], known)}'
+                f"; it has {', '.join(known) or 'none'}."
+            )
+        return [optuna.load_study(study_name=n, storage=storage) for n in names or known]
+    except TunekitError:
+        raise
+    except Exception as error:  # of SQLAlchemy, of the driver, of Optuna: it has no common class
+        reason = str(error).strip().partition("\n")[0]
+        raise InvalidArgument(
+            f"{shown_url(source)} cannot be read as a storage of Optuna: {reason}"
+        ) from None

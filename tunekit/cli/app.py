@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from tunekit.cli import bench, completion, control, demo, doctor, init, run, serve, studies, trials
+from tunekit.cli import (
+    bench,
+    completion,
+    control,
+    database,
+    demo,
+    doctor,
+    init,
+    run,
+    serve,
+    studies,
+    trials,
+)
 from tunekit.cli.command import command
 
 app = typer.Typer(
@@ -38,6 +50,7 @@ command(app, "demo", rich_help_panel="Start here")(demo.demo)
 command(app, "init", rich_help_panel="Start here")(init.init)
 command(app, "run", rich_help_panel="Start here")(run.run)
 command(app, "serve", rich_help_panel="Teams")(serve.serve)
+app.add_typer(database.app, name="db", rich_help_panel="Teams")
 app.add_typer(studies.app, name="studies", rich_help_panel="Results")
 app.add_typer(trials.app, name="trials", rich_help_panel="Results")
 app.add_typer(bench.app, name="bench", rich_help_panel="Results")
