@@ -4,7 +4,7 @@ import pytest
 
 import tunekit as tk
 from tunekit.errors import TunekitError
-from tunekit.shown import printable, shown_url
+from tunekit.shown import printable, shown_url, without_secrets
 
 SECRET = "hunter2"
 
@@ -90,3 +90,8 @@ def test_an_error_quotes_nothing_that_a_terminal_would_obey():
             tk.study("s", space={"x": [1, 2]}, **wrong)
         assert "a\\x1b[2J\\ud800" in str(caught.value)
         assert not set(str(caught.value) + repr(caught.value)) & set("\x1b\ud800")
+
+
+def test_a_text_that_explains_the_form_of_a_url_stays_readable() -> None:
+    text = "expected http://host:port or postgresql://user:password@host:port/database"
+    assert without_secrets(text) == text

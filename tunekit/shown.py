@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 HIDDEN = "***"
 PATTERN = "user:password"
-"""Placeholders in texts that explain the form of a URL."""
+"""Placeholders in texts that explain the form of a URL, which may also say `host:port`."""
 
 _HARMLESS = frozenset(
     "host hostaddr port dbname user sslmode sslrootcert channel_binding target_session_attrs "
@@ -43,7 +43,8 @@ def shown_url(url: str) -> str:
         return _SETTING.sub(rf"\1{HIDDEN}", shown)
     login, place, query = split_url(rest)
     port = _PORTS.match(place)
-    if port and not port["port"].isdecimal():  # a password whose host is missing
+    # A password whose host is missing; "port" stands in texts that explain the form.
+    if port and port["port"] != "port" and not port["port"].isdecimal():
         place = f"{place[: port.start('port')]}{HIDDEN}{place[port.end('port') :]}"
     place = _SETTING.sub(rf"\1{HIDDEN}", place)
     if ":" in login and login != PATTERN:

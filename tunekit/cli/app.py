@@ -14,10 +14,14 @@ from tunekit.cli import (
     demo,
     doctor,
     init,
+    login,
+    projects,
     run,
     serve,
     studies,
+    tokens,
     trials,
+    users,
 )
 from tunekit.cli.command import command
 
@@ -51,6 +55,11 @@ command(app, "init", rich_help_panel="Start here")(init.init)
 command(app, "run", rich_help_panel="Start here")(run.run)
 command(app, "serve", rich_help_panel="Teams")(serve.serve)
 app.add_typer(database.app, name="db", rich_help_panel="Teams")
+command(app, "login", rich_help_panel="Teams")(login.login)
+command(app, "whoami", rich_help_panel="Teams")(login.whoami)
+app.add_typer(projects.app, name="project", rich_help_panel="Teams")
+app.add_typer(tokens.app, name="token", rich_help_panel="Teams")
+app.add_typer(users.app, name="user", rich_help_panel="Teams")
 app.add_typer(studies.app, name="studies", rich_help_panel="Results")
 app.add_typer(trials.app, name="trials", rich_help_panel="Results")
 app.add_typer(bench.app, name="bench", rich_help_panel="Results")

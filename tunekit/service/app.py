@@ -32,6 +32,7 @@ from tunekit.service.routes import (
     health,
     logins,
     members,
+    pages,
     projects,
     reads,
     studies,
@@ -141,6 +142,7 @@ def create_app(service: Service) -> FastAPI:
     app.add_middleware(WakeStreams, hub=service.hub)
     app.add_middleware(RequestLog, metrics=service.metrics)
     app.include_router(health.router)
+    app.include_router(pages.router)
     for part in PARTS:
         app.include_router(part.router, prefix=API)
     return app

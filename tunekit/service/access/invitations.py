@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
-from tunekit.errors import NotAuthenticated
+from tunekit.errors import InvalidArgument, NotAuthenticated
 from tunekit.service.access.database import AccessDatabase
 from tunekit.service.access.names import check_user_name
 from tunekit.service.access.secret_texts import INVITATION, digest_of, new_secret
@@ -53,7 +53,7 @@ class Invitations:
             c.execute(delete(invitations).where(invitations.c.user_id == user_id))
             return _insert(c, secret, user_id, INVITED_S)
 
-        return Invitation(name, _path(secret), self._db.write(work))
+        return Invitation(name, f"{_path(secret)},{name}", self._db.write(work))
 
     def is_valid(self, secret: str) -> bool:
         """Return whether a link can still be used, before a password is hashed for it."""
@@ -66,7 +66,7 @@ class Invitations:
         Args:
             secret: of the link.
             password: hash of the password.
-            name: of the first operator; not for other links.
+            name: of the first operator; for another link `None`, or the name of its user.
 
         Returns:
             Id and name of the user.
@@ -88,6 +88,8 @@ class Invitations:
             user = c.execute(changed.values(password=password).returning(users.c.name)).scalar()
             if user is None:
                 raise invalid_link()
+            if name not in (None, user):
+                raise InvalidArgument(f"the link is not for user {name!r}; leave the name out.")
             c.execute(delete(sessions).where(sessions.c.user_id == row.user_id))
             return row.user_id, user
 

@@ -26,6 +26,15 @@ def stored_token(base: str) -> str | None:
     return token if isinstance(token, str) else None
 
 
+def known_services() -> list[str]:
+    """Return the URLs of the services that a token is stored for.
+
+    Raises:
+        StorageError: the file is damaged.
+    """
+    return sorted(_read())
+
+
 def store_token(base: str, token: str | None) -> Path:
     """Store a token for a service, or forget it if `None`; return the file."""
     path, tokens = credentials_file(), _read()
