@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp
 
@@ -20,7 +22,9 @@ from tunekit.service.access.hosts import ANY, checked_hosts
 from tunekit.service.access.rates import RateLimits
 from tunekit.service.event_hub import EventHub, WakeStreams
 from tunekit.service.group_commit import GroupCommit
+from tunekit.service.housekeeping import Housekeeping
 from tunekit.service.metrics import Metrics
+from tunekit.service.notifications import Notifications
 from tunekit.service.plain_errors import PlainErrors
 from tunekit.service.problems import add_problem_handlers
 from tunekit.service.request_log import RequestLog
@@ -69,6 +73,7 @@ class Service:
         metrics: counts what happens.
         commits: joins exchanges.
         hub: wakes streams of events.
+        notifications: of other replicas' changes.
         is_stopping: whether this process is shutting down.
         rates: limits requests a second.
         allowed_hosts: names that requests may give the service.
@@ -89,7 +94,13 @@ class Service:
         self.metrics = Metrics()
         self.commits = GroupCommit(self.metrics.note_commit)
         self.hub = EventHub(lambda study_id: self.storage.look(study_id).seq)
+        self.notifications = Notifications(self.storage.database, self.hub.wake)
         self._projects: dict[str, ProjectStorage] = {}
+
+    def note_change(self, study_id: int) -> None:
+        """Wake whoever waits for a change of a study, here and in other replicas."""
+        self.hub.wake(study_id)
+        self.notifications.announce(study_id)
 
     async def stop(self) -> None:
         """End what would keep this process from stopping, and say so to who asks."""
@@ -121,8 +132,12 @@ def create_app(service: Service) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        chores = asyncio.create_task(Housekeeping(service.storage.database).run())
+        service.notifications.start()
         yield
         await service.stop()
+        chores.cancel()
+        await run_in_threadpool(service.notifications.close)
         await service.commits.close()
         if service.accounts is not None:
             service.accounts.close()
@@ -139,7 +154,7 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     add_problem_handlers(app)
-    app.add_middleware(WakeStreams, hub=service.hub)
+    app.add_middleware(WakeStreams, on_change=service.note_change)
     app.add_middleware(RequestLog, metrics=service.metrics)
     app.include_router(health.router)
     app.include_router(pages.router)

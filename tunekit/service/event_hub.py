@@ -131,16 +131,16 @@ class EventHub:
 
 
 class WakeStreams:
-    """Wraps an application; wakes the streams of a study after each request that may change it.
+    """Wraps an application; tells of a study after each request that may have changed it.
 
     Args:
         app: the application.
-        hub: what to wake.
+        on_change: is called with the study's id.
     """
 
-    def __init__(self, app: ASGIApp, hub: EventHub) -> None:
+    def __init__(self, app: ASGIApp, on_change: Callable[[int], None]) -> None:
         self._app = app
-        self._hub = hub
+        self._on_change = on_change
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -150,4 +150,4 @@ class WakeStreams:
             if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD"):
                 study_id = scope.get("path_params", {}).get("study_id", "")
                 if study_id.isdecimal():
-                    self._hub.wake(int(study_id))
+                    self._on_change(int(study_id))

@@ -13,6 +13,7 @@ from tunekit.service.app import Service, create_app
 from tunekit.service.http_server import ServiceServer, server_config
 from tunekit.service.logs import set_up_logs
 from tunekit.service.settings import ServiceSettings
+from tunekit.service.sole_replica import sole_replica
 from tunekit.service.tls import certificate
 from tunekit.storages.sql.storage import SQLStorage
 from tunekit.storages.urls import open_database
@@ -28,7 +29,7 @@ def run_service(settings: ServiceSettings, url: str, *, say: Callable[[str], Non
         InvalidArgument: the address is public, which needs accounts; or a certificate or the
             name of a host is unusable.
         SchemaMismatch: an older version has written the tables, and `migrate` is not set.
-        ServiceBusy: another process listens on the port.
+        ServiceBusy: another process listens on the port, or serves the same SQLite file.
     """
     host = settings.host
     if not settings.accounts and not is_loopback(host):
@@ -42,17 +43,19 @@ def run_service(settings: ServiceSettings, url: str, *, say: Callable[[str], Non
     listener = _listener(host, settings.port)
     database = open_database(url)
     database.outage_s = OUTAGE_S
-    storage = SQLStorage(database, may_upgrade=settings.migrate)
-    accounts = Accounts(storage.database) if settings.accounts else None
-    service = Service(
-        storage, accounts=accounts, allowed_hosts=hosts, root_path=settings.root_path
-    )
-    config = server_config(create_app(service), shutdown_s=settings.shutdown_s, certificate=files)
-    shown = url_at(listener, scheme="http" if files is None else "https")
-    say(f"tunekit serves {shown} (Ctrl-C stops it)")
-    if accounts is not None:
-        _say_setup(accounts, f"{shown}{settings.root_path}", say)
-    ServiceServer(config, service.stop).run(sockets=[listener])
+    with sole_replica(database):
+        storage = SQLStorage(database, may_upgrade=settings.migrate)
+        accounts = Accounts(storage.database) if settings.accounts else None
+        service = Service(
+            storage, accounts=accounts, allowed_hosts=hosts, root_path=settings.root_path
+        )
+        app = create_app(service)
+        config = server_config(app, shutdown_s=settings.shutdown_s, certificate=files)
+        shown = url_at(listener, scheme="http" if files is None else "https")
+        say(f"tunekit serves {shown} (Ctrl-C stops it)")
+        if accounts is not None:
+            _say_setup(accounts, f"{shown}{settings.root_path}", say)
+        ServiceServer(config, service.stop).run(sockets=[listener])
 
 
 def _say_setup(accounts: Accounts, url: str, say: Callable[[str], None]) -> None:
