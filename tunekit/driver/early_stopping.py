@@ -6,12 +6,11 @@ from collections.abc import Collection, Mapping
 from itertools import islice
 from typing import cast
 
-from tunekit.driver.foreign_curves import ForeignCurves
+from tunekit.driver.foreign_curves import KnownCurves
 from tunekit.driver.study_reader import StudyReader
 from tunekit.executors.base import Task
 from tunekit.records import CONTINUE, Decision, Report
 from tunekit.stoppers.base import CurveView, Promoter, Stopper, checked_decision
-from tunekit.stoppers.curve_log import Curves
 from tunekit.storages.rows import encode
 from tunekit.threads import one_thread
 
@@ -22,16 +21,19 @@ class EarlyStopping:
     Args:
         reader: of the study.
         stopper: one without `promote` never promotes; without one all trials go on.
+        known: curves to go on from, such as those of an earlier run.
 
     Attributes:
         stopper: may be exchanged for one that decides alike.
     """
 
-    def __init__(self, reader: StudyReader, stopper: Stopper | None) -> None:
+    def __init__(
+        self, reader: StudyReader, stopper: Stopper | None, known: KnownCurves | None = None
+    ) -> None:
         self._reader = reader
         self.stopper = stopper
-        self._curves = Curves()
-        self._foreign = ForeignCurves(reader)
+        known = known or KnownCurves(reader)
+        self._curves, self._foreign = known.log, known.foreign
         can_promote = callable(getattr(stopper, "promote", None))
         self._promoter = cast(Promoter, stopper) if can_promote else None
 

@@ -7,6 +7,7 @@ from collections.abc import Collection
 
 from tunekit.driver.study_reader import StudyReader
 from tunekit.records import Report, TrialState
+from tunekit.stoppers.curve_log import Curves
 
 EVERY_S = 1.0
 """Seconds between two reads of running trials' curves."""
@@ -59,3 +60,16 @@ class ForeignCurves:
                 numbers.append(number)
         found = self._reader.curves(None if is_first and numbers else numbers)
         return {n: reports for n, reports in found.items() if n not in ours}
+
+
+class KnownCurves:
+    """The curves of a study as far as a worker knows them; runs with a stopper add to them.
+
+    Attributes:
+        log: reports of this worker's trials and of those that it has read.
+        foreign: reads those of other workers, and of what ran here without a stopper.
+    """
+
+    def __init__(self, reader: StudyReader) -> None:
+        self.log = Curves()
+        self.foreign = ForeignCurves(reader)

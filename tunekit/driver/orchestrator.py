@@ -92,7 +92,7 @@ class Orchestrator:
         self._running = self._leases.held
         self._told: list[int] = []  # whose callbacks are due
         self._suggesting = Suggesting(worker.reader, is_beside=not executor.runs_in_caller)
-        self._stopping = EarlyStopping(worker.reader, stopper)
+        self._stopping = EarlyStopping(worker.reader, stopper, worker.curves)
         self._begin = self._last_look = time.monotonic()
         self._is_told_paused = False
         self._budget = TrialBudget(goal, worker.reader.history, worker.name)

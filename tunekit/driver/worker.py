@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from tunekit.checkpoints.base import Checkpoints, checkpoint_name
 from tunekit.driver.checkpoint_tracker import CheckpointTracker
 from tunekit.driver.enqueued import ANSWERS, EVIDENCE, credited, known_part, refusals
+from tunekit.driver.foreign_curves import KnownCurves
 from tunekit.driver.study_reader import StudyReader
 from tunekit.driver.worker_id import is_known_dead, worker_name
 from tunekit.errors import SpaceExhausted, TunekitError
@@ -39,6 +40,7 @@ class Worker:
         reader: what it knows of the study.
         sampler: proposes the params of the trials that it claims.
         checkpoints: follows the checkpoints of the trials that this process runs.
+        curves: those that its runs with a stopper know, so that the next need not read them.
         name: the name under which leases are held.
         exhausted: what the sampler said when `most_trials` last found no further point.
     """
@@ -49,6 +51,7 @@ class Worker:
         self.reader = reader
         self.sampler = sampler
         self.checkpoints = CheckpointTracker(reader.record, checkpoints)
+        self.curves = KnownCurves(reader)
         self.name = worker_name()
         self.exhausted: SpaceExhausted | None = None
         self._ahead: dict[int, _Proposed] = {}
