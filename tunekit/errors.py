@@ -187,6 +187,17 @@ class RankLost(TunekitError, ConnectionError):
     code = "TK212"
 
 
+class WorkerQuarantined(TunekitError, RuntimeError):
+    """A worker ended because its trials kept failing in a row for the same cause.
+
+    Other workers go on. Find what is wrong with this machine (a broken GPU, a full disk, a
+    missing file), then start the worker again.
+    """
+
+    code = "TK213"
+    exit_status = 8
+
+
 class UnknownStudy(TunekitError, KeyError):
     """The storage has no study with this name.
 

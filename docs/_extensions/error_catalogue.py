@@ -19,6 +19,7 @@ EXIT_STATUS = {
     4: "not permitted",
     6: "no result yet",
     7: "the storage does not answer",
+    8: "the worker quarantined itself",
 }
 
 

@@ -22,6 +22,7 @@ from tunekit.cli import (
     tokens,
     trials,
     users,
+    worker,
 )
 from tunekit.cli.command import command
 
@@ -60,6 +61,7 @@ command(app, "whoami", rich_help_panel="Teams")(login.whoami)
 app.add_typer(projects.app, name="project", rich_help_panel="Teams")
 app.add_typer(tokens.app, name="token", rich_help_panel="Teams")
 app.add_typer(users.app, name="user", rich_help_panel="Teams")
+command(app, "worker", rich_help_panel="Teams")(worker.worker)
 app.add_typer(studies.app, name="studies", rich_help_panel="Results")
 app.add_typer(trials.app, name="trials", rich_help_panel="Results")
 app.add_typer(bench.app, name="bench", rich_help_panel="Results")

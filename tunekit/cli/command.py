@@ -1,7 +1,8 @@
 """Gives every command `--quiet` and `--verbose`, and turns errors into exit statuses.
 
 Exit statuses: 0 done, 1 failed, 2 usage, 3 not found, 4 no permission, 5 time limit reached with
-a valid best trial, 6 no complete and feasible trial, 7 storage unreachable, 130 interrupted.
+a valid best trial, 6 no complete and feasible trial, 7 storage unreachable, 8 worker
+quarantined, 130 interrupted.
 """
 
 from __future__ import annotations

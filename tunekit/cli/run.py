@@ -127,12 +127,12 @@ def run(
         "audit": audit,
         "seed": seed,
         "storage": storage,
-        "resources": _amounts(resources),
+        "resources": amounts(resources),
         "devices": devices.split(",") if devices else None,
         "trial_timeout": trial_timeout,
         "memory": memory,
         "enqueue_default": enqueue_default or None,
-        **_what(words or []),
+        **what_to_run(words or []),
     }
     given = {key: value for key, value in flags.items() if value not in (None, [], {})}
     source = "tunekit run"
@@ -237,8 +237,12 @@ def _carry_out(settings: Any, form: Format) -> None:
     raise typer.Exit(carry_out(settings, form))
 
 
-def _what(words: list[str]) -> dict[str, Any]:
-    """Tell a function, one word with a colon, from a program, and return the setting."""
+def what_to_run(words: list[str]) -> dict[str, Any]:
+    """Tell a function, one word with a colon, from a program, and return the setting.
+
+    Raises:
+        InvalidArgument: it is neither.
+    """
     import shutil
 
     from tunekit.errors import InvalidArgument
@@ -282,15 +286,20 @@ def _several(names: str | None) -> str | list[str] | None:
     return names.split(",") if names is not None and "," in names else names
 
 
-def _amounts(texts: list[str] | None) -> dict[str, str]:
+def amounts(texts: list[str] | None) -> dict[str, str]:
+    """Return the amounts of resources given as `gpu=1`, as texts.
+
+    Raises:
+        InvalidArgument: one is written in another way.
+    """
     from tunekit.errors import InvalidArgument
 
-    amounts = {}
-    for text in (part for given in texts or () for part in given.split(",")):
+    given: dict[str, str] = {}
+    for text in ",".join(texts or ()).split(",") if texts else ():
         name, found, amount = text.partition("=")
         if not found or not name.strip():
             raise InvalidArgument(
                 f'--resources "{text}": expected NAME=AMOUNT, for example gpu=1.'
             )
-        amounts[name.strip()] = amount.strip()
-    return amounts
+        given[name.strip()] = amount.strip()
+    return given

@@ -45,8 +45,8 @@ def carry_out(settings: RunSettings, form: Format) -> int:
     """
     folder = Path.cwd()
     space = make_space(settings.space, folder)
-    objective = _objective(settings, space, folder)
-    executor = _executor(settings)
+    objective = objective_of(settings, space, folder)
+    executor = executor_of(settings)
     url = url_of(None, settings.storage)
     study = _opened(settings, space, url)
     worker = worker_name()
@@ -93,8 +93,12 @@ def _opened(settings: RunSettings, space: Space | None, url: str) -> Study:
     )
 
 
-def _executor(settings: RunSettings) -> Executor:
-    """Return an executor that limits a crash or a hang to one trial."""
+def executor_of(settings: RunSettings) -> Executor:
+    """Return an executor that limits a crash or a hang to one trial.
+
+    Raises:
+        InvalidArgument: the settings contradict each other.
+    """
     limits = trial_limits(settings.resources, settings.trial_timeout, settings.memory)
     if settings.executor == "ray" and settings.devices is None:
         from tunekit.executors.ray.executor import RayExecutor
@@ -167,7 +171,12 @@ def default_name(settings: RunSettings) -> str:
     return (scripts[0] if scripts else Path(words[0])).stem
 
 
-def _objective(settings: RunSettings, space: Space | None, folder: Path) -> Callable[..., Any]:
+def objective_of(settings: RunSettings, space: Space | None, folder: Path) -> Callable[..., Any]:
+    """Return what runs the trials: a function, or a program with the space's parameters.
+
+    Raises:
+        InvalidArgument: it does not exist, or does not fit the space.
+    """
     if settings.objective is not None:
         return load_function(settings.objective, folder)
     assert settings.command is not None

@@ -136,11 +136,26 @@ def _yaml_fault(error: Exception) -> str:
 
 
 def checked(values: Mapping[str, Any], *, source: str) -> RunSettings:
-    """Validate the values and return the settings.
+    """Validate the values and return the settings of a run that ends.
 
     Args:
         values: unchecked values by field name.
         source: the file or the flags, named in errors.
+
+    Raises:
+        InvalidArgument: an unknown key, an invalid value, nothing to run, or no end.
+    """
+    settings = validated(values, source=source)
+    if settings.trials is None and settings.timeout is None:
+        raise InvalidArgument(
+            f"{source}: without a number of trials or a timeout the run would never end; give -n "
+            "100 or --timeout 2h."
+        )
+    return settings
+
+
+def validated(values: Mapping[str, Any], *, source: str) -> RunSettings:
+    """Validate the values and return the settings, which may set no end.
 
     Raises:
         InvalidArgument: an unknown key, an invalid value, or nothing to run.
@@ -157,11 +172,6 @@ def checked(values: Mapping[str, Any], *, source: str) -> RunSettings:
         )
     if settings.command is not None and not settings.command:
         raise InvalidArgument(f"{source}: the command is empty; name a program.")
-    if settings.trials is None and settings.timeout is None:
-        raise InvalidArgument(
-            f"{source}: without a number of trials or a timeout the run would never end; give -n "
-            "100 or --timeout 2h."
-        )
     return settings
 
 

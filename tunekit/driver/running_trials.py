@@ -78,7 +78,7 @@ class RunningTrials:
             interrupts.breakable = self.executor.runs_in_caller
             self.executor.start(task)
         except KeyboardInterrupt:
-            interrupts.count = max(2, interrupts.count)
+            interrupts.raise_to(2)
             self._forced[number] = INTERRUPTED
             self._end(Ended(number, epoch, INTERRUPTED), self.held.pop(number))
         except (ExecutorFailed, StorageUnreachable):

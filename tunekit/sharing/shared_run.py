@@ -3,52 +3,41 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
-from tunekit.checks import above_zero, count, from_zero, is_whole
+from tunekit.checks import above_zero, count, from_zero
 from tunekit.driver.interrupts import Interrupts
-from tunekit.driver.orchestrator import LOOK_S, SUGGESTING_S, WAIT_S, Orchestrator
+from tunekit.driver.orchestrator import LOOK_S, SUGGESTING_S, WAIT_S
 from tunekit.driver.run_settings import Ending
 from tunekit.driver.running_trials import POLL_S
 from tunekit.errors import (
     ExecutorFailed,
     InvalidArgument,
     StorageUnreachable,
+    TunekitError,
 )
 from tunekit.executors.base import Executor
 from tunekit.executors.choose import make_executor
 from tunekit.executors.trial import Trial
 from tunekit.sharing.fair_share import Claimant, decide
-from tunekit.sharing.pool import Pool, Slice
+from tunekit.sharing.member import Member, check_priority
+from tunekit.sharing.pool import Pool
 from tunekit.studies import arguments
 from tunekit.studies.study import Callback, Study
 
 log = logging.getLogger("tunekit")
 
+SharedEnding: TypeAlias = Ending | Literal["failed", "left"]
 
-@dataclass(slots=True)
-class _Member:
-    """A study with what it may claim; `served` is in slot-seconds.
 
-    It is away while it neither runs nor waits for anything.
-    """
-
-    study: Study
-    objective: Callable[[Trial], Any]
-    runner: Orchestrator
-    slice: Slice
-    owner: str
-    weight: float
-    priority: int
-    stack: ExitStack
-    served: float = 0.0
-    is_away: bool = True
+class Left(TunekitError):
+    """A study was taken out of a shared run."""
 
 
 class SharedRun:
@@ -65,6 +54,7 @@ class SharedRun:
     Args:
         executor: the slots, all alike; on Ray as many as the cluster has.
         min_run_s: minimum seconds that a started trial runs before it can be pre-empted.
+        interrupts: counts Ctrl-C and SIGTERM; by default as `Study.optimize` does.
 
     Attributes:
         errors: by study, the error with which it ended; such as a callback's.
@@ -73,18 +63,27 @@ class SharedRun:
         InvalidArgument: an argument that cannot be right.
     """
 
-    def __init__(self, executor: Executor, *, min_run_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        executor: Executor,
+        *,
+        min_run_s: float = 30.0,
+        interrupts: Interrupts | None = None,
+    ) -> None:
         self.errors: dict[str, Exception] = {}
         self._pool = Pool(executor)
         self._min_run_s = from_zero(min_run_s, "min_run_s")
-        self._interrupts = Interrupts(log.warning)
-        self._new: deque[_Member] = deque()
-        self._members: list[_Member] = []
-        self._endings: dict[str, Ending | Literal["failed"]] = {}
+        self._interrupts = interrupts or Interrupts(log.warning)
+        self._new: deque[Member] = deque()
+        self._members: list[Member] = []
+        self._leaving: dict[str, str] = {}  # name -> reason
+        self._endings: dict[str, SharedEnding] = {}
         self._quotas: dict[str, int | None] = {}
         self._names: set[str] = set()
         self._lock = threading.Lock()  # of what `add` changes
         self._is_over = False
+        self._stays = False
+        self._attended_at = -math.inf
         self._polled_at = self._pool.now_s
         self._looked_at = time.monotonic()
 
@@ -99,6 +98,7 @@ class SharedRun:
         weight: float = 1.0,
         priority: int = 0,
         quota: int | None = None,
+        most: int | None = None,
         total_trials: int | None = None,
         callbacks: Callback | Sequence[Callback] = (),
         catch: Sequence[type[BaseException]] | type[BaseException] = (Exception,),
@@ -108,7 +108,7 @@ class SharedRun:
         """Add a study, also during `run`, from a callback or another thread.
 
         Args:
-            study: each takes part once.
+            study: each takes part once at a time.
             objective: as for `Study.optimize`. In worker processes every task carries it, so
                 let it read large data itself.
             n_trials: number of further trials to start.
@@ -123,6 +123,7 @@ class SharedRun:
             priority: a whole number; studies of a higher one are served in full before.
             quota: slots that all studies of the owner hold at most; `None` leaves it as it is,
                 without a bound at first.
+            most: slots that this study holds at most.
 
         Raises:
             InvalidArgument: an argument that cannot be right, a study that is in already, or
@@ -132,13 +133,10 @@ class SharedRun:
             raise InvalidArgument(f"study={study!r}, expected what tk.study(...) returns.")
         if not isinstance(owner, str):
             raise InvalidArgument(f"owner={owner!r}, expected a name, for example 'ada'.")
-        if not is_whole(priority):
-            raise InvalidArgument(
-                f"priority={priority!r}, expected a whole number, for example 1."
-            )
+        check_priority(priority)
         arguments.function(objective)
         weight = above_zero(weight, "weight")
-        quota = count(quota, "quota")
+        quota, most = count(quota, "quota"), count(most, "most")
         goal = arguments.goal(n_trials, total_trials, timeout)
         settings = arguments.settings(catch, lease_s, max_failed_trials)
         calls = arguments.functions(callbacks)
@@ -150,8 +148,41 @@ class SharedRun:
             if quota is not None or owner not in self._quotas:
                 self._quotas[owner] = quota
             self._new.append(
-                _Member(study, objective, runner, share, owner, weight, priority, ExitStack())
+                Member(study, objective, runner, share, owner, weight, priority, ExitStack(), most)
             )
+
+    def change(
+        self, name: str, *, weight: float | None = None, priority: int | None = None
+    ) -> None:
+        """Change the weight or the priority of a study that takes part, also during `run`.
+
+        Raises:
+            InvalidArgument: a value that cannot be right, or the study does not take part.
+        """
+        if weight is not None:
+            above_zero(weight, "weight")
+        if priority is not None:
+            check_priority(priority)
+        for m in (*self._members, *self._new):
+            if m.study.name == name:
+                m.weight = m.weight if weight is None else float(weight)
+                m.priority = m.priority if priority is None else priority
+                return
+        raise InvalidArgument(f"study {name!r} does not take part; add it first.")
+
+    def set_quota(self, owner: str, quota: int | None) -> None:
+        """Change the slots that all studies of an owner hold at most; `None` for no bound.
+
+        Trials that run above a lower quota end on their own.
+        """
+        self._quotas[owner] = count(quota, "quota")
+
+    def leave(self, name: str, reason: str) -> None:
+        """Take a study out of the run: its running trials are given back, and go on elsewhere.
+
+        It happens with the next turn of the loop; a study that has ended is left alone.
+        """
+        self._leaving[name] = reason
 
     def _check_place(self, study: Study) -> None:
         if self._is_over:
@@ -161,15 +192,19 @@ class SharedRun:
                 f"study {study.name!r} takes part already; each takes part once and by its name."
             )
 
-    def run(self) -> dict[str, Ending | Literal["failed"]]:
+    def run(self, *, attend: Callable[[], bool] | None = None) -> dict[str, SharedEnding]:
         """Run until every study has ended; results are kept however the run ends.
 
         A study with an error of its own ends with it (see `errors`), the others go on. Ctrl-C
         works as in `Study.optimize`.
 
+        Args:
+            attend: called about once a second on this thread, until an interrupt; it may add,
+                change and take out studies. It returns whether to go on without any study.
+
         Returns:
             Study name -> reason of its end, as returned by `Study.optimize`; "failed" if it
-            ended with an error.
+            ended with an error, "left" if it was taken out.
 
         Raises:
             ExecutorFailed: no trial can run.
@@ -182,7 +217,9 @@ class SharedRun:
         with ExitStack() as stack:
             stack.callback(self._end)
             stack.enter_context(self._interrupts)
+            self._attend(attend)
             while not self._is_done():
+                self._attend(attend)
                 while self._new:
                     self._admit(stack, self._new.popleft())
                 self._round()
@@ -192,21 +229,31 @@ class SharedRun:
 
     def _is_done(self) -> bool:
         with self._lock:  # so that nobody is let in when the last has left
-            self._is_over = not self._new and not self._members
+            self._is_over = not (self._new or self._members or self._stays)
         return self._is_over
+
+    def _attend(self, attend: Callable[[], bool] | None) -> None:
+        if self._interrupts.count:
+            self._stays = False
+        elif attend is not None and time.monotonic() - self._attended_at >= LOOK_S:
+            self._stays = attend()
+            self._attended_at = time.monotonic()
 
     def _end(self) -> None:
         with self._lock:
             self._is_over = True
         self._pool.close()
 
-    def _admit(self, stack: ExitStack, member: _Member) -> None:
+    def _admit(self, stack: ExitStack, member: Member) -> None:
         stack.enter_context(member.stack)
         self._members.append(member)
-        self._act_for(member, lambda: _open(member))
+        self._act_for(member, member.open)
 
     def _round(self) -> None:
         """Share the slots, let each study take a step, and wait for what comes of it."""
+        leaving, self._leaving = self._leaving, {}
+        for m in [m for m in self._members if m.study.name in leaving]:
+            self._take_out(m, "left", Left(leaving[m.study.name]))
         for m in list(self._members):
             self._act_for(m, m.runner.collect)
         self._share()
@@ -225,9 +272,8 @@ class SharedRun:
             for m in idle:
                 m.runner.look_around()
 
-    def _act_for(self, member: _Member, act: Callable[[], Ending | None]) -> None:
+    def _act_for(self, member: Member, act: Callable[[], Ending | None]) -> None:
         """Perform a study's action; the study leaves if it ends or fails."""
-        ending: Ending | Literal["failed"] | None
         try:
             ending = act()
         except (ExecutorFailed, StorageUnreachable):
@@ -235,12 +281,22 @@ class SharedRun:
         except Exception as error:
             self.errors[member.study.name] = error
             log.error("study %r ends: %s: %s", member.study.name, type(error).__name__, error)
+            self._take_out(member, "failed", error)
+        else:
+            if ending is not None:
+                self._take_out(member, ending)
+
+    def _take_out(
+        self, member: Member, ending: SharedEnding, error: Exception | None = None
+    ) -> None:
+        """Let a study leave; with an error its running trials are given back before."""
+        if error is not None:
             member.stack.__exit__(type(error), error, error.__traceback__)
-            ending = "failed"
-        if ending is not None:
-            member.stack.close()
-            self._members.remove(member)
+        member.stack.close()
+        self._members.remove(member)
+        with self._lock:
             self._endings[member.study.name] = ending
+            self._names.discard(member.study.name)
 
     def _poll(self) -> None:
         held = [(m, len(m.slice.running)) for m in self._members]
@@ -257,6 +313,8 @@ class SharedRun:
         claimants = []
         for m in self._members:
             held, waiting = m.slice.held(), min(m.runner.demand(), capacity)
+            if m.most is not None:
+                waiting = max(min(waiting, m.most - len(held)), 0)
             self._catch_up(m, is_away=not held and not waiting)
             claimants.append(
                 Claimant(
@@ -276,7 +334,7 @@ class SharedRun:
             if giving:
                 m.runner.preempt(giving, "another study was below its share")
 
-    def _catch_up(self, member: _Member, *, is_away: bool) -> None:
+    def _catch_up(self, member: Member, *, is_away: bool) -> None:
         """Let a study that comes, or comes back, begin as if served as those that are there.
 
         The time that it was away gives it no claim: else it had the others wait as long.
@@ -286,10 +344,6 @@ class SharedRun:
             least = min((m.served / m.weight for m in others), default=0.0)
             member.served = max(member.served, least * member.weight)
         member.is_away = is_away
-
-
-def _open(member: _Member) -> None:
-    member.stack.enter_context(member.runner.opened(member.objective))
 
 
 def share(
