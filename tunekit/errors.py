@@ -6,10 +6,9 @@ before its message) and the exit status of the command line.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import ClassVar
 
+from tunekit.shown import did_you_mean as did_you_mean
 from tunekit.shown import printable
 
 
@@ -401,9 +400,3 @@ TrialPruned = TrialStopped
 
 class TrialPaused(TrialStopped):
     """Raised by `Trial.report` when the trial pauses; it may resume from its checkpoint."""
-
-
-def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """Return ` (did you mean "x"?)` for the closest known word, or an empty string."""
-    close = get_close_matches(given, list(known), n=1, cutoff=0.6)
-    return f' (did you mean "{close[0]}"?)' if close else ""

@@ -6,6 +6,8 @@ Everything that prints or stores a URL of a storage passes it through `shown_url
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from urllib.parse import unquote
 
 HIDDEN = "***"
@@ -120,3 +122,9 @@ def printable(text: str) -> str:
 
 def _escape(c: str) -> str:
     return c.encode("unicode_escape").decode("ascii")
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """Return ` (did you mean "x"?)` for the closest known word, or an empty string."""
+    close = get_close_matches(given, list(known), n=1, cutoff=0.6)
+    return f' (did you mean "{close[0]}"?)' if close else ""
