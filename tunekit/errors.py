@@ -379,17 +379,6 @@ class UnknownAccount(TunekitError, KeyError):
     exit_status = 3
 
 
-def class_of(code: str) -> type[TunekitError]:
-    """Return the class of a code, `TunekitError` for one that this version does not know."""
-    todo = [TunekitError]
-    while todo:
-        found = todo.pop()
-        if found.code == code:
-            return found
-        todo += found.__subclasses__()
-    return TunekitError
-
-
 class TrialStopped(Exception):
     """Raised by `Trial.report` when the stopper ends the trial; let it propagate."""
 

@@ -23,7 +23,6 @@ from tunekit.errors import (
     ServiceBusy,
     StorageUnreachable,
     TunekitError,
-    class_of,
 )
 from tunekit.shown import shown_url
 from tunekit.storages.http.messages import API
@@ -232,3 +231,14 @@ def _error_of(doc: Mapping[str, Any], response: http.client.HTTPResponse) -> Tun
     elif isinstance(error, QuotaReached):
         error.retry_after = float(after) if after.isdecimal() else None
     return error
+
+
+def class_of(code: str) -> type[TunekitError]:
+    """Return the class of a code, `TunekitError` for one that this version does not know."""
+    todo = [TunekitError]
+    while todo:
+        found = todo.pop()
+        if found.code == code:
+            return found
+        todo += found.__subclasses__()
+    return TunekitError
