@@ -12,8 +12,8 @@ from tunekit.checkpoints.base import Checkpoints
 from tunekit.checkpoints.places import open_place
 from tunekit.checks import check_whole, count, share, shown, texts
 from tunekit.errors import InvalidArgument, StudyExists, UnknownStudy
+from tunekit.identifiers import new_id
 from tunekit.optuna_names.words import plain_directions
-from tunekit.random_ids import new_id
 from tunekit.records import (
     AUDIT,
     UNNAMED,

@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tunekit.errors import StorageError
-from tunekit.kept_front import KeptFront
 from tunekit.optuna_names.trial_values import TrialSource
 from tunekit.records import MetricConstraint, ObjectiveSpec, TrialRecord, TrialState
 from tunekit.spaces import Scalar
+from tunekit_surrogates.kept_front import KeptFront
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunekit.api import load_study
 from tunekit.errors import InvalidArgument, MissingExtra, TunekitError, did_you_mean
-from tunekit.random_ids import new_seed
+from tunekit.identifiers import new_seed
 from tunekit.shown import shown_url
 from tunekit.storages.base import Storage
 from tunekit.studies.catalogue import storage_of

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Protocol
 
 from tunekit.checks import is_whole, shown
-from tunekit.digests import digest
 from tunekit.errors import InvalidArgument
+from tunekit.identifiers import digest
 from tunekit.records import Checkpoint, StudyRecord
 
 BRANCH_EPOCH = 0

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tunekit.checkpoints.base import epoch_of
 from tunekit.errors import CheckpointError, UnknownCheckpoint
-from tunekit.random_ids import new_id
+from tunekit.identifiers import new_id
 
 
 class LocalPlace:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tunekit.errors import InvalidParams, TunekitError
-from tunekit.random_ids import new_id
+from tunekit.identifiers import new_id
 from tunekit.records import Outcome, Proposal, TrialRecord, TrialState
 from tunekit.samplers.base import StudyView, held
 from tunekit.spaces import Params, Scalar, Space

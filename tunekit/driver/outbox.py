@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tunekit.driver.run_settings import failed, sentence_of
 from tunekit.driver.worker import Worker
 from tunekit.errors import StorageUnreachable
-from tunekit.random_ids import new_id
+from tunekit.identifiers import new_id
 from tunekit.records import Outcome
 from tunekit.storages.base import Exchange, Operation, Pause, Release, Status, Tell
 

@@ -15,7 +15,7 @@ from tunekit.driver.trial_budget import TrialBudget
 from tunekit.driver.worker import Worker
 from tunekit.errors import ExecutorFailed, StorageUnreachable
 from tunekit.executors.base import Ended, Executor, Task
-from tunekit.random_ids import new_id
+from tunekit.identifiers import new_id
 from tunekit.records import Decision, Outcome, Report, TrialState
 from tunekit.storages.base import Operation, Pause, Release, Tell
 

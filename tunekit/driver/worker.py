@@ -16,7 +16,7 @@ from tunekit.driver.study_reader import StudyReader
 from tunekit.driver.worker_id import is_known_dead, worker_name
 from tunekit.errors import SpaceExhausted, TunekitError
 from tunekit.executors.base import Task
-from tunekit.random_ids import new_id
+from tunekit.identifiers import new_id
 from tunekit.records import Outcome, Proposal, TrialState, block_of
 from tunekit.samplers.base import Sampler, filled, suggested
 from tunekit.spaces import Params

@@ -14,7 +14,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from tunekit.random_ids import new_id
+from tunekit.identifiers import new_id
 
 PROC = Path("/proc")
 

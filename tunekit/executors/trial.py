@@ -14,10 +14,10 @@ from typing import Any, TypeAlias, cast
 
 from tunekit.checkpoints.workspace import Workspace
 from tunekit.checks import shown
-from tunekit.digests import digest
 from tunekit.errors import InvalidArgument, InvalidParams, TrialPaused, TrialStopped, did_you_mean
 from tunekit.executors.base import Ranks, Task
 from tunekit.executors.results import checked_metrics
+from tunekit.identifiers import digest
 from tunekit.optuna_names.words import SYSTEM, OptunaNotes, system_attrs, unknown_name
 from tunekit.records import CONTINUE, Decision, Report
 from tunekit.samplers.philox import Philox

@@ -14,8 +14,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from tunekit.digests import digest
 from tunekit.errors import InvalidParams
+from tunekit.identifiers import digest
 from tunekit.spaces import Categorical, Constant, Float, Params, Scalar, Space
 
 N_BUCKETS = 2048

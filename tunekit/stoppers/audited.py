@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tunekit.digests import digest
+from tunekit.identifiers import digest
 from tunekit.records import Decision
 from tunekit.stoppers.base import CurveView, Promoter, Stopper, checked_decision
 

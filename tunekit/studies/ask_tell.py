@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 
 from tunekit.checks import shown
-from tunekit.digests import digest
 from tunekit.driver.early_stopping import EarlyStopping
 from tunekit.driver.report_buffer import ReportBuffer
 from tunekit.driver.worker import Worker
@@ -24,6 +23,7 @@ from tunekit.executors.base import Task
 from tunekit.executors.objective import noted
 from tunekit.executors.results import checked_metrics, diverged_reason, missing_reason
 from tunekit.executors.trial import Trial
+from tunekit.identifiers import digest
 from tunekit.records import (
     Decision,
     Metrics,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunekit.errors import InvalidArgument, MissingExtra, StorageError
-from tunekit.random_ids import new_id
+from tunekit.identifiers import new_id
 from tunekit.records import Report, StudyRecord, TrialRecord
 from tunekit.spaces import Scalar
 

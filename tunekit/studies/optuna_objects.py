@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tunekit.errors import InvalidArgument
-from tunekit.random_ids import new_seed
+from tunekit.identifiers import new_seed
 
 
 def adopted(part: Any) -> Any:

@@ -26,7 +26,7 @@ import psutil
 from tunekit.executors.base import Task
 from tunekit.executors.process.guard import MARK, kill_group, kill_marked, with_mark
 from tunekit.executors.process.messages import Messages
-from tunekit.random_ids import new_id
+from tunekit.identifiers import new_id
 
 TAIL_BYTES = 8 * 1024
 SETTLE_S = 2.0

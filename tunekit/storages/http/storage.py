@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from tunekit.errors import InvalidArgument
-from tunekit.random_ids import new_id
+from tunekit.identifiers import new_id
 from tunekit.records import Branch, Report, StudyRecord, StudySpec, StudyState, TrialRecord
 from tunekit.shown import shown_url
 from tunekit.spaces import Space
