@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tunekit.cli.command import FAILED, command, guarded, terminal
-from tunekit.cli.options import Json, ListFormat, ManyFormat
+from tunekit.cli.options import ListFormat, ManyFormat
 from tunekit.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -128,7 +128,6 @@ def bench(
     ] = None,
     params: Annotated[bool, typer.Option("--params", help="Also store all params.")] = False,
     form: ManyFormat = ListFormat.TABLE,
-    json: Json = False,
 ) -> None:
     """Compare samplers on problems: regret 0 is the best known, 1 is median random search.
 
@@ -164,7 +163,7 @@ def bench(
     _leave_on_sigterm()
     outcome = run(plan, out, jobs=jobs, pools=pools, listen=_say_progress)
     report = ComparisonReport(plan, outcome, _command_line(ctx), left_out)
-    raise typer.Exit(_conclude(report, out, ListFormat.JSON if json else form))
+    raise typer.Exit(_conclude(report, out, form))
 
 
 app.callback(invoke_without_command=True)(guarded(bench))
@@ -257,7 +256,7 @@ def _conclude(report: ComparisonReport, folder: Path, form: ListFormat) -> int:
 
 
 @command(app, "ls")
-def ls(form: ManyFormat = ListFormat.TABLE, json: Json = False) -> None:
+def ls(form: ManyFormat = ListFormat.TABLE) -> None:
     """List the suites, samplers and peers, with any missing packages."""
     from tunekit.bench.peers.base import PEERS, lacking
     from tunekit.bench.suites import SUITES
@@ -272,7 +271,7 @@ def ls(form: ManyFormat = ListFormat.TABLE, json: Json = False) -> None:
         {"kind": "peer", "name": name, "missing": peer.missing()} for name, peer in PEERS.items()
     ]
     columns = ("kind", "name", "missing")
-    emit_list("parts", rows, ListFormat.JSON if json else form, columns=columns)
+    emit_list("parts", rows, form, columns=columns)
 
 
 @command(app, "cost")
@@ -289,7 +288,6 @@ def cost(
     repeats: Annotated[int, typer.Option("--repeats", min=2, help="Suggestions to time.")] = 10,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes at once.")] = 1,
     form: ManyFormat = ListFormat.TABLE,
-    json: Json = False,
 ) -> None:
     """Measure the CPU milliseconds of one suggestion after n random trials, on one thread."""
     from tunekit.bench.cost import PROBLEMS, CostTask
@@ -316,5 +314,5 @@ def cost(
     for label, why in left_out.items():
         terminal.print_line(f"{label}: {why}")
     rows.sort(key=lambda row: (row["space"], row["n"], row["cpu_ms_median"]))
-    emit_list("costs", rows, ListFormat.JSON if json else form, columns=COST_COLUMNS)
+    emit_list("costs", rows, form, columns=COST_COLUMNS)
     raise typer.Exit(FAILED if n_errors else 0)

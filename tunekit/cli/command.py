@@ -1,4 +1,4 @@
-"""Gives every command `--quiet` and `--verbose`, and turns errors into exit statuses.
+"""Gives every command the shared flags, and turns errors into exit statuses.
 
 Exit statuses: 0 done, 1 failed, 2 usage, 3 not found, 4 no permission, 5 time limit reached with
 a valid best trial, 6 no complete and feasible trial, 7 storage unreachable, 8 worker
@@ -31,6 +31,7 @@ INTERRUPTED = 130
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print tracebacks of errors.")]
+Json = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
 
 
 @dataclass
@@ -76,7 +77,7 @@ def exit_status(error: BaseException) -> int:
 
 
 def command(app: typer.Typer, name: str, **settings: Any) -> Callable[..., Any]:
-    """Register a function as a command with the extra flags `--quiet` and `--verbose`.
+    """Register a function as a command with the flags of `guarded`.
 
     Its exceptions print one line and become exit statuses.
     """
@@ -89,11 +90,21 @@ def command(app: typer.Typer, name: str, **settings: Any) -> Callable[..., Any]:
 
 
 def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a function with `--quiet` and `--verbose`, and turn its errors into exit statuses."""
+    """Wrap a function with the shared flags, and turn its errors into exit statuses.
+
+    These are `--quiet` and `--verbose`, and `--json` where it has a `form`, the output format.
+    """
+    # Typer reads the signature: the function's own parameters and the shared ones.
+    own = inspect.signature(function, eval_str=True)
+    form = own.parameters.get("form")
 
     @functools.wraps(function)
-    def call(*, quiet: bool = False, verbose: bool = False, **arguments: Any) -> None:
+    def call(
+        *, quiet: bool = False, verbose: bool = False, json: bool = False, **arguments: Any
+    ) -> None:
         terminal.quiet, terminal.verbose = quiet, verbose
+        if json and form is not None:
+            arguments["form"] = type(form.default)("json")
         try:
             function(**arguments)
         except (typer.Exit, typer.Abort, BrokenPipeError):
@@ -107,13 +118,13 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     # Typer keeps a docstring's line breaks, but a terminal may be narrower than our source.
     paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
     call.__doc__ = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
-    # Typer reads the signature: the function's own parameters and the two shared ones.
-    own = inspect.signature(function, eval_str=True)
+    flags = {} if form is None else {"json": Json}
+    flags |= {"quiet": Quiet, "verbose": Verbose}
     shared = [
         inspect.Parameter(
             name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation
         )
-        for name, annotation in (("quiet", Quiet), ("verbose", Verbose))
+        for name, annotation in flags.items()
     ]
     parameters = [*own.parameters.values(), *shared]
     parameters.sort(key=lambda p: p.kind)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tunekit.cli.command import terminal
-from tunekit.cli.options import Format, Json, OneFormat
+from tunekit.cli.options import Format, OneFormat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,6 @@ def demo(
         bool, typer.Option("--fresh", help="Delete the demo of an earlier run first.")
     ] = False,
     form: OneFormat = Format.TABLE,
-    json: Json = False,
 ) -> None:
     """Tune a scikit-learn pipeline: preprocessing, model, and their parameters.
 
@@ -64,7 +63,7 @@ def demo(
         resources=resources,
         progress=make_demo_progress(quiet=terminal.quiet) or False,
     )
-    raise typer.Exit(_conclude(study, ending, storage, Format.JSON if json else form))
+    raise typer.Exit(_conclude(study, ending, storage, form))
 
 
 def _opened(storage: str, *, fresh: bool) -> Study:

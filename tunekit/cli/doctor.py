@@ -18,7 +18,7 @@ from uuid import uuid4
 import typer
 
 from tunekit.cli.command import FAILED, terminal
-from tunekit.cli.options import Json, ListFormat, ManyFormat, Storage
+from tunekit.cli.options import ListFormat, ManyFormat, Storage
 
 if TYPE_CHECKING:
     from tunekit.history import History
@@ -51,11 +51,7 @@ class Check:
     detail: str
 
 
-def doctor(
-    storage: Storage = None,
-    form: ManyFormat = ListFormat.TABLE,
-    json: Json = False,
-) -> None:
+def doctor(storage: Storage = None, form: ManyFormat = ListFormat.TABLE) -> None:
     """Check versions, extras, GPUs, the storage and the health of its studies.
 
     The exit status is 7 if the storage is unreachable and 1 if another check fails; warnings do
@@ -77,7 +73,7 @@ def doctor(
     emit_list(
         "checks",
         [asdict(c) for c in checks],
-        ListFormat.JSON if json else form,
+        form,
         columns=("check", "status", "detail"),
     )
     n_warnings = sum(c.status == "warn" for c in checks)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tunekit.cli.command import terminal
-from tunekit.cli.options import Format, Json, OneFormat
+from tunekit.cli.options import Format, OneFormat
 from tunekit.cli.services import OUTAGE_S, Service, ask_secret, base_of, every, open_service
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def login(
     terminal.print_line(f"logged in to {base} as {caller['user']}; the token is in {path}")
 
 
-def whoami(url: Service = None, form: OneFormat = Format.TABLE, json: Json = False) -> None:
+def whoami(url: Service = None, form: OneFormat = Format.TABLE) -> None:
     """Show your account on a service, and your projects with the roles in them."""
     from tunekit.cli.output import emit_one
 
@@ -65,7 +65,7 @@ def whoami(url: Service = None, form: OneFormat = Format.TABLE, json: Json = Fal
     }
     if projects is not None:
         record["projects"] = projects
-    emit_one("caller", record, Format.JSON if json else form)
+    emit_one("caller", record, form)
 
 
 def _token_of(service: Connection, name: str, password: str) -> str:

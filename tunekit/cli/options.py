@@ -39,7 +39,6 @@ Storage = Annotated[
 ]
 OneFormat = Annotated[Format, typer.Option("--format", help="Output format.")]
 ManyFormat = Annotated[ListFormat, typer.Option("--format", help="Output format.")]
-Json = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
 Fields = Annotated[
     str | None,
     typer.Option("--fields", metavar="A,B", help='Show only these, e.g. "number,params.lr".'),

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tunekit.cli.command import command, terminal
-from tunekit.cli.options import Fields, Json, ListFormat, ManyFormat
+from tunekit.cli.options import Fields, ListFormat, ManyFormat
 from tunekit.cli.services import Service, every, open_service
 
 app = typer.Typer(
@@ -27,16 +27,10 @@ def add(name: Name, url: Service = None) -> None:
 
 
 @command(app, "ls")
-def ls(
-    url: Service = None,
-    form: ManyFormat = ListFormat.TABLE,
-    json: Json = False,
-    fields: Fields = None,
-) -> None:
+def ls(url: Service = None, form: ManyFormat = ListFormat.TABLE, fields: Fields = None) -> None:
     """List your projects, each with your role."""
     from tunekit.cli.output import emit_list
 
-    form = ListFormat.JSON if json else form
     with open_service(url) as service:
         records = every(service, "projects")
     emit_list("projects", records, form, columns=("name", "role"), fields=fields)
@@ -55,13 +49,11 @@ def members(
     name: Name,
     url: Service = None,
     form: ManyFormat = ListFormat.TABLE,
-    json: Json = False,
     fields: Fields = None,
 ) -> None:
     """List who has which role in a project."""
     from tunekit.cli.output import emit_list
 
-    form = ListFormat.JSON if json else form
     with open_service(url) as service:
         records = every(service, "members", f"{_path(name)}/members")
     emit_list("members", records, form, columns=("user", "role"), fields=fields)

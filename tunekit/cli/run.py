@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tunekit.cli.command import terminal
-from tunekit.cli.options import Format, Json, Name, OneFormat, Storage
+from tunekit.cli.options import Format, Name, OneFormat, Storage
 
 SPACE_HELP = "A .yaml or .json file, a bundled name, or file.py:attribute."
 COMMAND_HELP = (
@@ -97,7 +97,6 @@ def run(
     ] = None,
     storage: Storage = None,
     form: OneFormat = Format.TABLE,
-    json: Json = False,
 ) -> None:
     """Tune a function or a program. Repeat the command to resume a run, however it ended.
 
@@ -142,7 +141,7 @@ def run(
         if words:  # the flags name a different objective or program
             from_file = {k: v for k, v in from_file.items() if k not in ("objective", "command")}
         given, source = {**from_file, **given}, str(path)
-    _carry_out(checked(given, source=source), Format.JSON if json else form)
+    _carry_out(checked(given, source=source), form)
 
 
 def resume(
@@ -167,7 +166,6 @@ def resume(
     ] = False,
     storage: Storage = None,
     form: OneFormat = Format.TABLE,
-    json: Json = False,
 ) -> None:
     """Resume a study: wake its waiting workers and start its run again with the same settings.
 
@@ -205,9 +203,7 @@ def resume(
     flags = {"trials": trials, "timeout": timeout, "workers": workers}
     again = {key: value for key, value in flags.items() if value is not None}
     settings = {**recipe["settings"], **again, "name": name, "storage": url_of(storage)}
-    _carry_out(
-        checked(settings, source=f"the recipe of study {name!r}"), Format.JSON if json else form
-    )
+    _carry_out(checked(settings, source=f"the recipe of study {name!r}"), form)
 
 
 def _ask(recipe: Mapping[str, Any], name: str) -> None:

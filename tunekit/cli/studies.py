@@ -12,7 +12,6 @@ from tunekit.cli.command import command, terminal
 from tunekit.cli.options import (
     Fields,
     Format,
-    Json,
     Limit,
     ListFormat,
     ManyFormat,
@@ -35,7 +34,6 @@ COLUMNS = ("name", "state", "trials", *STATES, "best", "created")
 def ls(
     storage: Storage = None,
     form: ManyFormat = ListFormat.TABLE,
-    json: Json = False,
     fields: Fields = None,
     limit: Limit = None,
 ) -> None:
@@ -47,39 +45,27 @@ def ls(
     opened = open_existing(storage)
     found = opened.list_studies()
     records = [study_row(r, read_history(opened, r)) for r in found[: limit or None]]
-    form = ListFormat.JSON if json else form
     emit_list("studies", records, form, columns=COLUMNS, fields=fields)
 
 
 @command(app, "show")
-def show(
-    name: Name,
-    storage: Storage = None,
-    form: OneFormat = Format.TABLE,
-    json: Json = False,
-) -> None:
+def show(name: Name, storage: Storage = None, form: OneFormat = Format.TABLE) -> None:
     """Show a study's settings, progress, best trial and parameter importance."""
     from tunekit.cli.output import emit_one
     from tunekit.cli.stores import open_existing, read_study
 
     record, history = read_study(open_existing(storage), name)
-    emit_one("study", study_details(record, history), Format.JSON if json else form)
+    emit_one("study", study_details(record, history), form)
 
 
 @command(app, "best")
-def best(
-    name: Name,
-    storage: Storage = None,
-    form: OneFormat = Format.TABLE,
-    json: Json = False,
-) -> None:
+def best(name: Name, storage: Storage = None, form: OneFormat = Format.TABLE) -> None:
     """Print the best trial's result and params, or the Pareto front of several objectives."""
     from tunekit.cli.output import emit_list, emit_one, params_text
     from tunekit.cli.stores import open_existing, read_study
 
     record, history = read_study(open_existing(storage), name)
     front = best_rows(record, history)
-    form = Format.JSON if json else form
     if len(record.spec.objectives) == 1:
         emit_one("best", front[0], form)
         return
@@ -100,7 +86,6 @@ def audit(
     ] = 0.0,
     storage: Storage = None,
     form: OneFormat = Format.TABLE,
-    json: Json = False,
 ) -> None:
     """Show how often the stopper erred on audited trials, and how much it saved."""
     from tunekit.analysis.audit import stop_audit
@@ -111,7 +96,6 @@ def audit(
     opened = open_existing(storage)
     record, history = read_study(opened, name)
     found = stop_audit(history, opened.reports(record.id), tolerance=tolerance)
-    form = Format.JSON if json else form
     if form is Format.TABLE:
         typer.echo(printable(str(found)))
     else:

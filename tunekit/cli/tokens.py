@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from tunekit.cli.command import command, terminal
-from tunekit.cli.options import Fields, Json, ListFormat, ManyFormat
+from tunekit.cli.options import Fields, ListFormat, ManyFormat
 from tunekit.cli.services import Service, every, open_service
 
 app = typer.Typer(help="Tokens of a service: create, ls, revoke.", no_args_is_help=True)
@@ -56,7 +56,6 @@ def ls(
     machine: Machine = None,
     url: Service = None,
     form: ManyFormat = ListFormat.TABLE,
-    json: Json = False,
     fields: Fields = None,
 ) -> None:
     """List your tokens, or those of a project's machines, without their secrets."""
@@ -69,7 +68,6 @@ def ls(
         | {name: moment(token.get(name)) for name in ("created", "expires", "last_used")}
         for token in tokens
     ]
-    form = ListFormat.JSON if json else form
     emit_list("tokens", records, form, columns=COLUMNS, fields=fields)
 
 

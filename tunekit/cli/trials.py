@@ -10,7 +10,6 @@ from tunekit.cli.command import command, terminal
 from tunekit.cli.options import (
     Fields,
     Format,
-    Json,
     Limit,
     ListFormat,
     ManyFormat,
@@ -38,7 +37,6 @@ def ls(
         list[str] | None, typer.Option("--state", help="Only these states, e.g. failed.")
     ] = None,
     form: ManyFormat = ListFormat.TABLE,
-    json: Json = False,
     fields: Fields = None,
     limit: Limit = None,
 ) -> None:
@@ -46,7 +44,6 @@ def ls(
     from tunekit.cli.output import emit_list, params_text
     from tunekit.cli.stores import open_existing, read_study
 
-    form = ListFormat.JSON if json else form
     record, history = read_study(open_existing(storage), name)
     wanted = _states(state)
     trials = [t for t in history if not wanted or t.state in wanted]
@@ -71,14 +68,12 @@ def show(
     number: Number,
     storage: Storage = None,
     form: OneFormat = Format.TABLE,
-    json: Json = False,
 ) -> None:
     """Show one trial: its proposal and reason, its reports, its result."""
     from tunekit.cli.output import emit_one
     from tunekit.cli.stores import open_existing, read_study
     from tunekit.errors import UnknownTrial
 
-    form = Format.JSON if json else form
     opened = open_existing(storage)
     record, history = read_study(opened, name)
     trial = history.get(number)

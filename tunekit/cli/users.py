@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from tunekit.cli.command import command, terminal
-from tunekit.cli.options import Fields, Json, ListFormat, ManyFormat
+from tunekit.cli.options import Fields, ListFormat, ManyFormat
 from tunekit.cli.services import Service, every, open_service
 
 app = typer.Typer(
@@ -47,19 +47,13 @@ def add(
 
 
 @command(app, "ls")
-def ls(
-    url: Service = None,
-    form: ManyFormat = ListFormat.TABLE,
-    json: Json = False,
-    fields: Fields = None,
-) -> None:
+def ls(url: Service = None, form: ManyFormat = ListFormat.TABLE, fields: Fields = None) -> None:
     """List the users of a service."""
     from tunekit.cli.output import emit_list, moment
 
     with open_service(url) as service:
         users: list[dict[str, Any]] = every(service, "users")
     records = [{**user, "created": moment(user["created"])} for user in users]
-    form = ListFormat.JSON if json else form
     emit_list("users", records, form, columns=COLUMNS, fields=fields)
 
 

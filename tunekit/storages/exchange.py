@@ -13,22 +13,18 @@ from typing import Any
 
 from tunekit.records import StudyState, TrialState
 from tunekit.spaces import Params
-from tunekit.storages.base import (
-    Claim,
-    EventKind,
-    Exchange,
-    ExchangeRequest,
+from tunekit.storages.base import Claim, EventKind, Exchange, ExchangeRequest, Status
+from tunekit.storages.checks import lost_reason
+from tunekit.storages.operations import (
+    Changing,
     Lease,
     Operation,
     Pause,
-    Release,
     Reports,
     Saved,
     Start,
-    Status,
     Tell,
 )
-from tunekit.storages.checks import lost_reason
 from tunekit.storages.refusals import refusal
 from tunekit.storages.rows import branch_of, checkpoints_of, decode, decoded_mapping, encode
 from tunekit.storages.stored_shapes import check_trial, shaped_as_written
@@ -45,9 +41,6 @@ from tunekit.storages.transitions import (
     TELL,
     Transition,
 )
-
-CHANGING = Start | Saved | Release | Pause | Tell
-"""Operations that change a trial and therefore take an event number."""
 
 
 class ExchangeRun:
@@ -67,7 +60,7 @@ class ExchangeRun:
     def run(self, texts: Sequence[dict[str, Any]]) -> Exchange:
         """Apply the operations of the request, encoded in `texts`, then claim."""
         operations, claim = self._request.operations, self._request.claim
-        n_events = sum(isinstance(op, CHANGING) for op in operations)
+        n_events = sum(isinstance(op, Changing) for op in operations)
         n_new = claim.n if claim is not None else 0
         locks = bool(n_events or n_new)
         study = self._table.lock(n_events + n_new, n_new) if locks else self._table.look()
@@ -87,7 +80,7 @@ class ExchangeRun:
         return Exchange(statuses, tuple(leases), state, study.space_version)
 
     def _apply(self, op: Operation, text: dict[str, Any]) -> Status:
-        if isinstance(op, CHANGING):
+        if isinstance(op, Changing):
             transition, cells, data = self._transition(op, text)
             ok = self._change(transition, op.number, op.epoch, cells, data)
             if ok and text.get("user_attrs") is not None:
@@ -99,7 +92,7 @@ class ExchangeRun:
         return "ok" if ok else self._refusal(op, text)
 
     def _transition(
-        self, op: Start | Saved | Release | Pause | Tell, text: dict[str, Any]
+        self, op: Changing, text: dict[str, Any]
     ) -> tuple[Transition, dict[str, Any], str | None]:
         """Return the transition of an operation, its cells, and the data of its event."""
         cells: dict[str, Any]

@@ -28,11 +28,22 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
-    """Record the params of a claimed trial; until then readers do not see them."""
+class LeaseOperation:
+    """What a worker sends under its lease.
+
+    Attributes:
+        number: number of the trial.
+        epoch: epoch of the lease.
+    """
 
     number: int
     epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Start(LeaseOperation):
+    """Record the params of a claimed trial; until then readers do not see them."""
+
     proposal: Proposal
     seen: int = 0
     batch: tuple[int, ...] = ()
@@ -40,64 +51,54 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
-class Reports:
+class Reports(LeaseOperation):
     """Append reports of a running trial and extend its lease; a repeated step is replaced."""
 
-    number: int
-    epoch: int
     reports: tuple[Report, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Renew:
+class Renew(LeaseOperation):
     """Extend the lease of a running trial."""
-
-    number: int
-    epoch: int
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
+class Saved(LeaseOperation):
     """Replace the list of complete checkpoints of a running trial."""
 
-    number: int
-    epoch: int
     checkpoints: tuple[Checkpoint, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class Release(LeaseOperation):
     """Return a running trial to the queue: it becomes WAITING and runs again with its params.
 
     With `preempted` it becomes PREEMPTED and keeps the reason until it ends.
     """
 
-    number: int
-    epoch: int
     reason: str
     preempted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(LeaseOperation):
     """End the lease of a running trial and pause it until it is promoted.
 
     `outcome` holds the state PAUSED, the reason and evidence, and the objective's attributes.
     """
 
-    number: int
-    epoch: int
     outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
+class Tell(LeaseOperation):
     """End a trial. `key` is unique to this result and makes a repeated tell harmless."""
 
-    number: int
-    epoch: int
     outcome: Outcome
     key: str
 
+
+Changing: TypeAlias = Start | Saved | Release | Pause | Tell
+"""Operations that change a trial and therefore take an event number."""
 
 Operation: TypeAlias = Start | Reports | Renew | Saved | Release | Pause | Tell

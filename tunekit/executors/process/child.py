@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import math
 import os
 import pickle
@@ -26,15 +25,12 @@ import psutil
 from tunekit.executors.base import Task
 from tunekit.executors.process.guard import MARK, kill_group, kill_marked, with_mark
 from tunekit.executors.process.messages import Messages
+from tunekit.executors.process.spawn import started
 from tunekit.identifiers import new_id
 
 TAIL_BYTES = 8 * 1024
 SETTLE_S = 2.0
 KILL_S = 10.0
-_BOOT = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[3]); "
-    "from tunekit.executors.process.worker import main; main(int(sys.argv[1]), int(sys.argv[2]))"
-)
 
 
 def readable(
@@ -72,24 +68,12 @@ class Child:
 
     def __init__(self, env: Mapping[str, str], guard: Guard) -> None:
         self._mark = new_id()
-        ours, theirs = socket.socketpair()
-        argv = [str(theirs.fileno()), str(os.getpid()), json.dumps([str(p) for p in sys.path])]
-        try:
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
-                [sys.executable, "-c", _BOOT, *argv],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-                env={**os.environ, **env, MARK: with_mark(self._mark)},
-            )
-        except OSError:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-        self.connection = Messages(ours.detach())
+        self._process, end = started(
+            "tunekit.executors.process.worker",
+            output=subprocess.PIPE,
+            env={**env, MARK: with_mark(self._mark)},
+        )
+        self.connection = Messages(end)
         self._guard = guard
         guard.watch(self._process.pid, self._mark)
         assert self._process.stdout is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import secrets
@@ -11,7 +10,6 @@ import select
 import selectors
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections import deque
@@ -21,6 +19,7 @@ from typing import Any
 
 from tunekit.errors import ExecutorFailed
 from tunekit.executors.base import Limits
+from tunekit.executors.process.spawn import started
 from tunekit.executors.ray.agent import NOT_INSTALLED, ClusterPlan
 from tunekit.executors.ray.host import Setup
 from tunekit.executors.ray.placement import Amounts, Group, capacity, shortage
@@ -29,18 +28,26 @@ from tunekit.executors.ray.wire import TOKEN_BYTES, Line
 log = logging.getLogger("tunekit")
 
 NOTICE_S = 10.0
+"""A worker that has waited this long for its place is reported."""
+
 CONNECT_S = 120.0
+"""Minimum time that the cluster has to answer before the first worker is asked for."""
+
 RETRY_S = 2.0
 TEND_S = 0.2
+"""Interval between two checks of the workers."""
+
 SILENT_S = 30.0
+"""A cluster that has not answered for this long counts as unreachable."""
+
 TEARDOWN_S = 12.0
 """Seconds that workers have to tear their objective down before their actors are killed."""
+
 CLOSE_S = 15.0
+"""Time that the process which speaks to Ray has to end a cluster that it started."""
+
 START_TRIES = 3
-_BOOT = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[3]); "
-    "from tunekit.executors.ray.agent import main; main(int(sys.argv[1]), int(sys.argv[2]))"
-)
+"""Number of workers that may fail to start before the run ends."""
 
 
 @dataclass(eq=False, slots=True)
@@ -358,24 +365,12 @@ class _AgentProcess:
     """The driver's end of `agent`."""
 
     def __init__(self, plan: ClusterPlan) -> None:
-        ours, theirs = socket.socketpair()
         self._output = tempfile.TemporaryFile()
-        argv = [str(theirs.fileno()), str(os.getpid()), json.dumps([str(p) for p in sys.path])]
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
-                [sys.executable, "-c", _BOOT, *argv],
-                stdin=subprocess.DEVNULL,
-                stdout=self._output,
-                stderr=subprocess.STDOUT,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,  # Ctrl-C is the driver's
-            )
+            self._process, end = started("tunekit.executors.ray.agent", output=self._output)
         except OSError as error:
-            ours.close()
             raise ExecutorFailed(f"no process to speak to Ray could start: {error}") from None
-        finally:
-            theirs.close()
-        self.connection = Connection(ours.detach())
+        self.connection = Connection(end)
         with contextlib.suppress(OSError):  # it died: we hear that soon
             self.connection.send(plan)
 
