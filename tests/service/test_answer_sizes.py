@@ -8,8 +8,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from tunekit.records import ObjectiveSpec, Report, StudySpec, TrialRecord, TrialState
+from tunekit.service import answers
 from tunekit.service.app import Service, create_app
-from tunekit.service.routes import parts
 from tunekit.spaces import Params
 from tunekit.storages.http.messages import MAX_ANSWER_BYTES
 from tunekit.storages.project import ProjectStorage
@@ -48,14 +48,13 @@ def test_each_record_of_an_answer_is_encoded_once(
 ) -> None:
     study = _study(storage, [_ended(n) for n in range(30)], n_reports=7)
     encoded: Counter[str] = Counter()
-    to_dict = parts.to_dict
+    to_dict = answers.to_dict
 
     def counted(record: Any) -> dict[str, Any]:
         encoded[type(record).__name__] += 1
         return to_dict(record)
 
-    for module in ("routes.parts", "endpoints"):
-        monkeypatch.setattr(f"tunekit.service.{module}.to_dict", counted)
+    monkeypatch.setattr(answers, "to_dict", counted)
     with TestClient(create_app(Service(storage))) as client:
         client.get(STUDIES)
         client.get(f"{STUDIES}/{study}/trials")

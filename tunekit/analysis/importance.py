@@ -12,6 +12,7 @@ import numpy as np
 from tunekit.analysis.divergence import choice_divergence, number_divergence
 from tunekit.errors import InvalidArgument, InvalidParams, NoCompleteTrial
 from tunekit.history import History
+from tunekit.records import TrialRecord
 from tunekit.samplers.evolutionary.dominance import order
 from tunekit.spaces import Categorical, Constant, Float, Int, Parameter, Params, Scalar, Space
 
@@ -45,15 +46,37 @@ def importance(history: History, space: Space, *, quantile: float = 0.25) -> dic
     "Conditional PED-ANOVA", 2026, arXiv 2601.20800. Optuna implements both; with
     one objective the shares are those of its `PedAnovaImportanceEvaluator`.
     """
+    feasible = [t for t in history.complete() if history.violation(t) == 0.0]
+    return importance_of(feasible, history.losses(feasible), space, quantile=quantile)[0]
+
+
+def importance_of(
+    feasible: Sequence[TrialRecord],
+    losses: NDArray[np.float64],
+    space: Space,
+    *,
+    quantile: float = 0.25,
+) -> tuple[dict[str, float], NDArray[np.bool_]]:
+    """Return the shares of `importance` among some trials, and `(n,)` which are the best.
+
+    Args:
+        feasible: complete, feasible trials, such as those of one branch.
+        losses: `(n, m)` their objectives, less is better.
+        space: see `importance`.
+        quantile: see `importance`.
+
+    Raises:
+        InvalidArgument: `quantile` lies outside its range.
+        NoCompleteTrial: there are fewer than 10 trials.
+    """
     if not 0.0 < quantile < 1.0:
         raise InvalidArgument(f"importance: quantile={quantile!r}, expected a number in (0, 1).")
-    feasible = [t for t in history.complete() if history.violation(t) == 0.0]
     if len(feasible) < MIN_TRIALS:
         raise NoCompleteTrial(
             f"the importance of parameters needs {MIN_TRIALS} complete, feasible trials, but "
             f"there are {len(feasible)}; run more trials."
         )
-    best = _best(history.losses(feasible), quantile)
+    best = _best(losses, quantile)
     params = [t.params or Params() for t in feasible]
     shares = {p.path: _share(p, params, best) for p in space if not isinstance(p.domain, Constant)}
     total = sum(shares.values())
@@ -61,7 +84,7 @@ def importance(history: History, space: Space, *, quantile: float = 0.25) -> dic
         shares = {path: value / total for path, value in shares.items()}
     else:
         shares = {path: 1.0 / len(shares) for path in shares}
-    return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
+    return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0]))), best
 
 
 def _best(losses: NDArray[np.float64], quantile: float) -> NDArray[np.bool_]:

@@ -20,6 +20,8 @@ from tunekit.service.access.gate import Gate, OpenGate
 from tunekit.service.access.headers import SecurityHeaders
 from tunekit.service.access.hosts import ANY, checked_hosts
 from tunekit.service.access.rates import RateLimits
+from tunekit.service.charts.charts import Charts
+from tunekit.service.charts.process import ChartProcess
 from tunekit.service.event_hub import EventHub, WakeStreams
 from tunekit.service.group_commit import GroupCommit
 from tunekit.service.housekeeping import Housekeeping
@@ -31,6 +33,7 @@ from tunekit.service.request_log import RequestLog
 from tunekit.service.root_path import RootPath
 from tunekit.service.routes import (
     callers,
+    charts,
     event_stream,
     exchanges,
     health,
@@ -57,7 +60,7 @@ MAX_HELD_BYTES = 16 * MAX_BODY_BYTES
 
 PARTS = (
     callers, logins, users, tokens, projects, members, studies, trials, reads, event_stream,
-    exchanges,
+    exchanges, charts,
 )  # fmt: skip
 """Modules with the routes."""
 
@@ -70,8 +73,10 @@ class Service:
         storage: all projects' studies.
         gate: decides who may do what; with accounts, they do.
         accounts: users and projects; `None` where everybody may do everything.
+        url: of the storage with its password, for other processes; by default the storage's own.
         metrics: counts what happens.
         commits: joins exchanges.
+        charts: summarises studies.
         hub: wakes streams of events.
         notifications: of other replicas' changes.
         is_stopping: whether this process is shutting down.
@@ -86,6 +91,7 @@ class Service:
     allowed_hosts: tuple[str, ...] = ANY
     root_path: str = ""
     accounts: Accounts | None = None
+    url: str = ""
 
     def __post_init__(self) -> None:
         if self.accounts is not None:
@@ -93,7 +99,8 @@ class Service:
         self.is_stopping = False
         self.metrics = Metrics()
         self.commits = GroupCommit(self.metrics.note_commit)
-        self.hub = EventHub(lambda study_id: self.storage.look(study_id).seq)
+        self.hub = EventHub(self._last_seq)
+        self.charts = Charts(ChartProcess(self.url or self.storage.url), self._last_seq)
         self.notifications = Notifications(self.storage.database, self.hub.wake)
         self._projects: dict[str, ProjectStorage] = {}
 
@@ -101,6 +108,9 @@ class Service:
         """Wake whoever waits for a change of a study, here and in other replicas."""
         self.hub.wake(study_id)
         self.notifications.announce(study_id)
+
+    def _last_seq(self, study_id: int) -> int:
+        return self.storage.look(study_id).seq
 
     async def stop(self) -> None:
         """End what would keep this process from stopping, and say so to who asks."""
@@ -138,6 +148,7 @@ def create_app(service: Service) -> FastAPI:
         await service.stop()
         chores.cancel()
         await run_in_threadpool(service.notifications.close)
+        service.charts.close()
         await service.commits.close()
         if service.accounts is not None:
             service.accounts.close()

@@ -14,8 +14,9 @@ from fastapi import APIRouter, Depends, Request, Response
 from tunekit.errors import InvalidArgument
 from tunekit.service.access.gate import Permission, needs
 from tunekit.service.access.roles import Role
+from tunekit.service.answers import written
 from tunekit.service.schemas import schema_of
-from tunekit.storages.codec import from_dict, to_dict
+from tunekit.storages.codec import from_dict
 
 R = TypeVar("R")
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -142,5 +143,4 @@ async def json_of(request: Request) -> Any:
 
 def reply(record: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Return a record as a JSON answer."""
-    content = json.dumps(to_dict(record), separators=(",", ":"))
-    return Response(content, status, headers, "application/json")
+    return Response(written(record), status, headers, "application/json")

@@ -47,7 +47,7 @@ def run_service(settings: ServiceSettings, url: str, *, say: Callable[[str], Non
         storage = SQLStorage(database, may_upgrade=settings.migrate)
         accounts = Accounts(storage.database) if settings.accounts else None
         service = Service(
-            storage, accounts=accounts, allowed_hosts=hosts, root_path=settings.root_path
+            storage, accounts=accounts, allowed_hosts=hosts, root_path=settings.root_path, url=url
         )
         app = create_app(service)
         config = server_config(app, shutdown_s=settings.shutdown_s, certificate=files)

@@ -114,6 +114,14 @@ class ProjectStorage:
     reports = _of_project(Storage.reports)
     events = _of_project(Storage.events)
 
+    def check_study(self, study_id: int) -> None:
+        """Check that a study belongs to this project, also if it has been deleted since.
+
+        Raises:
+            UnknownStudy: it does not.
+        """
+        self._checked(study_id)
+
     def close(self) -> None:
         """Close the connections of the storage."""
         self._storage.close()

@@ -13,8 +13,8 @@ from fastapi import Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from tunekit.errors import InvalidArgument
+from tunekit.service.answers import written
 from tunekit.service.idempotency import keyed_request, refuse_other
-from tunekit.storages.codec import to_dict
 from tunekit.storages.http.messages import MAX_ANSWER_BYTES
 from tunekit.storages.project import ProjectStorage
 
@@ -129,11 +129,6 @@ def page_of(
         kept.append(item)
         texts.append(text)
     return Page(tuple(kept), tuple(texts), is_cut=False)
-
-
-def written(record: Any) -> str:
-    """Return the JSON form of a record, which is ASCII."""
-    return json.dumps(to_dict(record), separators=(",", ":"))
 
 
 def filled(doc: dict[str, Any], texts: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from tunekit.records import Report
 from tunekit.service.access.roles import Role
+from tunekit.service.answers import written
 from tunekit.service.endpoints import body_of, endpoint
 from tunekit.service.routes.parts import (
     ITEMS,
@@ -19,7 +20,6 @@ from tunekit.service.routes.parts import (
     Limit,
     filled,
     page_of,
-    written,
 )
 from tunekit.service.routes.studies import study_record
 from tunekit.spaces.serialize import space_to_dict

@@ -1,0 +1,1 @@
+"""Aggregates of a study for charts, computed in a process of their own."""

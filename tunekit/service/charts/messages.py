@@ -1,0 +1,243 @@
+"""Defines the answers of the chart routes.
+
+Each says how many of how many trials it shows (`shown` of `total`), and the number `seq` of the
+study's last event when it was read. Columns of one chart have one entry per shown trial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tunekit.analysis.audit import StopAudit
+from tunekit.spaces import Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryChart:
+    """Results in order of trial number.
+
+    Attributes:
+        metric: the shown metric.
+        improvements: numbers of the trials that were the best so far.
+        predicted: final value that a stopper expected of a trial.
+    """
+
+    seq: int
+    shown: int
+    total: int
+    metric: str
+    numbers: tuple[int, ...]
+    states: tuple[str, ...]
+    values: tuple[float | None, ...]
+    predicted: tuple[float | None, ...]
+    improvements: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Quantiles of the reports of trials in one state, at each step of the chart.
+
+    Attributes:
+        n: number of trials that had got as far as the step.
+        quantiles: 5, 25, 50, 75 and 95 %, each with one value a step.
+    """
+
+    state: str
+    n: tuple[int, ...]
+    quantiles: tuple[tuple[float | None, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CurveLine:
+    """The curve of one trial, at the steps of the chart that it has reached."""
+
+    number: int
+    state: str
+    steps: tuple[int, ...]
+    values: tuple[float | None, ...]
+    predicted: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CurvesChart:
+    """Bands of all curves, and single ones: the best, those that run, and those asked for."""
+
+    seq: int
+    shown: int
+    total: int
+    metric: str
+    steps: tuple[int, ...]
+    bands: tuple[Band, ...]
+    lines: tuple[CurveLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterShare:
+    """How much a parameter mattered.
+
+    Attributes:
+        share: of all differences between the good trials and the others.
+        n_active: complete trials in which it is active.
+        n_good: good trials among them.
+    """
+
+    path: str
+    share: float
+    n_active: int
+    n_good: int
+
+
+@dataclass(frozen=True, slots=True)
+class BranchImportance:
+    """The importance of parameters within one branch of the space; of all trials without one.
+
+    Attributes:
+        branch: path and value of the choice that opens it; empty for all trials.
+        n: its complete, feasible trials.
+        n_good: good ones among them.
+        reason: why there are no shares.
+    """
+
+    branch: Mapping[str, Scalar]
+    n: int
+    n_good: int
+    parameters: tuple[ParameterShare, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportanceChart:
+    """The importance of parameters over all trials, then within each branch."""
+
+    seq: int
+    shown: int
+    total: int
+    branches: tuple[BranchImportance, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FrontPoint:
+    """A trial with its objectives."""
+
+    number: int
+    values: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FrontChart:
+    """The Pareto front, and a sample of the other complete trials."""
+
+    seq: int
+    shown: int
+    total: int
+    metrics: tuple[str, ...]
+    directions: tuple[str, ...]
+    front: tuple[FrontPoint, ...]
+    others: tuple[FrontPoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TreeNode:
+    """One choice in the tree of the space, with the trials that made it.
+
+    Attributes:
+        id: place in pre-order, from 0 for the root, also in later answers of the same `seq`.
+        parent: id of the node above, `None` for the root.
+        path: of the parameter; empty for the root.
+        value: what was chosen; text is cut at 80 characters.
+        visits: trials.
+        mean, sd: of the results of complete trials.
+        n_folded: nodes below that are left out.
+        folded_visits: trials in those.
+    """
+
+    id: int
+    parent: int | None
+    depth: int
+    path: str
+    value: Scalar | None
+    visits: int
+    n_complete: int
+    n_stopped: int
+    n_failed: int
+    best: float | None
+    best_number: int | None
+    mean: float | None
+    sd: float | None
+    n_folded: int = 0
+    folded_visits: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TreeChart:
+    """The most visited nodes of the tree, in pre-order; `shown` and `total` count nodes."""
+
+    seq: int
+    shown: int
+    total: int
+    metric: str
+    nodes: tuple[TreeNode, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A trial that a stopper condemned; an audited one ran on all the same."""
+
+    number: int
+    state: str
+    reason: str
+    is_audited: bool
+    predicted: float | None
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StopsChart:
+    """The audit of early stopping, and the newest verdicts; `shown` and `total` count these."""
+
+    seq: int
+    shown: int
+    total: int
+    audit: StopAudit
+    verdicts: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A parameter of a chart of points.
+
+    Attributes:
+        choices: texts of a categorical's choices, cut at 80 characters; its values are their
+            places, from 0.
+    """
+
+    path: str
+    low: float | None = None
+    high: float | None = None
+    is_log: bool = False
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PointsChart:
+    """Params beside results: all good trials and a share of the others, state by state.
+
+    Attributes:
+        axes: the parameters, the most important ones first.
+        n_axes: number of parameters of the space.
+        columns: values by axis; `None` where the parameter is not active.
+        good: numbers of the good trials among those shown.
+    """
+
+    seq: int
+    shown: int
+    total: int
+    metric: str
+    n_axes: int
+    axes: tuple[Axis, ...]
+    numbers: tuple[int, ...]
+    states: tuple[str, ...]
+    values: tuple[float | None, ...]
+    columns: tuple[tuple[float | None, ...], ...]
+    good: tuple[int, ...] = field(default=())

@@ -1,0 +1,83 @@
+"""Charts of params beside results: slices of parameters, and parallel coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tunekit.analysis.importance import importance
+from tunekit.errors import NoCompleteTrial
+from tunekit.history import History
+from tunekit.records import ObjectiveSpec, TrialRecord
+from tunekit.service.charts.messages import Axis, PointsChart
+from tunekit.service.charts.samples import cut, good_trials, number, sample
+from tunekit.spaces import Categorical, Constant, Float, Int, Parameter, Space
+
+MAX_AXES = 60
+
+
+def points_chart(
+    history: History,
+    space: Space,
+    objective: ObjectiveSpec,
+    paths: Sequence[str],
+    *,
+    seq: int,
+    most: int,
+    n_axes: int,
+) -> PointsChart:
+    """Return params and results of a sample of the trials that have both params and a state.
+
+    Args:
+        history: the trials.
+        space: their space.
+        objective: the shown metric.
+        paths: parameters to show; by default the most important ones.
+        seq: of the study.
+        most: trials to show.
+        n_axes: parameters to show by default.
+    """
+    axes = _axes(history, space, paths, min(n_axes, MAX_AXES))
+    tried = [t for t in history if t.params is not None]
+    good = {t.number for t in good_trials(history, objective)}
+    shown = sample(tried, most, good)
+    return PointsChart(
+        seq, len(shown), len(tried), objective.metric, len(space),
+        axes=tuple([_axis(p) for p in axes]),
+        numbers=tuple([t.number for t in shown]),
+        states=tuple([str(t.state) for t in shown]),
+        values=tuple([number(t.metrics.get(objective.metric)) for t in shown]),
+        columns=tuple([tuple([_place(p, t) for t in shown]) for p in axes]),
+        good=tuple([t.number for t in shown if t.number in good]),
+    )  # fmt: skip
+
+
+def _axes(history: History, space: Space, paths: Sequence[str], n: int) -> list[Parameter]:
+    if paths:
+        return [space.by_path[path] for path in dict.fromkeys(paths) if path in space.by_path][
+            :MAX_AXES
+        ]
+    varying = [p for p in space if not isinstance(p.domain, Constant)]
+    try:
+        shares = importance(history, space)
+    except NoCompleteTrial:
+        shares = {}
+    return sorted(varying, key=lambda p: -shares.get(p.path, 0.0))[:n]
+
+
+def _axis(p: Parameter) -> Axis:
+    domain = p.domain
+    if isinstance(domain, Categorical):
+        return Axis(p.path, choices=tuple([cut(str(c)) for c in domain.choices[:200]]))
+    if isinstance(domain, Float | Int):
+        return Axis(p.path, number(domain.lo), number(domain.hi), bool(domain.log))
+    return Axis(p.path)
+
+
+def _place(p: Parameter, trial: TrialRecord) -> float | None:
+    """Return a value as a number: of a categorical the place of its choice."""
+    if trial.params is None or p.path not in trial.params:
+        return None
+    value = trial.params[p.path]
+    if not isinstance(p.domain, Categorical):
+        return number(value)
+    return float(p.domain.index(value)) if value in p.domain.choices else None

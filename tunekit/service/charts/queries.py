@@ -1,0 +1,46 @@
+"""What is asked of the process that computes charts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+ChartName: TypeAlias = Literal[
+    "history", "curves", "importance", "front", "tree", "stops", "slices", "parallel"
+]
+
+LIVE = frozenset({"curves", "stops"})
+"""Charts of reports, which arrive without a new event of the study."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChartQuery:
+    """Asks for one chart.
+
+    Attributes:
+        study_id: of the study.
+        seq: number of its last event, which the answer repeats.
+        name: of the chart.
+        metric: shown metric; empty for the first objective.
+        most: maximum number of points, lines or nodes.
+        quantile: share of good trials, for the importance.
+        paths: parameters to show; empty for the most important ones.
+        numbers: trials to highlight.
+    """
+
+    study_id: int
+    seq: int
+    name: ChartName
+    metric: str = ""
+    most: int = 2000
+    quantile: float = 0.25
+    paths: tuple[str, ...] = ()
+    numbers: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The error that answers a query, by its code."""
+
+    code: str
+    message: str

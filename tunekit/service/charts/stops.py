@@ -1,0 +1,30 @@
+"""The chart of early stopping: its audit and its verdicts."""
+
+from __future__ import annotations
+
+from tunekit.analysis.audit import stop_audit
+from tunekit.history import History
+from tunekit.records import ObjectiveSpec, TrialRecord
+from tunekit.service.charts.curve_store import CurveStore
+from tunekit.service.charts.messages import StopsChart, Verdict
+from tunekit.service.charts.samples import cut, number, predicted
+
+
+def stops_chart(
+    history: History, store: CurveStore, objective: ObjectiveSpec, *, seq: int, most: int
+) -> StopsChart:
+    """Return the audit of all trials, and the newest verdicts, the last one first."""
+    condemned = [t for t in history.finished() if "stopper" in t.stop_evidence or _is_audited(t)]
+    verdicts = tuple(
+        Verdict(
+            t.number, str(t.state), cut(t.end_reason, 300), _is_audited(t), predicted(t),
+            number(t.metrics.get(objective.metric)),
+        )
+        for t in condemned[: -most - 1 : -1]
+    )  # fmt: skip
+    audit = stop_audit(history, store)
+    return StopsChart(seq, len(verdicts), len(condemned), audit, verdicts)
+
+
+def _is_audited(trial: TrialRecord) -> bool:
+    return "audit" in trial.stop_evidence
