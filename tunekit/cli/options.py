@@ -46,3 +46,22 @@ Fields = Annotated[
 Limit = Annotated[
     int | None, typer.Option("--limit", min=0, help="Show at most this many (0: no limit).")
 ]
+
+# What runs a trial, and within which limits.
+Workers = Annotated[int | None, typer.Option("--workers", "-w", help="Number of parallel trials.")]
+Executor = Annotated[
+    str | None, typer.Option("--executor", help="process (this machine) or ray (a cluster).")
+]
+TrialTimeout = Annotated[
+    str | None, typer.Option("--trial-timeout", help="A trial is killed after: 90s, 15m.")
+]
+Memory = Annotated[
+    str | None, typer.Option("--memory", help="A trial is killed above: 512 (MiB), 4G.")
+]
+Resources = Annotated[
+    list[str] | None,
+    typer.Option("--resources", metavar="NAME=AMOUNT", help="Of each trial: gpu=1."),
+]
+Devices = Annotated[
+    str | None, typer.Option("--devices", help="GPUs to use: 0,1. Default: all visible.")
+]

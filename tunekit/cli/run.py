@@ -9,7 +9,18 @@ from typing import Annotated, Any
 import typer
 
 from tunekit.cli.command import terminal
-from tunekit.cli.options import Format, Name, OneFormat, Storage
+from tunekit.cli.options import (
+    Devices,
+    Executor,
+    Format,
+    Memory,
+    Name,
+    OneFormat,
+    Resources,
+    Storage,
+    TrialTimeout,
+    Workers,
+)
 
 SPACE_HELP = "A .yaml or .json file, a bundled name, or file.py:attribute."
 COMMAND_HELP = (
@@ -44,12 +55,8 @@ def run(
         list[str] | None,
         typer.Option("--constraint", metavar="'METRIC <= BOUND'", help="Repeatable."),
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", "-w", help="Number of parallel trials.")
-    ] = None,
-    executor: Annotated[
-        str | None, typer.Option("--executor", help="process (this machine) or ray (a cluster).")
-    ] = None,
+    workers: Workers = None,
+    executor: Executor = None,
     ray_address: Annotated[
         str | None,
         typer.Option(
@@ -75,19 +82,10 @@ def run(
     timeout: Annotated[
         str | None, typer.Option("--timeout", help="No trial starts after: 90s, 15m, 2h.")
     ] = None,
-    trial_timeout: Annotated[
-        str | None, typer.Option("--trial-timeout", help="A trial is killed after: 90s, 15m.")
-    ] = None,
-    memory: Annotated[
-        str | None, typer.Option("--memory", help="A trial is killed above: 512 (MiB), 4G.")
-    ] = None,
-    resources: Annotated[
-        list[str] | None,
-        typer.Option("--resources", metavar="NAME=AMOUNT", help="Of each trial: gpu=1."),
-    ] = None,
-    devices: Annotated[
-        str | None, typer.Option("--devices", help="GPUs to use: 0,1. Default: all visible.")
-    ] = None,
+    trial_timeout: TrialTimeout = None,
+    memory: Memory = None,
+    resources: Resources = None,
+    devices: Devices = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Same seed, same proposals.")] = None,
     enqueue_default: Annotated[
         bool, typer.Option("--enqueue-default", help="Try the space's default point first.")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tunekit.cli.command import terminal
+from tunekit.cli.options import Devices, Executor, Memory, Resources, TrialTimeout, Workers
 from tunekit.cli.run import COMMAND_HELP
 
 URL = Annotated[
@@ -35,25 +36,12 @@ def worker(
     n_trials: Annotated[
         int | None, typer.Option("--n-trials", "-n", min=1, help="End after so many trials.")
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", "-w", help="Number of parallel trials.")
-    ] = None,
-    executor: Annotated[
-        str, typer.Option("--executor", help="process (this machine) or ray (a cluster).")
-    ] = "process",
-    trial_timeout: Annotated[
-        str | None, typer.Option("--trial-timeout", help="A trial is killed after: 90s, 15m.")
-    ] = None,
-    memory: Annotated[
-        str | None, typer.Option("--memory", help="A trial is killed above: 512 (MiB), 4G.")
-    ] = None,
-    resources: Annotated[
-        list[str] | None,
-        typer.Option("--resources", metavar="NAME=AMOUNT", help="Of each trial: gpu=1."),
-    ] = None,
-    devices: Annotated[
-        str | None, typer.Option("--devices", help="GPUs to use: 0,1. Default: all visible.")
-    ] = None,
+    workers: Workers = None,
+    executor: Executor = "process",
+    trial_timeout: TrialTimeout = None,
+    memory: Memory = None,
+    resources: Resources = None,
+    devices: Devices = None,
     checkpoints: Annotated[
         str | None,
         typer.Option(
