@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
@@ -22,6 +23,7 @@ from tunekit.service.access.hosts import ANY, checked_hosts
 from tunekit.service.access.rates import RateLimits
 from tunekit.service.charts.charts import Charts
 from tunekit.service.charts.process import ChartProcess
+from tunekit.service.endpoints import SECURITY_SCHEMES
 from tunekit.service.event_hub import EventHub, WakeStreams
 from tunekit.service.group_commit import GroupCommit
 from tunekit.service.housekeeping import Housekeeping
@@ -127,6 +129,12 @@ class Service:
 
 class Application(FastAPI):
     """Guards the routes and what answers for them alike."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the description of the interface."""
+        doc = super().openapi()
+        doc.setdefault("components", {})["securitySchemes"] = SECURITY_SCHEMES
+        return doc
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return the routes within their guards, the first one to answer outermost."""

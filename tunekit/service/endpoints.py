@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from fastapi import APIRouter, Depends, Request, Response
 
 from tunekit.errors import InvalidArgument
+from tunekit.service.access.accounts_gate import COOKIE
 from tunekit.service.access.gate import Permission, needs
 from tunekit.service.access.roles import Role
 from tunekit.service.answers import written
@@ -20,6 +21,12 @@ from tunekit.storages.codec import from_dict
 
 R = TypeVar("R")
 Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+SECURITY_SCHEMES: dict[str, Any] = {
+    "token": {"type": "http", "scheme": "bearer"},
+    "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+}
+"""How a caller says who they are, in OpenAPI's words."""
 
 _PROBLEM = {
     "content": {
@@ -80,6 +87,8 @@ def endpoint(
         streams: class of the answer, `EventSourceResponse` for a handler that yields events.
     """
     extra: dict[str, Any] = {"x-role": role.name.lower()}
+    if role is not Role.ANYONE:
+        extra["security"] = [{name: []} for name in SECURITY_SCHEMES]
     if permission is not None:
         extra["x-permission"] = permission
     if body is not None:
