@@ -38,6 +38,7 @@ from tunekit.service.routes import (
     charts,
     event_stream,
     exchanges,
+    exports,
     health,
     logins,
     members,
@@ -62,7 +63,7 @@ MAX_HELD_BYTES = 16 * MAX_BODY_BYTES
 
 PARTS = (
     callers, logins, users, tokens, projects, members, studies, trials, reads, event_stream,
-    exchanges, charts,
+    exchanges, charts, exports,
 )  # fmt: skip
 """Modules with the routes."""
 

@@ -157,6 +157,12 @@ CHANGES = (
     .where(trials.c.study_id == bindparam("study"), trials.c.seq > bindparam("after"))
     .order_by(trials.c.seq)
 )
+TRIALS_FROM = (
+    select(*(_t[name] for name in TRIAL_COLUMNS))
+    .where(trials.c.study_id == bindparam("study"), trials.c.number >= bindparam("first"))
+    .order_by(trials.c.number)
+    .limit(bindparam("n"))
+)
 SOME_CHANGES = CHANGES.limit(bindparam("n"))
 EVENTS = (
     select(events.c.seq, events.c.kind, events.c.number, events.c.at, events.c.data)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from tunekit.records import StudyRecord, StudySpec, StudyState
+from tunekit.records import StudyRecord, StudySpec, StudyState, TrialRecord
 from tunekit.spaces import Space
 from tunekit.spaces.serialize import space_from_dict, space_to_dict
 from tunekit.storages.checks import (
@@ -25,6 +25,7 @@ from tunekit.storages.rows import (
     encode,
     spec_fields,
     spec_text,
+    trial_records,
 )
 from tunekit.storages.sql.database import Database
 from tunekit.storages.sql.revision import prepare
@@ -126,6 +127,11 @@ class SQLStorage(StorageReads, StorageWrites):
     def look(self, study_id: int) -> StudyRow:
         """Return how far a study has got, or raise `UnknownStudy`; cheaper than its record."""
         return self._read(study_id, lambda table: table.look())
+
+    def trials_from(self, study_id: int, first: int, limit: int) -> list[TrialRecord]:
+        """Return trials in their latest form by number, from the first one on."""
+        rows = self._db.read(lambda c: SQLTable(c, study_id).trials_from(first, limit))
+        return trial_records(rows)
 
     def delete_study(self, name: str) -> None:
         """Delete a study with its trials, or raise `UnknownStudy`."""

@@ -27,6 +27,7 @@ from tunekit.storages.sql.statements import (
     STUDY_ATTRS,
     TAKE,
     TRIAL,
+    TRIALS_FROM,
     UPDATES,
     UPSERTS,
 )
@@ -107,6 +108,11 @@ class SQLTable:
         if limit is None:
             return list(self._cursor.rows(CHANGES, bound))
         return list(self._cursor.rows(SOME_CHANGES, bound | {"n": limit}))
+
+    def trials_from(self, first: int, limit: int) -> list[Cells]:
+        """Return trials by number, from the first one on."""
+        bound = {"study": self._study_id, "first": first, "n": limit}
+        return list(self._cursor.rows(TRIALS_FROM, bound))
 
     def reports(
         self, numbers: Sequence[int] | None, after_step: Mapping[int, int], limit: int | None
