@@ -2,7 +2,8 @@
 
 Both libraries get the same work: 10 floats, the random sampler, an objective that does nothing,
 the same database with the same settings, logs and progress off. Optuna has no pruning rule, as
-tunekit has no stopper, except where a cell names its default one.
+tunekit has no stopper, except where a cell names its default one; on SQLite it is in WAL mode, as
+tunekit is, except where a cell asks for the default journal.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import reading
@@ -52,7 +54,7 @@ class Tunekit:
 class Optuna:
     """The same calls of Optuna."""
 
-    def __init__(self, url: str, pruner: str) -> None:
+    def __init__(self, url: str, pruner: str, *, wal: bool) -> None:
         import optuna
         from sqlalchemy import event
         from sqlalchemy.engine import Engine
@@ -61,7 +63,7 @@ class Optuna:
         self.url = url
         self.pruner = getattr(optuna.pruners, pruner)()
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        if url.startswith("sqlite"):
+        if url.startswith("sqlite") and wal:
 
             @event.listens_for(Engine, "connect")
             def configure(connection: Any, record: object) -> None:
@@ -165,12 +167,16 @@ def create(library: Any, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def worker(library: Any, request: dict[str, Any]) -> dict[str, Any]:
-    """Be one of several processes: open the study, wait for the word, run `n` trials."""
+    """Be one of several processes: open the study, wait for the word, run `n` trials.
+
+    Returns the milliseconds between one trial and the next, which are waits for the database.
+    """
     study = library.load(request["study"])
     print("ready", flush=True)
     sys.stdin.readline()
-    library.run(study, request["n"], lambda number: None)
-    return {}
+    begins: list[float] = []
+    library.run(study, request["n"], lambda number: begins.append(time.perf_counter()))
+    return {"waits_ms": [1e3 * (b - a) for a, b in pairwise(begins)]}
 
 
 OWN = (trials, reports, opening, create, worker)
@@ -185,7 +191,8 @@ def main() -> None:
         library = Tunekit(request["url"])
     else:
         # Without a rule unless asked for: neither library then decides anything.
-        library = Optuna(request["url"], request.get("pruner", "NopPruner"))
+        pruner, wal = request.get("pruner", "NopPruner"), request.get("wal", True)
+        library = Optuna(request["url"], pruner, wal=wal)
     print(json.dumps(SCENARIOS[request["scenario"]](library, request)))
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import first_study
 import tables
 
 from tunekit.errors import DISTRIBUTION
@@ -53,10 +54,12 @@ def trials(found: list[tables.Database], sizes: tables.Sizes) -> None:
 
 TABLES: dict[str, Callable[[list[tables.Database], tables.Sizes], None]] = {
     "startup": lambda found, sizes: tables.startup(sizes),
+    "first": lambda found, sizes: first_study.first_study(sizes.repeats),
     "reports": tables.reports,
     "shared": tables.shared,
     "trials": trials,
     "reading": tables.reading,
+    "ray": lambda found, sizes: tables.ray(sizes),
 }
 
 
@@ -65,7 +68,8 @@ def databases(*, postgres: bool) -> Iterator[list[tables.Database]]:
     """Give an SQLite file and, if wanted and installed, a PostgreSQL database to each library."""
     with tempfile.TemporaryDirectory() as folder:
         files = {x: f"sqlite:///{Path(folder) / x}.db" for x in tables.LIBRARIES}
-        sqlite = tables.Database("SQLite", files)
+        plain = f"sqlite:///{Path(folder) / 'plain'}.db"
+        sqlite = tables.Database("SQLite", files, plain=plain)
         binaries = find_binaries() if postgres else None
         if binaries is None:
             if postgres:
