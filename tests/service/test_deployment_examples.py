@@ -30,7 +30,8 @@ def test_the_commands_of_the_examples_have_flags_that_exist() -> None:
     known = {option for p in serve.params for option in p.opts}
     compose = yaml.safe_load((FILES / "compose.yaml").read_text())
     words = compose["services"]["tunekit"]["command"]
-    words += re.search("^ExecStart=(.*)$", (FILES / "tunekit.service").read_text(), re.M)[1].split()
+    unit = (FILES / "tunekit.service").read_text()
+    words += re.search("^ExecStart=(.*)$", unit, re.M)[1].split()
     assert {w for w in words if w.startswith("--")} <= known
     grace_s = int(compose["services"]["tunekit"]["stop_grace_period"].removesuffix("s"))
     assert grace_s > read_settings(None, {}).shutdown_s
