@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -81,12 +81,13 @@ class WorkerEvent:
     content: tuple[Any, ...] = ()
 
 
+@dataclass(eq=False)
 class RayPool:
     """Maintains the wanted number of workers, as far as the cluster has room.
 
     Args:
         plan: how to reach the cluster.
-        workers: how many; `None` for all that fit, also on nodes that join later.
+        wanted: how many workers; `None` for all that fit, also on nodes that join later.
         need: the resources of one process of a trial, by tunekit's names.
         group: of the processes of a trial.
         limits: of one trial.
@@ -97,25 +98,17 @@ class RayPool:
         workers: the joined ones by key.
     """
 
-    def __init__(
-        self,
-        plan: ClusterPlan,
-        workers: int | None,
-        *,
-        need: Amounts,
-        group: Group,
-        limits: Limits,
-        placement_timeout_s: float,
-        host: str | None,
-    ) -> None:
+    plan: ClusterPlan
+    wanted: int | None
+    _: KW_ONLY
+    need: Amounts
+    group: Group
+    limits: Limits
+    placement_timeout_s: float
+    host: str | None
+
+    def __post_init__(self) -> None:
         self.workers: dict[int, JoinedWorker] = {}
-        self._plan = plan
-        self._wanted = workers
-        self._need = need
-        self._group = group
-        self._limits = limits
-        self._patience_s = placement_timeout_s
-        self._host = host
         self._objective = b""
         self._address = ("", 0)
         self._token = secrets.token_bytes(TOKEN_BYTES)
@@ -188,7 +181,7 @@ class RayPool:
     # The agent
 
     def _begin(self) -> None:
-        self._agent = _AgentProcess(self._plan)
+        self._agent = _AgentProcess(self.plan)
         self._nodes, self._heard_at = None, time.monotonic()
         self._selector.register(self._agent.connection, selectors.EVENT_READ, self._hear_agent)
 
@@ -209,7 +202,7 @@ class RayPool:
         if kind == "connected":
             self._connected(content[0])
         elif kind == "unreachable":
-            where = "here" if self._plan.address is None else f"at {self._plan.address}"
+            where = "here" if self.plan.address is None else f"at {self.plan.address}"
             trouble = f"no Ray cluster can be reached {where}: {content[0]}"
             if self._listener is None:  # it never was: no use in waiting for it to come back
                 raise self._given_up(f"{trouble}; start it, or correct its address.")
@@ -225,10 +218,10 @@ class RayPool:
     def _connected(self, ip: str) -> None:
         if self._listener is not None:
             self._hang_up(self._listener)
-        self._listener = socket.create_server((ip if self._host is None else "", 0), backlog=512)
+        self._listener = socket.create_server((ip if self.host is None else "", 0), backlog=512)
         self._listener.setblocking(False)
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
-        self._address = (self._host or ip, self._listener.getsockname()[1])
+        self._address = (self.host or ip, self._listener.getsockname()[1])
         self._tell("objective_is", self._objective)
 
     def _break(self, trouble: str) -> None:
@@ -253,20 +246,20 @@ class RayPool:
         """Request the missing workers, and cancel surplus requests."""
         assert self._nodes is not None
         parked = sum(w.is_parked for w in self.workers.values())
-        room = capacity(self._need, self._nodes, self._group)
-        if not room and self._plan.address is None:  # nobody will join this one
+        room = capacity(self.need, self._nodes, self.group)
+        if not room and self.plan.address is None:  # nobody will join this one
             why = self._why()
             raise self._given_up(f"{why}; ask for less, or name a cluster (address=...).")
-        wanted = room if self._wanted is None else self._wanted
+        wanted = room if self.wanted is None else self.wanted
         missing = wanted - len(self._asked) - len(self.workers)
-        missing += parked if self._wanted is not None else 0
+        missing += parked if self.wanted is not None else 0
         for _ in range(missing):
             key = self._keys_given = self._keys_given + 1
-            folder = None if "working_dir" in self._plan.runtime_env else os.getcwd()
+            folder = None if "working_dir" in self.plan.runtime_env else os.getcwd()
             ours, theirs = self._token, secrets.token_bytes(TOKEN_BYTES)
-            setup = Setup(key, self._address, ours, self._limits, folder, theirs)
+            setup = Setup(key, self._address, ours, self.limits, folder, theirs)
             self._asked[key] = time.monotonic()
-            self._tell("start", setup, self._need, self._group)
+            self._tell("start", setup, self.need, self.group)
         for key in list(self._asked)[: max(-missing, 0)]:
             del self._asked[key]
             self._tell("kill", key)
@@ -303,8 +296,8 @@ class RayPool:
             return
         if self._asked.pop(key, None) is None:
             return
-        if reason == NOT_INSTALLED and not self._plan.is_shipping:
-            self._plan = replace(self._plan, is_shipping=True)
+        if reason == NOT_INSTALLED and not self.plan.is_shipping:
+            self.plan = replace(self.plan, is_shipping=True)
             self._break("the cluster has no tunekit: it is sent along")
             self._retry_at = 0.0
             return
@@ -342,7 +335,7 @@ class RayPool:
         if self._asked and now - min(self._asked.values()) >= NOTICE_S:
             self._say(self._why())
         # A cluster takes a while to answer at all; the search for a place starts afterwards.
-        patience_s = self._patience_s if self._keys_given else max(self._patience_s, CONNECT_S)
+        patience_s = max(self.placement_timeout_s, 0.0 if self._keys_given else CONNECT_S)
         if now - self._served_at >= patience_s:
             raise self._given_up(
                 f"no worker on the Ray cluster for {patience_s:g} s: {self._why()}; ask for "
@@ -352,7 +345,7 @@ class RayPool:
     def _why(self) -> str:
         if self._trouble or self._nodes is None:
             return self._trouble or "it has not answered yet"
-        return shortage(self._need, self._nodes, self._free, self._group)
+        return shortage(self.need, self._nodes, self._free, self.group)
 
     def _say(self, why: str) -> None:
         if why != self._said:
