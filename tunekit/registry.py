@@ -13,6 +13,7 @@ import inspect
 from collections.abc import Callable, Container, Mapping
 from functools import partial
 from importlib import import_module
+from types import ModuleType
 from typing import Any, Literal, TypeAlias
 
 from tunekit.errors import InvalidArgument, did_you_mean
@@ -67,6 +68,39 @@ _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
         "ray": ("tunekit.executors.choose:make_ray", {}),
     },
 }
+
+
+_refuses_foreign_code = False
+
+
+def refuse_foreign_code() -> None:
+    """Let this process use tunekit's own components only, from now on.
+
+    Entry points are not seen any more, and an option that names a module to import is refused.
+    """
+    global _refuses_foreign_code
+    _refuses_foreign_code = True
+
+
+def named_module(name: str) -> ModuleType:
+    """Return a module that a user's option names.
+
+    Raises:
+        ImportError: there is no such module.
+        InvalidArgument: this process runs no code of users.
+    """
+    if _refuses_foreign_code:
+        raise InvalidArgument(
+            f'the module "{name}" is code of a user, which this service does not run; run the '
+            "study from Python with storage= and the URL of the service, so that its sampler "
+            "works in your process."
+        )
+    return import_module(name)
+
+
+def is_built_in(kind: Kind, name: str) -> bool:
+    """Return whether a short name belongs to a component of tunekit itself."""
+    return name in _BUILT_IN[kind]
 
 
 def names(kind: Kind) -> list[str]:
@@ -156,6 +190,8 @@ def check_options(
 
 
 def _foreign(kind: Kind) -> list[Any]:
+    if _refuses_foreign_code:
+        return []
     from importlib.metadata import entry_points
 
     return list(entry_points(group=f"tunekit.{kind}s"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from typing import cast
 
@@ -54,6 +54,22 @@ class EarlyStopping:
             return
         reports = reports or self._reader.curves([task.number]).get(task.number, [])
         self._curves.put(task.number, [r for r in reports if r.step <= task.origin.step])
+
+    def know(self, number: int, reports: Sequence[Report], *, is_whole: bool) -> None:
+        """Take reports of a trial on which another process has decided.
+
+        Args:
+            number: of the trial.
+            reports: in order of step.
+            is_whole: whether they are its curve so far, or only follow what is known of it.
+        """
+        if self.stopper is None:
+            return
+        if is_whole:
+            self._curves.put(number, list(reports))
+            return
+        for report in reports:
+            self._curves.add(number, report)
 
     def follow(self, ours: Collection[int]) -> None:
         """Read the reports of other workers' trials; see `ForeignCurves.read_new`."""

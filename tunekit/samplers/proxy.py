@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 from typing import Any, TypeAlias, cast
 
 from tunekit import registry
@@ -195,7 +194,7 @@ def loaded(proxy: Proxy | str) -> Proxy:
         return proxy
     module, found, name = str(proxy).partition(":")
     try:
-        function = getattr(import_module(module), name, None) if found and module else None
+        function = getattr(registry.named_module(module), name, None) if found and module else None
     except ImportError as error:
         raise InvalidArgument(f"proxy: {proxy!r}: {error}; correct the module's name.") from None
     if not callable(function):

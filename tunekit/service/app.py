@@ -21,6 +21,9 @@ from tunekit.service.access.gate import Gate, OpenGate
 from tunekit.service.access.headers import SecurityHeaders
 from tunekit.service.access.hosts import ANY, checked_hosts
 from tunekit.service.access.rates import RateLimits
+from tunekit.service.asking.asking import Asking
+from tunekit.service.asking.pool import PoolSettings, SuggestionPool
+from tunekit.service.asking.reporting import Reporting
 from tunekit.service.charts.charts import Charts
 from tunekit.service.charts.process import ChartProcess
 from tunekit.service.endpoints import SECURITY_SCHEMES
@@ -34,6 +37,7 @@ from tunekit.service.problems import add_problem_handlers
 from tunekit.service.request_log import RequestLog
 from tunekit.service.root_path import RootPath
 from tunekit.service.routes import (
+    asking,
     callers,
     charts,
     event_stream,
@@ -50,6 +54,7 @@ from tunekit.service.routes import (
     trials,
     users,
 )
+from tunekit.service.study_records import StudyRecords
 from tunekit.storages.http.messages import API
 from tunekit.storages.project import ProjectStorage
 from tunekit.storages.sql.storage import SQLStorage
@@ -63,7 +68,7 @@ MAX_HELD_BYTES = 16 * MAX_BODY_BYTES
 
 PARTS = (
     callers, logins, users, tokens, projects, members, studies, trials, reads, event_stream,
-    exchanges, charts, exports,
+    exchanges, charts, exports, asking,
 )  # fmt: skip
 """Modules with the routes."""
 
@@ -82,6 +87,11 @@ class Service:
         charts: summarises studies.
         hub: wakes streams of events.
         notifications: of other replicas' changes.
+        suggestions: how suggestions are made.
+        records: remembers studies.
+        pool: the processes that suggest.
+        asking: gives out trials.
+        reporting: stores reports and decides.
         is_stopping: whether this process is shutting down.
         rates: limits requests a second.
         allowed_hosts: names that requests may give the service.
@@ -95,6 +105,7 @@ class Service:
     root_path: str = ""
     accounts: Accounts | None = None
     url: str = ""
+    suggestions: PoolSettings = field(default_factory=PoolSettings)
 
     def __post_init__(self) -> None:
         if self.accounts is not None:
@@ -105,6 +116,10 @@ class Service:
         self.hub = EventHub(self._last_seq)
         self.charts = Charts(ChartProcess(self.url or self.storage.url), self._last_seq)
         self.notifications = Notifications(self.storage.database, self.hub.wake)
+        self.records = StudyRecords()
+        self.pool = SuggestionPool(self.url or self.storage.url, self.suggestions)
+        self.asking = Asking(self.commits, self.pool, self.hub)
+        self.reporting = Reporting(self.commits, self.pool)
         self._projects: dict[str, ProjectStorage] = {}
 
     def note_change(self, study_id: int) -> None:
@@ -119,6 +134,7 @@ class Service:
         """End what would keep this process from stopping, and say so to who asks."""
         self.is_stopping = True
         await self.hub.close()
+        await self.asking.close()
 
     def of_project(self, project: str) -> ProjectStorage:
         """Return the storage of one project's studies."""
@@ -158,6 +174,8 @@ def create_app(service: Service) -> FastAPI:
         chores.cancel()
         await run_in_threadpool(service.notifications.close)
         service.charts.close()
+        await service.reporting.close()
+        service.pool.close()
         await service.commits.close()
         if service.accounts is not None:
             service.accounts.close()

@@ -72,20 +72,32 @@ class EventHub:
                 f"{MAX_STREAMS} event streams of this caller are open; close one, or read "
                 "/events?after= instead."
             )
+        self._callers[caller] += 1
+        try:
+            with self.watching(study_id):
+                yield
+        finally:
+            self._callers -= Counter([caller])
+
+    @contextmanager
+    def watching(self, study_id: int) -> Iterator[None]:
+        """Keep a study watched for a request that waits for a change."""
         self._loop = asyncio.get_running_loop()
         study = self._watched.setdefault(study_id, _Watched())
         if study.task is None:
             study.task = asyncio.create_task(self._watch(study_id, study))
         study.n_streams += 1
-        self._callers[caller] += 1
         try:
             yield
         finally:
-            self._callers -= Counter([caller])
             study.n_streams -= 1
             if not study.n_streams:
                 study.task.cancel()
                 self._watched.pop(study_id, None)
+
+    def seq(self, study_id: int) -> int:
+        """Return the last known event of a watched study, 0 before the first look."""
+        return self._watched[study_id].seq
 
     async def later_than(self, study_id: int, seq: int, timeout_s: float) -> bool:
         """Wait until a watched study has a later event; return whether to go on streaming.

@@ -15,13 +15,14 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from tunekit.service.coalesced import Coalesced
 from tunekit.storages.base import Exchange, ExchangeRequest
 from tunekit.storages.project import ProjectStorage
 
-MAX_BATCH = 64
-"""Exchanges in one transaction; later ones wait for the next."""
+_Key = tuple[str, int]
+"""Project and study, so that each request is checked against the project that it came for."""
 
-_Waiting = tuple[ExchangeRequest, asyncio.Future[Exchange]]
+_Item = tuple[ProjectStorage, ExchangeRequest]
 
 
 class GroupCommit:
@@ -39,8 +40,7 @@ class GroupCommit:
     ) -> None:
         self._on_commit = on_commit
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="tunekit-commit")
-        self._waiting: dict[int, list[_Waiting]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._batches: Coalesced[_Key, _Item, Exchange] = Coalesced(self._commit)
 
     async def exchange(
         self, storage: ProjectStorage, study_id: int, request: ExchangeRequest
@@ -50,39 +50,16 @@ class GroupCommit:
         Raises:
             InvalidArgument: the request cannot be stored; others of its batch are unaffected.
         """
-        answer: asyncio.Future[Exchange] = asyncio.get_running_loop().create_future()
-        queue = self._waiting.get(study_id)
-        if queue is None:
-            self._waiting[study_id] = [(request, answer)]
-            task = asyncio.create_task(self._serve(storage, study_id))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        else:
-            queue.append((request, answer))
-        return await answer
+        return await self._batches.add((storage.project, study_id), (storage, request))
 
     async def close(self) -> None:
         """Commit what waits, then stop."""
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._batches.finish()
         self._threads.shutdown()
 
-    async def _serve(self, storage: ProjectStorage, study_id: int) -> None:
-        queue = self._waiting[study_id]
-        try:
-            while queue:
-                batch, queue[:MAX_BATCH] = queue[:MAX_BATCH], []
-                await self._commit(storage.exchange_many, study_id, batch)
-        finally:
-            del self._waiting[study_id]
-
-    async def _commit(
-        self,
-        exchange_many: Callable[[int, Sequence[ExchangeRequest]], Sequence[Exchange | Exception]],
-        study_id: int,
-        batch: Sequence[_Waiting],
-    ) -> None:
-        requests = [request for request, _ in batch]
+    async def _commit(self, key: _Key, batch: Sequence[_Item]) -> Sequence[Exchange | Exception]:
+        exchange_many, study_id = batch[0][0].exchange_many, key[1]
+        requests = [request for _, request in batch]
         loop, began = asyncio.get_running_loop(), time.perf_counter()
         answers: Sequence[Exchange | Exception]
         try:
@@ -90,10 +67,4 @@ class GroupCommit:
         except Exception as error:  # each caller gets it
             answers = [error] * len(batch)
         self._on_commit(answers, time.perf_counter() - began)
-        for (_, future), answer in zip(batch, answers, strict=True):
-            if future.done():  # the caller has gone; what it sent is stored
-                continue
-            if isinstance(answer, Exception):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer)
+        return answers

@@ -10,6 +10,7 @@ from tunekit.errors import InvalidArgument, ServiceBusy
 from tunekit.service.access.accounts import Accounts
 from tunekit.service.access.hosts import ANY, LOOPBACK, checked_hosts
 from tunekit.service.app import Service, create_app
+from tunekit.service.asking.pool import PoolSettings
 from tunekit.service.http_server import ServiceServer, server_config
 from tunekit.service.logs import set_up_logs
 from tunekit.service.settings import ServiceSettings
@@ -47,7 +48,14 @@ def run_service(settings: ServiceSettings, url: str, *, say: Callable[[str], Non
         storage = SQLStorage(database, may_upgrade=settings.migrate)
         accounts = Accounts(storage.database) if settings.accounts else None
         service = Service(
-            storage, accounts=accounts, allowed_hosts=hosts, root_path=settings.root_path, url=url
+            storage,
+            accounts=accounts,
+            allowed_hosts=hosts,
+            root_path=settings.root_path,
+            url=url,
+            suggestions=PoolSettings(
+                settings.suggest_processes, settings.suggest_deadline_s, settings.suggest_queue
+            ),
         )
         app = create_app(service)
         config = server_config(app, shutdown_s=settings.shutdown_s, certificate=files)

@@ -42,6 +42,9 @@ class ServiceSettings(BaseSettings):
         tls_key: file with its private key.
         log_level: least level of the log lines.
         shutdown_s: seconds for which requests may finish after SIGTERM.
+        suggest_processes: number of processes that propose params for `:ask` and judge reports.
+        suggest_deadline_s: seconds after which a Sobol point replaces that of a slow sampler.
+        suggest_queue: number of `:ask` requests that may wait; further ones are answered 503.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", hide_input_in_errors=True)
@@ -57,6 +60,9 @@ class ServiceSettings(BaseSettings):
     tls_key: Path | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     shutdown_s: float = Field(default=30.0, gt=0, le=3600)
+    suggest_processes: int = Field(default=2, ge=1, le=64)
+    suggest_deadline_s: float = Field(default=10.0, gt=0, le=3600)
+    suggest_queue: int = Field(default=256, ge=1)
 
     @classmethod
     def settings_customise_sources(

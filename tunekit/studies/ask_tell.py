@@ -7,27 +7,23 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
-from tunekit.checks import shown
 from tunekit.driver.early_stopping import EarlyStopping
 from tunekit.driver.report_buffer import ReportBuffer
 from tunekit.driver.worker import Worker
 from tunekit.errors import (
     InvalidArgument,
     InvalidParams,
-    InvalidResult,
     LeaseLost,
     TrialConflict,
     UnknownTrial,
 )
 from tunekit.executors.base import Task
 from tunekit.executors.objective import noted
-from tunekit.executors.results import checked_metrics, diverged_reason, missing_reason
 from tunekit.executors.trial import Trial
 from tunekit.identifiers import digest
 from tunekit.records import (
     Decision,
     Metrics,
-    ObjectiveSpec,
     Outcome,
     Report,
     StudyState,
@@ -38,6 +34,7 @@ from tunekit.spaces import Params
 from tunekit.stoppers.base import Stopper
 from tunekit.storages.base import Lease, Operation, Pause, Release, Saved, Status, Tell
 from tunekit.studies.enqueue import given_point
+from tunekit.studies.outcomes import told_outcome
 from tunekit.studies.states import state_of
 from tunekit.studies.trial_numbers import trial_number
 
@@ -161,27 +158,24 @@ class AskedTrials:
         reason: str,
     ) -> Outcome:
         """Return how a trial ends, with what was noted of it where it was asked for here."""
-        objectives = self._worker.reader.record.spec.objectives
-        outcome = outcome_of(result, state, reason, objectives)
-        is_cut = outcome.state in (TrialState.STOPPED, TrialState.PAUSED)
-        if is_cut and result is None:  # it ends with what it has reported, as in a run
-            outcome = replace(outcome, metrics=self._last_metrics(number, asked))
-            if diverged := diverged_reason(outcome.metrics, objectives):
-                outcome = replace(outcome, state=TrialState.DIVERGED, reason=reason or diverged)
-        if asked is not None:
-            outcome = noted(asked, outcome)
-            if is_cut and asked.should_prune():
-                evidence = {**asked.last_decision.evidence, **outcome.evidence}
-                why = outcome.reason or asked.last_decision.reason
-                outcome = replace(outcome, reason=why, evidence=evidence)
-        if outcome.state is TrialState.COMPLETE:
-            constraints = self._worker.reader.record.spec.constraints
-            if missing := missing_reason(outcome.metrics, objectives, constraints):
-                raise InvalidResult(missing)
-            if asked is not None and asked.unasked:
-                outcome = replace(
-                    outcome, state=TrialState.FAILED, metrics={}, reason=asked.unasked
-                )
+        outcome = told_outcome(
+            result,
+            state,
+            reason,
+            spec=self._worker.reader.record.spec,
+            last=lambda: self._last_metrics(number, asked),
+        )
+        if asked is None:
+            return self._worker.reader.accepted(outcome)
+        outcome = noted(asked, outcome)
+        is_cut = state is not None and state_of(state) in (TrialState.STOPPED, TrialState.PAUSED)
+        if is_cut and asked.should_prune():
+            evidence = {**asked.last_decision.evidence, **outcome.evidence}
+            why = outcome.reason or asked.last_decision.reason
+            outcome = replace(outcome, reason=why, evidence=evidence)
+        if outcome.state is TrialState.COMPLETE and asked.unasked:
+            failed = TrialState.FAILED
+            outcome = replace(outcome, state=failed, metrics={}, reason=asked.unasked)
         return self._worker.reader.accepted(outcome)
 
     def _last_metrics(self, number: int, asked: Trial | None) -> Metrics:
@@ -222,34 +216,3 @@ def _told(worker: Worker, number: int, status: Status) -> TrialRecord:
             "was ignored. Ask for a new trial."
         )
     return told
-
-
-def outcome_of(
-    result: object,
-    state: TrialState | str | None,
-    reason: str,
-    objectives: tuple[ObjectiveSpec, ...],
-) -> Outcome:
-    """Return the outcome of a trial for a told result.
-
-    Raises:
-        InvalidResult: the result is missing or not a metric.
-        InvalidArgument: no trial ends or pauses in this state.
-    """
-    end = TrialState.COMPLETE if state is None else state_of(state)
-    if not end.is_finished and end is not TrialState.PAUSED:
-        ends = [str(s) for s in TrialState if s.is_finished or s is TrialState.PAUSED]
-        raise InvalidArgument(
-            f"state={shown(state)}, in which no trial ends; expected one of {ends}."
-        )
-    if result is None:
-        if end is TrialState.COMPLETE:
-            raise InvalidResult(
-                'got no result; tell a number, a mapping of metrics, or a state such as "failed".'
-            )
-        return Outcome(end, reason=reason)
-    metrics = checked_metrics(result, objectives)
-    diverged = diverged_reason(metrics, objectives)
-    if diverged and end is TrialState.COMPLETE:
-        return Outcome(TrialState.DIVERGED, metrics, reason or diverged)
-    return Outcome(end, metrics, reason)

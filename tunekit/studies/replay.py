@@ -19,6 +19,9 @@ from tunekit.storages.base import Event, Storage
 from tunekit.storages.rows import checkpoints_of
 from tunekit.storages.stored_shapes import shaped_as_written
 
+FALLBACK = "fallback"
+"""Key in the evidence of a proposal for why another sampler than the study's made it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -32,8 +35,9 @@ class Difference:
 def replay(storage: Storage, study: StudyRecord, sampler: Sampler) -> list[Difference]:
     """Return the trials for which a fresh sampler proposes otherwise; empty if it is pure.
 
-    Skipped are complete points enqueued by the user, added trials, and studies with an edited or
-    discovered space, for which the log does not contain everything that the sampler saw.
+    Skipped are complete points enqueued by the user, added trials, points of a fallback, and
+    studies with an edited or discovered space, for which the log does not contain everything that
+    the sampler saw.
     """
     if study.spec.space is None or study.space_version != 1:
         return []
@@ -47,6 +51,8 @@ def replay(storage: Storage, study: StudyRecord, sampler: Sampler) -> list[Diffe
     differences = []
     for trial in sorted(trials.values(), key=lambda t: (t.seen, t.number)):
         if trial.params is None or trial.sampler in ("", "user") or trial.number in added:
+            continue
+        if FALLBACK in trial.evidence:
             continue
         while pending_event is not None and pending_event.seq <= trial.seen:
             history.update(_as_of(pending_event, trials, kept), pending_event.seq)

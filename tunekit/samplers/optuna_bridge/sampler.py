@@ -11,14 +11,13 @@ import inspect
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tunekit.errors import InvalidArgument, MissingExtra, did_you_mean
 from tunekit.records import Proposal, TrialRecord, TrialState
-from tunekit.registry import check_options
+from tunekit.registry import check_options, named_module
 from tunekit.samplers.base import StudyView, held, keeping, known_points, repaired, sample
 from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Params, walk
@@ -208,7 +207,7 @@ def _sampler_class(name: str) -> type[BaseSampler]:
         raise MissingExtra("optuna", f'the sampler "{name}"') from None
     module, found, attribute = str(name).partition(":")
     try:
-        owner = import_module(module) if found else samplers
+        owner = named_module(module) if found else samplers
     except ImportError as error:
         raise InvalidArgument(
             f'sampler "{name}": {error}; install its package, or correct the name.'

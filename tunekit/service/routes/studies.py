@@ -22,7 +22,14 @@ router = APIRouter(prefix="/projects/{project}/studies", tags=["studies"])
 _LINK = {"project": "$request.path.project", "study_id": "$response.body#/id"}
 LINKS = {
     name: {"operationId": name, "parameters": _LINK}
-    for name in ("get_study", "exchange", "enqueue_trials", "list_trials", "delete_study")
+    for name in (
+        "get_study",
+        "ask_trials",
+        "exchange",
+        "enqueue_trials",
+        "list_trials",
+        "delete_study",
+    )
 }
 
 

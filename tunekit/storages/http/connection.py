@@ -223,13 +223,24 @@ def _error_of(doc: Mapping[str, Any], response: http.client.HTTPResponse) -> Tun
     cls = class_of(doc["code"])
     if issubclass(cls, StorageUnreachable):  # the service waits for its database
         raise _NoAnswer(doc.get("detail", ""), may_be_applied=True)
-    error = cls.__new__(cls)
-    TunekitError.__init__(error, str(doc.get("detail", "")))
+    error = error_of(doc["code"], str(doc.get("detail", "")))
     after = response.headers.get("Retry-After", "")
     if isinstance(error, ServiceBusy):
         error.retry_after = float(after) if after.isdecimal() else 0.0
     elif isinstance(error, QuotaReached):
         error.retry_after = float(after) if after.isdecimal() else None
+    return error
+
+
+def error_of(code: str, message: str) -> TunekitError:
+    """Return the error of a code and a sentence that another process has raised."""
+    cls = class_of(code)
+    error = cls.__new__(cls)
+    TunekitError.__init__(error, message)
+    if isinstance(error, ServiceBusy):
+        error.retry_after = 1.0
+    elif isinstance(error, QuotaReached):
+        error.retry_after = None
     return error
 
 

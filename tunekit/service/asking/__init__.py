@@ -1,0 +1,1 @@
+"""Asks samplers and stoppers on behalf of workers that send plain HTTP requests."""

@@ -1,0 +1,219 @@
+"""Gives out trials of a study, in rounds for all who wait: claim, propose, start.
+
+The numbers are claimed with a short lease, so that a service that dies in the middle hides them
+for seconds only; the start extends it to what the worker asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar, cast
+
+from fastapi.concurrency import run_in_threadpool
+
+from tunekit.errors import SpaceExhausted, TunekitError
+from tunekit.records import StudyRecord, StudyState
+from tunekit.service.asking.jobs import FindRoom, Propose, Proposed, Refused, Room, StudyRef
+from tunekit.service.asking.limits import max_trials
+from tunekit.service.asking.pace import Pace
+from tunekit.service.asking.pool import SuggestionPool
+from tunekit.service.group_commit import GroupCommit
+from tunekit.storages.base import (
+    Claim,
+    Exchange,
+    ExchangeRequest,
+    Lease,
+    Operation,
+    Release,
+    Renew,
+)
+from tunekit.storages.http.connection import class_of, error_of
+from tunekit.storages.http.work_messages import Ask, Asked
+from tunekit.storages.project import ProjectStorage
+
+T = TypeVar("T")
+
+CLAIM_S = 10.0
+"""Lease of a claimed number until its trial starts; renewed while the sampler works."""
+
+RENEW_S = 4.0
+
+NO_TRIAL = "no trial is free"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A request for trials of a study."""
+
+    storage: ProjectStorage
+    record: StudyRecord
+    ask: Ask
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The answer to a request, and whether waiting for another one is in vain."""
+
+    asked: Asked
+    is_final: bool
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether it is the answer, also to a request that may wait."""
+        return bool(self.asked.trials) or self.is_final
+
+
+class Rounds:
+    """Serves the requests for trials of one study together.
+
+    Args:
+        commits: writes all that is written.
+        pool: proposes.
+    """
+
+    def __init__(self, commits: GroupCommit, pool: SuggestionPool) -> None:
+        self._commits = commits
+        self._pool = pool
+        self._always: dict[int, Room] = {}
+        self.pace = Pace(pool.settings.deadline_s)
+
+    async def serve(self, batch: Sequence[Waiting]) -> Sequence[Given | Exception]:
+        """Return the answer or error for each request, in order.
+
+        Raises:
+            TunekitError: the study cannot be asked for trials; nothing was claimed.
+        """
+        first = batch[0]
+        study = study_ref(first.storage, first.record)
+        numbers = [min(w.ask.n, self.pace.most(study.id, len(batch))) for w in batch]
+        room = await self._find_room(first, study, sum(numbers))
+        claims = await _settled(
+            self._claim(w, n, room.most) for w, n in zip(batch, numbers, strict=True)
+        )
+        proposed = await self._propose(study, batch, claims)
+        given = [
+            self._give(w, claim, proposed, room) for w, claim in zip(batch, claims, strict=True)
+        ]
+        return await _settled(given)
+
+    async def _find_room(self, first: Waiting, study: StudyRef, want: int) -> Room:
+        most = max_trials(first.record)
+        known = self._always.get(study.id)
+        if known is not None and most is None:
+            return known
+        room = await self._pool.find_room(FindRoom(study, want, most))
+        if room.is_fixed:
+            self._always[study.id] = room
+        if room.promotions:
+            await run_in_threadpool(first.storage.promote, study.id, room.promotions)
+        return room
+
+    async def _claim(self, waiting: Waiting, n: int, most: int | None) -> Exchange:
+        claim = Claim(n, waiting.ask.key, most)
+        request = ExchangeRequest(waiting.ask.worker, (), claim, CLAIM_S)
+        return await self._exchange(waiting, request)
+
+    async def _exchange(self, waiting: Waiting, request: ExchangeRequest) -> Exchange:
+        return await self._commits.exchange(waiting.storage, waiting.record.id, request)
+
+    async def _propose(
+        self, study: StudyRef, batch: Sequence[Waiting], claims: Sequence[Exchange | Exception]
+    ) -> Proposed:
+        """Return what is to become of all claimed trials; renew their leases meanwhile."""
+        held = [
+            (w, claim.leases)
+            for w, claim in zip(batch, claims, strict=True)
+            if isinstance(claim, Exchange) and claim.leases
+        ]
+        leases = tuple(sorted((x for _, own in held for x in own), key=lambda x: x.number))
+        if not leases:
+            return Proposed((), ())
+        began = time.monotonic()
+        work = asyncio.ensure_future(self._pool.propose(Propose(study, leases)))
+        while not (await asyncio.wait({work}, timeout=RENEW_S))[0]:
+            await _settled(self._renew(w, own) for w, own in held)
+        try:
+            proposed = work.result()
+        except TunekitError as error:
+            return _given_back(leases, error)
+        self.pace.note(study.id, len(leases), time.monotonic() - began)
+        return proposed
+
+    async def _renew(self, waiting: Waiting, leases: Iterable[Lease]) -> Exchange:
+        operations = [Renew(x.number, x.epoch) for x in leases]
+        request = ExchangeRequest(waiting.ask.worker, operations, None, CLAIM_S)
+        return await self._exchange(waiting, request)
+
+    async def _give(
+        self, waiting: Waiting, claim: Exchange | Exception, proposed: Proposed, room: Room
+    ) -> Given:
+        """Start the trials of one request, and return them."""
+        if isinstance(claim, Exception):
+            raise claim
+        if not claim.leases:
+            return _nothing(waiting.record, claim.study_state, room)
+        own = {x.number for x in claim.leases}
+        trials = [t for t in proposed.trials if t.number in own]
+        operations: list[Operation] = [op for op in proposed.operations if op.number in own]
+        named = {op.number for op in operations}
+        operations += [Renew(t.number, t.epoch) for t in trials if t.number not in named]
+        request = ExchangeRequest(waiting.ask.worker, operations, None, waiting.ask.lease_s)
+        try:
+            answer = await self._exchange(waiting, request)
+        except TunekitError as error:
+            back = _given_back(claim.leases, error).operations
+            await self._exchange(waiting, replace(request, operations=back))
+            raise
+        pairs = zip(operations, answer.statuses, strict=True)
+        lost = {op.number for op, status in pairs if status != "ok"}
+        kept = tuple([t for t in trials if t.number not in lost])
+        if not kept and proposed.error is not None:
+            return _refused(proposed.error, answer.study_state)
+        reason = "" if kept else NO_TRIAL
+        return Given(Asked(kept, answer.study_state, reason), is_final=False)
+
+
+async def _settled(awaitables: Iterable[Awaitable[T]]) -> list[T | Exception]:
+    """Return the result or error of each."""
+    found = await asyncio.gather(*awaitables, return_exceptions=True)
+    for result in found:
+        if isinstance(result, BaseException) and not isinstance(result, Exception):
+            raise result  # the service is shutting down
+    return cast("list[T | Exception]", found)
+
+
+def _given_back(leases: Sequence[Lease], error: TunekitError) -> Proposed:
+    """Return the releases of trials that will not start."""
+    reason = f"not started: {error.message}"
+    releases = tuple([Release(x.number, x.epoch, reason) for x in leases])
+    return Proposed((), releases, Refused(error.code, error.message))
+
+
+def _refused(error: Refused, state: StudyState) -> Given:
+    """Return that there is no point left, or raise what prevented the proposals."""
+    if issubclass(class_of(error.code), SpaceExhausted):
+        return Given(Asked((), state, error.message), is_final=False)
+    raise error_of(error.code, error.message)
+
+
+def _nothing(record: StudyRecord, state: StudyState, room: Room) -> Given:
+    """Return why there are no trials, and whether there may be some later."""
+    if state is not StudyState.ACTIVE:
+        is_over = state in (StudyState.STOPPED, StudyState.CANCELLED)
+        return Given(Asked((), state, f"the study is {state}"), is_final=is_over)
+    most = max_trials(record)
+    if room.exhausted:
+        reason = room.exhausted
+    elif most is not None:
+        reason = f"max_trials reached: the study has its {most} trials"
+    else:
+        return Given(Asked((), state, NO_TRIAL), is_final=False)
+    return Given(Asked((), state, reason), is_final=room.n_open == 0)
+
+
+def study_ref(storage: ProjectStorage, record: StudyRecord) -> StudyRef:
+    """Return how suggesting processes, which see all projects, find a study."""
+    return StudyRef(record.id, f"{storage.project}/{record.spec.name}")
