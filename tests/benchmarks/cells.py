@@ -2,8 +2,7 @@
 
 Both libraries get the same work: 10 floats, the random sampler, an objective that does nothing,
 the same database with the same settings, logs and progress off. Optuna has no pruning rule, as
-tunekit has no stopper, except where a cell names its default one; on SQLite it is in WAL mode, as
-tunekit is, except where a cell asks for the default journal.
+tunekit has no stopper, except where a cell names its default one.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 import reading
@@ -54,7 +52,7 @@ class Tunekit:
 class Optuna:
     """The same calls of Optuna."""
 
-    def __init__(self, url: str, pruner: str, *, wal: bool) -> None:
+    def __init__(self, url: str, pruner: str) -> None:
         import optuna
         from sqlalchemy import event
         from sqlalchemy.engine import Engine
@@ -63,7 +61,7 @@ class Optuna:
         self.url = url
         self.pruner = getattr(optuna.pruners, pruner)()
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        if url.startswith("sqlite") and wal:
+        if url.startswith("sqlite"):
 
             @event.listens_for(Engine, "connect")
             def configure(connection: Any, record: object) -> None:
@@ -167,16 +165,12 @@ def create(library: Any, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def worker(library: Any, request: dict[str, Any]) -> dict[str, Any]:
-    """Be one of several processes: open the study, wait for the word, run `n` trials.
-
-    Returns the milliseconds between one trial and the next, which are waits for the database.
-    """
+    """Be one of several processes: open the study, wait for the word, run `n` trials."""
     study = library.load(request["study"])
     print("ready", flush=True)
     sys.stdin.readline()
-    begins: list[float] = []
-    library.run(study, request["n"], lambda number: begins.append(time.perf_counter()))
-    return {"waits_ms": [1e3 * (b - a) for a, b in pairwise(begins)]}
+    library.run(study, request["n"], lambda number: None)
+    return {}
 
 
 OWN = (trials, reports, opening, create, worker)
@@ -191,8 +185,7 @@ def main() -> None:
         library = Tunekit(request["url"])
     else:
         # Without a rule unless asked for: neither library then decides anything.
-        pruner, wal = request.get("pruner", "NopPruner"), request.get("wal", True)
-        library = Optuna(request["url"], pruner, wal=wal)
+        library = Optuna(request["url"], request.get("pruner", "NopPruner"))
     print(json.dumps(SCENARIOS[request["scenario"]](library, request)))
 
 

@@ -58,22 +58,6 @@ def first_proposal(library: Any, request: dict[str, Any]) -> dict[str, Any]:
     return _timed(proposed, study)
 
 
-def next_proposal(library: Any, request: dict[str, Any]) -> dict[str, Any]:
-    """Return the mean cost of ten more proposals after a first one, each for a new result."""
-    study = _filled(library, request)
-
-    def proposed() -> int:
-        trial = study.ask()
-        for name in NAMES if request["library"] == "optuna" else ():
-            trial.suggest_float(name, 0.0, 1.0)
-        study.tell(trial, 0.5)
-        return len(trial.params)
-
-    proposed()
-    found = _timed(lambda: sum(proposed() for _ in range(10)), study)
-    return {**found, "cpu_s": found["cpu_s"] / 10}
-
-
 def median_report(library: Any, request: dict[str, Any]) -> dict[str, Any]:
     """Return the cost of a report under the median rule after `n` trials; trials included."""
     study = library.create(request["study"])
@@ -157,6 +141,4 @@ def _fill_optuna(
     return optuna.load_study(study_name=name, storage=library.url)
 
 
-SCENARIOS = (
-    front, first_table, first_importance, first_proposal, next_proposal, median_report,
-)  # fmt: skip
+SCENARIOS = (front, first_table, first_importance, first_proposal, median_report)

@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import first_study
 import tables
 
 from tunekit.errors import DISTRIBUTION
@@ -54,12 +53,10 @@ def trials(found: list[tables.Database], sizes: tables.Sizes) -> None:
 
 TABLES: dict[str, Callable[[list[tables.Database], tables.Sizes], None]] = {
     "startup": lambda found, sizes: tables.startup(sizes),
-    "first": lambda found, sizes: first_study.first_study(sizes.repeats),
     "reports": tables.reports,
     "shared": tables.shared,
     "trials": trials,
     "reading": tables.reading,
-    "ray": lambda found, sizes: tables.ray(sizes),
 }
 
 
@@ -68,8 +65,7 @@ def databases(*, postgres: bool) -> Iterator[list[tables.Database]]:
     """Give an SQLite file and, if wanted and installed, a PostgreSQL database to each library."""
     with tempfile.TemporaryDirectory() as folder:
         files = {x: f"sqlite:///{Path(folder) / x}.db" for x in tables.LIBRARIES}
-        plain = f"sqlite:///{Path(folder) / 'plain'}.db"
-        sqlite = tables.Database("SQLite", files, plain=plain)
+        sqlite = tables.Database("SQLite", files)
         binaries = find_binaries() if postgres else None
         if binaries is None:
             if postgres:

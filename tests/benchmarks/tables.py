@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -24,7 +23,6 @@ class Database:
     name: str
     urls: dict[str, str]
     postmaster: int | None = None
-    plain: str | None = None  # SQLite for Optuna in the default journal mode
 
 
 @dataclass(frozen=True)
@@ -37,11 +35,10 @@ class Sizes:
     workers: int
     worker_trials: int
     repeats: int
-    on_ray: tuple[int, int]  # trials, reports
 
 
-FULL = Sizes((1_000, 10_000), 20, 100, 8, 50, 7, (300, 1_000))
-QUICK = Sizes((60, 120), 2, 20, 2, 10, 1, (0, 0))
+FULL = Sizes((1_000, 10_000), 20, 100, 8, 50, 7)
+QUICK = Sizes((60, 120), 2, 20, 2, 10, 1)
 
 
 def row(cells: Iterable[object]) -> str:
@@ -68,34 +65,29 @@ def throughput(databases: list[Database], sizes: Sizes) -> dict[tuple[str, str, 
     measured: dict[tuple[str, str, int], Any] = {}
     targets = {"SQLite": ">= 30x", "PostgreSQL": ">= 15x"}
 
-    def cell(library: str, database: Database, n: int, **options: Any) -> dict[str, float]:
-        request = {"n": n, "study": f"trials-{n}", "postmaster": database.postmaster}
-        return run_cell("trials", library, **{"url": database.urls[library], **request, **options})
-
-    def compared(database: str, n: int, ours: Any, theirs: Any) -> list[object]:
-        return [
-            database,
-            n,
-            f"{ours['client_ms']:.2f} + {ours['server_ms']:.2f}",
-            f"{theirs['client_ms']:.2f} + {theirs['server_ms']:.2f}",
-            f"**{ratio(theirs['cpu_ms'], ours['cpu_ms'])}**",
-            targets[database.partition(",")[0]],
-            f"{ours['per_s']:.0f}",
-            f"{theirs['per_s']:.0f}",
-        ]
-
     def rows() -> Iterable[list[object]]:
         for database in databases:
             for n in sizes.trials:
-                both = [cell(x, database, n) for x in LIBRARIES]
-                for library, found in zip(LIBRARIES, both, strict=True):
-                    measured[database.name, library, n] = found
-                yield compared(database.name, n, *both)
-            if database.plain is not None:
-                n = sizes.trials[0]
-                theirs = cell("optuna", database, n, url=database.plain, wal=False)
-                ours = measured[database.name, "tunekit", n]
-                yield compared(f"{database.name}, Optuna's default journal", n, ours, theirs)
+                for library in LIBRARIES:
+                    measured[database.name, library, n] = run_cell(
+                        "trials",
+                        library,
+                        database.urls[library],
+                        n=n,
+                        study=f"trials-{n}",
+                        postmaster=database.postmaster,
+                    )
+                ours, theirs = (measured[database.name, x, n] for x in LIBRARIES)
+                yield [
+                    database.name,
+                    n,
+                    f"{ours['client_ms']:.2f} + {ours['server_ms']:.2f}",
+                    f"{theirs['client_ms']:.2f} + {theirs['server_ms']:.2f}",
+                    f"**{ratio(theirs['cpu_ms'], ours['cpu_ms'])}**",
+                    targets[database.name],
+                    f"{ours['per_s']:.0f}",
+                    f"{theirs['per_s']:.0f}",
+                ]
 
     table(
         "Processor time of a trial (no-op objective, 10 floats, random sampler, one process)",
@@ -236,13 +228,8 @@ def reports(databases: list[Database], sizes: Sizes) -> None:
     )
 
 
-def shared_run(
-    library: str, database: Database, sizes: Sizes, n: int
-) -> tuple[float, list[float]]:
-    """Return the trials per second of several processes, start-up excluded, and their waits.
-
-    The waits are the milliseconds between two trials of a process, in ascending order.
-    """
+def shared_per_s(library: str, database: Database, sizes: Sizes, n: int) -> float:
+    """Return the trials per second of several processes on one study, start-up excluded."""
     url = database.urls[library]
     request = {"library": library, "url": url, "study": "shared", "n": n}
     run_cell("create", library, url, study="shared")
@@ -255,50 +242,28 @@ def shared_run(
     for worker in workers:
         worker.stdin.write("go\n")
         worker.stdin.flush()
-    waits: list[float] = []
     for worker in workers:
-        output, _ = worker.communicate()
+        worker.communicate()
         assert worker.returncode == 0
-        waits += json.loads(output.splitlines()[-1])["waits_ms"]
-    return sizes.workers * n / (time.perf_counter() - begin), sorted(waits)
+    return sizes.workers * n / (time.perf_counter() - begin)
 
 
 def shared(databases: list[Database], sizes: Sizes) -> None:
-    """Print the trials per second of several processes on one study, and how long one waits."""
+    """Print the trials per second of several processes on one PostgreSQL study."""
 
     def rows() -> Iterable[list[object]]:
         for database in databases:
             # The faster one runs ten times as much, so that both are measured over seconds.
-            ours, waits = shared_run("tunekit", database, sizes, sizes.worker_trials * 10)
-            theirs, others = shared_run("optuna", database, sizes, sizes.worker_trials)
+            ours = shared_per_s("tunekit", database, sizes, sizes.worker_trials * 10)
+            theirs = shared_per_s("optuna", database, sizes, sizes.worker_trials)
             speedup = f"**{ours / theirs:.1f}x**"
-            waited = [f"{w[int(0.99 * len(w))]:.0f}, {w[-1]:.0f}" for w in (waits, others)]
-            yield [database.name, f"{ours:.0f}", f"{theirs:.1f}", speedup, ">= 15x", *waited]
+            yield [database.name, f"{ours:.0f}", f"{theirs:.1f}", speedup, ">= 15x"]
 
     table(
         f"{sizes.workers} processes on one study",
-        [
-            "database",
-            "tunekit trials/s",
-            "Optuna trials/s",
-            "tunekit / Optuna",
-            "target",
-            "tunekit's waits ms (99 %, longest; target on SQLite <= 97, 950)",
-            "Optuna's waits ms",
-        ],
+        ["database", "tunekit trials/s", "Optuna trials/s", "tunekit / Optuna", "target"],
         rows(),
     )
-
-
-def ray(sizes: Sizes) -> None:
-    """Print trials and reports on Ray, beside Ray Tune, on a cluster of this machine."""
-    n_trials, n_reports = sizes.on_ray
-    if not n_trials or importlib.util.find_spec("ray") is None:
-        print("\nRay: left out, as Ray is not installed or the sizes are tiny.")
-        return
-    script = CELLS.with_name("ray_throughput.py")
-    command = [sys.executable, script, "--trials", str(n_trials), "--reports", str(n_reports)]
-    subprocess.run(command, check=True)
 
 
 def startup(sizes: Sizes) -> None:
@@ -333,8 +298,6 @@ def reading(databases: list[Database], sizes: Sizes) -> None:
         ("first_table", "first trials_dataframe", long, "<= 200 ms"),
         ("first_importance", "first importance (PED-ANOVA)", long, "<= 400 ms"),
         ("first_proposal", "first proposal, default sampler", sizes.trials[0], "<= 500 ms"),
-        ("next_proposal", "next proposal, default sampler", long // 10, ""),
-        ("next_proposal", "next proposal, default sampler", long, "< 10x the row above"),
         ("median_report", "report under the median rule", sizes.trials[0] // 10, "<= 0.1 ms"),
         ("median_report", "report under the median rule", sizes.trials[0], "<= 0.1 ms, flat"),
     ]

@@ -137,14 +137,3 @@ def test_without_callbacks_one_exchange_starts_tells_and_claims():
     storage = Counting()
     new_study(storage=storage).optimize(value, n_trials=3)
     assert storage.seen == [(False, True), (True, True), (True, True), (True, False)]
-
-
-def test_each_call_of_a_callback_costs_one_read_of_the_study():
-    n_reads = []
-    for n in (4, 9):
-        study, reads = new_study(storage=MemoryStorage()), []
-        changes = study.storage.changes
-        study.storage.changes = lambda *a, **k: reads.append(a) or changes(*a, **k)  # noqa: B023
-        study.optimize(value, n_trials=n, callbacks=lambda study, trial: None)
-        n_reads.append(len(reads))
-    assert n_reads[1] - n_reads[0] == 5, "for what it may have enqueued"

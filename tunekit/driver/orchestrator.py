@@ -280,10 +280,10 @@ class Orchestrator:
     def _call_back(self) -> None:
         """Call the callbacks for told trials; they may stop the study or enqueue trials."""
         told, self._told = self._told if self.callbacks else [], []
-        history = self.worker.reader.history
-        if any((trial := history.get(n)) is None or not trial.state.is_finished for n in told):
-            self.worker.reader.refresh()  # it was held when they were told
-        for trial in map(history.get, told):
+        if told:
+            self.worker.reader.refresh()  # it may have been held when they were told
+        for number in told:
+            trial = self.worker.reader.history.get(number)
             assert trial is not None
             for callback in self.callbacks:
                 callback(trial)

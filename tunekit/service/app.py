@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,9 +17,14 @@ import tunekit
 from tunekit.service.access.accounts import Accounts
 from tunekit.service.access.accounts_gate import AccountsGate
 from tunekit.service.access.address_limits import AddressLimits, BodyBudget
+from tunekit.service.access.audit_log import AuditLog
+from tunekit.service.access.audited_changes import AuditedChanges
+from tunekit.service.access.claim_guard import ClaimGuard
 from tunekit.service.access.gate import Gate, OpenGate
 from tunekit.service.access.headers import SecurityHeaders
 from tunekit.service.access.hosts import ANY, checked_hosts
+from tunekit.service.access.origin import Origin
+from tunekit.service.access.quotas import QuotaBook
 from tunekit.service.access.rates import RateLimits
 from tunekit.service.asking.asking import Asking
 from tunekit.service.asking.pool import PoolSettings, SuggestionPool
@@ -46,6 +51,7 @@ from tunekit.service.routes import (
     health,
     logins,
     members,
+    oversight,
     pages,
     projects,
     reads,
@@ -68,7 +74,7 @@ MAX_HELD_BYTES = 16 * MAX_BODY_BYTES
 
 PARTS = (
     callers, logins, users, tokens, projects, members, studies, trials, reads, event_stream,
-    exchanges, charts, exports, asking,
+    exchanges, charts, exports, asking, oversight,
 )  # fmt: skip
 """Modules with the routes."""
 
@@ -83,6 +89,8 @@ class Service:
         accounts: users and projects; `None` where everybody may do everything.
         url: of the storage with its password, for other processes; by default the storage's own.
         metrics: counts what happens.
+        audit: records who changes what.
+        quotas: limits what projects use.
         commits: joins exchanges.
         charts: summarises studies.
         hub: wakes streams of events.
@@ -112,7 +120,9 @@ class Service:
             self.gate = AccountsGate(self.accounts)
         self.is_stopping = False
         self.metrics = Metrics()
-        self.commits = GroupCommit(self.metrics.note_commit)
+        self.audit = AuditLog(self.storage.database)
+        self.quotas = QuotaBook(self.storage.database)
+        self.commits = GroupCommit(self.metrics.note_commit, guard_of=self._guard)
         self.hub = EventHub(self._last_seq)
         self.charts = Charts(ChartProcess(self.url or self.storage.url), self._last_seq)
         self.notifications = Notifications(self.storage.database, self.hub.wake)
@@ -142,6 +152,9 @@ class Service:
         if found is None:
             found = self._projects[project] = ProjectStorage(self.storage, project)
         return found
+
+    def _guard(self, project: str, study_id: int, origins: Sequence[Origin]) -> ClaimGuard:
+        return ClaimGuard(self.quotas, project, study_id, origins=origins)
 
 
 class Application(FastAPI):
@@ -192,6 +205,7 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     add_problem_handlers(app)
+    app.add_middleware(AuditedChanges, log=service.audit)
     app.add_middleware(WakeStreams, on_change=service.note_change)
     app.add_middleware(RequestLog, metrics=service.metrics)
     app.include_router(health.router)

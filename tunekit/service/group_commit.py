@@ -15,14 +15,19 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from tunekit.service.access.origin import ORIGIN, Origin
 from tunekit.service.coalesced import Coalesced
 from tunekit.storages.base import Exchange, ExchangeRequest
+from tunekit.storages.exchange import ExchangeGuard
 from tunekit.storages.project import ProjectStorage
 
 _Key = tuple[str, int]
 """Project and study, so that each request is checked against the project that it came for."""
 
-_Item = tuple[ProjectStorage, ExchangeRequest]
+_Item = tuple[ProjectStorage, ExchangeRequest, Origin]
+
+GuardOf = Callable[[str, int, Sequence[Origin]], ExchangeGuard]
+"""Returns what takes part in the transaction of a batch, for project, study and origins."""
 
 
 class GroupCommit:
@@ -31,26 +36,42 @@ class GroupCommit:
     Args:
         on_commit: is told the answers and seconds of each transaction.
         threads: number of transactions that run at the same time, for different studies.
+        guard_of: makes the guard of a batch, on the thread of its transaction; `None` for none.
     """
 
     def __init__(
         self,
         on_commit: Callable[[Sequence[Exchange | Exception], float], None] = lambda *_: None,
         threads: int = 8,
+        *,
+        guard_of: GuardOf | None = None,
     ) -> None:
+        self._guard_of = guard_of
         self._on_commit = on_commit
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="tunekit-commit")
         self._batches: Coalesced[_Key, _Item, Exchange] = Coalesced(self._commit)
 
     async def exchange(
-        self, storage: ProjectStorage, study_id: int, request: ExchangeRequest
+        self,
+        storage: ProjectStorage,
+        study_id: int,
+        request: ExchangeRequest,
+        *,
+        origin: Origin | None = None,
     ) -> Exchange:
         """Return the answer to a request, committed together with others of the study.
+
+        Args:
+            storage: of the study's project.
+            study_id: of the study.
+            request: of one worker.
+            origin: whose request it is; by default that of this task.
 
         Raises:
             InvalidArgument: the request cannot be stored; others of its batch are unaffected.
         """
-        return await self._batches.add((storage.project, study_id), (storage, request))
+        item = storage, request, origin or ORIGIN.get()
+        return await self._batches.add((storage.project, study_id), item)
 
     async def close(self) -> None:
         """Commit what waits, then stop."""
@@ -58,13 +79,19 @@ class GroupCommit:
         self._threads.shutdown()
 
     async def _commit(self, key: _Key, batch: Sequence[_Item]) -> Sequence[Exchange | Exception]:
-        exchange_many, study_id = batch[0][0].exchange_many, key[1]
-        requests = [request for _, request in batch]
         loop, began = asyncio.get_running_loop(), time.perf_counter()
         answers: Sequence[Exchange | Exception]
         try:
-            answers = await loop.run_in_executor(self._threads, exchange_many, study_id, requests)
+            answers = await loop.run_in_executor(self._threads, self._exchange, key, batch)
         except Exception as error:  # each caller gets it
             answers = [error] * len(batch)
         self._on_commit(answers, time.perf_counter() - began)
         return answers
+
+    def _exchange(self, key: _Key, batch: Sequence[_Item]) -> Sequence[Exchange | Exception]:
+        storage, (project, study_id) = batch[0][0], key
+        requests = [request for _, request, _ in batch]
+        if self._guard_of is None:
+            return storage.exchange_many(study_id, requests)
+        guard = self._guard_of(project, study_id, [origin for _, _, origin in batch])
+        return storage.exchange_guarded(study_id, requests, guard)

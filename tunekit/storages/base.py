@@ -109,6 +109,7 @@ class Exchange:
 
     Attributes:
         changes: all changes after the requested cursor, including those of this exchange.
+        held_back: why a quota let the claim have fewer trials, a sentence; empty if none did.
     """
 
     statuses: tuple[Status, ...]
@@ -116,6 +117,7 @@ class Exchange:
     study_state: StudyState
     space_version: int
     changes: Changes | None = None
+    held_back: str = ""
 
 
 class Storage(Protocol):

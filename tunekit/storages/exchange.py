@@ -9,8 +9,9 @@ returned before anybody can see them. Reports and renewals need no event number 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
+from tunekit.errors import InvalidArgument
 from tunekit.records import StudyState, TrialState
 from tunekit.spaces import Params
 from tunekit.storages.base import Claim, EventKind, Exchange, ExchangeRequest, Status
@@ -43,10 +44,39 @@ from tunekit.storages.transitions import (
 )
 
 
+class ExchangeGuard(Protocol):
+    """Takes part in the transaction of exchanges with one study."""
+
+    def allowed(self, table: StudyTable, n: int) -> tuple[int, str]:
+        """Return how many of `n` trials a claim may take now, and why not all of them.
+
+        It is asked after the operations of the same request were applied. A claim that is
+        repeated with its key gets the same leases without it.
+        """
+        ...
+
+    def note(
+        self,
+        table: StudyTable,
+        requests: Sequence[ExchangeRequest],
+        answers: Sequence[Exchange | InvalidArgument],
+    ) -> None:
+        """Learn what was done, before it is committed."""
+        ...
+
+
 class ExchangeRun:
     """Applies one exchange of one worker with one study."""
 
-    def __init__(self, table: StudyTable, study_id: int, request: ExchangeRequest) -> None:
+    def __init__(
+        self,
+        table: StudyTable,
+        study_id: int,
+        request: ExchangeRequest,
+        guard: ExchangeGuard | None = None,
+    ) -> None:
+        self._guard = guard
+        self._held_back = ""
         self._table = table
         self._study_id = study_id
         self._request = request
@@ -77,7 +107,9 @@ class ExchangeRun:
             self._table.set_study(seq=self._seq, n_trials=self._n_trials)
         if self._events:
             self._table.add_events(self._events)
-        return Exchange(statuses, tuple(leases), state, study.space_version)
+        return Exchange(
+            statuses, tuple(leases), state, study.space_version, held_back=self._held_back
+        )
 
     def _apply(self, op: Operation, text: dict[str, Any]) -> Status:
         if isinstance(op, Changing):
@@ -140,15 +172,18 @@ class ExchangeRun:
             return [_lease(r, r["epoch"]) for r in same]
         if not is_active:
             return []
+        most = claim.n
+        if self._guard is not None:
+            most, self._held_back = self._guard.allowed(self._table, most)
         leases: list[Lease] = []
         for row in rows:
-            if len(leases) == claim.n:
+            if len(leases) == most:
                 break
             if row["state"] == TrialState.RUNNING and row["lapses"] >= max_retries:
                 self._lose(row)
             elif self._take_over(row, claim.key):
                 leases.append(_lease(row, row["epoch"] + 1))
-        return leases + self._new_trials(claim, claim.n - len(leases))
+        return leases + self._new_trials(claim, most - len(leases))
 
     def _lose(self, row: Row) -> None:
         outcome = encode({"reason": lost_reason(row["lapses"] + 1)})

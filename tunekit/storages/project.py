@@ -7,17 +7,21 @@ full names.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 from urllib.parse import quote_plus
 
 from tunekit.checks import check_text
 from tunekit.errors import InvalidArgument, StudyExists, UnknownStudy
 from tunekit.records import StudyRecord, StudySpec
-from tunekit.storages.base import Storage
+from tunekit.storages.base import Exchange, ExchangeRequest, Storage
 from tunekit.storages.checks import deleted_study, study_exists, unknown_study
+
+if TYPE_CHECKING:
+    from tunekit.storages.exchange import ExchangeGuard
+    from tunekit.storages.writes import StorageWrites
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -109,6 +113,17 @@ class ProjectStorage:
     cancel_trial = _of_project(Storage.cancel_trial)
     exchange = _of_project(Storage.exchange)
     exchange_many = _of_project(Storage.exchange_many)
+
+    def exchange_guarded(
+        self, study_id: int, requests: Sequence[ExchangeRequest], guard: ExchangeGuard
+    ) -> list[Exchange | InvalidArgument]:
+        """Answer several workers in one transaction, in which a guard takes part.
+
+        The storage has to be one in a database.
+        """
+        storage = cast("StorageWrites", self._storage)
+        return storage.exchange_many(self._checked(study_id), requests, guard=guard)
+
     expire = _of_project(Storage.expire)
     changes = _of_project(Storage.changes)
     reports = _of_project(Storage.reports)

@@ -21,7 +21,7 @@ from tunekit.storages.checks import (
     is_64_bit,
 )
 from tunekit.storages.edits import StudyEdits
-from tunekit.storages.exchange import ExchangeRun
+from tunekit.storages.exchange import ExchangeGuard, ExchangeRun
 from tunekit.storages.rows import (
     added_cells,
     changes_of,
@@ -156,18 +156,32 @@ class StorageWrites(ABC):
         return _with_changes(answer, rows, after)
 
     def exchange_many(
-        self, study_id: int, requests: Sequence[ExchangeRequest]
+        self,
+        study_id: int,
+        requests: Sequence[ExchangeRequest],
+        *,
+        guard: ExchangeGuard | None = None,
     ) -> list[Exchange | InvalidArgument]:
-        """Answer several workers in one transaction; a refused request does not affect others."""
+        """Answer several workers in one transaction; a refused request does not affect others.
+
+        Args:
+            study_id: of the study.
+            requests: one of each worker.
+            guard: takes part in the transaction.
+        """
         checked = [checked_exchange(r) for r in requests]
 
         def work(table: StudyTable) -> list[tuple[Exchange, list[Cells] | None] | InvalidArgument]:
-            return [
+            done = [
                 texts
                 if isinstance(texts, InvalidArgument)
-                else _exchanged(table, study_id, request, texts)
+                else _exchanged(table, study_id, request, texts, guard)
                 for request, texts in zip(requests, checked, strict=True)
             ]
+            if guard is not None:
+                answers = [x if isinstance(x, InvalidArgument) else x[0] for x in done]
+                guard.note(table, requests, answers)
+            return done
 
         answers = self._transact(study_id, work, repeatable=True)
         return [
@@ -188,10 +202,14 @@ class StorageWrites(ABC):
 
 
 def _exchanged(
-    table: StudyTable, study_id: int, request: ExchangeRequest, texts: Sequence[dict[str, Any]]
+    table: StudyTable,
+    study_id: int,
+    request: ExchangeRequest,
+    texts: Sequence[dict[str, Any]],
+    guard: ExchangeGuard | None = None,
 ) -> tuple[Exchange, list[Cells] | None]:
     """Return the answer of an exchange and, undecoded, the trials that changed."""
-    answer = ExchangeRun(table, study_id, request).run(texts)
+    answer = ExchangeRun(table, study_id, request, guard).run(texts)
     return answer, None if request.after is None else table.changed(request.after)
 
 

@@ -10,6 +10,8 @@ from fastapi import Request
 
 from tunekit.errors import NotAllowed
 from tunekit.service.access.grants import Grant
+from tunekit.service.access.origin import ORIGIN, origin_of
+from tunekit.service.access.rates import RateLimits
 from tunekit.service.access.roles import Role
 
 Permission = Literal["full login", "create projects"]
@@ -74,6 +76,13 @@ def needs(
         if permission is not None and principal.grant is not None:
             check_permission(principal.grant, permission)
         request.state.principal = principal
+        origin = origin_of(request, principal.name)
+        ORIGIN.set(origin)
+        rates: RateLimits = request.app.state.service.rates
+        if role is Role.ANYONE and request.method == "POST":
+            rates.count_login(origin.address)
+        elif principal.name:
+            rates.count_caller(principal.name)
         return principal
 
     return admitted

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar, cast
 
 from fastapi.concurrency import run_in_threadpool
 
 from tunekit.errors import SpaceExhausted, TunekitError
 from tunekit.records import StudyRecord, StudyState
+from tunekit.service.access.origin import ORIGIN, Origin
 from tunekit.service.asking.jobs import FindRoom, Propose, Proposed, Refused, Room, StudyRef
 from tunekit.service.asking.limits import max_trials
 from tunekit.service.asking.pace import Pace
@@ -51,6 +52,7 @@ class Waiting:
     storage: ProjectStorage
     record: StudyRecord
     ask: Ask
+    origin: Origin = field(default_factory=ORIGIN.get)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,8 @@ class Rounds:
         return await self._exchange(waiting, request)
 
     async def _exchange(self, waiting: Waiting, request: ExchangeRequest) -> Exchange:
-        return await self._commits.exchange(waiting.storage, waiting.record.id, request)
+        storage, study_id = waiting.storage, waiting.record.id
+        return await self._commits.exchange(storage, study_id, request, origin=waiting.origin)
 
     async def _propose(
         self, study: StudyRef, batch: Sequence[Waiting], claims: Sequence[Exchange | Exception]
@@ -154,7 +157,7 @@ class Rounds:
         if isinstance(claim, Exception):
             raise claim
         if not claim.leases:
-            return _nothing(waiting.record, claim.study_state, room)
+            return _nothing(waiting.record, claim, room)
         own = {x.number for x in claim.leases}
         trials = [t for t in proposed.trials if t.number in own]
         operations: list[Operation] = [op for op in proposed.operations if op.number in own]
@@ -199,11 +202,14 @@ def _refused(error: Refused, state: StudyState) -> Given:
     raise error_of(error.code, error.message)
 
 
-def _nothing(record: StudyRecord, state: StudyState, room: Room) -> Given:
+def _nothing(record: StudyRecord, claim: Exchange, room: Room) -> Given:
     """Return why there are no trials, and whether there may be some later."""
+    state = claim.study_state
     if state is not StudyState.ACTIVE:
         is_over = state in (StudyState.STOPPED, StudyState.CANCELLED)
         return Given(Asked((), state, f"the study is {state}"), is_final=is_over)
+    if claim.held_back:
+        return Given(Asked((), state, claim.held_back), is_final=False)
     most = max_trials(record)
     if room.exhausted:
         reason = room.exhausted

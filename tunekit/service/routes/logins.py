@@ -8,6 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 from tunekit.errors import InvalidArgument, NotAuthenticated
 from tunekit.service.access.accounts import Accounts
 from tunekit.service.access.accounts_gate import COOKIE
+from tunekit.service.access.audited_changes import note
 from tunekit.service.access.invitations import invalid_link
 from tunekit.service.access.passwords import check_password
 from tunekit.service.access.roles import Role
@@ -23,6 +24,7 @@ router = APIRouter(tags=["logins"])
 async def log_in(request: Request, accounts: InAccounts, before: SessionSecret) -> Response:
     """Begin a session with a password; its cookie comes with the answer."""
     given = await body_of(request, m.LoginRequest)
+    note(request, user=given.name)
     user = await run_in_threadpool(accounts.users.login_of, given.name)
     stored: str | None = None if user is None else user.password
     if not await accounts.passwords.verify(stored, given.password) or stored is None:
@@ -80,6 +82,7 @@ async def begin_session(
     request: Request, accounts: Accounts, user_id: int, name: str, before: str | None
 ) -> Response:
     """Return the answer that begins a session; the browser's last one ends."""
+    note(request, user=name)
     session = await run_in_threadpool(accounts.sessions.begin, user_id, instead_of=before)
     answer = reply(m.Session(name, session.csrf, session.expires), headers=NO_STORE)
     set_cookie(request, answer, session.secret)

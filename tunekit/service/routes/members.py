@@ -5,10 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
+from tunekit.service.access.audited_changes import note
 from tunekit.service.access.roles import Role
 from tunekit.service.endpoints import body_of, endpoint, reply
 from tunekit.service.routes.account_parts import AfterName, InAccounts, PageSize, UserName
 from tunekit.service.routes.parts import ITEMS, MAX_ITEMS, page_of
+from tunekit.storages.codec import to_dict
 from tunekit.storages.http import account_messages as m
 
 router = APIRouter(prefix="/projects/{project}/members", tags=["members"])
@@ -32,6 +34,7 @@ async def set_member(
 ) -> Response:
     """Give a user a role in the project, instead of the one they have."""
     given = await body_of(request, m.MemberRole)
+    note(request, **to_dict(given))
     await run_in_threadpool(accounts.projects.set_role, project, user, given.role)
     return reply(m.Member(user, given.role))
 

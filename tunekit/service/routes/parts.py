@@ -40,6 +40,19 @@ def project_storage(request: Request, project: str) -> ProjectStorage:
 InProject = Annotated[ProjectStorage, Depends(project_storage)]
 
 
+async def storing_project(request: Request, project: str) -> ProjectStorage:
+    """Return the storage of the project in the path, to which something is to be added.
+
+    Raises:
+        QuotaReached: the project may not store more.
+    """
+    await run_in_threadpool(request.app.state.service.quotas.check_storing, project)
+    return project_storage(request, project)
+
+
+Storing = Annotated[ProjectStorage, Depends(storing_project)]
+
+
 async def request_key(
     request: Request, idempotency_key: Annotated[str | None, Header(max_length=3000)] = None
 ) -> str | None:

@@ -7,6 +7,7 @@ from typing import cast
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
+from tunekit.service.access.audited_changes import note
 from tunekit.service.access.roles import Role
 from tunekit.service.endpoints import body_of, endpoint, reply
 from tunekit.service.routes.account_parts import AfterName, Calling, InAccounts, PageSize
@@ -35,6 +36,7 @@ async def list_projects(
 async def create_project(request: Request, accounts: InAccounts, caller: Calling) -> Response:
     """Create a project, whose admin the caller is."""
     new = await body_of(request, m.ProjectNew)
+    note(request, project=new.name)
     admin = caller.grant.user_id if caller.grant is not None else None
     await run_in_threadpool(accounts.projects.create, new.name, admin=admin)
     return reply(m.Project(new.name, "admin"), 201)

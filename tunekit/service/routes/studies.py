@@ -9,9 +9,18 @@ from fastapi.concurrency import run_in_threadpool
 
 from tunekit.errors import InvalidArgument
 from tunekit.records import StudyRecord, StudySpec
+from tunekit.service.access.audited_changes import note
 from tunekit.service.access.roles import Role
 from tunekit.service.endpoints import body_of, endpoint, json_of, reply
-from tunekit.service.routes.parts import ITEMS, MAX_ITEMS, Expected, InProject, Key, page_of
+from tunekit.service.routes.parts import (
+    ITEMS,
+    MAX_ITEMS,
+    Expected,
+    InProject,
+    Key,
+    Storing,
+    page_of,
+)
 from tunekit.spaces.serialize import space_from_dict, space_to_dict
 from tunekit.storages.checks import deleted_study
 from tunekit.storages.http.messages import SpaceVersion, StudyPage, StudyPatch
@@ -37,10 +46,11 @@ LINKS = {
     router, "POST", "", role=Role.EDITOR, body=StudySpec, answer=StudyRecord, status=201,
     links=LINKS,
 )  # fmt: skip
-async def create_study(request: Request, storage: InProject, key: Key) -> Response:
+async def create_study(request: Request, storage: Storing, key: Key) -> Response:
     """Create a study; a request repeated with the same idempotency key returns it again."""
     spec = await body_of(request, StudySpec)
     record = await run_in_threadpool(storage.create_study, spec, key=key)
+    note(request, study_id=record.id, name=spec.name)
     return reply(record, 201)
 
 
@@ -74,9 +84,10 @@ async def get_study(storage: InProject, study_id: int) -> Response:
 
 
 @endpoint(router, "DELETE", "/{study_id}", role=Role.EDITOR, status=204)
-async def delete_study(storage: InProject, study_id: int) -> Response:
+async def delete_study(request: Request, storage: InProject, study_id: int) -> Response:
     """Delete a study with its trials."""
     record = await run_in_threadpool(study_record, storage, study_id)
+    note(request, name=record.spec.name)
     await run_in_threadpool(storage.delete_study, record.spec.name)
     return Response(status_code=204)
 
@@ -87,6 +98,7 @@ async def delete_study(storage: InProject, study_id: int) -> Response:
 async def change_study(request: Request, storage: InProject, study_id: int) -> Response:
     """Pause, resume, stop or cancel a study, or merge attributes into its own."""
     patch = await body_of(request, StudyPatch)
+    note(request, state=patch.state, attrs=sorted(patch.attrs))
     if patch.attrs:
         await run_in_threadpool(storage.set_attrs, study_id, patch.attrs)
     if patch.state is not None:
@@ -118,6 +130,7 @@ async def set_space(
     version = await run_in_threadpool(
         storage.set_space, study_id, space, expected_version=expected
     )
+    note(request, version=version)
     answer = SpaceVersion(version, space_to_dict(space))
     return reply(answer, headers={"ETag": f'"{version}"'})
 

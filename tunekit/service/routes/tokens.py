@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from tunekit.service.access.accounts import Accounts
+from tunekit.service.access.audited_changes import note
 from tunekit.service.access.gate import Principal
 from tunekit.service.access.projects import unknown_project
 from tunekit.service.access.roles import Role
@@ -20,6 +21,7 @@ from tunekit.service.routes.account_parts import (
     TokenId,
 )
 from tunekit.service.routes.parts import ITEMS, MAX_ITEMS, page_of
+from tunekit.storages.codec import to_dict
 from tunekit.storages.http import account_messages as m
 
 router = APIRouter(tags=["tokens"])
@@ -42,6 +44,7 @@ async def list_tokens(
 async def issue_token(request: Request, accounts: InAccounts, caller: Calling) -> Response:
     """Create a token of the caller; its secret is in this answer only."""
     new = await body_of(request, m.TokenNew)
+    note(request, **to_dict(new))
     owner = _person(caller)
     if new.project is not None and caller.grant and new.project not in caller.grant.roles:
         raise unknown_project(new.project)
@@ -73,6 +76,7 @@ async def list_machine_tokens(
 async def issue_machine_token(request: Request, accounts: InAccounts, project: str) -> Response:
     """Create a token for a project's machines; its secret is in this answer only."""
     new = await body_of(request, m.MachineTokenNew)
+    note(request, **to_dict(new))
     issued = await run_in_threadpool(accounts.tokens.issue, Owner(project=project), new)
     return reply(issued, 201, NO_STORE)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
+from tunekit.service.access.audited_changes import note
 from tunekit.service.access.roles import Role
 from tunekit.service.endpoints import body_of, endpoint, reply
-from tunekit.service.routes.parts import InProject, Key
+from tunekit.service.routes.parts import InProject, Key, Storing
 from tunekit.storages.http import messages as m
 
 router = APIRouter(prefix="/projects/{project}/studies/{study_id}", tags=["trials"])
@@ -16,26 +17,26 @@ router = APIRouter(prefix="/projects/{project}/studies/{study_id}", tags=["trial
 @endpoint(
     router, "POST", "/trials:enqueue", role=Role.EDITOR, body=m.Enqueue, answer=m.Numbers
 )  # fmt: skip
-async def enqueue_trials(
-    request: Request, storage: InProject, study_id: int, key: Key
-) -> Response:
+async def enqueue_trials(request: Request, storage: Storing, study_id: int, key: Key) -> Response:
     """Append waiting trials; a request repeated with the same key appends nothing."""
     given = await body_of(request, m.Enqueue)
     numbers = await run_in_threadpool(
         storage.enqueue, study_id, given.points,
         user_attrs=given.user_attrs, branch=given.branch, key=key,
     )  # fmt: skip
+    note(request, first=numbers[0] if numbers else None, n=len(numbers))
     return reply(m.Numbers(tuple(numbers)))
 
 
 @endpoint(
     router, "POST", "/trials:add", role=Role.EDITOR, body=m.AddTrials, answer=m.Numbers
 )  # fmt: skip
-async def add_trials(request: Request, storage: InProject, study_id: int, key: Key) -> Response:
+async def add_trials(request: Request, storage: Storing, study_id: int, key: Key) -> Response:
     """Append trials that ran elsewhere, all or none; the same key appends nothing again."""
     given = await body_of(request, m.AddTrials)
     reports = m.by_number(given.reports)
     numbers = await run_in_threadpool(storage.add_trials, study_id, given.trials, reports, key=key)
+    note(request, first=numbers[0] if numbers else None, n=len(numbers))
     return reply(m.Numbers(tuple(numbers)))
 
 

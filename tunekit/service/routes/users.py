@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
+from tunekit.service.access.audited_changes import note
 from tunekit.service.access.roles import Role
 from tunekit.service.endpoints import body_of, endpoint, reply
 from tunekit.service.routes.account_parts import (
@@ -15,6 +16,7 @@ from tunekit.service.routes.account_parts import (
     UserName,
 )
 from tunekit.service.routes.parts import ITEMS, MAX_ITEMS, page_of
+from tunekit.storages.codec import to_dict
 from tunekit.storages.http import account_messages as m
 
 router = APIRouter(prefix="/users", tags=["users"])
@@ -36,6 +38,7 @@ async def list_users(
 async def create_user(request: Request, accounts: InAccounts) -> Response:
     """Create a user; the link in the answer lets them set their password, once."""
     new = await body_of(request, m.UserNew)
+    note(request, **to_dict(new))
     await run_in_threadpool(accounts.users.create, new)
     invitation = await run_in_threadpool(accounts.invitations.invite, new.name)
     return reply(invitation, 201, NO_STORE)
@@ -47,6 +50,7 @@ async def create_user(request: Request, accounts: InAccounts) -> Response:
 async def change_user(request: Request, accounts: InAccounts, user: UserName) -> Response:
     """Change a user's rights, or disable them, which ends their sessions and tokens at once."""
     change = await body_of(request, m.UserChange)
+    note(request, **to_dict(change))
     return reply(await run_in_threadpool(accounts.users.change, user, change))
 
 

@@ -19,8 +19,8 @@ Execute: TypeAlias = Callable[[str], object]
 KEY = "tunekit prepared"
 """Where the `info` of a connection to PostgreSQL keeps its `PreparedStatements`."""
 
-REPLAN_FROM, GROWTH = 64, 4
-"""Number of trials at which statements are planned anew, and the factor to the next time."""
+GROWTH = 4
+"""Factor of a study's size at which its statements are planned anew."""
 
 # A pool of connections outside this process may hand each transaction to another server process.
 # That one may lack the statement (26000), or have it from another client (42P05).
@@ -71,7 +71,7 @@ class PreparedStatements:
 
     def __init__(self) -> None:
         self._names: set[str] | None = set()
-        self._replan_at = REPLAN_FROM
+        self._replan_at = GROWTH
 
     def ready(self, sql: str, execute: Execute) -> str:
         """Return the text to execute in place of `sql`, prepared if need be.

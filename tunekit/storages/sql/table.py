@@ -44,6 +44,16 @@ class SQLTable:
         self._cursor = Cursor(connection)
         self._study_id = study_id
 
+    @property
+    def connection(self) -> Connection:
+        """The connection of the transaction."""
+        return self._connection
+
+    @property
+    def cursor(self) -> Cursor:
+        """Runs statements in the transaction."""
+        return self._cursor
+
     def lock(self, n_events: int, n_new: int = 0) -> StudyRow:
         """Lock the study and reserve event and trial numbers."""
         return self._study(TAKE, n_events=n_events, n_new=n_new)

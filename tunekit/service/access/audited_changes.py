@@ -1,0 +1,79 @@
+"""Writes an entry of the audit log after each change, whichever route makes it.
+
+Routes of workers are left out, because the transaction of an exchange writes its own entries, and
+so are those of viewers, which change nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tunekit.service.access.audit_log import AuditLog
+from tunekit.service.access.origin import ORIGIN
+from tunekit.service.access.roles import Role
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_UNAUDITED = frozenset({Role.VIEWER.name.lower(), Role.WORKER.name.lower()})
+_ANYONE = Role.ANYONE.name.lower()
+
+
+class AuditedChanges:
+    """Wraps an application; an entry is committed before the answer is sent.
+
+    Args:
+        app: the application.
+        log: where entries go.
+    """
+
+    def __init__(self, app: ASGIApp, log: AuditLog) -> None:
+        self._app = app
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await self._note(scope, message["status"])
+            await send(message)
+
+        await self._app(scope, receive, answer)
+
+    async def _note(self, scope: Scope, status: int) -> None:
+        route = scope.get("route")
+        if scope["method"] in _SAFE and not _noted(scope):
+            return
+        role = (getattr(route, "openapi_extra", None) or {}).get("x-role")
+        if role is None or role in _UNAUDITED:
+            return
+        action = str(getattr(route, "name", ""))
+        if status >= 400:
+            if role != _ANYONE:
+                return
+            action += " refused"  # a failed login
+        data = {**_noted(scope), **scope.get("path_params", {})}
+        project, study_id = data.pop("project", ""), data.pop("study_id", None)
+        await run_in_threadpool(
+            self._log.add, ORIGIN.get(), action, project=project,
+            study_id=None if study_id is None else int(study_id), data=data,
+        )  # fmt: skip
+
+
+def _noted(scope: Scope) -> dict[str, Any]:
+    noted: dict[str, Any] = scope.get("state", {}).get("noted", {})
+    return noted
+
+
+def note(request: Request, **data: Any) -> None:
+    """Add plain JSON to the audit entry of a request; `study_id` and `project` have columns.
+
+    Parameters of the path are in it anyway. A GET gets an entry by this: one that logs in.
+    """
+    request.state.noted = {**_noted(request.scope), **data}
