@@ -82,10 +82,9 @@ class Notifications:
                 self._ended.wait(RECONNECT_S)
 
     def _serve(self, connection: Any) -> None:
-        while True:
+        # The byte that `close` sends may be read together with those of changes.
+        while not self._ended.is_set():
             select.select([connection, self._pull], [], [])
-            if self._ended.is_set():
-                return
             connection.poll()
             while connection.notifies:
                 sender, _, study = connection.notifies.pop(0).payload.partition(" ")
