@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,15 @@ from tunekit.records import ObjectiveSpec, Outcome, Proposal, StudySpec, TrialSt
 from tunekit.service.access.gate import Principal
 from tunekit.service.access.roles import Role
 from tunekit.service.app import Service, create_app
-from tunekit.spaces import Params
+from tunekit.spaces import Float, Params, Space
 from tunekit.storages.base import Claim, ExchangeRequest, Release, Start, Tell
 from tunekit.storages.codec import to_dict
+from tunekit.storages.http.connection import Connection
+from tunekit.storages.http.oversight_messages import Quotas
+from tunekit.storages.http.work_messages import Ask
 from tunekit.storages.sql.storage import SQLStorage
 from tunekit.storages.urls import open_database
+from tunekit.testing.service import running_service
 from tunekit.testing.team import Team, bearer
 
 SPEC = StudySpec(name="digits", objectives=(ObjectiveSpec("error", "minimize"),))
@@ -184,3 +189,31 @@ def test_logins_failed_logins_tokens_members_and_users_are_noted_without_secrets
         rows = repr(connection.execute(text("SELECT * FROM tk_audit")).all())
     assert secret not in rows
     assert "horse" not in rows
+
+
+def test_trials_that_were_proposed_together_are_noted_for_whom_they_went_to(
+    storage: SQLStorage,
+) -> None:
+    service = Service(storage, gate=NamedGate())
+    space = Space({"x": Float(0.0, 1.0)})
+    spec = StudySpec("digits", SPEC.objectives, space=space, sampler="random", seed=1)
+    study = service.of_project("vision").create_study(spec).id
+    service.quotas.set("vision", Quotas(running=6))
+
+    def ask(index: int) -> tuple[str, list[int], str]:
+        connection, name = Connection(url), f"user{index}"
+        body = to_dict(Ask(f"w{index}", f"key{index}"))
+        path = f"/projects/vision/studies/{study}/trials:ask"
+        doc = connection.request("POST", path, body, headers={"x-name": name}).doc
+        connection.close()
+        return name, [t["number"] for t in doc["trials"]], doc.get("reason", "")
+
+    with running_service(service) as url, ThreadPoolExecutor(8) as pool:
+        given = list(pool.map(ask, range(8)))
+        noted = service.audit.page("vision", before=None, limit=100)
+    asked = {e.principal: e.data["asked"] for e in noted if "asked" in e.data}
+    assert asked == {name: numbers for name, numbers, _ in given if numbers}
+    assert sorted(n for numbers in asked.values() for n in numbers) == list(range(6))
+    refused = [reason for _, numbers, reason in given if not numbers]
+    assert len(refused) == 2
+    assert all("its quota is 6" in reason for reason in refused)
