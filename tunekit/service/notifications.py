@@ -44,28 +44,31 @@ class Notifications:
         self._me = uuid4().hex[:8]
         self._changed: set[int] = set()
         self._ended = threading.Event()
-        self._pull, self._push = socket.socketpair()
+        self._pull: socket.socket | None = None
+        self._push: socket.socket | None = None
         self._thread = threading.Thread(target=self._run, name="tunekit-notify", daemon=True)
 
     def start(self) -> None:
         """Begin to listen."""
         if self._database.dialect == "postgresql":
+            self._pull, self._push = socket.socketpair()
             self._thread.start()
 
     def announce(self, study_id: int) -> None:
         """Tell the other replicas soon that a study has changed; returns at once."""
-        if self._thread.is_alive() and study_id not in self._changed:
+        if self._push is not None and study_id not in self._changed:
             self._changed.add(study_id)
             self._push.send(b"x")
 
     def close(self) -> None:
         """Stop listening."""
         self._ended.set()
-        if self._thread.is_alive():
+        if self._push is not None and self._pull is not None:
             self._push.send(b"x")
             self._thread.join()
-        self._pull.close()
-        self._push.close()
+            self._pull.close()
+            self._push.close()
+            self._push = None
 
     def _run(self) -> None:
         while not self._ended.is_set():
@@ -82,9 +85,11 @@ class Notifications:
                 self._ended.wait(RECONNECT_S)
 
     def _serve(self, connection: Any) -> None:
+        pull = self._pull
+        assert pull is not None
         # The byte that `close` sends may be read together with those of changes.
         while not self._ended.is_set():
-            select.select([connection, self._pull], [], [])
+            select.select([connection, pull], [], [])
             connection.poll()
             while connection.notifies:
                 sender, _, study = connection.notifies.pop(0).payload.partition(" ")
@@ -92,7 +97,7 @@ class Notifications:
                     self._wake(int(study))
             if self._changed:
                 self._ended.wait(GATHER_S)
-                self._pull.recv(4096)
+                pull.recv(4096)
                 self._send(connection)
 
     def _send(self, connection: Any) -> None:

@@ -30,6 +30,9 @@ from tunekit.storages.http.messages import API
 OUTAGE_S = 300.0
 """Seconds for which a request is repeated while the service does not answer."""
 
+OPENING_S = 5.0
+"""The same before the first answer: a wrong host or port should not cost minutes."""
+
 IDLE_S = 30.0
 """Idle seconds after which a kept connection is not used again: the other end may close it."""
 
@@ -79,6 +82,7 @@ class Connection:
         self._headers = {"Accept": "application/json"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
+        self._is_reached = False
         self._kept = threading.local()
         self._opened: set[http.client.HTTPConnection] = set()
         self._pid = os.getpid()
@@ -114,7 +118,8 @@ class Connection:
         sent = {**self._headers, **(headers or {})}
         if body is not None:
             sent["Content-Type"] = "application/json"
-        until = time.monotonic() + self.outage_s
+        patience_s = self.outage_s if self._is_reached else min(self.outage_s, OPENING_S)
+        until = time.monotonic() + patience_s
         tries = 0
         while True:
             wait_s = _backoff_s(tries)
@@ -156,6 +161,7 @@ class Connection:
             connection.close()
             raise _NoAnswer(error, may_be_applied=True) from error
         self._kept.used = time.monotonic()
+        self._is_reached = True
         return _checked(response, content)
 
     def _connection(self) -> http.client.HTTPConnection:
