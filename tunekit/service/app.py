@@ -26,6 +26,7 @@ from tunekit.service.access.hosts import ANY, checked_hosts
 from tunekit.service.access.origin import Origin
 from tunekit.service.access.quotas import QuotaBook
 from tunekit.service.access.rates import RateLimits
+from tunekit.service.access.share_links import ShareLinkBook
 from tunekit.service.asking.asking import Asking
 from tunekit.service.asking.pool import PoolSettings, SuggestionPool
 from tunekit.service.asking.reporting import Reporting
@@ -55,6 +56,8 @@ from tunekit.service.routes import (
     pages,
     projects,
     reads,
+    share_links,
+    shared,
     studies,
     tokens,
     trials,
@@ -75,6 +78,7 @@ MAX_HELD_BYTES = 16 * MAX_BODY_BYTES
 PARTS = (
     callers, logins, users, tokens, projects, members, studies, trials, reads, event_stream,
     exchanges, charts, exports, asking, oversight,
+    share_links, shared,
 )  # fmt: skip
 """Modules with the routes."""
 
@@ -91,6 +95,7 @@ class Service:
         metrics: counts what happens.
         audit: records who changes what.
         quotas: limits what projects use.
+        share_links: show single studies to outsiders.
         commits: joins exchanges.
         charts: summarises studies.
         hub: wakes streams of events.
@@ -121,6 +126,7 @@ class Service:
         self.is_stopping = False
         self.metrics = Metrics()
         self.audit = AuditLog(self.storage.database)
+        self.share_links = ShareLinkBook(self.storage.database)
         self.quotas = QuotaBook(self.storage.database)
         self.commits = GroupCommit(self.metrics.note_commit, guard_of=self._guard)
         self.hub = EventHub(self._last_seq)

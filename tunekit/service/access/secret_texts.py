@@ -8,6 +8,7 @@ import secrets
 TOKEN = "tk_"  # noqa: S105 - a prefix by which scanners of repositories find leaked tokens
 SESSION = "tks_"
 INVITATION = "tki_"
+SHARE_LINK = "tkl_"
 
 
 def new_secret(prefix: str) -> str:

@@ -53,7 +53,7 @@ async def list_trials(
 async def read_reports(request: Request, storage: InProject, study_id: int) -> Response:
     """Return reports of some or all trials, in order of number and step."""
     query = await body_of(request, m.ReportQuery)
-    return await run_in_threadpool(_report_page, storage, study_id, query)
+    return await run_in_threadpool(report_page, storage, study_id, query)
 
 
 @endpoint(router, "GET", "/events", role=Role.VIEWER, answer=m.EventPage)
@@ -76,7 +76,8 @@ async def list_spaces(storage: InProject, study_id: int, after: After = 0) -> Re
     return page.reply({"versions": ITEMS, "more": page.is_cut})
 
 
-def _report_page(storage: ProjectStorage, study_id: int, query: m.ReportQuery) -> Response:
+def report_page(storage: ProjectStorage, study_id: int, query: m.ReportQuery) -> Response:
+    """Return the reports that a query asks for, as many as fit into one answer."""
     known = {t.number: t.after_step for t in query.trials if t.after_step is not None}
     numbers = _numbers(storage, study_id, query)
     most = min(MAX_REPORTS, MAX_REPORTS if query.limit is None else query.limit)

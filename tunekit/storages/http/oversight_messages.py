@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -115,6 +115,7 @@ class ShareSecret:
 
 @dataclass(frozen=True, slots=True)
 class ShareLinks:
-    """The links of a study, the newest first."""
+    """The links of a study, the newest first; `more` says whether older ones were left out."""
 
-    links: tuple[ShareLink, ...] = field(default=())
+    links: tuple[ShareLink, ...]
+    more: bool = False

@@ -1,0 +1,108 @@
+"""Routes that show one study to whoever has a share link of it, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from tunekit.errors import UnknownStudy
+from tunekit.records import StudyRecord
+from tunekit.service.access.redaction import Redaction, shared_event
+from tunekit.service.access.roles import Role
+from tunekit.service.access.share_links import Shared, unknown_link
+from tunekit.service.endpoints import endpoint, reply
+from tunekit.service.routes.parts import ITEMS, MAX_ITEMS, After, Limit, page_of
+from tunekit.service.routes.reads import report_page
+from tunekit.service.routes.studies import study_record
+from tunekit.storages.http import messages as m
+from tunekit.storages.http import shared_messages as s
+from tunekit.storages.project import ProjectStorage
+
+router = APIRouter(prefix="/shared", tags=["shared"])
+
+MAX_SECRET = 200
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The study that a link shows, and the names of the people of its project."""
+
+    storage: ProjectStorage
+    record: StudyRecord
+    shared: Shared
+    people: set[str]
+
+
+async def viewed(
+    request: Request,
+    x_share_link: Annotated[
+        str | None, Header(max_length=MAX_SECRET, description="Secret of a share link.")
+    ] = None,
+) -> View:
+    """Return the study of the link whose secret is in a header of the request.
+
+    It is never in the URL, which servers and browsers remember.
+
+    Raises:
+        UnknownStudy: there is no such link, or not any more.
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    secret = x_share_link or (token.strip() if scheme.lower() == "bearer" else "")
+    if not 0 < len(secret) <= MAX_SECRET:
+        raise unknown_link()
+    service = request.app.state.service
+    shared = await run_in_threadpool(service.share_links.shared, secret)
+    storage = service.of_project(shared.project)
+    try:
+        record = await run_in_threadpool(study_record, storage, shared.study_id)
+    except UnknownStudy:
+        raise unknown_link() from None
+    people = await run_in_threadpool(service.share_links.people, shared)
+    return View(storage, record, shared, people)
+
+
+InView = Annotated[View, Depends(viewed)]
+
+
+@endpoint(router, "GET", "/study", role=Role.ANYONE, answer=s.SharedStudy)
+async def get_shared_study(view: InView) -> Response:
+    """Return the study of a share link."""
+    redaction = Redaction(people=view.people)
+    return reply(redaction.study(view.record, expires=view.shared.expires))
+
+
+@endpoint(router, "GET", "/trials", role=Role.ANYONE, answer=s.SharedTrialPage)
+async def list_shared_trials(view: InView, after: After = 0, limit: Limit = MAX_ITEMS) -> Response:
+    """Return trials that changed after a cursor, each in its latest form, by `seq`."""
+    most = min(limit, MAX_ITEMS)
+    found = await run_in_threadpool(view.storage.changes, view.record.id, after, most + 1)
+    redaction = Redaction({t.worker for t in found.trials}, view.people)
+    page = page_of(map(redaction.trial, found.trials), limit=most)
+    cursor = page.items[-1].seq if page.items else found.cursor
+    return page.reply({"trials": ITEMS, "cursor": cursor, "more": page.is_cut})
+
+
+@endpoint(router, "GET", "/reports", role=Role.ANYONE, answer=m.ReportPage)
+async def list_shared_reports(
+    view: InView,
+    first: Annotated[int, Query(ge=0, le=2**63 - 1, description="Trial to begin with.")] = 0,
+    after_step: Annotated[
+        int | None, Query(ge=-(2**63), le=2**63 - 1, description="Its last known step.")
+    ] = None,
+) -> Response:
+    """Return reports in order of number and step."""
+    known = () if after_step is None else (m.TrialCursor(first, after_step),)
+    query = m.ReportQuery(known, every=True, first=first)
+    return await run_in_threadpool(report_page, view.storage, view.record.id, query)
+
+
+@endpoint(router, "GET", "/events", role=Role.ANYONE, answer=s.SharedEventPage)
+async def list_shared_events(view: InView, after: After = 0, limit: Limit = MAX_ITEMS) -> Response:
+    """Return the log of the study after a cursor."""
+    most = min(limit, MAX_ITEMS)
+    found = await run_in_threadpool(view.storage.events, view.record.id, after, most + 1)
+    page = page_of(map(shared_event, found), limit=most)
+    return page.reply({"events": ITEMS, "more": page.is_cut})
