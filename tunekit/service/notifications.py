@@ -89,13 +89,13 @@ class Notifications:
         assert pull is not None
         # The byte that `close` sends may be read together with those of changes.
         while not self._ended.is_set():
-            select.select([connection, pull], [], [])
+            readable, _, _ = select.select([connection, pull], [], [])
             connection.poll()
             while connection.notifies:
                 sender, _, study = connection.notifies.pop(0).payload.partition(" ")
                 if sender != self._me and study.isdecimal():
                     self._wake(int(study))
-            if self._changed:
+            if pull in readable:
                 self._ended.wait(GATHER_S)
                 pull.recv(4096)
                 self._send(connection)
