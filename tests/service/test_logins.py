@@ -215,3 +215,11 @@ def test_the_pages_run_no_script_but_their_own(client: TestClient) -> None:
         assert not re.search(r"\son\w+=|javascript:|https?://", answer.text)
         nonces.add(nonce)
     assert len(nonces) == 2
+
+
+def test_rights_change_in_a_service_whose_first_operator_is_still_to_come(
+    client: TestClient, team: Team
+) -> None:
+    team.user("ann")
+    change = UserChange(may_create=True)
+    assert team.accounts.users.change("ann", change).may_create

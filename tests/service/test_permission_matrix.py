@@ -22,7 +22,7 @@ from tunekit.records import ObjectiveSpec, StudySpec
 from tunekit.service import routes
 from tunekit.service.access.roles import Role
 from tunekit.service.app import create_app
-from tunekit.testing.callers import PROJECT, Caller, all_callers
+from tunekit.testing.callers import OTHER, PROJECT, Caller, all_callers
 from tunekit.testing.team import Team, bearer
 
 METHODS = ("get", "put", "post", "delete", "patch")
@@ -46,6 +46,7 @@ def operations() -> list[tuple[str, str, Operation]]:
 
 
 OPERATIONS = operations()
+OF_STUDIES = [(method, path) for method, path, _ in OPERATIONS if "{study_id}" in path]
 IDS = [f"{method} {path}" for method, path, _ in OPERATIONS]
 
 
@@ -87,6 +88,20 @@ def test_a_route_answers_exactly_those_who_may_ask(
     expected = {c.name: c.outcome(operation, path) for c in callers}
     found = {c.name: outcome(client, method, path, c) for c in callers}
     assert found == expected
+
+
+@pytest.mark.parametrize(("method", "path"), OF_STUDIES, ids=[" ".join(o) for o in OF_STUDIES])
+def test_the_id_of_a_study_opens_nothing_from_another_project(
+    asked: tuple[TestClient, list[Caller]], method: str, path: str
+) -> None:
+    client, callers = asked
+    outsider = next(c for c in callers if c.name == "outsider")
+    url = path.replace("{project}", OTHER).replace("{study_id}", "1").replace("{number}", "0")
+    url = re.sub(r"\{\w+(:path)?\}", "1", url)
+    answer = client.request(method, url, headers=bearer(outsider.token or ""), json={})
+    # What is wrong with the request may be said before the study is looked for.
+    assert answer.status_code in ((404,) if method == "DELETE" else (404, 415, 422)), answer.text
+    assert "digits" not in answer.text and "loss" not in answer.text
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS, ids=IDS)

@@ -43,6 +43,8 @@ from tunekit.storages.base import (
     Tell,
 )
 from tunekit.storages.codec import from_dict, operation_from_dict, to_dict
+from tunekit.storages.http.account_messages import LoginRequest
+from tunekit.storages.http.messages import ReportQuery
 
 DIRECTIONS = st.sampled_from(["minimize", "maximize"])
 names = st.sampled_from(["x", "model.svm.C", "$float", "$map", "ü\0", "n"])
@@ -232,3 +234,16 @@ def test_a_value_that_nests_too_deep_is_refused_both_ways() -> None:
 def test_what_is_no_json_is_refused_with_its_place() -> None:
     with pytest.raises(InvalidArgument, match=r"Event.data: .*not plain JSON"):
         to_dict(Event(1, "told", None, 1.0, {"a": object()}))
+
+
+def test_a_whole_number_beyond_64_bits_is_refused_as_the_interface_says() -> None:
+    with pytest.raises(InvalidArgument, match="64 bits"):
+        from_dict(ReportQuery, {"limit": 2**63})
+    assert from_dict(ReportQuery, {"limit": 2**63 - 1}).limit == 2**63 - 1
+
+
+def test_an_error_about_a_secret_does_not_quote_it() -> None:
+    for doc in ({"name": "ann", "password": ["hunter2"]}, ["hunter2"], "hunter2"):
+        with pytest.raises(InvalidArgument) as refused:
+            from_dict(LoginRequest, doc)
+        assert "hunter2" not in str(refused.value)

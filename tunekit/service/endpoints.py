@@ -71,6 +71,7 @@ def endpoint(
     links: dict[str, Any] | None = None,
     permission: Permission | None = None,
     streams: type[Response] = Response,
+    example: Any = None,
 ) -> Callable[[Handler], Handler]:
     """Return a decorator that serves a route to callers with the role.
 
@@ -85,6 +86,7 @@ def endpoint(
         links: of OpenAPI, from this answer to other routes.
         permission: what the caller needs besides the role.
         streams: class of the answer, `EventSourceResponse` for a handler that yields events.
+        example: JSON document that a caller may send as the body.
     """
     extra: dict[str, Any] = {"x-role": role.name.lower()}
     if role is not Role.ANYONE:
@@ -93,6 +95,8 @@ def endpoint(
         extra["x-permission"] = permission
     if body is not None:
         content = {"application/json": {"schema": schema_of(body)}}
+        if example is not None:
+            content["application/json"]["example"] = example
         extra["requestBody"] = {"required": True, "content": content}
     responses: dict[int | str, dict[str, Any]] = {
         code: {"description": text, **_PROBLEM} for code, text in _REFUSALS.items()

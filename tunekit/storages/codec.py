@@ -233,7 +233,8 @@ def _read_class(hint: type, value: Any, where: str) -> Any:
         number = _restored(value, where)
         return float(_expect(number, is_number(number), "a number", where))
     if hint is int:
-        return _expect(value, is_whole(value), "a whole number", where)
+        fits = is_whole(value) and -(2**63) <= value < 2**63
+        return _expect(value, fits, "a whole number of at most 64 bits", where)
     word = {str: "a text", bool: "true or false"}[hint]
     return _expect(value, isinstance(value, hint), word, where)
 

@@ -78,15 +78,17 @@ class Users:
             if (value := getattr(change, key)) is not None
         }
 
+        acting = select(users.c.id).where(users.c.is_operator, users.c.is_active)
+
         def work(c: Connection) -> None:
             user_id = id_of(c, name)
+            had = c.execute(acting.where(users.c.id == user_id)).first() is not None
             if given:
                 c.execute(update(users).where(users.c.id == user_id).values(**given))
             if change.is_active is False:
                 c.execute(delete(sessions).where(sessions.c.user_id == user_id))
                 c.execute(delete(invitations).where(invitations.c.user_id == user_id))
-            left = select(users.c.id).where(users.c.is_operator, users.c.is_active).limit(1)
-            if c.execute(left).first() is None:
+            if had and c.execute(acting.limit(1)).first() is None:
                 raise InvalidArgument(
                     f"user {name!r} is the last operator; give another user that right first."
                 )

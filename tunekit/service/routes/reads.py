@@ -83,10 +83,13 @@ def report_page(storage: ProjectStorage, study_id: int, query: m.ReportQuery) ->
     most = min(MAX_REPORTS, MAX_REPORTS if query.limit is None else query.limit)
     found: dict[int, tuple[Report, ...]] = {}
     count = 0
-    while count <= most and (chunk := list(islice(numbers, CHUNK))):
+    while count <= most:
+        chunk = list(islice(numbers, CHUNK))  # the first may be empty: the study has to exist
         part = storage.reports(study_id, chunk, after_step=known, limit=most + 1 - count)
         found |= part
         count += sum(map(len, part.values()))
+        if len(chunk) < CHUNK:
+            break
     return _cut(found, most)
 
 

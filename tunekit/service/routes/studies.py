@@ -21,6 +21,7 @@ from tunekit.service.routes.parts import (
     Storing,
     page_of,
 )
+from tunekit.spaces import Float, Space
 from tunekit.spaces.serialize import space_from_dict, space_to_dict
 from tunekit.storages.checks import deleted_study
 from tunekit.storages.http.messages import SpaceVersion, StudyPage, StudyPatch
@@ -41,10 +42,17 @@ LINKS = {
     )
 }
 
+EXAMPLE = {
+    "name": "digits",
+    "objectives": [{"metric": "loss", "direction": "minimize"}],
+    "space": space_to_dict(Space(lr=Float(1e-4, 1.0, log=True))),
+}
+"""A study that can be created."""
+
 
 @endpoint(
     router, "POST", "", role=Role.EDITOR, body=StudySpec, answer=StudyRecord, status=201,
-    links=LINKS,
+    links=LINKS, example=EXAMPLE,
 )  # fmt: skip
 async def create_study(request: Request, storage: Storing, key: Key) -> Response:
     """Create a study; a request repeated with the same idempotency key returns it again."""

@@ -1,0 +1,111 @@
+"""Requests that schemathesis generates from the OpenAPI document, sent to a running service."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.service.conftest import service_at
+from tunekit.records import ObjectiveSpec, StudySpec
+from tunekit.service.access.rates import Rate, RateLimits, RateSettings
+from tunekit.service.app import Service
+from tunekit.spaces import Float, Space
+from tunekit.testing.service import running_service
+from tunekit.testing.team import Team
+
+pytestmark = pytest.mark.slow
+
+CHECKS = (
+    "not_a_server_error,status_code_conformance,response_schema_conformance,"
+    "negative_data_rejection,use_after_free,ignored_auth,object_level_authorization"
+)
+SELF_DESTRUCTIVE = ("log_out", "revoke_token", "delete_project", "stream_events")
+"""Operations that would end the run's own token or project, or answer without an end."""
+
+UNLIMITED = Rate(1e9, 1e9)
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Service:
+    """A service with a user of one project and one of another, and a study of the first."""
+    service = service_at(f"sqlite:///{tmp_path}/team.db")
+    service.rates = RateLimits(RateSettings(UNLIMITED, UNLIMITED, UNLIMITED))
+    assert service.accounts is not None
+    team = Team(service.accounts)
+    for project, admin in (("vision", "alice"), ("speech", "bob")):
+        team.project(project)
+        team.member(admin, project, "admin")
+    team.user("carol")
+    space = Space(x=Float(0.0, 1.0))
+    spec = StudySpec("kept", (ObjectiveSpec("loss"),), space=space)
+    assert service.of_project("vision").create_study(spec).id == 1
+    users = [
+        {
+            "name": name,
+            "fixedHeaders": [{"name": "Authorization", "value": f"Bearer {team.token(name)}"}],
+        }
+        for name in ("alice", "bob")
+    ]
+    (tmp_path / "users.json").write_text(json.dumps({"auth": users}))
+    return service
+
+
+def generate(service: Service, folder: Path, *flags: str, study: int | None = None) -> None:
+    """Run schemathesis as alice, who must not show bob what is hers."""
+    fixed: dict[str, object] = {"path.project": "vision", "path.user": "carol"}
+    if study is not None:
+        fixed["path.study_id"] = study
+    settings = folder / "schemathesis.toml"
+    parameters = [f'"{name}" = {json.dumps(value)}' for name, value in fixed.items()]
+    settings.write_text(
+        f'[auth.wfc]\npath = "{folder}/users.json"\nuser = "alice"\npeers = ["alice", "bob"]\n'
+        "[parameters]\n" + "\n".join(parameters)
+    )
+    left_out = [f"--exclude-operation-id={name}" for name in SELF_DESTRUCTIVE]
+    with running_service(service) as url:
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(settings)),
+                *("run", f"{url}/openapi.json", "--checks", CHECKS, "--seed=1"),
+                *("--suppress-health-check=all", "--warnings=off", "--request-timeout=60"),
+                *(*left_out, *flags),
+            ],
+            capture_output=True,
+            text=True,
+            cwd=folder,
+        )
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+
+
+def answered(service: Service, route: str = "") -> int:
+    """Return how many requests of a route the service granted: a run must not be all refusals."""
+    lines = service.metrics.exposition().decode().splitlines()
+    label = re.compile(rf'.*route="{re.escape(route)}' if route else ".*")
+    counts = [line for line in lines if re.match(r"\w+\{.*status=\"2\d\d\"", line)]
+    return sum(int(float(c.rsplit(" ", 1)[1])) for c in counts if label.match(c))
+
+
+def test_no_generated_request_breaks_the_service_or_its_description(
+    served: Service, tmp_path: Path
+) -> None:
+    generate(
+        served, tmp_path, "--phases=examples,coverage,fuzzing", "--max-examples=3",
+        "--exclude-operation-id=delete_study", study=1,
+    )  # fmt: skip
+    assert answered(served) > 200
+
+
+def test_what_was_deleted_is_gone_and_what_one_made_another_cannot_read(
+    served: Service, tmp_path: Path
+) -> None:
+    names = ("create_study", "get_study", "find_study", "list_studies", "delete_study")
+    generate(
+        served, tmp_path, "--phases=examples,fuzzing,stateful", "--max-examples=15",
+        *(f"--include-operation-id={name}" for name in names),
+    )  # fmt: skip
+    assert answered(served, "/projects/{project}/studies/{study_id}") > 5
