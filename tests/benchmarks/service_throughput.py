@@ -127,9 +127,7 @@ def tunekit_server(url: str) -> Iterator[tuple[str, int]]:
 
     port = free_port()
     command = [sys.executable, "-m", "tunekit", "serve", "--no-accounts", "--port", str(port)]
-    process = subprocess.Popen(  # noqa: S603
-        [*command, "--storage", url], stderr=subprocess.DEVNULL
-    )
+    process = subprocess.Popen([*command, "--storage", url], stderr=subprocess.DEVNULL)
     try:
         wait_for(port)
         address = f"http://127.0.0.1:{port}"

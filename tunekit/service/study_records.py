@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 
@@ -19,30 +20,34 @@ MAX_KEPT = 1000
 
 
 class StudyRecords:
-    """Remembers the studies that were read last."""
+    """Remembers the studies that were read last; requests at the same time share a reading."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, int], tuple[float, StudyRecord]] = OrderedDict()
+        self._reading: dict[tuple[str, int], asyncio.Task[StudyRecord]] = {}
 
-    async def read(
-        self, storage: ProjectStorage, study_id: int, *, fresh_s: float = FRESH_S
-    ) -> StudyRecord:
-        """Return a study as it was at most `fresh_s` seconds ago.
+    async def read(self, storage: ProjectStorage, study_id: int) -> StudyRecord:
+        """Return a study as it was at most `FRESH_S` seconds ago.
 
         Raises:
             UnknownStudy: the project has no such study.
         """
-        key, now = (storage.project, study_id), time.monotonic()
+        key = storage.project, study_id
         at, record = self._kept.get(key, (0.0, None))
-        if record is not None and now - at <= fresh_s:
+        if record is not None and time.monotonic() - at <= FRESH_S:
             return record
-        try:
-            record = await run_in_threadpool(_read, storage, study_id, record)
-        except UnknownStudy:
-            self._kept.pop(key, None)
-            raise
-        self._kept[key] = now, record
-        self._kept.move_to_end(key)
+        task = self._reading.get(key)
+        if task is None:
+            task = self._reading[key] = asyncio.create_task(self._read(storage, study_id))
+            task.add_done_callback(lambda _: self._reading.pop(key))
+        return await asyncio.shield(task)
+
+    async def _read(self, storage: ProjectStorage, study_id: int) -> StudyRecord:
+        key = storage.project, study_id
+        _, known = self._kept.pop(key, (0.0, None))
+        began = time.monotonic()
+        record = await run_in_threadpool(_read, storage, study_id, known)
+        self._kept[key] = began, record
         if len(self._kept) > MAX_KEPT:
             self._kept.popitem(last=False)
         return record

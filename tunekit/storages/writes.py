@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from tunekit.errors import InvalidArgument
 from tunekit.records import Branch, Report, StudySpec, StudyState, TrialRecord
 from tunekit.spaces import Space
 from tunekit.spaces.serialize import space_to_dict
 from tunekit.storages.base import Claim, Exchange, ExchangeRequest, Operation
+from tunekit.storages.batch_table import BatchTable
 from tunekit.storages.checks import (
     check_added,
     check_exchange,
@@ -172,12 +173,14 @@ class StorageWrites(ABC):
         checked = [checked_exchange(r) for r in requests]
 
         def work(table: StudyTable) -> list[tuple[Exchange, list[Cells] | None] | InvalidArgument]:
+            batch = BatchTable(table, requests)
             done = [
                 texts
                 if isinstance(texts, InvalidArgument)
-                else _exchanged(table, study_id, request, texts, guard)
+                else _exchanged(cast(StudyTable, batch), study_id, request, texts, guard)
                 for request, texts in zip(requests, checked, strict=True)
             ]
+            batch.flush()
             if guard is not None:
                 answers = [x if isinstance(x, InvalidArgument) else x[0] for x in done]
                 guard.note(table, requests, answers)

@@ -9,6 +9,7 @@ from tunekit.service.access.audit_log import note_exchanges
 from tunekit.service.access.origin import Origin
 from tunekit.service.access.quotas import QuotaBook, gpus_of, read_quotas, running_in
 from tunekit.storages.base import Exchange, ExchangeRequest
+from tunekit.storages.batch_table import BatchTable
 from tunekit.storages.http.oversight_messages import Quotas
 from tunekit.storages.sql.table import SQLTable
 from tunekit.storages.table import StudyTable
@@ -42,6 +43,8 @@ class ClaimGuard:
             return n, ""
         if self._full:
             return 0, self._full
+        if isinstance(table, BatchTable):  # trials that others of the batch took count, too
+            table = table.written()
         assert isinstance(table, SQLTable)
         quotas = read_quotas(table.connection, self._project, lock=True)
         if quotas is None:  # taken away since

@@ -31,7 +31,7 @@ Limit = Annotated[int, Query(ge=1, le=2**31, description="Most items; a page may
 StudyId = Annotated[int, "id of a study"]
 
 
-def project_storage(request: Request, project: str) -> ProjectStorage:
+async def project_storage(request: Request, project: str) -> ProjectStorage:
     """Return the storage of the project in the path."""
     storage: ProjectStorage = request.app.state.service.of_project(project)
     return storage
@@ -47,7 +47,7 @@ async def storing_project(request: Request, project: str) -> ProjectStorage:
         QuotaReached: the project may not store more.
     """
     await run_in_threadpool(request.app.state.service.quotas.check_storing, project)
-    return project_storage(request, project)
+    return await project_storage(request, project)
 
 
 Storing = Annotated[ProjectStorage, Depends(storing_project)]
@@ -71,7 +71,7 @@ async def request_key(
 Key = Annotated[str | None, Depends(request_key)]
 
 
-def expected_number(if_match: Annotated[str, Header(max_length=40)]) -> int:
+async def expected_number(if_match: Annotated[str, Header(max_length=40)]) -> int:
     """Return the number that the client has seen, from the header `If-Match`.
 
     Raises:
