@@ -185,6 +185,11 @@ def test_the_model_of_the_default_sampler_loads_numpy_and_scipy_before_it_propos
     assert {"numpy", "scipy"} <= loaded
 
 
+def test_a_thin_worker_needs_no_numpy_no_database_and_no_validation() -> None:
+    loaded = loaded_by("import tunekit.client")
+    assert not loaded & (HEAVY | {"numpy", "pydantic", "yaml", "psutil", "httpx2", "httpx"})
+
+
 def test_help_of_the_command_line_does_not_import_numpy() -> None:
     loaded = loaded_by(
         "import contextlib, io, runpy, sys\n"

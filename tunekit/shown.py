@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from difflib import get_close_matches
 from urllib.parse import unquote
 
 HIDDEN = "***"
@@ -126,5 +125,7 @@ def _escape(c: str) -> str:
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
     """Return ` (did you mean "x"?)` for the closest known word, or an empty string."""
+    from difflib import get_close_matches  # needed by some errors only
+
     close = get_close_matches(given, list(known), n=1, cutoff=0.6)
     return f' (did you mean "{close[0]}"?)' if close else ""

@@ -29,7 +29,6 @@ from typing import Any, TypeVar
 
 from tunekit.driver.display import Display
 from tunekit.driver.early_stopping import EarlyStopping
-from tunekit.driver.heartbeat import Heartbeat
 from tunekit.driver.held_leases import BEAT_S, HeldLeases
 from tunekit.driver.interrupts import Interrupts
 from tunekit.driver.outbox import Written, not_stored, write, write_last
@@ -47,6 +46,7 @@ from tunekit.driver.trial_budget import TrialBudget
 from tunekit.driver.worker import Worker
 from tunekit.errors import SpaceExhausted, StorageUnreachable
 from tunekit.executors.base import Executor, Task
+from tunekit.heartbeat import Heartbeat
 from tunekit.records import Outcome, StudyState, TrialState
 from tunekit.stoppers.base import Stopper
 from tunekit.storages.base import Lease, Release, Saved, Start, Tell

@@ -64,7 +64,7 @@ from tunekit.service.routes import (
     users,
 )
 from tunekit.service.study_records import StudyRecords
-from tunekit.storages.http.messages import API
+from tunekit.storages.http.connection import API
 from tunekit.storages.project import ProjectStorage
 from tunekit.storages.sql.storage import SQLStorage
 

@@ -13,8 +13,7 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 from tunekit.errors import (
@@ -25,7 +24,9 @@ from tunekit.errors import (
     TunekitError,
 )
 from tunekit.shown import shown_url
-from tunekit.storages.http.messages import API
+
+API = "/api/v1"
+"""Path of the REST interface, below the root path of the service."""
 
 OUTAGE_S = 300.0
 """Seconds for which a request is repeated while the service does not answer."""
@@ -40,8 +41,7 @@ _LOST = (OSError, http.client.HTTPException)
 _MAY_PASS = frozenset({429, 502, 503, 504})
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """An answer of the service: its JSON document and headers."""
 
     doc: Any
@@ -96,6 +96,7 @@ class Connection:
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         is_repeatable: bool = True,
+        outage_s: float | None = None,
     ) -> Answer:
         """Return the answer to a request below `/api/v1`.
 
@@ -106,6 +107,7 @@ class Connection:
             query: values of the query; those that are `None` are left out.
             headers: further headers.
             is_repeatable: whether to repeat the request although it may have been applied.
+            outage_s: seconds for which to repeat it; by default those of the connection.
 
         Raises:
             StorageUnreachable: the service did not answer for `outage_s`.
@@ -118,8 +120,8 @@ class Connection:
         sent = {**self._headers, **(headers or {})}
         if body is not None:
             sent["Content-Type"] = "application/json"
-        patience_s = self.outage_s if self._is_reached else min(self.outage_s, OPENING_S)
-        until = time.monotonic() + patience_s
+        longest_s = self.outage_s if outage_s is None else outage_s
+        until = time.monotonic() + (longest_s if self._is_reached else min(longest_s, OPENING_S))
         tries = 0
         while True:
             wait_s = _backoff_s(tries)

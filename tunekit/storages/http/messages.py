@@ -10,9 +10,6 @@ from tunekit.records import Branch, Report, StudyRecord, StudyState, TrialRecord
 from tunekit.storages.base import Exchange
 from tunekit.storages.events import Event
 
-API = "/api/v1"
-"""Path of the REST interface, below the root path of the service."""
-
 MAX_ANSWER_BYTES = 200_000
 """Longest answer of the service; a reader continues with the cursor of the last one."""
 

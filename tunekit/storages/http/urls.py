@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from tunekit.errors import InvalidArgument
 from tunekit.shown import shown_url
 from tunekit.storages.http.connection import Connection
 from tunekit.storages.http.credentials import stored_token
-from tunekit.storages.http.storage import HTTPStorage
+
+if TYPE_CHECKING:
+    from tunekit.storages.http.storage import HTTPStorage
 
 
 def open_http(url: str, *, must_exist: bool) -> HTTPStorage:
@@ -24,6 +27,8 @@ def open_http(url: str, *, must_exist: bool) -> HTTPStorage:
         StorageUnreachable: the service does not answer.
         NotAuthenticated: it refuses the token.
     """
+    from tunekit.storages.http.storage import HTTPStorage
+
     base, project = split_project(url)
     connection = Connection(base, token_for(base))
     return HTTPStorage(connection, project)

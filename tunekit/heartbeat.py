@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Callable
@@ -10,8 +9,6 @@ from weakref import WeakSet
 
 LONGEST_BEAT_S = 5.0
 """Maximum seconds a fork waits for a beat; an unreachable storage must not block it forever."""
-
-log = logging.getLogger("tunekit")
 
 MAX_WAIT_S = 24 * 3600.0
 """Longest wait between two beats: a thread cannot wait for any number of seconds."""
@@ -46,7 +43,9 @@ class Heartbeat:
                 with self.beating:
                     self._beat()
             except Exception as error:  # whatever the error, the next beat retries
-                log.warning("leases were not renewed: %s", error)
+                import logging  # a thin worker loads it with its first message
+
+                logging.getLogger("tunekit").warning("leases were not renewed: %s", error)
 
 
 _alive: WeakSet[Heartbeat] = WeakSet()

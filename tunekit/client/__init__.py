@@ -1,0 +1,12 @@
+"""A light client for workers that let the service propose: no NumPy, no database.
+
+client = tunekit.client.connect("http://host:8080/project")
+study = client.study("digits")
+study.run(objective)  # or study.ask(), trial.report(step, loss=...), trial.tell(value)
+"""
+
+from tunekit.client.client import Client, connect
+from tunekit.client.study import Study
+from tunekit.client.trial import Trial
+
+__all__ = ["Client", "Study", "Trial", "connect"]
