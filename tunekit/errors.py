@@ -101,9 +101,9 @@ class LeaseLost(TunekitError, RuntimeError):
 
 
 class UnknownTrial(TunekitError, KeyError):
-    """The study has no trial with this number.
+    """The study has no trial with this number, or none with such a note or artifact.
 
-    `tunekit trials ls STUDY` lists them; numbers begin at 0.
+    `tunekit trials ls STUDY` lists the trials; numbers begin at 0.
     """
 
     code = "TK204"

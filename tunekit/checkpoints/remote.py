@@ -29,7 +29,7 @@ class RemotePlace:
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
-        self._fs, self._root = _file_system(uri)
+        self._fs, self._root = file_system(uri, "checkpoints")
 
     def work_folder(self, number: int, epoch: int) -> Path:
         """Return a new, empty temporary folder on this machine."""
@@ -123,12 +123,21 @@ class RemotePlace:
             ) from error
 
 
-def _file_system(uri: str) -> tuple[Any, str]:
-    """Return the file system of a URI and the path within it."""
+def file_system(uri: str, what: str) -> tuple[Any, str]:
+    """Return the file system of a URI and the path within it.
+
+    Args:
+        uri: of an object store or remote file system.
+        what: what is kept there, a plural noun.
+
+    Raises:
+        InvalidArgument: no file system supports the URI.
+        MissingExtra: pyarrow is not installed.
+    """
     try:
         from pyarrow.fs import FileSystem, FSSpecHandler, PyFileSystem
     except ImportError:
-        raise MissingExtra("checkpoints", "A URI for checkpoints") from None
+        raise MissingExtra("checkpoints", f"A URI for {what}") from None
     try:
         system, path = FileSystem.from_uri(uri)
         return system, path.rstrip("/")
@@ -140,7 +149,7 @@ def _file_system(uri: str) -> tuple[Any, str]:
         found, path = fsspec.core.url_to_fs(uri)
     except (ImportError, OSError, ValueError) as error:
         raise InvalidArgument(
-            f"checkpoints={uri!r}: neither pyarrow ({said}) nor fsspec ({error}) can open it; "
-            "give a folder, or a URI, for example s3://bucket/checkpoints."
+            f"{what}={uri!r}: neither pyarrow ({said}) nor fsspec ({error}) can open it; "
+            f"give a folder, or a URI, for example s3://bucket/{what}."
         ) from None
     return PyFileSystem(FSSpecHandler(found)), path.rstrip("/")

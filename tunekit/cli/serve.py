@@ -39,6 +39,10 @@ def serve(
         list[str] | None,
         typer.Option(metavar="NAME", help="Host name that requests may use; repeat for more."),
     ] = None,
+    artifacts: Annotated[
+        str | None,
+        typer.Option(metavar="PLACE", help="Folder or URI for the files of trials."),
+    ] = None,
     tls_cert: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Certificate (PEM) to serve HTTPS.")
     ] = None,
@@ -69,6 +73,7 @@ def serve(
         "migrate": migrate,
         "root_path": root_path,
         "allowed_hosts": allowed_host or None,
+        "artifacts": artifacts,
         "tls_cert": tls_cert,
         "tls_key": tls_key,
         "log_level": log_level,

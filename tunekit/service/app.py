@@ -30,6 +30,7 @@ from tunekit.service.access.share_links import ShareLinkBook
 from tunekit.service.asking.asking import Asking
 from tunekit.service.asking.pool import PoolSettings, SuggestionPool
 from tunekit.service.asking.reporting import Reporting
+from tunekit.service.attachments.artifacts import Artifacts
 from tunekit.service.charts.charts import Charts
 from tunekit.service.charts.process import ChartProcess
 from tunekit.service.endpoints import SECURITY_SCHEMES
@@ -43,6 +44,7 @@ from tunekit.service.problems import add_problem_handlers
 from tunekit.service.request_log import RequestLog
 from tunekit.service.root_path import RootPath
 from tunekit.service.routes import (
+    artifacts,
     asking,
     callers,
     charts,
@@ -52,6 +54,7 @@ from tunekit.service.routes import (
     health,
     logins,
     members,
+    notes,
     oversight,
     pages,
     projects,
@@ -77,8 +80,7 @@ MAX_HELD_BYTES = 16 * MAX_BODY_BYTES
 
 PARTS = (
     callers, logins, users, tokens, projects, members, studies, trials, reads, event_stream,
-    exchanges, charts, exports, asking, oversight,
-    share_links, shared,
+    exchanges, charts, exports, asking, oversight, notes, artifacts, share_links, shared,
 )  # fmt: skip
 """Modules with the routes."""
 
@@ -92,11 +94,13 @@ class Service:
         gate: decides who may do what; with accounts, they do.
         accounts: users and projects; `None` where everybody may do everything.
         url: of the storage with its password, for other processes; by default the storage's own.
+        artifacts_at: folder or URI for artifacts; by default a folder beside an SQLite file.
         metrics: counts what happens.
         audit: records who changes what.
         quotas: limits what projects use.
         share_links: show single studies to outsiders.
         commits: joins exchanges.
+        artifacts: keeps the files of trials.
         charts: summarises studies.
         hub: wakes streams of events.
         notifications: of other replicas' changes.
@@ -119,6 +123,7 @@ class Service:
     accounts: Accounts | None = None
     url: str = ""
     suggestions: PoolSettings = field(default_factory=PoolSettings)
+    artifacts_at: str = ""
 
     def __post_init__(self) -> None:
         if self.accounts is not None:
@@ -131,6 +136,9 @@ class Service:
         self.commits = GroupCommit(self.metrics.note_commit, guard_of=self._guard)
         self.hub = EventHub(self._last_seq)
         self.charts = Charts(ChartProcess(self.url or self.storage.url), self._last_seq)
+        self.artifacts = Artifacts(
+            self.storage.database, self.artifacts_at, self.quotas.check_storing
+        )
         self.notifications = Notifications(self.storage.database, self.hub.wake)
         self.records = StudyRecords()
         self.pool = SuggestionPool(self.url or self.storage.url, self.suggestions)
@@ -186,7 +194,9 @@ def create_app(service: Service) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        chores = asyncio.create_task(Housekeeping(service.storage.database).run())
+        chores = asyncio.create_task(
+            Housekeeping(service.storage.database, service.artifacts.sweep).run()
+        )
         service.notifications.start()
         yield
         await service.stop()

@@ -72,6 +72,7 @@ def endpoint(
     permission: Permission | None = None,
     streams: type[Response] = Response,
     example: Any = None,
+    max_body: int | None = None,
 ) -> Callable[[Handler], Handler]:
     """Return a decorator that serves a route to callers with the role.
 
@@ -85,6 +86,7 @@ def endpoint(
         status: of a success.
         links: of OpenAPI, from this answer to other routes.
         permission: what the caller needs besides the role.
+        max_body: most bytes of the body, where the service's limit is not right.
         streams: class of the answer, `EventSourceResponse` for a handler that yields events.
         example: JSON document that a caller may send as the body.
     """
@@ -119,6 +121,7 @@ def endpoint(
             response_class=streams,
             response_model=None,
             openapi_extra=extra,
+            max_body_size=max_body,
             operation_id=handler.__name__,
         )
         return handler

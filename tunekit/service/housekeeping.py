@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Connection, delete, func, select
@@ -29,14 +30,16 @@ log = logging.getLogger("tunekit.service")
 
 
 class Housekeeping:
-    """Deletes expired sessions, invitations and idempotency keys.
+    """Deletes expired sessions, invitations and idempotency keys, and lost files.
 
     Args:
         database: with the tables.
+        sweep: deletes files that nothing names; returns their number.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, sweep: Callable[[], int] = lambda: 0) -> None:
         self._database = database
+        self._sweep = sweep
 
     async def run(self) -> None:
         """Clean up now and every ten minutes, until cancelled."""
@@ -45,6 +48,8 @@ class Housekeeping:
                 count = await run_in_threadpool(self.clean)
                 if count:
                     log.info("deleted %d expired rows", count)
+                if lost := await run_in_threadpool(self._sweep):
+                    log.info("deleted %d files that nothing named", lost)
             except StorageError as error:  # the next round tries again
                 log.warning("housekeeping: %s", error)
             await asyncio.sleep(EVERY_S)

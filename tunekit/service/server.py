@@ -56,6 +56,7 @@ def run_service(settings: ServiceSettings, url: str, *, say: Callable[[str], Non
             suggestions=PoolSettings(
                 settings.suggest_processes, settings.suggest_deadline_s, settings.suggest_queue
             ),
+            artifacts_at=settings.artifacts,
         )
         app = create_app(service)
         config = server_config(app, shutdown_s=settings.shutdown_s, certificate=files)

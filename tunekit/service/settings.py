@@ -38,6 +38,8 @@ class ServiceSettings(BaseSettings):
         root_path: path under which a proxy publishes the service, such as `/tunekit`.
         allowed_hosts: names that requests may give the service, `*.example.com` for all below;
             by default any, or on a loopback address its own.
+        artifacts: folder for the files of trials, which all replicas see, or a URI such as
+            `s3://bucket/artifacts`; by default a folder beside an SQLite file.
         tls_cert: file with the certificate to serve HTTPS; with `tls_key`.
         tls_key: file with its private key.
         log_level: least level of the log lines.
@@ -56,6 +58,7 @@ class ServiceSettings(BaseSettings):
     migrate: bool = False
     root_path: str = Field(default="", pattern=r"^(/[^/?#]+)*$")
     allowed_hosts: tuple[str, ...] = ()
+    artifacts: str = ""
     tls_cert: Path | None = None
     tls_key: Path | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -62,6 +62,12 @@ class BodyBudget:
                 raise ServiceBusy("the service reads too many long requests; try again soon.")
             return message
 
+        def let_go(size: int) -> None:
+            nonlocal mine
+            mine -= size
+            self._held -= size
+
+        scope["tunekit.let_go"] = let_go  # for a route that does not hold its body
         try:
             await self._app(scope, counted, send)
         finally:

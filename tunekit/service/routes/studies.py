@@ -93,10 +93,13 @@ async def get_study(storage: InProject, study_id: int) -> Response:
 
 @endpoint(router, "DELETE", "/{study_id}", role=Role.EDITOR, status=204)
 async def delete_study(request: Request, storage: InProject, study_id: int) -> Response:
-    """Delete a study with its trials."""
+    """Delete a study with its trials, notes and artifacts."""
+    artifacts = request.app.state.service.artifacts
     record = await run_in_threadpool(study_record, storage, study_id)
     note(request, name=record.spec.name)
+    contents = await run_in_threadpool(artifacts.contents_of, study_id)
     await run_in_threadpool(storage.delete_study, record.spec.name)
+    await run_in_threadpool(artifacts.delete_contents, contents)
     return Response(status_code=204)
 
 

@@ -1,0 +1,1 @@
+"""What people and workers attach to studies and trials: notes and files."""
