@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
@@ -55,6 +55,7 @@ from tunekit.service.routes import (
     logins,
     members,
     notes,
+    oidc_logins,
     oversight,
     pages,
     projects,
@@ -70,6 +71,9 @@ from tunekit.service.study_records import StudyRecords
 from tunekit.storages.http.connection import API
 from tunekit.storages.project import ProjectStorage
 from tunekit.storages.sql.storage import SQLStorage
+
+if TYPE_CHECKING:
+    from tunekit.service.access.oidc import OIDC
 
 MAX_BODY_BYTES = 16 * 2**20
 """Longest body of a request that the service reads."""
@@ -93,6 +97,7 @@ class Service:
         storage: all projects' studies.
         gate: decides who may do what; with accounts, they do.
         accounts: users and projects; `None` where everybody may do everything.
+        oidc: provider at which users may log in; `None` for none.
         url: of the storage with its password, for other processes; by default the storage's own.
         artifacts_at: folder or URI for artifacts; by default a folder beside an SQLite file.
         metrics: counts what happens.
@@ -124,6 +129,7 @@ class Service:
     url: str = ""
     suggestions: PoolSettings = field(default_factory=PoolSettings)
     artifacts_at: str = ""
+    oidc: OIDC | None = None
 
     def __post_init__(self) -> None:
         if self.accounts is not None:
@@ -226,6 +232,7 @@ def create_app(service: Service) -> FastAPI:
     app.add_middleware(RequestLog, metrics=service.metrics)
     app.include_router(health.router)
     app.include_router(pages.router)
+    app.include_router(oidc_logins.router)
     for part in PARTS:
         app.include_router(part.router, prefix=API)
     return app

@@ -16,7 +16,7 @@ import structlog
 
 from tunekit.shown import printable
 
-_NOISY = ("uvicorn.error", "uvicorn.access", "httpx2", "alembic")
+_NOISY = ("uvicorn.error", "uvicorn.access", "httpx2", "httpcore2", "authlib", "alembic")
 
 
 def set_up_logs(level: str) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 from tunekit.errors import InvalidArgument, ServiceBusy
 from tunekit.service.access.accounts import Accounts
 from tunekit.service.access.hosts import ANY, LOOPBACK, checked_hosts
+from tunekit.service.access.oidc_records import OIDCSettings
 from tunekit.service.app import Service, create_app
 from tunekit.service.asking.pool import PoolSettings
 from tunekit.service.http_server import ServiceServer, server_config
@@ -18,6 +20,9 @@ from tunekit.service.sole_replica import sole_replica
 from tunekit.service.tls import certificate
 from tunekit.storages.sql.storage import SQLStorage
 from tunekit.storages.urls import open_database
+
+if TYPE_CHECKING:
+    from tunekit.service.access.oidc import OIDC
 
 OUTAGE_S = 10.0
 """Seconds to retry a transaction before the client is told to: a request must not wait long."""
@@ -50,6 +55,7 @@ def run_service(settings: ServiceSettings, url: str, *, say: Callable[[str], Non
         service = Service(
             storage,
             accounts=accounts,
+            oidc=_oidc(settings),
             allowed_hosts=hosts,
             root_path=settings.root_path,
             url=url,
@@ -65,6 +71,27 @@ def run_service(settings: ServiceSettings, url: str, *, say: Callable[[str], Non
         if accounts is not None:
             _say_setup(accounts, f"{shown}{settings.root_path}", say)
         ServiceServer(config, service.stop).run(sockets=[listener])
+
+
+def _oidc(settings: ServiceSettings) -> OIDC | None:
+    """Return the provider of the settings; its packages are loaded only if there is one."""
+    if not settings.oidc_issuer:
+        return None
+    if not settings.accounts or not settings.oidc_client_id:
+        raise InvalidArgument(
+            "oidc_issuer needs accounts and oidc_client_id, the name of this service there; set "
+            "it, or leave oidc_issuer out."
+        )
+    from tunekit.service.access.oidc import OIDC
+
+    return OIDC(
+        OIDCSettings(
+            settings.oidc_issuer,
+            settings.oidc_client_id,
+            settings.oidc_client_secret.get_secret_value(),
+            create_users=settings.oidc_create_users,
+        )
+    )
 
 
 def _say_setup(accounts: Accounts, url: str, say: Callable[[str], None]) -> None:

@@ -42,6 +42,11 @@ class ServiceSettings(BaseSettings):
             `s3://bucket/artifacts`; by default a folder beside an SQLite file.
         tls_cert: file with the certificate to serve HTTPS; with `tls_key`.
         tls_key: file with its private key.
+        oidc_issuer: URL of an OpenID Connect provider at which users may log in; with
+            `oidc_client_id`, and `oidc_client_secret` unless the client there is public.
+        oidc_client_id: of this service at the provider.
+        oidc_client_secret: of this service at the provider.
+        oidc_create_users: whether whoever can log in there gets an account here.
         log_level: least level of the log lines.
         shutdown_s: seconds for which requests may finish after SIGTERM.
         suggest_processes: number of processes that propose params for `:ask` and judge reports.
@@ -61,6 +66,10 @@ class ServiceSettings(BaseSettings):
     artifacts: str = ""
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: SecretStr = SecretStr("")
+    oidc_create_users: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     shutdown_s: float = Field(default=30.0, gt=0, le=3600)
     suggest_processes: int = Field(default=2, ge=1, le=64)

@@ -51,7 +51,11 @@ form.addEventListener("submit", async (event) => {{
 }});
 </script></body></html>
 """
-_LOGIN = "const body = () => ({name: field('name').value, password: field('password').value});"
+_OIDC = '<p><a href="oidc/login">Log in at your organisation</a></p>'
+_LOGIN = """const body = () => ({name: field("name").value, password: field("password").value});
+fetch("api/v1/caller", {credentials: "same-origin"}).then(async (answer) => {
+  if (answer.ok) said.textContent = `Logged in as ${(await answer.json()).user}.`;
+});"""
 # The secret leaves the address bar at once, so that it is in no history and no screenshot.
 _SETUP = """const [secret, user] = location.hash.slice(1).split(",");
 history.replaceState(null, "", location.pathname);
@@ -63,7 +67,8 @@ const body = () => ({secret, password: field("password").value,
 @endpoint(router, "GET", "/login", role=Role.ANYONE)
 async def login_page(request: Request) -> Response:
     """Return the page on which people log in."""
-    return _page("Log in", "login", _LOGIN, autocomplete="current-password")
+    more = _OIDC if request.app.state.service.oidc is not None else ""
+    return _page("Log in", "login", _LOGIN, autocomplete="current-password", more=more)
 
 
 @endpoint(router, "GET", "/setup", role=Role.ANYONE)
