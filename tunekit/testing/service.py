@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from fastapi import FastAPI
+
 from tunekit.service.app import Service, create_app
 from tunekit.service.http_server import ServiceServer, server_config
 from tunekit.service.tls import Certificate
@@ -16,9 +18,9 @@ from tunekit.service.tls import Certificate
 def running_service(service: Service, *, certificate: Certificate | None = None) -> Iterator[str]:
     """Serve on a thread of this process; yield the URL of the service without a project."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = ServiceServer(
-            server_config(create_app(service), certificate=certificate), service.stop
-        )
+        app = create_app(service)
+        _build_routes(app)
+        server = ServiceServer(server_config(app, certificate=certificate), service.stop)
         thread = threading.Thread(
             target=server.run, kwargs={"sockets": [listener]}, name="service", daemon=True
         )
@@ -30,3 +32,13 @@ def running_service(service: Service, *, certificate: Certificate | None = None)
         finally:
             server.should_exit = True
             thread.join()
+
+
+def _build_routes(app: FastAPI) -> None:
+    """Have FastAPI build its routes on this thread, which it does with the first request.
+
+    Several services in one process share the routes' declarations, which are not thread-safe.
+    """
+    nowhere = {"type": "http", "method": "GET", "path": "/", "root_path": "", "headers": []}
+    for route in app.routes:
+        route.matches(nowhere)
