@@ -62,6 +62,7 @@ from tunekit.service.routes import (
     reads,
     share_links,
     shared,
+    spaces,
     studies,
     tokens,
     trials,
@@ -84,7 +85,7 @@ MAX_HELD_BYTES = 16 * MAX_BODY_BYTES
 
 PARTS = (
     callers, logins, users, tokens, projects, members, studies, trials, reads, event_stream,
-    exchanges, charts, exports, asking, oversight, notes, artifacts, share_links, shared,
+    exchanges, charts, exports, asking, oversight, notes, artifacts, spaces, share_links, shared,
 )  # fmt: skip
 """Modules with the routes."""
 

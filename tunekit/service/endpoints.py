@@ -66,7 +66,7 @@ def endpoint(
     *,
     role: Role,
     body: type | None = None,
-    answer: type | None = None,
+    answer: type | tuple[type, ...] | None = None,
     status: int = 200,
     links: dict[str, Any] | None = None,
     permission: Permission | None = None,
@@ -82,7 +82,8 @@ def endpoint(
         path: below the router's; `{project}` in it names the project whose role counts.
         role: least role of the caller.
         body: record that the handler reads with `body_of`.
-        answer: record that the handler returns with `reply`; `None` for no content.
+        answer: record that the handler returns with `reply`, or one of several; `None` for
+            another content or none.
         status: of a success.
         links: of OpenAPI, from this answer to other routes.
         permission: what the caller needs besides the role.
@@ -105,10 +106,14 @@ def endpoint(
     }
     success: dict[str, Any] = {"description": "Success"}
     if answer is not None:
-        success["content"] = {"application/json": {"schema": schema_of(answer)}}
+        several = [schema_of(a) for a in (answer if isinstance(answer, tuple) else (answer,))]
+        schema = several[0] if len(several) == 1 else {"anyOf": several}
+        success["content"] = {"application/json": {"schema": schema}}
     if links:
         success["links"] = links
     responses[status] = success
+    if method == "GET":
+        responses[304] = {"description": "Not modified since the ETag in If-None-Match"}
 
     def register(handler: Handler) -> Handler:
         router.add_api_route(

@@ -23,7 +23,6 @@ from tunekit.service.charts.samples import cut, number
 from tunekit.spaces import Scalar, Space
 
 MAX_BRANCHES = 20
-MAX_SHARES = 60
 _FAILED = (TrialState.FAILED, TrialState.LOST, TrialState.DIVERGED)
 
 Choice = tuple[str, Scalar]

@@ -13,6 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from tunekit.service.charts.process import ChartProcess
 from tunekit.service.charts.queries import LIVE, ChartQuery
+from tunekit.spaces import Space
 
 MAX_BYTES = 32 * 2**20
 """Bytes of all kept answers together."""
@@ -50,12 +51,24 @@ class Charts:
         """
         seq = await run_in_threadpool(self._last_seq, query.study_id)
         if query.name not in LIVE:
-            if _has(known, tag := f'"{seq}"'):
+            if has_tag(known, tag := f'"{seq}"'):
                 return tag, None
             return tag, await self._text(replace(query, seq=seq), 0)
         text = await self._text(replace(query, seq=seq), int(time.monotonic() / LIVE_S))
         tag = f'"{seq}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"'
-        return tag, None if _has(known, tag) else text
+        return tag, None if has_tag(known, tag) else text
+
+    async def space(self, study_id: int) -> str:
+        """Return the space of a study as far as it is known, as a `SpaceVersion`."""
+        return await self.process.text(ChartQuery(study_id, 0, "space"))
+
+    async def preview(self, study_id: int, space: Space) -> str:
+        """Return what an edit of the space would do, as a `SpaceEdit`; stores nothing.
+
+        Raises:
+            InvalidArgument: the study's program discovers its space.
+        """
+        return await self.process.text(ChartQuery(study_id, 0, "preview", space=space))
 
     def close(self) -> None:
         """End the process."""
@@ -82,5 +95,6 @@ class Charts:
             self._n_bytes -= len(self._kept.popitem(last=False)[1])
 
 
-def _has(known: str | None, tag: str) -> bool:
+def has_tag(known: str | None, tag: str) -> bool:
+    """Return whether the header If-None-Match names an ETag."""
     return known is not None and tag in [t.strip().removeprefix("W/") for t in known.split(",")]

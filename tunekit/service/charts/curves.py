@@ -27,8 +27,8 @@ def curves_chart(
     objective: ObjectiveSpec,
     asked: Sequence[int],
     *,
-    n_lines: int,
     seq: int,
+    most: int,
 ) -> CurvesChart:
     """Return bands by state at up to 64 steps, and up to 20 curves: asked, running, best."""
     curves = {n: c for n, c in store.curves.items() if len(c.steps)}
@@ -39,7 +39,7 @@ def curves_chart(
         trial = history.get(n)
         if trial is not None:
             by_state.setdefault(str(trial.state), []).append(row)
-    chosen = [n for n in _highlighted(history, objective, asked) if n in rows][:n_lines]
+    chosen = [n for n in _highlighted(history, objective, asked) if n in rows][:most]
     return CurvesChart(
         seq, len(curves), len(history), objective.metric,
         steps=tuple([int(s) for s in steps]),

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import partial
 
 from tunekit.driver.study_reader import StudyReader
 from tunekit.history import History
 from tunekit.records import ObjectiveSpec
-from tunekit.service.charts.branches import MAX_SHARES, importance_chart, tree_chart
+from tunekit.service.answers import written
+from tunekit.service.charts.branches import importance_chart, tree_chart
 from tunekit.service.charts.curve_store import CurveStore
 from tunekit.service.charts.curves import curves_chart
-from tunekit.service.charts.points import points_chart
+from tunekit.service.charts.points import MAX_AXES, points_chart
 from tunekit.service.charts.queries import ChartQuery
 from tunekit.service.charts.results import front_chart, history_chart
 from tunekit.service.charts.samples import fitted
 from tunekit.service.charts.stops import stops_chart
+from tunekit.spaces import Space
+from tunekit.spaces.serialize import space_to_dict
 from tunekit.storages.base import Storage
 from tunekit.storages.checks import deleted_study
+from tunekit.storages.http.messages import SpaceVersion
+from tunekit.studies.space_edits import edit_space
 
 MAX_TRIALS = 300_000
 """Trials kept of several studies together; one alone may have more."""
+N_SLICES = 12
+"""Parameters in a chart of slices, unless some are asked for."""
 MAX_CURVES = 3
 """Metrics whose curves are kept of one study."""
 
@@ -58,38 +66,38 @@ class ChartStudy:
         """
         self._reader.refresh_space()
         self._reader.refresh()
-        history, space, seq = self._reader.history, self._reader.space, query.seq
+        if query.name == "space":
+            return written(SpaceVersion(self._reader.space_version, space_to_dict(self.space)))
+        if query.space is not None:
+            return written(edit_space(self._reader, query.space, dry_run=True))
+        build = self._builder(query)
+        return fitted(lambda most: build(seq=query.seq, most=most), query.most)
+
+    @property
+    def space(self) -> Space:
+        """Return the current space, of a define-by-run study its discovered part."""
+        return self._reader.space
+
+    def _builder(self, query: ChartQuery) -> Callable[..., object]:
+        """Return what makes a chart from `seq` and `most`."""
+        history, space = self._reader.history, self.space
         goal = _goal(history, query.metric)
-        points = partial(points_chart, history, space, goal, query.paths, seq=seq)
         match query.name:
             case "history":
-                return fitted(lambda n: history_chart(history, goal, seq=seq, most=n), query.most)
+                return partial(history_chart, history, goal)
             case "front":
-                return fitted(lambda n: front_chart(history, seq=seq, most=n), query.most)
+                return partial(front_chart, history)
             case "tree":
-                nodes = partial(tree_chart, history, space, goal, seq=seq)
-                return fitted(lambda n: nodes(most=n), query.most)
+                return partial(tree_chart, history, space, goal)
             case "importance":
-                shares = partial(
-                    importance_chart, history, space, quantile=query.quantile, seq=seq
-                )
-                return fitted(lambda n: shares(most=n), MAX_SHARES)
+                return partial(importance_chart, history, space, quantile=query.quantile)
             case "curves":
                 store = self._store(goal.metric)
-                asked = query.numbers
-                return fitted(
-                    lambda n: curves_chart(history, store, goal, asked, n_lines=n, seq=seq),
-                    query.most,
-                )
+                return partial(curves_chart, history, store, goal, query.numbers)
             case "stops":
-                store = self._store(goal.metric)
-                return fitted(
-                    lambda n: stops_chart(history, store, goal, seq=seq, most=n), query.most
-                )
-            case "slices":
-                return fitted(lambda n: points(most=n, n_axes=12), query.most)
-            case "parallel":
-                return fitted(lambda n: points(most=n, n_axes=60), query.most)
+                return partial(stops_chart, history, self._store(goal.metric), goal)
+        n_axes = N_SLICES if query.name == "slices" else MAX_AXES
+        return partial(points_chart, history, space, goal, query.paths, n_axes=n_axes)
 
     def _store(self, metric: str) -> CurveStore:
         store = self._curves.get(metric)

@@ -5,8 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from tunekit.spaces import Space
+
 ChartName: TypeAlias = Literal[
-    "history", "curves", "importance", "front", "tree", "stops", "slices", "parallel"
+    "history",
+    "curves",
+    "importance",
+    "front",
+    "tree",
+    "stops",
+    "slices",
+    "parallel",
+    "space",
+    "preview",
 ]
 
 LIVE = frozenset({"curves", "stops"})
@@ -26,6 +37,7 @@ class ChartQuery:
         quantile: share of good trials, for the importance.
         paths: parameters to show; empty for the most important ones.
         numbers: trials to highlight.
+        space: the edited space of a preview.
     """
 
     study_id: int
@@ -36,6 +48,7 @@ class ChartQuery:
     quantile: float = 0.25
     paths: tuple[str, ...] = ()
     numbers: tuple[int, ...] = ()
+    space: Space | None = None
 
 
 @dataclass(frozen=True, slots=True)

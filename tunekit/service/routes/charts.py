@@ -16,6 +16,9 @@ from tunekit.service.routes.parts import InProject
 
 router = APIRouter(prefix="/projects/{project}/studies/{study_id}/charts", tags=["charts"])
 
+MAX_SHARES = 60
+"""Parameters with a share in one branch."""
+
 Known = Annotated[str | None, Header(alias="If-None-Match", max_length=400)]
 Metric = Annotated[
     str, Query(max_length=200, description="Metric to show; by default the first objective.")
@@ -62,7 +65,7 @@ async def chart_importance(
     quantile: Annotated[float, Query(gt=0, lt=1, description="Share of good trials.")] = 0.25,
 ) -> Response:
     """Return how much each parameter mattered, over all trials and in each branch."""
-    query = ChartQuery(study_id, 0, "importance", quantile=quantile)
+    query = ChartQuery(study_id, 0, "importance", most=MAX_SHARES, quantile=quantile)
     return await _reply(request, storage, query, known)
 
 

@@ -7,11 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from tunekit.errors import InvalidArgument
 from tunekit.records import StudyRecord, StudySpec
 from tunekit.service.access.audited_changes import note
 from tunekit.service.access.roles import Role
-from tunekit.service.endpoints import body_of, endpoint, json_of, reply
+from tunekit.service.endpoints import body_of, endpoint, reply
 from tunekit.service.routes.parts import (
     ITEMS,
     MAX_ITEMS,
@@ -22,9 +21,9 @@ from tunekit.service.routes.parts import (
     page_of,
 )
 from tunekit.spaces import Float, Space
-from tunekit.spaces.serialize import space_from_dict, space_to_dict
+from tunekit.spaces.serialize import space_to_dict
 from tunekit.storages.checks import deleted_study
-from tunekit.storages.http.messages import SpaceVersion, StudyPage, StudyPatch
+from tunekit.storages.http.messages import StudyPage, StudyPatch
 from tunekit.storages.project import ProjectStorage
 
 router = APIRouter(prefix="/projects/{project}/studies", tags=["studies"])
@@ -127,23 +126,6 @@ async def set_goal(
     spec = await body_of(request, StudySpec)
     await run_in_threadpool(storage.set_goal, study_id, spec, expected_seq=expected)
     return reply(await run_in_threadpool(study_record, storage, study_id))
-
-
-@endpoint(router, "PUT", "/{study_id}/space", role=Role.EDITOR, answer=SpaceVersion)
-async def set_space(
-    request: Request, storage: InProject, study_id: int, expected: Expected
-) -> Response:
-    """Store the next version of the space, if the current one is that in If-Match."""
-    doc = await json_of(request)
-    if not isinstance(doc, dict):
-        raise InvalidArgument("the body is not a space; send its JSON form, a mapping.")
-    space = space_from_dict(doc)
-    version = await run_in_threadpool(
-        storage.set_space, study_id, space, expected_version=expected
-    )
-    note(request, version=version)
-    answer = SpaceVersion(version, space_to_dict(space))
-    return reply(answer, headers={"ETag": f'"{version}"'})
 
 
 def study_record(storage: ProjectStorage, study_id: int) -> StudyRecord:
