@@ -17,10 +17,10 @@ def check_user_name(name: str) -> None:
     Raises:
         InvalidArgument: it is not such a name of 1 to 64 characters.
     """
-    if not _USER.fullmatch(name):
+    if not _USER.fullmatch(name):  # not quoted: it may be a password in the wrong field
         raise InvalidArgument(
-            f"user name {shown(name, 80)}: expected 1 to 64 of a-z, 0-9 and . _ @ + -, beginning "
-            "with a letter or digit."
+            f"user name of {len(name)} characters: expected 1 to 64 of a-z, 0-9 and . _ @ + -, "
+            "beginning with a letter or digit."
         )
 
 

@@ -24,8 +24,9 @@ router = APIRouter(tags=["logins"])
 async def log_in(request: Request, accounts: InAccounts, before: SessionSecret) -> Response:
     """Begin a session with a password; its cookie comes with the answer."""
     given = await body_of(request, m.LoginRequest)
-    note(request, user=given.name)
     user = await run_in_threadpool(accounts.users.login_of, given.name)
+    # A name that nobody has may be a password in the wrong field.
+    note(request, user=given.name if user is not None else "unknown")
     stored: str | None = None if user is None else user.password
     if not await accounts.passwords.verify(stored, given.password) or stored is None:
         raise NotAuthenticated("user or password is wrong, or the account is disabled.")
