@@ -121,8 +121,8 @@ def optuna_server(url: str) -> Iterator[tuple[str, int]]:
 
 
 @contextmanager
-def tunekit_server(url: str) -> Iterator[tuple[str, int]]:
-    """Run `tunekit serve` over a database; give its URL and process id."""
+def tunekit_server(url: str, *, create: bool = True) -> Iterator[tuple[str, int]]:
+    """Run `tunekit serve` over a database, with a study; give its URL and process id."""
     import tunekit as tk
 
     port = free_port()
@@ -132,11 +132,44 @@ def tunekit_server(url: str) -> Iterator[tuple[str, int]]:
         wait_for(port)
         address = f"http://127.0.0.1:{port}"
         space = {"x": tk.Float(0.0, 1.0), "n": tk.Int(1, 8), "kind": tk.Categorical(["a", "b"])}
-        tk.study("s", space=space, objectives="loss", sampler="random", storage=address)
+        if create:
+            tk.study("s", space=space, objectives="loss", sampler="random", storage=address)
         yield address, process.pid
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
+
+
+def growth(url: str, sizes: list[int], n: int = 300) -> None:
+    """Print the time of single asks and tells at studies with more and more stored trials."""
+    from tunekit.records import TrialRecord, TrialState
+    from tunekit.spaces import Params
+    from tunekit.storages.project import ProjectStorage
+    from tunekit.storages.urls import open_storage
+
+    storage = ProjectStorage(open_storage(url), "default")
+    study_id = storage.get_study("s").id
+    point, stored = Params({"x": 0.5, "n": 3, "kind": "a"}), 0
+    with tunekit_server(url, create=False) as (address, _):
+        pair = tunekit_client(address)
+        for size in sizes:
+            for first in range(stored, size, 5000):
+                trials = [
+                    TrialRecord(i, TrialState.COMPLETE, params=point, metrics={"loss": 1.0})
+                    for i in range(first, min(first + 5000, size))
+                ]
+                storage.add_trials(study_id, trials, {})
+            stored = size
+            first_s = pair()[0]
+            took = [pair() for _ in range(n)]
+            stored += n + 1
+            asks = [a for a, _ in took]
+            print(
+                f"| {size} | {1000.0 * first_s:.0f} | {quantile(asks, 50):.2f} "
+                f"| {quantile(asks, 90):.2f} | {quantile([t for _, t in took], 50):.2f} |",
+                flush=True,
+            )
+    storage.close()
 
 
 def free_port() -> int:
@@ -195,6 +228,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, nargs="+", default=[16, 64])
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--only", choices=["tunekit", "optuna"])
+    parser.add_argument("--stored", type=int, nargs="+", help="then ask with so many trials")
     parser.add_argument("--no-postgres", action="store_true")
     arguments = parser.parse_args()
     print("| system | clients | pairs/s | ask p50 ms | p99 | pair p50 ms | p99 | server CPUs |")
@@ -215,6 +249,11 @@ def main() -> None:
             with serve(url) as (address, pid):
                 for clients in arguments.clients:
                     measure(system, address, pid, clients=clients, seconds=arguments.seconds)
+        for system, url in found if arguments.stored else ():
+            if system.startswith("tunekit"):
+                print(f"\n| stored, {system} | first ask ms | ask p50 ms | p90 | tell p50 |")
+                print("|---|---|---|---|---|")
+                growth(url, arguments.stored)
 
 
 if __name__ == "__main__":

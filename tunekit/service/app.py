@@ -84,10 +84,10 @@ MAX_HELD_BYTES = 16 * MAX_BODY_BYTES
 
 
 PARTS = (
-    callers, logins, users, tokens, projects, members, studies, trials, reads, event_stream,
-    exchanges, charts, exports, asking, oversight, notes, artifacts, spaces, share_links, shared,
+    asking, exchanges, callers, logins, users, tokens, projects, members, studies, trials, reads,
+    event_stream, charts, exports, oversight, notes, artifacts, spaces, share_links, shared,
 )  # fmt: skip
-"""Modules with the routes."""
+"""Modules with the routes, in the order in which a request is matched: those of workers first."""
 
 
 @dataclass
