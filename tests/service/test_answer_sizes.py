@@ -91,3 +91,25 @@ def test_text_that_looks_like_json_stays_text(storage: SQLStorage) -> None:
     with TestClient(create_app(Service(storage))) as client:
         page = client.get(f"{STUDIES}/{study}/trials").json()
     assert page["trials"][0]["user_attrs"] == {"a": text}
+
+
+def test_a_page_of_long_trials_reads_about_as_many_as_it_holds(
+    storage: SQLStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trials = [_ended(n, user_attrs={"log": "x" * 20_000}) for n in range(300)]
+    study = _study(storage, trials, n_reports=0)
+    read: list[int] = []
+    changes = SQLStorage.changes
+
+    def counted(self: SQLStorage, *args: Any) -> Any:
+        found = changes(self, *args)
+        read.append(len(found.trials))
+        return found
+
+    monkeypatch.setattr(SQLStorage, "changes", counted)
+    monkeypatch.setattr(ProjectStorage, "changes", lambda self, *args: storage.changes(*args))
+    with TestClient(create_app(Service(storage))) as client:
+        page = client.get(f"{STUDIES}/{study}/trials").json()
+        assert (len(page["trials"]), sum(read)) == (9, 64)
+        page = client.get(f"{STUDIES}/{study}/trials", params={"limit": 1000}).json()
+    assert page["more"] is True

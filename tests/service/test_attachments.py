@@ -111,7 +111,10 @@ def test_the_number_of_notes_is_bounded(study: Study, monkeypatch: pytest.Monkey
 def test_nothing_is_attached_to_what_does_not_exist(study: Study) -> None:
     assert study.send("POST", "/trials/2/notes", json={"text": "a"}).status_code == 404
     assert study.put("a.txt", b"a", number=2).status_code == 404
+    assert study.send("GET", "/trials/2/notes").status_code == 404
+    assert study.send("GET", "/trials/2/artifacts").status_code == 404
     study.storage.delete_study("digits")
+    assert study.send("GET", "/notes").status_code == 404
     assert study.send("POST", "/notes", json={"text": "a"}).status_code == 404
     assert study.put("a.txt", b"a").status_code == 404
     assert (study.count(notes), study.count(artifacts), study.contents()) == (0, 0, [])

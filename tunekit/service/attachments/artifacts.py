@@ -116,7 +116,11 @@ class Artifacts:
                 self.files.delete(unused)
 
     def of_trial(self, study_id: int, number: int, *, after: str, limit: int) -> list[Artifact]:
-        """Return artifacts of a trial by name, after a name."""
+        """Return artifacts of a trial by name, after a name.
+
+        Raises:
+            UnknownStudy, UnknownTrial: there is no such trial.
+        """
         query = (
             select(*_COLUMNS)
             .where(artifacts.c.study_id == study_id, artifacts.c.number == number)
@@ -124,6 +128,7 @@ class Artifacts:
             .order_by(artifacts.c.name)
             .limit(limit)
         )
+        self.check_trial(study_id, number)
         rows: Any = self._database.read(lambda c: c.execute(query).all())
         return [Artifact(*row) for row in rows]
 

@@ -60,12 +60,21 @@ def add_note(
 def read_notes(
     database: Database, study_id: int, number: int | None, *, after: int, limit: int
 ) -> list[Note]:
-    """Return notes after an id: of a study with all its trials, or of one trial."""
+    """Return notes after an id: of a study with all its trials, or of one trial.
+
+    Raises:
+        UnknownStudy, UnknownTrial: there is none.
+    """
     query = select(*_COLUMNS).where(notes.c.study_id == study_id, notes.c.id > after)
     if number is not None:
         query = query.where(notes.c.number == number)
     query = query.order_by(notes.c.id).limit(limit)
-    rows: Any = database.read(lambda c: c.execute(query).all())
+
+    def work(connection: Connection) -> Any:
+        check_owner(connection, study_id, number)
+        return connection.execute(query).all()
+
+    rows = database.read(work)
     return [Note(*row) for row in rows]
 
 

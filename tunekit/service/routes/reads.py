@@ -8,7 +8,7 @@ from itertools import groupby, islice
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from tunekit.records import Report
+from tunekit.records import Report, TrialRecord
 from tunekit.service.access.roles import Role
 from tunekit.service.answers import written
 from tunekit.service.endpoints import body_of, endpoint
@@ -31,6 +31,8 @@ router = APIRouter(prefix="/projects/{project}/studies/{study_id}", tags=["reads
 MAX_REPORTS = 5000
 CHUNK = 500
 """Trials whose reports are looked up at once."""
+FIRST_CHUNK = 64
+"""Trials that are read at first; long ones fill an answer with few."""
 TRIAL_BYTES = 50
 """Most bytes of a trial in an answer besides its reports."""
 
@@ -40,10 +42,9 @@ async def list_trials(
     storage: InProject, study_id: int, after: After = 0, limit: Limit = MAX_ITEMS
 ) -> Response:
     """Return trials that changed after a cursor, each in its latest form, by `seq`."""
-    most = min(limit, MAX_ITEMS)
-    found = await run_in_threadpool(storage.changes, study_id, after, most + 1)
-    page = page_of(found.trials, limit=most)
-    cursor = page.items[-1].seq if page.items else found.cursor
+    trials = changed_trials(storage, study_id, after)
+    page = await run_in_threadpool(page_of, trials, limit=min(limit, MAX_ITEMS))
+    cursor = page.items[-1].seq if page.items else after
     return page.reply({"trials": ITEMS, "cursor": cursor, "more": page.is_cut})
 
 
@@ -74,6 +75,16 @@ async def list_spaces(storage: InProject, study_id: int, after: After = 0) -> Re
     versions = [m.SpaceVersion(n, space_to_dict(space)) for n, space in found.items() if n > after]
     page = page_of(versions)
     return page.reply({"versions": ITEMS, "more": page.is_cut})
+
+
+def changed_trials(storage: ProjectStorage, study_id: int, after: int) -> Iterator[TrialRecord]:
+    """Yield changed trials by `seq`; reads only about as many as are taken."""
+    n = FIRST_CHUNK
+    while trials := storage.changes(study_id, after, n).trials:
+        yield from trials
+        if len(trials) < n:
+            return
+        after, n = trials[-1].seq, min(2 * n, MAX_ITEMS)
 
 
 def report_page(storage: ProjectStorage, study_id: int, query: m.ReportQuery) -> Response:
