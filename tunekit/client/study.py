@@ -15,7 +15,6 @@ from tunekit.storages.http.connection import quoted
 if TYPE_CHECKING:
     from tunekit.client.client import Client
 
-FREE_LATER = "no trial is free"
 LONGEST_WAIT_S = 30.0
 """Seconds that one request waits for a free trial at most."""
 
@@ -30,6 +29,7 @@ class Study:
         name: of the study.
         state: as of the last request for a trial.
         reason: why that request gave no trial; empty if it gave one.
+        is_over: whether none will come any more.
     """
 
     def __init__(self, client: Client, record: Mapping[str, Any]) -> None:
@@ -37,6 +37,7 @@ class Study:
         self.name = str(record["spec"]["name"])
         self.state = str(record.get("state", "active"))
         self.reason = ""
+        self.is_over = False
         self.path = f"/projects/{quoted(client.project)}/studies/{record['id']}"
         self._objectives = tuple(str(o["metric"]) for o in record["spec"]["objectives"])
 
@@ -75,6 +76,7 @@ class Study:
         }
         asked = self.client.http.request("POST", f"{self.path}/trials:ask", body).doc
         self.state, self.reason = str(asked["state"]), str(asked["reason"])
+        self.is_over = bool(asked["is_over"])
         if not asked["trials"]:
             return None
         trial = Trial(self, asked["trials"][0])
@@ -100,7 +102,7 @@ class Study:
             if trial is not None:
                 _run_one(trial, objective)
                 done += 1
-            elif self.state != "paused" and self.reason != FREE_LATER:
+            elif self.is_over:
                 break
         return done
 

@@ -43,10 +43,11 @@ def test_a_full_grid_is_given_out_once_and_then_ends(team: Team) -> None:
     assert len({tuple(t["params"].items()) for t in asked}) == len(asked) == 6
     left = workers[0].ask()
     assert left["trials"] == [] and "grid" in left["reason"] and left["state"] == "active"
+    assert not left["is_over"]  # a worker may give its trial back
     for trial in asked:
         workers[0].tell(trial, 1.0)
     # Nothing can come any more, so a waiting request is answered at once.
-    assert workers[0].ask(wait_s=30)["trials"] == []
+    assert workers[0].ask(wait_s=30)["is_over"]
     assert len(study.trials) == 6  # no number without a point
 
 
@@ -85,7 +86,8 @@ def test_a_paused_study_says_so_and_answers_when_it_goes_on(team: Team, monkeypa
     study = team.study()
     worker = team.worker(study)
     study.pause()
-    assert worker.ask() == {"trials": [], "state": "paused", "reason": "the study is paused"}
+    paused = {"trials": [], "state": "paused", "reason": "the study is paused", "is_over": False}
+    assert worker.ask() == paused
     waits = threading.Event()
     later_than = team.service.hub.later_than
 
@@ -105,7 +107,8 @@ def test_a_stopped_study_answers_a_waiting_request_at_once(team: Team) -> None:
     study = team.study()
     study.stop()
     answer = team.worker(study).ask(wait_s=30)
-    assert answer == {"trials": [], "state": "stopped", "reason": "the study is stopped"}
+    assert (answer["state"], answer["reason"]) == ("stopped", "the study is stopped")
+    assert answer["trials"] == [] and answer["is_over"]
 
 
 def test_no_trial_is_given_out_beyond_max_trials(team: Team) -> None:

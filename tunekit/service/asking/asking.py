@@ -9,7 +9,7 @@ from tunekit.errors import ServiceBusy
 from tunekit.records import StudyRecord
 from tunekit.service.asking.limits import check_ask
 from tunekit.service.asking.pool import SuggestionPool
-from tunekit.service.asking.rounds import Given, Rounds, Waiting
+from tunekit.service.asking.rounds import Rounds, Waiting
 from tunekit.service.coalesced import Coalesced
 from tunekit.service.event_hub import EventHub
 from tunekit.service.group_commit import GroupCommit
@@ -35,7 +35,7 @@ class Asking:
     def __init__(self, commits: GroupCommit, pool: SuggestionPool, hub: EventHub) -> None:
         self._rounds = Rounds(commits, pool)
         self._queue = pool.settings.queue
-        self._waiting: Coalesced[tuple[str, int], Waiting, Given] = Coalesced(
+        self._waiting: Coalesced[tuple[str, int], Waiting, Asked] = Coalesced(
             self._serve, size=lambda key: self._rounds.pace.size(key[1])
         )
         self._hub = hub
@@ -66,19 +66,19 @@ class Asking:
     async def _ask(self, storage: ProjectStorage, record: StudyRecord, ask: Ask) -> Asked:
         clock = asyncio.get_running_loop().time
         until = clock() + ask.wait_s
-        given = await self._once(storage, record, ask)
-        if given.is_over or not ask.wait_s:
-            return given.asked
+        asked = await self._once(storage, record, ask)
+        if asked.trials or asked.is_over or not ask.wait_s:
+            return asked
         with self._hub.watching(record.id):
-            while not given.is_over and clock() < until and not self._hub.is_closed:
+            while not (asked.trials or asked.is_over or self._hub.is_closed) and clock() < until:
                 seen = self._hub.seq(record.id)
-                given = await self._once(storage, record, ask)
-                if not given.is_over:
+                asked = await self._once(storage, record, ask)
+                if not asked.trials and not asked.is_over:
                     left_s = min(until - clock(), LOOK_S)
                     await self._hub.later_than(record.id, seen, max(left_s, 0.0))
-        return given.asked
+        return asked
 
-    async def _once(self, storage: ProjectStorage, record: StudyRecord, ask: Ask) -> Given:
+    async def _once(self, storage: ProjectStorage, record: StudyRecord, ask: Ask) -> Asked:
         if self._n_queued >= self._queue:
             raise ServiceBusy(
                 f"{self._n_queued} requests wait for trials, as many as this service takes; ask "
@@ -95,5 +95,5 @@ class Asking:
 
     async def _serve(
         self, key: tuple[str, int], batch: Sequence[Waiting]
-    ) -> Sequence[Given | Exception]:
+    ) -> Sequence[Asked | Exception]:
         return await self._rounds.serve(batch)

@@ -55,19 +55,6 @@ class Waiting:
     origin: Origin = field(default_factory=ORIGIN.get)
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
-    """The answer to a request, and whether waiting for another one is in vain."""
-
-    asked: Asked
-    is_final: bool
-
-    @property
-    def is_over(self) -> bool:
-        """Return whether it is the answer, also to a request that may wait."""
-        return bool(self.asked.trials) or self.is_final
-
-
 class Rounds:
     """Serves the requests for trials of one study together.
 
@@ -82,7 +69,7 @@ class Rounds:
         self._always: dict[int, Room] = {}
         self.pace = Pace(pool.settings.deadline_s)
 
-    async def serve(self, batch: Sequence[Waiting]) -> Sequence[Given | Exception]:
+    async def serve(self, batch: Sequence[Waiting]) -> Sequence[Asked | Exception]:
         """Return the answer or error for each request, in order.
 
         Raises:
@@ -152,7 +139,7 @@ class Rounds:
 
     async def _give(
         self, waiting: Waiting, claim: Exchange | Exception, proposed: Proposed, room: Room
-    ) -> Given:
+    ) -> Asked:
         """Start the trials of one request, and return them."""
         if isinstance(claim, Exception):
             raise claim
@@ -176,7 +163,7 @@ class Rounds:
         if not kept and proposed.error is not None:
             return _refused(proposed.error, answer.study_state)
         reason = "" if kept else NO_TRIAL
-        return Given(Asked(kept, answer.study_state, reason), is_final=False)
+        return Asked(kept, answer.study_state, reason, is_over=False)
 
 
 async def _settled(awaitables: Iterable[Awaitable[T]]) -> list[T | Exception]:
@@ -195,29 +182,29 @@ def _given_back(leases: Sequence[Lease], error: TunekitError) -> Proposed:
     return Proposed((), releases, Refused(error.code, error.message))
 
 
-def _refused(error: Refused, state: StudyState) -> Given:
+def _refused(error: Refused, state: StudyState) -> Asked:
     """Return that there is no point left, or raise what prevented the proposals."""
     if issubclass(class_of(error.code), SpaceExhausted):
-        return Given(Asked((), state, error.message), is_final=False)
+        return Asked((), state, error.message, is_over=False)
     raise error_of(error.code, error.message)
 
 
-def _nothing(record: StudyRecord, claim: Exchange, room: Room) -> Given:
+def _nothing(record: StudyRecord, claim: Exchange, room: Room) -> Asked:
     """Return why there are no trials, and whether there may be some later."""
     state = claim.study_state
     if state is not StudyState.ACTIVE:
         is_over = state in (StudyState.STOPPED, StudyState.CANCELLED)
-        return Given(Asked((), state, f"the study is {state}"), is_final=is_over)
+        return Asked((), state, f"the study is {state}", is_over=is_over)
     if claim.held_back:
-        return Given(Asked((), state, claim.held_back), is_final=False)
+        return Asked((), state, claim.held_back, is_over=False)
     most = max_trials(record)
     if room.exhausted:
         reason = room.exhausted
     elif most is not None:
         reason = f"max_trials reached: the study has its {most} trials"
     else:
-        return Given(Asked((), state, NO_TRIAL), is_final=False)
-    return Given(Asked((), state, reason), is_final=room.n_open == 0)
+        return Asked((), state, NO_TRIAL, is_over=False)
+    return Asked((), state, reason, is_over=room.n_open == 0)
 
 
 def study_ref(storage: ProjectStorage, record: StudyRecord) -> StudyRef:

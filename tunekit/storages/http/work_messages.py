@@ -67,11 +67,14 @@ class Asked:
     Attributes:
         state: of the study.
         reason: why there are none; empty if there are some.
+        is_over: whether none will come any more, so that the worker may end; otherwise one may be
+            free later, such as one that another worker gives back.
     """
 
     trials: tuple[AskedTrial, ...]
     state: StudyState
     reason: str
+    is_over: bool
 
 
 @dataclass(frozen=True, slots=True)
