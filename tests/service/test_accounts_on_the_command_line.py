@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -152,3 +154,28 @@ def test_a_user_is_added_beside_a_service_that_does_not_run(
 def test_commands_say_which_service_they_miss(cli: Cli) -> None:
     assert "tunekit login URL" in cli("whoami", status=2).stderr
     assert "http://host:port" in cli("login", "team.example", status=2).stderr
+
+
+def test_the_first_start_prints_a_link_that_makes_the_operator(
+    cli: Cli, database_url: str
+) -> None:
+    command = [sys.executable, "-m", "tunekit", "serve", "--port", "0", "--storage", database_url]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        base = process.stderr.readline().split()[2]
+        link = process.stderr.readline().split()[-1]
+        assert link.startswith(f"{base}/setup#tki_")
+        set_password(link, "root")
+        log_in(cli, base, "root")
+        assert json.loads(cli("whoami", "--json").stdout)["caller"]["operator"] is True
+    finally:
+        process.terminate()
+        assert PASSWORD not in process.communicate()[1]
+    again = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert again.stderr is not None
+    try:
+        assert "tunekit serves" in again.stderr.readline()
+    finally:
+        again.terminate()
+        assert "/setup#" not in again.communicate()[1]

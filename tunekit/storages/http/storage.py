@@ -17,6 +17,7 @@ from tunekit.spaces import Space
 from tunekit.spaces.serialize import space_from_dict, space_to_dict
 from tunekit.storages.base import Changes, Claim, Event, Exchange, ExchangeRequest, Operation
 from tunekit.storages.checks import (
+    STEPS,
     check_added,
     check_exchange,
     check_key,
@@ -24,6 +25,7 @@ from tunekit.storages.checks import (
     check_points,
     check_spec,
     is_64_bit,
+    unknown_trial,
 )
 from tunekit.storages.codec import from_dict, to_dict
 from tunekit.storages.http import messages as m
@@ -148,6 +150,10 @@ class HTTPStorage:
         """Queue paused trials for a worker again; return their numbers."""
         if not reasons:
             return []
+        beyond = next((n for n in reasons if not is_64_bit(n)), None)
+        if beyond is not None:  # no trial has it, and no request can hold it
+            record = from_dict(StudyRecord, self._get(study_id, "").doc)
+            raise unknown_trial(beyond, record.n_trials)
         trials = tuple([m.TrialReason(n, reason) for n, reason in reasons.items()])
         return self._numbers(study_id, "/trials:promote", m.Promote(trials))
 
@@ -230,7 +236,11 @@ class HTTPStorage:
     ) -> dict[int, tuple[Report, ...]]:
         """Return reports by trial number, in order of step; by default of all trials."""
         check_page(0, limit)
-        known = {n: step for n, step in (after_step or {}).items() if is_64_bit(n)}
+        known = {
+            n: min(max(step, STEPS.start), STEPS.stop - 1)
+            for n, step in (after_step or {}).items()
+            if is_64_bit(n)
+        }
         asked = sorted(known) if numbers is None else sorted({n for n in numbers if is_64_bit(n)})
         if limit == 0 or (numbers is not None and not asked):
             return {}
