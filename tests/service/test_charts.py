@@ -323,6 +323,21 @@ def test_a_chart_that_takes_too_long_ends_its_process(
     assert empty.chart("history")["total"] == N
 
 
+def test_a_chart_that_takes_long_is_computed_on_and_found_by_a_later_request(
+    empty: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty.fill()
+    monkeypatch.setattr(charts, "WAIT_S", 0.0)
+    busy = empty.get("tree")
+    assert (busy.status_code, busy.json()["code"]) == (503, "TK605")
+    assert busy.headers["retry-after"] == "5"
+    pid = empty.client.app.state.service.charts.process.pid  # type: ignore[attr-defined]
+    monkeypatch.undo()
+    assert empty.chart("tree")["nodes"][0]["visits"] == N
+    again = empty.client.app.state.service.charts.process.pid  # type: ignore[attr-defined]
+    assert pid in (None, again)  # not killed; at first it may not have been started yet
+
+
 def test_charts_of_another_project_and_of_a_deleted_study_are_not_found(empty: Study) -> None:
     empty.fill()
     assert empty.chart("tree")["nodes"]

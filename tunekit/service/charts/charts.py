@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from fastapi.concurrency import run_in_threadpool
 
+from tunekit.errors import ServiceBusy
 from tunekit.service.charts.process import ChartProcess
 from tunekit.service.charts.queries import LIVE, ChartQuery
 from tunekit.spaces import Space
@@ -19,6 +20,9 @@ MAX_BYTES = 32 * 2**20
 """Bytes of all kept answers together."""
 LIVE_S = 5.0
 """Seconds for which a chart of reports is kept, while reports may arrive."""
+
+WAIT_S = 25.0
+"""Seconds that a request waits for a chart, which then is computed all the same."""
 
 _Key = tuple[ChartQuery, int]
 
@@ -36,7 +40,7 @@ class Charts:
         self._last_seq = last_seq
         self._kept: OrderedDict[_Key, str] = OrderedDict()
         self._n_bytes = 0
-        self._computing: dict[_Key, asyncio.Task[str]] = {}
+        self._computing: dict[ChartQuery, asyncio.Task[str]] = {}
 
     async def chart(self, query: ChartQuery, known: str | None) -> tuple[str, str | None]:
         """Return the ETag of a chart and its JSON form, `None` if `known` is that ETag.
@@ -47,7 +51,8 @@ class Charts:
 
         Raises:
             UnknownStudy: there is no such study.
-            ServiceBusy: too many charts are being computed.
+            ServiceBusy: too many charts are being computed, or this one takes long: a later
+                request finds it done.
         """
         seq = await run_in_threadpool(self._last_seq, query.study_id)
         if query.name not in LIVE:
@@ -79,14 +84,20 @@ class Charts:
         if (text := self._kept.get(key)) is not None:
             self._kept.move_to_end(key)
             return text
-        task = self._computing.get(key)
+        task = self._computing.get(query)
         if task is None:
-            task = self._computing[key] = asyncio.create_task(self.process.text(query))
+            task = self._computing[query] = asyncio.create_task(self.process.text(query))
             task.add_done_callback(lambda done: self._keep(key, done))
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.wait_for(asyncio.shield(task), WAIT_S)
+        except TimeoutError:
+            raise ServiceBusy(
+                "the study is long, and its chart is still being computed; try again soon.",
+                retry_after=5.0,
+            ) from None
 
     def _keep(self, key: _Key, done: asyncio.Task[str]) -> None:
-        del self._computing[key]
+        del self._computing[key[0]]
         if done.cancelled() or done.exception() is not None:
             return
         self._kept[key] = text = done.result()

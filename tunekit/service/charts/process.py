@@ -20,8 +20,8 @@ from tunekit.storages.http.connection import class_of
 
 MAX_WAITING = 32
 """Queries that may wait; a further one is refused."""
-DEADLINE_S = 60.0
-"""Seconds for one chart, including the first reading of a long study."""
+DEADLINE_S = 600.0
+"""Seconds for one chart, including the first reading of a long study; then it hangs."""
 
 
 class ChartProcess:
@@ -92,13 +92,13 @@ class ChartProcess:
             if self._queries is None:
                 context = multiprocessing.get_context("spawn")
                 ours, theirs = context.Pipe()
-                self._queries = ours
-                self._process = context.Process(
+                process = context.Process(
                     target=process_main.main, args=(theirs, self._url), name="tunekit-charts",
                     daemon=True,
                 )  # fmt: skip
-                self._process.start()
+                process.start()
                 theirs.close()
+                self._process, self._queries = process, ours
             return self._queries
 
     def _end(self) -> None:
