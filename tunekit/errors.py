@@ -379,6 +379,13 @@ class UnknownAccount(TunekitError, KeyError):
     exit_status = 3
 
 
+class UnknownJob(TunekitError, KeyError):
+    """The project has no such job; `tunekit jobs ls` lists all."""
+
+    code = "TK609"
+    exit_status = 3
+
+
 class TrialStopped(Exception):
     """Raised by `Trial.report` when the stopper ends the trial; let it propagate."""
 

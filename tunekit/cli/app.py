@@ -14,6 +14,8 @@ from tunekit.cli import (
     demo,
     doctor,
     init,
+    job_runner,
+    jobs,
     login,
     projects,
     run,
@@ -62,6 +64,9 @@ app.add_typer(projects.app, name="project", rich_help_panel="Teams")
 app.add_typer(tokens.app, name="token", rich_help_panel="Teams")
 app.add_typer(users.app, name="user", rich_help_panel="Teams")
 command(app, "worker", rich_help_panel="Teams")(worker.worker)
+command(app, "submit", rich_help_panel="Teams")(jobs.submit)
+app.add_typer(jobs.app, name="jobs", rich_help_panel="Teams")
+command(app, "runner", rich_help_panel="Teams")(job_runner.runner)
 app.add_typer(studies.app, name="studies", rich_help_panel="Results")
 app.add_typer(trials.app, name="trials", rich_help_panel="Results")
 app.add_typer(bench.app, name="bench", rich_help_panel="Results")

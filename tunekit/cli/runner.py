@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tunekit.executors.base import Executor
+    from tunekit.storages.base import Storage
     from tunekit.studies.study import Study
 
 
@@ -48,7 +49,7 @@ def carry_out(settings: RunSettings, form: Format) -> int:
     objective = objective_of(settings, space, folder)
     executor = executor_of(settings)
     url = url_of(None, settings.storage)
-    study = _opened(settings, space, url)
+    study = opened_study(settings, space, url)
     worker = worker_name()
     study.set_user_attr("run", {**_recipe(settings, folder, study.name), "worker": worker})
     if settings.enqueue_default and space is not None and not len(study.refresh()):
@@ -76,13 +77,18 @@ def carry_out(settings: RunSettings, form: Format) -> int:
     return conclude(study, ending, form, url)
 
 
-def _opened(settings: RunSettings, space: Space | None, url: str) -> Study:
+def opened_study(settings: RunSettings, space: Space | None, storage: str | Storage) -> Study:
+    """Open the study of a run, or create it.
+
+    Raises:
+        StudyExists: there is one of this name with other settings.
+    """
     return open_study(
         settings.name or default_name(settings),
         space=space,
         objectives=settings.objectives,
         constraints=settings.constraints,
-        storage=url,
+        storage=storage,
         sampler=settings.sampler,
         sampler_options=settings.sampler_options,
         warm_start=settings.warm_start,

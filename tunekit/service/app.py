@@ -37,6 +37,7 @@ from tunekit.service.endpoints import SECURITY_SCHEMES
 from tunekit.service.event_hub import EventHub, WakeStreams
 from tunekit.service.group_commit import GroupCommit
 from tunekit.service.housekeeping import Housekeeping
+from tunekit.service.jobs import Jobs
 from tunekit.service.metrics import Metrics
 from tunekit.service.notifications import Notifications
 from tunekit.service.plain_errors import PlainErrors
@@ -52,6 +53,7 @@ from tunekit.service.routes import (
     exchanges,
     exports,
     health,
+    jobs,
     logins,
     members,
     notes,
@@ -86,6 +88,7 @@ MAX_HELD_BYTES = 16 * MAX_BODY_BYTES
 PARTS = (
     asking, exchanges, callers, logins, users, tokens, projects, members, studies, trials, reads,
     event_stream, charts, exports, oversight, notes, artifacts, spaces, share_links, shared,
+    jobs,
 )  # fmt: skip
 """Modules with the routes, in the order in which a request is matched: those of workers first."""
 
@@ -151,6 +154,7 @@ class Service:
         self.pool = SuggestionPool(self.url or self.storage.url, self.suggestions)
         self.asking = Asking(self.commits, self.pool, self.hub)
         self.reporting = Reporting(self.commits, self.pool)
+        self.jobs = Jobs(self.storage.database)
         self._projects: dict[str, ProjectStorage] = {}
 
     def note_change(self, study_id: int) -> None:

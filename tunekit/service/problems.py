@@ -44,6 +44,7 @@ STATUS: dict[type[errors.TunekitError], int] = {
     errors.RequestConflict: 422,
     errors.NameTaken: 409,
     errors.UnknownAccount: 404,
+    errors.UnknownJob: 404,
 }
 """Status of each class; a class without an entry is an error of the service, 500."""
 

@@ -145,11 +145,19 @@ class SharedRun:
             share = self._pool.slice()
             runner = study.orchestrator(share, goal, settings, calls, interrupts=self._interrupts)
             self._names.add(study.name)
+            self._endings.pop(study.name, None)
+            self.errors.pop(study.name, None)
             if quota is not None or owner not in self._quotas:
                 self._quotas[owner] = quota
             self._new.append(
                 Member(study, objective, runner, share, owner, weight, priority, ExitStack(), most)
             )
+
+    @property
+    def endings(self) -> dict[str, SharedEnding]:
+        """Return how those studies ended that take part no longer."""
+        with self._lock:
+            return dict(self._endings)
 
     def change(
         self, name: str, *, weight: float | None = None, priority: int | None = None

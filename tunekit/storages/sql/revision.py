@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, insert, inspect, select
 
 import tunekit.storages.sql.access_tables
+import tunekit.storages.sql.job_tables
 import tunekit.storages.sql.oversight_tables
 import tunekit.storages.sql.service_tables  # noqa: F401 - registers its tables
 from tunekit.errors import DISTRIBUTION, SchemaMismatch, StorageError

@@ -1,0 +1,225 @@
+"""`tunekit submit` and `tunekit runner`: jobs of several people on one machine, in fair shares."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tunekit as tk
+from tunekit.records import TrialState
+from tunekit.service.app import Service
+from tunekit.storages.http.job_messages import JobPatch, JobState
+from tunekit.storages.http.jobs import open_service
+from tunekit.storages.urls import open_storage
+from tunekit.testing.service import running_service
+
+TRAIN = """
+import pathlib, time
+import tunekit as tk
+
+space = tk.Space(x=tk.Float(0, 1))
+
+
+def objective(trial):
+    return trial.params["x"]
+
+
+def gated(trial):
+    pathlib.Path(__file__).with_name(f"at-{trial.number}").touch()
+    while not pathlib.Path(__file__).with_name("gate").exists():
+        time.sleep(0.005)
+    return trial.params["x"]
+"""
+STUDY = """
+name: {name}
+{what}
+space: train.py:space
+trials: {trials}
+sampler: random
+seed: 1
+"""
+
+
+@pytest.fixture
+def allowed(folder):
+    place = folder / "allowed"
+    place.mkdir()
+    (place / "train.py").write_text(TRAIN)
+    (folder / "train.py").write_text(TRAIN)
+    script = place / "train.sh"
+    script.write_text("#!/bin/sh\necho $1\n")
+    script.chmod(0o755)
+    return place
+
+
+@pytest.fixture
+def url(folder):
+    with running_service(Service(open_storage(folder / "team.db"))) as url:
+        yield f"{url}/vision"
+
+
+@pytest.fixture
+def service(url):
+    storage, jobs = open_service(url)
+    yield storage, jobs
+    storage.close()
+
+
+@pytest.fixture
+def submit(cli, url, folder):
+    def submit(name, what="objective: train.py:objective", trials=4, *flags):
+        path = folder / f"{name}.yaml"
+        path.write_text(STUDY.format(name=name, what=what, trials=trials))
+        return cli("submit", str(path), "--url", url, *flags)
+
+    return submit
+
+
+class Runner:
+    """A runner process; it is killed with the test."""
+
+    def __init__(self, url, allowed, *words):
+        command = [sys.executable, "-m", "tunekit", "runner", "--url", url]
+        self.process = subprocess.Popen(
+            [*command, "--allow", str(allowed), *words], stderr=subprocess.PIPE, text=True
+        )
+
+    def says(self, *texts):
+        """Read lines until each text has been in one."""
+        left = list(texts)
+        for line in self.process.stderr:
+            left = [t for t in left if t not in line]
+            if not left:
+                return
+        raise AssertionError(f"it ended before it said {left}")
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        _, said = self.process.communicate(timeout=120)
+        assert self.process.returncode == 0, said
+        return said
+
+
+@pytest.fixture
+def start(url, allowed):
+    started = []
+
+    def start(*words):
+        started.append(Runner(url, allowed, *words))
+        return started[-1]
+
+    yield start
+    for runner in started:
+        runner.process.kill()
+        runner.process.communicate()
+
+
+def results(storage, name):
+    study = tk.load_study(name, storage=storage)
+    return study.refresh().counts(), study
+
+
+def test_submitted_functions_and_programs_run_to_their_end(service, submit, start):
+    storage, jobs = service
+    assert submit("a").exit_code == 0
+    assert submit("b", "command: [./train.sh, '{x}']").exit_code == 0
+    runner = start("--slots", "2")
+    runner.says("job 1 is done", "job 2 is done")
+    submit("c")  # while it runs
+    runner.says("job 3 is done")
+    runner.stop()
+    for name in "abc":
+        counts, study = results(storage, name)
+        assert counts == {TrialState.COMPLETE: 4}
+        assert [t.metrics["value"] for t in study.trials] == [t.params["x"] for t in study.trials]
+    assert [j.state for j in jobs.list_jobs()] == [JobState.DONE] * 3
+
+
+def test_jobs_from_outside_of_the_folders_fail_with_the_reason_and_others_go_on(
+    service, submit, start, tmp_path
+):
+    storage, jobs = service
+    submit("bad", "command: [python, -c, 'print(1)']")
+    submit("worse", "objective: ../train.py:objective")
+    jobs.submit({"name": "odd", "objective": "train.py:objective"}, weight=1.0, priority=0)
+    more = {"objective": "train.py:objective", "trials": 1}
+    jobs.submit({"name": "own", **more, "storage": "sqlite:///x.db"}, weight=1.0, priority=0)
+    jobs.submit({"name": "env", **more, "env": {"LD_PRELOAD": "x"}}, weight=1.0, priority=0)
+    jobs.submit({"name": "file", **more, "space": "/etc/passwd"}, weight=1.0, priority=0)
+    submit("good")
+    start().says("job 7 is done")
+    found = jobs.list_jobs()
+    assert [j.state for j in found] == [JobState.FAILED] * 6 + [JobState.DONE]
+    reasons = [j.reason for j in found]
+    assert "neither an option of an interpreter" in reasons[0]
+    assert 'without ".."' in reasons[1]
+    assert "would never end" in reasons[2]
+    assert '"storage" is decided by the runner' in reasons[3]
+    assert 'unknown key "env"' in reasons[4]
+    assert "expected the space itself" in reasons[5]
+    assert [r.spec.name for r in storage.list_studies()] == ["good"]
+
+
+def test_a_stopped_runner_gives_its_jobs_back_and_another_one_ends_them(
+    service, submit, start, allowed
+):
+    storage, jobs = service
+    submit("a", "objective: train.py:gated")
+    first = start()
+    while not (allowed / "at-0").exists():
+        assert first.process.poll() is None
+    first.process.send_signal(signal.SIGTERM)
+    first.says("finishing the running trials")
+    (allowed / "gate").touch()
+    first.says("job 1 is queued")
+    assert first.process.wait() == 0
+    assert results(storage, "a")[0] == {TrialState.COMPLETE: 1}
+    start().says("job 1 is done")
+    assert results(storage, "a")[0] == {TrialState.COMPLETE: 4}
+    assert jobs.get(1).epoch == 2
+
+
+def test_a_cancelled_job_gives_its_slot_to_others_and_its_trial_waits(
+    service, submit, start, allowed, monkeypatch
+):
+    storage, jobs = service
+    submit("a", "objective: train.py:gated")
+    runner = start()
+    while not (allowed / "at-0").exists():
+        assert runner.process.poll() is None
+    jobs.cancel(1)
+    submit("b")
+    runner.says("job 1 is given up", "job 2 is done")
+    assert results(storage, "a")[0] == {TrialState.WAITING: 1}
+    assert jobs.get(1).state is JobState.CANCELLED
+
+
+def test_a_change_of_priority_reaches_the_runner(service, submit, start, allowed):
+    _, jobs = service
+    submit("a", "objective: train.py:gated")
+    runner = start()
+    while not (allowed / "at-0").exists():
+        assert runner.process.poll() is None
+    jobs.change(1, JobPatch(weight=3.0, priority=5))
+    runner.says("job 1 has weight 3 and priority 5 now")
+    (allowed / "gate").touch()
+    runner.says("job 1 is done")
+
+
+def test_submit_and_jobs_on_the_command_line(cli, url, submit, allowed, answer):
+    assert "decided by the runner" in submit("x", "objective: train.py:f\nmemory: 4G").stderr
+    done = submit("a", "objective: train.py:objective", 4, "--weight", "2", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert answer("jobs", "ls", "--url", url)["jobs"][0]["weight"] == 2.0
+    assert answer("jobs", "change", "1", "--priority", "3", "--url", url)["job"]["priority"] == 3
+    shown = answer("jobs", "show", "1", "--url", url)["job"]
+    assert "x" in str(shown["settings"]["space"]), "the whole space travels with the job"
+    assert answer("jobs", "cancel", "1", "--url", url)["job"]["state"] == "cancelled"
+    assert cli("jobs", "show", "9", "--url", url).exit_code == 3
+    refused = cli("jobs", "ls", "--url", "sqlite:///x.db")
+    assert refused.exit_code == 2 and "is no service" in refused.stderr
+    assert not Path("x.db").exists()
