@@ -12,7 +12,7 @@ call() {
   {
     printf 'header = "Content-Type: application/json"\n'
     [ -z "${TUNEKIT_TOKEN:-}" ] || printf 'header = "Authorization: Bearer %s"\n' "$TUNEKIT_TOKEN"
-  } | curl --silent --show-error --fail --retry 8 --retry-connrefused \
+  } | curl --silent --show-error --fail --retry 100 --retry-max-time 120 --retry-connrefused \
     --config - --request "$1" ${3:+--data "$3"} "$2"
 }
 

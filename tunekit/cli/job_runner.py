@@ -44,7 +44,8 @@ def runner(
     priority first, and to all jobs of an owner no more than its quota.
 
     SIGTERM or Ctrl-C once finishes the running trials (for --grace at most), twice gives them
-    back; jobs that have not ended go back to the queue.
+    back; jobs that have not ended go back to the queue. Its token needs the role editor, because
+    it creates the studies.
     """
     import math
 

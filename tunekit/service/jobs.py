@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from tunekit.checks import above_zero, check_whole
 from tunekit.errors import InvalidArgument, LeaseLost, RequestConflict, UnknownJob
-from tunekit.storages.codec import from_dict
+from tunekit.service.idempotency import KeyedRequest, answer_once
+from tunekit.storages.codec import from_dict, to_dict
 from tunekit.storages.http.job_messages import (
     Job,
     JobBeat,
@@ -41,8 +43,10 @@ class Jobs:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    def add(self, connection: Connection, project: str, owner: str, new: JobNew) -> Job:
-        """Queue a job within a transaction, and return it.
+    def submit(
+        self, project: str, owner: str, new: JobNew, keyed: KeyedRequest | None = None
+    ) -> str:
+        """Queue a job and return it as JSON; repeating the keyed request returns it again.
 
         Raises:
             InvalidArgument: weight, priority or settings are not such.
@@ -50,18 +54,21 @@ class Jobs:
         """
         check_share(new.weight, new.priority)
         name, text = checked_settings(new.settings)
-        same = and_(jobs.c.project == project, jobs.c.name == name, jobs.c.state.in_(OPEN))
-        other = connection.execute(select(jobs.c.id).where(same)).scalar()
-        if other is not None:
-            raise RequestConflict(
-                f"study {name!r} is the work of job {other} already; cancel that one, wait for "
-                "its end, or choose another name."
-            )
         row = {"project": project, "owner": owner, "name": name, "settings": text, "epoch": 0}
         row |= {"state": "queued", "weight": float(new.weight), "priority": new.priority}
         made = insert(jobs).values(**row, reason="", runner="", created=clock())
-        job_id = connection.execute(made.returning(jobs.c.id)).scalar_one()
-        return _job(connection, project, job_id)
+
+        def work(c: Connection) -> str:
+            job_id = c.execute(made.returning(jobs.c.id)).scalar_one()
+            return json.dumps(to_dict(_job(c, project, job_id)))
+
+        try:
+            return answer_once(self.database, keyed, work)
+        except IntegrityError:
+            raise RequestConflict(
+                f"study {name!r} is the work of an unfinished job already; cancel that one, wait "
+                "for its end, or choose another name."
+            ) from None
 
     def page(self, project: str, after: int, limit: int) -> list[Job]:
         """Return jobs by id, after an id."""

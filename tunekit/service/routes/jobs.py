@@ -11,7 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from tunekit.service.access.audited_changes import note
 from tunekit.service.access.roles import Role
 from tunekit.service.endpoints import body_of, endpoint, reply
-from tunekit.service.idempotency import answer_once, keyed_request
+from tunekit.service.idempotency import keyed_request
 from tunekit.service.jobs import Jobs
 from tunekit.service.routes.parts import ITEMS, MAX_ITEMS, After, Limit, Storing, page_of
 from tunekit.storages.codec import to_dict
@@ -45,10 +45,7 @@ async def submit_job(request: Request, storage: Storing, jobs: AllJobs, project:
     new = await body_of(request, m.JobNew)
     keyed = await keyed_request(request)
     owner = request.state.principal.name
-    text = await run_in_threadpool(
-        answer_once, jobs.database, keyed,
-        lambda c: json.dumps(to_dict(jobs.add(c, project, owner, new))),
-    )  # fmt: skip
+    text = await run_in_threadpool(jobs.submit, project, owner, new, keyed)
     doc = json.loads(text)
     note(request, job=doc["id"], name=doc["name"])
     return Response(text, 201, media_type="application/json")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Double, Index, Integer, String, Table, Text
+from sqlalchemy import Column, Double, Index, Integer, String, Table, Text, text
 
 from tunekit.storages.sql.schema import metadata
 
@@ -28,3 +28,12 @@ jobs = Table(
     sqlite_autoincrement=True,
 )
 Index("tk_jobs_claim", jobs.c.project, jobs.c.state, jobs.c.priority)
+# Two jobs that run one study would share its trials without knowing of each other.
+Index(
+    "tk_jobs_open",
+    jobs.c.project,
+    jobs.c.name,
+    unique=True,
+    sqlite_where=text("finished IS NULL"),
+    postgresql_where=text("finished IS NULL"),
+)

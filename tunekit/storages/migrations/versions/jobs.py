@@ -30,6 +30,14 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("tk_jobs_claim", "tk_jobs", ["project", "state", "priority"])
+    op.create_index(
+        "tk_jobs_open",
+        "tk_jobs",
+        ["project", "name"],
+        unique=True,
+        sqlite_where=sa.text("finished IS NULL"),
+        postgresql_where=sa.text("finished IS NULL"),
+    )
 
 
 def downgrade() -> None:
