@@ -90,14 +90,22 @@ def answered(service: Service, route: str = "") -> int:
     return sum(int(float(c.rsplit(" ", 1)[1])) for c in counts if label.match(c))
 
 
-def test_no_generated_request_breaks_the_service_or_its_description(
+def test_no_valid_request_breaks_the_service_or_its_description(
     served: Service, tmp_path: Path
 ) -> None:
     generate(
-        served, tmp_path, "--phases=examples,coverage,fuzzing", "--max-examples=3",
-        "--exclude-operation-id=delete_study", study=1,
+        served, tmp_path, "--phases=examples,coverage,fuzzing", "--max-examples=2",
+        "--mode=positive", "--exclude-operation-id=delete_study", study=1,
     )  # fmt: skip
-    assert answered(served) > 200
+    assert answered(served) > 100
+
+
+def test_no_invalid_request_is_taken_for_a_valid_one(served: Service, tmp_path: Path) -> None:
+    # Without an id given: it would repair the requests in which that id is what is wrong.
+    generate(
+        served, tmp_path, "--phases=coverage", "--mode=negative",
+        "--exclude-operation-id=delete_study",
+    )  # fmt: skip
 
 
 def test_what_was_deleted_is_gone_and_what_one_made_another_cannot_read(
