@@ -8,11 +8,16 @@ from typing import Any
 
 import httpx2
 import pytest
+from fastapi import Request
 
+from tunekit.errors import NotAuthenticated
 from tunekit.records import ObjectiveSpec, StudySpec
 from tunekit.service import event_hub
+from tunekit.service.access.gate import OpenGate, Principal
+from tunekit.service.access.roles import Role
 from tunekit.service.app import Service
 from tunekit.service.event_hub import MAX_STREAMS, EventHub
+from tunekit.service.routes import event_stream
 from tunekit.storages.project import ProjectStorage
 from tunekit.storages.sql.storage import SQLStorage
 from tunekit.storages.urls import open_database
@@ -169,3 +174,31 @@ def test_a_stream_that_ends_makes_room_for_another_one_and_is_not_watched() -> N
 def test_an_id_that_no_event_has_is_refused(team: Team, given: str) -> None:
     answer: Any = team.http.get(f"/{team.study}/events:stream", headers={"Last-Event-ID": given})
     assert (answer.status_code, answer.json()["code"]) == (422, "TK104")
+
+
+class Closing(OpenGate):
+    """Admits everybody until it is closed, as a gate does whose token is revoked."""
+
+    is_closed = False
+
+    async def admit(self, request: Request, role: Role, project: str | None) -> Principal:
+        if self.is_closed:
+            raise NotAuthenticated("the token was revoked.")
+        return await super().admit(request, role, project)
+
+
+def test_a_stream_ends_when_its_caller_may_no_longer_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_stream, "ADMISSION_S", 0.05)
+    database = f"sqlite:///{tmp_path}/team.db"
+    gate = Closing()
+    with running_service(Service(SQLStorage(open_database(database)), gate=gate)) as url:
+        team = Team(url, database)
+        team.enqueue()
+        with team.stream() as messages:
+            assert next(messages)["id"] == "1"
+            gate.is_closed = True
+            assert list(messages) == []
+        team.http.close()
+        team.elsewhere.close()
