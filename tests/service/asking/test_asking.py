@@ -9,6 +9,7 @@ import tunekit as tk
 from tests.service.asking.team import SPACE, Team
 from tunekit.errors import InvalidArgument, UnknownStudy
 from tunekit.records import TrialState
+from tunekit.storages.http.oversight_messages import Quotas
 
 
 def loss(params):
@@ -118,6 +119,18 @@ def test_no_trial_is_given_out_beyond_max_trials(team: Team) -> None:
     answer = worker.ask()
     assert answer["trials"] == []
     assert answer["reason"] == "max_trials reached: the study has its 3 trials"
+
+
+def test_a_full_quota_is_the_reason_and_passes(team: Team) -> None:
+    worker = team.worker(team.study())
+    team.service.quotas.set("default", Quotas(running=0))
+    try:
+        answer = worker.ask()
+        assert answer["trials"] == [] and not answer["is_over"]
+        assert "its quota is 0" in answer["reason"]
+    finally:
+        team.service.quotas.set("default", Quotas())
+    assert worker.ask_one()["number"] == 0
 
 
 def test_an_enqueued_point_comes_first_and_is_completed(team: Team) -> None:

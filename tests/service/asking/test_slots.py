@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tunekit.records import TrialRecord, TrialState
 from tunekit.service.app import Service
 from tunekit.service.asking.jobs import StudyRef
 from tunekit.service.asking.pool import PoolSettings
+from tunekit.service.asking.rounds import CLAIM_S
 from tunekit.service.asking.slot_process import KeptStudies
 from tunekit.spaces import Params
 from tunekit.storages.urls import open_storage
@@ -71,6 +73,8 @@ def test_a_full_queue_is_refused_before_anything_is_claimed(serve: Serve) -> Non
         error = team.worker(study, "late").refusal()
         assert isinstance(error, ServiceBusy) and error.retry_after == 1.0
         assert len(study.trials) == 2
+        # If the service died now, others would get the trial within seconds.
+        assert study.trials[1].lease_until <= time.time() + CLAIM_S
         for pid in team.service.pool.pids:  # twice: the second process tries again
             os.kill(pid, signal.SIGKILL)
         team.service.pool.close()
