@@ -46,7 +46,7 @@ class ClaimGuard:
         if isinstance(table, BatchTable):  # trials that others of the batch took count, too
             table = table.written()
         assert isinstance(table, SQLTable)
-        quotas = read_quotas(table.connection, self._project, lock=True)
+        quotas = read_quotas(table.cursor, self._project, lock=True)
         if quotas is None:  # taken away since
             return n, ""
         return self._counted(table, quotas, n)
@@ -65,7 +65,8 @@ class ClaimGuard:
         )  # fmt: skip
 
     def _counted(self, table: SQLTable, quotas: Quotas, n: int) -> tuple[int, str]:
-        running, gpus = running_in(table.connection, self._project)
+        has_gpus = quotas.gpus is not None
+        running, gpus = running_in(table.cursor, self._project, with_gpus=has_gpus)
         limits = []
         if quotas.running is not None:
             limits.append(_Limit(quotas.running - running, running, quotas.running, "trials"))

@@ -12,16 +12,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import Connection, Integer, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tunekit.errors import InvalidArgument, QuotaReached
 from tunekit.storages.http.oversight_messages import Quotas, QuotaUse
 from tunekit.storages.rows import decoded_mapping
+from tunekit.storages.sql.compiled import Cursor
 from tunekit.storages.sql.database import Database
 from tunekit.storages.sql.oversight_tables import quotas
 from tunekit.storages.sql.schema import IS_RUNNING, clock, reports, studies, trials
 from tunekit.storages.sql.service_tables import artifacts
+from tunekit.storages.sql.statements import STUDY_ATTRS
 
 KNOWN_S = 5.0
 """Seconds after which a process looks again whether another one has set the quotas."""
@@ -36,6 +38,18 @@ _SET = {
     )
     for name, insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
 }
+_QUOTAS = select(quotas.c.running, quotas.c.gpus, quotas.c.stored_bytes).where(
+    quotas.c.project == bindparam("project")
+)
+_LOCKED = _QUOTAS.with_for_update()
+_IDS = select(studies.c.id).where(
+    func.substr(studies.c.name, 1, bindparam("length", type_=Integer)) == bindparam("prefix")
+)
+_RUNNING = (
+    select(trials.c.study_id, func.count())
+    .where(trials.c.study_id.in_(_IDS), IS_RUNNING, trials.c.lease_until > clock())
+    .group_by(trials.c.study_id)
+)
 _ROW_BYTES = 100
 """Of a trial or report besides its texts, about."""
 
@@ -64,7 +78,7 @@ class QuotaBook:
         """Return the quotas of a project, `None` if it has none; up to `KNOWN_S` old."""
         known = self._known.get(project)
         if known is None or known.until < self._now():
-            found = self._database.read(lambda c: read_quotas(c, project))
+            found = self._database.read(lambda c: read_quotas(Cursor(c), project))
             known = self._known[project] = _Timed(found, self._now() + KNOWN_S)
         value: Quotas | None = known.value
         return value
@@ -88,8 +102,9 @@ class QuotaBook:
 
     def use(self, project: str) -> QuotaUse:
         """Return the quotas of a project and what it uses of them."""
-        found = self._database.read(lambda c: read_quotas(c, project)) or Quotas()
-        running, gpus = self._database.read(lambda c: running_in(c, project))
+        read = self._database.read
+        found = read(lambda c: read_quotas(Cursor(c), project)) or Quotas()
+        running, gpus = read(lambda c: running_in(Cursor(c), project, with_gpus=True))
         return QuotaUse(found, running, gpus, self.stored_bytes(project))
 
     def stored_bytes(self, project: str) -> int:
@@ -120,30 +135,30 @@ class QuotaBook:
             raise QuotaReached(reason)
 
 
-def read_quotas(connection: Connection, project: str, *, lock: bool = False) -> Quotas | None:
+def read_quotas(cursor: Cursor, project: str, *, lock: bool = False) -> Quotas | None:
     """Return the stored quotas of a project, `None` if it has none.
 
     Args:
-        connection: within a transaction that writes, if `lock` is set.
+        cursor: in a transaction that writes, if `lock` is set.
         project: name.
         lock: whether other transactions that lock the same project have to wait for this one.
     """
-    query = select(quotas.c.running, quotas.c.gpus, quotas.c.stored_bytes)
-    query = query.where(quotas.c.project == project)
-    row = connection.execute(query.with_for_update() if lock else query).first()
-    return None if row is None or row == (None, None, None) else Quotas(*row)
+    rows = cursor.rows(_LOCKED if lock else _QUOTAS, {"project": project})
+    cells = tuple(rows[0]) if rows else ()
+    return Quotas(*cells) if any(cell is not None for cell in cells) else None
 
 
-def running_in(connection: Connection, project: str) -> tuple[int, float]:
-    """Return how many trials of a project hold a lease, and how many GPUs these declare."""
-    alive = IS_RUNNING & (trials.c.lease_until > clock())
-    rows = connection.execute(
-        select(studies.c.attrs, func.count(trials.c.number))
-        .join(trials, trials.c.study_id == studies.c.id)
-        .where(_in_project(project), alive)
-        .group_by(studies.c.id, studies.c.attrs)
-    ).all()
-    return sum(n for _, n in rows), sum(n * gpus_of(attrs) for attrs, n in rows)
+def running_in(cursor: Cursor, project: str, *, with_gpus: bool) -> tuple[int, float]:
+    """Return how many trials of a project hold a lease, and how many GPUs these declare.
+
+    The GPUs are 0 if they are not asked for.
+    """
+    prefix = f"{project}/"
+    counts = cursor.rows(_RUNNING, {"prefix": prefix, "length": len(prefix)})
+    gpus = 0.0
+    for study_id, n in counts if with_gpus else ():
+        gpus += n * gpus_of(cursor.rows(STUDY_ATTRS, {"study": study_id})[0][0])
+    return sum(n for _, n in counts), gpus
 
 
 def gpus_of(attrs: str) -> float:
@@ -155,13 +170,8 @@ def gpus_of(attrs: str) -> float:
     return float(found) if is_amount else 0.0
 
 
-def _in_project(project: str) -> ColumnElement[bool]:
-    prefix = f"{project}/"
-    return func.substr(studies.c.name, 1, len(prefix)) == prefix
-
-
 def _stored_in(connection: Connection, project: str) -> int:
-    ids = select(studies.c.id).where(_in_project(project))
+    ids, prefix = _IDS, f"{project}/"
     texts = [func.coalesce(func.length(c), 0) for c in trials.c if c.name in _TEXTS]
     sizes = (
         select(func.coalesce(func.sum(sum(texts, start=_ROW_BYTES)), 0)).where(
@@ -172,7 +182,8 @@ def _stored_in(connection: Connection, project: str) -> int:
         ),
         select(func.coalesce(func.sum(artifacts.c.size), 0)).where(artifacts.c.study_id.in_(ids)),
     )
-    return sum(int(connection.execute(query).scalar_one()) for query in sizes)
+    known = {"prefix": prefix, "length": len(prefix)}
+    return sum(int(connection.execute(query, known).scalar_one()) for query in sizes)
 
 
 _TEXTS = frozenset({"params", "proposal", "outcome", "user_attrs", "checkpoints"})

@@ -45,11 +45,6 @@ class SQLTable:
         self._study_id = study_id
 
     @property
-    def connection(self) -> Connection:
-        """The connection of the transaction."""
-        return self._connection
-
-    @property
     def cursor(self) -> Cursor:
         """Runs statements in the transaction."""
         return self._cursor
