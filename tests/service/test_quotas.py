@@ -2,22 +2,27 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
+from threading import Event
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from starlette.testclient import TestClient
 
+import tunekit as tk
 from tunekit.errors import InvalidArgument, QuotaReached
 from tunekit.records import ObjectiveSpec, Outcome, Proposal, StudySpec, TrialState
 from tunekit.service.access import quotas as module
+from tunekit.service.access.claim_guard import ClaimGuard
 from tunekit.service.access.quotas import COUNTED_S, KNOWN_S, QuotaBook, gpus_of
 from tunekit.service.app import Service, create_app
 from tunekit.spaces import Params
 from tunekit.storages.base import Claim, Exchange, Start, Storage, Tell
 from tunekit.storages.http.oversight_messages import Quotas
 from tunekit.storages.sql.storage import SQLStorage
+from tunekit.storages.table import StudyTable
 from tunekit.storages.urls import open_database, open_storage
 from tunekit.testing.service import running_service
 
@@ -228,3 +233,41 @@ def test_many_clients_of_two_replicas_never_get_more_than_the_quota(postgres_url
         assert sum(s.n_trials for s in storage.list_studies()) == n_done
         assert watch.use("vision").running == 0
         storage.close()
+
+
+def test_a_run_that_waits_for_its_quota_says_so_once_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = Service(opened(f"sqlite:///{tmp_path}/s.db"))
+    service.quotas.set("vision", Quotas(running=1))
+    held_back, n_refused, allowed = Event(), count(1), ClaimGuard.allowed
+
+    def noted(guard: ClaimGuard, table: StudyTable, n: int) -> tuple[int, str]:
+        answer = allowed(guard, table, n)
+        if not answer[0] and next(n_refused) == 2:
+            held_back.set()
+        return answer
+
+    monkeypatch.setattr(ClaimGuard, "allowed", noted)
+    with running_service(service) as url, caplog.at_level("INFO", "tunekit"):
+        storage = open_storage(f"{url}/vision")
+        other = storage.create_study(spec("other")).id
+        assert claimed(storage, other, 1).leases
+        study = tk.study("mine", storage=storage, objectives="error")
+        with ThreadPoolExecutor(1) as pool:
+            run = pool.submit(study.optimize, lambda t: t.suggest_float("x", 0, 1), n_trials=3)
+            assert held_back.wait(60)
+            storage.exchange(other, "w", ended(0))
+            run.result()
+        assert len(study.trials) == 3
+        storage.close()
+    said = [r.message for r in caplog.records if "its quota is 1" in r.getMessage()]
+    assert len(said) == 1
+
+
+def test_a_project_of_an_old_name_does_not_inherit_its_quotas(service: Service, team: Any) -> None:
+    team.project("vision")
+    service.quotas.set("vision", Quotas(running=1))
+    team.accounts.projects.delete("vision")
+    team.project("vision")
+    assert QuotaBook(service.storage.database).of("vision") is None

@@ -34,6 +34,7 @@ class Display:
     def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
         self._best: TrialRecord | None = None
+        self._held_back = ""
 
     def start(self, name: str, history: History, goal: int | None) -> None:
         """Begin; see `Progress.start`."""
@@ -61,6 +62,12 @@ class Display:
             log.log(level, printable(text))
         else:
             self._show(lambda p: p.event(text))
+
+    def show_held_back(self, text: str) -> None:
+        """Show why the storage gives fewer trials than it has, once until that changes."""
+        if text and not self._held_back:
+            self.show_sentence(text)
+        self._held_back = text
 
     def show_sentence_now(self, text: str) -> None:
         """Warn from a signal handler, although the loop may wait for an objective to end."""

@@ -295,12 +295,11 @@ class Orchestrator:
         overdue = self._leases.overdue() if want else []
         self._trials.outbox = [*overdue, *self._leases.take_starts(), *self._trials.outbox]
         written = write(
-            self.worker,
-            self._trials.outbox,
-            claim=want,
-            max_trials=most,
+            self.worker, self._trials.outbox, claim=want, max_trials=most,
             lease_s=self.settings.lease_s,
-        )
+        )  # fmt: skip
+        if want:
+            self._display.show_held_back(written.answer.held_back)
         self._trials.outbox = []
         if want:  # a report may be written while others that were claimed are yet to start
             self._leases.claimed = written.answer.leases
