@@ -238,10 +238,10 @@ class StorageError(TunekitError, OSError):
 
 
 class StorageUnreachable(StorageError):
-    """The database did not answer, even after retries.
+    """The database did not answer, even after retries, or has no space left.
 
-    Check host, port and network, then start the run again: results are kept, and trials that
-    had not ended run again.
+    Check host, port, network and disk, then start the run again: results are kept, and trials
+    that had not ended run again.
     """
 
     code = "TK402"

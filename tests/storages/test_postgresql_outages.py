@@ -111,3 +111,11 @@ def test_connections_that_the_server_ends_are_replaced(postgres_url: str) -> Non
     assert len(desk.trials()) == 3
     storage.close()
     other.close()
+
+
+def test_a_full_disk_of_the_server_says_that_the_same_may_be_sent_again(postgres_url: str) -> None:
+    database = PostgreSQLDatabase(postgres_url)
+    full = text("DO $$ BEGIN RAISE 'no space left' USING ERRCODE = 'disk_full'; END $$")
+    with pytest.raises(StorageUnreachable, match=r"disk space.*No stored data are lost"):
+        database.write(lambda connection: connection.execute(full))
+    database.close()

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event
 
 import tunekit as tk
-from tunekit.errors import StorageError
+from tunekit.errors import StorageError, StorageUnreachable
 from tunekit.records import TrialState
 from tunekit.storages.sql.sqlite import PAUSES_S, SQLiteDatabase, check_file, file_system
 from tunekit.storages.sql.storage import SQLStorage
@@ -144,7 +144,7 @@ def test_a_full_disk_is_named_and_nothing_stored_is_lost(tmp_path: Path) -> None
         connection.execute(f"PRAGMA max_page_count = {size + 2}")
 
     database.engine.dispose()
-    with pytest.raises(StorageError, match=r"disk is full.*no stored data are lost"):
+    with pytest.raises(StorageUnreachable, match=r"disk is full.*no stored data are lost"):
         for _ in range(1000):
             desk.take()
     assert pages
@@ -185,7 +185,7 @@ def test_a_quota_on_the_size_of_files_is_named_and_nothing_stored_is_lost(tmp_pa
     )
     assert done.returncode == 0, done.stderr
     number, _, message = done.stdout.partition(" ")
-    assert "TK401" in message
+    assert "TK402" in message
     assert "disk" in message
     storage = open_storage(tmp_path / "s.db")
     trials = storage.changes(storage.get_study("study").id).trials

@@ -1,8 +1,8 @@
 """A worker of a service, to be killed: `-m tunekit.testing.service_worker KIND URL JOURNAL`.
 
 KIND is "full" (proposes here) or "thin" (asks the service). The journal exists once the study is
-open, and gets a line for each result that the service has acknowledged. A fourth argument is a
-number of seconds that are added to the clock of this process.
+open, and gets a line for each result that the service has acknowledged. Two more arguments are
+the seconds of a lease, and seconds that are added to the clock of this process.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-STUDY, N_TRIALS, LEASE_S = "digits", 40, 3.0
+STUDY, N_TRIALS = "digits", 40
 
 
 def loss(params: Mapping[str, Any], report: Callable[[int, float], object]) -> float:
@@ -24,7 +24,7 @@ def loss(params: Mapping[str, Any], report: Callable[[int, float], object]) -> f
     return float(params["x"]) ** 2
 
 
-def full(url: str, path: str) -> None:
+def full(url: str, path: str, lease_s: float) -> None:
     """Work as `Study.optimize` does."""
     import tunekit as tk
 
@@ -35,19 +35,20 @@ def full(url: str, path: str) -> None:
         total_trials=N_TRIALS,
         callbacks=lambda _, trial: _note(journal, trial.number, trial.metrics["value"]),
         progress=False,
-        lease_s=LEASE_S,
+        lease_s=lease_s,
     )
 
 
-def thin(url: str, path: str) -> None:
+def thin(url: str, path: str, lease_s: float) -> None:
     """Work as a worker that asks the service for trials."""
     import tunekit.client
     from tunekit.errors import LeaseLost, TrialConflict
 
-    with tunekit.client.connect(url, lease_s=LEASE_S) as client:
+    with tunekit.client.connect(url, lease_s=lease_s) as client:
         study = client.study(STUDY)
         journal = _opened(path)
-        while (trial := study.ask(wait_s=1.0)) or study.reason == "no trial is free":
+        while not study.is_over:
+            trial = study.ask(wait_s=1.0)
             if trial is None:
                 continue
             try:
@@ -76,7 +77,7 @@ def _set_clock(off_s: float) -> None:
 
 
 if __name__ == "__main__":
-    kind, url, path, *off_s = sys.argv[1:]
-    if off_s:
-        _set_clock(float(off_s[0]))
-    {"full": full, "thin": thin}[kind](url, path)
+    kind, url, path, lease, off_s = sys.argv[1:]
+    if float(off_s):
+        _set_clock(float(off_s))
+    {"full": full, "thin": thin}[kind](url, path, float(lease))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -48,9 +47,22 @@ class ServiceWorkers:
             project = url.rpartition("/")[2] or "default"
         self.stored = StoredStudy(database, f"{project}/{STUDY}")
 
-    def add(self, *kinds: str, off_s: float = 0.0, token: str | None = None) -> list[Popen[bytes]]:
-        """Start workers; return when they have opened the study."""
-        started = [self._start(kind, off_s, token) for kind in kinds]
+    def add(
+        self,
+        *kinds: str,
+        lease_s: float = 3.0,
+        off_s: float = 0.0,
+        token: str | None = None,
+    ) -> list[Popen[bytes]]:
+        """Start workers; return when they have opened the study.
+
+        Args:
+            kinds: "full" or "thin".
+            lease_s: seconds after which others take over what a worker holds.
+            off_s: how far their clocks are off.
+            token: by default that of the environment.
+        """
+        started = [self._start(kind, (lease_s, off_s), token) for kind in kinds]
         for process, journal in zip(started, self._journals[-len(kinds) :], strict=True):
             wait_for(partial(_has_begun, process, journal), "for a worker to open the study")
             assert journal.exists(), self._processes.log(process)
@@ -72,18 +84,19 @@ class ServiceWorkers:
         with closing(self.stored):
             return self.stored.check_finished(N_TRIALS, self._journals)
 
-    def journals(self) -> Sequence[Path]:
-        """Return the journals in the order of the workers."""
-        return self._journals
+    def log(self, process: Popen[bytes]) -> str:
+        """Return what a worker has written."""
+        return self._processes.log(process)
 
-    def _start(self, kind: str, off_s: float, token: str | None) -> Popen[bytes]:
+    def _start(self, kind: str, times: tuple[float, float], token: str | None) -> Popen[bytes]:
         journal = self._folder / f"{len(self._journals)}.txt"
         self._journals.append(journal)
         environment = {"XDG_STATE_HOME": str(self._folder / "state")}
         if token is not None:
             environment["TUNEKIT_TOKEN"] = token
-        arguments = (kind, self._url, journal, off_s)
-        process = self._processes.start("-m", WORKER, *arguments, environment=environment)
+        process = self._processes.start(
+            "-m", WORKER, kind, self._url, journal, *times, environment=environment
+        )
         self.all.append(process)
         return process
 

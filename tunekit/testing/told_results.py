@@ -54,6 +54,11 @@ class StoredStudy:
         trials = self.storage.changes(self.id, 0, PAGE).trials
         return {t.number: t.epoch for t in trials if t.state is TrialState.RUNNING}
 
+    def are_retaken(self, held: Mapping[int, int]) -> bool:
+        """Return whether all trials have ended or were handed out again since `held`."""
+        now = self.epochs()
+        return all(now.get(number, epoch + 1) > epoch for number, epoch in held.items())
+
     def check_finished(self, n: int, journals: Iterable[Path]) -> int:
         """Check that nothing is lost, doubled or stuck; return the acknowledged results.
 

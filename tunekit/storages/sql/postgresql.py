@@ -129,8 +129,8 @@ class PostgreSQLDatabase(Database):
         cause = error.orig if isinstance(error, DBAPIError) else error
         line = str(cause).strip().partition("\n")[0]
         code = getattr(cause, "pgcode", None)
-        if code in ("53100", "53200"):
-            return StorageError(
+        if code in ("53100", "53200"):  # what was to be written may be sent again
+            return StorageUnreachable(
                 f"{self.url}: the server is out of disk space or memory ({line}); free some and "
                 "run again. No stored data are lost."
             )

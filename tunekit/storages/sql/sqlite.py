@@ -16,7 +16,7 @@ from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from tunekit.errors import StorageDenied, StorageError, UnknownStudy
+from tunekit.errors import StorageDenied, StorageError, StorageUnreachable, UnknownStudy
 from tunekit.storages.sql.database import Database
 from tunekit.storages.sql.revision import foreign
 from tunekit.storages.sql.schema import revision
@@ -44,6 +44,8 @@ _ADVICE = {
 }
 
 _DENIED = ("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_CANTOPEN")
+_UNTIL_SPACE = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE")
+"""A full disk or quota: nothing is wrong with what was to be written, which may be sent again."""
 
 
 class SQLiteDatabase(Database):
@@ -114,6 +116,8 @@ class SQLiteDatabase(Database):
         for prefix, advice in _ADVICE.items():
             if code.startswith(prefix):
                 kind = StorageDenied if prefix in _DENIED else StorageError
+                if code.startswith(_UNTIL_SPACE):
+                    kind = StorageUnreachable
                 return kind(f'the database file "{self.path}" {advice} ({code}).')
         return StorageError(
             f'the database file "{self.path}" returned an error ({code}: {error}).'
