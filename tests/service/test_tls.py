@@ -2,6 +2,8 @@
 
 import datetime
 import ipaddress
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,3 +100,23 @@ def test_files_that_are_no_certificate_with_its_key_are_refused_at_the_start(
         certificate(*secret)
     with pytest.raises(InvalidArgument, match="not a certificate and its key"):
         certificate(key, key)
+
+
+def test_the_command_serves_https_under_a_path_with_the_files_of_its_flags(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain, key = made(tmp_path)
+    flags = ["--storage", f"sqlite:///{tmp_path}/s.db", "--no-accounts", "--port", "0"]
+    flags += ["--tls-cert", str(chain), "--tls-key", str(key), "--root-path", "/tune"]
+    command = [sys.executable, "-m", "tunekit", "serve", *flags]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        try:
+            line = next(text for text in process.stderr if "https://" in text)
+            url = line[line.index("https://") :].split()[0]
+            monkeypatch.setenv("SSL_CERT_FILE", str(chain))
+            storage = open_storage(f"{url}/tune/vision")
+            assert storage.list_studies() == []
+            storage.close()
+        finally:
+            process.kill()
