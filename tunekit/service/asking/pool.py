@@ -17,7 +17,8 @@ from tunekit.service.asking.jobs import (
     Proposed,
     Room,
 )
-from tunekit.service.asking.slot import Slot, SlotEnded, SlotLate
+from tunekit.service.asking.slot import Slot
+from tunekit.service.helper_process import ProcessEnded, ProcessLate
 
 FALLBACK_S = 30.0
 """Seconds for the Sobol points of a new process, which has to load its libraries first."""
@@ -69,7 +70,7 @@ class SuggestionPool:
         """
         try:
             answer = await self._do_again(job, lane=0)
-        except SlotEnded as ended:
+        except ProcessEnded as ended:
             log.warning("study %s: %s", job.study.name, ended)
             return Room(is_fixed=False, most=job.most)
         assert isinstance(answer, Room)
@@ -84,14 +85,14 @@ class SuggestionPool:
         """
         try:
             answer = await self._do_again(job, lane=0)
-        except SlotEnded as ended:
+        except ProcessEnded as ended:
             why = f"a Sobol point, because {ended}"
             log.warning("study %s: %s", job.study.name, why)
             try:
                 answer = await self._slot(job, 0).do(
                     replace(job, fallback=why), least_s=FALLBACK_S
                 )
-            except SlotEnded as again:
+            except ProcessEnded as again:
                 raise ServiceBusy(f"no params were proposed ({again}); ask again.") from None
         assert isinstance(answer, Proposed)
         return answer
@@ -104,7 +105,7 @@ class SuggestionPool:
         """
         try:
             answer = await self._do_again(job, lane=1)
-        except SlotEnded as ended:
+        except ProcessEnded as ended:
             log.warning("study %s: no decision: %s", job.study.name, ended)
             return [CONTINUE] * len(job.batches)
         assert isinstance(answer, list)
@@ -119,7 +120,7 @@ class SuggestionPool:
         """
         try:
             answer = await self._do_again(job, lane=1)
-        except SlotEnded as ended:
+        except ProcessEnded as ended:
             raise ServiceBusy(f"the checkpoint was not noted ({ended}); send it again.") from None
         assert isinstance(answer, tuple)
         return answer
@@ -134,9 +135,9 @@ class SuggestionPool:
         slot = self._slot(job, lane)
         try:
             return await slot.do(job)
-        except SlotLate:
+        except ProcessLate:
             raise
-        except SlotEnded:
+        except ProcessEnded:
             return await slot.do(job)
 
     def _slot(self, job: Job, lane: int) -> Slot:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
 import traceback
 from collections import OrderedDict
 from multiprocessing.connection import Connection
@@ -24,10 +20,10 @@ from tunekit.service.asking.jobs import (
     StudyRef,
 )
 from tunekit.service.asking.kept_study import KeptStudy
+from tunekit.service.helper_process import answer_all
 from tunekit.storages.base import Storage
 from tunekit.storages.checks import deleted_study
 from tunekit.storages.urls import open_storage
-from tunekit.threads import one_thread
 
 MAX_STUDIES = 100
 MAX_TRIALS = 100_000
@@ -36,26 +32,10 @@ MAX_TRIALS = 100_000
 
 def main(jobs: Connection, url: str) -> None:
     """Do the jobs that arrive until the other end closes; `url` is that of the storage."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the service ends this one
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     storage = open_storage(url, must_exist=True)
     registry.refuse_foreign_code()
     studies = KeptStudies(storage)
-    with one_thread():
-        while True:
-            try:
-                job: Job = jobs.recv()
-            except (EOFError, OSError):
-                return
-            jobs.send(_answer(studies, job, jobs))
-
-
-def _end_with_parent() -> None:
-    """End this process with its parent, also while a sampler is at work."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    answer_all(jobs, lambda job: _answer(studies, job, jobs))
 
 
 def _answer(studies: KeptStudies, job: Job, jobs: Connection) -> Answer | Refused | Crashed:
