@@ -17,6 +17,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tunekit.errors import QuotaReached, StorageError, UnknownStudy
+from tunekit.service.middleware import Middleware
 
 POLL_S = 1.0
 """Seconds between two looks at a study that nobody has reported a change of."""
@@ -142,7 +143,7 @@ class EventHub:
                 await asyncio.wait_for(study.hint.wait(), POLL_S)
 
 
-class WakeStreams:
+class WakeStreams(Middleware):
     """Wraps an application; tells of a study after each request that may have changed it.
 
     Args:
@@ -151,15 +152,15 @@ class WakeStreams:
     """
 
     def __init__(self, app: ASGIApp, on_change: Callable[[int], None]) -> None:
-        self._app = app
+        super().__init__(app)
         self._on_change = on_change
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         try:
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
         finally:
-            if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD"):
+            if scope["method"] not in ("GET", "HEAD"):
                 study_id = scope.get("path_params", {}).get("study_id", "")
                 if study_id.isdecimal():
                     self._on_change(int(study_id))

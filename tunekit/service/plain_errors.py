@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
+from tunekit.service.middleware import Middleware
 from tunekit.service.problems import document
 
 _SENTENCES = {
@@ -13,17 +14,11 @@ _SENTENCES = {
 }
 
 
-class PlainErrors:
+class PlainErrors(Middleware):
     """Wraps an application; an error in plain text leaves it as a problem document."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request; an error in plain text becomes a problem document."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         refused: int | None = None
 
         async def answer(message: Message) -> None:
@@ -36,7 +31,7 @@ class PlainErrors:
                 text = _SENTENCES.get(refused, "the service refuses the request.")
                 await document(refused, text, {})(scope, receive, send)
 
-        await self._app(scope, receive, answer)
+        await self.app(scope, receive, answer)
 
 
 def _is_plain_error(message: Message) -> bool:

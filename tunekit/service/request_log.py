@@ -12,6 +12,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tunekit.service.metrics import Metrics
+from tunekit.service.middleware import Middleware
 
 HEADER = b"x-request-id"
 _VALID = re.compile(rb"[\w.-]{1,64}")
@@ -21,7 +22,7 @@ _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 log = logging.getLogger("tunekit.service")
 
 
-class RequestLog:
+class RequestLog(Middleware):
     """Wraps an application; answers carry the request's id in `X-Request-ID`.
 
     Args:
@@ -30,14 +31,11 @@ class RequestLog:
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
+        super().__init__(app)
         self._metrics = metrics
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         request_id = _id_of(scope)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -51,7 +49,7 @@ class RequestLog:
             await send(message)
 
         try:
-            await self._app(scope, receive, answer)
+            await self.app(scope, receive, answer)
         finally:
             self._note(scope, status, time.perf_counter() - began)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tunekit.service.middleware import Middleware
 
-class RootPath:
+
+class RootPath(Middleware):
     """Wraps an application that is published under a path.
 
     Args:
@@ -14,13 +16,13 @@ class RootPath:
     """
 
     def __init__(self, app: ASGIApp, root: str) -> None:
-        self._app = app
+        super().__init__(app)
         self._root = root
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request; the application sees its path with the root, as ASGI has it."""
-        if self._root and scope["type"] == "http":
+        if self._root:
             scope["root_path"] = self._root
             if not f"{scope['path']}/".startswith(f"{self._root}/"):
                 scope["path"] = self._root + scope["path"]
-        await self._app(scope, receive, send)
+        await self.app(scope, receive, send)

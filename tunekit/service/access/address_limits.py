@@ -6,10 +6,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tunekit.errors import QuotaReached, ServiceBusy
 from tunekit.service.access.rates import RateLimits
+from tunekit.service.middleware import Middleware
 from tunekit.service.problems import problem
 
 
-class AddressLimits:
+class AddressLimits(Middleware):
     """Wraps an application; an address that sends too many requests gets no further.
 
     Args:
@@ -18,21 +19,20 @@ class AddressLimits:
     """
 
     def __init__(self, app: ASGIApp, rates: RateLimits) -> None:
-        self._app = app
+        super().__init__(app)
         self._rates = rates
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request within the limits."""
-        if scope["type"] == "http":
-            try:
-                self._rates.count_address(address_of(scope))
-            except QuotaReached as error:
-                await problem(error)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+        try:
+            self._rates.count_address(address_of(scope))
+        except QuotaReached as error:
+            await problem(error)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
 
 
-class BodyBudget:
+class BodyBudget(Middleware):
     """Wraps an application; the bodies that it holds at one time fit into a budget.
 
     Args:
@@ -41,15 +41,12 @@ class BodyBudget:
     """
 
     def __init__(self, app: ASGIApp, most_bytes: int) -> None:
-        self._app = app
+        super().__init__(app)
         self._most = most_bytes
         self._held = 0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request within the limits."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         mine = 0
 
         async def counted() -> Message:
@@ -69,7 +66,7 @@ class BodyBudget:
 
         scope["tunekit.let_go"] = let_go  # for a route that does not hold its body
         try:
-            await self._app(scope, counted, send)
+            await self.app(scope, counted, send)
         finally:
             self._held -= mine
 

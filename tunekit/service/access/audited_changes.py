@@ -10,18 +10,19 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Scope
 
 from tunekit.service.access.audit_log import AuditLog
 from tunekit.service.access.origin import ORIGIN
 from tunekit.service.access.roles import Role
+from tunekit.service.middleware import AnswerMiddleware
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _UNAUDITED = frozenset({Role.VIEWER.name.lower(), Role.WORKER.name.lower()})
 _ANYONE = Role.ANYONE.name.lower()
 
 
-class AuditedChanges:
+class AuditedChanges(AnswerMiddleware):
     """Wraps an application; an entry is committed before the answer is sent.
 
     Args:
@@ -30,23 +31,12 @@ class AuditedChanges:
     """
 
     def __init__(self, app: ASGIApp, log: AuditLog) -> None:
-        self._app = app
+        super().__init__(app)
         self._log = log
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                await self._note(scope, message["status"])
-            await send(message)
-
-        await self._app(scope, receive, answer)
-
-    async def _note(self, scope: Scope, status: int) -> None:
+    async def begin(self, scope: Scope, start: Message) -> None:
+        """Write the entry of a request."""
+        status = start["status"]
         route = scope.get("route")
         if scope["method"] in _SAFE and not _noted(scope):
             return

@@ -7,7 +7,9 @@ Reference:
 from __future__ import annotations
 
 from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Scope
+
+from tunekit.service.middleware import AnswerMiddleware
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; "
@@ -24,25 +26,13 @@ STRICT_TRANSPORT = "max-age=31536000"
 """`Strict-Transport-Security` of answers over TLS: browsers use no plain HTTP for a year."""
 
 
-class SecurityHeaders:
+class SecurityHeaders(AnswerMiddleware):
     """Wraps an application; it has to be the outermost, so that error answers get them too."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request; its answer gets the headers."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-                if scope.get("scheme") == "https":
-                    headers.setdefault("Strict-Transport-Security", STRICT_TRANSPORT)
-            await send(message)
-
-        await self._app(scope, receive, answer)
+    async def begin(self, scope: Scope, start: Message) -> None:
+        """Add the headers to an answer."""
+        headers = MutableHeaders(scope=start)
+        for name, value in HEADERS.items():
+            headers.setdefault(name, value)
+        if scope.get("scheme") == "https":
+            headers.setdefault("Strict-Transport-Security", STRICT_TRANSPORT)
