@@ -12,9 +12,10 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from fastapi.concurrency import run_in_threadpool
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from tunekit.errors import QuotaReached, StorageError, UnknownStudy
 from tunekit.service.middleware import Middleware
@@ -143,17 +144,15 @@ class EventHub:
                 await asyncio.wait_for(study.hint.wait(), POLL_S)
 
 
+@dataclass(eq=False)
 class WakeStreams(Middleware):
     """Wraps an application; tells of a study after each request that may have changed it.
 
-    Args:
-        app: the application.
+    Attributes:
         on_change: is called with the study's id.
     """
 
-    def __init__(self, app: ASGIApp, on_change: Callable[[int], None]) -> None:
-        super().__init__(app)
-        self._on_change = on_change
+    on_change: Callable[[int], None]
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -163,4 +162,4 @@ class WakeStreams(Middleware):
             if scope["method"] not in ("GET", "HEAD"):
                 study_id = scope.get("path_params", {}).get("study_id", "")
                 if study_id.isdecimal():
-                    self._on_change(int(study_id))
+                    self.on_change(int(study_id))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
+@dataclass(eq=False)
 class Middleware:
     """Wraps an application; a subclass says in `serve` what becomes of its HTTP requests.
 
-    Args:
-        app: the application, to which `serve` hands on as `self.app`.
+    Attributes:
+        app: the application.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    app: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve an HTTP request; hand on anything else."""

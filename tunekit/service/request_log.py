@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import re
 import time
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import structlog
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from tunekit.service.metrics import Metrics
 from tunekit.service.middleware import Middleware
@@ -22,17 +23,15 @@ _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 log = logging.getLogger("tunekit.service")
 
 
+@dataclass(eq=False)
 class RequestLog(Middleware):
     """Wraps an application; answers carry the request's id in `X-Request-ID`.
 
-    Args:
-        app: the application.
+    Attributes:
         metrics: where to count requests.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        super().__init__(app)
-        self._metrics = metrics
+    metrics: Metrics
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -55,7 +54,7 @@ class RequestLog(Middleware):
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "unknown")
-        self._metrics.note_request(scope["method"], route, status, seconds)
+        self.metrics.note_request(scope["method"], route, status, seconds)
         level = logging.WARNING if status >= 500 else logging.INFO
         level = logging.DEBUG if route in _QUIET else level
         if log.isEnabledFor(level):

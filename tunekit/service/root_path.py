@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from dataclasses import dataclass
+
+from starlette.types import Receive, Scope, Send
 
 from tunekit.service.middleware import Middleware
 
 
+@dataclass(eq=False)
 class RootPath(Middleware):
     """Wraps an application that is published under a path.
 
-    Args:
-        app: the application.
+    Attributes:
         root: path without a slash at its end; empty for none.
     """
 
-    def __init__(self, app: ASGIApp, root: str) -> None:
-        super().__init__(app)
-        self._root = root
+    root: str
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request; the application sees its path with the root, as ASGI has it."""
-        if self._root:
-            scope["root_path"] = self._root
-            if not f"{scope['path']}/".startswith(f"{self._root}/"):
-                scope["path"] = self._root + scope["path"]
+        if self.root:
+            scope["root_path"] = self.root
+            if not f"{scope['path']}/".startswith(f"{self.root}/"):
+                scope["path"] = self.root + scope["path"]
         await self.app(scope, receive, send)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from dataclasses import dataclass, field
+
+from starlette.types import Message, Receive, Scope, Send
 
 from tunekit.errors import QuotaReached, ServiceBusy
 from tunekit.service.access.rates import RateLimits
@@ -10,40 +12,36 @@ from tunekit.service.middleware import Middleware
 from tunekit.service.problems import problem
 
 
+@dataclass(eq=False)
 class AddressLimits(Middleware):
     """Wraps an application; an address that sends too many requests gets no further.
 
-    Args:
-        app: the application.
+    Attributes:
         rates: counts the requests.
     """
 
-    def __init__(self, app: ASGIApp, rates: RateLimits) -> None:
-        super().__init__(app)
-        self._rates = rates
+    rates: RateLimits
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request within the limits."""
         try:
-            self._rates.count_address(address_of(scope))
+            self.rates.count_address(address_of(scope))
         except QuotaReached as error:
             await problem(error)(scope, receive, send)
             return
         await self.app(scope, receive, send)
 
 
+@dataclass(eq=False)
 class BodyBudget(Middleware):
     """Wraps an application; the bodies that it holds at one time fit into a budget.
 
-    Args:
-        app: the application.
+    Attributes:
         most_bytes: of all bodies together.
     """
 
-    def __init__(self, app: ASGIApp, most_bytes: int) -> None:
-        super().__init__(app)
-        self._most = most_bytes
-        self._held = 0
+    most_bytes: int
+    _held: int = field(default=0, init=False)
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request within the limits."""
@@ -55,7 +53,7 @@ class BodyBudget(Middleware):
             size = len(message.get("body", b""))
             mine += size
             self._held += size
-            if self._held > self._most:
+            if self._held > self.most_bytes:
                 raise ServiceBusy("the service reads too many long requests; try again soon.")
             return message
 

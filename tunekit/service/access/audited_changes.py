@@ -6,11 +6,12 @@ so are those of viewers, which change nothing.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
-from starlette.types import ASGIApp, Message, Scope
+from starlette.types import Message, Scope
 
 from tunekit.service.access.audit_log import AuditLog
 from tunekit.service.access.origin import ORIGIN
@@ -22,17 +23,15 @@ _UNAUDITED = frozenset({Role.VIEWER.name.lower(), Role.WORKER.name.lower()})
 _ANYONE = Role.ANYONE.name.lower()
 
 
+@dataclass(eq=False)
 class AuditedChanges(AnswerMiddleware):
     """Wraps an application; an entry is committed before the answer is sent.
 
-    Args:
-        app: the application.
+    Attributes:
         log: where entries go.
     """
 
-    def __init__(self, app: ASGIApp, log: AuditLog) -> None:
-        super().__init__(app)
-        self._log = log
+    log: AuditLog
 
     async def begin(self, scope: Scope, start: Message) -> None:
         """Write the entry of a request."""
@@ -51,7 +50,7 @@ class AuditedChanges(AnswerMiddleware):
         data = {**_noted(scope), **scope.get("path_params", {})}
         project, study_id = data.pop("project", ""), data.pop("study_id", None)
         await run_in_threadpool(
-            self._log.add, ORIGIN.get(), action, project=project,
+            self.log.add, ORIGIN.get(), action, project=project,
             study_id=None if study_id is None else int(study_id), data=data,
         )  # fmt: skip
 

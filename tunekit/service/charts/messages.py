@@ -1,7 +1,6 @@
 """Defines the answers of the chart routes.
 
-Each says how many of how many trials it shows (`shown` of `total`), and the number `seq` of the
-study's last event when it was read. Columns of one chart have one entry per shown trial.
+Columns of one chart have one entry per shown trial.
 """
 
 from __future__ import annotations
@@ -14,7 +13,21 @@ from tunekit.spaces import Scalar
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryChart:
+class Chart:
+    """What each chart says.
+
+    Attributes:
+        seq: number of the study's last event when it was read.
+        shown, total: how many of how many trials it shows.
+    """
+
+    seq: int
+    shown: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryChart(Chart):
     """Results in order of trial number.
 
     Attributes:
@@ -23,9 +36,6 @@ class HistoryChart:
         predicted: final value that a stopper expected of a trial.
     """
 
-    seq: int
-    shown: int
-    total: int
     metric: str
     numbers: tuple[int, ...]
     states: tuple[str, ...]
@@ -60,12 +70,9 @@ class CurveLine:
 
 
 @dataclass(frozen=True, slots=True)
-class CurvesChart:
+class CurvesChart(Chart):
     """Bands of all curves, and single ones: the best, those that run, and those asked for."""
 
-    seq: int
-    shown: int
-    total: int
     metric: str
     steps: tuple[int, ...]
     bands: tuple[Band, ...]
@@ -107,12 +114,9 @@ class BranchImportance:
 
 
 @dataclass(frozen=True, slots=True)
-class ImportanceChart:
+class ImportanceChart(Chart):
     """The importance of parameters over all trials, then within each branch."""
 
-    seq: int
-    shown: int
-    total: int
     branches: tuple[BranchImportance, ...]
 
 
@@ -125,12 +129,9 @@ class FrontPoint:
 
 
 @dataclass(frozen=True, slots=True)
-class FrontChart:
+class FrontChart(Chart):
     """The Pareto front, and a sample of the other complete trials."""
 
-    seq: int
-    shown: int
-    total: int
     metrics: tuple[str, ...]
     directions: tuple[str, ...]
     front: tuple[FrontPoint, ...]
@@ -170,12 +171,9 @@ class TreeNode:
 
 
 @dataclass(frozen=True, slots=True)
-class TreeChart:
+class TreeChart(Chart):
     """The most visited nodes of the tree, in pre-order; `shown` and `total` count nodes."""
 
-    seq: int
-    shown: int
-    total: int
     metric: str
     nodes: tuple[TreeNode, ...]
 
@@ -193,12 +191,9 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class StopsChart:
+class StopsChart(Chart):
     """The audit of early stopping, and the newest verdicts; `shown` and `total` count these."""
 
-    seq: int
-    shown: int
-    total: int
     audit: StopAudit
     verdicts: tuple[Verdict, ...]
 
@@ -220,7 +215,7 @@ class Axis:
 
 
 @dataclass(frozen=True, slots=True)
-class PointsChart:
+class PointsChart(Chart):
     """Params beside results: all good trials and a share of the others, state by state.
 
     Attributes:
@@ -230,9 +225,6 @@ class PointsChart:
         good: numbers of the good trials among those shown.
     """
 
-    seq: int
-    shown: int
-    total: int
     metric: str
     n_axes: int
     axes: tuple[Axis, ...]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeAlias
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from tunekit.service.access.roles import Role
@@ -19,130 +20,98 @@ router = APIRouter(prefix="/projects/{project}/studies/{study_id}/charts", tags=
 MAX_SHARES = 60
 """Parameters with a share in one branch."""
 
+Asked: TypeAlias = Callable[..., Awaitable[ChartQuery]]
 Known = Annotated[str | None, Header(alias="If-None-Match", max_length=400)]
 Metric = Annotated[
     str, Query(max_length=200, description="Metric to show; by default the first objective.")
 ]
+Numbers = Annotated[list[int], Query(max_length=20, description="Trials to show.")]
 Paths = Annotated[
     list[str], Query(max_length=60, description="Parameters; by default the most important ones.")
 ]
+Quantile = Annotated[float, Query(gt=0, lt=1, description="Share of good trials.")]
+Most = Annotated[int, Query(ge=1, le=2000)]
+MostRows = Annotated[int, Query(ge=1, le=500)]
 
 
-@endpoint(router, "GET", "/history", role=Role.VIEWER, answer=m.HistoryChart)
-async def chart_history(
-    request: Request,
-    storage: InProject,
-    study_id: int,
-    known: Known = None,
-    metric: Metric = "",
-    points: Annotated[int, Query(ge=1, le=2000)] = 2000,
-) -> Response:
+def chart(path: str, answer: type[m.Chart]) -> Callable[[Asked], Asked]:
+    """Return a decorator that serves the chart for which a function reads the query."""
+
+    def register(asked: Asked) -> Asked:
+        async def handler(
+            request: Request,
+            storage: InProject,
+            query: ChartQuery = Depends(asked),  # noqa: B008 - how FastAPI takes a local function
+            known: Known = None,
+        ) -> Response:
+            await run_in_threadpool(storage.check_study, query.study_id)
+            charts: Charts = request.app.state.service.charts
+            tag, text = await charts.chart(query, known)
+            headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+            if text is None:
+                return Response(status_code=304, headers=headers)
+            return Response(text, headers=headers, media_type="application/json")
+
+        handler.__name__, handler.__doc__ = asked.__name__, asked.__doc__
+        endpoint(router, "GET", path, role=Role.VIEWER, answer=answer)(handler)
+        return asked
+
+    return register
+
+
+@chart("/history", m.HistoryChart)
+async def chart_history(study_id: int, metric: Metric = "", points: Most = 2000) -> ChartQuery:
     """Return the results of a study by trial number, with all improvements."""
-    query = ChartQuery(study_id, 0, "history", metric, points)
-    return await _reply(request, storage, query, known)
+    return ChartQuery(study_id, 0, "history", metric, points)
 
 
-@endpoint(router, "GET", "/curves", role=Role.VIEWER, answer=m.CurvesChart)
-async def chart_curves(
-    request: Request,
-    storage: InProject,
-    study_id: int,
-    known: Known = None,
-    metric: Metric = "",
-    number: Annotated[list[int], Query(max_length=20, description="Trials to show.")] = [],  # noqa: B006 - FastAPI copies it
-) -> Response:
+@chart("/curves", m.CurvesChart)
+async def chart_curves(study_id: int, metric: Metric = "", number: Numbers = []) -> ChartQuery:  # noqa: B006 - FastAPI copies it
     """Return quantiles of the trials' reports over 64 steps, and up to 20 single curves."""
-    query = ChartQuery(study_id, 0, "curves", metric, 20, numbers=tuple(number))
-    return await _reply(request, storage, query, known)
+    return ChartQuery(study_id, 0, "curves", metric, 20, numbers=tuple(number))
 
 
-@endpoint(router, "GET", "/importance", role=Role.VIEWER, answer=m.ImportanceChart)
-async def chart_importance(
-    request: Request,
-    storage: InProject,
-    study_id: int,
-    known: Known = None,
-    quantile: Annotated[float, Query(gt=0, lt=1, description="Share of good trials.")] = 0.25,
-) -> Response:
+@chart("/importance", m.ImportanceChart)
+async def chart_importance(study_id: int, quantile: Quantile = 0.25) -> ChartQuery:
     """Return how much each parameter mattered, over all trials and in each branch."""
-    query = ChartQuery(study_id, 0, "importance", most=MAX_SHARES, quantile=quantile)
-    return await _reply(request, storage, query, known)
+    return ChartQuery(study_id, 0, "importance", most=MAX_SHARES, quantile=quantile)
 
 
-@endpoint(router, "GET", "/front", role=Role.VIEWER, answer=m.FrontChart)
-async def chart_front(
-    request: Request,
-    storage: InProject,
-    study_id: int,
-    known: Known = None,
-    points: Annotated[int, Query(ge=1, le=2000)] = 2000,
-) -> Response:
+@chart("/front", m.FrontChart)
+async def chart_front(study_id: int, points: Most = 2000) -> ChartQuery:
     """Return the Pareto front of a study beside its other results."""
-    return await _reply(request, storage, ChartQuery(study_id, 0, "front", "", points), known)
+    return ChartQuery(study_id, 0, "front", most=points)
 
 
-@endpoint(router, "GET", "/tree", role=Role.VIEWER, answer=m.TreeChart)
-async def chart_tree(
-    request: Request,
-    storage: InProject,
-    study_id: int,
-    known: Known = None,
-    metric: Metric = "",
-    nodes: Annotated[int, Query(ge=1, le=500)] = 150,
-) -> Response:
+@chart("/tree", m.TreeChart)
+async def chart_tree(study_id: int, metric: Metric = "", nodes: MostRows = 150) -> ChartQuery:
     """Return the branches of the space with the trials and results of each."""
-    return await _reply(request, storage, ChartQuery(study_id, 0, "tree", metric, nodes), known)
+    return ChartQuery(study_id, 0, "tree", metric, nodes)
 
 
-@endpoint(router, "GET", "/stops", role=Role.VIEWER, answer=m.StopsChart)
-async def chart_stops(
-    request: Request,
-    storage: InProject,
-    study_id: int,
-    known: Known = None,
-    verdicts: Annotated[int, Query(ge=1, le=500)] = 200,
-) -> Response:
+@chart("/stops", m.StopsChart)
+async def chart_stops(study_id: int, verdicts: MostRows = 200) -> ChartQuery:
     """Return the audit of early stopping and its newest verdicts."""
-    return await _reply(request, storage, ChartQuery(study_id, 0, "stops", "", verdicts), known)
+    return ChartQuery(study_id, 0, "stops", most=verdicts)
 
 
-@endpoint(router, "GET", "/slices", role=Role.VIEWER, answer=m.PointsChart)
+@chart("/slices", m.PointsChart)
 async def chart_slices(
-    request: Request,
-    storage: InProject,
     study_id: int,
-    known: Known = None,
     metric: Metric = "",
-    path: Paths = [],  # noqa: B006
-    points: Annotated[int, Query(ge=1, le=2000)] = 1000,
-) -> Response:
+    path: Paths = [],  # noqa: B006 - FastAPI copies it
+    points: Most = 1000,
+) -> ChartQuery:
     """Return results beside the values of up to 12 parameters."""
-    query = ChartQuery(study_id, 0, "slices", metric, points, paths=tuple(path))
-    return await _reply(request, storage, query, known)
+    return ChartQuery(study_id, 0, "slices", metric, points, paths=tuple(path))
 
 
-@endpoint(router, "GET", "/parallel", role=Role.VIEWER, answer=m.PointsChart)
+@chart("/parallel", m.PointsChart)
 async def chart_parallel(
-    request: Request,
-    storage: InProject,
     study_id: int,
-    known: Known = None,
     metric: Metric = "",
-    path: Paths = [],  # noqa: B006
-    lines: Annotated[int, Query(ge=1, le=2000)] = 2000,
-) -> Response:
+    path: Paths = [],  # noqa: B006 - FastAPI copies it
+    lines: Most = 2000,
+) -> ChartQuery:
     """Return lines for parallel coordinates: all good trials and a share of the others."""
-    query = ChartQuery(study_id, 0, "parallel", metric, lines, paths=tuple(path))
-    return await _reply(request, storage, query, known)
-
-
-async def _reply(
-    request: Request, storage: InProject, query: ChartQuery, known: str | None
-) -> Response:
-    await run_in_threadpool(storage.check_study, query.study_id)
-    charts: Charts = request.app.state.service.charts
-    tag, text = await charts.chart(query, known)
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    if text is None:
-        return Response(status_code=304, headers=headers)
-    return Response(text, headers=headers, media_type="application/json")
+    return ChartQuery(study_id, 0, "parallel", metric, lines, paths=tuple(path))

@@ -8,63 +8,49 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, Double, Index, Integer, String, Table, Text
 
-from tunekit.storages.sql.schema import metadata
+from tunekit.storages.sql.schema import counted, key_of, metadata, required
 
-projects = Table(
+projects = counted(
     "tk_projects",
-    metadata,
-    Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("created", Double, nullable=False),
-    sqlite_autoincrement=True,  # ids of deleted rows are never given again
 )
 
-users = Table(
+users = counted(
     "tk_users",
-    metadata,
-    Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("password", Text),  # argon2id; NULL: logs in elsewhere, or not yet
     Column("subject", Text, unique=True),  # who it is at the OIDC provider
-    Column("is_operator", Boolean, nullable=False),
-    Column("may_create", Boolean, nullable=False),
-    Column("is_active", Boolean, nullable=False),
-    Column("created", Double, nullable=False),
-    sqlite_autoincrement=True,
+    *required(is_operator=Boolean, may_create=Boolean, is_active=Boolean, created=Double),
 )
 
 members = Table(
     "tk_members",
     metadata,
-    Column("project_id", Integer, primary_key=True, autoincrement=False),
-    Column("user_id", Integer, primary_key=True, autoincrement=False),
+    *key_of(project_id=Integer, user_id=Integer),
     Column("role", String(16), nullable=False),
 )
 
-tokens = Table(
+tokens = counted(
     "tk_tokens",
-    metadata,
-    Column("id", Integer, primary_key=True),
     Column("digest", String(64), nullable=False, unique=True),
     Column("label", Text, nullable=False),
     Column("user_id", Integer),  # its owner; NULL: the project is, for machines
     Column("project_id", Integer),  # the only project it opens; NULL: all of its owner's
-    Column("role", String(16), nullable=False),  # most that it may do there
-    Column("created", Double, nullable=False),
+    *required(
+        role=String(16),  # most that it may do there
+        created=Double,
+    ),
     Column("expires", Double),
     Column("last_used", Double),
     Column("revoked", Double),
-    sqlite_autoincrement=True,
 )
 
 sessions = Table(
     "tk_sessions",
     metadata,
     Column("digest", String(64), primary_key=True),
-    Column("user_id", Integer, nullable=False),
-    Column("csrf", String(64), nullable=False),
-    Column("created", Double, nullable=False),
-    Column("expires", Double, nullable=False),
+    *required(user_id=Integer, csrf=String(64), created=Double, expires=Double),
 )
 
 invitations = Table(

@@ -22,20 +22,21 @@ from sqlalchemy import (
     text,
 )
 
-from tunekit.storages.sql.schema import clock, metadata
+from tunekit.storages.sql.schema import clock, counted, metadata, required
 
 audit = Table(
     "tk_audit",
     metadata,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     Column("at", Double, nullable=False, server_default=clock()),
-    Column("principal", Text, nullable=False),
-    Column("address", Text, nullable=False),
-    Column("action", String(64), nullable=False),
-    Column("project", Text, nullable=False),  # empty outside of projects
+    *required(
+        principal=Text,
+        address=Text,
+        action=String(64),
+        project=Text,  # empty outside of projects
+    ),
     Column("study_id", Integer),
-    Column("data", Text, nullable=False),
-    Column("request_id", String(64), nullable=False),
+    *required(data=Text, request_id=String(64)),
     sqlite_autoincrement=True,
 )
 Index("tk_audit_project", audit.c.project, audit.c.id)
@@ -71,18 +72,12 @@ quotas = Table(
     Column("stored_bytes", BigInteger),
 )
 
-share_links = Table(
+share_links = counted(
     "tk_share_links",
-    metadata,
-    Column("id", Integer, primary_key=True),
     Column("digest", String(64), nullable=False, unique=True),
-    Column("project", Text, nullable=False),
-    Column("study_id", Integer, nullable=False),
-    Column("label", Text, nullable=False),
-    Column("author", Text, nullable=False),
-    Column("created", Double, nullable=False),
-    Column("expires", Double, nullable=False),
+    *required(
+        project=Text, study_id=Integer, label=Text, author=Text, created=Double, expires=Double
+    ),
     Column("revoked", Double),
-    sqlite_autoincrement=True,
 )
 Index("tk_share_links_study", share_links.c.study_id)

@@ -32,43 +32,57 @@ metadata = MetaData()
 revision = Table("tk_revision", metadata, Column("version_num", String(32), primary_key=True))
 
 
-def _key(**types: type[TypeEngine[Any]]) -> list[Column[Any]]:
-    """Return the columns of the primary key of a study's table."""
-    types = {"study_id": Integer, **types}
+def key_of(**types: TypeEngine[Any] | type[TypeEngine[Any]]) -> list[Column[Any]]:
+    """Return the columns of a primary key that is given, not counted."""
     return [Column(n, t, primary_key=True, autoincrement=False) for n, t in types.items()]
 
 
-studies = Table(
+def required(**types: TypeEngine[Any] | type[TypeEngine[Any]]) -> list[Column[Any]]:
+    """Return columns that are never NULL."""
+    return [Column(name, type_, nullable=False) for name, type_ in types.items()]
+
+
+def counted(name: str, *columns: Column[Any]) -> Table:
+    """Return a table whose rows get ids; the id of a deleted row is never given again."""
+    key = Column("id", Integer, primary_key=True)
+    return Table(name, metadata, key, *columns, sqlite_autoincrement=True)
+
+
+studies = counted(
     "tk_studies",
-    metadata,
-    Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
-    Column("spec", Text, nullable=False),
-    Column("attrs", Text, nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("seq", BigInteger, nullable=False),
-    Column("n_trials", BigInteger, nullable=False),
-    Column("space_version", Integer, nullable=False),
-    Column("max_retries", Integer, nullable=False),
-    Column("created", Double, nullable=False),
-    sqlite_autoincrement=True,  # ids of deleted studies are never reused
+    *required(
+        spec=Text,
+        attrs=Text,
+        state=String(16),
+        seq=BigInteger,
+        n_trials=BigInteger,
+        space_version=Integer,
+        max_retries=Integer,
+        created=Double,
+    ),
 )
 
 spaces = Table(
-    "tk_spaces", metadata, *_key(version=Integer), Column("space", Text, nullable=False)
+    "tk_spaces",
+    metadata,
+    *key_of(study_id=Integer, version=Integer),
+    Column("space", Text, nullable=False),
 )
 
 trials = Table(
     "tk_trials",
     metadata,
-    *_key(number=BigInteger),
-    Column("seq", BigInteger, nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("epoch", Integer, nullable=False),
-    Column("started_epoch", Integer, nullable=False),  # of the last Start, to detect repetitions
-    Column("lapses", Integer, nullable=False),  # number of its leases that expired
-    Column("worker", Text, nullable=False),
-    Column("is_partial", Boolean, nullable=False),
+    *key_of(study_id=Integer, number=BigInteger),
+    *required(
+        seq=BigInteger,
+        state=String(16),
+        epoch=Integer,
+        started_epoch=Integer,  # of the last Start, to detect repetitions
+        lapses=Integer,  # number of its leases that expired
+        worker=Text,
+        is_partial=Boolean,
+    ),
     Column("lease_until", Double),
     Column("created", Double, nullable=False),
     Column("started", Double),
@@ -86,14 +100,14 @@ trials = Table(
 reports = Table(
     "tk_reports",
     metadata,
-    *_key(number=BigInteger, step=BigInteger),
+    *key_of(study_id=Integer, number=BigInteger, step=BigInteger),
     Column("metrics", Text, nullable=False),
 )
 
 events = Table(
     "tk_events",
     metadata,
-    *_key(seq=BigInteger),
+    *key_of(study_id=Integer, seq=BigInteger),
     Column("kind", String(16), nullable=False),
     Column("number", BigInteger),
     Column("at", Double, nullable=False),
@@ -103,7 +117,7 @@ events = Table(
 requests = Table(
     "tk_requests",
     metadata,
-    *_key(key=Text),
+    *key_of(study_id=Integer, key=Text),
     Column("answer", Text, nullable=False),
 )
 

@@ -4,33 +4,22 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Double, Index, Integer, String, Table, Text
 
-from tunekit.storages.sql.schema import metadata
+from tunekit.storages.sql.schema import counted, key_of, metadata, required
 
-notes = Table(
+notes = counted(
     "tk_notes",
-    metadata,
-    Column("id", Integer, primary_key=True),
     Column("study_id", Integer, nullable=False),
     Column("number", BigInteger),  # of its trial; none for a note on the study
-    Column("author", Text, nullable=False),
-    Column("text", Text, nullable=False),
-    Column("created", Double, nullable=False),
-    sqlite_autoincrement=True,  # a deleted note's id never names another one
+    *required(author=Text, text=Text, created=Double),
 )
 Index("tk_notes_study", notes.c.study_id, notes.c.id)
 
 artifacts = Table(
     "tk_artifacts",
     metadata,
-    Column("study_id", Integer, primary_key=True, autoincrement=False),
-    Column("number", BigInteger, primary_key=True, autoincrement=False),
-    Column("name", String(200), primary_key=True),
+    *key_of(study_id=Integer, number=BigInteger, name=String(200)),
     Column("file", String(32), nullable=False, unique=True),  # name of its content
-    Column("size", BigInteger, nullable=False),
-    Column("sha256", String(64), nullable=False),
-    Column("media_type", Text, nullable=False),
-    Column("author", Text, nullable=False),
-    Column("created", Double, nullable=False),
+    *required(size=BigInteger, sha256=String(64), media_type=Text, author=Text, created=Double),
 )
 
 idempotency = Table(
