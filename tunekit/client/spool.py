@@ -90,8 +90,9 @@ class Spool:
                 self._http.request("POST", post.path, post.body, outage_s=outage_s)
         except LATER:
             raise
-        except TunekitError:
-            path.unlink(missing_ok=True)
+        except TunekitError as error:
+            if type(error) is not TunekitError:  # else the service failed, not the result
+                path.unlink(missing_ok=True)
             raise
         path.unlink(missing_ok=True)
         return True
@@ -108,11 +109,13 @@ class Spool:
             try:
                 self.send(path, outage_s=outage_s)
             except LATER as error:
-                left = len(waiting) - i
+                left += len(waiting) - i
                 log().warning("%d results are kept in %s: %s", left, self.folder, error)
                 break
             except TunekitError as error:
-                log().error("a result kept in %s was refused and dropped: %s", path, error)
+                left += path.exists()
+                end = "stays" if path.exists() else "was refused and dropped"
+                log().error("the result in %s %s: %s", path, end, error)
         return left
 
     def _waiting(self) -> Iterator[Path]:
