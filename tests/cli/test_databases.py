@@ -66,7 +66,7 @@ def test_a_backup_moves_studies_to_postgresql_and_back_where_new_ones_get_new_id
     assert content(str(tmp_path / "back.db")) == content(postgres_url)
     refused = db("restore", url, "--storage", postgres_url)
     assert refused.exit_code == 1
-    assert "holds studies already" in refused.stderr
+    assert "holds studies or accounts already" in refused.stderr
 
 
 def test_a_sound_database_passes_the_check(tmp_path: Path) -> None:

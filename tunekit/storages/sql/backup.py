@@ -12,9 +12,10 @@ from pathlib import Path
 from sqlalchemy import Connection, Integer, Table, func, insert, inspect, select, text
 
 from tunekit.errors import SchemaMismatch, StorageError
+from tunekit.storages.sql.access_tables import projects
 from tunekit.storages.sql.database import Database
 from tunekit.storages.sql.revision import foreign, prepare, stored_revision
-from tunekit.storages.sql.schema import HEAD, metadata, revision, studies
+from tunekit.storages.sql.schema import HEAD, metadata, revision
 from tunekit.storages.sql.sqlite import SQLiteDatabase
 
 ROWS = 1000
@@ -67,8 +68,12 @@ def copy_tables(source: Database, target: Database) -> int:
 
     def work(write: Connection) -> int:
         target.lock_schema(write)
-        if write.execute(select(func.count()).select_from(studies)).scalar():
-            raise StorageError(f"{target.url} holds studies already; give an empty database.")
+        if any(write.execute(select(table).limit(1)).first() for table in metadata.sorted_tables
+               if table not in (revision, projects)):  # fmt: skip
+            raise StorageError(
+                f"{target.url} holds studies or accounts already; give an empty database."
+            )
+        write.execute(projects.delete())  # every new database has the default one
         with source.engine.connect() as read, read.begin():
             if source.dialect == "postgresql":  # else each statement sees another state
                 read.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
@@ -80,7 +85,6 @@ def copy_tables(source: Database, target: Database) -> int:
 def _copy(table: Table, read: Connection, write: Connection) -> int:
     if table is revision:
         return 0
-    write.execute(table.delete())  # rows that every new database has
     count = 0
     rows = read.execution_options(yield_per=ROWS).execute(select(table)).mappings()
     for part in rows.partitions(ROWS):
