@@ -40,9 +40,10 @@ def test_the_end_is_not_missed_where_it_comes_with_a_change(
 
     monkeypatch.setattr(notifications, "_send", send)
     notifications._changed.add(7)
-    notifications._push.send(b"xx")
+    pull, push = notifications._pull, _ = socket.socketpair()
+    push.send(b"xx")
     connection = Listening()
     notifications._serve(connection)
     assert sent == [{7}]
-    connection.close()
-    notifications.close()
+    for end in (connection, pull, push):
+        end.close()
