@@ -28,7 +28,6 @@ ITEMS = f"items-{secrets.token_hex(16)}"
 
 After = Annotated[int, Query(ge=0, le=2**63 - 1, description="Cursor of the last page.")]
 Limit = Annotated[int, Query(ge=1, le=2**31, description="Most items; a page may hold fewer.")]
-StudyId = Annotated[int, "id of a study"]
 
 
 async def project_storage(request: Request, project: str) -> ProjectStorage:
