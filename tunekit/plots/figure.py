@@ -1,0 +1,223 @@
+"""Describes a figure by its data, independently of the library that draws it.
+
+A builder turns the data of a chart (`tunekit.analysis.charts`) into one of these records;
+`tunekit.plots.plotly` draws it in a notebook or a report, `tunekit_dashboard.charts.echarts` on a
+page. Each figure carries its alternative text, and `table` gives the same numbers as rows.
+
+Texts of a figure come from users: a renderer shows them as text, never as HTML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Role: TypeAlias = Literal[
+    "complete", "running", "queued", "stopped", "failed", "diverged", "best", "model",
+    "reference", "other",
+]  # fmt: skip
+"""What a mark stands for; a renderer gives each role one colour and one shape."""
+
+Values: TypeAlias = tuple[float | None, ...]
+"""Numbers in drawing order; `None` where there is none to draw."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis.
+
+    Attributes:
+        title: quantity, with its unit where it has one.
+        is_log: on a logarithmic scale.
+        is_time: values are seconds since 1970-01-01 UTC.
+        categories: texts of the places 0, 1, ...; empty for numbers.
+    """
+
+    title: str
+    is_log: bool = False
+    is_time: bool = False
+    categories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Single points.
+
+    Attributes:
+        x, y: coordinates, equally long.
+        numbers: the trial behind each point, where there is one.
+        is_faint: drawn in the background.
+    """
+
+    name: str
+    x: Values
+    y: Values
+    role: Role = "complete"
+    numbers: tuple[int, ...] = ()
+    is_faint: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line through points in order of x; `None` in y interrupts it."""
+
+    name: str
+    x: Values
+    y: Values
+    role: Role = "complete"
+    number: int | None = None
+    is_dashed: bool = False
+    is_stepped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """The area between two curves over the same x."""
+
+    name: str
+    x: Values
+    low: Values
+    high: Values
+    role: Role = "complete"
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Horizontal bars; the categories stand on the y axis, the first on top.
+
+    Attributes:
+        lengths: one value for each category.
+        low, high: ends of the interval of each value, where it has one.
+    """
+
+    name: str
+    lengths: Values
+    low: Values = ()
+    high: Values = ()
+    role: Role = "complete"
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Colours over a grid.
+
+    Attributes:
+        x, y: centres of the columns and rows.
+        z: one tuple a row, one value a column.
+        title: of the colour scale.
+    """
+
+    name: str
+    title: str
+    x: Values
+    y: Values
+    z: tuple[Values, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Intervals on rows: who did what from when to when; rows are categories of the y axis.
+
+    Attributes:
+        rows: place of each interval's row.
+        starts, ends: in the units of the x axis; an open end is `None`.
+        texts: what each interval shows.
+        numbers: the trial behind each interval.
+    """
+
+    name: str
+    rows: tuple[int, ...]
+    starts: Values
+    ends: Values
+    texts: tuple[str, ...]
+    numbers: tuple[int, ...] = ()
+    role: Role = "complete"
+
+
+Mark: TypeAlias = Points | Line | Band | Bars | Grid | Spans
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneFigure:
+    """Marks over two axes.
+
+    Attributes:
+        alt: the figure's message in one or two sentences, for those who do not see it.
+        note: what the reader has to know beside it, such as "2,000 of 10,000 trials".
+    """
+
+    title: str
+    alt: str
+    x: Axis
+    y: Axis
+    marks: tuple[Mark, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TreeFigureNode:
+    """One node of a tree, in pre-order.
+
+    Attributes:
+        parent: place of its parent in the figure's nodes; `None` for the root.
+        label: shown text.
+        size: trials below it.
+        value: best result, which gives the colour.
+        spread: standard deviation of the results, which gives the border.
+    """
+
+    id: int
+    parent: int | None
+    label: str
+    size: int
+    value: float | None
+    spread: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TreeFigure:
+    """A tree with a size and a value at each node."""
+
+    title: str
+    alt: str
+    nodes: tuple[TreeFigureNode, ...]
+    value_title: str
+    lower_is_better: bool
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ParallelAxis:
+    """One axis of parallel coordinates; a `None` in its values lies in a lane "not active"."""
+
+    axis: Axis
+    values: Values
+
+
+@dataclass(frozen=True, slots=True)
+class ParallelFigure:
+    """One line a trial across parallel axes; the last axis holds the results.
+
+    Attributes:
+        numbers, roles: of the trials, in the order of the values of each axis.
+    """
+
+    title: str
+    alt: str
+    axes: tuple[ParallelAxis, ...]
+    numbers: tuple[int, ...]
+    roles: tuple[Role, ...]
+    lower_is_better: bool
+    note: str = ""
+
+
+Figure: TypeAlias = PlaneFigure | TreeFigure | ParallelFigure
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The numbers of a figure: one row a mark."""
+
+    columns: tuple[str, ...]
+    rows: tuple[Sequence[str | float | int | None], ...]
