@@ -6,18 +6,16 @@ from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 
+from tunekit.analysis.charts.branches import importance_chart, tree_chart
+from tunekit.analysis.charts.curve_store import CurveStore
+from tunekit.analysis.charts.curves import curves_chart
+from tunekit.analysis.charts.points import MAX_AXES, points_chart
+from tunekit.analysis.charts.results import front_chart, history_chart
+from tunekit.analysis.charts.samples import shown_objective
+from tunekit.analysis.charts.stops import stops_chart
 from tunekit.driver.study_reader import StudyReader
-from tunekit.history import History
-from tunekit.records import ObjectiveSpec
-from tunekit.service.answers import written
-from tunekit.service.charts.branches import importance_chart, tree_chart
-from tunekit.service.charts.curve_store import CurveStore
-from tunekit.service.charts.curves import curves_chart
-from tunekit.service.charts.points import MAX_AXES, points_chart
+from tunekit.service.answers import fitted, written
 from tunekit.service.charts.queries import ChartQuery
-from tunekit.service.charts.results import front_chart, history_chart
-from tunekit.service.charts.samples import fitted
-from tunekit.service.charts.stops import stops_chart
 from tunekit.spaces import Space
 from tunekit.spaces.serialize import space_to_dict
 from tunekit.storages.base import Storage
@@ -81,7 +79,7 @@ class ChartStudy:
     def _builder(self, query: ChartQuery) -> Callable[..., object]:
         """Return what makes a chart from `seq` and `most`."""
         history, space = self._reader.history, self.space
-        goal = _goal(history, query.metric)
+        goal = shown_objective(history, query.metric)
         match query.name:
             case "history":
                 return partial(history_chart, history, goal)
@@ -134,10 +132,3 @@ class KeptStudies:
                 len(self._kept) > 1 and sum(s.n_trials for s in self._kept.values()) > MAX_TRIALS
             ):
                 self._kept.popitem(last=False)
-
-
-def _goal(history: History, metric: str) -> ObjectiveSpec:
-    named = [o for o in history.objectives if o.metric == metric]
-    if named or not metric:
-        return (named or history.objectives)[0]
-    return ObjectiveSpec(metric)

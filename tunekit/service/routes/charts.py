@@ -8,8 +8,8 @@ from typing import Annotated, TypeAlias
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
+from tunekit.analysis.charts import records as m
 from tunekit.service.access.roles import Role
-from tunekit.service.charts import messages as m
 from tunekit.service.charts.charts import Charts
 from tunekit.service.charts.queries import ChartQuery
 from tunekit.service.endpoints import endpoint

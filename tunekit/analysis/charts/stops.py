@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from tunekit.analysis.audit import stop_audit
+from tunekit.analysis.charts.curve_store import CurveStore
+from tunekit.analysis.charts.records import StopsChart, Verdict
+from tunekit.analysis.charts.samples import cut, number, predicted
 from tunekit.history import History
 from tunekit.records import ObjectiveSpec, TrialRecord
-from tunekit.service.charts.curve_store import CurveStore
-from tunekit.service.charts.messages import StopsChart, Verdict
-from tunekit.service.charts.samples import cut, number, predicted
 
 
 def stops_chart(

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tunekit.analysis.charts.curve_store import Curve, CurveStore
+from tunekit.analysis.charts.records import Band, CurveLine, CurvesChart
+from tunekit.analysis.charts.samples import good_trials, number, predicted
 from tunekit.history import History
 from tunekit.records import ObjectiveSpec, TrialRecord, TrialState
-from tunekit.service.charts.curve_store import Curve, CurveStore
-from tunekit.service.charts.messages import Band, CurveLine, CurvesChart
-from tunekit.service.charts.samples import good_trials, number, predicted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tunekit.analysis.charts.records import Axis, PointsChart
+from tunekit.analysis.charts.samples import cut, good_trials, number, sample
 from tunekit.analysis.importance import importance
 from tunekit.errors import NoCompleteTrial
 from tunekit.history import History
 from tunekit.records import ObjectiveSpec, TrialRecord
-from tunekit.service.charts.messages import Axis, PointsChart
-from tunekit.service.charts.samples import cut, good_trials, number, sample
 from tunekit.spaces import Categorical, Constant, Float, Int, Parameter, Space
 
 MAX_AXES = 60

@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tunekit.analysis.importance import importance_of
-from tunekit.errors import NoCompleteTrial
-from tunekit.history import History
-from tunekit.records import ObjectiveSpec, TrialRecord, TrialState
-from tunekit.service.charts.messages import (
+from tunekit.analysis.charts.records import (
     BranchImportance,
     ImportanceChart,
     ParameterShare,
     TreeChart,
     TreeNode,
 )
-from tunekit.service.charts.samples import cut, number
+from tunekit.analysis.charts.samples import cut, number
+from tunekit.analysis.importance import importance_of
+from tunekit.errors import NoCompleteTrial
+from tunekit.history import History
+from tunekit.records import ObjectiveSpec, TrialRecord, TrialState
 from tunekit.spaces import Scalar, Space
 
 MAX_BRANCHES = 20

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from tunekit.analysis.charts.records import FrontChart, FrontPoint, HistoryChart
+from tunekit.analysis.charts.samples import number, predicted, sample, spread
 from tunekit.history import History
 from tunekit.records import ObjectiveSpec, TrialRecord, TrialState
-from tunekit.service.charts.messages import FrontChart, FrontPoint, HistoryChart
-from tunekit.service.charts.samples import number, predicted, sample, spread
 
 
 def history_chart(

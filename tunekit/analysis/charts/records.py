@@ -1,4 +1,4 @@
-"""Defines the answers of the chart routes.
+"""Defines the data of each chart, which the service also answers.
 
 Columns of one chart have one entry per shown trial.
 """

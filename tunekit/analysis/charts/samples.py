@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, TypeVar
+from collections.abc import Collection, Sequence
+from typing import TypeVar
 
 from tunekit.history import History
 from tunekit.records import ObjectiveSpec, TrialRecord, TrialState
-from tunekit.service.answers import written
-from tunekit.storages.http.messages import MAX_ANSWER_BYTES
 
 T = TypeVar("T")
 
@@ -17,13 +15,12 @@ GOOD = 0.1
 """Share of the complete, feasible trials that charts call good."""
 
 
-def fitted(build: Callable[[int], Any], most: int) -> str:
-    """Return the JSON form of `build(n)` for the largest tried `n <= most` that fits an answer."""
-    text = written(build(most))
-    while len(text) > MAX_ANSWER_BYTES and most > 1:
-        most = max(1, int(0.9 * most * MAX_ANSWER_BYTES / len(text)))
-        text = written(build(most))
-    return text
+def shown_objective(history: History, metric: str) -> ObjectiveSpec:
+    """Return the objective with a metric, the first one for "", else one that minimises it."""
+    named = [o for o in history.objectives if o.metric == metric]
+    if named or not metric:
+        return (named or history.objectives)[0]
+    return ObjectiveSpec(metric)
 
 
 def spread(items: Sequence[T], most: int) -> list[T]:

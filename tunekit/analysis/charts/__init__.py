@@ -1,0 +1,1 @@
+"""Data of charts: records, and pure functions that compute them from trials and curves."""
