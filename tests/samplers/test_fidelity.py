@@ -95,7 +95,7 @@ def study(space, n, function, *, fresh=False, sampler=BayesianSampler, **options
         made = sampler() if fresh else made
         view = view_of(space, trials, **options)
         (proposal,) = made.suggest(view, [number])
-        metrics = {"loss": function(proposal.params), "speed": proposal.params["decay"]}
+        metrics = {"loss": function(proposal.params), "speed": proposal.params.get("decay", 0.0)}
         trials.append(ended(number, proposal, Outcome(TrialState.COMPLETE, metrics=metrics)))
     return trials
 
@@ -141,10 +141,10 @@ def test_a_promising_point_climbs_to_the_target():
         full = np.concatenate([data.x, np.tile(row, (5, 1))])  # enough to afford any level
         spent = replace(model, data=replace(data, x=full))
         choice = chosen(spent, row, np.empty((0, 2)), fidelity.share)
-        levels.append(choice.value)
-        if choice.value == fidelity.target:
+        levels += choice.values
+        if choice.values == fidelity.target:
             break
-        params = Params({"x": 0.5, "epochs": choice.value})
+        params = Params({"x": 0.5, "epochs": levels[-1]})
         loss = {"loss": 0.25 + 0.1 * (1 - done(params))}
         trials.append(replace(trials[0], number=number, seq=number, params=params, metrics=loss))
     assert levels[-1] == 81
@@ -161,7 +161,7 @@ def test_at_least_half_of_what_is_spent_goes_into_full_runs():
 
 def test_levels_are_a_third_of_each_other_and_lie_in_the_domain():
     def levels(domain):
-        return Fidelity.of(Encoder(Space(f=domain))).levels
+        return tuple(v for (v,) in Fidelity.of(Encoder(Space(f=domain))).levels)
 
     assert levels(EPOCHS) == (1, 3, 9, 27, 81)
     assert levels(Int(10, 100, step=10, fidelity=True)) == (10, 30, 100)
@@ -270,3 +270,57 @@ def test_bounds_on_metrics_and_failures_go_with_a_fidelity():
     ]
     view = view_of(CURVES, trials, constraints=bound)
     check(view, [30, 31], BayesianSampler().suggest(view, [30, 31]))
+
+
+SCALED = Space(
+    lr=Float(1e-4, 1, log=True),
+    n=Int(100, 8100, log=True, scale="N"),
+    d=Int(1_000, 81_000, log=True, scale="D"),
+)
+
+
+def of_scale(p):
+    """Return a loss whose best learning rate falls with the size."""
+    best = 0.3 * (p["n"] / 100) ** -0.5
+    return p["n"] ** -0.2 + p["d"] ** -0.2 + 0.05 * math.log(p["lr"] / best) ** 2
+
+
+def test_trials_run_at_smaller_sizes_along_several_scale_axes_and_only_the_largest_wins():
+    trials = study(SCALED, 30, of_scale)
+    sizes = {(t.params["n"], t.params["d"]) for t in trials}
+    assert (8100, 81_000) in sizes
+    assert len({n for n, _ in sizes}) > 2
+    assert len({d for _, d in sizes}) > 2
+    small = [t for t in trials[6:] if t.params["n"] < 8100]
+    for t in small:
+        at = t.evidence["fidelity"]
+        assert at["at"] == {"n": t.params["n"], "d": t.params["d"]}
+        share = t.params["n"] / 8100 * t.params["d"] / 81_000
+        assert at["relative_cost"] == pytest.approx(share, abs=1e-4)
+    assert len({(t.params["n"], t.params["d"]) for t in trials[1:6]}) == 5
+    proposals = BayesianSampler().suggest(view_of(SCALED, trials[:12]), range(12, 15))
+    assert any("of n=8100, d=81000, which removes" in p.reason for p in proposals)
+    best = view_of(SCALED, trials).history.best
+    assert best is None or (best.params["n"], best.params["d"]) == (8100, 81_000)
+
+
+def test_a_trial_of_a_fixed_size_keeps_it_and_may_be_cheaper_along_the_other_axis():
+    trials = study(SCALED, 12, of_scale)
+    view = view_of(SCALED, trials)
+    fixed = {12: Params({"n": 300}), 13: Params({"n": 300, "d": 9000})}
+    view = replace(view, fixed=fixed)
+    one, both = BayesianSampler().suggest(view, [12, 13])
+    assert one.params["n"] == 300
+    assert (both.params["n"], both.params["d"]) == (300, 9000)
+    assert "fidelity" in one.evidence
+    assert "fidelity" not in both.evidence
+
+
+@pytest.mark.parametrize(
+    "sampler", ["random", "sobol", "cmaes", "tpe", "evolution", "grid", "mcts"]
+)
+def test_every_other_sampler_leaves_scale_axes_at_their_largest_value(sampler):
+    s = tk.study(space=SCALED, sampler=sampler, seed=0)
+    s.enqueue_trial({"n": 100})
+    asked = [s.ask().params for _ in range(3)]
+    assert [(p["n"], p["d"]) for p in asked] == [(100, 81_000), (8100, 81_000), (8100, 81_000)]

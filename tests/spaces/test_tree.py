@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tunekit.errors import InvalidParams, InvalidSpace, UnknownParameter
 from tunekit.spaces import Categorical, Constant, Float, Int, Params, Repeat, Space, When, walk
+from tunekit.spaces.serialize import space_from_dict, space_to_dict
 from tunekit.testing.spaces import random_point, spaces
 
 EPOCHS = Int(1, 9, fidelity=True)
@@ -213,5 +214,45 @@ def test_a_fidelity_is_found_and_its_default_is_its_largest_value():
     ],
 )
 def test_a_fidelity_that_cannot_be_right_is_refused(make, words):
+    with pytest.raises(InvalidSpace, match=words):
+        make()
+
+
+def test_a_space_has_several_scale_axes_by_their_role():
+    space = Space(
+        lr=Float(1e-4, 1, log=True),
+        width=Int(1_000, 81_000, log=True, scale="N"),
+        tokens=Float(1e6, 1e9, log=True, scale="D"),
+        documents=Int(1, 9, scale="datastore"),
+        epochs=Int(1, 9, fidelity=True),
+    )
+    assert space.scales == {"N": "width", "D": "tokens", "datastore": "documents"}
+    largest = {"width": 81_000, "tokens": 1e9, "documents": 9, "epochs": 9}
+    assert dict(space.target) == largest
+    assert largest.items() <= space.default().items()
+    assert space_from_dict(space_to_dict(space)) == space
+    assert Space(x=Float(0, 1)).scales == {}
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Int(0, 9, scale="N"), "a scale axis is an amount; raise the lower bound above 0"),
+        (lambda: Float(1, 9, scale="N", default=3), "remove default= and special="),
+        (lambda: Float(1, 9, scale="log"), "for a logarithmic range give log=True"),
+        (lambda: Float(1, 9, scale=True), "expected the role of the axis"),
+        (lambda: Int(1, 9, scale="N", fidelity=True), "remove fidelity=True"),
+        (lambda: Space(a=Int(1, 9, scale="N"), b=Int(1, 9, scale="N")), "one parameter a role"),
+        (
+            lambda: Space(a=Categorical({"x": Space(n=Int(1, 9, scale="N")), "y": None})),
+            "declare it at the root",
+        ),
+        (
+            lambda: Space(n=Int(1, 9, scale="N"), when=When("n", [3], Space(x=Float(0, 1)))),
+            "attach the child to another parameter",
+        ),
+    ],
+)
+def test_a_scale_axis_that_cannot_be_right_is_refused(make, words):
     with pytest.raises(InvalidSpace, match=words):
         make()

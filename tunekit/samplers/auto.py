@@ -176,7 +176,7 @@ def grid_size(view: StudyView) -> float:
 
     A fidelity also gives `inf`: a grid would run every point at its target, a model only the best.
     """
-    if any(p.domain.size == math.inf for p in view.space) or view.space.fidelity is not None:
+    if any(p.domain.size == math.inf for p in view.space) or view.space.target:
         return math.inf
     return Grid(view.space, 1).size
 

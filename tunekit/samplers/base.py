@@ -83,14 +83,14 @@ def suggested(sampler: Sampler, view: StudyView, numbers: Sequence[int]) -> list
 def keeping(fixed: Params | None, picker: Picker) -> Picker:
     """Return a picker that returns fixed values and asks `picker` for all others.
 
-    A fidelity that is not fixed takes its target value.
+    A fidelity or scale axis that is not fixed takes its target value.
     """
     kept = fixed or Params()
 
     def pick(p: Parameter, chosen: Mapping[str, Scalar]) -> Scalar:
         if p.path in kept:
             return kept[p.path]
-        if isinstance(p.domain, Float | Int) and p.domain.fidelity:
+        if isinstance(p.domain, Float | Int) and p.domain.has_target:
             return p.domain.default_value()
         return picker(p, chosen)
 
@@ -98,7 +98,7 @@ def keeping(fixed: Params | None, picker: Picker) -> Picker:
 
 
 def at_target(space: Space, fixed: Params | None) -> Params:
-    """Return the fixed values, with the fidelity at its target unless it is fixed itself."""
+    """Return the fixed values, with every other axis of the fidelity at its target."""
     return Params({**space.target, **(fixed or {})})
 
 

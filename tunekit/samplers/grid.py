@@ -258,7 +258,7 @@ def _opened(children: Sequence[Parameter], value: Scalar) -> list[Parameter]:
 def _values(p: Parameter, n_points: int) -> tuple[int, Callable[[int], Scalar]]:
     """Return the number of values of a parameter, and a function from place to value."""
     domain = p.domain
-    if isinstance(domain, Float | Int) and domain.fidelity:  # left at its target
+    if isinstance(domain, Float | Int) and domain.has_target:  # left at its target
         return 1, lambda _: domain.default_value()
     if isinstance(domain, Categorical):
         return len(domain.choices), domain.choices.__getitem__

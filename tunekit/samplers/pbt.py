@@ -138,7 +138,7 @@ class PbtSampler:
     def _explores(self, p: Parameter) -> bool:
         if self.explore is not None:
             return p.path in self.explore
-        return isinstance(p.domain, Float) and not p.domain.fidelity
+        return isinstance(p.domain, Float) and not p.domain.has_target
 
     def _perturbed(self, p: Parameter, value: Scalar, rng: np.random.Generator) -> Scalar:
         domain = p.domain

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeAlias
 
 from tunekit.checks import several, shown
 from tunekit.errors import InvalidParams, InvalidSpace
+from tunekit.spaces.amounts import check_amount
 from tunekit.spaces.scalars import MAX_ABS, Scalar, number, plain, typed
 
 __all__ = ["Domain", "Float", "Int", "Opening", "Scalar", "number", "plain", "typed"]
@@ -57,12 +58,15 @@ class Domain(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Numeric:
+class Numeric:
     """The common part of `Float` and `Int`: bounds, scale, grid, default and special values.
 
     Attributes:
         fidelity: whether it sets how thoroughly a trial runs (epochs, a share of the data). Only
             results at its largest value count; smaller values are cheaper and predict them.
+        scale: role of a scale axis ("N" for parameters, "D" for tokens, or another name) from
+            which `tunekit.scaling` fits its laws. Otherwise the same as a fidelity, of which a
+            space may have several this way.
     """
 
     lo: float
@@ -72,6 +76,12 @@ class _Numeric:
     default: float | None = field(default=None, kw_only=True)
     special: tuple[float, ...] = field(default=(), kw_only=True)
     fidelity: bool = field(default=False, kw_only=True, repr=False)
+    scale: str | None = field(default=None, kw_only=True, repr=False)
+
+    @property
+    def has_target(self) -> bool:
+        """Return whether it is a fidelity or a scale axis, whose largest value counts."""
+        return self.fidelity or self.scale is not None
 
     @property
     def domain(self) -> Domain:
@@ -99,7 +109,7 @@ class _Numeric:
         if self.log and self.step is not None:
             raise InvalidSpace(f"{shape}: log=True and step= exclude each other; remove one.")
         self._check_special(shape)
-        self._check_fidelity(shape)
+        check_amount(self, shape)
         self._check_cells(shape)
         if self.default is not None:
             try:
@@ -116,21 +126,6 @@ class _Numeric:
                 f"{shape}: special={shown(special)} contains a value twice; remove one."
             )
         self._set("special", special)
-
-    def _check_fidelity(self, shape: str) -> None:
-        if not isinstance(self.fidelity, bool):
-            raise InvalidSpace(
-                f"{shape}: fidelity={shown(self.fidelity)}, expected True or False."
-            )
-        if not self.fidelity:
-            return
-        if self.lo <= 0:
-            raise InvalidSpace(f"{shape}: a fidelity is an amount; raise the lower bound above 0.")
-        if self.default is not None or self.special:
-            raise InvalidSpace(
-                f"{shape}: the default of a fidelity is its largest value, and it has no special "
-                "values; remove default= and special=."
-            )
 
     def _check_cells(self, shape: str) -> None:
         raise NotImplementedError
@@ -178,14 +173,15 @@ def log_ratio(a: float, b: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Float(_Numeric):
+class Float(Numeric):
     """A real number in `[lo, hi]`, optionally on a log scale or a grid of `step`.
 
     `special` values (a knob's `-1` for "off") belong to the domain too, inside or outside the
     range; together they take a fifth of a uniform sample.
 
     With `fidelity=True` it sets how thoroughly a trial runs, for example a share of the data: the
-    largest value is its default and the one that counts, smaller ones are cheaper.
+    largest value is its default and the one that counts, smaller ones are cheaper. `scale="N"`
+    makes it one of several such axes, with the role it plays in a scaling law.
 
     Attributes:
         digits: decimal places (on a log scale: significant digits) that values are rounded to.
@@ -253,11 +249,11 @@ class Float(_Numeric):
     def default_value(self) -> float:
         """Return the declared default, or else the middle of the (log) range.
 
-        That of a fidelity is its largest value.
+        That of a fidelity or a scale axis is its largest value.
         """
         if self.default is not None:
             return self.default
-        return self.from_unit(1.0 if self.fidelity else self._outer(0.5))
+        return self.from_unit(1.0 if self.has_target else self._outer(0.5))
 
     def validate(self, value: object, path: str) -> float:
         """Return `value` as a float at the domain's resolution, or raise `InvalidParams`."""
@@ -305,10 +301,11 @@ class Float(_Numeric):
 
 
 @dataclass(frozen=True, slots=True)
-class Int(_Numeric):
+class Int(Numeric):
     """An integer in `[lo, hi]` (both inclusive), optionally on a log scale or in steps.
 
-    With `fidelity=True` it sets how thoroughly a trial runs, for example the epochs; see `Float`.
+    With `fidelity=True` it sets how thoroughly a trial runs, for example the epochs; with
+    `scale="N"` it is a scale axis; see `Float`.
 
     Raises:
         InvalidSpace: bounds, step, default or special values contradict each other.
@@ -327,7 +324,7 @@ class Int(_Numeric):
             )
 
     def _typed(self, value: object, name: str) -> int:
-        got = _Numeric._typed(self, value, name)
+        got = Numeric._typed(self, value, name)
         if got != int(got):
             raise InvalidSpace(f"Int: {name}={shown(value)}, expected a whole number.")
         return int(got)
@@ -346,11 +343,11 @@ class Int(_Numeric):
     def default_value(self) -> int:
         """Return the declared default, or else the middle of the (log) range.
 
-        That of a fidelity is its largest value.
+        That of a fidelity or a scale axis is its largest value.
         """
         if self.default is not None:
             return int(self.default)
-        return self.from_unit(1.0 if self.fidelity else self._outer(0.5))
+        return self.from_unit(1.0 if self.has_target else self._outer(0.5))
 
     def validate(self, value: object, path: str) -> int:
         """Return `value` as an int, or raise `InvalidParams`."""

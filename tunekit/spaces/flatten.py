@@ -46,23 +46,48 @@ def fidelity_of(parameters: Sequence[Parameter]) -> str | None:
     found = [p for p in parameters if isinstance(p.domain, Float | Int) and p.domain.fidelity]
     if not found:
         return None
-    path = found[0].path
     if len(found) > 1:
         raise InvalidSpace(
-            f'both "{path}" and "{found[1].path}" have fidelity=True, expected at most one; make '
-            "the other an ordinary parameter."
+            f'both "{found[0].path}" and "{found[1].path}" have fidelity=True, expected at most '
+            'one; make the other an ordinary parameter, or name the role of each: scale="N", '
+            'scale="D".'
         )
-    if found[0].conditions:
+    _check_amount(found[0], "fidelity", parameters)
+    return found[0].path
+
+
+def scales_of(parameters: Sequence[Parameter]) -> dict[str, str]:
+    """Return the paths of the scale axes by their role, in the order of the space.
+
+    Raises:
+        InvalidSpace: two have the same role, or one is a switch, or not active in every point.
+    """
+    found: dict[str, str] = {}
+    for p in parameters:
+        role = p.domain.scale if isinstance(p.domain, Float | Int) else None
+        if role is None:
+            continue
+        if role in found:
+            raise InvalidSpace(
+                f'both "{found[role]}" and "{p.path}" have scale="{role}", expected one parameter '
+                "a role; give one of them another."
+            )
+        _check_amount(p, "scale axis", parameters)
+        found[role] = p.path
+    return found
+
+
+def _check_amount(found: Parameter, what: str, parameters: Sequence[Parameter]) -> None:
+    if found.conditions:
         raise InvalidSpace(
-            f'the fidelity "{path}" is active only when {found[0].requirement()}, but every '
+            f'the {what} "{found.path}" is active only when {found.requirement()}, but every '
             "trial needs it; declare it at the root of the space."
         )
-    if any(c.parent == path for p in parameters for c in p.conditions):
+    if any(c.parent == found.path for p in parameters for c in p.conditions):
         raise InvalidSpace(
-            f'the fidelity "{path}" opens a child space, but it must only set how thoroughly a '
-            "trial runs; attach the child to another parameter."
+            f'the {what} "{found.path}" opens a child space, but it must only set how thoroughly '
+            "a trial runs; attach the child to another parameter."
         )
-    return path
 
 
 def _collect(

@@ -17,7 +17,7 @@ from tunekit.spaces.tree import Categorical, Node, Repeat, Space, When
 FORMAT = "tunekit.space/1"
 _FAMILY = "tunekit.space/"
 _T = TypeVar("_T")
-_NUMBER_KEYS = ("lo", "hi", "log", "step", "default", "special", "fidelity")
+_NUMBER_KEYS = ("lo", "hi", "log", "step", "default", "special", "fidelity", "scale")
 
 
 def space_to_dict(space: Space) -> dict[str, Any]:
@@ -111,6 +111,8 @@ def _node_to_dict(node: Node) -> dict[str, Any]:
         out["special"] = list(node.special)
     if node.fidelity:
         out["fidelity"] = True
+    if node.scale is not None:
+        out["scale"] = node.scale
     return out
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
@@ -12,7 +12,7 @@ from tunekit.errors import InvalidParams, InvalidSpace, did_you_mean
 from tunekit.spaces import words
 from tunekit.spaces.constant import Constant
 from tunekit.spaces.domains import Float, Int, Opening, Scalar, plain, typed
-from tunekit.spaces.flatten import collect_constraints, collect_parameters, fidelity_of
+from tunekit.spaces.flatten import collect_constraints, collect_parameters, fidelity_of, scales_of
 from tunekit.spaces.parameters import Parameter
 from tunekit.spaces.point import Params
 from tunekit.spaces.validate import resolved, resolved_name, validated, with_defaults
@@ -34,8 +34,7 @@ class Categorical:
         default: one of the choices; by default the first.
 
     Raises:
-        InvalidSpace: there are no choices, a choice appears twice, or the default is not a
-            choice.
+        InvalidSpace: there are no choices, a choice appears twice, or the default is none.
     """
 
     choices: tuple[Scalar, ...]
@@ -251,9 +250,7 @@ class Space:
         **named: object,
     ) -> None:
         if parameters is not None and not isinstance(parameters, Mapping):
-            raise InvalidSpace(
-                f"Space: got {shown(parameters)}, expected a mapping of name to node."
-            )
+            raise InvalidSpace(f"Space: got {shown(parameters)}, expected a mapping name -> node.")
         merged = {**(parameters or {}), **named}
         constraints = (constraints,) if isinstance(constraints, str) else constraints
         if not isinstance(constraints, Sequence):
@@ -268,7 +265,7 @@ class Space:
         object.__setattr__(self, "when", children)
         object.__setattr__(self, "constraints", tuple(constraints))
         self.compiled_constraints  # noqa: B018 - fails here, at the door
-        self.fidelity  # noqa: B018 - likewise
+        self.fidelity, self.scales  # noqa: B018 - likewise
 
     def __iter__(self) -> Iterator[Parameter]:
         return iter(self.parameters)
@@ -291,12 +288,16 @@ class Space:
         """The path of the fidelity parameter, `None` without one."""
         return fidelity_of(self.parameters)
 
+    @cached_property
+    def scales(self) -> dict[str, str]:
+        """The paths of the scale axes by their role ("N", "D", ...); empty without one."""
+        return scales_of(self.parameters)
+
     @property
     def target(self) -> Params:
-        """The largest value of the fidelity, by its path; empty without a fidelity."""
-        if self.fidelity is None:
-            return Params()
-        return Params({self.fidelity: self.by_path[self.fidelity].domain.default_value()})
+        """The largest value of the fidelity and of each scale axis, by path; empty without one."""
+        axes = {p.path: p.domain for p in self.parameters if isinstance(p.domain, Float | Int)}
+        return Params({path: d.default_value() for path, d in axes.items() if d.has_target})
 
     @cached_property
     def compiled_constraints(self) -> tuple[Constraint, ...]:
@@ -355,9 +356,7 @@ class Space:
 
 def _branches(choices: object) -> tuple[list[Scalar], list[tuple[tuple[Scalar, ...], Space]]]:
     """Return all choices, and the groups of them that open a child space."""
-    keys: Iterable[Any] = (
-        choices if isinstance(choices, Mapping) else words.checked_sequence(choices)
-    )
+    keys: Any = choices if isinstance(choices, Mapping) else words.checked_sequence(choices)
     flat: list[Scalar] = []
     branches: list[tuple[tuple[Scalar, ...], Space]] = []
     for key in keys:
@@ -395,6 +394,5 @@ def _node(name: str, node: object) -> Node:
     except TypeError:
         raise InvalidSpace(
             f'parameter "{name}": got {shown(node)}, expected Float, Int, Categorical, Repeat, '
-            "bool, "
-            "a list of choices or a constant."
+            "bool, a list of choices or a constant."
         ) from None

@@ -279,7 +279,7 @@ def _range_changes(a: Float | Int, b: Float | Int, path: str) -> list[Change]:
         effect: Effect = "widening" if _is_finer(a, b) else "narrowing"
         if a.step != b.step or effect == "narrowing":
             changes.append(Change(path, f"step {a.step!r} -> {b.step!r}", effect))
-    for name in ("log", "default", "fidelity"):
+    for name in ("log", "default", "fidelity", "scale"):
         before, after = getattr(a, name), getattr(b, name)
         if before != after:
             changes.append(Change(path, f"{name} {before!r} -> {after!r}", "neutral"))

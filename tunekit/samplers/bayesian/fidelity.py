@@ -13,8 +13,9 @@ eq. 5: information over cost, where a normal's information is its reduction of v
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 
 from tunekit.samplers.bayesian.fidelity_levels import FidelityLevels, fidelity_levels
 from tunekit.samplers.bayesian.fitting import fitted
+from tunekit.spaces import Scalar
 from tunekit.spaces.encode import Encoder
 from tunekit_surrogates.tree_gp import Priors, TreeGP
 
@@ -46,13 +48,13 @@ SHARE = 0.5
 
 @dataclass(frozen=True)
 class Fidelity(FidelityLevels):
-    """The fidelity parameter of a space, in encoded rows.
+    """The fidelity of a space, in encoded rows.
 
     Attributes:
-        column: its column in encoded rows.
+        columns: the columns of its axes in encoded rows.
     """
 
-    column: int = field(kw_only=True)
+    columns: tuple[int, ...] = field(kw_only=True)
 
     @classmethod
     def of(cls, encoder: Encoder) -> Fidelity | None:
@@ -60,26 +62,52 @@ class Fidelity(FidelityLevels):
         found = fidelity_levels(encoder.space)
         if found is None:
             return None
-        return cls(found.path, found.domain, found.is_free, column=encoder.index(found.path))
+        columns = tuple(encoder.index(path) for path in found.paths)
+        return cls(found.paths, found.domains, found.is_free, columns=columns)
 
     def raised(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the `(m, d)` rows moved to the target fidelity, shape `(m, d)`."""
         return self.at(x, self.target)
 
-    def at(self, x: NDArray[np.float64], value: float) -> NDArray[np.float64]:
-        """Return the `(m, d)` rows moved to fidelity `value`, shape `(m, d)`."""
+    def at(self, x: NDArray[np.float64], values: Sequence[float]) -> NDArray[np.float64]:
+        """Return the `(m, d)` rows moved to a value of each axis, shape `(m, d)`."""
         moved = x.copy()
-        moved[:, self.column] = self.domain.to_unit(value)
+        moved[:, self.columns] = self._units(values)
         return moved
 
     def is_target(self, x: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return `(m,)` flags of the `(m, d)` rows at the target fidelity."""
-        return np.isclose(x[:, self.column], self.domain.to_unit(self.target), atol=1e-9)
+        near = np.isclose(x[:, self.columns], self._units(self.target), atol=1e-9)
+        return np.asarray(near.all(axis=1))
 
     def share(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return `(m,)` fidelities of `(m, d)` rows as shares of the target."""
-        values = [self.domain.from_unit(u) for u in x[:, self.column]]
-        return np.array(values, dtype=np.float64) / self.target
+        """Return `(m,)` fidelities of `(m, d)` rows as shares of the target.
+
+        That of several axes is the product of theirs, as compute is of parameters and tokens.
+        """
+        share = np.ones(len(x))
+        for j, domain, target in zip(self.columns, self.domains, self.target, strict=True):
+            share *= np.array([domain.from_unit(u) for u in x[:, j]], dtype=np.float64) / target
+        return share
+
+    def held(self, fixed: Mapping[str, Scalar]) -> list[tuple[float, ...]]:
+        """Return the levels whose axes keep the values in `fixed`; the last is the largest."""
+        free = zip(self.paths, self.by_axis, strict=True)
+        return list(
+            product(*(levels if p not in fixed else (_float(fixed[p]),) for p, levels in free))
+        )
+
+    def shown(self, values: Sequence[float]) -> str:
+        """Return a value of each axis as text."""
+        return ", ".join(f"{p}={v:g}" for p, v in zip(self.paths, values, strict=True))
+
+    def _units(self, values: Sequence[float]) -> list[float]:
+        return [domain.to_unit(v) for domain, v in zip(self.domains, values, strict=True)]
+
+
+def _float(value: Scalar) -> float:
+    assert isinstance(value, int | float)
+    return float(value)
 
 
 def may_win(encoder: Encoder, x: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -90,7 +118,8 @@ def may_win(encoder: Encoder, x: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 def priors_of(fidelity: Fidelity | None) -> Priors | None:
     """Return the priors of a process that stretches the fidelity; `None` without a fidelity."""
-    return None if fidelity is None else Priors(stretched=((fidelity.column, STRETCH),))
+    stretched = () if fidelity is None else tuple((j, STRETCH) for j in fidelity.columns)
+    return None if fidelity is None else Priors(stretched=stretched)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,25 +128,29 @@ class FidelityChoice:
 
     Attributes:
         row: `(d,)` the point at that fidelity.
-        value: value of the fidelity.
+        values: value of each axis of the fidelity.
+        whole: the largest that the trial may have.
         told: share of the target's variance that the run removes.
         cost: cost relative to a full run.
     """
 
     fidelity: Fidelity
     row: NDArray[np.float64]
-    value: float
+    values: tuple[float, ...]
+    whole: tuple[float, ...]
     told: float
     cost: float
 
     def explained(self, evidence: dict[str, Any], why: str) -> tuple[dict[str, Any], str]:
         """Return the evidence and explanation of the point, extended by its fidelity."""
-        at = {"at": self.value, "told": round(self.told, 4), "relative_cost": round(self.cost, 4)}
-        fidelity = self.fidelity
-        text = f"{why}, at {fidelity.path}={self.value:g}"
-        if self.value < fidelity.target:
+        fidelity, values = self.fidelity, self.values
+        place = values[0] if len(values) == 1 else dict(zip(fidelity.paths, values, strict=True))
+        at = {"at": place, "told": round(self.told, 4), "relative_cost": round(self.cost, 4)}
+        text = f"{why}, at {fidelity.shown(values)}"
+        if values != self.whole:
+            of = f"{self.whole[0]:g}" if len(values) == 1 else fidelity.shown(self.whole)
             text += (
-                f" of {fidelity.target:g}, which removes {self.told:.0%} of its variance for "
+                f" of {of}, which removes {self.told:.0%} of its variance for "
                 f"{self.cost:.0%} of its cost"
             )
         return {**evidence, "fidelity": at}, text
@@ -187,6 +220,8 @@ def chosen(
     row: NDArray[np.float64],
     pending: NDArray[np.float64],
     relative: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    *,
+    fixed: Mapping[str, Scalar] | None = None,
 ) -> FidelityChoice:
     """Return the fidelity at which to run a point that was chosen at the target.
 
@@ -195,10 +230,12 @@ def chosen(
         row: `(d,)` the point.
         pending: `(p, d)` rows of running trials.
         relative: maps rows to their `(m,)` costs relative to the same rows at the target.
+        fixed: values that the trial has to keep, by path.
     """
     fidelity, encoder, gps = model.data.fidelity, model.encoder, model.gps
     assert fidelity is not None
-    rows = np.concatenate([fidelity.at(row[None], v) for v in fidelity.levels])
+    levels = fidelity.held(fixed or {})
+    rows = np.concatenate([fidelity.at(row[None], values) for values in levels])
     cost, before = relative(rows), np.concatenate([model.data.x, pending])
     told = np.array([_told(gp, rows, pending) for gp in gps])
     share = told.mean(axis=0) if len(gps) else np.eye(len(rows))[-1]
@@ -209,7 +246,9 @@ def chosen(
     allowed &= [not encoder.space.violated(p) for p in points]
     allowed[-1] = True
     k = int(np.argmax(np.where(allowed, share / cost, -np.inf)))
-    return FidelityChoice(fidelity, rows[k], fidelity.levels[k], float(share[k]), float(cost[k]))
+    return FidelityChoice(
+        fidelity, rows[k], levels[k], levels[-1], float(share[k]), float(cost[k])
+    )
 
 
 def _leaves_enough(

@@ -1,9 +1,11 @@
-"""The fidelities at which the trials of a study run."""
+"""The fidelities at which the trials of a study run, along one axis or several."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 
 from tunekit.spaces import Float, Int, Space
 
@@ -11,50 +13,66 @@ RATIO = 3.0
 """Ratio between adjacent fidelities, as in successive halving."""
 
 MAX_LEVELS = 5
+"""Maximum number of levels of one axis."""
 
 
 @dataclass(frozen=True)
 class FidelityLevels:
-    """The fidelity parameter of a space and its levels.
+    """The fidelity of a space and its levels: its fidelity parameter and its scale axes.
 
     Attributes:
-        path: path of the parameter.
-        domain: its values; the largest is the target.
-        is_free: whether no constraint of the space names it.
+        paths: paths of the axes.
+        domains: their values; the largest of each is the target.
+        is_free: whether no constraint of the space names an axis.
     """
 
-    path: str
-    domain: Float | Int
+    paths: tuple[str, ...]
+    domains: tuple[Float | Int, ...]
     is_free: bool = True
 
     @cached_property
-    def levels(self) -> tuple[float, ...]:
-        """The fidelities that trials run at, ascending; the last is the target."""
-        target = float(self.domain.default_value())
-        wanted = [target / RATIO**k for k in range(MAX_LEVELS)]
-        inside = [v for v in wanted if v >= self.domain.lo]
-        if len(inside) == 1:  # a narrow range uses its two ends
-            inside.append(float(self.domain.lo))
-        found = [self.domain.from_unit(min(self.domain.to_unit(v), 1.0)) for v in inside]
-        return tuple(sorted(set(found)))
+    def by_axis(self) -> tuple[tuple[float, ...], ...]:
+        """The levels of each axis, ascending; the last is the target."""
+        return tuple(map(_levels, self.domains))
+
+    @cached_property
+    def levels(self) -> tuple[tuple[float, ...], ...]:
+        """The fidelities that trials run at, a value for each axis; the last is the target."""
+        return tuple(product(*self.by_axis))
 
     @property
-    def target(self) -> float:
-        """Return the target fidelity, the largest value."""
+    def target(self) -> tuple[float, ...]:
+        """Return the target fidelity, the largest value of each axis."""
         return self.levels[-1]
 
-    def first(self, number: int) -> float:
-        """Return the fidelity of a trial of the initial design: all below the target in turn."""
-        below = self.levels[:-1] if self.is_free else ()
-        return below[number % len(below)] if below else self.target
+    def first(self, number: int) -> Mapping[str, float]:
+        """Return the fidelity of a trial of the initial design: all below the target in turn.
+
+        Several axes go through their levels at different offsets, so that they vary apart.
+        """
+        found = {}
+        for i, (path, levels) in enumerate(zip(self.paths, self.by_axis, strict=True)):
+            n = len(levels) - 1
+            turn = number + i * (1 + number // max(n, 1))
+            found[path] = levels[turn % n] if n and self.is_free else levels[-1]
+        return found
 
 
 def fidelity_levels(space: Space) -> FidelityLevels | None:
     """Return the fidelity of a space, `None` if it has none."""
-    path = space.fidelity
-    if path is None:
+    paths = tuple(space.target)
+    if not paths:
         return None
-    domain = space.by_path[path].domain
-    assert isinstance(domain, Float | Int)
+    domains = [space.by_path[path].domain for path in paths]
     named = {p for c in space.compiled_constraints for p in c.names.values()}
-    return FidelityLevels(path, domain, path not in named)
+    numbers = tuple(d for d in domains if isinstance(d, Float | Int))
+    return FidelityLevels(paths, numbers, named.isdisjoint(paths))
+
+
+def _levels(domain: Float | Int) -> tuple[float, ...]:
+    """Return the levels of one axis, ascending; the last is the target."""
+    target = float(domain.default_value())
+    inside = [v for k in range(MAX_LEVELS) if (v := target / RATIO**k) >= domain.lo]
+    if len(inside) == 1:  # a narrow range uses its two ends
+        inside.append(float(domain.lo))
+    return tuple(sorted({domain.from_unit(min(domain.to_unit(v), 1.0)) for v in inside}))

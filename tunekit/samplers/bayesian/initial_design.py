@@ -88,7 +88,7 @@ class InitialDesign:
                 return Proposal(untried, "bayesian", why)
         fidelity = fidelity_levels(view.space)
         if fidelity is not None:
-            fixed = Params({fidelity.path: fidelity.first(number), **(fixed or {})})
+            fixed = Params({**fidelity.first(number), **(fixed or {})})
         # Densities draw with NumPy.
         rng: Draws = (stream if self.densities else light_stream)(view.seed, number)
         known = known_points(view)

@@ -134,9 +134,9 @@ class FittedSearch:
         gain = value - (0.0 if cost is None else float(cost.log_probability(row[None])[0]))
         evidence, why = model.explained(row, gain)
         fidelity = model.data.fidelity
-        if fidelity is not None and fidelity.path not in (fixed or ()):
+        if fidelity is not None and not set(fidelity.paths) <= set(fixed or ()):
             relative = fidelity.share if self.costs is None else self.costs.relative
-            choice = chosen(model, row, pending, relative)
+            choice = chosen(model, row, pending, relative, fixed=fixed or {})
             row = choice.row
             evidence, why = choice.explained(evidence, why)
         if cost is not None:

@@ -167,7 +167,7 @@ class _Turn:
     def _asked(self, number: int) -> StudyView:
         """Return the view for the other sampler, with the fidelity fixed at its target."""
         space = self._view.space
-        if space.fidelity is None or number == 0:  # the default point is at the target anyway
+        if not space.target or number == 0:  # the default point is at the target anyway
             return self._inner
         fixed = at_target(space, held(self._view, number))
         return replace(self._inner, fixed={**self._inner.fixed, number: fixed})
