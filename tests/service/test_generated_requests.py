@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -27,6 +28,8 @@ CHECKS = (
 SELF_DESTRUCTIVE = ("log_out", "revoke_token", "delete_project", "stream_events")
 """Operations that would end the run's own token or project, or answer without an end."""
 
+HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
+ROUNDS = int(os.environ.get("TUNEKIT_FAULT_ROUNDS", "1"))
 UNLIMITED = Rate(1e9, 1e9)
 
 
@@ -39,7 +42,8 @@ def served(tmp_path: Path) -> Service:
     team = Team(service.accounts)
     for project, admin in (("vision", "alice"), ("speech", "bob")):
         team.project(project)
-        team.member(admin, project, "admin")
+        team.user(admin, is_operator=admin == "alice", may_create=admin == "alice")
+        service.accounts.projects.set_role(project, admin, "admin")
     team.user("carol")
     space = Space(x=Float(0.0, 1.0))
     spec = StudySpec("kept", (ObjectiveSpec("loss"),), space=space)
@@ -55,16 +59,23 @@ def served(tmp_path: Path) -> Service:
     return service
 
 
-def generate(service: Service, folder: Path, *flags: str, study: int | None = None) -> None:
+def generate(
+    service: Service,
+    folder: Path,
+    *flags: str,
+    study: int | None = None,
+    sends_examples: bool = False,
+) -> None:
     """Run schemathesis as alice, who must not show bob what is hers."""
     fixed: dict[str, object] = {"path.project": "vision", "path.user": "carol"}
     if study is not None:
         fixed["path.study_id"] = study
     settings = folder / "schemathesis.toml"
     parameters = [f'"{name}" = {json.dumps(value)}' for name, value in fixed.items()]
+    hooks = f'hooks = "{HOOKS}"\n' if sends_examples else ""
     settings.write_text(
-        f'[auth.wfc]\npath = "{folder}/users.json"\nuser = "alice"\npeers = ["alice", "bob"]\n'
-        "[parameters]\n" + "\n".join(parameters)
+        f'{hooks}[auth.wfc]\npath = "{folder}/users.json"\nuser = "alice"\n'
+        'peers = ["alice", "bob"]\n[parameters]\n' + "\n".join(parameters)
     )
     left_out = [f"--exclude-operation-id={name}" for name in SELF_DESTRUCTIVE]
     with running_service(service) as url:
@@ -117,3 +128,13 @@ def test_what_was_deleted_is_gone_and_what_one_made_another_cannot_read(
         *(f"--include-operation-id={name}" for name in names),
     )  # fmt: skip
     assert answered(served, "/projects/{project}/studies/{study_id}") > 5
+
+
+@pytest.mark.faults
+def test_a_walk_along_the_links_finds_no_error(served: Service, tmp_path: Path) -> None:
+    # With the id of the study given: a walk that had to create it first would rarely go further.
+    generate(
+        served, tmp_path, "--phases=stateful", f"--max-examples={12 * ROUNDS}", "--mode=positive",
+        "--exclude-operation-id=delete_study", study=1, sends_examples=True,
+    )  # fmt: skip
+    assert answered(served) > 30

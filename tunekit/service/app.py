@@ -38,6 +38,7 @@ from tunekit.service.event_hub import EventHub, WakeStreams
 from tunekit.service.group_commit import GroupCommit
 from tunekit.service.housekeeping import Housekeeping
 from tunekit.service.jobs import Jobs
+from tunekit.service.links import add_links
 from tunekit.service.metrics import Metrics
 from tunekit.service.notifications import Notifications
 from tunekit.service.plain_errors import PlainErrors
@@ -189,6 +190,7 @@ class Application(FastAPI):
         """Return the description of the interface."""
         doc = super().openapi()
         doc.setdefault("components", {})["securitySchemes"] = SECURITY_SCHEMES
+        add_links(doc)
         return doc
 
     def build_middleware_stack(self) -> ASGIApp:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -16,6 +17,7 @@ from tunekit.service.access.accounts_gate import COOKIE
 from tunekit.service.access.gate import Permission, needs
 from tunekit.service.access.roles import Role
 from tunekit.service.answers import written
+from tunekit.service.links import KEY, Links
 from tunekit.service.schemas import schema_of
 from tunekit.storages.codec import from_dict
 
@@ -68,7 +70,7 @@ def endpoint(
     body: type | None = None,
     answer: type | tuple[type, ...] | None = None,
     status: int = 200,
-    links: dict[str, Any] | None = None,
+    links: Links | None = None,
     permission: Permission | None = None,
     streams: type[Response] = Response,
     example: Any = None,
@@ -85,7 +87,7 @@ def endpoint(
         answer: record that the handler returns with `reply`, or one of several; `None` for
             another content or none.
         status: of a success.
-        links: of OpenAPI, from this answer to other routes.
+        links: what the answer holds for the next request.
         permission: what the caller needs besides the role.
         max_body: most bytes of the body, where the service's limit is not right.
         streams: class of the answer, `EventSourceResponse` for a handler that yields events.
@@ -94,6 +96,8 @@ def endpoint(
     extra: dict[str, Any] = {"x-role": role.name.lower()}
     if role is not Role.ANYONE:
         extra["security"] = [{name: []} for name in SECURITY_SCHEMES]
+    if links is not None:
+        extra[KEY] = asdict(links)
     if permission is not None:
         extra["x-permission"] = permission
     if body is not None:
@@ -109,8 +113,6 @@ def endpoint(
         several = [schema_of(a) for a in (answer if isinstance(answer, tuple) else (answer,))]
         schema = several[0] if len(several) == 1 else {"anyOf": several}
         success["content"] = {"application/json": {"schema": schema}}
-    if links:
-        success["links"] = links
     responses[status] = success
     if method == "GET":
         responses[304] = {"description": "Not modified since the ETag in If-None-Match"}

@@ -37,6 +37,8 @@ _SCALARS: dict[Any, Schema] = {
 
 def schema_of(cls: type) -> Schema:
     """Return the JSON schema of a record as `codec.to_dict` writes it."""
+    if cls in _SCALARS:
+        return dict(_SCALARS[cls])
     hints = get_type_hints(cls)
     known = [f for f in fields(cls) if f.compare]
     properties = {f.name: _schema(hints[f.name]) for f in known}
@@ -58,14 +60,11 @@ def _schema(hint: Any) -> Schema:
         return {"type": "null"}
     if origin is Literal:
         return {"enum": list(args)}
-    if hint in _SCALARS:
-        return dict(_SCALARS[hint])
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return {"type": "object", "additionalProperties": _schema(args[1])}
     if isinstance(origin, type) and issubclass(origin, Sequence):
         return {"type": "array", "items": _schema(args[0])}
-    if is_dataclass(hint):
-        assert isinstance(hint, type)
+    if hint in _SCALARS or is_dataclass(hint):
         return schema_of(hint)
     assert issubclass(hint, Enum), hint
     return {"enum": sorted({m.value for m in hint})}

@@ -20,6 +20,7 @@ from tunekit.service.attachments.files import Upload
 from tunekit.service.attachments.messages import Artifact, ArtifactPage
 from tunekit.service.endpoints import endpoint
 from tunekit.service.idempotency import keyed_request
+from tunekit.service.links import Links
 from tunekit.service.routes.parts import ITEMS, MAX_ITEMS, InProject, page_of
 
 router = APIRouter(
@@ -39,7 +40,8 @@ Digest = Annotated[
 
 
 @endpoint(
-    router, "PUT", "/{name}", role=Role.WORKER, answer=Artifact, max_body=MAX_BYTES
+    router, "PUT", "/{name}", role=Role.WORKER, answer=Artifact, max_body=MAX_BYTES,
+    links=Links({"name": "$response.body#/name"}),
 )  # fmt: skip
 async def put_artifact(
     request: Request,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
@@ -11,6 +9,7 @@ from tunekit.records import StudyRecord
 from tunekit.service.access.roles import Role
 from tunekit.service.asking.leases import check_held, end_of, request_of
 from tunekit.service.endpoints import body_of, endpoint, reply
+from tunekit.service.links import Links
 from tunekit.service.routes.parts import InProject
 from tunekit.storages.base import Operation, Release, Renew
 from tunekit.storages.http import work_messages as m
@@ -18,26 +17,26 @@ from tunekit.storages.project import ProjectStorage
 
 router = APIRouter(prefix="/projects/{project}/studies/{study_id}", tags=["workers"])
 
-_TRIAL = {
-    "project": "$request.path.project",
-    "study_id": "$request.path.study_id",
-    "number": "$response.body#/trials/0/number",
-}
 _LEASE = {"worker": "$request.body#/worker", "epoch": "$response.body#/trials/0/epoch"}
-_BODIES: dict[str, dict[str, Any]] = {
-    "tell_trial": {**_LEASE, "key": "$request.body#/key", "state": "failed"},
-    "report_trial": {**_LEASE, "reports": [{"step": 1, "metrics": {"loss": 1.0}}]},
-    "renew_trial": _LEASE,
-    "release_trial": _LEASE,
-}
-LINKS = {
-    name: {"operationId": name, "parameters": _TRIAL, "requestBody": body}
-    for name, body in _BODIES.items()
-}
+_NUMBER = "$response.body#/trials/0/number"
+_LINKS = Links(
+    {"number": _NUMBER},
+    sends={
+        "tell_trial": {**_LEASE, "key": "$request.body#/key", "state": "failed"},
+        "report_trial": {**_LEASE, "reports": [{"step": 1, "metrics": {"loss": 1.0}}]},
+        "renew_trial": _LEASE,
+        "release_trial": _LEASE,
+        "expire_leases": {"leases": [{"number": _NUMBER, "epoch": _LEASE["epoch"]}]},
+        "promote_trials": {"trials": [{"number": _NUMBER}]},
+        "read_reports": {"trials": [{"number": _NUMBER}]},
+    },
+    parameters={"put_artifact": {"name": "weights.bin"}},
+)
 
 
 @endpoint(
-    router, "POST", "/trials:ask", role=Role.WORKER, body=m.Ask, answer=m.Asked, links=LINKS
+    router, "POST", "/trials:ask", role=Role.WORKER, body=m.Ask,
+    example={"worker": "gpu-1", "key": "k1"}, answer=m.Asked, links=_LINKS
 )  # fmt: skip
 async def ask_trials(request: Request, storage: InProject, study_id: int) -> Response:
     """Give out trials to run; a request repeated with the same key gives the same ones."""

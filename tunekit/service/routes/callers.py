@@ -8,12 +8,18 @@ import tunekit
 from tunekit.service.access.gate import Principal
 from tunekit.service.access.roles import Role
 from tunekit.service.endpoints import endpoint, reply
+from tunekit.service.links import Links
 from tunekit.storages.http.messages import Caller
 
 router = APIRouter(tags=["callers"])
 
 
-@endpoint(router, "GET", "/caller", role=Role.CALLER, answer=Caller)
+@endpoint(
+    router, "GET", "/caller", role=Role.CALLER, answer=Caller,
+    links=Links(
+        {"project": "$response.body#/project", "user": "$response.body#/user"}, is_entry=True
+    ),
+)  # fmt: skip
 async def get_caller(request: Request) -> Response:
     """Return who is calling, and their default project."""
     caller: Principal = request.state.principal

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from tunekit.service.access.roles import Role
 from tunekit.service.endpoints import body_of, endpoint, reply
+from tunekit.service.links import Links
 from tunekit.service.routes.parts import ITEMS, InProject, page_of
 from tunekit.storages.base import ExchangeRequest
 from tunekit.storages.codec import to_dict
@@ -18,7 +19,8 @@ router = APIRouter(prefix="/projects/{project}/studies/{study_id}", tags=["trial
 
 @endpoint(
     router, "POST", "/trials:exchange", role=Role.WORKER, body=ExchangeRequest,
-    answer=ExchangeAnswer,
+    example={"worker": "gpu-1", "claim": {"n": 1, "key": "k1"}},
+    answer=ExchangeAnswer, links=Links({"number": "$response.body#/exchange/leases/0/number"}),
 )  # fmt: skip
 async def exchange(request: Request, storage: InProject, study_id: int) -> Response:
     """Apply a worker's operations in order, then claim trials, in one transaction."""

@@ -13,6 +13,7 @@ from tunekit.service.access.roles import Role
 from tunekit.service.endpoints import body_of, endpoint, reply
 from tunekit.service.idempotency import keyed_request
 from tunekit.service.jobs import Jobs
+from tunekit.service.links import Links
 from tunekit.service.routes.parts import ITEMS, MAX_ITEMS, After, Limit, Storing, page_of
 from tunekit.storages.codec import to_dict
 from tunekit.storages.http import job_messages as m
@@ -21,11 +22,14 @@ router = APIRouter(prefix="/projects/{project}/jobs", tags=["jobs"])
 
 JobId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
-_JOB = {"project": "$request.path.project", "job_id": "$response.body#/id"}
-LINKS = {
-    name: {"operationId": name, "parameters": _JOB}
-    for name in ("get_job", "change_job", "cancel_job")
-}
+_CLAIM = {"runner": "$request.body#/runner", "epoch": "$response.body#/job/epoch"}
+_SUBMITTED = Links(
+    {"job_id": "$response.body#/id"}, sends={"claim_job": {"runner": "cluster-1", "key": "k1"}}
+)
+_CLAIMED = Links(
+    {"job_id": "$response.body#/job/id"},
+    sends={"renew_job": _CLAIM, "end_job": {**_CLAIM, "state": "done"}},
+)
 
 
 def all_jobs(request: Request) -> Jobs:
@@ -38,7 +42,9 @@ AllJobs = Annotated[Jobs, Depends(all_jobs)]
 
 
 @endpoint(
-    router, "POST", "", role=Role.EDITOR, body=m.JobNew, answer=m.Job, status=201, links=LINKS
+    router, "POST", "", role=Role.EDITOR, body=m.JobNew,
+    example={"settings": {"name": "digits"}}, answer=m.Job, status=201,
+    links=_SUBMITTED,
 )  # fmt: skip
 async def submit_job(request: Request, storage: Storing, jobs: AllJobs, project: str) -> Response:
     """Queue a study for a runner; a request repeated with the same key queues nothing more."""
@@ -68,7 +74,15 @@ async def get_job(jobs: AllJobs, project: str, job_id: JobId) -> Response:
     return reply(await run_in_threadpool(jobs.get, project, job_id))
 
 
-@endpoint(router, "PATCH", "/{job_id}", role=Role.EDITOR, body=m.JobPatch, answer=m.Job)
+@endpoint(
+    router,
+    "PATCH",
+    "/{job_id}",
+    role=Role.EDITOR,
+    body=m.JobPatch,
+    example={"weight": 2.0},
+    answer=m.Job,
+)
 async def change_job(request: Request, jobs: AllJobs, project: str, job_id: JobId) -> Response:
     """Change the weight or priority of a job; its runner follows within seconds."""
     patch = await body_of(request, m.JobPatch)
@@ -82,7 +96,11 @@ async def cancel_job(jobs: AllJobs, project: str, job_id: JobId) -> Response:
     return reply(await run_in_threadpool(jobs.cancel, project, job_id))
 
 
-@endpoint(router, "POST", ":claim", role=Role.WORKER, body=m.JobClaim, answer=m.ClaimedJob)
+@endpoint(
+    router, "POST", ":claim", role=Role.WORKER, body=m.JobClaim,
+    example={"runner": "cluster-1", "key": "k1"}, answer=m.ClaimedJob,
+    links=_CLAIMED,
+)  # fmt: skip
 async def claim_job(request: Request, jobs: AllJobs, project: str) -> Response:
     """Give the next job to a runner."""
     claim = await body_of(request, m.JobClaim)

@@ -20,7 +20,15 @@ from tunekit.storages.http import account_messages as m
 router = APIRouter(tags=["logins"])
 
 
-@endpoint(router, "POST", "/login", role=Role.ANYONE, body=m.LoginRequest, answer=m.Session)
+@endpoint(
+    router,
+    "POST",
+    "/login",
+    role=Role.ANYONE,
+    body=m.LoginRequest,
+    example={"name": "ann", "password": "correct horse battery"},
+    answer=m.Session,
+)
 async def log_in(request: Request, accounts: InAccounts, before: SessionSecret) -> Response:
     """Begin a session with a password; its cookie comes with the answer."""
     given = await body_of(request, m.LoginRequest)
@@ -45,7 +53,15 @@ async def log_out(request: Request, accounts: InAccounts, before: SessionSecret)
     return answer
 
 
-@endpoint(router, "POST", "/setup", role=Role.ANYONE, body=m.SetupRequest, answer=m.Session)
+@endpoint(
+    router,
+    "POST",
+    "/setup",
+    role=Role.ANYONE,
+    body=m.SetupRequest,
+    example={"secret": "of-the-link", "password": "correct horse battery"},
+    answer=m.Session,
+)
 async def set_up(request: Request, accounts: InAccounts, before: SessionSecret) -> Response:
     """Use a one-time link: make the first operator, or set a user's password; and log in."""
     given = await body_of(request, m.SetupRequest)
@@ -60,7 +76,8 @@ async def set_up(request: Request, accounts: InAccounts, before: SessionSecret) 
 
 
 @endpoint(
-    router, "PUT", "/caller/password", role=Role.CALLER, body=m.PasswordChange, status=204,
+    router, "PUT", "/caller/password", role=Role.CALLER, body=m.PasswordChange,
+    example={"current": "correct horse battery", "new": "staple battery horse"}, status=204,
     permission="full login",
 )  # fmt: skip
 async def change_password(

@@ -8,6 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 from tunekit.service.access.audited_changes import note
 from tunekit.service.access.roles import Role
 from tunekit.service.endpoints import body_of, endpoint, reply
+from tunekit.service.links import Links
 from tunekit.service.routes.account_parts import AfterName, InAccounts, PageSize, UserName
 from tunekit.service.routes.parts import ITEMS, MAX_ITEMS, page_of
 from tunekit.storages.codec import to_dict
@@ -16,7 +17,10 @@ from tunekit.storages.http import account_messages as m
 router = APIRouter(prefix="/projects/{project}/members", tags=["members"])
 
 
-@endpoint(router, "GET", "", role=Role.VIEWER, answer=m.MemberPage)
+@endpoint(
+    router, "GET", "", role=Role.VIEWER, answer=m.MemberPage,
+    links=Links({"user": "$response.body#/members/0/user"}),
+)  # fmt: skip
 async def list_members(
     accounts: InAccounts, project: str, after: AfterName = "", limit: PageSize = MAX_ITEMS
 ) -> Response:
@@ -27,7 +31,8 @@ async def list_members(
 
 
 @endpoint(
-    router, "PUT", "/{user}", role=Role.ADMIN, body=m.MemberRole, answer=m.Member
+    router, "PUT", "/{user}", role=Role.ADMIN, body=m.MemberRole,
+    example={"role": "admin"}, answer=m.Member
 )  # fmt: skip
 async def set_member(
     request: Request, accounts: InAccounts, project: str, user: UserName

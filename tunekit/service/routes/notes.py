@@ -14,6 +14,7 @@ from tunekit.service.attachments.messages import Note, NotePage, NoteText
 from tunekit.service.attachments.notes import add_note, check_text, delete_note, read_notes
 from tunekit.service.endpoints import body_of, endpoint
 from tunekit.service.idempotency import answer_once, keyed_request
+from tunekit.service.links import Links
 from tunekit.service.routes.parts import ITEMS, MAX_ITEMS, After, InProject, page_of
 from tunekit.storages.sql.database import Database
 
@@ -21,10 +22,13 @@ router = APIRouter(prefix="/projects/{project}/studies/{study_id}", tags=["notes
 
 Number = Annotated[int, Path(ge=0, le=2**63 - 1)]
 Limit = Annotated[int, Query(ge=1, le=MAX_ITEMS)]
+_LINKS = Links({"note_id": "$response.body#/id"})
 
 
 @endpoint(
-    router, "POST", "/notes", role=Role.WORKER, body=NoteText, answer=Note, status=201
+    router, "POST", "/notes", role=Role.WORKER, body=NoteText,
+    example={"text": "The loss jumps at step 300."}, answer=Note, status=201,
+    links=_LINKS,
 )  # fmt: skip
 async def add_study_note(request: Request, storage: InProject, study_id: int) -> Response:
     """Add a note to a study; the same `Idempotency-Key` adds it once."""
@@ -33,8 +37,9 @@ async def add_study_note(request: Request, storage: InProject, study_id: int) ->
 
 
 @endpoint(
-    router, "POST", "/trials/{number}/notes", role=Role.WORKER, body=NoteText, answer=Note,
-    status=201,
+    router, "POST", "/trials/{number}/notes", role=Role.WORKER, body=NoteText,
+    example={"text": "The loss jumps at step 300."}, answer=Note,
+    status=201, links=_LINKS,
 )  # fmt: skip
 async def add_trial_note(
     request: Request, storage: InProject, study_id: int, number: Number

@@ -32,7 +32,8 @@ async def get_quotas(request: Request, project: str) -> Response:
 
 
 @endpoint(
-    router, "PUT", "/projects/{project}/quotas", role=Role.OPERATOR, body=Quotas, answer=QuotaUse
+    router, "PUT", "/projects/{project}/quotas", role=Role.OPERATOR, body=Quotas,
+    example={"running": 100}, answer=QuotaUse
 )  # fmt: skip
 async def set_quotas(request: Request, project: str) -> Response:
     """Replace the quotas of a project; other replicas follow within seconds."""

@@ -10,6 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from tunekit.service.access.audited_changes import note
 from tunekit.service.access.roles import Role
 from tunekit.service.endpoints import body_of, endpoint, reply
+from tunekit.service.links import Links
 from tunekit.service.routes.account_parts import AfterName, Calling, InAccounts, PageSize
 from tunekit.service.routes.parts import ITEMS, MAX_ITEMS, page_of
 from tunekit.storages.http import account_messages as m
@@ -30,8 +31,9 @@ async def list_projects(
 
 
 @endpoint(
-    router, "POST", "", role=Role.CALLER, body=m.ProjectNew, answer=m.Project, status=201,
-    permission="create projects",
+    router, "POST", "", role=Role.CALLER, body=m.ProjectNew,
+    example={"name": "vision"}, answer=m.Project, status=201,
+    permission="create projects", links=Links({"project": "$response.body#/name"}),
 )  # fmt: skip
 async def create_project(request: Request, accounts: InAccounts, caller: Calling) -> Response:
     """Create a project, whose admin the caller is."""

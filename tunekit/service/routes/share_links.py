@@ -11,6 +11,7 @@ from tunekit.service.access.audited_changes import note
 from tunekit.service.access.roles import Role
 from tunekit.service.access.share_links import ShareLinkBook
 from tunekit.service.endpoints import body_of, endpoint, reply
+from tunekit.service.links import Links
 from tunekit.service.routes.parts import ITEMS, InProject, page_of
 from tunekit.service.routes.studies import study_record
 from tunekit.storages.codec import to_dict
@@ -22,8 +23,12 @@ LinkId = Annotated[int, Path(ge=1, le=2**31 - 1, description="Id of a share link
 
 
 @endpoint(
-    router, "POST", "/share-links", role=Role.ADMIN, body=NewShareLink, answer=ShareSecret,
+    router, "POST", "/share-links", role=Role.ADMIN, body=NewShareLink,
+    example={"label": "for the review", "days": 7}, answer=ShareSecret,
     status=201,
+    links=Links(
+        {"link_id": "$response.body#/link/id", "x-share-link": "$response.body#/secret"}
+    ),
 )  # fmt: skip
 async def create_share_link(request: Request, storage: InProject, study_id: int) -> Response:
     """Create a link that shows this study; its secret is in this answer only."""

@@ -12,6 +12,7 @@ from tunekit.service.access.audited_changes import note
 from tunekit.service.access.roles import Role
 from tunekit.service.charts.charts import Charts, has_tag
 from tunekit.service.endpoints import endpoint, json_of, reply
+from tunekit.service.links import Links
 from tunekit.service.routes.parts import InProject, expected_number
 from tunekit.service.routes.studies import study_record
 from tunekit.spaces import Space
@@ -23,7 +24,13 @@ from tunekit.storages.http.messages import SpaceVersion
 router = APIRouter(prefix="/projects/{project}/studies/{study_id}", tags=["studies"])
 
 
-@endpoint(router, "GET", "/space", role=Role.VIEWER, answer=SpaceVersion)
+@endpoint(
+    router, "GET", "/space", role=Role.VIEWER, answer=SpaceVersion,
+    links=Links(
+        sends={"set_space": "$response.body#/space"},
+        parameters={"set_space": {"if-match": "$response.header.ETag"}},
+    ),
+)  # fmt: skip
 async def get_space(
     request: Request,
     storage: InProject,
@@ -45,7 +52,7 @@ async def get_space(
     return reply(SpaceVersion(version, space_to_dict(spaces[version])), headers=headers)
 
 
-@endpoint(router, "PUT", "/space", role=Role.EDITOR, answer=(SpaceVersion, SpaceEdit))
+@endpoint(router, "PUT", "/space", role=Role.EDITOR, body=Space, answer=(SpaceVersion, SpaceEdit))
 async def set_space(
     request: Request,
     storage: InProject,

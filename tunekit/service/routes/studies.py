@@ -11,6 +11,7 @@ from tunekit.records import StudyRecord, StudySpec
 from tunekit.service.access.audited_changes import note
 from tunekit.service.access.roles import Role
 from tunekit.service.endpoints import body_of, endpoint, reply
+from tunekit.service.links import Links
 from tunekit.service.routes.parts import (
     ITEMS,
     MAX_ITEMS,
@@ -28,18 +29,14 @@ from tunekit.storages.project import ProjectStorage
 
 router = APIRouter(prefix="/projects/{project}/studies", tags=["studies"])
 
-_LINK = {"project": "$request.path.project", "study_id": "$response.body#/id"}
-LINKS = {
-    name: {"operationId": name, "parameters": _LINK}
-    for name in (
-        "get_study",
-        "ask_trials",
-        "exchange",
-        "enqueue_trials",
-        "list_trials",
-        "delete_study",
-    )
-}
+_LINKS = Links(
+    {"study_id": "$response.body#/id"},
+    sends={"set_goal": "$response.body#/spec"},
+    parameters={
+        "set_goal": {"if-match": "$response.body#/seq"},
+        "find_study": {"name": "$response.body#/spec/name"},
+    },
+)
 
 EXAMPLE = {
     "name": "digits",
@@ -51,7 +48,7 @@ EXAMPLE = {
 
 @endpoint(
     router, "POST", "", role=Role.EDITOR, body=StudySpec, answer=StudyRecord, status=201,
-    links=LINKS, example=EXAMPLE,
+    links=_LINKS, example=EXAMPLE,
 )  # fmt: skip
 async def create_study(request: Request, storage: Storing, key: Key) -> Response:
     """Create a study; a request repeated with the same idempotency key returns it again."""
@@ -75,7 +72,7 @@ async def list_studies(
     )
 
 
-@endpoint(router, "GET", "/by-name", role=Role.VIEWER, answer=StudyRecord)
+@endpoint(router, "GET", "/by-name", role=Role.VIEWER, answer=StudyRecord, links=_LINKS)
 async def find_study(
     storage: InProject, name: Annotated[str, Query(min_length=1, max_length=1000)]
 ) -> Response:
@@ -103,7 +100,8 @@ async def delete_study(request: Request, storage: InProject, study_id: int) -> R
 
 
 @endpoint(
-    router, "PATCH", "/{study_id}", role=Role.EDITOR, body=StudyPatch, answer=StudyRecord
+    router, "PATCH", "/{study_id}", role=Role.EDITOR, body=StudyPatch,
+    example={"attrs": {"dataset": "digits"}}, answer=StudyRecord
 )  # fmt: skip
 async def change_study(request: Request, storage: InProject, study_id: int) -> Response:
     """Pause, resume, stop or cancel a study, or merge attributes into its own."""

@@ -12,6 +12,7 @@ from tunekit.service.access.projects import unknown_project
 from tunekit.service.access.roles import Role
 from tunekit.service.access.tokens import Owner
 from tunekit.service.endpoints import body_of, endpoint, reply
+from tunekit.service.links import Links
 from tunekit.service.routes.account_parts import (
     NO_STORE,
     AfterId,
@@ -38,8 +39,9 @@ async def list_tokens(
 
 
 @endpoint(
-    router, "POST", "/tokens", role=Role.CALLER, body=m.TokenNew, answer=m.IssuedToken,
-    status=201, permission="full login",
+    router, "POST", "/tokens", role=Role.CALLER, body=m.TokenNew,
+    example={"label": "laptop"}, answer=m.IssuedToken,
+    status=201, permission="full login", links=Links({"token_id": "$response.body#/token/id"}),
 )  # fmt: skip
 async def issue_token(request: Request, accounts: InAccounts, caller: Calling) -> Response:
     """Create a token of the caller; its secret is in this answer only."""
@@ -71,7 +73,9 @@ async def list_machine_tokens(
 
 @endpoint(
     router, "POST", "/projects/{project}/tokens", role=Role.ADMIN, body=m.MachineTokenNew,
+    example={"label": "cluster"},
     answer=m.IssuedToken, status=201, permission="full login",
+    links=Links({"machine_token_id": "$response.body#/token/id"}),
 )  # fmt: skip
 async def issue_machine_token(request: Request, accounts: InAccounts, project: str) -> Response:
     """Create a token for a project's machines; its secret is in this answer only."""
@@ -82,11 +86,13 @@ async def issue_machine_token(request: Request, accounts: InAccounts, project: s
 
 
 @endpoint(
-    router, "DELETE", "/projects/{project}/tokens/{token_id}", role=Role.ADMIN, status=204
+    router, "DELETE", "/projects/{project}/tokens/{machine_token_id}", role=Role.ADMIN, status=204
 )  # fmt: skip
-async def revoke_machine_token(accounts: InAccounts, project: str, token_id: TokenId) -> Response:
+async def revoke_machine_token(
+    accounts: InAccounts, project: str, machine_token_id: TokenId
+) -> Response:
     """Revoke a token of a project's machines at once."""
-    await run_in_threadpool(accounts.tokens.revoke, Owner(project=project), token_id)
+    await run_in_threadpool(accounts.tokens.revoke, Owner(project=project), machine_token_id)
     return Response(status_code=204)
 
 

@@ -8,14 +8,19 @@ from fastapi.concurrency import run_in_threadpool
 from tunekit.service.access.audited_changes import note
 from tunekit.service.access.roles import Role
 from tunekit.service.endpoints import body_of, endpoint, reply
+from tunekit.service.links import Links
 from tunekit.service.routes.parts import InProject, Key, Storing
 from tunekit.storages.http import messages as m
 
 router = APIRouter(prefix="/projects/{project}/studies/{study_id}", tags=["trials"])
 
+_LINKS = Links({"number": "$response.body#/numbers/0"})
+
 
 @endpoint(
-    router, "POST", "/trials:enqueue", role=Role.EDITOR, body=m.Enqueue, answer=m.Numbers
+    router, "POST", "/trials:enqueue", role=Role.EDITOR, body=m.Enqueue,
+    example={"points": [{"lr": 0.01}]}, answer=m.Numbers,
+    links=_LINKS,
 )  # fmt: skip
 async def enqueue_trials(request: Request, storage: Storing, study_id: int, key: Key) -> Response:
     """Append waiting trials; a request repeated with the same key appends nothing."""
@@ -29,7 +34,9 @@ async def enqueue_trials(request: Request, storage: Storing, study_id: int, key:
 
 
 @endpoint(
-    router, "POST", "/trials:add", role=Role.EDITOR, body=m.AddTrials, answer=m.Numbers
+    router, "POST", "/trials:add", role=Role.EDITOR, body=m.AddTrials,
+    example={"trials": []}, answer=m.Numbers,
+    links=_LINKS,
 )  # fmt: skip
 async def add_trials(request: Request, storage: Storing, study_id: int, key: Key) -> Response:
     """Append trials that ran elsewhere, all or none; the same key appends nothing again."""
@@ -52,7 +59,8 @@ async def promote_trials(request: Request, storage: InProject, study_id: int) ->
 
 
 @endpoint(
-    router, "PATCH", "/trials/{number}", role=Role.WORKER, body=m.TrialAttrs, status=204
+    router, "PATCH", "/trials/{number}", role=Role.WORKER, body=m.TrialAttrs,
+    example={"attrs": {"commit": "9fceb02"}}, status=204
 )  # fmt: skip
 async def set_trial_attrs(
     request: Request, storage: InProject, study_id: int, number: int
@@ -64,7 +72,8 @@ async def set_trial_attrs(
 
 
 @endpoint(
-    router, "POST", "/trials/{number}:cancel", role=Role.EDITOR, body=m.Cancel, answer=m.Done
+    router, "POST", "/trials/{number}:cancel", role=Role.EDITOR, body=m.Cancel,
+    example={"reason": "wrong data"}, answer=m.Done
 )  # fmt: skip
 async def cancel_trial(
     request: Request, storage: InProject, study_id: int, number: int

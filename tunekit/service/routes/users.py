@@ -8,6 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 from tunekit.service.access.audited_changes import note
 from tunekit.service.access.roles import Role
 from tunekit.service.endpoints import body_of, endpoint, reply
+from tunekit.service.links import Links
 from tunekit.service.routes.account_parts import (
     NO_STORE,
     AfterName,
@@ -33,7 +34,9 @@ async def list_users(
 
 
 @endpoint(
-    router, "POST", "", role=Role.OPERATOR, body=m.UserNew, answer=m.Invitation, status=201
+    router, "POST", "", role=Role.OPERATOR, body=m.UserNew,
+    example={"name": "ann"}, answer=m.Invitation, status=201,
+    links=Links({"user": "$response.body#/user"}),
 )  # fmt: skip
 async def create_user(request: Request, accounts: InAccounts) -> Response:
     """Create a user; the link in the answer lets them set their password, once."""
@@ -45,7 +48,8 @@ async def create_user(request: Request, accounts: InAccounts) -> Response:
 
 
 @endpoint(
-    router, "PATCH", "/{user}", role=Role.OPERATOR, body=m.UserChange, answer=m.User
+    router, "PATCH", "/{user}", role=Role.OPERATOR, body=m.UserChange,
+    example={"may_create": True}, answer=m.User
 )  # fmt: skip
 async def change_user(request: Request, accounts: InAccounts, user: UserName) -> Response:
     """Change a user's rights, or disable them, which ends their sessions and tokens at once."""
