@@ -1,0 +1,72 @@
+"""Draws marks over two axes."""
+
+from __future__ import annotations
+
+from tunekit.plots.figure import Axis, Bars, Grid, Mark, PlaneFigure, Spans
+from tunekit.plots.palette import LOOKS
+from tunekit_dashboard.charts.grids import grid_axes, grid_colors
+from tunekit_dashboard.charts.marks import Series, series_of, spans_series
+from tunekit_dashboard.charts.options import Drawn, Option, base, short
+
+_ROW = 28
+"""Height of a category of the y axis, in pixels."""
+_PLAIN, _LEAST = 380, 160
+
+
+def draw_plane(figure: PlaneFigure) -> Drawn:
+    """Return points, lines, bands, bars, grids and spans over two axes."""
+    made: list[Series] = []
+    for i, mark in enumerate(figure.marks):
+        made += series_of(mark, figure, str(i))
+    if spans := [m for m in figure.marks if isinstance(m, Spans)]:
+        made += spans_series(spans, figure.x)
+    grid = next((m for m in figure.marks if isinstance(m, Grid)), None)
+    names = _legend(figure.marks)
+    is_listed = bool(figure.y.categories) and any(
+        isinstance(m, Bars | Spans) for m in figure.marks
+    )
+    has_bars = any(isinstance(m, Bars) for m in figure.marks)  # they start at zero
+    # Rows of a list are read from the top; a category axis counts from the bottom.
+    y = _axis(figure.y, name_gap=52, scale=True) | ({"inverse": True} if is_listed else {})
+    option = base(figure.title) | {
+        "grid": {"left": 40, "right": 90 if grid else 24, "top": 40 if len(names) > 1 else 18,
+                 "bottom": 30, "containLabel": True},
+        "xAxis": [_axis(figure.x, name_gap=30, scale=not has_bars)],
+        "yAxis": [y],
+        "series": [s.option for s in made],
+    }  # fmt: skip
+    if len(names) > 1:
+        option["legend"] = {"top": 0, "type": "scroll", "data": names}
+    if grid is not None:
+        x_axes, y_axes = grid_axes(grid, figure, option["xAxis"][0], option["yAxis"][0])
+        option |= {"xAxis": x_axes, "yAxis": y_axes, "visualMap": grid_colors(grid, made)}
+    if not is_listed and grid is None:
+        option["dataZoom"] = [{"type": "inside", "filterMode": "none"}]
+    height = max(_LEAST, _ROW * len(figure.y.categories) + 90) if is_listed else _PLAIN
+    return Drawn(option, tuple(s.picks for s in made), height)
+
+
+def _axis(axis: Axis, *, name_gap: int, scale: bool) -> Option:
+    common: Option = {
+        "name": short(axis.title), "nameLocation": "middle", "nameGap": name_gap,
+        "nameTextStyle": {"width": 360, "overflow": "truncate"},
+    }  # fmt: skip
+    if axis.categories:
+        label = {"width": 180, "overflow": "truncate", "interval": 0, "hideOverlap": True}
+        texts = [short(text) for text in axis.categories]
+        return common | {"type": "category", "data": texts, "axisLabel": label, "name": ""}
+    if axis.is_time:
+        return common | {"type": "time"}
+    if axis.is_log:
+        return common | {"type": "log", "minorSplitLine": {"show": False}}
+    return common | {"type": "value", "scale": scale}
+
+
+def _legend(marks: tuple[Mark, ...]) -> list[str]:
+    """Return the names of marks, each once, in their order."""
+    names: dict[str, None] = {}
+    for mark in marks:
+        if isinstance(mark, Grid):
+            continue
+        names[short(mark.name) or LOOKS[mark.role].name] = None
+    return list(names)
