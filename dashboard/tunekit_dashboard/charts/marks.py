@@ -134,7 +134,8 @@ def spans_series(marks: Sequence[Spans], axis: Axis) -> list[Series]:
     They make one series, since boxes of several would lie beside each other; an empty series a
     mark carries the entry of the legend.
     """
-    rows, picks = [], []
+    rows: list[Option] = []
+    picks: list[int | None] = []
     now = max(
         (e for m in marks for e in coordinates((*m.starts, *m.ends), axis) if e), default=0.0
     )
