@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Role: TypeAlias = Literal[
-    "complete", "running", "queued", "stopped", "failed", "diverged", "best", "model",
+    "complete", "running", "queued", "stopped", "failed", "diverged", "best", "selected", "model",
     "reference", "other",
 ]  # fmt: skip
 """What a mark stands for; a renderer gives each role one colour and one shape."""
+
+MAX_MARKS = 2000
+"""Points, vertices, cells, bars, nodes or lines of one figure, however long its study is."""
 
 Values: TypeAlias = tuple[float | None, ...]
 """Numbers in drawing order; `None` where there is none to draw."""
@@ -32,12 +35,15 @@ class Axis:
         is_log: on a logarithmic scale.
         is_time: values are seconds since 1970-01-01 UTC.
         categories: texts of the places 0, 1, ...; empty for numbers.
+        low, high: shown range; marks beyond it are cut off. `None` where all marks fit.
     """
 
     title: str
     is_log: bool = False
     is_time: bool = False
     categories: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +151,7 @@ class PlaneFigure:
     Attributes:
         alt: the figure's message in one or two sentences, for those who do not see it.
         note: what the reader has to know beside it, such as "2,000 of 10,000 trials".
+        reason: why there is nothing to see, in one sentence; shown in place of the marks.
     """
 
     title: str
@@ -153,6 +160,18 @@ class PlaneFigure:
     y: Axis
     marks: tuple[Mark, ...]
     note: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PanelFigure:
+    """Small figures side by side, such as one for each parameter."""
+
+    title: str
+    alt: str
+    panels: tuple[PlaneFigure, ...]
+    note: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +179,13 @@ class TreeFigureNode:
     """One node of a tree, in pre-order.
 
     Attributes:
+        id: of the node in the chart; of a folded node, that of its parent.
         parent: place of its parent in the figure's nodes; `None` for the root.
         label: shown text.
         size: trials below it.
         value: best result, which gives the colour.
         spread: standard deviation of the results, which gives the border.
+        is_folded: stands for further nodes that are left out.
     """
 
     id: int
@@ -173,6 +194,7 @@ class TreeFigureNode:
     size: int
     value: float | None
     spread: float | None = None
+    is_folded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +207,7 @@ class TreeFigure:
     value_title: str
     lower_is_better: bool
     note: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,9 +233,10 @@ class ParallelFigure:
     roles: tuple[Role, ...]
     lower_is_better: bool
     note: str = ""
+    reason: str = ""
 
 
-Figure: TypeAlias = PlaneFigure | TreeFigure | ParallelFigure
+Figure: TypeAlias = PlaneFigure | PanelFigure | TreeFigure | ParallelFigure
 
 
 @dataclass(frozen=True, slots=True)

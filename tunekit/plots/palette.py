@@ -41,6 +41,7 @@ LOOKS: Mapping[Role, Look] = MappingProxyType(
         "failed": Look("failed", "#d64545", "cross"),
         "diverged": Look("diverged", "#d0508f", "triangle-down"),
         "best": Look("best", "#1a9e6a", "star"),
+        "selected": Look("selected", "#c2571a", "square"),
         "model": Look("model", "#1b93a5", "circle"),
         "reference": Look("reference", "#7d838a", "square"),
         "other": Look("other", "#7d838a", "circle"),

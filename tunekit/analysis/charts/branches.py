@@ -59,7 +59,7 @@ def tree_chart(
         for i, (node, parent, depth) in enumerate(order)
         if i in kept
     )
-    return TreeChart(seq, len(nodes), len(order), objective.metric, nodes)
+    return TreeChart(seq, len(nodes), len(order), objective.metric, nodes, objective.direction)
 
 
 def importance_chart(
@@ -153,7 +153,7 @@ def _counted(
     trials = node.trials
     complete = [t for t in trials if t.state is TrialState.COMPLETE]
     measured = [t for t in complete if objective.metric in t.metrics]
-    values = np.array([t.metrics[objective.metric] for t in measured])
+    values = [t.metrics[objective.metric] for t in measured]
     able = [t for t in measured if history.violation(t) == 0.0]
     best = min(able, key=lambda t: objective.loss(t.metrics[objective.metric]), default=None)
     path, value = node.choice or ("", None)
@@ -163,10 +163,22 @@ def _counted(
         sum(t.state in _FAILED for t in trials),
         None if best is None else number(best.metrics[objective.metric]),
         None if best is None else best.number,
-        number(float(values.mean())) if len(values) else None,
-        number(float(values.std(ddof=1))) if len(values) > 1 else None,
+        _mean(values),
+        _sd(values),
         *folded,
     )  # fmt: skip
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return number(math.fsum(v / len(values) for v in values)) if values else None
+
+
+def _sd(values: Sequence[float]) -> float | None:
+    if len(values) < 2:
+        return None
+    # In units of the largest one, since the square of 1e200 is infinite.
+    unit = float(np.max(np.abs(values))) or 1.0
+    return number(unit * float(np.std(np.divide(values, unit), ddof=1)))
 
 
 def _cut(value: Scalar | None) -> Scalar | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from tunekit.analysis.charts.curve_store import Curve, CurveStore
 from tunekit.analysis.charts.records import Band, CurveLine, CurvesChart
-from tunekit.analysis.charts.samples import good_trials, number, predicted
+from tunekit.analysis.charts.samples import good_trials, interval, number, predicted
 from tunekit.history import History
 from tunekit.records import ObjectiveSpec, TrialRecord, TrialState
 
@@ -44,7 +44,10 @@ def curves_chart(
         seq, len(curves), len(history), objective.metric,
         steps=tuple([int(s) for s in steps]),
         bands=tuple([_band(state, np.stack(of)) for state, of in sorted(by_state.items())]),
-        lines=tuple([_line(t, steps, rows[n]) for n in chosen if (t := history.get(n))]),
+        lines=tuple(
+            [_line(t, objective.metric, steps, rows[n]) for n in chosen if (t := history.get(n))]
+        ),
+        direction=objective.direction,
     )  # fmt: skip
 
 
@@ -75,7 +78,8 @@ def _band(state: str, rows: NDArray[np.float64]) -> Band:
     counts = np.sum(np.isfinite(finite), axis=0)
     quantiles = np.full((len(QUANTILES), rows.shape[1]), np.nan)
     some = counts > 0
-    quantiles[:, some] = np.nanpercentile(finite[:, some], QUANTILES, axis=0)
+    with np.errstate(over="ignore", invalid="ignore"):  # values near the largest number
+        quantiles[:, some] = np.nanpercentile(finite[:, some], QUANTILES, axis=0)
     return Band(
         state,
         tuple([int(n) for n in counts]),
@@ -90,10 +94,12 @@ def _highlighted(history: History, objective: ObjectiveSpec, asked: Sequence[int
     return list(dict.fromkeys(chosen))[:N_LINES]
 
 
-def _line(trial: TrialRecord, steps: NDArray[np.int64], row: NDArray[np.float64]) -> CurveLine:
+def _line(
+    trial: TrialRecord, metric: str, steps: NDArray[np.int64], row: NDArray[np.float64]
+) -> CurveLine:
     pairs = [(int(s), number(float(v))) for s, v in zip(steps, row, strict=True)]
     kept = [(s, v) for s, v in pairs if v is not None]
     return CurveLine(
         trial.number, str(trial.state), tuple([s for s, _ in kept]), tuple([v for _, v in kept]),
-        predicted(trial),
+        predicted(trial, metric), interval(trial, metric),
     )  # fmt: skip

@@ -48,6 +48,7 @@ def points_chart(
         values=tuple([number(t.metrics.get(objective.metric)) for t in shown]),
         columns=tuple([tuple([_place(p, t) for t in shown]) for p in axes]),
         good=tuple([t.number for t in shown if t.number in good]),
+        direction=objective.direction,
     )  # fmt: skip
 
 

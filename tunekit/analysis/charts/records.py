@@ -6,9 +6,10 @@ Columns of one chart have one entry per shown trial.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tunekit.analysis.audit import StopAudit
+from tunekit.records import Direction, MetricConstraint
 from tunekit.spaces import Scalar
 
 
@@ -42,6 +43,7 @@ class HistoryChart(Chart):
     values: tuple[float | None, ...]
     predicted: tuple[float | None, ...]
     improvements: tuple[int, ...]
+    direction: Direction = "minimize"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +62,19 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class CurveLine:
-    """The curve of one trial, at the steps of the chart that it has reached."""
+    """The curve of one trial, at the steps of the chart that it has reached.
+
+    Attributes:
+        predicted: final value that a stopper expected of it.
+        interval: the lower and the upper end that the stopper gave it; empty without one.
+    """
 
     number: int
     state: str
     steps: tuple[int, ...]
     values: tuple[float | None, ...]
     predicted: float | None = None
+    interval: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,7 @@ class CurvesChart(Chart):
     steps: tuple[int, ...]
     bands: tuple[Band, ...]
     lines: tuple[CurveLine, ...]
+    direction: Direction = "minimize"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,20 +131,29 @@ class ImportanceChart(Chart):
 
 @dataclass(frozen=True, slots=True)
 class FrontPoint:
-    """A trial with its objectives."""
+    """A complete trial with its objectives; a feasible one satisfies all constraints."""
 
     number: int
     values: tuple[float | None, ...]
+    is_feasible: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class FrontChart(Chart):
-    """The Pareto front, and a sample of the other complete trials."""
+    """The Pareto front, and a sample of the other complete trials.
+
+    Attributes:
+        n_front: trials on the whole front, of which some may be left out.
+        n_infeasible: complete trials that violate a constraint.
+    """
 
     metrics: tuple[str, ...]
     directions: tuple[str, ...]
     front: tuple[FrontPoint, ...]
     others: tuple[FrontPoint, ...]
+    constraints: tuple[MetricConstraint, ...] = ()
+    n_front: int = 0
+    n_infeasible: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +194,7 @@ class TreeChart(Chart):
 
     metric: str
     nodes: tuple[TreeNode, ...]
+    direction: Direction = "minimize"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +215,8 @@ class StopsChart(Chart):
 
     audit: StopAudit
     verdicts: tuple[Verdict, ...]
+    metric: str = ""
+    direction: Direction = "minimize"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +224,7 @@ class Axis:
     """A parameter of a chart of points.
 
     Attributes:
+        low, high: ends of a range of numbers.
         choices: texts of a categorical's choices, cut at 80 characters; its values are their
             places, from 0.
     """
@@ -232,4 +254,5 @@ class PointsChart(Chart):
     states: tuple[str, ...]
     values: tuple[float | None, ...]
     columns: tuple[tuple[float | None, ...], ...]
-    good: tuple[int, ...] = field(default=())
+    good: tuple[int, ...] = ()
+    direction: Direction = "minimize"

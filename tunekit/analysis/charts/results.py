@@ -23,14 +23,16 @@ def history_chart(
         numbers=tuple([t.number for t in shown]),
         states=tuple([str(t.state) for t in shown]),
         values=tuple([number(t.metrics.get(objective.metric)) for t in shown]),
-        predicted=tuple([predicted(t) for t in shown]),
+        predicted=tuple([predicted(t, objective.metric) for t in shown]),
         improvements=tuple([n for n in improvements if n in numbers]),
+        direction=objective.direction,
     )  # fmt: skip
 
 
 def front_chart(history: History, *, seq: int, most: int) -> FrontChart:
     """Return the Pareto front, as much as fits of it, and a sample of the other results."""
-    front = spread(history.pareto(), most)
+    whole = history.pareto()
+    front = spread(whole, most)
     on_front = {t.number for t in front}
     complete = history.complete()
     others = spread([t for t in complete if t.number not in on_front], most - len(front))
@@ -39,16 +41,21 @@ def front_chart(history: History, *, seq: int, most: int) -> FrontChart:
         seq, len(front) + len(others), len(complete),
         metrics=tuple([o.metric for o in goals]),
         directions=tuple([o.direction for o in goals]),
-        front=_points(front, goals),
-        others=_points(others, goals),
+        front=_points(front, history),
+        others=_points(others, history),
+        constraints=history.constraints,
+        n_front=len(whole),
+        n_infeasible=sum(history.violation(t) > 0.0 for t in complete),
     )  # fmt: skip
 
 
-def _points(
-    trials: Sequence[TrialRecord], goals: Sequence[ObjectiveSpec]
-) -> tuple[FrontPoint, ...]:
+def _points(trials: Sequence[TrialRecord], history: History) -> tuple[FrontPoint, ...]:
     return tuple(
-        FrontPoint(t.number, tuple([number(t.metrics.get(o.metric)) for o in goals]))
+        FrontPoint(
+            t.number,
+            tuple([number(t.metrics.get(o.metric)) for o in history.objectives]),
+            history.violation(t) == 0.0,
+        )
         for t in trials
     )
 
@@ -58,7 +65,7 @@ def _improvements(history: History, objective: ObjectiveSpec) -> list[int]:
     best, found = math.inf, []
     for t in history:
         value = t.metrics.get(objective.metric, math.nan)
-        if t.state is TrialState.COMPLETE and objective.loss(value) < best:
+        if t.state is TrialState.COMPLETE and -math.inf < objective.loss(value) < best:
             if history.violation(t) == 0.0 and history.is_at_target(t):
                 best = objective.loss(value)
                 found.append(t.number)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
-from typing import TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, TypeVar
 
 from tunekit.history import History
 from tunekit.records import ObjectiveSpec, TrialRecord, TrialState
@@ -69,10 +69,22 @@ def number(value: object) -> float | None:
     return float(value) if is_number and math.isfinite(value) else None  # type: ignore[arg-type]
 
 
-def predicted(trial: TrialRecord) -> float | None:
-    """Return the final value that a stopper expected of a trial."""
+def predicted(trial: TrialRecord, metric: str) -> float | None:
+    """Return the final value of a metric that a stopper expected of a trial."""
+    return number(_forecast(trial, metric).get("predicted"))
+
+
+def interval(trial: TrialRecord, metric: str) -> tuple[float | None, ...]:
+    """Return the ends of the interval of `predicted`, the lower first; empty without one."""
+    ends = _forecast(trial, metric).get("interval")
+    return tuple([number(v) for v in ends]) if isinstance(ends, Sequence) else ()
+
+
+def _forecast(trial: TrialRecord, metric: str) -> Mapping[str, Any]:
     evidence = trial.stop_evidence
-    return number(evidence.get("audit", evidence).get("predicted"))
+    found = evidence.get("audit", evidence)
+    is_of_metric = isinstance(found, Mapping) and found.get("metric", metric) == metric
+    return found if is_of_metric else {}
 
 
 def cut(text: str, most: int = 80) -> str:

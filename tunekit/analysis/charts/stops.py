@@ -17,13 +17,16 @@ def stops_chart(
     condemned = [t for t in history.finished() if "stopper" in t.stop_evidence or _is_audited(t)]
     verdicts = tuple(
         Verdict(
-            t.number, str(t.state), cut(t.end_reason, 300), _is_audited(t), predicted(t),
+            t.number, str(t.state), cut(t.end_reason, 300), _is_audited(t),
+            predicted(t, objective.metric),
             number(t.metrics.get(objective.metric)),
         )
         for t in condemned[: -most - 1 : -1]
     )  # fmt: skip
     audit = stop_audit(history, store)
-    return StopsChart(seq, len(verdicts), len(condemned), audit, verdicts)
+    return StopsChart(
+        seq, len(verdicts), len(condemned), audit, verdicts, objective.metric, objective.direction
+    )
 
 
 def _is_audited(trial: TrialRecord) -> bool:

@@ -1,0 +1,96 @@
+"""Chooses the scale and the shown range of an axis, also for results such as 1e300."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tunekit.plots.figure import Axis
+from tunekit.plots.texts import label
+
+LOG_RATIO = 100.0
+"""A scale is logarithmic if the middle 90 % of its values span this factor."""
+BAD_FENCE, GOOD_FENCE = 3.0, 30.0
+"""Quartile ranges beyond the quartiles up to which worse and better results are shown."""
+MARGIN = 0.04
+
+
+@dataclass(frozen=True, slots=True)
+class ResultAxis:
+    """An axis of results with the number of those that lie beyond it."""
+
+    axis: Axis
+    n_beyond: int
+
+    @property
+    def note(self) -> str:
+        """Return a clause on the results beyond the axis, empty without any."""
+        if not self.n_beyond:
+            return ""
+        lie = "result lies" if self.n_beyond == 1 else "results lie"
+        return f"{self.n_beyond:,} {lie} beyond the axis"
+
+
+def result_axis(title: str, values: Iterable[float | None], direction: str) -> ResultAxis:
+    """Return the axis on which most results can be told apart, and the best ones are all seen.
+
+    Args:
+        title: of the axis, usually the metric.
+        values: results; `None` is passed over.
+        direction: in which they get better.
+    """
+    found = np.array([v for v in values if v is not None], dtype=np.float64)
+    found = found[np.isfinite(found)]
+    title = label(title)
+    if found.size == 0:
+        return ResultAxis(Axis(title), 0)
+    is_log = _spans_orders(found)
+    scaled = np.log10(found) if is_log else found
+    low, high = _fences(scaled, is_reversed=direction == "maximize")
+    inside = scaled[(scaled >= low) & (scaled <= high)]
+    n_beyond = int(scaled.size - inside.size)
+    if n_beyond == 0:
+        return ResultAxis(Axis(title, is_log), 0)
+    start, end = _widened(float(inside.min()), float(inside.max()))
+    if is_log:
+        start, end = 10.0**start, 10.0**end
+    return ResultAxis(Axis(title, is_log, low=start, high=end), n_beyond)
+
+
+def number_axis(title: str, values: Iterable[float | None], *, is_log: bool = False) -> Axis:
+    """Return an axis of numbers; a logarithmic one only where all of them are positive."""
+    return Axis(label(title), is_log and all(v is None or v > 0 for v in values))
+
+
+def step_axis(steps: Sequence[float]) -> Axis:
+    """Return the axis of steps of training, logarithmic over two orders of magnitude."""
+    is_log = bool(steps) and steps[0] > 0 and steps[-1] / steps[0] >= LOG_RATIO
+    return Axis("step", is_log)
+
+
+def _spans_orders(values: np.ndarray) -> bool:
+    if values.min() <= 0:
+        return False
+    low, high = np.percentile(np.log10(values), [5, 95])
+    return bool(high - low >= math.log10(LOG_RATIO))
+
+
+def _fences(values: np.ndarray, *, is_reversed: bool) -> tuple[float, float]:
+    """Return the range of the values to show: Tukey's fences, wide on the better side."""
+    half = values / 2  # differences of halves cannot overflow
+    first, middle, third = np.percentile(half, [25, 50, 75])
+    spread = third - first
+    if spread == 0.0:  # most are equal: show the others unless they are of another world
+        spread = 1e5 * max(abs(middle), 1e-3)
+    below, above = (BAD_FENCE, GOOD_FENCE) if is_reversed else (GOOD_FENCE, BAD_FENCE)
+    ends = first - below * spread, third + above * spread
+    low, high = (float(np.clip(v, -8e307, 8e307)) * 2 for v in ends)
+    return low, high
+
+
+def _widened(low: float, high: float) -> tuple[float, float]:
+    room = MARGIN * (high - low) or 0.05 * abs(low) or 1.0
+    return low - room, high + room
