@@ -13,20 +13,20 @@ from typing import Any, TypeVar
 from fastapi import APIRouter, Depends, Request, Response
 
 from tunekit.errors import InvalidArgument
-from tunekit.service.access.accounts_gate import COOKIE
 from tunekit.service.access.gate import Permission, needs
 from tunekit.service.access.roles import Role
 from tunekit.service.answers import written
 from tunekit.service.links import KEY, Links
 from tunekit.service.schemas import schema_of
 from tunekit.storages.codec import from_dict
+from tunekit.storages.http.browser import SESSION_COOKIE
 
 R = TypeVar("R")
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 SECURITY_SCHEMES: dict[str, Any] = {
     "token": {"type": "http", "scheme": "bearer"},
-    "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+    "session": {"type": "apiKey", "in": "cookie", "name": SESSION_COOKIE},
 }
 """How a caller says who they are, in OpenAPI's words."""
 

@@ -13,9 +13,8 @@ from tunekit.service.access.grants import Grant
 from tunekit.service.access.projects import unknown_project
 from tunekit.service.access.roles import Role
 from tunekit.service.access.secret_texts import digest_of
+from tunekit.storages.http.browser import CSRF_HEADER, SESSION_COOKIE
 
-COOKIE = "tunekit_session"
-CSRF_HEADER = "X-CSRF-Token"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_SECRET = 200
 """Longest text that is looked up as a secret, in characters."""
@@ -55,7 +54,7 @@ class AccountsGate:
         """
         accounts = self._accounts
         header = request.headers.get("authorization")
-        cookie = request.cookies.get(COOKIE)
+        cookie = request.cookies.get(SESSION_COOKIE)
         if header is not None:
             scheme, _, secret = header.partition(" ")
             read = accounts.grants.of_token

@@ -8,9 +8,9 @@ from fastapi import Depends, Path, Query, Request
 
 from tunekit.errors import UnknownAccount
 from tunekit.service.access.accounts import Accounts
-from tunekit.service.access.accounts_gate import COOKIE
 from tunekit.service.access.gate import Principal
 from tunekit.service.routes.parts import MAX_ITEMS
+from tunekit.storages.http.browser import SESSION_COOKIE
 
 NO_STORE = {"Cache-Control": "no-store"}
 """Headers of an answer with a secret."""
@@ -39,7 +39,7 @@ def calling(request: Request) -> Principal:
 
 def session_secret(request: Request) -> str | None:
     """Return the secret of the request's session, `None` without one."""
-    return request.cookies.get(COOKIE)
+    return request.cookies.get(SESSION_COOKIE)
 
 
 InAccounts = Annotated[Accounts, Depends(service_accounts)]

@@ -7,7 +7,6 @@ from fastapi.concurrency import run_in_threadpool
 
 from tunekit.errors import InvalidArgument, NotAuthenticated
 from tunekit.service.access.accounts import Accounts
-from tunekit.service.access.accounts_gate import COOKIE
 from tunekit.service.access.audited_changes import note
 from tunekit.service.access.invitations import invalid_link
 from tunekit.service.access.passwords import check_password
@@ -16,6 +15,7 @@ from tunekit.service.access.secret_texts import digest_of
 from tunekit.service.endpoints import body_of, endpoint, reply
 from tunekit.service.routes.account_parts import NO_STORE, Calling, InAccounts, SessionSecret
 from tunekit.storages.http import account_messages as m
+from tunekit.storages.http.browser import SESSION_COOKIE
 
 router = APIRouter(tags=["logins"])
 
@@ -49,7 +49,7 @@ async def log_out(request: Request, accounts: InAccounts, before: SessionSecret)
     if before is not None:
         await run_in_threadpool(accounts.sessions.end, before)
     answer = Response(status_code=204)
-    answer.delete_cookie(COOKIE, path=_cookie_path(request), httponly=True, samesite="lax")
+    answer.delete_cookie(SESSION_COOKIE, path=_cookie_path(request), httponly=True, samesite="lax")
     return answer
 
 
@@ -110,7 +110,7 @@ async def begin_session(
 def set_cookie(request: Request, answer: Response, secret: str) -> None:
     """Add the cookie of a session, which ends with the browser or the session."""
     answer.set_cookie(
-        COOKIE,
+        SESSION_COOKIE,
         secret,
         path=_cookie_path(request),
         httponly=True,

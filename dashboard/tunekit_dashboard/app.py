@@ -1,0 +1,82 @@
+"""The script that Streamlit runs for each page: navigation, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+
+from tunekit_dashboard.cards import guarded
+from tunekit_dashboard.client import Reader, page_reader
+from tunekit_dashboard.frame import StudyFrame, draw_filters, draw_header, study_frame
+from tunekit_dashboard.navigation import GeneralView, StudyView, link, remember_pages
+from tunekit_dashboard.places import StudyPlace, place_in
+from tunekit_dashboard.views import GENERAL_VIEWS, STUDY_VIEWS
+
+ICON = Path(__file__).with_name("icon.svg")
+"""Of the browser's tab; a named icon would be fetched from somebody else's server."""
+
+
+def main() -> None:
+    """Draw the page of the address."""
+    st.set_page_config(page_title="tunekit", page_icon=ICON, layout="wide")
+    pages = {v.url: _page(v, partial(_draw_general, v)) for v in GENERAL_VIEWS}
+    pages |= {v.url: _page(v, partial(_draw_study, v)) for v in STUDY_VIEWS}
+    remember_pages(pages)
+    st.navigation(list(pages.values()), position="hidden").run()
+
+
+def _page(view: GeneralView | StudyView, draw: Callable[[], None]) -> st.Page:
+    is_first = view is GENERAL_VIEWS[0]
+    return st.Page(draw, title=view.title, icon="", url_path=view.url, default=is_first)
+
+
+def _draw_general(view: GeneralView) -> None:
+    def draw() -> None:
+        reader = page_reader()
+        _draw_links(reader)
+        view.show(reader)
+
+    guarded(draw)
+
+
+def _draw_study(view: StudyView) -> None:
+    guarded(partial(_draw_study_page, view))
+
+
+def _draw_study_page(view: StudyView) -> None:
+    place = place_in(st.query_params.to_dict())
+    if place is None:
+        st.info("Choose a study.", icon=":material/arrow_back:")
+        link("studies", "All studies", icon=":material/arrow_back:")
+        return
+    reader = page_reader(place)
+    study = study_frame(reader, place)
+    _draw_links(reader, place)
+    _draw_study_links(study)
+    draw_header(study)
+    guarded(partial(view.show, study))
+
+
+def _draw_links(reader: Reader, place: StudyPlace | None = None) -> None:
+    """Draw the links of the service; somebody with a share link sees only the study."""
+    with st.sidebar:
+        if place is None or not place.is_shared:
+            for view in GENERAL_VIEWS:
+                if view.is_shown(reader):
+                    link(view.url, view.title, icon=view.icon)
+
+
+def _draw_study_links(study: StudyFrame) -> None:
+    with st.sidebar:
+        st.divider()
+        for view in STUDY_VIEWS:
+            if view.is_linked and view.is_shown(study):
+                study.link(view.url, view.title, icon=view.icon)
+        st.divider()
+        guarded(partial(draw_filters, study))
+
+
+main()

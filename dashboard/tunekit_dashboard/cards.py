@@ -1,0 +1,82 @@
+"""Draws the cards that stand in the place of a page that cannot be shown, each with a way on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import streamlit as st
+
+from tunekit.errors import (
+    NotAllowed,
+    NotAuthenticated,
+    ServiceBusy,
+    StorageUnreachable,
+    TunekitError,
+    UnknownProject,
+    UnknownStudy,
+)
+from tunekit_dashboard.texts import plain
+
+LOG = logging.getLogger("tunekit.dashboard")
+
+
+def guarded(draw: Callable[[], None]) -> None:
+    """Draw something; where it fails draw a card with a sentence and a way on instead."""
+    try:
+        draw()
+    except NotAuthenticated:
+        login_card()
+    except (StorageUnreachable, ServiceBusy) as error:
+        card("The service does not answer", str(error), icon=":material/cloud_off:")
+        retry_button()
+    except (UnknownStudy, UnknownProject) as error:
+        card("There is nothing to see here", str(error), icon=":material/search_off:")
+        back_link()
+    except NotAllowed as error:
+        card("You may not do this", str(error), icon=":material/lock:")
+        back_link()
+    except TunekitError as error:
+        card("This did not work", str(error), icon=":material/error:")
+        retry_button()
+    except Exception:
+        LOG.exception("a page failed")
+        card(
+            "This page failed",
+            "The log of the dashboard says why; the other pages work.",
+            icon=":material/error:",
+        )
+        retry_button()
+
+
+def card(title: str, detail: str, *, icon: str) -> None:
+    """Draw a card: a title and a sentence, which may hold a user's text."""
+    with st.container(border=True):
+        st.markdown(f"#### {icon} {plain(title)}")
+        st.markdown(plain(detail, 2000))
+
+
+def retry_button() -> None:
+    """Draw a button that runs the page again."""
+    st.button("Try again", icon=":material/refresh:", key="retry")
+
+
+def back_link() -> None:
+    """Draw a link to the list of studies."""
+    from tunekit_dashboard.navigation import link
+
+    link("studies", "All studies", icon=":material/arrow_back:")
+
+
+def login_card() -> None:
+    """Draw what somebody sees who is not logged in: a link to the login page."""
+    card("Log in", "Your login has ended, or you have none yet.", icon=":material/login:")
+    st.link_button("Log in", login_url(str(st.context.url or "")), type="primary")
+
+
+def login_url(page: str) -> str:
+    """Return the URL of the login page of the service that publishes a page."""
+    path = urlsplit(page).path
+    root = path.rpartition("/dashboard")[0] if "/dashboard" in path else ""
+    return f"{root}/login"
