@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from tunekit.plots.figure import Figure, ParallelFigure, TreeFigure
+from tunekit.plots.figure import ParallelFigure, PlaneFigure, TreeFigure
 from tunekit_dashboard.charts.options import Drawn, Option
 from tunekit_dashboard.charts.parallel import draw_parallel
 from tunekit_dashboard.charts.planes import draw_plane
@@ -16,11 +16,16 @@ INK = {False: "#41444e", True: "#d3d6dc"}
 """Colour of texts on a light and on a dark page; 9:1 against it, or more."""
 
 
-def draw(figure: Figure, *, is_dark: bool = False, is_nested: bool = False) -> Drawn:
+def draw(
+    figure: PlaneFigure | TreeFigure | ParallelFigure,
+    *,
+    is_dark: bool = False,
+    is_nested: bool = False,
+) -> Drawn:
     """Return the chart of a figure.
 
     Args:
-        figure: what to draw.
+        figure: what to draw; of several panels each one by itself.
         is_dark: for a dark page.
         is_nested: a tree as nested areas instead of nodes and edges.
     """
