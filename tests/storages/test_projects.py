@@ -32,6 +32,7 @@ def test_the_id_of_another_projects_study_opens_nothing() -> None:
     vision, text = ProjectStorage(every, "vision"), ProjectStorage(every, "text")
     foreign = text.create_study(spec("digits")).id
     uses = [
+        lambda: vision.record(foreign),
         lambda: vision.changes(foreign),
         lambda: vision.reports(foreign),
         lambda: vision.events(foreign),
@@ -80,3 +81,14 @@ def test_a_url_names_the_project_and_opens_it_again(tmp_path: Path) -> None:
 def test_a_project_of_another_form_is_refused(project: str) -> None:
     with pytest.raises(InvalidArgument, match="project"):
         ProjectStorage(MemoryStorage(), project)
+
+
+def test_a_study_is_read_by_its_id_without_listing_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    every = MemoryStorage()
+    made = ProjectStorage(every, "vision").create_study(spec("digits"))
+    opened = ProjectStorage(every, "vision")
+    monkeypatch.setattr(MemoryStorage, "list_studies", None)  # nobody can call it
+    assert opened.record(made.id) == made
+    assert opened.changes(made.id).trials == ()

@@ -57,7 +57,7 @@ class StudyReader:
 
     def refresh_space(self) -> None:
         """Load the current version of the study's space."""
-        record = self.storage.get_study(self.record.spec.name)
+        record = self.storage.record(self.record.id)
         self.follow(record)
         self.use_space(record.space_version)
 
@@ -78,7 +78,7 @@ class StudyReader:
 
     def state(self) -> StudyState:
         """Return the state that the study's workers are asked to take now; follow its goal."""
-        record = self.storage.get_study(self.record.spec.name)
+        record = self.storage.record(self.record.id)
         self.follow(record)
         return record.state
 

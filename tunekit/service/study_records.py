@@ -8,9 +8,7 @@ from collections import OrderedDict
 
 from fastapi.concurrency import run_in_threadpool
 
-from tunekit.errors import UnknownStudy
 from tunekit.records import StudyRecord
-from tunekit.service.routes.studies import study_record
 from tunekit.storages.project import ProjectStorage
 
 FRESH_S = 0.5
@@ -44,22 +42,10 @@ class StudyRecords:
 
     async def _read(self, storage: ProjectStorage, study_id: int) -> StudyRecord:
         key = storage.project, study_id
-        _, known = self._kept.pop(key, (0.0, None))
+        self._kept.pop(key, None)
         began = time.monotonic()
-        record = await run_in_threadpool(_read, storage, study_id, known)
+        record = await run_in_threadpool(storage.record, study_id)
         self._kept[key] = began, record
         if len(self._kept) > MAX_KEPT:
             self._kept.popitem(last=False)
         return record
-
-
-def _read(storage: ProjectStorage, study_id: int, known: StudyRecord | None) -> StudyRecord:
-    """Return a study by its name, if that is known: there may be many studies."""
-    if known is not None:
-        try:
-            found = storage.get_study(known.spec.name)
-        except UnknownStudy:
-            found = None
-        if found is not None and found.id == study_id:
-            return found
-    return study_record(storage, study_id)

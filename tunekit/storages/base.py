@@ -146,6 +146,14 @@ class Storage(Protocol):
         """
         ...
 
+    def record(self, study_id: int) -> StudyRecord:
+        """Return the current state of the study with an id.
+
+        Raises:
+            UnknownStudy: no study has this id, or not any more.
+        """
+        ...
+
     def list_studies(self) -> list[StudyRecord]:
         """Return all studies by name."""
         ...

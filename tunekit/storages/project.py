@@ -89,6 +89,13 @@ class ProjectStorage:
         except UnknownStudy:
             raise self._unknown(name) from None
 
+    def record(self, study_id: int) -> StudyRecord:
+        """Return the study of the project with an id, or raise `UnknownStudy`."""
+        record = self._storage.record(study_id)
+        if not record.spec.name.startswith(self._prefix):
+            raise deleted_study(study_id)
+        return self._shown(record)
+
     def list_studies(self) -> list[StudyRecord]:
         """Return the studies of the project by name."""
         found = self._storage.list_studies()
@@ -144,9 +151,7 @@ class ProjectStorage:
     def _checked(self, study_id: int) -> int:
         """Return the id if it belongs to a study of this project, else raise `UnknownStudy`."""
         if study_id not in self._ours:
-            self.list_studies()
-        if study_id not in self._ours:
-            raise deleted_study(study_id)
+            self.record(study_id)
         return study_id
 
     def _shown(self, record: StudyRecord) -> StudyRecord:

@@ -19,7 +19,6 @@ from tunekit.samplers.sobol import SobolSampler
 from tunekit.service.asking.jobs import NewReports, Proposed, Refused, Room
 from tunekit.stoppers.audited import audited
 from tunekit.storages.base import Exchange, Lease, Operation, Start, Status, Storage
-from tunekit.storages.checks import deleted_study
 from tunekit.storages.http.work_messages import AskedTrial
 from tunekit.studies.replay import FALLBACK
 
@@ -92,9 +91,7 @@ class KeptStudy:
             UnknownStudy: it was deleted.
         """
         reader = self._reader
-        record = reader.storage.get_study(reader.record.spec.name)
-        if record.id != reader.record.id:
-            raise deleted_study(reader.record.id)
+        record = reader.storage.record(reader.record.id)
         reader.follow(record)
         reader.use_space(record.space_version)
         self._writes.space_version = reader.space_version

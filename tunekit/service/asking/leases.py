@@ -35,7 +35,7 @@ async def check_held(
             f"trial {number} of study {name!r} has ended with another result; results are final, "
             "so this one was ignored."
         )
-    now = await run_in_threadpool(storage.get_study, name)
+    now = await run_in_threadpool(storage.record, record.id)
     if not 0 <= number < now.n_trials:
         raise UnknownTrial(f"study {name!r} has no trial {number}.")
     raise LeaseLost(

@@ -22,7 +22,6 @@ from tunekit.service.asking.jobs import (
 from tunekit.service.asking.kept_study import KeptStudy
 from tunekit.service.helper_process import answer_all
 from tunekit.storages.base import Storage
-from tunekit.storages.checks import deleted_study
 from tunekit.storages.urls import open_storage
 
 MAX_STUDIES = 100
@@ -82,9 +81,7 @@ class KeptStudies:
         """
         kept = self._kept.get(study.id)
         if kept is None:
-            record = self._storage.get_study(study.name)
-            if record.id != study.id:
-                raise deleted_study(study.id)
+            record = self._storage.record(study.id)
             kept = self._kept[study.id] = KeptStudy(self._storage, record)
         self._kept.move_to_end(study.id)
         kept.refresh()

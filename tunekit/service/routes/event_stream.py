@@ -19,7 +19,6 @@ from tunekit.service.access.roles import Role
 from tunekit.service.endpoints import endpoint
 from tunekit.service.event_hub import EventHub
 from tunekit.service.routes.parts import After, InProject
-from tunekit.service.routes.studies import study_record
 from tunekit.storages.codec import to_dict
 
 router = APIRouter(prefix="/projects/{project}/studies/{study_id}", tags=["reads"])
@@ -46,7 +45,7 @@ async def last_read(
     """
     if request.app.state.service.is_stopping:
         raise StorageUnreachable("this replica is stopping; use another one.")
-    await run_in_threadpool(study_record, storage, study_id)
+    await run_in_threadpool(storage.record, study_id)
     if not last_event_id:
         return after
     if not last_event_id.isascii() or not last_event_id.isdigit() or len(last_event_id) > 18:

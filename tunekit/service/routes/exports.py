@@ -16,7 +16,6 @@ from tunekit.records import Report, StudyRecord, TrialRecord
 from tunekit.service.access.roles import Role
 from tunekit.service.endpoints import endpoint
 from tunekit.service.routes.parts import InProject
-from tunekit.service.routes.studies import study_record
 from tunekit.storages.sql.storage import SQLStorage
 from tunekit.studies.export_columns import Columns
 from tunekit.studies.export_formats import csv_table, json_lines, parquet_table
@@ -49,7 +48,7 @@ async def export_study(
     Trials that change in the meantime appear in their older or newer form. In CSV, a text that a
     spreadsheet would run as a formula gets an apostrophe in front.
     """
-    record = await run_in_threadpool(study_record, storage, study_id)
+    record = await run_in_threadpool(storage.record, study_id)
     everything: SQLStorage = request.app.state.service.storage
     parts = _parts(everything, record, format, exact=exact)
     # The first part is made before the answer begins, so that an error still has a status.

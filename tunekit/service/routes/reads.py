@@ -21,7 +21,6 @@ from tunekit.service.routes.parts import (
     filled,
     page_of,
 )
-from tunekit.service.routes.studies import study_record
 from tunekit.spaces.serialize import space_to_dict
 from tunekit.storages.http import messages as m
 from tunekit.storages.project import ProjectStorage
@@ -106,7 +105,7 @@ def report_page(storage: ProjectStorage, study_id: int, query: m.ReportQuery) ->
 
 def _numbers(storage: ProjectStorage, study_id: int, query: m.ReportQuery) -> Iterator[int]:
     if query.every:
-        return iter(range(max(query.first, 0), study_record(storage, study_id).n_trials))
+        return iter(range(max(query.first, 0), storage.record(study_id).n_trials))
     return iter(sorted({t.number for t in query.trials}))
 
 

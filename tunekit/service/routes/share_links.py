@@ -13,7 +13,6 @@ from tunekit.service.access.share_links import ShareLinkBook
 from tunekit.service.endpoints import body_of, endpoint, reply
 from tunekit.service.links import Links
 from tunekit.service.routes.parts import ITEMS, InProject, page_of
-from tunekit.service.routes.studies import study_record
 from tunekit.storages.codec import to_dict
 from tunekit.storages.http.oversight_messages import NewShareLink, ShareLinks, ShareSecret
 
@@ -33,7 +32,7 @@ LinkId = Annotated[int, Path(ge=1, le=2**31 - 1, description="Id of a share link
 async def create_share_link(request: Request, storage: InProject, study_id: int) -> Response:
     """Create a link that shows this study; its secret is in this answer only."""
     new = await body_of(request, NewShareLink)
-    record = await run_in_threadpool(study_record, storage, study_id)
+    record = await run_in_threadpool(storage.record, study_id)
     note(request, **to_dict(new))
     made = await run_in_threadpool(
         _book(request).create, storage.project, record.id, new,
@@ -45,7 +44,7 @@ async def create_share_link(request: Request, storage: InProject, study_id: int)
 @endpoint(router, "GET", "/share-links", role=Role.ADMIN, answer=ShareLinks)
 async def list_share_links(request: Request, storage: InProject, study_id: int) -> Response:
     """List the links of this study, without their secrets, the newest first."""
-    record = await run_in_threadpool(study_record, storage, study_id)
+    record = await run_in_threadpool(storage.record, study_id)
     links = await run_in_threadpool(_book(request).links, storage.project, record.id)
     page = page_of(links)
     return page.reply({"links": ITEMS, "more": page.is_cut})

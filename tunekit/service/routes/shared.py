@@ -16,7 +16,6 @@ from tunekit.service.access.share_links import Shared, unknown_link
 from tunekit.service.endpoints import endpoint, reply
 from tunekit.service.routes.parts import ITEMS, MAX_ITEMS, After, Limit, page_of
 from tunekit.service.routes.reads import report_page
-from tunekit.service.routes.studies import study_record
 from tunekit.storages.http import messages as m
 from tunekit.storages.http import shared_messages as s
 from tunekit.storages.project import ProjectStorage
@@ -57,7 +56,7 @@ async def viewed(
     shared = await run_in_threadpool(service.share_links.shared, secret)
     storage = service.of_project(shared.project)
     try:
-        record = await run_in_threadpool(study_record, storage, shared.study_id)
+        record = await run_in_threadpool(storage.record, shared.study_id)
     except UnknownStudy:
         raise unknown_link() from None
     people = await run_in_threadpool(service.share_links.people, shared)

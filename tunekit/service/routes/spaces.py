@@ -14,7 +14,6 @@ from tunekit.service.charts.charts import Charts, has_tag
 from tunekit.service.endpoints import endpoint, json_of, reply
 from tunekit.service.links import Links
 from tunekit.service.routes.parts import InProject, expected_number
-from tunekit.service.routes.studies import study_record
 from tunekit.spaces import Space
 from tunekit.spaces.serialize import space_from_dict, space_to_dict
 from tunekit.spaces.versions import SpaceEdit
@@ -41,7 +40,7 @@ async def get_space(
 
     A space that a program discovers has version 0, no ETag, and what is known of it so far.
     """
-    record = await run_in_threadpool(study_record, storage, study_id)
+    record = await run_in_threadpool(storage.record, study_id)
     version = record.space_version
     if version == 0:
         return _json(await _charts(request).space(study_id))
@@ -72,7 +71,7 @@ async def set_space(
     space = await _space_of(request)
     expected = None if if_match is None else await expected_number(if_match)
     if preview:
-        record = await run_in_threadpool(study_record, storage, study_id)
+        record = await run_in_threadpool(storage.record, study_id)
         if expected is not None and expected != record.space_version:
             raise space_conflict(expected, record.space_version)
         return _json(await _charts(request).preview(study_id, space))

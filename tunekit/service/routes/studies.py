@@ -23,9 +23,7 @@ from tunekit.service.routes.parts import (
 )
 from tunekit.spaces import Float, Space
 from tunekit.spaces.serialize import space_to_dict
-from tunekit.storages.checks import deleted_study
 from tunekit.storages.http.messages import StudyPage, StudyPatch
-from tunekit.storages.project import ProjectStorage
 
 router = APIRouter(prefix="/projects/{project}/studies", tags=["studies"])
 
@@ -83,7 +81,7 @@ async def find_study(
 @endpoint(router, "GET", "/{study_id}", role=Role.VIEWER, answer=StudyRecord)
 async def get_study(storage: InProject, study_id: int) -> Response:
     """Return a study; its ETag is the version of its space."""
-    record = await run_in_threadpool(study_record, storage, study_id)
+    record = await run_in_threadpool(storage.record, study_id)
     return reply(record, headers={"ETag": f'"{record.space_version}"'})
 
 
@@ -91,7 +89,7 @@ async def get_study(storage: InProject, study_id: int) -> Response:
 async def delete_study(request: Request, storage: InProject, study_id: int) -> Response:
     """Delete a study with its trials, notes and artifacts."""
     artifacts = request.app.state.service.artifacts
-    record = await run_in_threadpool(study_record, storage, study_id)
+    record = await run_in_threadpool(storage.record, study_id)
     note(request, name=record.spec.name)
     contents = await run_in_threadpool(artifacts.contents_of, study_id)
     await run_in_threadpool(storage.delete_study, record.spec.name)
@@ -111,7 +109,7 @@ async def change_study(request: Request, storage: InProject, study_id: int) -> R
         await run_in_threadpool(storage.set_attrs, study_id, patch.attrs)
     if patch.state is not None:
         await run_in_threadpool(storage.set_state, study_id, patch.state)
-    return reply(await run_in_threadpool(study_record, storage, study_id))
+    return reply(await run_in_threadpool(storage.record, study_id))
 
 
 @endpoint(
@@ -123,12 +121,4 @@ async def set_goal(
     """Replace objectives and constraints, if no event came after the number in If-Match."""
     spec = await body_of(request, StudySpec)
     await run_in_threadpool(storage.set_goal, study_id, spec, expected_seq=expected)
-    return reply(await run_in_threadpool(study_record, storage, study_id))
-
-
-def study_record(storage: ProjectStorage, study_id: int) -> StudyRecord:
-    """Return the study of an id, or raise `UnknownStudy`."""
-    found = next((r for r in storage.list_studies() if r.id == study_id), None)
-    if found is None:
-        raise deleted_study(study_id)
-    return found
+    return reply(await run_in_threadpool(storage.record, study_id))

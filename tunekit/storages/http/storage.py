@@ -67,6 +67,10 @@ class HTTPStorage:
         answer = self._http.request("GET", f"{self._studies}/by-name", query={"name": name})
         return from_dict(StudyRecord, answer.doc)
 
+    def record(self, study_id: int) -> StudyRecord:
+        """Return the current state of the study with an id, or raise `UnknownStudy`."""
+        return from_dict(StudyRecord, self._get(study_id).doc)
+
     def list_studies(self) -> list[StudyRecord]:
         """Return all studies of the project by name."""
         found: list[StudyRecord] = []
@@ -285,7 +289,7 @@ class HTTPStorage:
     def _path(self, study_id: int) -> str:
         return f"{self._studies}/{study_id}"
 
-    def _get(self, study_id: int, path: str, **query: int | None) -> Answer:
+    def _get(self, study_id: int, path: str = "", **query: int | None) -> Answer:
         return self._http.request("GET", f"{self._path(study_id)}{path}", query=query)
 
     def _patch(self, study_id: int, patch: m.StudyPatch) -> None:

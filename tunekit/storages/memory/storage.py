@@ -55,6 +55,11 @@ class MemoryStorage(StorageReads, StorageWrites):
         with self._lock:
             return self._named(name).record()
 
+    def record(self, study_id: int) -> StudyRecord:
+        """Return the study with an id as it stands now, or raise `UnknownStudy`."""
+        with self._lock:
+            return self._study(study_id).record()
+
     def list_studies(self) -> list[StudyRecord]:
         """Return all studies by name."""
         with self._lock:

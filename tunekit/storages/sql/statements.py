@@ -183,4 +183,5 @@ STUDIES = (
     .order_by(studies.c.name)
 )
 STUDY = STUDIES.where(studies.c.name == bindparam("name"))
+STUDY_OF_ID = STUDIES.where(_THIS_STUDY)
 EXPIRE = update(trials).where(_HELD).values(lease_until=0.0)

@@ -15,6 +15,7 @@ from tunekit.storages.checks import (
     check_key,
     check_spec,
     deleted_study,
+    is_64_bit,
     study_exists,
     unknown_study,
 )
@@ -32,7 +33,7 @@ from tunekit.storages.sql.revision import prepare
 from tunekit.storages.sql.schema import clock, events, reports, requests, studies, trials
 from tunekit.storages.sql.schema import spaces as space_versions
 from tunekit.storages.sql.service_tables import artifacts, notes
-from tunekit.storages.sql.statements import STUDIES, STUDY
+from tunekit.storages.sql.statements import STUDIES, STUDY, STUDY_OF_ID
 from tunekit.storages.sql.table import SQLTable
 from tunekit.storages.stored_shapes import shaped_as_written
 from tunekit.storages.table import StudyRow, StudyTable
@@ -117,6 +118,16 @@ class SQLStorage(StorageReads, StorageWrites):
         row = self._db.read(lambda c: c.execute(STUDY, {"name": name}).first())
         if row is None:
             raise self._unknown(name)
+        return self._study_record(row)
+
+    def record(self, study_id: int) -> StudyRecord:
+        """Return the current state of the study with an id, or raise `UnknownStudy`."""
+        given = {"study": study_id}
+        row = is_64_bit(study_id) and self._db.read(
+            lambda c: c.execute(STUDY_OF_ID, given).first()
+        )
+        if not row:
+            raise deleted_study(study_id)
         return self._study_record(row)
 
     def list_studies(self) -> list[StudyRecord]:

@@ -60,6 +60,16 @@ class StudyRules(Rules):
         with pytest.raises(UnknownStudy):
             storage.delete_study("digit")
 
+    def test_a_study_is_found_by_its_id(self, storage: Storage) -> None:
+        made = [storage.create_study(spec(name)) for name in ("a", "b")]
+        storage.set_attrs(made[1].id, {"kept": True})
+        assert storage.record(made[0].id) == made[0]
+        assert storage.record(made[1].id) == storage.get_study("b")
+        storage.delete_study("a")
+        for unknown in (made[0].id, 2**40, 2**70, -1):
+            with pytest.raises(UnknownStudy, match=str(unknown)):
+                storage.record(unknown)
+
     def test_studies_are_listed_by_name(self, storage: Storage) -> None:
         for name in ("b", "c", "a"):
             storage.create_study(spec(name))
