@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
-from tunekit.checks import shown
+from tunekit.checks import is_whole, shown
 from tunekit.errors import InvalidArgument
 from tunekit.optuna_names.trial_values import TrialSource, TrialValues
 from tunekit.optuna_names.words import NO, YES, Answer, member_name
@@ -348,6 +348,20 @@ class StudySpec:
     stopper_options: Mapping[str, Any] = field(default_factory=dict)
     audit: float = AUDIT
     attrs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def max_trials(self) -> int | None:
+        """Return the number of trials that the study is to have, `None` if nobody has said.
+
+        It is the attribute `max_trials`, or what `tunekit run` was told.
+        """
+        run = self.attrs.get("run")
+        settings = run.get("settings") if isinstance(run, Mapping) else None
+        told = settings.get("trials") if isinstance(settings, Mapping) else None
+        for most in (self.attrs.get("max_trials"), told):
+            if is_whole(most) and most >= 0:
+                return most
+        return None
 
 
 @dataclass(frozen=True, slots=True)

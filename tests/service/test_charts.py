@@ -11,6 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from tunekit.analysis.audit import stop_audit
+from tunekit.analysis.health import CHECKS, study_health
 from tunekit.analysis.importance import importance
 from tunekit.records import (
     MetricConstraint,
@@ -266,7 +267,8 @@ def test_a_front_holds_the_trials_that_no_other_dominates(empty: Study) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["history", "front", "importance", "tree", "slices", "parallel", "curves", "stops"]
+    "name",
+    ["history", "front", "importance", "tree", "slices", "parallel", "curves", "stops", "health"],
 )
 def test_an_unchanged_chart_is_answered_by_304_and_a_change_by_a_new_etag(
     empty: Study, name: str
@@ -359,3 +361,16 @@ def test_a_discovered_space_has_charts_too(empty: Study) -> None:
     study.storage.add_trials(study.id, trials, {})
     assert study.chart("parallel")["shown"] == 40
     assert study.chart("tree")["nodes"][0]["visits"] == 40
+
+
+def test_the_health_chart_has_one_finding_a_check_with_the_numbers_of_the_analysis(
+    study: Study,
+) -> None:
+    chart = study.chart("health")
+    record = study.storage.get_study("digits")
+    steps = {n: [r.step for r in found] for n, found in study.storage.reports(study.id).items()}
+    expected = study_health(read_history(study.storage, record), SPACE, record.spec, lambda: steps)
+    assert [f["check"] for f in chart["findings"]] == list(CHECKS)
+    assert [f["verdict"] for f in chart["findings"]] == [f.verdict for f in expected.findings]
+    assert [f.get("number") for f in chart["findings"]] == [f.number for f in expected.findings]
+    assert (chart["shown"], chart["total"]) == (len(expected.sick), len(CHECKS))

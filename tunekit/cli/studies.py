@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tunekit.history import History
     from tunekit.records import StudyRecord
 
-app = typer.Typer(help="Studies: ls, show, best, audit, export, rm.", no_args_is_help=True)
+app = typer.Typer(help="Studies: ls, show, best, audit, health, export, rm.", no_args_is_help=True)
 
 STATES = ("complete", "stopped", "running", "failed")
 COLUMNS = ("name", "state", "trials", *STATES, "best", "created")
@@ -100,6 +100,36 @@ def audit(
         typer.echo(printable(str(found)))
     else:
         emit_one("audit", found.to_dict(), form)
+
+
+@command(app, "health")
+def health(
+    name: Name,
+    trials: Annotated[
+        int | None,
+        typer.Option("--trials", min=1, help="Number of trials the study is to have in the end."),
+    ] = None,
+    storage: Storage = None,
+    form: OneFormat = Format.TABLE,
+) -> None:
+    """Check what goes wrong in a study, and say one thing to do about each."""
+    from tunekit.cli.output import emit_one, print_table, text
+    from tunekit.cli.stores import open_existing
+    from tunekit.driver.study_reader import StudyReader
+    from tunekit.shown import printable
+    from tunekit.studies.health import health_of
+
+    opened = open_existing(storage)
+    found = health_of(StudyReader(opened, opened.get_study(name)), max_trials=trials)
+    if form is not Format.TABLE:
+        emit_one("health", found.to_dict(), form)
+        return
+    rows = [[f.check, f.verdict, text(f.number), f.text] for f in found.findings]
+    print_table(("check", "verdict", "number", "finding"), rows)
+    for f in found.sick:
+        terminal.print_line(f"{f.check}: {printable(f.advice)}")
+        if f.command:
+            terminal.print_line(f"  {printable(f.command)}")
 
 
 @command(app, "export")

@@ -7,7 +7,7 @@ from copy import deepcopy as copied
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from tunekit.checks import several
+from tunekit.checks import count, several
 from tunekit.driver.study_reader import StudyReader
 from tunekit.errors import InvalidArgument, MissingExtra, NoCompleteTrial
 from tunekit.history import History, nothing_best
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tunekit.analysis.audit import StopAudit
+    from tunekit.analysis.health import StudyHealth
     from tunekit.studies.optuna_distributions import Distributions
     from tunekit.studies.replay import Difference
 
@@ -236,6 +237,24 @@ class StudyReads:
         from tunekit.analysis.audit import stop_audit  # loads NumPy
 
         return stop_audit(self.refresh(), self.reports(), tolerance=tolerance)
+
+    def health(self, *, max_trials: int | None = None) -> StudyHealth:
+        """Return what goes wrong in the study, each with one thing to do.
+
+        Eight checks: the best at a boundary, a metric that no parameter predicts, noise above the
+        improvement, repeated points, a failing worker or branch, a baseline that is not beaten, a
+        stopper that saves nothing or errs, and a budget that ends while the best still moves.
+
+        Args:
+            max_trials: number of trials that the study is to have; by default what `tunekit run`
+                was told, or the study's attribute `max_trials`.
+
+        Raises:
+            InvalidArgument: `max_trials` is no positive whole number.
+        """
+        from tunekit.studies.health import health_of  # loads NumPy
+
+        return health_of(self._reader, max_trials=count(max_trials, "max_trials"))
 
     def trials_rows(self) -> list[dict[str, Any]]:
         """Return one flat mapping a trial: number, state, metrics, `params.*`, who and why."""

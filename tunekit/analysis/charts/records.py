@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tunekit.analysis.audit import StopAudit
+from tunekit.analysis.health import Finding
 from tunekit.records import Direction, MetricConstraint
 from tunekit.spaces import Scalar
 
@@ -217,6 +218,13 @@ class StopsChart(Chart):
     verdicts: tuple[Verdict, ...]
     metric: str = ""
     direction: Direction = "minimize"
+
+
+@dataclass(frozen=True, slots=True)
+class HealthChart(Chart):
+    """One finding of each health check; `shown` counts the sick ones, `total` all."""
+
+    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from tunekit import registry
-from tunekit.checks import is_whole
 from tunekit.errors import InvalidArgument
 from tunekit.records import StudyRecord
 from tunekit.storages.base import Claim, ExchangeRequest
 from tunekit.storages.checks import check_exchange
 from tunekit.storages.http.work_messages import MAX_ASKED, MAX_WAIT_S, Ask
-
-
-def max_trials(record: StudyRecord) -> int | None:
-    """Return the number of trials beyond which a study gives out no new ones, `None` for any.
-
-    It is the study's attribute `max_trials`, or what `tunekit run` was told.
-    """
-    most = record.spec.attrs.get("max_trials")
-    if is_whole(most) and most >= 0:
-        return most
-    run = record.spec.attrs.get("run")
-    settings = run.get("settings") if isinstance(run, Mapping) else None
-    trials = settings.get("trials") if isinstance(settings, Mapping) else None
-    return trials if is_whole(trials) and trials >= 0 else None
 
 
 def check_ask(record: StudyRecord, ask: Ask) -> None:

@@ -18,7 +18,6 @@ from tunekit.errors import SpaceExhausted, TunekitError
 from tunekit.records import StudyRecord, StudyState
 from tunekit.service.access.origin import ORIGIN, Origin
 from tunekit.service.asking.jobs import FindRoom, Propose, Proposed, Refused, Room, StudyRef
-from tunekit.service.asking.limits import max_trials
 from tunekit.service.asking.pace import Pace
 from tunekit.service.asking.pool import SuggestionPool
 from tunekit.service.group_commit import GroupCommit
@@ -89,7 +88,7 @@ class Rounds:
         return await _settled(given)
 
     async def _find_room(self, first: Waiting, study: StudyRef, want: int) -> Room:
-        most = max_trials(first.record)
+        most = first.record.spec.max_trials
         known = self._always.get(study.id)
         if known is not None and most is None:
             return known
@@ -197,7 +196,7 @@ def _nothing(record: StudyRecord, claim: Exchange, room: Room) -> Asked:
         return Asked((), state, f"the study is {state}", is_over=is_over)
     if claim.held_back:
         return Asked((), state, claim.held_back, is_over=False)
-    most = max_trials(record)
+    most = record.spec.max_trials
     if room.exhausted:
         reason = room.exhausted
     elif most is not None:

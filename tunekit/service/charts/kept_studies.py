@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from tunekit.analysis.charts.branches import importance_chart, tree_chart
 from tunekit.analysis.charts.curve_store import CurveStore
 from tunekit.analysis.charts.curves import curves_chart
 from tunekit.analysis.charts.points import MAX_AXES, points_chart
+from tunekit.analysis.charts.records import HealthChart
 from tunekit.analysis.charts.results import front_chart, history_chart
 from tunekit.analysis.charts.samples import shown_objective
 from tunekit.analysis.charts.stops import stops_chart
@@ -21,6 +22,7 @@ from tunekit.spaces.serialize import space_to_dict
 from tunekit.storages.base import Storage
 from tunekit.storages.checks import deleted_study
 from tunekit.storages.http.messages import SpaceVersion
+from tunekit.studies.health import health_of
 from tunekit.studies.space_edits import edit_space
 
 MAX_TRIALS = 300_000
@@ -68,6 +70,8 @@ class ChartStudy:
             return written(SpaceVersion(self._reader.space_version, space_to_dict(self.space)))
         if query.space is not None:
             return written(edit_space(self._reader, query.space, dry_run=True))
+        if query.name == "health":
+            return written(self._health(query.seq))
         build = self._builder(query)
         return fitted(lambda most: build(seq=query.seq, most=most), query.most)
 
@@ -96,6 +100,16 @@ class ChartStudy:
                 return partial(stops_chart, history, self._store(goal.metric), goal)
         n_axes = N_SLICES if query.name == "slices" else MAX_AXES
         return partial(points_chart, history, space, goal, query.paths, n_axes=n_axes)
+
+    def _health(self, seq: int) -> HealthChart:
+        """Return the findings; the steps of the reports are read once and kept."""
+        metric = self._reader.history.objectives[0].metric
+
+        def steps() -> dict[int, Sequence[int]]:
+            return {n: curve.steps for n, curve in self._store(metric).curves.items()}
+
+        found = health_of(self._reader, read_steps=steps)
+        return HealthChart(seq, len(found.sick), len(found.findings), found.findings)
 
     def _store(self, metric: str) -> CurveStore:
         store = self._curves.get(metric)

@@ -16,6 +16,7 @@ ChartName: TypeAlias = Literal[
     "stops",
     "slices",
     "parallel",
+    "health",
     "space",
     "preview",
 ]

@@ -115,3 +115,9 @@ async def chart_parallel(
 ) -> ChartQuery:
     """Return lines for parallel coordinates: all good trials and a share of the others."""
     return ChartQuery(study_id, 0, "parallel", metric, lines, paths=tuple(path))
+
+
+@chart("/health", m.HealthChart)
+async def chart_health(study_id: int) -> ChartQuery:
+    """Return what goes wrong in a study, each with its number and one thing to do."""
+    return ChartQuery(study_id, 0, "health")

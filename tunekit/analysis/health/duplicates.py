@@ -1,0 +1,119 @@
+"""Tells whether trials are wasted on points that were tried before.
+
+Equal points on one block count as repeated, except where results differ so much from trial to
+trial that a repeat tells something new. In a finite space some repeats are to be expected: only
+what goes beyond uniform draws is reported.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tunekit.analysis.health.evidence import Evidence, Points, blocks_of
+from tunekit.analysis.health.findings import MAX_NUMBERS, Finding, healthy, unknown
+from tunekit.noise.replicates import UNMEASURED
+from tunekit.records import TrialState
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MIN_TRIALS = 10
+MIN_REPEATED = 5
+MIN_SHARE = 0.1
+"""Share of repeated trials from which on they are reported."""
+INFORMATIVE = 0.1
+"""Noise, relative to the spread of all results, from which on a repeat tells something."""
+MAX_OF_ONE = 10
+"""Results of one point on one block, beyond which a further one tells little, noise or not."""
+
+UNIT = "share of repeated trials"
+
+
+def check(evidence: Evidence) -> Finding:
+    """Return the finding."""
+    started = evidence.started
+    counts_here = [t.state not in UNMEASURED and t.branch is None for t in started.trials]
+    points = started.where(np.array(counts_here, dtype=bool))
+    n = len(points)
+    if n < MIN_TRIALS:
+        return unknown("duplicates", f"it needs {MIN_TRIALS} trials, and there are {n}.")
+    cells = np.stack([points.keys, blocks_of(points)], axis=1)
+    first, group, counts = np.unique(
+        cells, axis=0, return_index=True, return_inverse=True, return_counts=True
+    )[1:]
+    group = group.ravel()
+    is_first = np.zeros(n, dtype=bool)
+    is_first[first] = True
+    if _is_informative(points, group, counts):
+        wasted = ~is_first & (counts[group] > MAX_OF_ONE)
+        if wasted.sum() < 0.2 * n:
+            wasted[:] = False
+    else:
+        wasted = ~is_first
+    n_wasted = int(wasted.sum())
+    share = n_wasted / n
+    expected = _expected(evidence, n)
+    if share < MIN_SHARE or n_wasted < MIN_REPEATED or n_wasted <= expected:
+        return healthy("duplicates", f"{n_wasted} of {n} trials repeat a point.", share, UNIT)
+    return _finding(evidence, points, wasted, group, counts)
+
+
+def _is_informative(points: Points, group: NDArray[Any], counts: NDArray[Any]) -> bool:
+    """Return whether results of equal points differ by a noticeable part of all differences."""
+    complete = np.array([t.state is TrialState.COMPLETE for t in points.trials], dtype=bool)
+    several = complete & (counts[group] > 1)
+    if not several.any():
+        return False
+    for k in range(points.losses.shape[1]):
+        y = points.losses[:, k]
+        spread = float(np.subtract(*np.percentile(y[complete], [75, 25]))) / 1.349
+        sums = np.bincount(group[several], weights=y[several], minlength=len(counts))
+        sizes = np.bincount(group[several], minlength=len(counts))
+        means = sums / np.maximum(sizes, 1)
+        residuals = (y - means[group])[several]
+        dof = int(several.sum() - (sizes > 0).sum())
+        if dof > 0 and math.sqrt(float(residuals @ residuals) / dof) > INFORMATIVE * spread:
+            return bool(np.any(residuals))
+    return False
+
+
+def _expected(evidence: Evidence, n: int) -> float:
+    """Return how many repeats uniform draws of a finite space rarely exceed; 0 beyond its size."""
+    size = math.prod(c.size for c in evidence.encoder.columns)
+    if not math.isfinite(size) or n >= size:
+        return 0.0
+    mean = n - size * (1.0 - (1.0 - 1.0 / size) ** n)
+    return mean + 3.0 * math.sqrt(mean)
+
+
+def _finding(
+    evidence: Evidence,
+    points: Points,
+    wasted: NDArray[Any],
+    group: NDArray[Any],
+    counts: NDArray[Any],
+) -> Finding:
+    n, n_wasted = len(points), int(wasted.sum())
+    most = int(np.argmax(counts))
+    same = [t.number for t, g in zip(points.trials, group.tolist(), strict=True) if g == most]
+    size = math.prod(c.size for c in evidence.encoder.columns)
+    if n >= size:
+        advice = f"The space has only {size:.0f} points: stop the study, or widen its space."
+    else:
+        advice = (
+            f"Give the study another sampler than {evidence.spec.sampler!r}, such as "
+            "sampler='auto', which tries no point twice; or stop enqueueing points again."
+        )
+    return Finding(
+        "duplicates",
+        "sick",
+        round(n_wasted / n, 4),
+        UNIT,
+        f"{n_wasted} of {n} trials repeat a point that was tried before; one point was tried "
+        f"{int(counts[most])} times (trial {same[0]} was the first).",
+        advice,
+        trials=tuple(same[:MAX_NUMBERS]),
+    )
