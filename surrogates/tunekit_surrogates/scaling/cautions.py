@@ -15,10 +15,10 @@ CautionName = Literal[
     "extrapolation",
     "few_cells",
     "mixed_units",
-    "no_loss_law",
     "one_d",
     "one_n",
     "one_ratio",
+    "one_setting",
     "scattered_runs",
 ]
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
-from tunekit_surrogates.scaling.arrays import Floats
-from tunekit_surrogates.scaling.bowl import Bowl
-from tunekit_surrogates.scaling.cautions import Caution, merged
-from tunekit_surrogates.scaling.law import ScalingLaw, design_row
-from tunekit_surrogates.scaling.loss_law import LossLaw, fit_loss
-from tunekit_surrogates.scaling.optima import CellOptimum, at_edge, cell_optima
-from tunekit_surrogates.scaling.priors import Normal, Priors
-from tunekit_surrogates.scaling.regression import FLAT, PowerLaw, fit_power_law
+from tunekit_surrogates.scaling.cautions import merged
+from tunekit_surrogates.scaling.choice import chosen_method, laws_by
+from tunekit_surrogates.scaling.design import Exponents
+from tunekit_surrogates.scaling.doubts import doubts_about_runs
+from tunekit_surrogates.scaling.law import ScalingLaw
+from tunekit_surrogates.scaling.optima import OptimumMethod, cell_optima
+from tunekit_surrogates.scaling.priors import Priors
 from tunekit_surrogates.scaling.runs import Runs
+from tunekit_surrogates.scaling.surface import fit_surface
 
-Method = Literal["auto", "cells"]
-
-FEWEST_CELLS = 2
+Method = Literal["auto", "surface", "cells", "threshold", "quadratic"]
 
 
 def fit_law(
@@ -27,104 +24,72 @@ def fit_law(
     *,
     priors: Priors | None = None,
     method: Method = "auto",
+    exponents: Exponents = "shared",
+    optimum: OptimumMethod = "plateau",
+    n_bootstraps: int = 1000,
     rng: np.random.Generator | None = None,
 ) -> ScalingLaw:
-    """Return the laws of learning rate, batch size and loss that the runs support.
+    """Return the laws of learning rate, batch size, weight decay and loss behind the runs.
+
+    Args:
+        runs: the runs, of two scales or more.
+        priors: priors on the exponents; `Priors.none()` leaves them to the runs.
+        method: "surface" fits one surface through all runs; "cells" regresses the optimum of
+            each cell; "threshold" is the published recipe, least squares through the runs within
+            0.25 % of the best of their cell; "quadratic" is one quadratic through all runs.
+            "auto" takes the surface unless another foresees the largest cells clearly better.
+        exponents: whether the labels of `runs.factor` share their exponents or have their own.
+        optimum: how "cells" finds the optimum of a cell.
+        n_bootstraps: resamples of "threshold" and "quadratic".
+        rng: where the resamples come from; without one the answer is still the same each time.
 
     Raises:
-        ValueError: if fewer than two cells have at least three finite runs.
+        ValueError: if the runs have one scale alone, fewer than three finite losses, or losses
+            that grow with compute; if the method is unknown or needs more runs.
     """
-    priors = priors or Priors()
-    optima = cell_optima(runs)
-    if len(optima) < FEWEST_CELLS:
+    if method not in get_args(Method):
         raise ValueError(
-            f"{len(optima)} cells have three finite runs or more, and a law needs at least"
-            f" {FEWEST_CELLS}; run more learning rates and batch sizes at other sizes."
+            f"method '{method}' is not known; choose one of {', '.join(get_args(Method))}."
         )
-    factors = tuple(sorted({optimum.factor for optimum in optima} - {""}))
-    lr = _law(optima, "lr", (priors.lr_n, priors.lr_d), factors)
-    bs = _law(optima, "bs", (priors.bs_n, priors.bs_d), factors)
+    priors = priors or Priors()
+    _refuse_one_cell(runs)
+    cautions = doubts_about_runs(runs, cell_optima(runs))
+    surface = fit_surface(runs, priors=priors, exponents=exponents)
+    found: str = method
+    if method == "auto":
+        found = chosen_method(runs, priors=priors, exponents=exponents)
+    laws = laws_by(
+        found,
+        runs,
+        priors=priors,
+        exponents=exponents,
+        optimum=optimum,
+        surface=surface,
+        n_bootstraps=n_bootstraps,
+        rng=rng,
+    )
     return ScalingLaw(
-        lr=lr,
-        bs=bs,
-        tau=_tau(optima, priors, factors),
-        bowl=Bowl(low=0.004, high=0.02, bs=0.008, lr_bs=priors.lr_bs.mean),
-        loss=_loss(optima),
-        method="cells",
-        factors=factors,
+        lr=laws.lr,
+        bs=laws.bs,
+        tau=laws.tau or surface.tau,
+        bowl=surface.bowl,
+        loss=surface.loss,
+        loss_offsets=surface.loss_offsets,
+        noise=surface.noise,
+        method=found,
+        factors=() if runs.factor is None else tuple(np.unique(runs.factor).tolist()),
         n_range=(float(runs.n.min()), float(runs.n.max())),
         d_range=(float(runs.d.min()), float(runs.d.max())),
         compute=float((runs.n * runs.d).max()),
         counting=runs.counting,
-        cautions=merged(runs.cautions, _doubts(optima)),
+        cautions=merged(runs.cautions, cautions),
     )
 
 
-def _law(
-    optima: Sequence[CellOptimum],
-    output: str,
-    exponents: tuple[Normal, Normal],
-    factors: Sequence[str],
-) -> PowerLaw:
-    columns = ("1", "n", "d", *(f"factor:{label}" for label in factors[1:]))
-    priors = [Normal(0.0, FLAT), *exponents, *[Normal(0.0, 1.0)] * len(factors[1:])]
-    rows = np.array([design_row(columns, n=o.n, d=o.d, label=o.factor) for o in optima])
-    y = np.log([getattr(o, output) for o in optima])
-    sd: Floats = np.array([getattr(o, f"{output}_sd") for o in optima])
-    return fit_power_law(rows, y, columns=columns, priors=priors, sd=sd)
-
-
-def _tau(optima: Sequence[CellOptimum], priors: Priors, factors: Sequence[str]) -> PowerLaw | None:
-    decayed = [o for o in optima if o.wd is not None]
-    if len(decayed) < FEWEST_CELLS:
-        return None
-    columns = ("1", "ratio", *(f"factor:{label}" for label in factors[1:]))
-    flat = [Normal(0.0, FLAT), priors.tau_ratio, *[Normal(0.0, 1.0)] * len(factors[1:])]
-    rows = np.array([design_row(columns, n=o.n, d=o.d, label=o.factor) for o in decayed])
-    y = np.log([o.bs / (o.lr * (o.wd or 1.0) * o.d) for o in decayed])
-    return fit_power_law(rows, y, columns=columns, priors=flat, sd=np.zeros(len(y)))
-
-
-def _loss(optima: Sequence[CellOptimum]) -> LossLaw | None:
-    if len(optima) < 5:
-        return None
-    return fit_loss([o.n for o in optima], [o.d for o in optima], loss=[o.loss for o in optima])
-
-
-def _doubts(optima: Sequence[CellOptimum]) -> list[Caution]:
-    cautions = []
-    if len(optima) < 4:
-        cautions.append(
-            Caution(
-                "few_cells",
-                f"the law rests on {len(optima)} cells; its exponents are mostly the prior's.",
-            )
+def _refuse_one_cell(runs: Runs) -> None:
+    scales = np.unique(np.column_stack([runs.n, runs.d]), axis=0)
+    if len(scales) < 2:
+        raise ValueError(
+            f"all runs have n={scales[0, 0]:g} and d={scales[0, 1]:g}, and a law over scales needs"
+            " two or more; add runs of another size or number of tokens."
         )
-    for axis in ("lr", "bs"):
-        edge = at_edge(optima, axis)
-        if edge:
-            cautions.append(
-                Caution(
-                    "edge_of_grid",
-                    f"the best {axis} lies at an end of what was tried in {edge} of"
-                    f" {len(optima)} cells; widen {axis} there.",
-                )
-            )
-    if len({o.n for o in optima}) == 1:
-        cautions.append(
-            Caution("one_n", "all cells have one N; the exponents of N are the prior's alone.")
-        )
-    if len({o.d for o in optima}) == 1:
-        cautions.append(
-            Caution("one_d", "all cells have one D; the exponents of D are the prior's alone.")
-        )
-    ratios = np.log([o.d / o.n for o in optima])
-    if len(optima) > 1 and np.ptp(ratios) < 0.1:
-        cautions.append(
-            Caution(
-                "one_ratio",
-                "all cells have one D / N; how the law splits between N and D is the prior's"
-                " alone: add a cell of another ratio.",
-            )
-        )
-    return cautions

@@ -77,6 +77,8 @@ class ScalingLaw:
         tau: law of the time scale `bs / (lr wd D)` over D / N, or None.
         bowl: how the loss grows beside the optimum.
         loss: law of the loss at the optimum, or None.
+        loss_offsets: offset of ln L by label of the factor.
+        noise: standard deviation of ln L between runs near the optimum.
         method: how the laws were found.
         factors: labels of the optimiser or schedule; () where there was one.
         n_range: smallest and largest N of the runs.
@@ -91,6 +93,8 @@ class ScalingLaw:
     tau: PowerLaw | None
     bowl: Bowl
     loss: LossLaw | None
+    loss_offsets: dict[str, float]
+    noise: float
     method: str
     factors: tuple[str, ...]
     n_range: tuple[float, float]
@@ -118,10 +122,10 @@ class ScalingLaw:
             if not (math.isfinite(value) and value > 0.0):
                 raise ValueError(f"{name} is {value:g}; give a finite number above 0.")
         label = self._label(factor)
-        lr = self.lr.quantiles(self._row(self.lr, n, d, label), LEVELS)
-        batch = self.bs.quantiles(self._row(self.bs, n, d, label), LEVELS)
+        lr = self.lr.quantiles(n, d, label, levels=LEVELS)
+        batch = self.bs.quantiles(n, d, label, levels=LEVELS)
         if bs is not None:
-            lr = lr * (bs / batch[2]) ** self.bowl.lr_bs
+            lr = lr * math.exp(self.bowl.best_u(math.log(bs / batch[2])))
             batch = np.full(len(LEVELS), float(bs))
         extrapolation = n * d / self.compute
         log2 = math.log(2.0)
@@ -131,7 +135,7 @@ class ScalingLaw:
             lr=Interval.of(lr),
             bs=Interval.of(batch),
             wd=self._weight_decay(n, d, label, lr=lr[2], bs=batch[2]),
-            loss=None if self.loss is None else self._loss(n, d),
+            loss=None if self.loss is None else self._loss(n, d, label),
             extrapolation=float(extrapolation),
             excess_low=float(self.bowl.excess(-log2, 0.0)),
             excess_high=float(self.bowl.excess(log2, 0.0)),
@@ -154,20 +158,18 @@ class ScalingLaw:
             )
         return factor
 
-    def _row(self, law: PowerLaw, n: float, d: float, label: str) -> Floats:
-        return design_row(law.columns, n=n, d=d, label=label)
-
     def _weight_decay(
         self, n: float, d: float, label: str, *, lr: float, bs: float
     ) -> Interval | None:
         if self.tau is None:
             return None
-        tau = self.tau.quantiles(self._row(self.tau, n, d, label), LEVELS)
+        tau = self.tau.quantiles(n, d, label, levels=LEVELS)
         return Interval.of(bs / (lr * d * tau[::-1]))
 
-    def _loss(self, n: float, d: float) -> Interval:
+    def _loss(self, n: float, d: float, label: str) -> Interval:
         assert self.loss is not None
-        return Interval.of(self.loss.quantiles(n, d, levels=LEVELS))
+        offset = self.loss_offsets.get(label, 0.0)
+        return Interval.of(self.loss.quantiles(n, d, levels=LEVELS) * math.exp(offset))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the law as plain lists and numbers for JSON."""
@@ -177,6 +179,8 @@ class ScalingLaw:
             "tau": None if self.tau is None else self.tau.to_dict(),
             "bowl": self.bowl.to_dict(),
             "loss": None if self.loss is None else self.loss.to_dict(),
+            "loss_offsets": dict(self.loss_offsets),
+            "noise": self.noise,
             "method": self.method,
             "factors": list(self.factors),
             "n_range": list(self.n_range),
@@ -197,6 +201,8 @@ class ScalingLaw:
             tau=None if values["tau"] is None else PowerLaw.from_dict(values["tau"]),
             bowl=Bowl.from_dict(values["bowl"]),
             loss=None if values["loss"] is None else LossLaw.from_dict(values["loss"]),
+            loss_offsets={str(k): float(v) for k, v in values["loss_offsets"].items()},
+            noise=float(values["noise"]),
             method=str(values["method"]),
             factors=tuple(values["factors"]),
             n_range=(float(values["n_range"][0]), float(values["n_range"][1])),
@@ -205,23 +211,6 @@ class ScalingLaw:
             counting=values["counting"],
             cautions=tuple(Caution(**caution) for caution in values["cautions"]),
         )
-
-
-def design_row(columns: tuple[str, ...], *, n: float, d: float, label: str) -> Floats:
-    """Return the row of the design for one model, number of tokens and label.
-
-    The columns are `1`, `n`, `d`, `ratio` (d / n), `factor:x` (1 for label x, otherwise 0), and
-    `n|x` and `d|x`, the exponents of label x alone.
-    """
-    plain = {"1": 1.0, "n": math.log(n), "d": math.log(d), "ratio": math.log(d / n)}
-    row = []
-    for column in columns:
-        kind, _, own = column.partition("|")
-        if column.startswith("factor:"):
-            row.append(float(column == f"factor:{label}"))
-        else:
-            row.append(plain[kind] * float(own in ("", label)))
-    return np.array(row)
 
 
 def _too_far(n: float, d: float, law: ScalingLaw) -> list[Caution]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize
+from scipy.special import ndtri
 
 from tunekit_surrogates.scaling.arrays import Floats, as_floats
 
@@ -25,6 +27,7 @@ class LossLaw:
         log_a: `(j,)` logarithms of the coefficients.
         exponents: `(j,)` exponents.
         draws: `(b, 1 + 2 j)` bootstrap draws of ln E, log_a and the exponents; may be empty.
+        cov: `(1 + 2 j, 1 + 2 j)` their covariance where there are no draws, or None.
         noise: relative spread of the losses around the law.
     """
 
@@ -34,6 +37,7 @@ class LossLaw:
     exponents: Floats
     draws: Floats
     noise: float
+    cov: Floats | None = None
 
     def loss(self, *values: ArrayLike) -> Floats:
         """Return the loss at the values, one array per axis."""
@@ -43,18 +47,27 @@ class LossLaw:
         ]
         return np.asarray(self.e + sum(terms), dtype=float)
 
-    def quantiles(self, *values: float, levels: tuple[float, ...]) -> Floats:
-        """Return quantiles of the loss of a new run over the bootstrap draws and the noise."""
-        point = float(self.loss(*values))
+    def quantiles(self, *values: float, levels: Sequence[float]) -> Floats:
+        """Return quantiles of the loss of a new run, its noise included."""
+        logs = np.log(np.array(values, dtype=float))
+        z = ndtri(np.asarray(levels))
+        if not len(self.draws):
+            return np.asarray(self.loss(*values) * np.exp(self._log_sd(logs) * z), dtype=float)
         j = len(self.axes)
-        rng = np.random.default_rng(0)
-        draws = np.full(256, point)
-        if len(self.draws):
-            logs = np.log(np.array(values, dtype=float))
-            terms = np.exp(self.draws[:, 1 : 1 + j] - self.draws[:, 1 + j :] * logs)
-            draws = np.exp(self.draws[:, 0]) + terms.sum(axis=1)
-        noisy = draws * np.exp(rng.normal(0.0, self.noise, len(draws)))
-        return np.asarray(np.quantile(noisy, levels), dtype=float)
+        terms = np.exp(self.draws[:, 1 : 1 + j] - self.draws[:, 1 + j :] * logs)
+        drawn = np.log(np.exp(self.draws[:, 0]) + terms.sum(axis=1))
+        middle = np.quantile(drawn, 0.5)
+        apart = np.quantile(drawn, levels) - middle
+        return np.asarray(np.exp(middle + np.sign(apart) * np.hypot(apart, self.noise * z)))
+
+    def _log_sd(self, logs: Floats) -> float:
+        """Return the standard deviation of ln L at a position, to first order."""
+        if self.cov is None:
+            return self.noise
+        terms = np.array([np.log(self.e), *(self.log_a - self.exponents * logs)])
+        share = np.exp(terms - np.logaddexp.reduce(terms))
+        gradient = np.concatenate([share, -share[1:] * logs])
+        return float(np.sqrt(gradient @ self.cov @ gradient + self.noise**2))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the law as plain lists and numbers for JSON."""
@@ -65,6 +78,7 @@ class LossLaw:
             "exponents": self.exponents.tolist(),
             "draws": self.draws.tolist(),
             "noise": self.noise,
+            "cov": None if self.cov is None else self.cov.tolist(),
         }
 
     @classmethod
@@ -78,6 +92,7 @@ class LossLaw:
             exponents=np.asarray(values["exponents"], dtype=float),
             draws=np.asarray(values["draws"], dtype=float).reshape(-1, 1 + 2 * j),
             noise=float(values["noise"]),
+            cov=None if values["cov"] is None else np.asarray(values["cov"], dtype=float),
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -35,7 +34,8 @@ class CellOptimum:
         lr_sd: standard error of ln lr.
         bs_sd: standard error of ln bs.
         n_runs: runs of the cell, diverged ones included.
-        edges: names of the axes on which the optimum lies at an end of what was tried.
+        edges: the axes on which the optimum lies at an end of what was tried: `lr-` and `lr+`
+            for the lower and upper end of the learning rates, `bs-` and `bs+` for the batch sizes.
     """
 
     n: float
@@ -49,6 +49,11 @@ class CellOptimum:
     bs_sd: float
     n_runs: int
     edges: tuple[str, ...]
+
+    @property
+    def tau(self) -> float:
+        """Time scale of weight decay, `bs / (lr wd D)`; NaN where there is no weight decay."""
+        return float("nan") if self.wd is None else self.bs / (self.lr * self.wd * self.d)
 
 
 def cells_of(runs: Runs) -> list[Mask]:
@@ -103,11 +108,12 @@ def _optimum(cell: Runs, *, method: OptimumMethod, band: float) -> CellOptimum:
         position = _vertex(cell, x, fallback=position)
     steps = np.array([_step(column) for column in x.T])
     sd = np.sqrt((steps**2 / 12.0 + x[near].var(axis=0)) / near.sum())
-    edges = tuple(
-        name
-        for name, column, at, step in zip(("lr", "bs"), x.T, position, steps, strict=True)
-        if step > 0.0 and (at < column.min() + step / 2 or at > column.max() - step / 2)
-    )
+    edges = []
+    for name, column, at, step in zip(("lr", "bs"), x.T, position, steps, strict=True):
+        if step > 0.0 and at < column.min() + step / 2.0:
+            edges.append(f"{name}-")
+        elif step > 0.0 and at > column.max() - step / 2.0:
+            edges.append(f"{name}+")
     return CellOptimum(
         n=float(cell.n[0]),
         d=float(cell.d[0]),
@@ -119,7 +125,7 @@ def _optimum(cell: Runs, *, method: OptimumMethod, band: float) -> CellOptimum:
         lr_sd=float(sd[0]),
         bs_sd=float(sd[1]),
         n_runs=len(cell),
-        edges=edges,
+        edges=tuple(edges),
     )
 
 
@@ -148,8 +154,3 @@ def _vertex(cell: Runs, x: Floats, *, fallback: Floats) -> Floats:
         return fallback
     vertex = center - np.linalg.solve(hessian, c[1:3])
     return np.asarray(np.clip(vertex, points.min(axis=0), points.max(axis=0)), dtype=float)
-
-
-def at_edge(optima: Sequence[CellOptimum], axis: str) -> int:
-    """Return how many optima lie at an end of what was tried on the axis."""
-    return sum(axis in optimum.edges for optimum in optima)

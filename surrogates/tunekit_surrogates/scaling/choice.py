@@ -1,0 +1,110 @@
+"""Chooses among the methods by how well they foresee the largest cells of the training runs."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import stdtrit
+
+from tunekit_surrogates.scaling.arrays import Floats
+from tunekit_surrogates.scaling.design import Exponents
+from tunekit_surrogates.scaling.gaps import CellSurface
+from tunekit_surrogates.scaling.methods import Laws, by_cells, by_quadratic, by_threshold
+from tunekit_surrogates.scaling.optima import OptimumMethod, cell_optima, cells_of
+from tunekit_surrogates.scaling.priors import Priors
+from tunekit_surrogates.scaling.runs import Runs
+from tunekit_surrogates.scaling.surface import Surface, fit_surface
+
+HELD = (3, 5)
+"""Fewest and most cells held out in turn; each is foreseen from the smaller ones alone."""
+
+FEWEST = 4
+"""Cells that must stay to fit on."""
+
+FEWEST_RUNS = 12
+"""A held-out cell with fewer finite runs says too little about a gap."""
+
+CLEARLY = 2e-4
+"""A relative gap that counts as clearly better: a fiftieth of a percent."""
+
+OTHERS = ("cells", "threshold", "quadratic")
+
+
+def laws_by(
+    method: str,
+    runs: Runs,
+    *,
+    priors: Priors,
+    exponents: Exponents,
+    surface: Surface,
+    optimum: OptimumMethod = "plateau",
+    n_bootstraps: int = 0,
+    rng: np.random.Generator | None = None,
+) -> Laws:
+    """Return the laws that one method finds.
+
+    Raises:
+        ValueError: if the runs do not suffice for the method.
+    """
+    if method == "surface":
+        return Laws(surface.lr, surface.bs, surface.tau)
+    if method == "cells":
+        return by_cells(runs, priors=priors, exponents=exponents, optimum=optimum)
+    if exponents == "own":
+        raise ValueError(
+            f"method '{method}' has one set of exponents for all labels; use 'surface' or 'cells'"
+            " with exponents='own'."
+        )
+    if method == "threshold":
+        return by_threshold(runs, n_bootstraps=n_bootstraps, rng=rng)
+    return by_quadratic(runs, excess=surface.excess, n_bootstraps=n_bootstraps, rng=rng)
+
+
+def chosen_method(runs: Runs, *, priors: Priors, exponents: Exponents) -> str:
+    """Return "surface" unless another method foresees the largest cells clearly better.
+
+    Clearly is by more than `CLEARLY`, and at a level of 5 % in a paired t test.
+    """
+    gaps = _gaps(runs, priors=priors, exponents=exponents)
+    best, lead = "surface", 0.0
+    for method, theirs in gaps.items():
+        difference = gaps["surface"] - theirs
+        if method == "surface" or not np.isfinite(difference).all():
+            continue
+        k = len(difference)
+        doubt = stdtrit(k - 1, 0.95) * difference.std(ddof=1) / np.sqrt(k)
+        if difference.mean() > max(lead, CLEARLY, doubt):
+            best, lead = method, float(difference.mean())
+    return best
+
+
+def _gaps(runs: Runs, *, priors: Priors, exponents: Exponents) -> dict[str, Floats]:
+    """Return the gaps of each method on the held-out cells; infinite where a method fails."""
+    masks = [mask for mask in cells_of(runs) if cell_optima(runs.where(mask))]
+    full = [i for i, m in enumerate(masks) if (~runs.diverged[m]).sum() >= FEWEST_RUNS]
+    held = [i for i in full if i >= FEWEST][-HELD[1] :]
+    if len(held) < HELD[0]:
+        return {"surface": np.zeros(0)}
+    gaps: dict[str, list[float]] = {method: [] for method in ("surface", *OTHERS)}
+    for i in held:
+        smaller = runs.where(np.logical_or.reduce(masks[:i]))
+        truth = runs.where(masks[i])
+        known = runs.factor is None or str(truth.factor[0]) in smaller.factor  # type: ignore[index,operator]
+        if not known:
+            return {"surface": np.zeros(0)}
+        surface = fit_surface(smaller, priors=priors, exponents=exponents)
+        cell = CellSurface(truth)
+        for method, theirs in gaps.items():
+            try:
+                laws = laws_by(
+                    method, smaller, priors=priors, exponents=exponents, surface=surface
+                )
+            except ValueError:
+                theirs.append(np.inf)
+                continue
+            at = (float(truth.n[0]), float(truth.d[0]), _label(truth))
+            theirs.append(cell.gap(np.exp(laws.lr.log_mean(*at)), np.exp(laws.bs.log_mean(*at))))
+    return {method: np.array(theirs) for method, theirs in gaps.items()}
+
+
+def _label(runs: Runs) -> str:
+    return "" if runs.factor is None else str(runs.factor[0])
