@@ -12,7 +12,6 @@ from tunekit.plots.figure import (
     Axis,
     Band,
     Bars,
-    Figure,
     Grid,
     Line,
     ParallelAxis,
@@ -24,7 +23,7 @@ from tunekit.plots.figure import (
     TreeFigureNode,
 )
 from tunekit.plots.palette import LOOKS, NO_VALUE, SCALE
-from tunekit_dashboard.charts.echarts import draw
+from tunekit_dashboard.charts.echarts import Drawable, draw
 from tunekit_dashboard.charts.options import Drawn
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -227,7 +226,7 @@ def _luminance(color: str) -> float:
 def test_names_of_users_are_cut_and_never_part_of_a_template() -> None:
     name = EVIL + "x" * 300
     axes = (ParallelAxis(Axis(name, categories=(name,)), (0.0,)),)
-    figures: list[Figure] = [
+    figures: list[Drawable] = [
         PlaneFigure(name, "alt", Axis(name), Axis(name, categories=(name,)),
                     (Points(name, (1.0,), (0.0,)), Bars(name, (1.0,)),
                      Spans(name, (0,), (1.0,), (2.0,), (name,)))),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from tunekit.plots.figure import ParallelFigure, PlaneFigure, TreeFigure
 from tunekit_dashboard.charts.options import Drawn, Option
@@ -16,12 +16,11 @@ INK = {False: "#41444e", True: "#d3d6dc"}
 """Colour of texts on a light and on a dark page; 9:1 against it, or more."""
 
 
-def draw(
-    figure: PlaneFigure | TreeFigure | ParallelFigure,
-    *,
-    is_dark: bool = False,
-    is_nested: bool = False,
-) -> Drawn:
+Drawable: TypeAlias = PlaneFigure | TreeFigure | ParallelFigure
+"""A figure of one chart; a page draws each panel of a `PanelFigure` by itself."""
+
+
+def draw(figure: Drawable, *, is_dark: bool = False, is_nested: bool = False) -> Drawn:
     """Return the chart of a figure.
 
     Args:

@@ -51,6 +51,8 @@ class _Scale:
             known = [v for v in known if v > 0]
         self.has_lane = len(known) < len(axis.values)
         self.low, self.high = (min(known), max(known)) if known else (0.0, 1.0)
+        if self.axis.low is not None and self.axis.high is not None:
+            self.low, self.high = self.axis.low, self.axis.high
         if self.low == self.high:
             self.low, self.high = self._around(self.low)
 
@@ -66,8 +68,9 @@ class _Scale:
         value = plain(self.values[i])
         if self.axis.categories:
             return 0 if value is None else int(value) + int(self.has_lane)
-        is_off = value is None or (self.axis.is_log and value <= 0)
-        return plain(self.lane) if is_off else value
+        if value is None or (self.axis.is_log and value <= 0):
+            return plain(self.lane)
+        return min(max(value, self.low), self.high)  # what is beyond the axis ends at its end
 
     def option(self, dim: int) -> Option:
         """Return the axis."""

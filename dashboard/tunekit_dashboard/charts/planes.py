@@ -6,7 +6,7 @@ from tunekit.plots.figure import Axis, Bars, Grid, Mark, PlaneFigure, Spans
 from tunekit.plots.palette import LOOKS
 from tunekit_dashboard.charts.grids import grid_axes, grid_colors
 from tunekit_dashboard.charts.marks import Series, series_of, spans_series
-from tunekit_dashboard.charts.options import Drawn, Option, base, short
+from tunekit_dashboard.charts.options import Drawn, Option, base, plain, short
 
 _ROW = 28
 """Height of a category of the y axis, in pixels."""
@@ -55,6 +55,10 @@ def _axis(axis: Axis, *, name_gap: int, scale: bool) -> Option:
         label = {"width": 180, "overflow": "truncate", "interval": 0, "hideOverlap": True}
         texts = [short(text) for text in axis.categories]
         return common | {"type": "category", "data": texts, "axisLabel": label, "name": ""}
+    ends = {"min": plain(axis.low), "max": plain(axis.high)}
+    common |= {name: end for name, end in ends.items() if end is not None}
+    if axis.low is not None or axis.high is not None:  # ends of a range are no round numbers
+        common["axisLabel"] = {"showMinLabel": False, "showMaxLabel": False}
     if axis.is_time:
         return common | {"type": "time"}
     if axis.is_log:

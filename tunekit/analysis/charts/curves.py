@@ -31,13 +31,12 @@ def curves_chart(
     most: int,
 ) -> CurvesChart:
     """Return bands by state at up to 64 steps, and up to 20 curves: asked, running, best."""
-    curves = {n: c for n, c in store.curves.items() if len(c.steps)}
+    curves = {n: c for n, c in store.curves.items() if len(c.steps) and history.get(n)}
     steps = _steps(list(curves.values()))
     by_state: dict[str, list[NDArray[np.float64]]] = {}
     rows = {n: _at(c, steps) for n, c in curves.items()}
     for n, row in rows.items():
-        trial = history.get(n)
-        if trial is not None:
+        if trial := history.get(n):
             by_state.setdefault(str(trial.state), []).append(row)
     chosen = [n for n in _highlighted(history, objective, asked) if n in rows][:most]
     return CurvesChart(

@@ -264,3 +264,112 @@ class PointsChart(Chart):
     columns: tuple[tuple[float | None, ...], ...]
     good: tuple[int, ...] = ()
     direction: Direction = "minimize"
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRow:
+    """One trial in a table.
+
+    Attributes:
+        value: of the shown metric.
+        params: those that the table shows, as far as they are active; text is cut.
+        reason: why it ended, cut.
+    """
+
+    number: int
+    state: str
+    value: float | None
+    params: Mapping[str, Scalar]
+    sampler: str
+    worker: str
+    started: float | None
+    duration_s: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrialsChart(Chart):
+    """One page of the table of trials; `shown` counts its rows, `total` those of all pages.
+
+    Attributes:
+        offset: place of its first row.
+        n_paths: number of parameters of the space.
+        paths: the parameters that it shows, those that vary.
+    """
+
+    metric: str
+    offset: int
+    n_paths: int
+    paths: tuple[str, ...]
+    rows: tuple[TrialRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialCurve:
+    """The reports of one trial about one metric."""
+
+    metric: str
+    steps: tuple[int, ...]
+    values: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialParam:
+    """A parameter of a trial beside its default and its value in the best trial.
+
+    Attributes:
+        value: `None` where it is not active; text is cut.
+        default: `None` where the space does not know the parameter.
+        best: `None` where it is not active there, or there is no best trial.
+    """
+
+    path: str
+    value: Scalar | None
+    default: Scalar | None
+    best: Scalar | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialChart(Chart):
+    """Everything about one trial; `shown` counts its parameters here, `total` all it has.
+
+    Attributes:
+        place: among the complete, feasible trials by the shown metric, the best one 1; `None`
+            if it is not one of them. `n_placed` counts those.
+        violation: summed violation of the constraints; `None` if it cannot be told.
+        error: its end, where the cause of a failure stands; `error_size` counts all characters.
+        attrs: JSON form of the user's attributes, cut.
+        predicted: final value that a stopper expected of it.
+        is_audited: whether it ran on after a stopper had condemned it.
+        lineage: trial and step of the checkpoint it started from, then of that one's, ...
+        children: trials that started from its checkpoints.
+        checkpoints: steps of the checkpoints that are kept.
+    """
+
+    number: int
+    state: str
+    metric: str
+    metrics: Mapping[str, float | None]
+    params: tuple[TrialParam, ...]
+    sampler: str
+    reason: str
+    end_reason: str
+    error: str
+    error_size: int
+    attrs: str
+    worker: str
+    epoch: int
+    space_version: int
+    created: float
+    started: float | None
+    finished: float | None
+    place: int | None
+    n_placed: int
+    best: int | None
+    violation: float | None
+    predicted: float | None
+    is_audited: bool
+    curves: tuple[TrialCurve, ...]
+    lineage: tuple[tuple[int, int], ...]
+    children: tuple[int, ...]
+    checkpoints: tuple[int, ...]

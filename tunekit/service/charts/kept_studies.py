@@ -9,12 +9,16 @@ from functools import partial
 from tunekit.analysis.charts.branches import importance_chart, tree_chart
 from tunekit.analysis.charts.curve_store import CurveStore
 from tunekit.analysis.charts.curves import curves_chart
+from tunekit.analysis.charts.filters import TrialFilter, filtered
 from tunekit.analysis.charts.points import MAX_AXES, points_chart
 from tunekit.analysis.charts.records import HealthChart
 from tunekit.analysis.charts.results import front_chart, history_chart
 from tunekit.analysis.charts.samples import shown_objective
 from tunekit.analysis.charts.stops import stops_chart
+from tunekit.analysis.charts.trials import trial_chart, trials_chart
 from tunekit.driver.study_reader import StudyReader
+from tunekit.history import History
+from tunekit.records import ObjectiveSpec
 from tunekit.service.answers import fitted, written
 from tunekit.service.charts.queries import ChartQuery
 from tunekit.spaces import Space
@@ -51,6 +55,7 @@ class ChartStudy:
         self._storage = storage
         self._reader = StudyReader(storage, record)
         self._curves: OrderedDict[str, CurveStore] = OrderedDict()
+        self._narrowed: tuple[tuple[TrialFilter, str, int], History] | None = None
 
     @property
     def n_trials(self) -> int:
@@ -82,9 +87,17 @@ class ChartStudy:
 
     def _builder(self, query: ChartQuery) -> Callable[..., object]:
         """Return what makes a chart from `seq` and `most`."""
-        history, space = self._reader.history, self.space
-        goal = shown_objective(history, query.metric)
+        space = self.space
+        goal = shown_objective(self._reader.history, query.metric)
+        if query.name == "trial":
+            return self._trial(query.numbers[0], goal)
+        history = self._filtered(query.trials, goal)
         match query.name:
+            case "trials":
+                return partial(
+                    trials_chart, history, space, goal, query.paths, sort=query.sort,
+                    descending=query.descending, offset=query.offset,
+                )  # fmt: skip
             case "history":
                 return partial(history_chart, history, goal)
             case "front":
@@ -110,6 +123,18 @@ class ChartStudy:
 
         found = health_of(self._reader, read_steps=steps)
         return HealthChart(seq, len(found.sick), len(found.findings), found.findings)
+
+    def _trial(self, number: int, goal: ObjectiveSpec) -> Callable[..., object]:
+        reports = self._storage.reports(self._reader.record.id, [number]).get(number, ())
+        return partial(trial_chart, self._reader.history, self.space, goal, number, reports)
+
+    def _filtered(self, chosen: TrialFilter, goal: ObjectiveSpec) -> History:
+        """Return the trials within a filter; several charts of one page share them."""
+        history = self._reader.history
+        key = (chosen, goal.metric, history.revision)
+        if self._narrowed is None or self._narrowed[0] != key:
+            self._narrowed = (key, filtered(history, chosen, goal))
+        return self._narrowed[1]
 
     def _store(self, metric: str) -> CurveStore:
         store = self._curves.get(metric)

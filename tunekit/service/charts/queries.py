@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from tunekit.analysis.charts.filters import ALL, TrialFilter
+from tunekit.analysis.charts.trials import Sort
 from tunekit.spaces import Space
 
 ChartName: TypeAlias = Literal[
@@ -17,11 +19,13 @@ ChartName: TypeAlias = Literal[
     "slices",
     "parallel",
     "health",
+    "trials",
+    "trial",
     "space",
     "preview",
 ]
 
-LIVE = frozenset({"curves", "stops"})
+LIVE = frozenset({"curves", "stops", "trial"})
 """Charts of reports, which arrive without a new event of the study."""
 
 
@@ -39,6 +43,8 @@ class ChartQuery:
         paths: parameters to show; empty for the most important ones.
         numbers: trials to highlight.
         space: the edited space of a preview.
+        trials: which trials it is about.
+        sort, descending, offset: order and first row of a table.
     """
 
     study_id: int
@@ -50,6 +56,10 @@ class ChartQuery:
     paths: tuple[str, ...] = ()
     numbers: tuple[int, ...] = ()
     space: Space | None = None
+    trials: TrialFilter = ALL
+    sort: Sort = "number"
+    descending: bool = True
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Annotated, TypeAlias
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from tunekit.analysis.charts import records as m
+from tunekit.analysis.charts.filters import TrialFilter
+from tunekit.analysis.charts.trials import MAX_ROWS, Sort
 from tunekit.service.access.roles import Role
 from tunekit.service.charts.charts import Charts
 from tunekit.service.charts.queries import ChartQuery
@@ -32,6 +35,26 @@ Paths = Annotated[
 Quantile = Annotated[float, Query(gt=0, lt=1, description="Share of good trials.")]
 Most = Annotated[int, Query(ge=1, le=2000)]
 MostRows = Annotated[int, Query(ge=1, le=500)]
+Sorted = Annotated[Sort, Query(description="What to sort by; trials without it come last.")]
+Branch = Annotated[
+    str, Query(max_length=400, description="Trials that made a choice, such as `model=svm`.")
+]
+States = Annotated[
+    str, Query(max_length=200, description="States of the trials, separated by commas.")
+]
+Bound = Annotated[
+    float | None, Query(allow_inf_nan=False, description="Bound of the shown metric.")
+]
+
+
+async def asked_trials(
+    branch: Branch = "", state: States = "", low: Bound = None, high: Bound = None
+) -> TrialFilter:
+    """Return which trials the chart is about."""
+    return TrialFilter.parse(branch, state, low=low, high=high)
+
+
+Chosen = Annotated[TrialFilter, Depends(asked_trials)]
 
 
 def chart(path: str, answer: type[m.Chart]) -> Callable[[Asked], Asked]:
@@ -41,12 +64,13 @@ def chart(path: str, answer: type[m.Chart]) -> Callable[[Asked], Asked]:
         async def handler(
             request: Request,
             storage: InProject,
+            chosen: Chosen,
             query: ChartQuery = Depends(asked),  # noqa: B008 - how FastAPI takes a local function
             known: Known = None,
         ) -> Response:
             await run_in_threadpool(storage.check_study, query.study_id)
             charts: Charts = request.app.state.service.charts
-            tag, text = await charts.chart(query, known)
+            tag, text = await charts.chart(replace(query, trials=chosen), known)
             headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
             if text is None:
                 return Response(status_code=304, headers=headers)
@@ -121,3 +145,30 @@ async def chart_parallel(
 async def chart_health(study_id: int) -> ChartQuery:
     """Return what goes wrong in a study, each with its number and one thing to do."""
     return ChartQuery(study_id, 0, "health")
+
+
+@chart("/trials", m.TrialsChart)
+async def chart_trials(
+    study_id: int,
+    metric: Metric = "",
+    path: Paths = [],  # noqa: B006 - FastAPI copies it
+    sort: Sorted = "number",
+    descending: bool = True,
+    offset: Annotated[int, Query(ge=0, le=2**40, description="Place of the first row.")] = 0,
+    rows: Annotated[int, Query(ge=1, le=MAX_ROWS)] = MAX_ROWS,
+) -> ChartQuery:
+    """Return one page of the table of trials."""
+    return ChartQuery(
+        study_id, 0, "trials", metric, rows, paths=tuple(path), sort=sort, descending=descending,
+        offset=offset,
+    )  # fmt: skip
+
+
+@chart("/trial", m.TrialChart)
+async def chart_trial(
+    study_id: int,
+    number: Annotated[int, Query(ge=0, le=2**53, description="Number of the trial.")],
+    metric: Metric = "",
+) -> ChartQuery:
+    """Return everything about one trial: params beside others, reports, end, lineage."""
+    return ChartQuery(study_id, 0, "trial", metric, 500, numbers=(number,))

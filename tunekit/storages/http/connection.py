@@ -104,7 +104,7 @@ class Connection:
             method: of HTTP.
             path: below `/api/v1`, already quoted.
             doc: JSON document to send.
-            query: values of the query; those that are `None` are left out.
+            query: values of the query; those that are `None` are left out, lists are repeated.
             headers: further headers.
             is_repeatable: whether to repeat the request although it may have been applied.
             outage_s: seconds for which to repeat it; by default those of the connection.
@@ -115,7 +115,7 @@ class Connection:
         """
         given = {k: v for k, v in (query or {}).items() if v is not None}
         target = f"{self._parts.path.rstrip('/')}{API}{path}"
-        target += f"?{urlencode(given)}" if given else ""
+        target += f"?{urlencode(given, doseq=True)}" if given else ""
         body = None if doc is None else json.dumps(doc, separators=(",", ":")).encode()
         sent = {**self._headers, **(headers or {})}
         if body is not None:
