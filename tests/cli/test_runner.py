@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 import tunekit as tk
+from tests.executors.ray_cluster import running_cluster
 from tunekit.records import TrialState
 from tunekit.service.app import Service
 from tunekit.storages.http.job_messages import JobPatch, JobState
 from tunekit.storages.http.jobs import open_service
+from tunekit.storages.sql.job_tables import jobs as job_table
 from tunekit.storages.urls import open_storage
 from tunekit.testing.service import running_service
 
+ROUNDS = int(os.environ.get("TUNEKIT_FAULT_ROUNDS", "1"))
 TRAIN = """
 import pathlib, time
 import tunekit as tk
@@ -123,6 +129,16 @@ def results(storage, name):
     return study.refresh().counts(), study
 
 
+def check_each_once(storage, name, n_trials):
+    """Every number is there once, complete, told once, and as the seed says."""
+    counts, study = results(storage, name)
+    assert counts == {TrialState.COMPLETE: n_trials}
+    assert [t.number for t in study.trials] == list(range(n_trials))
+    assert all(t.metrics["value"] == t.params["x"] for t in study.trials)
+    told = Counter(e.number for e in storage.events(study.id) if e.kind == "told")
+    assert told == Counter(range(n_trials))
+
+
 def test_submitted_functions_and_programs_run_to_their_end(service, submit, start):
     storage, jobs = service
     assert submit("a").exit_code == 0
@@ -181,6 +197,52 @@ def test_a_stopped_runner_gives_its_jobs_back_and_another_one_ends_them(
     start().says("job 1 is done")
     assert results(storage, "a")[0] == {TrialState.COMPLETE: 4}
     assert jobs.get(1).epoch == 2
+
+
+@pytest.mark.faults
+def test_a_killed_runner_loses_and_doubles_nothing(service, folder, submit, start, allowed):
+    storage, jobs = service
+    database = open_storage(folder / "team.db").database
+    for turn in range(ROUNDS):
+        run, queued = f"run-{turn}", f"queued-{turn}"
+        submit(run, "objective: train.py:gated", 3)
+        submit(queued)
+        killed = start("--slots", "1")
+        while not (allowed / "at-0").exists():
+            assert killed.process.poll() is None
+        killed.process.kill()
+        killed.process.wait()
+        held = jobs.get(2 * turn + 1)
+        assert held.runner and held.state in (JobState.CLAIMED, JobState.RUNNING)
+        assert jobs.get(2 * turn + 2).state is JobState.QUEUED
+        # The job's lease ends, as it does half a minute later.
+        database.write(lambda c: c.execute(update(job_table).values(lease_until=0.0)))
+        (allowed / "gate").touch()
+        after = start("--slots", "1")
+        after.says(f"job {held.id} is done", f"job {held.id + 1} is done")
+        after.stop()
+        check_each_once(storage, run, 3)
+        check_each_once(storage, queued, 4)
+        assert [jobs.get(held.id + i).epoch for i in (0, 1)] == [held.epoch + 1, 1]
+        for file in allowed.glob("at-*"):
+            file.unlink()
+        (allowed / "gate").unlink()
+    database.close()
+
+
+@pytest.mark.ray
+def test_a_runner_on_ray_runs_functions_and_programs(service, submit, start):
+    storage, jobs = service
+    submit("a")
+    submit("b", "command: [./train.sh, '{x}']")
+    submit("outside", "objective: ../train.py:objective")
+    with running_cluster(num_cpus=2) as cluster:
+        runner = start("--executor", "ray", "--ray-address", cluster.address)
+        runner.says("job 1 is done", "job 2 is done")
+        runner.stop()
+    for name in "ab":
+        check_each_once(storage, name, 4)
+    assert [j.state for j in jobs.list_jobs()] == [JobState.DONE] * 2 + [JobState.FAILED]
 
 
 def test_a_cancelled_job_gives_its_slot_to_others_and_its_trial_waits(
