@@ -16,6 +16,7 @@ from tunekit.errors import InvalidArgument
 from tunekit.records import ObjectiveSpec, StudySpec
 from tunekit.service.access.headers import HEADERS
 from tunekit.service.access.hosts import LOOPBACK, checked_hosts
+from tunekit.service.access.rates import Rate, RateLimits, RateSettings
 from tunekit.service.app import MAX_BODY_BYTES, Service, create_app
 from tunekit.storages.sql.sqlite import SQLiteDatabase
 from tunekit.storages.sql.storage import SQLStorage
@@ -75,6 +76,23 @@ def test_a_page_that_gives_its_own_name_our_address_reads_nothing(storage: SQLSt
     assert refused.headers["Content-Type"] == "application/problem+json"
     assert "--allowed-host" in refused.json()["detail"]
     assert refused.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_request_that_a_guard_refuses_is_logged_under_the_id_in_its_answer(
+    storage: SQLStorage, caplog: pytest.LogCaptureFixture
+) -> None:
+    rates = RateLimits(RateSettings(address=Rate(0.001, 1.0)))
+    service = Service(storage, allowed_hosts=LOOPBACK, rates=rates)
+    with TestClient(create_app(service), base_url="http://127.0.0.1") as client:
+        caplog.set_level("INFO", "tunekit.service")
+        foreign = client.get("/api/v1/caller", headers={"Host": "evil", "X-Request-ID": "one"})
+        often = client.get("/api/v1/caller", headers={"X-Request-ID": "two"})
+        counted = service.metrics.exposition().decode()
+    assert (foreign.status_code, often.status_code) == (400, 429)
+    assert [a.headers["X-Request-ID"] for a in (foreign, often)] == ["one", "two"]
+    lines = [r for r in caplog.records if r.getMessage() == "request"]
+    assert [r.status for r in lines] == [400, 429]  # type: ignore[attr-defined]
+    assert 'status="400"' in counted and 'status="429"' in counted
 
 
 @pytest.mark.parametrize("host", ["", "*.", "a*b", "http://a", "a:80"])

@@ -20,6 +20,7 @@ from tunekit.service.access.quotas import COUNTED_S, KNOWN_S, QuotaBook, gpus_of
 from tunekit.service.app import Service, create_app
 from tunekit.spaces import Params
 from tunekit.storages.base import Claim, Exchange, Start, Storage, Tell
+from tunekit.storages.http.job_messages import JobNew
 from tunekit.storages.http.oversight_messages import Quotas
 from tunekit.storages.sql.storage import SQLStorage
 from tunekit.storages.table import StudyTable
@@ -265,9 +266,15 @@ def test_a_run_that_waits_for_its_quota_says_so_once_and_goes_on(
     assert len(said) == 1
 
 
-def test_a_project_of_an_old_name_does_not_inherit_its_quotas(service: Service, team: Any) -> None:
+def test_a_project_of_an_old_name_inherits_no_quotas_and_no_jobs(
+    service: Service, team: Any
+) -> None:
     team.project("vision")
     service.quotas.set("vision", Quotas(running=1))
+    service.jobs.submit("vision", "ada", JobNew({"name": "a"}))
+    service.jobs.submit("speech", "ada", JobNew({"name": "a"}))
     team.accounts.projects.delete("vision")
     team.project("vision")
     assert QuotaBook(service.storage.database).of("vision") is None
+    assert service.jobs.page("vision", 0, 10) == []
+    assert len(service.jobs.page("speech", 0, 10)) == 1

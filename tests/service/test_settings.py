@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from tunekit.errors import InvalidArgument
+from tunekit.service.access.rates import Rate, RateSettings
 from tunekit.service.settings import read_settings
 
 
@@ -49,3 +50,15 @@ def test_no_error_and_no_repr_shows_the_password_of_the_storage() -> None:
     with pytest.raises(InvalidArgument) as refused:
         read_settings(None, {"storage": url, "port": "hunter2"})
     assert "hunter2" not in str(refused.value)
+
+
+def test_rates_are_the_defaults_of_the_limits_and_can_be_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert read_settings(None, {}).rates() == RateSettings()
+    monkeypatch.setenv("TUNEKIT_SERVE_RATE_CALLER", "5")
+    monkeypatch.setenv("TUNEKIT_SERVE_BURST_CALLER", "9")
+    assert read_settings(None, {}).rates().caller == Rate(5.0, 9.0)
+    for name, value in (("rate_login", 0), ("burst_address", 0.5)):
+        with pytest.raises(InvalidArgument, match=name):
+            read_settings(None, {name: value})

@@ -199,7 +199,7 @@ class Application(FastAPI):
         app: ASGIApp = BodyBudget(super().build_middleware_stack(), MAX_HELD_BYTES)
         app = TrustedHostMiddleware(app, checked_hosts(service.allowed_hosts), www_redirect=False)
         app = AddressLimits(RootPath(app, service.root_path), service.rates)
-        return SecurityHeaders(PlainErrors(app))
+        return RequestLog(SecurityHeaders(PlainErrors(app)), service.metrics)
 
 
 def create_app(service: Service) -> FastAPI:
@@ -236,7 +236,6 @@ def create_app(service: Service) -> FastAPI:
     add_problem_handlers(app)
     app.add_middleware(AuditedChanges, log=service.audit)
     app.add_middleware(WakeStreams, on_change=service.note_change)
-    app.add_middleware(RequestLog, metrics=service.metrics)
     app.include_router(health.router)
     app.include_router(pages.router)
     app.include_router(oidc_logins.router)

@@ -11,6 +11,7 @@ from tunekit.errors import InvalidArgument, ServiceBusy
 from tunekit.service.access.accounts import Accounts
 from tunekit.service.access.hosts import ANY, LOOPBACK, checked_hosts
 from tunekit.service.access.oidc_records import OIDCSettings
+from tunekit.service.access.rates import RateLimits
 from tunekit.service.app import Service, create_app
 from tunekit.service.asking.pool import PoolSettings
 from tunekit.service.http_server import ServiceServer, server_config
@@ -56,6 +57,7 @@ def run_service(settings: ServiceSettings, url: str, *, say: Callable[[str], Non
             storage,
             accounts=accounts,
             oidc=_oidc(settings),
+            rates=RateLimits(settings.rates()),
             allowed_hosts=hosts,
             root_path=settings.root_path,
             url=url,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, SecretStr, ValidationError
@@ -21,9 +21,15 @@ from pydantic_settings import (
 )
 
 from tunekit.errors import InvalidArgument, did_you_mean
+from tunekit.service.access.rates import Rate, RateSettings
 
 PREFIX = "TUNEKIT_SERVE_"
 """Of the environment variables."""
+
+
+_RATES = RateSettings()
+PerSecond = Annotated[float, Field(gt=0, le=1e9)]
+Burst = Annotated[float, Field(ge=1, le=1e9)]
 
 
 class ServiceSettings(BaseSettings):
@@ -49,6 +55,10 @@ class ServiceSettings(BaseSettings):
         oidc_create_users: whether whoever can log in there gets an account here.
         log_level: least level of the log lines.
         shutdown_s: seconds for which requests may finish after SIGTERM.
+        rate_caller, rate_address: requests a second of one account or machine token, and of one
+            network address, that this process answers in the long run.
+        rate_login: the same of attempts to log in, of one address.
+        burst_caller, burst_address, burst_login: how many of them may come at once.
         suggest_processes: number of processes that propose params for `:ask` and judge reports.
         suggest_deadline_s: seconds after which a Sobol point replaces that of a slow sampler.
         suggest_queue: number of `:ask` requests that may wait; further ones are answered 503.
@@ -72,9 +82,23 @@ class ServiceSettings(BaseSettings):
     oidc_create_users: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     shutdown_s: float = Field(default=30.0, gt=0, le=3600)
+    rate_caller: PerSecond = _RATES.caller.per_s
+    rate_address: PerSecond = _RATES.address.per_s
+    rate_login: PerSecond = _RATES.login.per_s
+    burst_caller: Burst = _RATES.caller.burst
+    burst_address: Burst = _RATES.address.burst
+    burst_login: Burst = _RATES.login.burst
     suggest_processes: int = Field(default=2, ge=1, le=64)
     suggest_deadline_s: float = Field(default=10.0, gt=0, le=3600)
     suggest_queue: int = Field(default=256, ge=1)
+
+    def rates(self) -> RateSettings:
+        """Return the rates of requests."""
+        return RateSettings(
+            Rate(self.rate_caller, self.burst_caller),
+            Rate(self.rate_address, self.burst_address),
+            Rate(self.rate_login, self.burst_login),
+        )
 
     @classmethod
     def settings_customise_sources(

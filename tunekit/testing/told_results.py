@@ -54,10 +54,15 @@ class StoredStudy:
         trials = self.storage.changes(self.id, 0, PAGE).trials
         return {t.number: t.epoch for t in trials if t.state is TrialState.RUNNING}
 
-    def are_retaken(self, held: Mapping[int, int]) -> bool:
-        """Return whether all trials have ended or were handed out again since `held`."""
+    def are_over(self, held: Mapping[int, int]) -> bool:
+        """Return whether no lease in `held` lasts: its trial has ended, or has a later one."""
         now = self.epochs()
         return all(now.get(number, epoch + 1) > epoch for number, epoch in held.items())
+
+    def retaken(self, held: Mapping[int, int]) -> set[int]:
+        """Return the trials that were handed out again since `held`, by their epochs."""
+        trials = self.storage.changes(self.id, 0, PAGE).trials
+        return {t.number for t in trials if t.epoch > held.get(t.number, t.epoch)}
 
     def check_finished(self, n: int, journals: Iterable[Path]) -> int:
         """Check that nothing is lost, doubled or stuck; return the acknowledged results.

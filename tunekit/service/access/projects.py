@@ -14,6 +14,7 @@ from tunekit.service.access.names import check_project_name
 from tunekit.service.access.users import id_of
 from tunekit.storages.http.account_messages import Member, RoleName
 from tunekit.storages.sql.access_tables import members, projects, tokens, users
+from tunekit.storages.sql.job_tables import jobs
 from tunekit.storages.sql.oversight_tables import quotas, share_links
 from tunekit.storages.sql.schema import clock, studies
 
@@ -87,7 +88,7 @@ class Projects:
                 )
             for table in (members, tokens):
                 c.execute(delete(table).where(table.c.project_id == project_id))
-            for table in (quotas, share_links):  # a new project of this name is another one
+            for table in (quotas, share_links, jobs):  # a new project of this name is another one
                 c.execute(delete(table).where(table.c.project == name))
             c.execute(delete(projects).where(projects.c.id == project_id))
 
