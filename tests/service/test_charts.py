@@ -268,8 +268,11 @@ def test_a_front_holds_the_trials_that_no_other_dominates(empty: Study) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["history", "front", "importance", "tree", "slices", "parallel", "curves", "stops", "health"],
-)
+    [
+        "history", "front", "importance", "tree", "slices", "parallel", "curves", "stops",
+        "contour", "timeline", "budget", "health",
+    ],
+)  # fmt: skip
 def test_an_unchanged_chart_is_answered_by_304_and_a_change_by_a_new_etag(
     empty: Study, name: str
 ) -> None:

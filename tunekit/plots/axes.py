@@ -34,13 +34,16 @@ class ResultAxis:
         return f"{self.n_beyond:,} {lie} beyond the axis"
 
 
-def result_axis(title: str, values: Iterable[float | None], direction: str) -> ResultAxis:
+def result_axis(
+    title: str, values: Iterable[float | None], direction: str, *, is_wide: bool = False
+) -> ResultAxis:
     """Return the axis on which most results can be told apart, and the best ones are all seen.
 
     Args:
         title: of the axis, usually the metric.
         values: results; `None` is passed over.
         direction: in which they get better.
+        is_wide: keep the worse ones as well, unless they are of another world, such as 1e300.
     """
     found = np.array([v for v in values if v is not None], dtype=np.float64)
     found = found[np.isfinite(found)]
@@ -49,7 +52,8 @@ def result_axis(title: str, values: Iterable[float | None], direction: str) -> R
         return ResultAxis(Axis(title), 0)
     is_log = _spans_orders(found)
     scaled = np.log10(found) if is_log else found
-    low, high = _fences(scaled, is_reversed=direction == "maximize")
+    fences = (GOOD_FENCE, GOOD_FENCE if is_wide else BAD_FENCE)
+    low, high = _fences(scaled, fences if direction == "minimize" else fences[::-1])
     inside = scaled[(scaled >= low) & (scaled <= high)]
     n_beyond = int(scaled.size - inside.size)
     if n_beyond == 0:
@@ -78,15 +82,14 @@ def _spans_orders(values: np.ndarray) -> bool:
     return bool(high - low >= math.log10(LOG_RATIO))
 
 
-def _fences(values: np.ndarray, *, is_reversed: bool) -> tuple[float, float]:
-    """Return the range of the values to show: Tukey's fences, wide on the better side."""
+def _fences(values: np.ndarray, fences: tuple[float, float]) -> tuple[float, float]:
+    """Return the range of the values to show: quartile ranges below and above the quartiles."""
     half = values / 2  # differences of halves cannot overflow
     first, middle, third = np.percentile(half, [25, 50, 75])
     spread = third - first
     if spread == 0.0:  # most are equal: show the others unless they are of another world
         spread = 1e5 * max(abs(middle), 1e-3)
-    below, above = (BAD_FENCE, GOOD_FENCE) if is_reversed else (GOOD_FENCE, BAD_FENCE)
-    ends = first - below * spread, third + above * spread
+    ends = first - fences[0] * spread, third + fences[1] * spread
     low, high = (float(np.clip(v, -8e307, 8e307)) * 2 for v in ends)
     return low, high
 

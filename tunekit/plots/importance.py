@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from tunekit.analysis.charts.records import BranchImportance, ImportanceChart, ParameterShare
 from tunekit.plots.figure import Axis, Bars, PanelFigure, PlaneFigure
-from tunekit.plots.texts import label, path_label, sentences, shown_of
-from tunekit.shown import counted
+from tunekit.plots.texts import label, path_label, plenty, sentences, shown_of
 
 MAX_BARS = 20
 """Parameters in one branch; the shares of the others are summed in one bar."""
@@ -34,7 +33,7 @@ def importance_figure(chart: ImportanceChart, place: int = 0) -> PlaneFigure:
 def importance_panels(chart: ImportanceChart, most: int = 6) -> PanelFigure:
     """Return the shares of all trials, then of the branches with the most trials."""
     panels = tuple(importance_figure(chart, i) for i in range(min(most, len(chart.branches))))
-    note = sentences(f"{len(panels):,} of {counted(len(chart.branches), 'part')} of the space")
+    note = sentences(f"{len(panels):,} of {plenty(len(chart.branches), 'part')} of the space")
     reason = panels[0].reason if all(p.reason for p in panels) else ""
     return PanelFigure(TITLE, panels[0].alt, panels, note, reason)
 
@@ -76,7 +75,7 @@ def _alt(part: BranchImportance) -> str:
     where = f"in {branch_name(part)}" if part.branch else "over all trials"
     return sentences(
         f"{where}, {path_label(first.path)} has {first.share:.0%} of the importance{second}",
-        f"{part.n_good:,} of {counted(part.n, 'trial')} are good",
-        f"{len(idle):,} of {counted(len(known), 'parameter')} inactive among those"
+        f"{part.n_good:,} of {plenty(part.n, 'trial')} are good",
+        f"{len(idle):,} of {plenty(len(known), 'parameter')} inactive among those"
         if idle else "",
     )  # fmt: skip

@@ -27,9 +27,14 @@ def amount(value: float | None) -> str:
     return "none" if value is None else f"{value:.4g}"
 
 
+def plenty(n: int, noun: str) -> str:
+    """Return a number with its noun: "1 trial", "10,000 trials"."""
+    return counted(n, noun).replace(str(n), f"{n:,}", 1)
+
+
 def shown_of(shown: int, total: int, noun: str = "trial") -> str:
     """Return "300 of 10,000 trials"."""
-    return f"{shown:,} of {_plenty(total, noun)}"
+    return f"{shown:,} of {plenty(total, noun)}"
 
 
 def listed(counts: Mapping[str, int]) -> str:
@@ -46,7 +51,3 @@ def sentences(*parts: str) -> str:
 def best_word(direction: str) -> str:
     """Return "lowest" or "highest", what the best result is."""
     return "lowest" if direction == "minimize" else "highest"
-
-
-def _plenty(n: int, noun: str) -> str:
-    return counted(n, noun).replace(str(n), f"{n:,}", 1)

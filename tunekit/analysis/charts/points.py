@@ -42,11 +42,11 @@ def points_chart(
     shown = sample(tried, most, good)
     return PointsChart(
         seq, len(shown), len(tried), objective.metric, len(space),
-        axes=tuple([_axis(p) for p in axes]),
+        axes=tuple([parameter_axis(p) for p in axes]),
         numbers=tuple([t.number for t in shown]),
         states=tuple([str(t.state) for t in shown]),
         values=tuple([number(t.metrics.get(objective.metric)) for t in shown]),
-        columns=tuple([tuple([_place(p, t) for t in shown]) for p in axes]),
+        columns=tuple([tuple([place_of(p, t) for t in shown]) for p in axes]),
         good=tuple([t.number for t in shown if t.number in good]),
         direction=objective.direction,
     )  # fmt: skip
@@ -57,15 +57,21 @@ def _axes(history: History, space: Space, paths: Sequence[str], n: int) -> list[
         return [space.by_path[path] for path in dict.fromkeys(paths) if path in space.by_path][
             :MAX_AXES
         ]
+    return by_importance(history, space)[:n]
+
+
+def by_importance(history: History, space: Space) -> list[Parameter]:
+    """Return the parameters that can vary, the most important ones first."""
     varying = [p for p in space if not isinstance(p.domain, Constant)]
     try:
         shares = importance(history, space)
     except NoCompleteTrial:
         shares = {}
-    return sorted(varying, key=lambda p: -shares.get(p.path, 0.0))[:n]
+    return sorted(varying, key=lambda p: -shares.get(p.path, 0.0))
 
 
-def _axis(p: Parameter) -> Axis:
+def parameter_axis(p: Parameter) -> Axis:
+    """Return the axis of a parameter."""
     domain = p.domain
     if isinstance(domain, Categorical):
         return Axis(p.path, choices=tuple([cut(str(c)) for c in domain.choices[:200]]))
@@ -74,7 +80,7 @@ def _axis(p: Parameter) -> Axis:
     return Axis(p.path)
 
 
-def _place(p: Parameter, trial: TrialRecord) -> float | None:
+def place_of(p: Parameter, trial: TrialRecord) -> float | None:
     """Return a value as a number: of a categorical the place of its choice."""
     if trial.params is None or p.path not in trial.params:
         return None

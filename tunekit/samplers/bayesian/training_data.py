@@ -120,11 +120,42 @@ def observed(view: StudyView, rows: TrialRows) -> Observed:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Standard:
+    """The scale on which losses, clipped at the bad end, have mean 0 and standard deviation 1.
+
+    Attributes:
+        size: largest absolute loss; squares of losses in its units are finite.
+        limit: clips the losses, in units of `size`.
+        mean, spread: of the clipped losses, in units of `size`.
+    """
+
+    size: float
+    limit: float
+    mean: float
+    spread: float
+
+    @classmethod
+    def of(cls, losses: NDArray[np.float64]) -> Standard:
+        """Return the scale of `(n,)` losses, at least one."""
+        size = float(np.max(np.abs(losses), initial=0.0)) or 1.0
+        y = losses / size
+        middle, best = float(np.median(y)), float(np.min(y))
+        limit = middle + CLIP * (middle - best)
+        y = np.minimum(y, limit)
+        return cls(size, limit, float(y.mean()), float(np.std(y)))
+
+    def scaled(self, losses: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the `(n,)` losses on this scale."""
+        if self.spread <= 1e-12:
+            return np.zeros_like(losses)
+        return (np.minimum(losses / self.size, self.limit) - self.mean) / self.spread
+
+    def losses(self, scaled: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the losses of values on this scale."""
+        return (scaled * self.spread + self.mean) * self.size
+
+
 def standardised(losses: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the `(n,)` losses, clipped at the bad end, with mean 0 and standard deviation 1."""
-    size = float(np.max(np.abs(losses), initial=0.0))
-    y = losses / size if size > 0 else losses  # keeps squares of huge values finite
-    middle, best = float(np.median(y)), float(np.min(y))
-    y = np.minimum(y, middle + CLIP * (middle - best))
-    spread = float(np.std(y))
-    return (y - y.mean()) / spread if spread > 1e-12 else np.zeros_like(y)
+    return Standard.of(losses).scaled(losses)

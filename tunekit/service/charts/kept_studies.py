@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from tunekit.analysis.charts.branches import importance_chart, tree_chart
+from tunekit.analysis.charts.contour import contour_chart
 from tunekit.analysis.charts.curve_store import CurveStore
 from tunekit.analysis.charts.curves import curves_chart
 from tunekit.analysis.charts.filters import TrialFilter, filtered
@@ -15,6 +16,7 @@ from tunekit.analysis.charts.records import HealthChart
 from tunekit.analysis.charts.results import front_chart, history_chart
 from tunekit.analysis.charts.samples import shown_objective
 from tunekit.analysis.charts.stops import stops_chart
+from tunekit.analysis.charts.timeline import budget_chart, timeline_chart
 from tunekit.analysis.charts.trials import trial_chart, trials_chart
 from tunekit.driver.study_reader import StudyReader
 from tunekit.history import History
@@ -93,26 +95,14 @@ class ChartStudy:
             return self._trial(query.numbers[0], goal)
         history = self._filtered(query.trials, goal)
         match query.name:
-            case "trials":
-                return partial(
-                    trials_chart, history, space, goal, query.paths, sort=query.sort,
-                    descending=query.descending, offset=query.offset,
-                )  # fmt: skip
-            case "history":
-                return partial(history_chart, history, goal)
-            case "front":
-                return partial(front_chart, history)
-            case "tree":
-                return partial(tree_chart, history, space, goal)
-            case "importance":
-                return partial(importance_chart, history, space, quantile=query.quantile)
             case "curves":
                 store = self._store(goal.metric)
                 return partial(curves_chart, history, store, goal, query.numbers)
             case "stops":
                 return partial(stops_chart, history, self._store(goal.metric), goal)
-        n_axes = N_SLICES if query.name == "slices" else MAX_AXES
-        return partial(points_chart, history, space, goal, query.paths, n_axes=n_axes)
+            case "budget":
+                return partial(budget_chart, history, goal, self._reader.record.spec.max_trials)
+        return _of_trials(query, history, space, goal)
 
     def _health(self, seq: int) -> HealthChart:
         """Return the findings; the steps of the reports are read once and kept."""
@@ -171,3 +161,25 @@ class KeptStudies:
                 len(self._kept) > 1 and sum(s.n_trials for s in self._kept.values()) > MAX_TRIALS
             ):
                 self._kept.popitem(last=False)
+
+
+def _of_trials(
+    query: ChartQuery, history: History, space: Space, goal: ObjectiveSpec
+) -> Callable[..., object]:
+    """Return what makes a chart that needs nothing beside the trials."""
+    points = partial(points_chart, history, space, goal, query.paths)
+    builders: dict[str, Callable[..., object]] = {
+        "trials": partial(
+            trials_chart, history, space, goal, query.paths, sort=query.sort,
+            descending=query.descending, offset=query.offset,
+        ),
+        "history": partial(history_chart, history, goal),
+        "front": partial(front_chart, history),
+        "tree": partial(tree_chart, history, space, goal),
+        "importance": partial(importance_chart, history, space, quantile=query.quantile),
+        "slices": partial(points, n_axes=N_SLICES),
+        "parallel": partial(points, n_axes=MAX_AXES),
+        "contour": partial(contour_chart, history, space, goal, query.paths),
+        "timeline": partial(timeline_chart, history),
+    }  # fmt: skip
+    return builders[query.name]

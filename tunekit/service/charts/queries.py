@@ -21,6 +21,9 @@ ChartName: TypeAlias = Literal[
     "health",
     "trials",
     "trial",
+    "contour",
+    "timeline",
+    "budget",
     "space",
     "preview",
 ]

@@ -10,7 +10,9 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from tunekit.analysis.charts import records as m
+from tunekit.analysis.charts.contour_records import ContourChart
 from tunekit.analysis.charts.filters import TrialFilter
+from tunekit.analysis.charts.time_records import BudgetChart, TimelineChart
 from tunekit.analysis.charts.trials import MAX_ROWS, Sort
 from tunekit.service.access.roles import Role
 from tunekit.service.charts.charts import Charts
@@ -31,6 +33,10 @@ Metric = Annotated[
 Numbers = Annotated[list[int], Query(max_length=20, description="Trials to show.")]
 Paths = Annotated[
     list[str], Query(max_length=60, description="Parameters; by default the most important ones.")
+]
+Pair = Annotated[
+    list[str],
+    Query(max_length=2, description="Two parameters; by default the most important ones."),
 ]
 Quantile = Annotated[float, Query(gt=0, lt=1, description="Share of good trials.")]
 Most = Annotated[int, Query(ge=1, le=2000)]
@@ -172,3 +178,26 @@ async def chart_trial(
 ) -> ChartQuery:
     """Return everything about one trial: params beside others, reports, end, lineage."""
     return ChartQuery(study_id, 0, "trial", metric, 500, numbers=(number,))
+
+
+@chart("/contour", ContourChart)
+async def chart_contour(
+    study_id: int,
+    metric: Metric = "",
+    path: Pair = [],  # noqa: B006 - FastAPI copies it
+    points: MostRows = 400,
+) -> ChartQuery:
+    """Return what a model expects of two parameters over a grid, and the trials beside it."""
+    return ChartQuery(study_id, 0, "contour", metric, points, paths=tuple(path))
+
+
+@chart("/timeline", TimelineChart)
+async def chart_timeline(study_id: int, trials: Most = 1000) -> ChartQuery:
+    """Return which worker ran which trial when, of the newest trials."""
+    return ChartQuery(study_id, 0, "timeline", most=trials)
+
+
+@chart("/budget", BudgetChart)
+async def chart_budget(study_id: int, metric: Metric = "", points: MostRows = 500) -> ChartQuery:
+    """Return how many trials had ended at which time, the budget, and the best result by then."""
+    return ChartQuery(study_id, 0, "budget", metric, points)
