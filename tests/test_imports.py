@@ -112,6 +112,7 @@ PUBLIC = {
     "load_space",
     "load_study",
     "offline",
+    "scaling",
     "share",
     "study",
     "TrialPruned",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from tunekit import scaling
     from tunekit.api import load_study, study
     from tunekit.checkpoints.base import Checkpoints
     from tunekit.errors import TrialPaused, TrialPruned, TrialStopped, TunekitError
@@ -84,6 +85,7 @@ __all__ = [
     "load_space",
     "load_study",
     "offline",
+    "scaling",
     "share",
     "study",
     "study_names",
@@ -91,6 +93,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "scaling":  # the whole module: import_module sets it here
+        return import_module("tunekit.scaling")
     if name not in _HOMES:
         from tunekit.optuna_names.words import unknown_name
 

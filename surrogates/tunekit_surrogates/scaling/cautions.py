@@ -14,12 +14,14 @@ CautionName = Literal[
     "edge_of_grid",
     "extrapolation",
     "few_cells",
+    "missing_values",
     "mixed_units",
     "one_d",
     "one_n",
     "one_ratio",
     "one_setting",
     "scattered_runs",
+    "unfinished_runs",
 ]
 
 

@@ -66,6 +66,12 @@ class Prediction:
     excess_high: float
     cautions: tuple[Caution, ...]
 
+    def __str__(self) -> str:
+        """Return it as text of a few lines, with its warnings."""
+        from tunekit_surrogates.scaling.words import prediction_text
+
+        return prediction_text(self)
+
 
 @dataclass(frozen=True, slots=True)
 class ScalingLaw:
