@@ -20,7 +20,9 @@ from tunekit.cli import (
     projects,
     run,
     serve,
+    space_edits,
     studies,
+    study_labels,
     tokens,
     trials,
     users,
@@ -68,6 +70,8 @@ command(app, "submit", rich_help_panel="Teams")(jobs.submit)
 app.add_typer(jobs.app, name="jobs", rich_help_panel="Teams")
 command(app, "runner", rich_help_panel="Teams")(job_runner.runner)
 app.add_typer(studies.app, name="studies", rich_help_panel="Results")
+study_labels.add_to(studies.app)
+space_edits.add_to(studies.app)
 app.add_typer(trials.app, name="trials", rich_help_panel="Results")
 app.add_typer(bench.app, name="bench", rich_help_panel="Results")
 command(app, "resume", rich_help_panel=control.PANEL)(run.resume)

@@ -175,9 +175,11 @@ def resume(
     from tunekit.cli.stores import alive, open_existing, url_of
     from tunekit.errors import InvalidArgument
     from tunekit.records import StudyState
+    from tunekit.studies.labels import check_runs
 
     opened = open_existing(storage)
     record = opened.get_study(name)
+    check_runs(record.spec)
     found = record.spec.attrs.get("run")
     recipe = None if found is None else checked_recipe(found, name)
     elsewhere = alive(opened, record)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tunekit.history import History
     from tunekit.records import StudyRecord
 
-app = typer.Typer(help="Studies: ls, show, best, audit, health, export, rm.", no_args_is_help=True)
+app = typer.Typer(help="Studies: ls, show, health, tag, widen, export, ...", no_args_is_help=True)
 
 STATES = ("complete", "stopped", "running", "failed")
 COLUMNS = ("name", "state", "trials", *STATES, "best", "created")
@@ -36,14 +36,20 @@ def ls(
     form: ManyFormat = ListFormat.TABLE,
     fields: Fields = None,
     limit: Limit = None,
+    tag: Annotated[str | None, typer.Option("--tag", help="Only studies with this tag.")] = None,
+    archived: Annotated[
+        bool, typer.Option("--archived", help="Archived studies in place of others.")
+    ] = False,
 ) -> None:
     """List the studies of a storage, by name."""
     from tunekit.cli.output import emit_list
     from tunekit.cli.stores import open_existing
     from tunekit.studies.histories import read_history
+    from tunekit.studies.labels import is_archived, tags_of
 
     opened = open_existing(storage)
-    found = opened.list_studies()
+    found = [r for r in opened.list_studies() if is_archived(r.spec) == archived]
+    found = [r for r in found if tag is None or tag in tags_of(r.spec)]
     records = [study_row(r, read_history(opened, r)) for r in found[: limit or None]]
     emit_list("studies", records, form, columns=COLUMNS, fields=fields)
 

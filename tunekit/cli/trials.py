@@ -1,4 +1,4 @@
-"""`tunekit trials`: list, show, enqueue and stop trials."""
+"""`tunekit trials`: list, show, enqueue, retry and stop trials."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tunekit.cli.options import (
 if TYPE_CHECKING:
     from tunekit.records import Report, TrialRecord
 
-app = typer.Typer(help="Trials: ls, show, enqueue, stop.", no_args_is_help=True)
+app = typer.Typer(help="Trials: ls, show, enqueue, retry, stop.", no_args_is_help=True)
 
 TABLE_ROWS = 50
 """Default number of trials in a table, the latest ones."""
@@ -127,6 +127,24 @@ def enqueue(
     typer.echo(study.enqueue_trial(point))
 
 
+@command(app, "retry")
+def retry(
+    name: Name,
+    numbers: Annotated[list[int], typer.Argument(min=0, help="Numbers of ended trials.")],
+    from_checkpoint: Annotated[
+        bool, typer.Option("--from-checkpoint", help="Go on from the last checkpoint of each.")
+    ] = False,
+    storage: Storage = None,
+) -> None:
+    """Run the points of ended trials again, and print the numbers of the new trials."""
+    from tunekit.api import load_study
+    from tunekit.cli.stores import open_existing
+
+    study = load_study(name, storage=open_existing(storage))
+    for number in numbers:
+        typer.echo(study.retry_trial(number, from_checkpoint=from_checkpoint))
+
+
 @command(app, "stop")
 def stop(
     name: Name,
@@ -193,14 +211,10 @@ def _states(given: list[str] | None) -> set[str]:
 
 def _assignment(text: str) -> tuple[str, object]:
     """Split `name=value`; the value is read as JSON if it parses, else as text."""
-    import json
-
+    from tunekit.cli.space_edits import read_value
     from tunekit.errors import InvalidArgument
 
     name, found, value = text.partition("=")
     if not found or not name:
         raise InvalidArgument(f'enqueue: "{text}", expected PARAM=VALUE, for example lr=0.01.')
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
+    return name, read_value(value)

@@ -24,6 +24,7 @@ from tunekit.service.access.gate import Gate, OpenGate
 from tunekit.service.access.headers import SecurityHeaders
 from tunekit.service.access.hosts import ANY, checked_hosts
 from tunekit.service.access.origin import Origin
+from tunekit.service.access.owners import Owners
 from tunekit.service.access.quotas import QuotaBook
 from tunekit.service.access.rates import RateLimits
 from tunekit.service.access.share_links import ShareLinkBook
@@ -55,6 +56,7 @@ from tunekit.service.routes import (
     exports,
     health,
     jobs,
+    labels,
     logins,
     members,
     notes,
@@ -67,6 +69,7 @@ from tunekit.service.routes import (
     shared,
     spaces,
     studies,
+    study_rows,
     tokens,
     trials,
     users,
@@ -87,7 +90,8 @@ MAX_HELD_BYTES = 16 * MAX_BODY_BYTES
 
 
 PARTS = (
-    asking, exchanges, callers, logins, users, tokens, projects, members, studies, trials, reads,
+    asking, exchanges, callers, logins, users, tokens, projects, members, studies, study_rows,
+    labels, trials, reads,
     event_stream, charts, exports, oversight, notes, artifacts, spaces, share_links, shared,
     jobs,
 )  # fmt: skip
@@ -108,6 +112,7 @@ class Service:
         metrics: counts what happens.
         audit: records who changes what.
         quotas: limits what projects use.
+        owners: tells who created a study.
         share_links: show single studies to outsiders.
         commits: joins exchanges.
         artifacts: keeps the files of trials.
@@ -142,6 +147,7 @@ class Service:
         self.is_stopping = False
         self.metrics = Metrics()
         self.audit = AuditLog(self.storage.database)
+        self.owners = Owners(self.storage.database)
         self.share_links = ShareLinkBook(self.storage.database)
         self.quotas = QuotaBook(self.storage.database)
         self.commits = GroupCommit(self.metrics.note_commit, guard_of=self._guard)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from tunekit.analysis.health import StudyHealth, study_health
 from tunekit.analysis.health.evidence import Steps
@@ -13,6 +14,7 @@ def health_of(
     reader: StudyReader,
     *,
     max_trials: int | None = None,
+    name: str | None = None,
     read_steps: Callable[[], Steps] | None = None,
 ) -> StudyHealth:
     """Return the findings on a study as it is stored now.
@@ -20,11 +22,13 @@ def health_of(
     Args:
         reader: of the study.
         max_trials: budget; by default the one stored with the study.
+        name: of the study in the findings; by default its stored name.
         read_steps: gives the steps of the reports by trial; by default read from the storage.
     """
     reader.refresh_space()
     reader.refresh()
-    spec = reader.storage.get_study(reader.record.spec.name).spec  # its attributes may be new
+    spec = reader.storage.record(reader.record.id).spec  # its attributes may be new
+    spec = spec if name is None else replace(spec, name=name)
 
     def stored() -> Steps:
         found = reader.storage.reports(reader.record.id)

@@ -25,19 +25,23 @@ from tunekit.spaces.versions import SpaceEdit
 from tunekit.stoppers.audited import audited
 from tunekit.stoppers.base import Stopper
 from tunekit.storages.base import Storage
+from tunekit.storages.checks import unknown_trial
 from tunekit.studies import add_trials, arguments, enqueue, space_edits
 from tunekit.studies.ask_tell import AskedTrials
 from tunekit.studies.checkpoint_paths import CheckpointPaths
 from tunekit.studies.fixed_distributions import suggest_all
+from tunekit.studies.labels import check_runs
 from tunekit.studies.objectives_run import surrounded
 from tunekit.studies.reopen import renamed
+from tunekit.studies.retry import retry_of
+from tunekit.studies.study_labels import StudyLabels
 from tunekit.studies.study_reads import StudyReads
 from tunekit.studies.trial_numbers import trial_number
 
 Callback: TypeAlias = "Callable[[Study, TrialRecord], None]"
 
 
-class Study(StudyReads, CheckpointPaths):
+class Study(StudyReads, StudyLabels, CheckpointPaths):
     """A stored set of trials over one space; made by `tunekit.study` or `tunekit.load_study`.
 
     Attributes:
@@ -279,6 +283,33 @@ class Study(StudyReads, CheckpointPaths):
         """Add several trials, all or none; see `add_trial`."""
         return add_trials.add(self._reader, list(trials))
 
+    def retry_trial(self, number: int, *, from_checkpoint: bool = False) -> int:
+        """Run the point of an ended trial again, before new proposals; return the new number.
+
+        The new trial has the user attributes of the old one, and its number as `retry_of`.
+
+        Args:
+            number: of the old trial.
+            from_checkpoint: go on from its last checkpoint, if it has one.
+
+        Raises:
+            UnknownTrial: no such number.
+            InvalidArgument: the trial has not ended, or never had params.
+            InvalidParams, UnknownParameter: the point lies outside the current space.
+        """
+        check_flag(from_checkpoint, "from_checkpoint")
+        trial = self.refresh().get(trial_number(number))
+        if trial is None:
+            raise unknown_trial(number, len(self.history))
+        wanted = retry_of(trial, from_checkpoint=from_checkpoint)
+        at = wanted.branch
+        return enqueue.enqueue(
+            self._worker,
+            wanted.params,
+            None if at is None else (at.number, at.step),
+            user_attrs=wanted.user_attrs,
+        )
+
     def resume_trial(self, number: int, reason: str = "resumed by the user") -> bool:
         """Resume a paused trial, before new ones; return whether it was paused.
 
@@ -336,7 +367,12 @@ class Study(StudyReads, CheckpointPaths):
         self.storage.set_state(self.id, StudyState.PAUSED)
 
     def resume(self) -> None:
-        """Allow workers to start trials again."""
+        """Allow workers to start trials again.
+
+        Raises:
+            InvalidArgument: the study is archived; `restore` it first.
+        """
+        check_runs(self.record().spec)
         self.storage.set_state(self.id, StudyState.ACTIVE)
 
     def stop(self) -> None:

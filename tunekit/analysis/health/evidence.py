@@ -68,6 +68,7 @@ class Evidence:
         spec: its settings.
         read_steps: gives the steps of the reports; called only if a check needs them.
         max_trials: budget; by default that of the settings.
+        trials: those to look at; by default all.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Evidence:
         spec: StudySpec,
         read_steps: Callable[[], Steps],
         max_trials: int | None = None,
+        trials: Sequence[TrialRecord] | None = None,
     ) -> None:
         self.history = history
         self.space = space
@@ -84,6 +86,7 @@ class Evidence:
         self.max_trials = spec.max_trials if max_trials is None else max_trials
         self.encoder = Encoder(space)
         self._read_steps = read_steps
+        self._trials = trials
 
     @cached_property
     def steps(self) -> Steps:
@@ -99,7 +102,8 @@ class Evidence:
     def started(self) -> Points:
         """Return all trials with a final point of the current space."""
         fits = _Fits(self.space)
-        found = [t for t in self.history if is_started(t) and fits(t.params or Params())]
+        every = self.history if self._trials is None else self._trials
+        found = [t for t in every if is_started(t) and fits(t.params or Params())]
         units = self.encoder.encode(t.params or Params() for t in found)
         losses = self.history.losses(found)
         losses[[t.state is TrialState.DIVERGED for t in found]] = math.inf

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tunekit.service.access.audit_log import note_exchanges
 from tunekit.service.access.origin import Origin
-from tunekit.service.access.quotas import QuotaBook, gpus_of, read_quotas, running_in
+from tunekit.service.access.quotas import QuotaBook, gpus_of, read_quotas, running_in, used_up
 from tunekit.storages.base import Exchange, ExchangeRequest
 from tunekit.storages.batch_table import BatchTable
 from tunekit.storages.http.oversight_messages import Quotas
@@ -77,7 +77,8 @@ class ClaimGuard:
         tightest = min(limits, key=lambda x: x.free, default=None)
         if tightest is None or tightest.free >= n:
             return n, ""
-        return max(tightest.free, 0), tightest.sentence(self._project)
+        why = used_up(self._project, tightest.used, tightest.quota, tightest.what)
+        return max(tightest.free, 0), why
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +87,3 @@ class _Limit:
     used: float
     quota: float
     what: str
-
-    def sentence(self, project: str) -> str:
-        return (
-            f"project {project!r} uses {self.used:g} {self.what} at this time, and its quota is "
-            f"{self.quota:g}; further trials start as soon as running ones end."
-        )

@@ -125,6 +125,20 @@ class QuotaBook:
             "studies or artifacts, or ask an operator for more (it is counted once a minute)."
         )
 
+    def refusal_to_start(self, project: str) -> str:
+        """Return why a project may not start a trial now, a sentence; empty if it may."""
+        quotas = self.of(project)
+        if quotas is None:
+            return ""
+        running, gpus = self._database.read(
+            lambda c: running_in(Cursor(c), project, with_gpus=quotas.gpus is not None)
+        )
+        if quotas.running is not None and running >= quotas.running:
+            return used_up(project, running, quotas.running, "trials")
+        if quotas.gpus is not None and gpus >= quotas.gpus:
+            return used_up(project, gpus, quotas.gpus, "GPUs")
+        return ""
+
     def check_storing(self, project: str) -> None:
         """Check that a project may store more.
 
@@ -133,6 +147,14 @@ class QuotaBook:
         """
         if reason := self.refusal_to_store(project):
             raise QuotaReached(reason)
+
+
+def used_up(project: str, used: float, quota: float, what: str) -> str:
+    """Return why a project gets no further trials, a sentence."""
+    return (
+        f"project {project!r} uses {used:g} {what} at this time, and its quota is {quota:g}; "
+        "further trials start as soon as running ones end."
+    )
 
 
 def read_quotas(cursor: Cursor, project: str, *, lock: bool = False) -> Quotas | None:

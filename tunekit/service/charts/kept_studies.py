@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -16,8 +17,11 @@ from tunekit.analysis.charts.records import HealthChart
 from tunekit.analysis.charts.results import front_chart, history_chart
 from tunekit.analysis.charts.samples import shown_objective
 from tunekit.analysis.charts.stops import stops_chart
+from tunekit.analysis.charts.study_records import StudySummary
+from tunekit.analysis.charts.summary import study_summary
 from tunekit.analysis.charts.timeline import budget_chart, timeline_chart
 from tunekit.analysis.charts.trials import trial_chart, trials_chart
+from tunekit.analysis.charts.workers import workers_chart
 from tunekit.driver.study_reader import StudyReader
 from tunekit.history import History
 from tunekit.records import ObjectiveSpec
@@ -79,6 +83,8 @@ class ChartStudy:
             return written(edit_space(self._reader, query.space, dry_run=True))
         if query.name == "health":
             return written(self._health(query.seq))
+        if query.name == "summary":
+            return written(self._summary())
         build = self._builder(query)
         return fitted(lambda most: build(seq=query.seq, most=most), query.most)
 
@@ -102,6 +108,10 @@ class ChartStudy:
                 return partial(stops_chart, history, self._store(goal.metric), goal)
             case "budget":
                 return partial(budget_chart, history, goal, self._reader.record.spec.max_trials)
+            case "workers":
+                record = self._storage.record(self._reader.record.id)
+                now, why = time.time(), query.held_back
+                return partial(workers_chart, history, record, now=now, held_back=why)
         return _of_trials(query, history, space, goal)
 
     def _health(self, seq: int) -> HealthChart:
@@ -111,7 +121,8 @@ class ChartStudy:
         def steps() -> dict[int, Sequence[int]]:
             return {n: curve.steps for n, curve in self._store(metric).curves.items()}
 
-        found = health_of(self._reader, read_steps=steps)
+        name = self._reader.record.spec.name.partition("/")[2]  # as its project knows it
+        found = health_of(self._reader, name=name or None, read_steps=steps)
         return HealthChart(seq, len(found.sick), len(found.findings), found.findings)
 
     def _trial(self, number: int, goal: ObjectiveSpec) -> Callable[..., object]:
@@ -125,6 +136,14 @@ class ChartStudy:
         if self._narrowed is None or self._narrowed[0] != key:
             self._narrowed = (key, filtered(history, chosen, goal))
         return self._narrowed[1]
+
+    def _summary(self) -> StudySummary:
+        record = self._storage.record(self._reader.record.id)
+        last = self._storage.events(record.id, max(0, record.seq - 1), 1)
+        return study_summary(
+            self._reader.history, self.space, record.spec,
+            seq=record.seq, last_event=last[0] if last else None,
+        )  # fmt: skip
 
     def _store(self, metric: str) -> CurveStore:
         store = self._curves.get(metric)

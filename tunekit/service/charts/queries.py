@@ -24,12 +24,14 @@ ChartName: TypeAlias = Literal[
     "contour",
     "timeline",
     "budget",
+    "summary",
+    "workers",
     "space",
     "preview",
 ]
 
-LIVE = frozenset({"curves", "stops", "trial"})
-"""Charts of reports, which arrive without a new event of the study."""
+LIVE = frozenset({"curves", "stops", "trial", "workers"})
+"""Charts of reports and leases, which change without a new event of the study."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class ChartQuery:
         space: the edited space of a preview.
         trials: which trials it is about.
         sort, descending, offset: order and first row of a table.
+        held_back: why a quota gives no trials, for the workers.
     """
 
     study_id: int
@@ -63,6 +66,7 @@ class ChartQuery:
     sort: Sort = "number"
     descending: bool = True
     offset: int = 0
+    held_back: str = ""
 
 
 @dataclass(frozen=True, slots=True)

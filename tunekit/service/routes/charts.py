@@ -12,8 +12,10 @@ from fastapi.concurrency import run_in_threadpool
 from tunekit.analysis.charts import records as m
 from tunekit.analysis.charts.contour_records import ContourChart
 from tunekit.analysis.charts.filters import TrialFilter
+from tunekit.analysis.charts.study_records import WorkersChart
 from tunekit.analysis.charts.time_records import BudgetChart, TimelineChart
 from tunekit.analysis.charts.trials import MAX_ROWS, Sort
+from tunekit.service.access.quotas import QuotaBook
 from tunekit.service.access.roles import Role
 from tunekit.service.charts.charts import Charts
 from tunekit.service.charts.queries import ChartQuery
@@ -201,3 +203,13 @@ async def chart_timeline(study_id: int, trials: Most = 1000) -> ChartQuery:
 async def chart_budget(study_id: int, metric: Metric = "", points: MostRows = 500) -> ChartQuery:
     """Return how many trials had ended at which time, the budget, and the best result by then."""
     return ChartQuery(study_id, 0, "budget", metric, points)
+
+
+@chart("/workers", WorkersChart)
+async def chart_workers(
+    request: Request, project: str, study_id: int, workers: MostRows = 100
+) -> ChartQuery:
+    """Return the workers of a study with how each fares, and why one may wait."""
+    quotas: QuotaBook = request.app.state.service.quotas
+    held_back = await run_in_threadpool(quotas.refusal_to_start, project)
+    return ChartQuery(study_id, 0, "workers", most=workers, held_back=held_back)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from tunekit.records import StudyRecord, StudySpec
+from tunekit.records import StudyRecord, StudySpec, StudyState
 from tunekit.service.access.audited_changes import note
 from tunekit.service.access.roles import Role
 from tunekit.service.endpoints import body_of, endpoint, reply
@@ -24,6 +25,7 @@ from tunekit.service.routes.parts import (
 from tunekit.spaces import Float, Space
 from tunekit.spaces.serialize import space_to_dict
 from tunekit.storages.http.messages import StudyPage, StudyPatch
+from tunekit.studies.labels import check_runs
 
 router = APIRouter(prefix="/projects/{project}/studies", tags=["studies"])
 
@@ -105,6 +107,9 @@ async def change_study(request: Request, storage: InProject, study_id: int) -> R
     """Pause, resume, stop or cancel a study, or merge attributes into its own."""
     patch = await body_of(request, StudyPatch)
     note(request, state=patch.state, attrs=sorted(patch.attrs))
+    if patch.state is StudyState.ACTIVE:
+        record = await run_in_threadpool(storage.record, study_id)
+        check_runs(replace(record.spec, attrs={**record.spec.attrs, **patch.attrs}))
     if patch.attrs:
         await run_in_threadpool(storage.set_attrs, study_id, patch.attrs)
     if patch.state is not None:

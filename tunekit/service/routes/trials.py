@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from tunekit.service.access.audited_changes import note
@@ -10,9 +12,14 @@ from tunekit.service.access.roles import Role
 from tunekit.service.endpoints import body_of, endpoint, reply
 from tunekit.service.links import Links
 from tunekit.service.routes.parts import InProject, Key, Storing
+from tunekit.storages.checks import unknown_trial
 from tunekit.storages.http import messages as m
+from tunekit.storages.sql.storage import SQLStorage
+from tunekit.studies.retry import retry_of
 
 router = APIRouter(prefix="/projects/{project}/studies/{study_id}", tags=["trials"])
+
+Number = Annotated[int, Path(ge=0, le=2**63 - 1)]
 
 _LINKS = Links({"number": "$response.body#/numbers/0"})
 
@@ -82,6 +89,29 @@ async def cancel_trial(
     given = await body_of(request, m.Cancel)
     changed = await run_in_threadpool(storage.cancel_trial, study_id, number, given.reason)
     return reply(m.Done(changed))
+
+
+@endpoint(
+    router, "POST", "/trials/{number}:retry", role=Role.EDITOR, body=m.Retry,
+    example={"from_checkpoint": False}, answer=m.Numbers,
+)  # fmt: skip
+async def retry_trial(
+    request: Request, storage: Storing, study_id: int, number: Number, key: Key
+) -> Response:
+    """Run the point of an ended trial again, as a new trial; the same key does it once."""
+    given = await body_of(request, m.Retry)
+    await run_in_threadpool(storage.check_study, study_id)
+    every: SQLStorage = request.app.state.service.storage
+    found = await run_in_threadpool(every.trials_from, study_id, number, 1)
+    if not found or found[0].number != number:
+        raise unknown_trial(number, (await run_in_threadpool(storage.record, study_id)).n_trials)
+    wanted = retry_of(found[0], from_checkpoint=given.from_checkpoint)
+    numbers = await run_in_threadpool(
+        storage.enqueue, study_id, [wanted.params],
+        user_attrs=wanted.user_attrs, branch=wanted.branch, key=key,
+    )  # fmt: skip
+    note(request, new=numbers[0])
+    return reply(m.Numbers(tuple(numbers)))
 
 
 @endpoint(router, "POST", "/trials:expire", role=Role.WORKER, body=m.Expire, status=204)

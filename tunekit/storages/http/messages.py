@@ -187,6 +187,20 @@ class TrialAttrs:
 
 
 @dataclass(frozen=True, slots=True)
+class Retry:
+    """Runs an ended trial again; from its last checkpoint, if it has one and that is wanted."""
+
+    from_checkpoint: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """The tags of a study, which replace those it has."""
+
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Numbers:
     """Numbers of trials that a request created or changed."""
 

@@ -1,0 +1,52 @@
+"""Routes for what people put on a study to find it again: tags, and an archive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from tunekit.records import StudyRecord
+from tunekit.service.access.audited_changes import note
+from tunekit.service.access.roles import Role
+from tunekit.service.endpoints import body_of, endpoint, reply
+from tunekit.service.routes.parts import InProject
+from tunekit.storages.base import Storage
+from tunekit.storages.http.messages import Tags
+from tunekit.storages.project import ProjectStorage
+from tunekit.studies import labels
+
+router = APIRouter(prefix="/projects/{project}/studies", tags=["studies"])
+
+
+@endpoint(
+    router, "PUT", "/{study_id}/tags", role=Role.EDITOR, body=Tags,
+    example={"tags": ["baseline"]}, answer=StudyRecord,
+)  # fmt: skip
+async def set_tags(request: Request, storage: InProject, study_id: int) -> Response:
+    """Replace the tags of a study, up to 20 of up to 40 characters."""
+    given = await body_of(request, Tags)
+    tags = labels.checked_tags(given.tags)
+    note(request, tags=tags)
+    await run_in_threadpool(labels.set_tags, storage, study_id, tags)
+    return reply(await run_in_threadpool(storage.record, study_id))
+
+
+@endpoint(router, "POST", "/{study_id}:archive", role=Role.EDITOR, answer=StudyRecord)
+async def archive_study(storage: InProject, study_id: int) -> Response:
+    """Stop a study and leave it out of lists; nothing is deleted."""
+    return await _changed(storage, study_id, labels.archive)
+
+
+@endpoint(router, "POST", "/{study_id}:restore", role=Role.EDITOR, answer=StudyRecord)
+async def restore_study(storage: InProject, study_id: int) -> Response:
+    """Show an archived study in lists again; it stays stopped until it is resumed."""
+    return await _changed(storage, study_id, labels.restore)
+
+
+async def _changed(
+    storage: ProjectStorage, study_id: int, change: Callable[[Storage, int], None]
+) -> Response:
+    await run_in_threadpool(change, storage, study_id)
+    return reply(await run_in_threadpool(storage.record, study_id))
