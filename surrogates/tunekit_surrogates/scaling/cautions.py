@@ -22,6 +22,7 @@ CautionName = Literal[
     "one_setting",
     "scattered_runs",
     "unfinished_runs",
+    "unidentified",
 ]
 
 

@@ -37,10 +37,13 @@ class Descent:
         self._finite = np.isfinite(model.y)
         self._y = np.where(self._finite, model.y, 0.0)
         self.noise = NOISE[1]
+        lowest = np.full(model.cell.max() + 1, np.inf)
+        np.minimum.at(lowest, model.cell, model.y)
+        self._best = np.where(model.own_base >= 0, lowest[model.cell], np.nan)
 
     def run(self) -> tuple[Floats, Floats]:
         """Return the mode and the posterior covariance."""
-        p: Floats = self._model.prior_mean.copy()
+        p: Floats = self._model.start.copy()
         damping = 1e-2
         for step in range(N_STEPS):
             parts = self._model.parts(p)
@@ -68,9 +71,13 @@ class Descent:
         return p, np.asarray(np.linalg.inv(curved), dtype=float)
 
     def _weights(self, parts: Parts) -> tuple[Mask, Floats]:
-        """Return which runs are far from the optimum, and the error expected of each run."""
+        """Return which runs are far from the optimum, and the error expected of each run.
+
+        Far is far above the best run of the cell or, for a run alone, above the law of the loss.
+        """
         seen = np.where(self._finite, self._y - parts.base, np.inf)
-        far = seen > FAR
+        above = np.where(np.isnan(self._best), seen, self._model.y - self._best)
+        far = ~self._finite | (above > FAR)
         excess = np.clip(np.minimum(parts.excess, seen), 0.0, FAR)
         sd = np.hypot(self.noise, MISFIT * excess)
         return far, np.where(far, MISFIT * FAR, sd)

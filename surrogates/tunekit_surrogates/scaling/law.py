@@ -127,7 +127,7 @@ class ScalingLaw:
         for name, value in given.items():
             if not (math.isfinite(value) and value > 0.0):
                 raise ValueError(f"{name} is {value:g}; give a finite number above 0.")
-        label = self._label(factor)
+        label = self.label(factor)
         lr = self.lr.quantiles(n, d, label, levels=LEVELS)
         batch = self.bs.quantiles(n, d, label, levels=LEVELS)
         if bs is not None:
@@ -148,7 +148,12 @@ class ScalingLaw:
             cautions=merged(self.cautions, _too_far(n, d, self)),
         )
 
-    def _label(self, factor: str | None) -> str:
+    def label(self, factor: str | None) -> str:
+        """Return the label to predict for: the given one, or the only one.
+
+        Raises:
+            ValueError: if the label is not among the runs', or is missing among several.
+        """
         if not self.factors:
             if factor:
                 raise ValueError(

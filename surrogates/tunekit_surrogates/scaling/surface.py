@@ -117,12 +117,12 @@ def _scatters(model: SurfaceModel, p: Floats) -> tuple[float, float]:
     return scatters[0], scatters[1]
 
 
-def _plateau(model: SurfaceModel) -> Mask:
+def _plateau(model: SurfaceModel, *, least: int = CELL_RUNS) -> Mask:
     """Return the runs on the plateau of a cell that has enough runs for one."""
     lowest = np.full(model.cell.max() + 1, np.inf)
     np.minimum.at(lowest, model.cell, model.y)
     counts = np.bincount(model.cell[np.isfinite(model.y)], minlength=len(lowest))
-    return (counts[model.cell] >= CELL_RUNS) & (model.y <= lowest[model.cell] + BAND)
+    return (counts[model.cell] >= least) & (model.y <= lowest[model.cell] + BAND)
 
 
 def _loss_law(model: SurfaceModel, p: Floats, cov: Floats, noise: float) -> LossLaw:
@@ -147,8 +147,8 @@ def _cell_spread(offsets: Floats) -> float:
 
 
 def _start(model: SurfaceModel, priors: Priors) -> Start:
-    """Return where the intercepts start: at the runs that are best for their scale."""
-    low = _best_for_scale(model)
+    """Return where the intercepts start: at the runs that are low for their scale."""
+    low = _low_for_scale(model)
     lr_slope = np.array([prior.mean for prior in model.lr.priors(n=priors.lr_n, d=priors.lr_d)])
     bs_slope = np.array([prior.mean for prior in model.lr.priors(n=priors.bs_n, d=priors.bs_d)])
     tau = 0.0
@@ -160,15 +160,17 @@ def _start(model: SurfaceModel, priors: Priors) -> Start:
         bs=float((model.x[:, 1] - model.rows @ bs_slope)[low].mean()),
         tau=tau,
         loss=float(model.y[low].mean()),
+        low=low,
     )
 
 
-def _best_for_scale(model: SurfaceModel) -> Mask:
-    """Return the runs on the plateau of their cell or, without cells, low for their scale."""
-    plateau = _plateau(model)
-    if len(set(model.cell[plateau].tolist())) >= 2:
-        return plateau
+def _low_for_scale(model: SurfaceModel) -> Mask:
+    """Return the best runs of the cells, or runs low for their scale where cells are rare."""
     finite = np.isfinite(model.y)
+    plateau = _plateau(model, least=3)
+    in_cells = np.isin(model.cell, model.cell[plateau])
+    if in_cells.mean() >= 0.5 and len(np.unique(model.cell[plateau])) >= 2:
+        return plateau
     chosen = finite
     rows = np.column_stack([np.ones(len(model.y)), model.scale])
     for _ in range(5):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tunekit_surrogates.scaling.arrays import Floats
+from tunekit_surrogates.scaling.arrays import Floats, Mask
 from tunekit_surrogates.scaling.bowl import Bowl
 from tunekit_surrogates.scaling.design import Design, Exponents, moments
 from tunekit_surrogates.scaling.priors import Priors
@@ -44,6 +44,9 @@ LOSS_SHARES = (0.65, 0.175, 0.175)
 LOSS_EXPONENT = (0.35, 0.15)
 """Usual exponent of N and of D in the loss, and its spread."""
 
+LOW_SD = 0.02
+"""Spread of ln L of low runs around the law of the loss, before the surface is fitted."""
+
 MOST_CELLS = 150
 """With more cells than this, they have no offsets of their own."""
 
@@ -67,12 +70,21 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where the intercepts start: ln lr and ln bs less their slopes, ln tau, and ln L."""
+    """Where the descent starts.
+
+    Attributes:
+        lr: ln lr of low runs less the slopes of the prior.
+        bs: ln bs of low runs less the slopes of the prior.
+        tau: ln tau of low runs less the slope of the prior.
+        loss: ln L of low runs.
+        low: `(k,)` the runs that are low for their scale.
+    """
 
     lr: float
     bs: float
     tau: float
     loss: float
+    low: Mask
 
 
 class SurfaceModel:
@@ -89,6 +101,7 @@ class SurfaceModel:
         cell: `(k,)` position of each run's cell.
         own: `(k,)` position of the cell among those with offsets, or -1.
         slices: where each block of parameters lies.
+        start: `(p,)` where a descent starts.
         prior_mean: `(p,)` prior means.
         prior_sd: `(p,)` prior standard deviations.
     """
@@ -156,6 +169,21 @@ class SurfaceModel:
             at += len(mean)
         self.prior_mean = np.concatenate([mean for mean, _ in blocks.values()])
         self.prior_sd = np.concatenate([sd for _, sd in blocks.values()])
+        self.start = self.prior_mean.copy()
+        self.start[self.slices["base"]] = self._base_through(start.low)
+
+    def _base_through(self, low: Mask) -> Floats:
+        """Return the law of the loss through the low runs, with the help of its prior."""
+        at = self.slices["base"]
+        mean, sd = self.prior_mean[at], self.prior_sd[at]
+        p = mean.copy()
+        scale, y = self.scale[low], self.y[low]
+        for _ in range(20):
+            law, by = log_law(p, scale)
+            gradient = by.T @ (y - law) / LOW_SD**2 - (p - mean) / sd**2
+            move = np.linalg.solve(by.T @ by / LOW_SD**2 + np.diag(sd**-2.0), gradient)
+            p = p + np.clip(move, -0.3, 0.3)
+        return p
 
     def bowl(self, p: Floats) -> Bowl:
         """Return the shape of the bowl at parameters `p`."""
@@ -178,13 +206,8 @@ class SurfaceModel:
             excess = excess + 0.5 * curved * off**2
             by_excess[:, self.slices["tau"]] = -curved * off[:, None] * self.tau_rows
             by_excess[:, self.slices["decay"]] = 0.5 * curved * off[:, None] ** 2
-        e, a, b, alpha, beta = p[self.slices["base"]]
-        terms = np.column_stack(
-            [np.full(len(u), e), a - alpha * self.scale[:, 0], b - beta * self.scale[:, 1]]
-        )
-        law = np.logaddexp.reduce(terms, axis=1)
-        share = np.exp(terms - law[:, None])
-        by_base[:, self.slices["base"]] = np.column_stack([share, -share[:, 1:] * self.scale])
+        law, by_law = log_law(p[self.slices["base"]], self.scale)
+        by_base[:, self.slices["base"]] = by_law
         by_base[:, self.slices["base_offset"]] = self.offsets
         self._fill(by_base, "cell_base", self.own_base, np.ones(len(u)))
         base = law + self.offsets @ p[self.slices["base_offset"]]
@@ -199,3 +222,16 @@ class SurfaceModel:
         """Write the derivatives by the offsets of the cells."""
         has = np.flatnonzero(position >= 0)
         by[has, self.slices[block].start + position[has]] = values[has]
+
+
+def log_law(p: Floats, scale: Floats) -> tuple[Floats, Floats]:
+    """Return `ln(E + A / N^a + B / D^b)` and its derivatives.
+
+    Args:
+        p: ln E, ln A, ln B, a and b.
+        scale: `(k, 2)` ln N and ln D.
+    """
+    terms = np.column_stack([np.full(len(scale), p[0]), p[1:3] - p[3:5] * scale])
+    law = np.logaddexp.reduce(terms, axis=1)
+    share = np.exp(terms - law[:, None])
+    return law, np.column_stack([share, -share[:, 1:] * scale])
