@@ -18,6 +18,7 @@ from tunekit.records import TrialState
 from tunekit.service.app import Service
 from tunekit.storages.http.job_messages import JobPatch, JobState
 from tunekit.storages.http.jobs import open_service
+from tunekit.storages.http.oversight_messages import Quotas
 from tunekit.storages.sql.job_tables import jobs as job_table
 from tunekit.storages.urls import open_storage
 from tunekit.testing.service import running_service
@@ -63,8 +64,13 @@ def allowed(folder):
 
 
 @pytest.fixture
-def url(folder):
-    with running_service(Service(open_storage(folder / "team.db"))) as url:
+def app(folder):
+    return Service(open_storage(folder / "team.db"))
+
+
+@pytest.fixture
+def url(app):
+    with running_service(app) as url:
         yield f"{url}/vision"
 
 
@@ -200,9 +206,8 @@ def test_a_stopped_runner_gives_its_jobs_back_and_another_one_ends_them(
 
 
 @pytest.mark.faults
-def test_a_killed_runner_loses_and_doubles_nothing(service, folder, submit, start, allowed):
+def test_a_killed_runner_loses_and_doubles_nothing(service, app, submit, start, allowed):
     storage, jobs = service
-    database = open_storage(folder / "team.db").database
     for turn in range(ROUNDS):
         run, queued = f"run-{turn}", f"queued-{turn}"
         submit(run, "objective: train.py:gated", 3)
@@ -216,7 +221,7 @@ def test_a_killed_runner_loses_and_doubles_nothing(service, folder, submit, star
         assert held.runner and held.state in (JobState.CLAIMED, JobState.RUNNING)
         assert jobs.get(2 * turn + 2).state is JobState.QUEUED
         # The job's lease ends, as it does half a minute later.
-        database.write(lambda c: c.execute(update(job_table).values(lease_until=0.0)))
+        app.storage.database.write(lambda c: c.execute(update(job_table).values(lease_until=0.0)))
         (allowed / "gate").touch()
         after = start("--slots", "1")
         after.says(f"job {held.id} is done", f"job {held.id + 1} is done")
@@ -227,7 +232,6 @@ def test_a_killed_runner_loses_and_doubles_nothing(service, folder, submit, star
         for file in allowed.glob("at-*"):
             file.unlink()
         (allowed / "gate").unlink()
-    database.close()
 
 
 @pytest.mark.ray
@@ -270,6 +274,29 @@ def test_a_change_of_priority_reaches_the_runner(service, submit, start, allowed
     runner.says("job 1 has weight 3 and priority 5 now")
     (allowed / "gate").touch()
     runner.says("job 1 is done")
+
+
+def test_the_quota_of_an_owner_is_set_by_the_service_and_followed(
+    service, app, submit, start, allowed
+):
+    storage, jobs = service
+    app.quotas.set("vision", Quotas(owners={"ada": 1}))
+    for name in "ab":
+        submit(name, "objective: train.py:gated", 4)
+    owned = update(job_table).values(owner="ada")
+    app.storage.database.write(lambda c: c.execute(owned))
+    assert [j.quota for j in (jobs.get(1), *jobs.list_jobs())] == [1, 1, 1]
+    runner = start("--slots", "2", "--quota", "ada=7")
+    runner.says("job 2 runs")
+    while not (allowed / "at-0").exists():
+        assert runner.process.poll() is None
+    counts = Counter(results(storage, "a")[0]) + Counter(results(storage, "b")[0])
+    assert counts[TrialState.RUNNING] == 1, "of the two slots"
+    app.quotas.set("vision", Quotas())
+    runner.says("ada has no quota now")
+    (allowed / "gate").touch()
+    runner.says("job 1 is done", "job 2 is done")
+    assert jobs.get(1).quota is None
 
 
 def test_submit_and_jobs_on_the_command_line(cli, url, submit, allowed, answer):

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 import tunekit as tk
 from tunekit.cli.app import app
+from tunekit.errors import UnknownStudy
 from tunekit.service.app import Service
 from tunekit.storages.http.connection import Connection
 from tunekit.storages.http.credentials import credentials_file
@@ -127,6 +128,76 @@ def test_a_project_is_left_and_deleted(cli: Cli, url: str, team: Team) -> None:
     cli("project", "rm", "vision")
     assert cli("project", "ls", "--format", "csv").stdout.split() == []
     assert team.accounts.grants.of_token(machine) is None
+
+
+def test_quotas_are_shown_set_and_taken_away(cli: Cli, url: str, team: Team) -> None:
+    team.user("root", is_operator=True, may_create=True)
+    team.member("ann", "default", "viewer")
+    cli("login", url, "--token", given=team.token("root"))
+
+    def quota(*words: str) -> dict[str, Any]:
+        answer = cli("project", "quota", "default", *words, "--json").stdout
+        return dict(json.loads(answer)["quotas"]["limits"])
+
+    nothing = {"running": None, "gpus": None, "stored_bytes": None, "owners": {}}
+    assert quota() == nothing
+    flags = ("--running", "8", "--gpus", "1.5", "--owner", "ann=2", "--owner", "ben=3")
+    assert quota(*flags) == {
+        **nothing, "running": 8, "gpus": 1.5, "owners": {"ann": 2, "ben": 3},
+    }  # fmt: skip
+    left = {**nothing, "running": 8, "owners": {"ann": 4}}
+    assert quota("--gpus", "none", "--owner", "ben=none", "--owner", "ann=4") == left
+    assert "number from 0" in cli("project", "quota", "default", "--gpus", "-1", status=2).stderr
+    assert "ada=4" in cli("project", "quota", "default", "--owner", "ann", status=2).stderr
+    cli("login", url, "--token", given=team.token("ann"))
+    assert quota() == left
+    cli("project", "quota", "default", "--running", "9", status=4)
+
+
+def test_the_audit_log_is_shown_to_operators_and_admins(cli: Cli, url: str, team: Team) -> None:
+    team.user("root", is_operator=True, may_create=True)
+    cli("login", url, "--token", given=team.token("root"))
+    for name in ("vision", "speech"):
+        cli("project", "add", name)
+    entries = json.loads(cli("audit", "--json").stdout)["entries"]
+    done = [(e["principal"], e["action"], e["project"]) for e in entries[:2]]
+    assert done == [("root", "create_project", "speech"), ("root", "create_project", "vision")]
+    assert len(json.loads(cli("audit", "--limit", "1", "--json").stdout)["entries"]) == 1
+    cli("project", "grant", "vision", "root", "admin")
+    found = json.loads(cli("audit", "--project", "vision", "--json").stdout)["entries"]
+    assert (found[0]["action"], found[0]["data"]["role"]) == ("set_member", "admin")
+    assert {e["project"] for e in found} == {"vision"}
+    team.member("ann", "vision", "editor")
+    cli("login", url, "--token", given=team.token("ann"))
+    cli("audit", status=4)
+    cli("audit", "--project", "vision", status=4)
+
+
+def test_a_share_link_is_made_listed_and_revoked(cli: Cli, url: str, team: Team) -> None:
+    team.user("root", is_operator=True, may_create=True)
+    cli("login", url, "--token", given=team.token("root"))
+    at = ("--url", f"{url}/default")
+    tk.study("digits", space=SPACE, storage=at[1]).storage.close()
+    secret = cli("share", "create", "digits", "--label", "review", "--days", "7", *at).stdout
+    with closing(Connection(url)) as outsider:
+
+        def read() -> Any:
+            headers = {"X-Share-Link": secret.strip()}
+            return outsider.request("GET", "/shared/study", headers=headers).doc
+
+        assert read()["name"] == "digits"
+        listed = cli("share", "ls", "digits", *at, "--json").stdout
+        (link,) = json.loads(listed)["links"]
+        assert secret.strip() not in listed and link["revoked"] is None
+        assert (link["id"], link["label"], link["author"]) == (1, "review", "root")
+        cli("share", "revoke", "digits", "1", *at)
+        assert json.loads(cli("share", "ls", "digits", *at, "--json").stdout)["links"][0][
+            "revoked"
+        ]
+        with pytest.raises(UnknownStudy):
+            read()
+    assert "no service" in cli("share", "ls", "digits", "--url", "sqlite:///x.db", status=2).stderr
+    cli("share", "ls", "dogs", *at, status=3)
 
 
 def test_a_wrong_password_and_an_unknown_user_are_told_alike(

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tunekit.cli import (
+    audit,
     bench,
     completion,
     control,
@@ -20,6 +21,7 @@ from tunekit.cli import (
     projects,
     run,
     serve,
+    share_links,
     space_edits,
     studies,
     study_labels,
@@ -63,6 +65,8 @@ app.add_typer(database.app, name="db", rich_help_panel="Teams")
 command(app, "login", rich_help_panel="Teams")(login.login)
 command(app, "whoami", rich_help_panel="Teams")(login.whoami)
 app.add_typer(projects.app, name="project", rich_help_panel="Teams")
+app.add_typer(share_links.app, name="share", rich_help_panel="Teams")
+command(app, "audit", rich_help_panel="Teams")(audit.audit)
 app.add_typer(tokens.app, name="token", rich_help_panel="Teams")
 app.add_typer(users.app, name="user", rich_help_panel="Teams")
 command(app, "worker", rich_help_panel="Teams")(worker.worker)

@@ -52,6 +52,7 @@ def runner(
     from tunekit.checks import seconds
     from tunekit.cli.allowed import AllowedFolders
     from tunekit.cli.job_running import JobRunner
+    from tunekit.cli.quotas import limits_by_owner
     from tunekit.cli.run import amounts
     from tunekit.cli.runner import executor_of
     from tunekit.cli.settings import RunSettings
@@ -59,6 +60,7 @@ def runner(
     from tunekit.storages.http.jobs import open_service
 
     allowed = AllowedFolders(allow)
+    limits = limits_by_owner(quota or [], flag="--quota")
     given = {
         "executor": executor, "workers": slots, "ray_address": ray_address,
         "resources": amounts(resources), "devices": devices.split(",") if devices else None,
@@ -68,7 +70,7 @@ def runner(
     storage, jobs = open_service(url_of(url))
     job_runner = JobRunner(
         storage, jobs, executor_of(settings), allowed,
-        quotas=quotas_of(quota or []),
+        quotas={owner: n for owner, n in limits.items() if n is not None},
         grace_s=math.inf if grace is None else seconds(grace) or 0.0,
         say=terminal.print_line,
     )  # fmt: skip
@@ -77,20 +79,3 @@ def runner(
         job_runner.run()
     finally:
         storage.close()
-
-
-def quotas_of(texts: list[str]) -> dict[str, int]:
-    """Return slots by owner, of texts such as `ada=4`.
-
-    Raises:
-        InvalidArgument: one is written in another way.
-    """
-    from tunekit.errors import InvalidArgument
-
-    found = {}
-    for text in texts:
-        owner, _, number = text.rpartition("=")
-        if not owner or not number.isdecimal():
-            raise InvalidArgument(f'--quota "{text}": expected OWNER=SLOTS, for example ada=4.')
-        found[owner] = int(number)
-    return found

@@ -110,6 +110,10 @@ class JobRunner:
 
     def _follow(self, name: str, held: Held) -> None:
         now = held.latest
+        if now.quota != held.job.quota:
+            self._shared.set_quota(now.owner, self._quota_of(now))
+            slots = "has no quota" if now.quota is None else f"has a quota of {now.quota} slots"
+            self._say(f"{now.owner or 'nobody in particular'} {slots} now")
         if (now.weight, now.priority) != (held.job.weight, held.job.priority):
             self._shared.change(name, weight=now.weight, priority=now.priority)
             self._say(f"job {now.id} has weight {now.weight:g} and priority {now.priority} now")
@@ -140,6 +144,7 @@ class JobRunner:
         study = opened_study(settings, space, self._storage)
         if settings.enqueue_default and space is not None and not len(study.refresh()):
             study.enqueue_trial(space.default())
+        self._shared.set_quota(job.owner, self._quota_of(job))
         self._shared.add(
             study,
             objective,
@@ -148,12 +153,16 @@ class JobRunner:
             owner=job.owner,
             weight=job.weight,
             priority=job.priority,
-            quota=self._quotas.get(job.owner),
             most=settings.workers,
             catch=(Exception, SystemExit),
             max_failed_trials=settings.max_failed_trials,
         )
         self._say(f"job {job.id} runs: {job.name}, of {job.owner or 'nobody in particular'}")
+
+    def _quota_of(self, job: Job) -> int | None:
+        """Return the slots of a job's owner: the lower of what the runner and the service say."""
+        given = [q for q in (self._quotas.get(job.owner), job.quota) if q is not None]
+        return min(given, default=None)
 
     def _objective(self, settings: RunSettings, space: Space | None) -> Callable[..., Any]:
         if settings.objective is not None:

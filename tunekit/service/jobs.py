@@ -9,11 +9,22 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    and_,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from tunekit.checks import above_zero, check_whole
 from tunekit.errors import InvalidArgument, LeaseLost, RequestConflict, UnknownJob
+from tunekit.service.access.quotas import owner_quotas
 from tunekit.service.idempotency import KeyedRequest, answer_once
 from tunekit.storages.codec import from_dict, to_dict
 from tunekit.storages.http.job_messages import (
@@ -25,6 +36,7 @@ from tunekit.storages.http.job_messages import (
     JobPatch,
     JobState,
 )
+from tunekit.storages.sql.compiled import Cursor
 from tunekit.storages.sql.database import Database
 from tunekit.storages.sql.job_tables import jobs
 from tunekit.storages.sql.schema import clock
@@ -74,8 +86,12 @@ class Jobs:
         """Return jobs by id, after an id."""
         query = select(*_SHOWN).where(jobs.c.project == project, jobs.c.id > after)
         query = query.order_by(jobs.c.id).limit(limit)
-        rows = self.database.read(lambda c: c.execute(query).mappings().all())
-        return [_read(dict(row)) for row in rows]
+
+        def work(c: Connection) -> list[Job]:
+            owners = owner_quotas(Cursor(c), project)
+            return [_read(row, owners) for row in c.execute(query).mappings()]
+
+        return self.database.read(work)
 
     def get(self, project: str, job_id: int) -> Job:
         """Return a job, or raise `UnknownJob`."""
@@ -237,8 +253,9 @@ def _job(connection: Connection, project: str, job_id: int) -> Job:
     row = connection.execute(this).mappings().first() if 0 < job_id < 2**31 else None
     if row is None:
         raise UnknownJob(f"there is no job {job_id} in this project; `tunekit jobs ls` lists all.")
-    return _read(dict(row))
+    return _read(row, owner_quotas(Cursor(connection), project))
 
 
-def _read(row: Mapping[str, Any]) -> Job:
-    return from_dict(Job, {**row, "settings": json.loads(row["settings"])})
+def _read(row: RowMapping, owners: Mapping[str, int]) -> Job:
+    more = {"settings": json.loads(row["settings"]), "quota": owners.get(row["owner"])}
+    return from_dict(Job, {**row, **more})

@@ -15,9 +15,10 @@ from typing import Any
 from sqlalchemy import Connection, Integer, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from tunekit.checks import check_text, check_whole
 from tunekit.errors import InvalidArgument, QuotaReached
 from tunekit.storages.http.oversight_messages import Quotas, QuotaUse
-from tunekit.storages.rows import decoded_mapping
+from tunekit.storages.rows import decoded_mapping, encode
 from tunekit.storages.sql.compiled import Cursor
 from tunekit.storages.sql.database import Database
 from tunekit.storages.sql.oversight_tables import quotas
@@ -31,16 +32,15 @@ KNOWN_S = 5.0
 COUNTED_S = 60.0
 """Seconds after which stored bytes are counted again."""
 
+_LIMITS = [c for c in quotas.c if c.name != "project"]
 _SET = {
     name: insert(quotas).on_conflict_do_update(
         index_elements=["project"],
-        set_={c: insert(quotas).excluded[c] for c in ("running", "gpus", "stored_bytes")},
+        set_={c.name: insert(quotas).excluded[c.name] for c in _LIMITS},
     )
     for name, insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
 }
-_QUOTAS = select(quotas.c.running, quotas.c.gpus, quotas.c.stored_bytes).where(
-    quotas.c.project == bindparam("project")
-)
+_QUOTAS = select(*_LIMITS).where(quotas.c.project == bindparam("project"))
 _LOCKED = _QUOTAS.with_for_update()
 _IDS = select(studies.c.id).where(
     func.substr(studies.c.name, 1, bindparam("length", type_=Integer)) == bindparam("prefix")
@@ -50,6 +50,7 @@ _RUNNING = (
     .where(trials.c.study_id.in_(_IDS), IS_RUNNING, trials.c.lease_until > clock())
     .group_by(trials.c.study_id)
 )
+MAX_OWNERS = 1000
 _ROW_BYTES = 100
 """Of a trial or report besides its texts, about."""
 
@@ -87,8 +88,9 @@ class QuotaBook:
         """Replace the quotas of a project.
 
         Raises:
-            InvalidArgument: a limit is negative or not finite.
+            InvalidArgument: a limit is negative or not finite, or of no name.
         """
+        check_owners(given.owners)
         cells = {"running": given.running, "gpus": given.gpus, "stored_bytes": given.stored_bytes}
         for name, limit in cells.items():
             if limit is not None and not 0 <= limit < 2**31 * (2**32 if name[0] == "s" else 1):
@@ -96,7 +98,8 @@ class QuotaBook:
                     f"quota {name}: got {limit}, expected a number from 0, or null for no limit."
                 )
 
-        row = {"project": project, **cells}
+        owners = encode(given.owners) if given.owners else None
+        row = {"project": project, **cells, "owners": owners}
         self._database.write(lambda c: c.execute(_SET[c.dialect.name], row))
         self._known.pop(project, None)
 
@@ -166,8 +169,29 @@ def read_quotas(cursor: Cursor, project: str, *, lock: bool = False) -> Quotas |
         lock: whether other transactions that lock the same project have to wait for this one.
     """
     rows = cursor.rows(_LOCKED if lock else _QUOTAS, {"project": project})
-    cells = tuple(rows[0]) if rows else ()
-    return Quotas(*cells) if any(cell is not None for cell in cells) else None
+    if not rows or all(cell is None for cell in rows[0]):
+        return None
+    running, gpus, stored, owners = rows[0]
+    return Quotas(running, gpus, stored, {} if owners is None else decoded_mapping(owners))
+
+
+def owner_quotas(cursor: Cursor, project: str) -> Mapping[str, int]:
+    """Return the slots that the jobs of single users of a project hold at most."""
+    found = read_quotas(cursor, project)
+    return {} if found is None else found.owners
+
+
+def check_owners(owners: Mapping[str, int]) -> None:
+    """Check slots by owner.
+
+    Raises:
+        InvalidArgument: there are too many, a name is no user's, or a number is negative.
+    """
+    if len(owners) > MAX_OWNERS:
+        raise InvalidArgument(f"owners: got {len(owners)}, expected {MAX_OWNERS} or fewer.")
+    for owner, slots in owners.items():
+        check_text(owner, "owner")
+        check_whole(slots, f"quota of owner {owner!r}", low=0, high=2**31 - 1)
 
 
 def running_in(cursor: Cursor, project: str, *, with_gpus: bool) -> tuple[int, float]:

@@ -45,6 +45,7 @@ class Job:
         runner: that holds or held it.
         epoch: number of times that a runner has claimed it; names the lease.
         created, started, finished: seconds since 1970 on the clock of the storage.
+        quota: slots that all jobs of the owner hold at most on a runner, as the project has it.
     """
 
     id: int
@@ -60,6 +61,7 @@ class Job:
     created: float
     started: float | None = None
     finished: float | None = None
+    quota: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tunekit.errors import InvalidArgument
 from tunekit.identifiers import new_id
-from tunekit.shown import shown_url
 from tunekit.storages.codec import from_dict, to_dict
 from tunekit.storages.http import job_messages as m
 from tunekit.storages.http.connection import Connection, quoted
 from tunekit.storages.http.storage import HTTPStorage
-from tunekit.storages.http.urls import split_project, token_for
+from tunekit.storages.http.urls import open_project
 
 
 class HTTPJobs:
@@ -82,12 +80,5 @@ def open_service(url: str) -> tuple[HTTPStorage, HTTPJobs]:
         StorageUnreachable: the service does not answer.
         NotAuthenticated: it refuses the token.
     """
-    if not url.lower().startswith(("http://", "https://")):
-        raise InvalidArgument(
-            f"{shown_url(url)} is no service, and only a service queues jobs; give --url "
-            "http://host:port/project, or use `tunekit run`."
-        )
-    base, project = split_project(url)
-    connection = Connection(base, token_for(base))
-    storage = HTTPStorage(connection, project)
+    connection, storage = open_project(url, "queues jobs; or use `tunekit run`")
     return storage, HTTPJobs(connection, storage.project)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -15,11 +15,13 @@ class Quotas:
         running: trials that run, in all studies of the project.
         gpus: GPUs that they hold by the resources that their studies declare; may be a fraction.
         stored_bytes: bytes of trials, reports and artifacts.
+        owners: slots that the jobs of a user hold at most on each runner, by user.
     """
 
     running: int | None = None
     gpus: float | None = None
     stored_bytes: int | None = None
+    owners: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

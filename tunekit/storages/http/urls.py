@@ -29,9 +29,35 @@ def open_http(url: str, *, must_exist: bool) -> HTTPStorage:
     """
     from tunekit.storages.http.storage import HTTPStorage
 
+    return HTTPStorage(*_connected(url))
+
+
+def open_project(url: str, what: str) -> tuple[Connection, HTTPStorage]:
+    """Return the connection to a service, and the storage of the project in its URL.
+
+    Args:
+        url: `http://host:port/project`.
+        what: only a service does.
+
+    Raises:
+        InvalidArgument: the URL is that of a database, or as `open_http` says.
+        StorageUnreachable: the service does not answer.
+        NotAuthenticated: it refuses the token.
+    """
+    from tunekit.storages.http.storage import HTTPStorage
+
+    if not url.lower().startswith(("http://", "https://")):
+        raise InvalidArgument(
+            f"{shown_url(url)} is no service, and only a service {what}; give --url "
+            "http://host:port/project."
+        )
+    connection, project = _connected(url)
+    return connection, HTTPStorage(connection, project)
+
+
+def _connected(url: str) -> tuple[Connection, str | None]:
     base, project = split_project(url)
-    connection = Connection(base, token_for(base))
-    return HTTPStorage(connection, project)
+    return Connection(base, token_for(base)), project
 
 
 def split_project(url: str) -> tuple[str, str | None]:

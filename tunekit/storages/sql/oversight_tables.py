@@ -70,6 +70,7 @@ quotas = Table(
     Column("running", Integer),  # NULL: no limit, here and below
     Column("gpus", Double),
     Column("stored_bytes", BigInteger),
+    Column("owners", Text),  # JSON: slots by owner
 )
 
 share_links = counted(
