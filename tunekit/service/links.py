@@ -33,6 +33,15 @@ class Links:
     parameters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     is_entry: bool = False
 
+    def lead_to(self, needed: set[str], path: set[str]) -> bool:
+        """Return whether the answer opens a route that needs some parameters.
+
+        What was found below a path opens nothing outside of it.
+        """
+        if not needed:
+            return self.is_entry
+        return path <= needed and not needed.isdisjoint(self.gives)
+
 
 def add_links(doc: dict[str, Any]) -> None:
     """Add its links to every success that says what it holds."""
@@ -40,32 +49,31 @@ def add_links(doc: dict[str, Any]) -> None:
         o["operationId"]: o for methods in doc["paths"].values() for o in methods.values()
     }
     holding = {name: Links(**o.pop(KEY)) for name, o in operations.items() if KEY in o}
-    given = {name for links in holding.values() for name in links.gives}
-    needs = {name: _needed(o, given) for name, o in operations.items()}
+    needs = {name: _needed(o) for name, o in operations.items()}
     for source, links in holding.items():
-        known = {name: f"$request.path.{name}" for name in needs[source]} | dict(links.gives)
+        path = _named(operations[source], "path")
+        known = {name: f"$request.path.{name}" for name in path} | dict(links.gives)
         targets = {}
         for name, needed in needs.items():
             own = links.parameters.get(name, {})
-            if name != source and _leads_to(links, name, needed) and needed <= {*known, *own}:
+            leads = name in links.sends or name in links.parameters or links.lead_to(needed, path)
+            if name != source and leads and needed <= {*known, *own}:
                 found = {n: expression for n, expression in known.items() if n in needed}
                 targets[name] = _link(name, found | dict(own), links.sends.get(name))
         success = next(c for c in operations[source]["responses"] if c.startswith("2"))
         operations[source]["responses"][success]["links"] = targets
 
 
-def _needed(operation: dict[str, Any], given: set[str]) -> set[str]:
-    """Return the parameters in the path, and the headers that some answer gives."""
+def _needed(operation: dict[str, Any]) -> set[str]:
+    return _named(operation, "path") | _named(operation, "query", is_required=True)
+
+
+def _named(operation: dict[str, Any], place: str, *, is_required: bool = False) -> set[str]:
     return {
         p["name"]
         for p in operation.get("parameters", ())
-        if p["in"] == "path" or (p["in"] == "header" and p["name"] in given)
+        if p["in"] == place and (p.get("required") or not is_required)
     }
-
-
-def _leads_to(links: Links, name: str, needed: set[str]) -> bool:
-    named = name in links.sends or name in links.parameters
-    return named or not needed.isdisjoint(links.gives) or (links.is_entry and not needed)
 
 
 def _link(name: str, parameters: dict[str, str], body: Any) -> dict[str, Any]:

@@ -20,14 +20,25 @@ router = APIRouter(prefix="/projects/{project}/studies/{study_id}", tags=["share
 
 LinkId = Annotated[int, Path(ge=1, le=2**31 - 1, description="Id of a share link.")]
 
+_LINKS = Links(
+    {"link_id": "$response.body#/link/id"},
+    parameters={
+        name: {"x-share-link": "$response.body#/secret"}
+        for name in (
+            "get_shared_study",
+            "list_shared_trials",
+            "list_shared_reports",
+            "list_shared_events",
+        )
+    },
+)
+
 
 @endpoint(
     router, "POST", "/share-links", role=Role.ADMIN, body=NewShareLink,
     example={"label": "for the review", "days": 7}, answer=ShareSecret,
     status=201,
-    links=Links(
-        {"link_id": "$response.body#/link/id", "x-share-link": "$response.body#/secret"}
-    ),
+    links=_LINKS,
 )  # fmt: skip
 async def create_share_link(request: Request, storage: InProject, study_id: int) -> Response:
     """Create a link that shows this study; its secret is in this answer only."""
