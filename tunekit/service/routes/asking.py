@@ -60,7 +60,8 @@ async def report_trial(
 
 
 @endpoint(
-    router, "POST", "/trials/{number}:tell", role=Role.WORKER, body=m.TellResult, answer=m.Told
+    router, "POST", "/trials/{number}:tell", role=Role.WORKER, body=m.TellResult, answer=m.Told,
+    links=Links(sends={"retry_trial": {"from_checkpoint": False}}),
 )  # fmt: skip
 async def tell_trial(request: Request, storage: InProject, study_id: int, number: int) -> Response:
     """End a trial; a result repeated with the same key changes nothing."""
