@@ -20,11 +20,16 @@ from tunekit.records import StudyRecord, StudySpec
 from tunekit.storages.codec import from_dict, to_dict
 from tunekit.storages.http import account_messages as accounts
 from tunekit.storages.http import messages as m
-from tunekit.storages.http.browser import CSRF_HEADER
+from tunekit.storages.http.browser import (
+    CSRF_HEADER,
+    DASHBOARD_CERTIFICATE,
+    DASHBOARD_SERVICE,
+    SHARE_HEADER,
+)
 from tunekit.storages.http.connection import Answer, Connection
 from tunekit.storages.http.shared_messages import SharedStudy
 from tunekit_dashboard.answers import AnswerCache, KeptAnswer, Key
-from tunekit_dashboard.identity import SERVICE, Identity, browser_identity
+from tunekit_dashboard.identity import Identity, browser_identity
 from tunekit_dashboard.places import StudyPlace
 
 R = TypeVar("R")
@@ -81,7 +86,7 @@ class Reader:
     @cached_property
     def revision(self) -> str:
         """What the service permits the caller at this time, in short; part of every key."""
-        if "X-Share-Link" in self.identity.headers:
+        if SHARE_HEADER in self.identity.headers:
             return "shared"
         permits = [to_dict(self.caller), [to_dict(p) for p in self.projects]]
         return hashlib.sha256(json.dumps(permits, sort_keys=True).encode()).hexdigest()
@@ -186,7 +191,12 @@ class Reader:
     ) -> Answer:
         # Each run of a page has a thread of its own, so a kept connection would never be used
         # again; the service is on this machine, where a new one costs next to nothing.
-        connection = Connection(self.service, timeout_s=self.timeout_s, outage_s=0.0)
+        connection = Connection(
+            self.service,
+            timeout_s=self.timeout_s,
+            outage_s=0.0,
+            certificate=os.environ.get(DASHBOARD_CERTIFICATE),
+        )
         sent = {**self.identity.headers, **(headers or {})}
         try:
             return connection.request(
@@ -205,10 +215,11 @@ def page_reader(place: StudyPlace | None = None) -> Reader:
     Raises:
         NotAuthenticated: no service was named; start the dashboard with `tunekit dashboard`.
     """
-    service = os.environ.get(SERVICE)
+    service = os.environ.get(DASHBOARD_SERVICE)
     if not service:
         raise NotAuthenticated(
-            f"${SERVICE} names no service; start the dashboard with `tunekit dashboard URL`."
+            f"${DASHBOARD_SERVICE} names no service; start the dashboard with "
+            "`tunekit dashboard URL`."
         )
     return Reader(service, browser_identity(place.share if place is not None else ""))
 

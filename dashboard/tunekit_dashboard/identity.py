@@ -13,16 +13,12 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from tunekit.storages.http.browser import SESSION_COOKIE, SHARE_HEADER, share_cookie
-
-SERVICE = "TUNEKIT_DASHBOARD_SERVICE"
-"""Environment variable with the URL of the service."""
-
-TOKEN = "TUNEKIT_DASHBOARD_TOKEN"  # noqa: S105 - the name of a variable
-"""Environment variable with a token, where the pages belong to one person's terminal."""
-
-CERTIFICATE = "TUNEKIT_DASHBOARD_CERTIFICATE"
-"""Environment variable with the file of the service's own certificate."""
+from tunekit.storages.http.browser import (
+    DASHBOARD_TOKEN,
+    SESSION_COOKIE,
+    SHARE_HEADER,
+    share_cookie,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +45,7 @@ def identity_of(cookies: Mapping[str, str], *, share: str = "", address: str = "
     """
     if share:
         headers = {SHARE_HEADER: cookies.get(share_cookie(share), "")}
-    elif token := os.environ.get(TOKEN):
+    elif token := os.environ.get(DASHBOARD_TOKEN):
         headers = {"Authorization": f"Bearer {token}"}
     else:
         cookie = cookies.get(SESSION_COOKIE, "")

@@ -11,6 +11,7 @@ from tunekit.cli import (
     bench,
     completion,
     control,
+    dashboard,
     database,
     demo,
     doctor,
@@ -60,6 +61,7 @@ def root(
 command(app, "demo", rich_help_panel="Start here")(demo.demo)
 command(app, "init", rich_help_panel="Start here")(init.init)
 command(app, "run", rich_help_panel="Start here")(run.run)
+command(app, "dashboard", rich_help_panel="Start here")(dashboard.dashboard)
 command(app, "serve", rich_help_panel="Teams")(serve.serve)
 app.add_typer(database.app, name="db", rich_help_panel="Teams")
 command(app, "login", rich_help_panel="Teams")(login.login)

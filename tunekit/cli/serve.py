@@ -49,6 +49,9 @@ def serve(
     tls_key: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Private key (PEM) of the certificate.")
     ] = None,
+    dashboard: Annotated[
+        bool | None, typer.Option("--dashboard", help="Publish the dashboard below /dashboard.")
+    ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
 ) -> None:
     """Serve studies to several people and workers over HTTP.
@@ -76,6 +79,7 @@ def serve(
         "artifacts": artifacts,
         "tls_cert": tls_cert,
         "tls_key": tls_key,
+        "dashboard": dashboard,
         "log_level": log_level,
     }
     settings = read_settings(config, flags)

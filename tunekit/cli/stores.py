@@ -47,6 +47,22 @@ def sqlite_file(url: str) -> Path | None:
     return None if "://" in url else Path(url)
 
 
+def existing_url(flag: str | None) -> str:
+    """Return the storage URL from the flag, the environment, or the default.
+
+    Raises:
+        UnknownStudy: it names a file that does not exist.
+    """
+    url = url_of(flag)
+    path = sqlite_file(url)
+    if path is not None and path.suffix and not path.exists():
+        raise UnknownStudy(
+            f'no database at "{shown_url(url)}", expected one created by `tunekit run` or '
+            "`tunekit demo`; give another with --storage or $TUNEKIT_URL."
+        )
+    return url
+
+
 def open_existing(flag: str | None) -> Storage:
     """Open an existing storage; a query must not create a database.
 
@@ -56,13 +72,7 @@ def open_existing(flag: str | None) -> Storage:
     """
     from tunekit.storages.urls import open_storage
 
-    url = url_of(flag)
-    path = sqlite_file(url)
-    if path is not None and path.suffix and not path.exists():
-        raise UnknownStudy(
-            f'no database at "{shown_url(url)}", expected one created by `tunekit run` or '
-            "`tunekit demo`; give another with --storage or $TUNEKIT_URL."
-        )
+    url = existing_url(flag)
     return open_storage(url, must_exist=True)
 
 

@@ -21,6 +21,7 @@ from tunekit.service.access.audit_log import AuditLog
 from tunekit.service.access.audited_changes import AuditedChanges
 from tunekit.service.access.claim_guard import ClaimGuard
 from tunekit.service.access.gate import Gate, OpenGate
+from tunekit.service.access.grants import DEFAULT_PROJECT
 from tunekit.service.access.headers import SecurityHeaders
 from tunekit.service.access.hosts import ANY, checked_hosts
 from tunekit.service.access.origin import Origin
@@ -34,6 +35,7 @@ from tunekit.service.asking.reporting import Reporting
 from tunekit.service.attachments.artifacts import Artifacts
 from tunekit.service.charts.charts import Charts
 from tunekit.service.charts.process import ChartProcess
+from tunekit.service.dashboard.process import DashboardProcess
 from tunekit.service.endpoints import SECURITY_SCHEMES
 from tunekit.service.event_hub import EventHub, WakeStreams
 from tunekit.service.group_commit import GroupCommit
@@ -128,6 +130,8 @@ class Service:
         rates: limits requests a second.
         allowed_hosts: names that requests may give the service.
         root_path: path under which a proxy publishes the service, which it may cut off or not.
+        pages: the process of the dashboard; `None` for none.
+        shows_all: whether the default project shows all studies of the storage.
     """
 
     storage: SQLStorage
@@ -140,6 +144,8 @@ class Service:
     suggestions: PoolSettings = field(default_factory=PoolSettings)
     artifacts_at: str = ""
     oidc: OIDC | None = None
+    pages: DashboardProcess | None = None
+    shows_all: bool = False
 
     def __post_init__(self) -> None:
         if self.accounts is not None:
@@ -182,7 +188,9 @@ class Service:
         """Return the storage of one project's studies."""
         found = self._projects.get(project)
         if found is None:
-            found = self._projects[project] = ProjectStorage(self.storage, project)
+            is_all = self.shows_all and project == DEFAULT_PROJECT
+            found = ProjectStorage(self.storage, project, prefix="" if is_all else None)
+            self._projects[project] = found
         return found
 
     def _guard(self, project: str, study_id: int, origins: Sequence[Origin]) -> ClaimGuard:
@@ -203,9 +211,21 @@ class Application(FastAPI):
         """Return the routes within their guards, the first one to answer outermost."""
         service: Service = self.state.service
         app: ASGIApp = BodyBudget(super().build_middleware_stack(), MAX_HELD_BYTES)
+        if service.pages is not None:
+            app = door_of(service, app)
         app = TrustedHostMiddleware(app, checked_hosts(service.allowed_hosts), www_redirect=False)
         app = AddressLimits(RootPath(app, service.root_path), service.rates)
         return RequestLog(SecurityHeaders(PlainErrors(app)), service.metrics)
+
+
+def door_of(service: Service, app: ASGIApp) -> ASGIApp:
+    """Return the application with the pages before it; their packages load only here."""
+    from tunekit.service.dashboard.doors import DashboardDoor
+
+    assert service.pages is not None
+    return DashboardDoor(
+        app, service.pages, service.gate, service.share_links, root=service.root_path
+    )
 
 
 def create_app(service: Service) -> FastAPI:
@@ -217,10 +237,14 @@ def create_app(service: Service) -> FastAPI:
             Housekeeping(service.storage.database, service.artifacts.sweep).run()
         )
         service.notifications.start()
+        if service.pages is not None:
+            service.pages.start()
         yield
         await service.stop()
         chores.cancel()
         await run_in_threadpool(service.notifications.close)
+        if service.pages is not None:
+            await run_in_threadpool(service.pages.close)
         service.charts.close()
         await service.reporting.close()
         service.pool.close()

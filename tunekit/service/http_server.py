@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from tunekit.service.http_guard import GuardedProtocol
 from tunekit.service.tls import Certificate
@@ -36,7 +36,11 @@ class ServiceServer(uvicorn.Server):
 
 
 def server_config(
-    app: FastAPI, *, shutdown_s: float = 30.0, certificate: Certificate | None = None
+    app: ASGIApp,
+    *,
+    shutdown_s: float = 30.0,
+    certificate: Certificate | None = None,
+    has_pages: bool = False,
 ) -> uvicorn.Config:
     """Return how to serve an application.
 
@@ -44,6 +48,7 @@ def server_config(
         app: the application.
         shutdown_s: seconds for which requests may finish after SIGTERM.
         certificate: serves HTTPS; `None` serves HTTP.
+        has_pages: whether to accept websockets, which only the dashboard's pages use.
     """
     tls: dict[str, Any] = {}
     if certificate is not None:
@@ -51,7 +56,8 @@ def server_config(
     return uvicorn.Config(
         app,
         http=GuardedProtocol,
-        ws="none",
+        ws="websockets-sansio" if has_pages else "none",
+        ws_max_size=2**20,
         lifespan="on",
         log_config=None,
         access_log=False,

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from importlib.util import find_spec
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from tunekit.errors import InvalidArgument, ServiceBusy
+from tunekit.errors import InvalidArgument, MissingExtra, ServiceBusy
 from tunekit.service.access.accounts import Accounts
 from tunekit.service.access.hosts import ANY, LOOPBACK, checked_hosts
 from tunekit.service.access.oidc_records import OIDCSettings
 from tunekit.service.access.rates import RateLimits
 from tunekit.service.app import Service, create_app
 from tunekit.service.asking.pool import PoolSettings
+from tunekit.service.dashboard.process import DashboardProcess, PageSettings
 from tunekit.service.http_server import ServiceServer, server_config
 from tunekit.service.logs import set_up_logs
 from tunekit.service.settings import ServiceSettings
 from tunekit.service.sole_replica import sole_replica
-from tunekit.service.tls import certificate
+from tunekit.service.tls import Certificate, certificate
 from tunekit.storages.sql.storage import SQLStorage
 from tunekit.storages.urls import open_database
 
@@ -29,8 +32,23 @@ OUTAGE_S = 10.0
 """Seconds to retry a transaction before the client is told to: a request must not wait long."""
 
 
-def run_service(settings: ServiceSettings, url: str, *, say: Callable[[str], None]) -> None:
+def run_service(
+    settings: ServiceSettings,
+    url: str,
+    *,
+    say: Callable[[str], None],
+    when_up: Callable[[str], None] = lambda shown: None,
+    shows_all: bool = False,
+) -> None:
     """Serve the studies of a storage until SIGTERM or SIGINT; requests that run are finished.
+
+    Args:
+        settings: how to serve.
+        url: of the storage.
+        say: prints a line.
+        when_up: called with the URL of the service once it listens.
+        shows_all: whether the one project shows all studies of the storage, whatever project
+            their names begin with, for one person's own file.
 
     Raises:
         InvalidArgument: the address is public, which needs accounts; or a certificate or the
@@ -45,9 +63,11 @@ def run_service(settings: ServiceSettings, url: str, *, say: Callable[[str], Non
             "could read and delete all studies; listen on 127.0.0.1, or leave out --no-accounts."
         )
     files = certificate(settings.tls_cert, settings.tls_key)
-    hosts = checked_hosts(settings.allowed_hosts or (LOOPBACK if is_loopback(host) else ANY))
+    hosts = _hosts(settings)
     set_up_logs(settings.log_level)
-    listener = _listener(host, settings.port)
+    listener = listener_at(host, settings.port)
+    shown = url_at(listener, "http" if files is None else "https") + settings.root_path
+    pages = _pages(settings, shown, hosts, files) if settings.dashboard else None
     database = open_database(url)
     database.outage_s = OUTAGE_S
     with sole_replica(database):
@@ -65,14 +85,52 @@ def run_service(settings: ServiceSettings, url: str, *, say: Callable[[str], Non
                 settings.suggest_processes, settings.suggest_deadline_s, settings.suggest_queue
             ),
             artifacts_at=settings.artifacts,
+            pages=pages,
+            shows_all=shows_all,
         )
         app = create_app(service)
-        config = server_config(app, shutdown_s=settings.shutdown_s, certificate=files)
-        shown = url_at(listener, scheme="http" if files is None else "https")
+        config = server_config(
+            app,
+            shutdown_s=settings.shutdown_s,
+            certificate=files,
+            has_pages=pages is not None,
+        )
         say(f"tunekit serves {shown} (Ctrl-C stops it)")
         if accounts is not None:
-            _say_setup(accounts, f"{shown}{settings.root_path}", say)
+            _say_setup(accounts, shown, say)
+        when_up(shown)
         ServiceServer(config, service.stop).run(sockets=[listener])
+
+
+def _hosts(settings: ServiceSettings) -> tuple[str, ...]:
+    """Return the names that requests may give; those of this machine where the pages need them."""
+    given = settings.allowed_hosts or (LOOPBACK if is_loopback(settings.host) else ANY)
+    return checked_hosts(dict.fromkeys([*given, *(LOOPBACK if settings.dashboard else ())]))
+
+
+def _pages(
+    settings: ServiceSettings, shown: str, hosts: tuple[str, ...], files: Certificate | None
+) -> DashboardProcess:
+    """Return the process of the dashboard, which reaches the service on this machine.
+
+    Raises:
+        MissingExtra: its packages are not installed.
+    """
+    if find_spec("streamlit") is None or find_spec("websockets") is None:
+        raise MissingExtra("dashboard", "the dashboard")
+    parts = urlsplit(shown)
+    anywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared, not bound
+    host = anywhere.get(str(parts.hostname))
+    service = shown if host is None else f"{parts.scheme}://{host}:{parts.port}{parts.path}"
+    return DashboardProcess(
+        PageSettings(
+            service,
+            f"{settings.root_path}/dashboard".strip("/"),
+            hosts,
+            settings.dashboard_secret.get_secret_value(),
+            certificate=None if files is None else files.chain,
+        )
+    )
 
 
 def _oidc(settings: ServiceSettings) -> OIDC | None:
@@ -117,7 +175,12 @@ def url_at(listener: socket.socket, scheme: str = "http") -> str:
     return f"{scheme}://{f'[{address}]' if ':' in address else address}:{port}"
 
 
-def _listener(host: str, port: int) -> socket.socket:
+def listener_at(host: str, port: int) -> socket.socket:
+    """Return a listening socket.
+
+    Raises:
+        ServiceBusy: another program listens there.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)

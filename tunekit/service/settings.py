@@ -53,6 +53,9 @@ class ServiceSettings(BaseSettings):
         oidc_client_id: of this service at the provider.
         oidc_client_secret: of this service at the provider.
         oidc_create_users: whether whoever can log in there gets an account here.
+        dashboard: whether to publish the dashboard below `/dashboard`.
+        dashboard_secret: signs the cookies of the pages; give all replicas the same one, and
+            have the load balancer send a browser to one replica.
         log_level: least level of the log lines.
         shutdown_s: seconds for which requests may finish after SIGTERM.
         rate_caller, rate_address: requests a second of one account or machine token, and of one
@@ -80,6 +83,8 @@ class ServiceSettings(BaseSettings):
     oidc_client_id: str = ""
     oidc_client_secret: SecretStr = SecretStr("")
     oidc_create_users: bool = False
+    dashboard: bool = False
+    dashboard_secret: SecretStr = SecretStr("")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     shutdown_s: float = Field(default=30.0, gt=0, le=3600)
     rate_caller: PerSecond = _RATES.caller.per_s

@@ -59,15 +59,17 @@ class ProjectStorage:
     Args:
         storage: storage of all projects.
         project: 1 to 64 printable characters without a slash.
+        prefix: begins the stored names of its studies; by default the project and a slash. With
+            an empty one the project shows all studies of the storage by their full names.
 
     Raises:
         InvalidArgument: `project` is not such a text.
     """
 
-    def __init__(self, storage: Storage, project: str) -> None:
+    def __init__(self, storage: Storage, project: str, *, prefix: str | None = None) -> None:
         check_project(project)
         self._storage = storage
-        self._prefix = f"{project}/"
+        self._prefix = f"{project}/" if prefix is None else prefix
         self._ours: set[int] = set()
         self.project = project
         mark = "&" if "?" in storage.url else "?"

@@ -7,7 +7,7 @@ the stranger's host, and starlette's `TrustedHostMiddleware` refuses them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from tunekit.errors import InvalidArgument
 
@@ -17,13 +17,14 @@ LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 ANY = ("*",)
 
 
-def checked_hosts(hosts: Sequence[str]) -> tuple[str, ...]:
+def checked_hosts(hosts: Iterable[str]) -> tuple[str, ...]:
     """Return names of hosts without port; `*.example.com` means all below, `*` any.
 
     Raises:
         InvalidArgument: a name is empty, has a star elsewhere, or a scheme or port.
     """
-    for host in hosts:
+    named = tuple(hosts)
+    for host in named:
         name = host.removeprefix("*.")
         is_address = name.startswith("[") and name.endswith("]")
         if host != "*" and (not name or set(name) & set("*/") or (":" in name and not is_address)):
@@ -31,4 +32,4 @@ def checked_hosts(hosts: Sequence[str]) -> tuple[str, ...]:
                 f"allowed host {host!r}, expected a name without scheme and port, such as "
                 '"tune.example.com" or "*.example.com", or "*" for any.'
             )
-    return tuple(hosts)
+    return named

@@ -12,6 +12,23 @@ SHARE_HEADER = "X-Share-Link"
 """Header with the secret of a share link."""
 
 
+DASHBOARD_SERVICE = "TUNEKIT_DASHBOARD_SERVICE"
+"""Environment variable of the dashboard's process with the URL of the service."""
+
+DASHBOARD_TOKEN = "TUNEKIT_DASHBOARD_TOKEN"  # noqa: S105 - the name of a variable
+"""The same with a token, where the pages belong to one person's terminal."""
+
+DASHBOARD_CERTIFICATE = "TUNEKIT_DASHBOARD_CERTIFICATE"
+"""The same with the file of the service's own certificate."""
+
+SHARE_PREFIX = "tunekit_share_"
+"""Begins the names of cookies with the secret of a share link that a browser has opened."""
+
+
 def share_cookie(name: str) -> str:
-    """Return the cookie with the secret of a share link that a browser has opened."""
-    return f"tunekit_share_{name}"
+    """Return the cookie of a share link.
+
+    Args:
+        name: short name of the link, which stands in the address of its pages.
+    """
+    return SHARE_PREFIX + name

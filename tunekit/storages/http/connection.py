@@ -57,6 +57,8 @@ class Connection:
         token: sent as a bearer token; `None` for a service without accounts.
         timeout_s: seconds to wait for an answer.
         outage_s: seconds for which to repeat a request that gets none.
+        certificate: file with the one certificate that is trusted, whatever name it is for: that
+            of a service on this machine. By default those that the system trusts.
 
     Raises:
         InvalidArgument: the URL names no host.
@@ -69,6 +71,7 @@ class Connection:
         *,
         timeout_s: float = 60.0,
         outage_s: float = OUTAGE_S,
+        certificate: str | None = None,
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -78,6 +81,7 @@ class Connection:
         self.url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
         self.timeout_s = timeout_s
         self.outage_s = outage_s
+        self._certificate = certificate
         self._parts = parts
         self._headers = {"Accept": "application/json"}
         if token:
@@ -182,7 +186,10 @@ class Connection:
         host, port = str(self._parts.hostname), self._parts.port
         if self._parts.scheme == "http":
             return http.client.HTTPConnection(host, port, timeout=self.timeout_s)
-        context = ssl.create_default_context()
+        context = ssl.create_default_context(cafile=self._certificate)
+        if self._certificate is not None:
+            context.check_hostname = False
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         return http.client.HTTPSConnection(host, port, timeout=self.timeout_s, context=context)
 
     def _unreachable(self, error: _NoAnswer, advice: str) -> StorageUnreachable:
