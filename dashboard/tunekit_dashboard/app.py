@@ -8,9 +8,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from tunekit_dashboard.cards import guarded
+from tunekit_dashboard.cards import forget_cards, guarded
 from tunekit_dashboard.client import Reader, page_reader
-from tunekit_dashboard.frame import StudyFrame, draw_filters, draw_header, study_frame
+from tunekit_dashboard.frame import StudyFrame, draw_facts, draw_filters, draw_header, study_frame
 from tunekit_dashboard.navigation import GeneralView, StudyView, link, remember_pages
 from tunekit_dashboard.places import StudyPlace, place_in
 from tunekit_dashboard.views import GENERAL_VIEWS, STUDY_VIEWS
@@ -25,6 +25,7 @@ def main() -> None:
     pages = {v.url: _page(v, partial(_draw_general, v)) for v in GENERAL_VIEWS}
     pages |= {v.url: _page(v, partial(_draw_study, v)) for v in STUDY_VIEWS}
     remember_pages(pages)
+    forget_cards()
     st.navigation(list(pages.values()), position="hidden").run()
 
 
@@ -54,9 +55,12 @@ def _draw_study_page(view: StudyView) -> None:
         return
     reader = page_reader(place)
     study = study_frame(reader, place)
+    draw_header(study)
     _draw_links(reader, place)
     _draw_study_links(study)
-    draw_header(study)
+    guarded(partial(draw_facts, study))
+    with st.sidebar:
+        guarded(partial(draw_filters, study))
     guarded(partial(view.show, study))
 
 
@@ -76,7 +80,6 @@ def _draw_study_links(study: StudyFrame) -> None:
             if view.is_linked and view.is_shown(study):
                 study.link(view.url, view.title, icon=view.icon)
         st.divider()
-        guarded(partial(draw_filters, study))
 
 
 main()

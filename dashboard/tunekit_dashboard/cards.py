@@ -19,6 +19,7 @@ from tunekit.errors import (
 )
 from tunekit_dashboard.texts import plain
 
+_CARDS = "tunekit cards"
 LOG = logging.getLogger("tunekit.dashboard")
 
 
@@ -29,8 +30,7 @@ def guarded(draw: Callable[[], None]) -> None:
     except NotAuthenticated:
         login_card()
     except (StorageUnreachable, ServiceBusy) as error:
-        card("The service does not answer", str(error), icon=":material/cloud_off:")
-        retry_button()
+        _failed("The service does not answer", str(error), icon=":material/cloud_off:")
     except (UnknownStudy, UnknownProject) as error:
         card("There is nothing to see here", str(error), icon=":material/search_off:")
         back_link()
@@ -38,28 +38,38 @@ def guarded(draw: Callable[[], None]) -> None:
         card("You may not do this", str(error), icon=":material/lock:")
         back_link()
     except TunekitError as error:
-        card("This did not work", str(error), icon=":material/error:")
-        retry_button()
+        _failed("This did not work", str(error), icon=":material/error:")
     except Exception:
         LOG.exception("a page failed")
-        card(
-            "This page failed",
-            "The log of the dashboard says why; the other pages work.",
-            icon=":material/error:",
-        )
+        detail = "The log of the dashboard says why; the other pages work."
+        _failed("This page failed", detail, icon=":material/error:")
+
+
+def _failed(title: str, detail: str, *, icon: str) -> None:
+    card(title, detail, icon=icon)
+    with st.container(horizontal=True):
         retry_button()
+        back_link()
 
 
 def card(title: str, detail: str, *, icon: str) -> None:
     """Draw a card: a title and a sentence, which may hold a user's text."""
     with st.container(border=True):
-        st.markdown(f"#### {icon} {plain(title)}")
+        st.subheader(f"{icon} {plain(title)}", anchor=False)
         st.markdown(plain(detail, 2000))
+
+
+def forget_cards() -> None:
+    """Begin a new run of the page, without cards."""
+    st.session_state[_CARDS] = 0
 
 
 def retry_button() -> None:
     """Draw a button that runs the page again."""
-    st.button("Try again", icon=":material/refresh:", key="retry")
+    # Several parts of a page may have failed, each with its card.
+    drawn = st.session_state.setdefault(_CARDS, 0)
+    st.session_state[_CARDS] = drawn + 1
+    st.button("Try again", icon=":material/refresh:", key=f"retry {drawn}")
 
 
 def back_link() -> None:

@@ -102,12 +102,17 @@ def study_frame(reader: Reader, place: StudyPlace) -> StudyFrame:
 
 
 def draw_header(study: StudyFrame) -> None:
-    """Draw name, state, best result, counts and the last event of a study."""
+    """Draw name and state of a study at once, before anything is computed."""
     record = study.record
     text, color, icon = PILLS[record.state]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.header(plain(record.spec.name, 80), width="content", anchor=False)
         st.badge(text, icon=icon, color=color)  # type: ignore[arg-type]
+
+
+def draw_facts(study: StudyFrame) -> None:
+    """Draw the best result of a study, its counts and its last event."""
+    record = study.record
     root = study.reader.of_study(study.place, "/charts/tree", TreeChart, nodes=1).nodes[0]
     st.markdown(" · ".join(_facts(record, root)))
     watch(study.place, record)

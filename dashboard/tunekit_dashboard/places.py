@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tunekit.errors import InvalidArgument
 from tunekit.storages.http.connection import quoted
+from tunekit.storages.project import check_project
 
 PROJECT, STUDY, TRIAL, SHARE = "project", "study", "trial", "share"
 """Parameters of an address."""
@@ -59,6 +60,7 @@ def place_in(query: Mapping[str, str]) -> StudyPlace | None:
     project, study = query.get(PROJECT, ""), query.get(STUDY, "")
     if not study:
         return None
+    check_project(project or "default")
     return StudyPlace(project or "default", whole(study, "study", most=2**31 - 1))
 
 

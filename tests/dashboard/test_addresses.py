@@ -22,8 +22,10 @@ def test_an_address_names_the_study_of_a_project_and_is_written_back_as_it_was()
 
 
 def test_a_project_cannot_leave_its_segment_of_the_path():
-    place = place_in({"project": "../users?x=", "study": "3"})
-    assert place.path == "/projects/..%2Fusers%3Fx%3D/studies/3"
+    with pytest.raises(InvalidArgument):
+        place_in({"project": "../users?x=", "study": "3"})
+    place = place_in({"project": "..?x=", "study": "3"})
+    assert place.path == "/projects/..%3Fx%3D/studies/3"
 
 
 def test_a_share_link_hides_project_and_study():

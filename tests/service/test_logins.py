@@ -206,7 +206,7 @@ def test_logins_beyond_a_limit_are_told_to_come_again() -> None:
 
 def test_the_pages_run_no_script_but_their_own(client: TestClient) -> None:
     nonces = set()
-    for path in ("/login", "/setup"):
+    for path in ("/login", "/setup", "/share"):
         answer = client.get(path)
         policy = answer.headers["content-security-policy"]
         (nonce,) = re.findall(r"script-src 'nonce-([\w-]+)'", policy)
@@ -214,7 +214,7 @@ def test_the_pages_run_no_script_but_their_own(client: TestClient) -> None:
         assert re.findall(r"<script[^>]*>", answer.text) == [f'<script nonce="{nonce}">']
         assert not re.search(r"\son\w+=|javascript:|https?://", answer.text)
         nonces.add(nonce)
-    assert len(nonces) == 2
+    assert len(nonces) == 3
 
 
 def test_rights_change_in_a_service_whose_first_operator_is_still_to_come(

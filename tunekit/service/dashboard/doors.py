@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from html import escape
 from urllib.parse import quote, urlsplit
 
 import httpx2
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tunekit.errors import NotAuthenticated, ServiceBusy, TunekitError, UnknownStudy
@@ -23,6 +24,11 @@ from tunekit.storages.http.browser import SHARE_PREFIX
 PLACE = "/dashboard"
 """Path of the pages below the root path of the service."""
 
+_SILENT = "the dashboard does not answer at this moment."
+_REFUSAL = (
+    '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>tunekit</title></head>'
+    "<body><h1>The dashboard cannot be shown</h1><p>{text}</p></body></html>"
+)
 MAX_SHARES = 20
 """Share links of one browser that are looked up."""
 
@@ -80,10 +86,10 @@ class DashboardDoor:
             if is_document:
                 return await self.proxy.document(scope)
             await self.proxy.http(scope, send)
-        except TunekitError as error:
-            return problem(error)
         except httpx2.TransportError:
-            return problem(ServiceBusy("the dashboard does not answer; load the page again."))
+            return _refusal(ServiceBusy(_SILENT), is_document=is_document)
+        except TunekitError as error:
+            return _refusal(error, is_document=is_document)
         return None
 
     async def _relay(self, scope: Scope, receive: Receive, send: Send, *, is_page: bool) -> None:
@@ -125,6 +131,16 @@ class DashboardDoor:
         query = scope.get("query_string", b"").decode("latin-1")
         page = quote(scope["path"] + (f"?{query}" if query else ""), safe="")
         return f"{self.root}/login#next={page}"
+
+
+def _refusal(error: TunekitError, *, is_document: bool) -> Response:
+    """Return an error as people read it, who see it again once the pages answer."""
+    answer = problem(error)
+    if not is_document:
+        return answer
+    content = _REFUSAL.format(text=escape(str(error)))
+    again = {"Refresh": "3"} if answer.status_code == 503 else {}
+    return HTMLResponse(content, answer.status_code, again)
 
 
 def _is_same_origin(scope: Scope) -> bool:

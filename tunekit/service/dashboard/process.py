@@ -64,6 +64,7 @@ class DashboardProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._started = -AGAIN_S
         self._starting = asyncio.Lock()
+        self._is_up = False
         self._is_closed = False
 
     @property
@@ -80,6 +81,8 @@ class DashboardProcess:
         async with self._starting:
             if self._process is None or self._process.poll() is not None:
                 await self._start()
+            if not self._is_up:
+                await self._listening()
             return self.socket
 
     def start(self) -> None:
@@ -109,7 +112,6 @@ class DashboardProcess:
             await asyncio.sleep(wait_s)
         Path(self.socket).unlink(missing_ok=True)
         self._spawn()
-        await self._listening()
 
     async def _listening(self) -> None:
         until = time.monotonic() + START_S
@@ -122,6 +124,7 @@ class DashboardProcess:
                 await asyncio.sleep(0.05)
             else:
                 writer.close()
+                self._is_up = True
                 return
         raise ServiceBusy(
             "the dashboard does not start; the log of the service says why. The REST interface "
@@ -129,7 +132,7 @@ class DashboardProcess:
         )
 
     def _spawn(self) -> None:
-        self._started = time.monotonic()
+        self._started, self._is_up = time.monotonic(), False
         settings = self.settings
         hosts = [part for host in settings.hosts for part in ("--host", host)]
         self._process = subprocess.Popen(  # noqa: S603 - our own module

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -13,11 +15,12 @@ from tunekit.records import StudyRecord
 from tunekit.service.access.redaction import Redaction, shared_event
 from tunekit.service.access.roles import Role
 from tunekit.service.access.share_links import Shared, unknown_link
-from tunekit.service.endpoints import endpoint, reply
+from tunekit.service.endpoints import body_of, endpoint, reply
 from tunekit.service.routes.parts import ITEMS, MAX_ITEMS, After, Limit, page_of
 from tunekit.service.routes.reads import report_page
 from tunekit.storages.http import messages as m
 from tunekit.storages.http import shared_messages as s
+from tunekit.storages.http.browser import share_cookie
 from tunekit.storages.project import ProjectStorage
 
 router = APIRouter(prefix="/shared", tags=["shared"])
@@ -64,6 +67,29 @@ async def viewed(
 
 
 InView = Annotated[View, Depends(viewed)]
+
+
+@endpoint(
+    router, "POST", "/open", role=Role.ANYONE, body=s.OpenShare, answer=s.OpenedShare
+)  # fmt: skip
+async def open_share_link(request: Request) -> Response:
+    """Give a browser a cookie with the secret of a share link, which no script can read."""
+    given = await body_of(request, s.OpenShare)
+    if not 0 < len(given.secret) <= MAX_SECRET:
+        raise unknown_link()
+    shared = await run_in_threadpool(request.app.state.service.share_links.shared, given.secret)
+    name = hashlib.sha256(given.secret.encode()).hexdigest()[:12]
+    answer = reply(s.OpenedShare(name, shared.expires), headers={"Cache-Control": "no-store"})
+    answer.set_cookie(
+        share_cookie(name),
+        given.secret,
+        max_age=max(int(shared.expires - time.time()), 0),
+        path=str(request.scope.get("root_path") or "/"),
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )
+    return answer
 
 
 @endpoint(router, "GET", "/study", role=Role.ANYONE, answer=s.SharedStudy)

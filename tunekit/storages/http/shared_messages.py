@@ -7,11 +7,26 @@ is hidden until somebody adds it here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tunekit.records import MetricConstraint, Metrics, ObjectiveSpec, StudyState, TrialState
 from tunekit.storages.events import EventKind
+
+
+@dataclass(frozen=True, slots=True)
+class OpenShare:
+    """Opens a share link in a browser, which then keeps its secret in a cookie."""
+
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedShare:
+    """A share link that a browser has opened; `name` stands for it in addresses of pages."""
+
+    name: str
+    expires: float
 
 
 @dataclass(frozen=True, slots=True)
