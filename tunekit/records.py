@@ -21,6 +21,9 @@ AUDIT = 0.05
 """Default share of the condemned trials that run to their end for the audit."""
 
 
+FIRST_NAME = "first_name"
+"""Attribute of a renamed study: its first name, by which its checkpoints and recipe are known."""
+
 UNNAMED = "value"
 """Metric name of an unnamed objective."""
 
@@ -348,6 +351,12 @@ class StudySpec:
     stopper_options: Mapping[str, Any] = field(default_factory=dict)
     audit: float = AUDIT
     attrs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def first_name(self) -> str:
+        """Return the name with which it was created."""
+        found = self.attrs.get(FIRST_NAME)
+        return found if isinstance(found, str) and found else self.name
 
     @property
     def max_trials(self) -> int | None:

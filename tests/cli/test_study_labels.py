@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tunekit as tk
+from tunekit.checkpoints.base import Checkpoints
+
 
 def test_tags_are_added_taken_away_and_used_to_list(cli, finished, answer):
     assert cli("studies", "tag", "s", "nlp", "old").stdout.split() == ["nlp", "old"]
@@ -20,6 +23,18 @@ def test_an_archived_study_is_listed_apart_and_not_resumed_until_restored(cli, f
     cli("studies", "restore", "s")
     assert cli("resume", "s", "--no-run").exit_code == 0
     assert len(answer("studies", "ls")["studies"]) == 1
+
+
+def test_a_renamed_study_runs_on_with_its_own_recipe_and_checkpoints(cli, folder, answer):
+    words = ("train:objective", "--space", "train:space", "--minimize", "error", "-n", "2")
+    assert cli("run", *words, "--name", "old", "--sampler", "random").exit_code == 0
+    study = tk.load_study("old", storage="tunekit.db")
+    place = Checkpoints("kept").of_study(study.record())
+    assert "old is called new now" in cli("studies", "rename", "old", "new").stderr
+    assert Checkpoints("kept").of_study(study.record()) == place
+    assert cli("resume", "new", "-n", "3").exit_code == 0  # without asking whose recipe it is
+    assert [s["name"] for s in answer("studies", "ls")["studies"]] == ["new"]
+    assert len(study.trials) == 3
 
 
 def test_a_failed_trial_is_retried_by_its_number(cli, finished):

@@ -17,6 +17,7 @@ from tunekit.service.app import Service, create_app
 from tunekit.service.routes import study_rows
 from tunekit.spaces import Float, Params, Space
 from tunekit.storages.base import Claim
+from tunekit.storages.http.job_messages import JobNew
 from tunekit.storages.http.oversight_messages import Quotas
 from tunekit.testing.service import running_service
 from tunekit.testing.team import Team, bearer
@@ -137,6 +138,22 @@ def test_an_archived_study_leaves_the_list_stops_and_comes_back_stopped(desk: De
     desk.ask("PATCH", f"/studies/{study_id}", json={"state": "active"})
 
 
+def test_a_renamed_study_keeps_its_trials_and_a_taken_name_is_refused(desk: Desk) -> None:
+    first, _ = desk.study("a", 10), desk.study("b")
+    assert desk.ask("PUT", f"/studies/{first}/name", json={"name": "c"})["spec"]["name"] == "c"
+    assert [(r["name"], r["summary"]["total"]) for r in desk.rows()["rows"]] == [
+        ("b", 0),
+        ("c", 10),
+    ]
+    taken = desk.ask("PUT", f"/studies/{first}/name", 409, json={"name": "b"})
+    assert '"b" exists' in taken["detail"]
+    desk.ask("PUT", f"/studies/{first}/name", 422, json={"name": "a\nb"})
+    settings = {"name": "c", "space": {}, "objectives": {"loss": "minimize"}}
+    desk.service.jobs.submit("vision", "eve", JobNew(settings))
+    busy = desk.ask("PUT", f"/studies/{first}/name", 422, json={"name": "d"})
+    assert "job 1 works on study 'c'" in busy["detail"]
+
+
 def test_tags_that_nobody_could_read_are_refused(desk: Desk) -> None:
     study_id = desk.study("a")
     for tags in (["x" * 41], [" x"], ["a\n"], [""], [str(i) for i in range(21)]):
@@ -192,7 +209,7 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
         yield None if request.param == "memory" else f"sqlite:///{tmp_path}/own.db"
 
 
-def test_a_study_is_tagged_archived_restored_and_its_trials_retried_on_any_storage(
+def test_a_study_is_tagged_archived_restored_renamed_and_its_trials_retried_on_any_storage(
     storage: Any,
 ) -> None:
     study = tk.study("s", space=SPACE, objectives="loss", storage=storage, sampler="random")
@@ -204,6 +221,8 @@ def test_a_study_is_tagged_archived_restored_and_its_trials_retried_on_any_stora
     with pytest.raises(InvalidArgument, match="restore it first"):
         study.optimize(lambda trial: 0.0, n_trials=1)
     study.restore()
+    study.rename("new")
+    assert study.name == "new" and study.record().spec.name == "new"
     with pytest.raises(UnknownTrial):
         study.retry_trial(2)
     assert study.retry_trial(1) == 2

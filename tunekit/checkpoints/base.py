@@ -60,7 +60,7 @@ class Checkpoints:
         Its name distinguishes studies of the same name in several storages, and studies that
         were deleted and created again.
         """
-        name = study.spec.name
+        name = study.spec.first_name  # a renamed study keeps its place
         key = f"{name}|{study.created!r}|{study.spec.seed}"
         mark = digest(key.encode(errors="surrogatepass"), n_bytes=5).hex()
         readable = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:60]

@@ -190,7 +190,7 @@ def resume(
             "--here if this folder has the same files."
         )
     if recipe is not None and not no_run and not yes:
-        _ask(recipe, name)
+        _ask(recipe, name, record.spec.first_name)
     opened.set_state(record.id, StudyState.ACTIVE)
     opened.close()
     if elsewhere:
@@ -206,7 +206,7 @@ def resume(
     _carry_out(checked(settings, source=f"the recipe of study {name!r}"), form)
 
 
-def _ask(recipe: Mapping[str, Any], name: str) -> None:
+def _ask(recipe: Mapping[str, Any], name: str, sealed_for: str) -> None:
     """Show a recipe that somebody else may have written, and ask whether to run it.
 
     Raises:
@@ -215,7 +215,7 @@ def _ask(recipe: Mapping[str, Any], name: str) -> None:
     from tunekit.cli.recipes import described, is_own
     from tunekit.shown import printable
 
-    if is_own(recipe, name):
+    if is_own(recipe, sealed_for):
         return
     typer.echo(
         printable(

@@ -51,7 +51,8 @@ def carry_out(settings: RunSettings, form: Format) -> int:
     url = url_of(None, settings.storage)
     study = opened_study(settings, space, url)
     worker = worker_name()
-    study.set_user_attr("run", {**_recipe(settings, folder, study.name), "worker": worker})
+    recipe = _recipe(settings, folder, study.record().spec.first_name)
+    study.set_user_attr("run", {**recipe, "worker": worker})
     if settings.enqueue_default and space is not None and not len(study.refresh()):
         study.enqueue_trial(space.default())
     if study.record().state is StudyState.PAUSED:

@@ -1,4 +1,4 @@
-"""`tunekit studies tag`, `archive` and `restore`: what people find a study by."""
+"""`tunekit studies tag`, `rename`, `archive` and `restore`: what people find a study by."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tunekit.cli.options import Name, Storage
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     command(app, "tag")(tag)
+    command(app, "rename")(rename)
     command(app, "archive")(archive)
     command(app, "restore")(restore)
 
@@ -43,6 +44,19 @@ def tag(
         set_tags(opened, record.id, after)
     for text in after:
         typer.echo(printable(text))
+
+
+def rename(
+    name: Name,
+    new: Annotated[str, typer.Argument(help="Its new name.")],
+    storage: Storage = None,
+) -> None:
+    """Give a study another name; its workers go on."""
+    from tunekit.cli.stores import open_existing
+
+    opened = open_existing(storage)
+    opened.rename_study(opened.get_study(name).id, new)
+    terminal.print_line(f"{name} is called {new} now.")
 
 
 def archive(name: Name, storage: Storage = None) -> None:

@@ -82,6 +82,22 @@ class Jobs:
                 "for its end, or choose another name."
             ) from None
 
+    def check_free(self, project: str, name: str) -> None:
+        """Check that no unfinished job works on a study.
+
+        Raises:
+            RequestConflict: one does.
+        """
+        query = select(jobs.c.id).where(
+            jobs.c.project == project, jobs.c.name == name, jobs.c.state.in_(OPEN)
+        )
+        found = self.database.read(lambda c: c.execute(query).scalar())
+        if found is not None:
+            raise RequestConflict(
+                f"job {found} works on study {name!r} and knows it by this name; cancel the job, "
+                "or wait for its end."
+            )
+
     def page(self, project: str, after: int, limit: int) -> list[Job]:
         """Return jobs by id, after an id."""
         query = select(*_SHOWN).where(jobs.c.project == project, jobs.c.id > after)

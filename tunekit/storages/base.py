@@ -166,6 +166,15 @@ class Storage(Protocol):
         """
         ...
 
+    def rename_study(self, study_id: int, name: str) -> None:
+        """Give a study another name; its id, trials and workers stay.
+
+        Raises:
+            StudyExists: another study has the name.
+            InvalidArgument: it cannot be a name.
+        """
+        ...
+
     def set_state(self, study_id: int, state: StudyState) -> None:
         """Ask the workers of the study to continue, pause, stop or cancel."""
         ...

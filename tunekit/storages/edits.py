@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from tunekit.records import Branch
+from tunekit.records import FIRST_NAME, Branch
 from tunekit.storages.base import EventKind
 from tunekit.storages.checks import goal_conflict, promoted_reason, space_conflict, unknown_trial
 from tunekit.storages.exchange import merge_attrs
@@ -35,6 +35,13 @@ class StudyEdits:
             return
         self._table.set_study(state=state)
         self._note(study, "study", None, {"state": state})
+
+    def rename(self, before: str, name: str) -> None:
+        """Give the study another name, and keep its first one as an attribute."""
+        study = self._table.lock(1)
+        attrs = {FIRST_NAME: before, **decoded_mapping(self._table.study_attrs())}
+        self._table.set_study(name=name, attrs=encode(attrs))
+        self._note(study, "study", None, {"name": name})
 
     def set_attrs(self, attrs: Mapping[str, Any]) -> None:
         """Merge plain JSON into the study's attributes."""

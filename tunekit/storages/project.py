@@ -15,7 +15,7 @@ from urllib.parse import quote_plus
 
 from tunekit.checks import check_text
 from tunekit.errors import InvalidArgument, StudyExists, UnknownStudy
-from tunekit.records import StudyRecord, StudySpec
+from tunekit.records import FIRST_NAME, StudyRecord, StudySpec
 from tunekit.storages.base import Exchange, ExchangeRequest, Storage
 from tunekit.storages.checks import deleted_study, study_exists, unknown_study
 
@@ -110,6 +110,14 @@ class ProjectStorage:
         except UnknownStudy:
             raise self._unknown(name) from None
 
+    def rename_study(self, study_id: int, name: str) -> None:
+        """Give a study of the project another name, or raise `StudyExists`."""
+        check_text(name, "study name")
+        try:
+            self._storage.rename_study(self._checked(study_id), self._prefix + name)
+        except StudyExists:
+            raise study_exists(name) from None
+
     set_state = _of_project(Storage.set_state)
     set_attrs = _of_project(Storage.set_attrs)
     set_goal = _of_project(Storage.set_goal)
@@ -159,7 +167,10 @@ class ProjectStorage:
     def _shown(self, record: StudyRecord) -> StudyRecord:
         self._ours.add(record.id)
         name = record.spec.name.removeprefix(self._prefix)
-        return replace(record, spec=replace(record.spec, name=name))
+        first, attrs = record.spec.first_name, record.spec.attrs
+        if FIRST_NAME in attrs:
+            attrs = {**attrs, FIRST_NAME: first.removeprefix(self._prefix)}
+        return replace(record, spec=replace(record.spec, name=name, attrs=attrs))
 
     def _unknown(self, name: str) -> UnknownStudy:
         return unknown_study(name, [r.spec.name for r in self.list_studies()])

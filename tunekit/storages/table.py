@@ -77,7 +77,7 @@ class StudyTable(Protocol):
         ...
 
     def set_study(self, **cells: Any) -> None:
-        """Write cells of the study's row: state, spec, attrs, space_version, seq, n_trials."""
+        """Write cells of the study's row, such as its state, attrs or seq."""
         ...
 
     def study_attrs(self) -> str:

@@ -11,8 +11,9 @@ from tunekit.studies import labels
 
 
 class StudyLabels(ABC):
-    """Tags and the archive of `tunekit.Study`; see there for the attributes."""
+    """Name, tags and archive of `tunekit.Study`; see there for the attributes."""
 
+    name: str
     storage: Storage
 
     @property
@@ -36,6 +37,16 @@ class StudyLabels(ABC):
             InvalidArgument: not up to 20 texts of 1 to 40 printable characters.
         """
         labels.set_tags(self.storage, self.id, labels.checked_tags(tags))
+
+    def rename(self, name: str) -> None:
+        """Give the study another name, which whoever runs it need not know.
+
+        Raises:
+            StudyExists: another study has the name.
+            InvalidArgument: it is no text of 1 to 200 printable characters.
+        """
+        self.storage.rename_study(self.id, name)
+        self.name = name
 
     @property
     def is_archived(self) -> bool:

@@ -126,7 +126,7 @@ class StudyReads:
 
     def record(self) -> StudyRecord:
         """Return the current stored record of the study."""
-        return self.storage.get_study(self.name)
+        return self.storage.record(self.id)
 
     @property
     def user_attrs(self) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Routes for what people put on a study to find it again: tags, and an archive."""
+"""Routes for what people put on a study to find it again: tags, a name, an archive."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from tunekit.records import StudyRecord
 from tunekit.service.access.audited_changes import note
 from tunekit.service.access.roles import Role
 from tunekit.service.endpoints import body_of, endpoint, reply
+from tunekit.service.jobs import Jobs
 from tunekit.service.routes.parts import InProject
 from tunekit.storages.base import Storage
-from tunekit.storages.http.messages import Tags
+from tunekit.storages.http.messages import StudyName, Tags
 from tunekit.storages.project import ProjectStorage
 from tunekit.studies import labels
 
@@ -30,6 +31,21 @@ async def set_tags(request: Request, storage: InProject, study_id: int) -> Respo
     tags = labels.checked_tags(given.tags)
     note(request, tags=tags)
     await run_in_threadpool(labels.set_tags, storage, study_id, tags)
+    return reply(await run_in_threadpool(storage.record, study_id))
+
+
+@endpoint(
+    router, "PUT", "/{study_id}/name", role=Role.EDITOR, body=StudyName,
+    example={"name": "digits-2"}, answer=StudyRecord,
+)  # fmt: skip
+async def rename_study(request: Request, storage: InProject, study_id: int) -> Response:
+    """Give a study another name; its trials, workers and links stay."""
+    given = await body_of(request, StudyName)
+    before = (await run_in_threadpool(storage.record, study_id)).spec.name
+    jobs: Jobs = request.app.state.service.jobs
+    await run_in_threadpool(jobs.check_free, storage.project, before)
+    note(request, before=before, name=given.name)
+    await run_in_threadpool(storage.rename_study, study_id, given.name)
     return reply(await run_in_threadpool(storage.record, study_id))
 
 

@@ -44,6 +44,13 @@ class StudyPatch:
 
 
 @dataclass(frozen=True, slots=True)
+class StudyName:
+    """Another name of a study."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class StudyPage:
     """Studies in order of name; `after` continues the list, `None` at its end."""
 

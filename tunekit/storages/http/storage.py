@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from tunekit.checks import check_text
 from tunekit.errors import InvalidArgument
 from tunekit.identifiers import new_id
 from tunekit.records import Branch, Report, StudyRecord, StudySpec, StudyState, TrialRecord
@@ -87,6 +88,12 @@ class HTTPStorage:
         """Delete a study with its trials, or raise `UnknownStudy`."""
         study = self.get_study(name)
         self._http.request("DELETE", self._path(study.id), is_repeatable=False)
+
+    def rename_study(self, study_id: int, name: str) -> None:
+        """Give a study another name, or raise `StudyExists`."""
+        check_text(name, "study name")
+        path = f"{self._path(study_id)}/name"
+        self._http.request("PUT", path, to_dict(m.StudyName(name)))
 
     def set_state(self, study_id: int, state: StudyState) -> None:
         """Ask the workers of the study to continue, pause, stop or cancel."""

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+from tunekit.checks import check_text
 from tunekit.records import StudyRecord, StudySpec
 from tunekit.spaces import Space
 from tunekit.storages.checks import (
@@ -15,6 +16,7 @@ from tunekit.storages.checks import (
     study_exists,
     unknown_study,
 )
+from tunekit.storages.edits import StudyEdits
 from tunekit.storages.memory.table import MemoryTable
 from tunekit.storages.reads import StorageReads
 from tunekit.storages.table import StudyTable
@@ -69,6 +71,17 @@ class MemoryStorage(StorageReads, StorageWrites):
         """Delete a study with its trials, or raise `UnknownStudy`."""
         with self._lock:
             del self._studies[self._named(name).id]
+
+    def rename_study(self, study_id: int, name: str) -> None:
+        """Give a study another name, or raise `StudyExists`."""
+        check_text(name, "study name")
+        with self._lock:
+            study = self._study(study_id)
+            if name == study.name:
+                return
+            if any(s.name == name for s in self._studies.values()):
+                raise study_exists(name)
+            StudyEdits(study, study_id).rename(study.name, name)
 
     def spaces(self, study_id: int) -> dict[int, Space]:
         """Return all versions of the space by number; empty before the first one."""

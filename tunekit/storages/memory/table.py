@@ -81,6 +81,8 @@ class MemoryTable:
         """Write cells of the study's row."""
         if "spec" in cells:
             self._spec = replace(self._spec, **spec_fields(cells.pop("spec")))
+        if "name" in cells:
+            self._spec = replace(self._spec, name=cells.pop("name"))
         self._study |= cells
 
     def study_attrs(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from tunekit.checks import check_text
 from tunekit.records import StudyRecord, StudySpec, StudyState, TrialRecord
 from tunekit.spaces import Space
 from tunekit.spaces.serialize import space_from_dict, space_to_dict
@@ -19,6 +20,7 @@ from tunekit.storages.checks import (
     study_exists,
     unknown_study,
 )
+from tunekit.storages.edits import StudyEdits
 from tunekit.storages.reads import StorageReads
 from tunekit.storages.rows import (
     decode,
@@ -156,6 +158,19 @@ class SQLStorage(StorageReads, StorageWrites):
 
         if not self._db.write_once(work):
             raise self._unknown(name)
+
+    def rename_study(self, study_id: int, name: str) -> None:
+        """Give a study another name, or raise `StudyExists`."""
+        check_text(name, "study name")
+        before = self.record(study_id).spec.name
+        if name == before:
+            return
+        try:
+            self._transact(
+                study_id, lambda table: StudyEdits(table, study_id).rename(before, name)
+            )
+        except IntegrityError:
+            raise study_exists(name) from None
 
     def spaces(self, study_id: int) -> dict[int, Space]:
         """Return all versions of the space by number; empty before the first one."""

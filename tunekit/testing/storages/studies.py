@@ -70,6 +70,31 @@ class StudyRules(Rules):
             with pytest.raises(UnknownStudy, match=str(unknown)):
                 storage.record(unknown)
 
+    def test_a_renamed_study_keeps_its_id_trials_and_workers(self, storage: Storage) -> None:
+        desk = Desk(storage, name="before")
+        lease = desk.take()
+        storage.rename_study(desk.id, "after")
+        storage.rename_study(desk.id, "after")
+        assert [s.spec.name for s in storage.list_studies()] == ["after"]
+        assert storage.record(desk.id).spec.name == "after"
+        assert desk.kinds()[-1:] == ["study"]
+        assert desk.send(tell(lease)).statuses == ("ok",)
+        with pytest.raises(UnknownStudy):
+            storage.get_study("before")
+        assert Desk(storage, name="before").id != desk.id
+
+    def test_a_taken_or_unreadable_new_name_changes_nothing(self, storage: Storage) -> None:
+        desk, _ = Desk(storage, name="a"), Desk(storage, name="b")
+        before = storage.record(desk.id)
+        with pytest.raises(StudyExists, match='"b" exists'):
+            storage.rename_study(desk.id, "b")
+        for name in ("", "line\nbreak", "x" * 201):
+            with pytest.raises(InvalidArgument, match="study name"):
+                storage.rename_study(desk.id, name)
+        assert storage.record(desk.id) == before
+        with pytest.raises(UnknownStudy):
+            storage.rename_study(2**40, "c")
+
     def test_studies_are_listed_by_name(self, storage: Storage) -> None:
         for name in ("b", "c", "a"):
             storage.create_study(spec(name))
