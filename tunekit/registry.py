@@ -143,6 +143,25 @@ def make(kind: Kind, name: str, options: Mapping[str, Any] | None = None) -> Any
         MissingExtra: the component needs a package that is not installed.
     """
     factory = find(kind, name)
+    if kind == "sampler" and options and "priors" in options:
+        return _with_priors(name, factory, options)
+    return _made(kind, name, factory, options)
+
+
+def _with_priors(name: str, factory: Callable[..., Any], options: Mapping[str, Any]) -> Any:
+    """Return a sampler with priors, which it takes itself or is given."""
+    believing = import_module("tunekit.samplers.believing")
+    if believing.takes_priors(factory):
+        return _made("sampler", name, factory, options)
+    believing.refuse_grid(name)
+    beliefs = {k: options[k] for k in believing.OPTIONS if k in options}
+    rest = {k: v for k, v in options.items() if k not in beliefs}
+    return believing.BelievingSampler(sampler=_made("sampler", name, factory, rest), **beliefs)
+
+
+def _made(
+    kind: Kind, name: str, factory: Callable[..., Any], options: Mapping[str, Any] | None
+) -> Any:
     check_options(f'{kind} "{name}"', factory, options or {})
     try:
         return factory(**(options or {}))

@@ -21,6 +21,7 @@ from tunekit.cli import (
     login,
     projects,
     run,
+    scaling,
     serve,
     share_links,
     space_edits,
@@ -80,6 +81,7 @@ study_labels.add_to(studies.app)
 space_edits.add_to(studies.app)
 app.add_typer(trials.app, name="trials", rich_help_panel="Results")
 app.add_typer(bench.app, name="bench", rich_help_panel="Results")
+app.add_typer(scaling.app, name="scaling", rich_help_panel="Results")
 command(app, "resume", rich_help_panel=control.PANEL)(run.resume)
 control.add_to(app)
 command(app, "doctor", rich_help_panel="This installation")(doctor.doctor)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 from tunekit.checks import is_whole
 from tunekit.errors import InvalidArgument, MissingExtra, SpaceExhausted
@@ -36,6 +37,10 @@ class AutoSampler:
         cost: "seconds" or a metric, to take the cost of trials into account; see
             `tunekit.samplers.bayesian.costs.Costs`.
         cost_budget: planned total cost, instead of `budget` trials.
+        priors: beliefs about single parameters, for the model; see
+            `tunekit.samplers.bayesian.sampler.BayesianSampler`. With priors the model always
+            proposes.
+        prior_strength: weight of the priors, divided by the number of trials with a result.
 
     Raises:
         InvalidArgument: `budget` is not a whole number of 1 or more, or the cost options
@@ -51,6 +56,8 @@ class AutoSampler:
         budget: int | None = None,
         cost: str | None = None,
         cost_budget: float | None = None,
+        priors: Mapping[str, Mapping[str, Any]] | None = None,
+        prior_strength: float | None = None,
     ) -> None:
         if budget is not None and (not is_whole(budget) or budget < 1):
             raise InvalidArgument(
@@ -59,7 +66,10 @@ class AutoSampler:
         self.budget = budget
         self._grid = GridSampler()
         self._cost, self._cost_budget = cost, cost_budget
-        if cost is not None or cost_budget is not None:
+        self._beliefs: dict[str, Any] = {"priors": priors} if priors else {}
+        if prior_strength is not None:
+            self._beliefs["prior_strength"] = prior_strength
+        if cost is not None or cost_budget is not None or self._beliefs:
             self._model  # noqa: B018 - checks these options
         self._bred: Sampler | None = None
         self._durations = _Durations()
@@ -91,11 +101,13 @@ class AutoSampler:
 
         is_cooled = self._cost is not None and self._cost_budget is None
         budget = self.budget if is_cooled else None
-        return BayesianSampler(cost=self._cost, budget=budget, cost_budget=self._cost_budget)
+        return BayesianSampler(
+            cost=self._cost, budget=budget, cost_budget=self._cost_budget, **self._beliefs
+        )
 
     def _from_grid(self, view: StudyView, number: int) -> Proposal | None:
         size = grid_size(view)
-        if not len(view.space) or size > (self.budget or SMALL):
+        if self._beliefs or not len(view.space) or size > (self.budget or SMALL):
             return None
         try:
             proposal = self._grid.suggest(view, [number])[0]
@@ -121,7 +133,7 @@ class AutoSampler:
 
     def _reason_to_breed(self, view: StudyView) -> str:
         """Return the reason to use evolution, an empty text if there is none."""
-        if self.budget is None or self.budget < LARGE_BUDGET:
+        if self._beliefs or self.budget is None or self.budget < LARGE_BUDGET:
             return ""
         n = len(view.objectives)
         if n > 1:

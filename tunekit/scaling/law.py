@@ -142,6 +142,12 @@ class Law:
             )
         except ValueError as error:
             raise InvalidArgument(f"scaling: {error}") from None
+        if not runs:
+            raise InvalidArgument(
+                f"scaling: no run fits into {budget_flops:g} FLOPs, and the smallest of the law's "
+                f"runs took {float(self.runs.flops.min()):.3g}; raise the budget, or give "
+                "smaller cells=."
+            )
         return Plan(tuple(runs), float(budget_flops), self.roles)
 
     def as_prior(
