@@ -65,7 +65,7 @@ def test_reports_of_any_size_make_a_figure(tmp_path: Path) -> None:
     reports[3] = curve(-1.7e308)
     figure = _figure(tmp_path, of, reports)
     assert figure.y.high is not None and figure.y.high < 1e6
-    assert "beyond the axis" in figure.note
+    assert "What lies beyond the axis is cut off" in figure.note
 
 
 def test_one_report_is_a_figure(tmp_path: Path) -> None:

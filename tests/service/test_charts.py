@@ -68,7 +68,8 @@ def _trials() -> Iterator[tuple[TrialRecord, list[Report]]]:
         if n % 50 == 9:
             trial = replace(trial, state=TrialState.FAILED, metrics={}, error="Traceback")
         if n % 60 == 11:
-            evidence = {"audit": {"stopper": "curve", "predicted": loss, "step": 10}}
+            verdict = {"predicted": loss}
+            evidence = {"audit": {"stopper": "curve", "step": 10, "evidence": verdict}}
             trial = replace(trial, stop_evidence=evidence)
         yield trial, curve
 

@@ -22,7 +22,8 @@ def contour_figure(chart: ContourChart) -> PlaneFigure:
     y = parameter_axis(chart.axes[1], [*chart.y, *chart.points_y])
     marks: list[Mark] = []
     if chart.mean:
-        marks.append(Grid(f"expected {metric}", metric, chart.x, chart.y, chart.mean))
+        is_lower = chart.direction == "minimize"
+        marks.append(Grid(f"expected {metric}", metric, chart.x, chart.y, chart.mean, is_lower))
     marks += _points(chart)
     note = sentences(shown_of(chart.shown, chart.total), _model(chart))
     if not marks:

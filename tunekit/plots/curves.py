@@ -47,7 +47,7 @@ def curves_figure(chart: CurvesChart, selected: Collection[int] = ()) -> PlaneFi
         f"{shown_of(chart.shown, chart.total)} with reports",
         f"{n_lines:,} of them as single curves",
         "a band covers the trials that got as far as the step" if bands else "",
-        axis.note,
+        "what lies beyond the axis is cut off" if axis.n_beyond else "",
     )
     return PlaneFigure(title, _alt(chart, metric), x, axis.axis, tuple(marks), note)
 

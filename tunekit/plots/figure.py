@@ -119,6 +119,7 @@ class Grid:
     x: Values
     y: Values
     z: tuple[Values, ...]
+    lower_is_better: bool = True
 
 
 @dataclass(frozen=True, slots=True)

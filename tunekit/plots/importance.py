@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tunekit.analysis.charts.records import BranchImportance, ImportanceChart, ParameterShare
 from tunekit.plots.figure import Axis, Bars, PanelFigure, PlaneFigure
 from tunekit.plots.texts import label, path_label, plenty, sentences, shown_of
@@ -32,7 +34,11 @@ def importance_figure(chart: ImportanceChart, place: int = 0) -> PlaneFigure:
 
 def importance_panels(chart: ImportanceChart, most: int = 6) -> PanelFigure:
     """Return the shares of all trials, then of the branches with the most trials."""
-    panels = tuple(importance_figure(chart, i) for i in range(min(most, len(chart.branches))))
+    parts = chart.branches[:most]
+    panels = tuple(
+        replace(importance_figure(chart, i), title=branch_name(part))
+        for i, part in enumerate(parts)
+    )
     note = sentences(f"{len(panels):,} of {plenty(len(chart.branches), 'part')} of the space")
     reason = panels[0].reason if all(p.reason for p in panels) else ""
     return PanelFigure(TITLE, panels[0].alt, panels, note, reason)

@@ -9,12 +9,14 @@ from tunekit.plots.figure import MAX_MARKS, Axis, PlaneFigure, Spans
 from tunekit.plots.roles import role_of
 from tunekit.plots.texts import label, plenty, sentences, shown_of
 
+MAX_NAME = 30
+"""Characters of the name of a worker."""
 UNNAMED = "worker without a name"
 
 
 def timeline_figure(chart: TimelineChart) -> PlaneFigure:
     """Return the trials of each worker as intervals; open ends reach the last known moment."""
-    names = tuple([label(name) or UNNAMED for name in chart.workers])
+    names = tuple([worker_name(name) for name in chart.workers])
     x, y = Axis("time", is_time=True), Axis("worker", categories=names)
     if not chart.numbers:
         reason = "No trial has started yet."
@@ -36,6 +38,16 @@ def timeline_figure(chart: TimelineChart) -> PlaneFigure:
         )
     note = sentences(shown_of(len(at), chart.total, "started trial"), "times in UTC")
     return PlaneFigure("workers", _alt(chart), x, y, tuple(marks), note)
+
+
+def worker_name(name: str) -> str:
+    """Return the host of a worker, and the end of its name, which tells it from others there."""
+    text = label(name, 200)
+    if len(text) <= MAX_NAME:
+        return text or UNNAMED
+    return f"{label(text.partition('/')[0], MAX_NAME // 2)}/{text[-MAX_NAME // 3 :]}".replace(
+        "/", "/…", 1
+    )
 
 
 def idle_gaps(chart: TimelineChart) -> list[tuple[int, float, float]]:
@@ -74,7 +86,7 @@ def _alt(chart: TimelineChart) -> str:
     longest = max(gaps, key=lambda g: g[2] - g[1], default=None)
     idle = ""
     if longest is not None:
-        where = label(chart.workers[longest[0]]) or UNNAMED
+        where = worker_name(chart.workers[longest[0]])
         idle = f"the longest idle time is {duration(longest[2] - longest[1])}, of {where}"
     return sentences(
         f"{plenty(len(chart.workers), 'worker')} ran {plenty(chart.shown, 'trial')} in "

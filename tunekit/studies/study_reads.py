@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tunekit.analysis.health import StudyHealth
     from tunekit.studies.optuna_distributions import Distributions
     from tunekit.studies.replay import Difference
+    from tunekit.studies.study_plots import StudyPlots
 
 
 class StudyReads:
@@ -255,6 +256,16 @@ class StudyReads:
         from tunekit.studies.health import health_of  # loads NumPy
 
         return health_of(self._reader, max_trials=count(max_trials, "max_trials"))
+
+    @property
+    def plot(self) -> StudyPlots:
+        """Return the pictures of the study: `study.plot.history()`, `.curves()`, and others.
+
+        They are Plotly figures. `study.plot(branch="model=rbf")` narrows them to some trials.
+        """
+        from tunekit.studies.study_plots import StudyPlots  # loads NumPy
+
+        return StudyPlots(self._reader)
 
     def trials_rows(self) -> list[dict[str, Any]]:
         """Return one flat mapping a trial: number, state, metrics, `params.*`, who and why."""

@@ -81,10 +81,12 @@ def interval(trial: TrialRecord, metric: str) -> tuple[float | None, ...]:
 
 
 def _forecast(trial: TrialRecord, metric: str) -> Mapping[str, Any]:
-    evidence = trial.stop_evidence
-    found = evidence.get("audit", evidence)
-    is_of_metric = isinstance(found, Mapping) and found.get("metric", metric) == metric
-    return found if is_of_metric else {}
+    audit = trial.stop_evidence.get("audit")
+    # The verdict on an audited trial stands apart from how it ended.
+    found = audit.get("evidence") if isinstance(audit, Mapping) else trial.stop_evidence
+    if not isinstance(found, Mapping) or found.get("metric", metric) != metric:
+        return {}
+    return found
 
 
 def cut(text: str, most: int = 80) -> str:

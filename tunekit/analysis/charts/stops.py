@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tunekit.analysis.audit import stop_audit
 from tunekit.analysis.charts.curve_store import CurveStore
 from tunekit.analysis.charts.records import StopsChart, Verdict
@@ -17,7 +19,7 @@ def stops_chart(
     condemned = [t for t in history.finished() if "stopper" in t.stop_evidence or _is_audited(t)]
     verdicts = tuple(
         Verdict(
-            t.number, str(t.state), cut(t.end_reason, 300), _is_audited(t),
+            t.number, str(t.state), cut(_reason(t), 300), _is_audited(t),
             predicted(t, objective.metric),
             number(t.metrics.get(objective.metric)),
         )
@@ -27,6 +29,13 @@ def stops_chart(
     return StopsChart(
         seq, len(verdicts), len(condemned), audit, verdicts, objective.metric, objective.direction
     )
+
+
+def _reason(trial: TrialRecord) -> str:
+    """Return why a trial was condemned; an audited one ran on and ended for another reason."""
+    audit = trial.stop_evidence.get("audit")
+    said = audit.get("reason") if isinstance(audit, Mapping) else None
+    return said if isinstance(said, str) and said else trial.end_reason
 
 
 def _is_audited(trial: TrialRecord) -> bool:
