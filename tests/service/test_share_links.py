@@ -172,6 +172,35 @@ def test_links_are_made_listed_and_revoked_by_admins_of_their_project_only(
     assert actions == ["create_share_link"]
 
 
+def test_the_charts_of_a_link_hide_workers_errors_and_people(
+    client: TestClient, team: Team, study: int
+) -> None:
+    secret = {"X-Share-Link": made(client, team, study)["secret"]}
+    for name in ("summary", "history", "tree", "stops", "trials", "trial?number=1", "slices",
+                 "parallel", "curves", "importance", "budget", "front"):  # fmt: skip
+        answer = client.get(f"{API}/shared/charts/{name}", headers=secret)
+        assert answer.status_code in (200, 422), (name, answer.text)
+        for text in SECRETS:
+            assert text not in answer.text, (name, text)
+    trial = client.get(f"{API}/shared/charts/trial?number=1", headers=secret).json()
+    assert trial["state"] == "failed" and trial["params"][0]["value"] == HIDDEN
+    for name in ("workers", "timeline", "health"):
+        assert client.get(f"{API}/shared/charts/{name}", headers=secret).status_code == 404
+
+
+def test_a_browser_that_opens_a_link_keeps_its_secret_where_no_script_reads_it(
+    client: TestClient, team: Team, study: int
+) -> None:
+    secret = made(client, team, study)["secret"]
+    opened = client.post(f"{API}/shared/open", json={"secret": secret})
+    name = opened.json()["name"]
+    assert secret not in opened.text and name not in secret
+    cookie = opened.headers["set-cookie"]
+    assert cookie.startswith(f"tunekit_share_{name}={secret}; HttpOnly; Max-Age=")
+    assert client.post(f"{API}/shared/open", json={"secret": "x"}).status_code == 404
+    assert client.post(f"{API}/shared/open", json={"secret": ""}).status_code == 404
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [

@@ -69,6 +69,7 @@ from tunekit.service.routes import (
     reads,
     share_links,
     shared,
+    shared_charts,
     spaces,
     studies,
     study_rows,
@@ -95,6 +96,7 @@ PARTS = (
     asking, exchanges, callers, logins, users, tokens, projects, members, studies, study_rows,
     labels, trials, reads,
     event_stream, charts, exports, oversight, notes, artifacts, spaces, share_links, shared,
+    shared_charts,
     jobs,
 )  # fmt: skip
 """Modules with the routes, in the order in which a request is matched: those of workers first."""

@@ -28,6 +28,10 @@ _PRIVATE = r"""
     | (?<![\w:])(?:[0-9a-fA-F]{0,4}:){3,7}[0-9a-fA-F]{1,4}\b  # IPv6 address
 """
 _FAILED = frozenset({TrialState.FAILED, TrialState.LOST, TrialState.CANCELLED})
+_NOT_SHARED: Mapping[str, Any] = {
+    "worker": "", "error": "", "error_size": 0, "attrs": "{}", "last_event": None,
+}  # fmt: skip
+"""Fields of charts, and what stands in their place."""
 _LEAST = 3
 """Characters of a name that is searched for; a shorter one would be found in other words."""
 
@@ -60,6 +64,23 @@ class Redaction:
         if isinstance(value, list | tuple):
             return [self.value(v) for v in value]
         return value
+
+    def chart(self, value: Any) -> Any:
+        """Return the JSON form of a chart without workers, errors, attributes and private texts.
+
+        The reason of a failure quotes the exception of the user's code.
+        """
+        if isinstance(value, list):
+            return [self.chart(v) for v in value]
+        if not isinstance(value, Mapping):
+            return self.value(value)
+        hidden = _NOT_SHARED
+        if value.get("state") in _FAILED:
+            hidden = {**hidden, "reason": "", "end_reason": ""}
+        return {
+            self.text(str(k)): hidden[k] if k in hidden else self.chart(v)
+            for k, v in value.items()
+        }
 
     def study(self, record: StudyRecord, *, expires: float) -> SharedStudy:
         """Return a study as a link that expires then shows it."""

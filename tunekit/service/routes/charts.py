@@ -12,7 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from tunekit.analysis.charts import records as m
 from tunekit.analysis.charts.contour_records import ContourChart
 from tunekit.analysis.charts.filters import TrialFilter
-from tunekit.analysis.charts.study_records import WorkersChart
+from tunekit.analysis.charts.study_records import StudySummary, WorkersChart
 from tunekit.analysis.charts.time_records import BudgetChart, TimelineChart
 from tunekit.analysis.charts.trials import MAX_ROWS, Sort
 from tunekit.service.access.quotas import QuotaBook
@@ -62,6 +62,9 @@ async def asked_trials(
     return TrialFilter.parse(branch, state, low=low, high=high)
 
 
+CHARTS: dict[str, tuple[Asked, type[m.Chart]]] = {}
+"""What reads the query of each chart, and what it answers, by its path."""
+
 Chosen = Annotated[TrialFilter, Depends(asked_trials)]
 
 
@@ -78,17 +81,28 @@ def chart(path: str, answer: type[m.Chart]) -> Callable[[Asked], Asked]:
         ) -> Response:
             await run_in_threadpool(storage.check_study, query.study_id)
             charts: Charts = request.app.state.service.charts
-            tag, text = await charts.chart(replace(query, trials=chosen), known)
-            headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-            if text is None:
-                return Response(status_code=304, headers=headers)
-            return Response(text, headers=headers, media_type="application/json")
+            return chart_answer(*await charts.chart(replace(query, trials=chosen), known))
 
         handler.__name__, handler.__doc__ = asked.__name__, asked.__doc__
         endpoint(router, "GET", path, role=Role.VIEWER, answer=answer)(handler)
+        CHARTS[path] = (asked, answer)
         return asked
 
     return register
+
+
+def chart_answer(tag: str, text: str | None) -> Response:
+    """Return the answer with a chart, or the one that says that it has not changed."""
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    if text is None:
+        return Response(status_code=304, headers=headers)
+    return Response(text, headers=headers, media_type="application/json")
+
+
+@chart("/summary", StudySummary)
+async def chart_summary(study_id: int) -> ChartQuery:
+    """Return counts, budget, best result with its noise, trend and last event of a study."""
+    return ChartQuery(study_id, 0, "summary")
 
 
 @chart("/history", m.HistoryChart)
