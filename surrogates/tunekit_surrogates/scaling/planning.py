@@ -102,12 +102,14 @@ def next_runs(
         factor: label of the optimiser or schedule to plan for.
 
     Raises:
-        ValueError: if the budget is not above 0, a count is out of its range, or neither target
-            nor cells are given.
+        ValueError: if the budget, N or D is not above 0, a count is out of its range, or neither
+            target nor cells are given.
     """
     _check(budget_flops, max_runs=max_runs, per_cell=runs_per_cell, at_target=runs_at_target)
     if target is None and not cells:
         raise ValueError("neither a target nor cells are given; give one (N, D) at least.")
+    for cell in [*(cells or []), *([] if target is None else [target])]:
+        _check_scale(cell)
     counts = _counts(runs, factor)
     reserve = 0 if target is None else max(0, runs_at_target - counts.get(target, 0))
     left, n_left = budget_flops, max_runs
@@ -143,6 +145,12 @@ def _check(budget: float, *, max_runs: int, per_cell: int, at_target: int) -> No
     ):
         if not low <= value <= high:
             raise ValueError(f"{name} is {value}; choose from {low} to {high}.")
+
+
+def _check_scale(cell: Scale) -> None:
+    for name, value in zip(("n", "d"), cell, strict=True):
+        if not (math.isfinite(value) and value > 0.0):
+            raise ValueError(f"{name} is {value:g}; give a finite number above 0.")
 
 
 def _flops(cell: Scale) -> float:
