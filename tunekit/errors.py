@@ -119,6 +119,12 @@ class SpaceExhausted(TunekitError):
     code = "TK205"
 
 
+class NoPointYet(SpaceExhausted):
+    """The sampler has no point until a running trial ends: tell that one, then ask again."""
+
+    code = "TK214"
+
+
 class ObjectiveFailed(TunekitError, RuntimeError):
     """The objective raised an exception that `catch` does not cover.
 
@@ -141,8 +147,7 @@ class CheckpointError(TunekitError, OSError):
 class UnknownCheckpoint(TunekitError, KeyError):
     """The checkpoint does not exist: never saved, not kept, or deleted.
 
-    `trial.checkpoints` lists the existing ones; `tk.Checkpoints(root, keep_best=...)` keeps
-    more.
+    `trial.checkpoints` lists those that exist; `tk.Checkpoints(root, keep_best=...)` keeps more.
     """
 
     code = "TK208"
@@ -361,10 +366,7 @@ class RequestConflict(TunekitError, ValueError):
 
 
 class NameTaken(TunekitError, ValueError):
-    """A user or project of this name exists already.
-
-    Choose another name.
-    """
+    """A user or project of this name exists already; choose another name."""
 
     code = "TK607"
 

@@ -30,6 +30,7 @@ _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
         "sobol": ("tunekit.samplers.sobol:SobolSampler", {}),
         "mcts": ("tunekit.samplers.mcts.variants:mcts_sampler", {}),
         "smbo": ("tunekit.samplers.smbo:DeepArchitectSmbo", {}),
+        "coordinate": ("tunekit.samplers.coordinate.sampler:CoordinateSampler", {}),
         "grid": ("tunekit.samplers.grid:GridSampler", {}),
         "optuna": ("tunekit.samplers.optuna_bridge.sampler:OptunaSampler", {}),
         "tpe": ("tunekit.samplers.optuna_bridge.sampler:OptunaSampler", {"name": "tpe"}),

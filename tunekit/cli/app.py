@@ -9,6 +9,7 @@ import typer
 from tunekit.cli import (
     audit,
     bench,
+    certificates,
     completion,
     control,
     dashboard,
@@ -79,6 +80,7 @@ command(app, "runner", rich_help_panel="Teams")(job_runner.runner)
 app.add_typer(studies.app, name="studies", rich_help_panel="Results")
 study_labels.add_to(studies.app)
 space_edits.add_to(studies.app)
+certificates.add_to(studies.app)
 app.add_typer(trials.app, name="trials", rich_help_panel="Results")
 app.add_typer(bench.app, name="bench", rich_help_panel="Results")
 app.add_typer(scaling.app, name="scaling", rich_help_panel="Results")

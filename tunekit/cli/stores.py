@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tunekit.history import History
     from tunekit.records import StudyRecord
     from tunekit.storages.base import Storage
+    from tunekit.studies.study import Study
 
 
 DEFAULT_URL = "sqlite:///tunekit.db"
@@ -113,3 +114,15 @@ def read_study(storage: Storage, name: str) -> tuple[StudyRecord, History]:
 
     record = storage.get_study(name)
     return record, read_history(storage, record)
+
+
+def opened_study(storage: Storage, name: str) -> Study:
+    """Return a study to read, with its own sampler only if that is cheap to make and of use.
+
+    Raises:
+        UnknownStudy: the study does not exist.
+    """
+    from tunekit.api import load_study
+
+    own = storage.get_study(name).spec.sampler == "coordinate"
+    return load_study(name, storage=storage, sampler=None if own else "random", stopper=[])

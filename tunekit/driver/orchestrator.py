@@ -217,7 +217,7 @@ class Orchestrator:
             self._display.show_sentence(f"trial {number} goes on")
         if self.worker.exhausted and self.worker.reader.history.n_waiting:  # enqueued since
             self._budget.is_exhausted = False
-        want = self._budget.n_wanted(free)
+        want = self._budget.n_wanted(free, is_idle=not self._running)
         if not want and not self._trials.outbox:
             self._look_sometimes()
             return False
@@ -268,8 +268,8 @@ class Orchestrator:
         return True
 
     def _exhaust(self, error: SpaceExhausted) -> None:
-        self._budget.is_exhausted = True
-        self._display.show_sentence(error.message)
+        if self._budget.exhaust(error):
+            self._display.show_sentence(error.message)
 
     def _tells_first(self) -> bool:
         """Return whether results must be visible before the next claim, in one more exchange."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from tunekit.driver.run_settings import Goal
+from tunekit.errors import NoPointYet, SpaceExhausted
 from tunekit.history import History
 from tunekit.records import TrialState
 
@@ -20,12 +21,32 @@ class TrialBudget:
     def __init__(self, goal: Goal, history: History, worker: str = "") -> None:
         self.started = 0
         self.is_exhausted = False
+        self._held_at: int | None = None
         self._goal = goal
         self._history = history
         self._worker = worker
 
-    def n_wanted(self, free: int) -> int:
-        """Return the number of trials to claim for `free` free slots."""
+    @property
+    def is_held(self) -> bool:
+        """Return whether the sampler has no point until a further trial ends."""
+        return self._held_at == self._history.n_finished
+
+    def exhaust(self, error: SpaceExhausted) -> bool:
+        """Start no new trial, for good or until a running one ends; return whether for good."""
+        is_running = TrialState.RUNNING in self._history.counts()
+        if isinstance(error, NoPointYet) and is_running:
+            self._held_at = self._history.n_finished
+        else:
+            self.is_exhausted = True
+        return self.is_exhausted
+
+    def n_wanted(self, free: int, *, is_idle: bool = False) -> int:
+        """Return the number of trials to claim for `free` free slots.
+
+        A run that is idle asks the sampler again: trials elsewhere may be lost and never end.
+        """
+        if is_idle:
+            self._held_at = None
         left = self._left()
         return free if left is None else min(free, left + self._history.n_promoted)
 
@@ -52,7 +73,8 @@ class TrialBudget:
         asked for by hand are told after the run.
         """
         history, total = self._history, self._goal.total_trials
-        if self._left() == 0 and not history.n_promoted:
+        is_waiting = self.is_held and self._goal.n_trials != self.started
+        if self._left() == 0 and not history.n_promoted and not is_waiting:
             return True
         is_full = total is not None and len(history) >= total
         if not is_full:
@@ -70,7 +92,7 @@ class TrialBudget:
         return None
 
     def _left(self) -> int | None:
-        if self.is_exhausted:
+        if self.is_exhausted or self.is_held:
             return 0
         if self._goal.n_trials is None:
             return None

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from tunekit.analysis.audit import StopAudit
     from tunekit.analysis.health import StudyHealth
+    from tunekit.samplers.coordinate.certificate import Certificate
     from tunekit.studies.optuna_distributions import Distributions
     from tunekit.studies.replay import Difference
     from tunekit.studies.study_plots import StudyPlots
@@ -266,6 +267,24 @@ class StudyReads:
         from tunekit.studies.study_plots import StudyPlots  # loads NumPy
 
         return StudyPlots(self._reader)
+
+    def certificate(self, **rules: Any) -> Certificate:
+        """Return whether no change of a single parameter is better than the best point.
+
+        It reads any study with one objective; the sampler "coordinate" runs what it needs.
+
+        Args:
+            rules: options of `tunekit.samplers.coordinate.rules.CoordinateRules` in place of the
+                sampler's own, such as `tolerance=0.003`.
+
+        Raises:
+            InvalidArgument: a rule does not fit the space, or the study has several objectives.
+        """
+        from tunekit.samplers.coordinate.certificate import certificate_of  # loads NumPy
+
+        self.refresh()
+        self._reader.refresh_space()
+        return certificate_of(self._reader.view({}), self.sampler, rules)
 
     def trials_rows(self) -> list[dict[str, Any]]:
         """Return one flat mapping a trial: number, state, metrics, `params.*`, who and why."""
