@@ -147,7 +147,7 @@ class CheckpointError(TunekitError, OSError):
 class UnknownCheckpoint(TunekitError, KeyError):
     """The checkpoint does not exist: never saved, not kept, or deleted.
 
-    `trial.checkpoints` lists those that exist; `tk.Checkpoints(root, keep_best=...)` keeps more.
+    `trial.checkpoints` lists those that exist; `tk.Checkpoints(root, keep_every=...)` keeps more.
     """
 
     code = "TK208"

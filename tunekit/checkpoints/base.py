@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from tunekit.checks import is_whole, shown
+from tunekit.checks import check_whole, is_whole, shown
 from tunekit.errors import InvalidArgument
 from tunekit.identifiers import digest
 from tunekit.records import Checkpoint, StudyRecord
@@ -31,14 +31,18 @@ class Checkpoints:
         root: a folder that all workers see under the same path, or a URI that pyarrow or fsspec
             supports, such as `s3://bucket/runs`. It is not stored with the study.
         keep_best: number of checkpoints with the best values of the first objective to keep per
-            trial, in addition to its last one; all others are deleted.
+            trial, in addition to its last one.
+        keep_every: keep those whose step is a multiple of this, too, to branch from them later;
+            `None` keeps no others: they are deleted.
 
     Raises:
-        InvalidArgument: `root` is empty, or `keep_best` is not a whole number of 0 or more.
+        InvalidArgument: `root` is empty, `keep_best` is not a whole number of 0 or more, or
+            `keep_every` not one of 1 or more.
     """
 
     root: str | Path
     keep_best: int = field(default=1, kw_only=True)
+    keep_every: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if not isinstance(self.root, str | Path) or not str(self.root).strip():
@@ -49,6 +53,7 @@ class Checkpoints:
         n = self.keep_best
         if not is_whole(n) or n < 0:
             raise InvalidArgument(f"keep_best={n!r}, expected a whole number of 0 or more.")
+        check_whole(self.keep_every, "keep_every", low=1, optional=True)
         text = str(self.root).removeprefix("file://")
         if "://" not in text:
             text = os.path.abspath(os.path.expanduser(text))
@@ -129,16 +134,23 @@ def epoch_of(entry: str) -> int | None:
 
 
 def retained(
-    checkpoints: Collection[Checkpoint], *, sign: float, keep_best: int
+    checkpoints: Collection[Checkpoint],
+    *,
+    sign: float,
+    keep_best: int,
+    keep_every: int | None = None,
 ) -> list[Checkpoint]:
-    """Return the checkpoints to keep, in order: the best ones and the last.
+    """Return the checkpoints to keep, in order: the best ones, the regular ones and the last.
 
     Args:
         checkpoints: all checkpoints, in the order saved.
         sign: 1 if less is better, -1 if more is.
         keep_best: number to keep besides the last; ties go to the older one.
+        keep_every: keep all whose step is a multiple of this.
     """
     listed = list(checkpoints)
     rated = [(sign * c.value, i) for i, c in enumerate(listed) if c.value is not None]
     kept = {i for _, i in sorted(rated)[:keep_best]} | {len(listed) - 1}
+    if keep_every is not None:
+        kept |= {i for i, c in enumerate(listed) if c.step % keep_every == 0}
     return [c for i, c in enumerate(listed) if i in kept]

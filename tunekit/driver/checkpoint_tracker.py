@@ -31,6 +31,7 @@ class CheckpointTracker:
         self.uri = "" if checkpoints is None else checkpoints.of_study(study)
         self._place = open_place(self.uri) if self.uri else None
         self._keep_best = checkpoints.keep_best if checkpoints is not None else 1
+        self._keep_every = None if checkpoints is None else checkpoints.keep_every
         self._max_retries = study.spec.max_retries
         self._objective = study.spec.objectives[0]
         self._known: dict[int, list[Checkpoint]] = {}
@@ -89,7 +90,7 @@ class CheckpointTracker:
             has = f"has checkpoints of the steps {there}" if there else "has no checkpoints"
             raise UnknownCheckpoint(
                 f"branch_from=({parent.number}, {step}): trial {parent.number} {has}; branch from "
-                "one of them, or keep more with Checkpoints(root, keep_best=...)."
+                "one of them, or keep more with Checkpoints(root, keep_every=...)."
             )
 
     def begin(self, number: int, checkpoints: Sequence[Checkpoint], origin: Origin | None) -> None:
@@ -139,7 +140,10 @@ class CheckpointTracker:
         out = []
         for n in sorted(due):
             kept = retained(
-                self._known[n], sign=self._objective.loss(1.0), keep_best=self._keep_best
+                self._known[n],
+                sign=self._objective.loss(1.0),
+                keep_best=self._keep_best,
+                keep_every=self._keep_every,
             )
             if n in epochs:
                 out.append(Saved(n, epochs[n], tuple(kept)))
