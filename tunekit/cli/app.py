@@ -23,6 +23,7 @@ from tunekit.cli import (
     projects,
     run,
     scaling,
+    scales,
     serve,
     share_links,
     space_edits,
@@ -83,6 +84,7 @@ space_edits.add_to(studies.app)
 certificates.add_to(studies.app)
 app.add_typer(trials.app, name="trials", rich_help_panel="Results")
 app.add_typer(bench.app, name="bench", rich_help_panel="Results")
+scales.add_to(scaling.app)
 app.add_typer(scaling.app, name="scaling", rich_help_panel="Results")
 command(app, "resume", rich_help_panel=control.PANEL)(run.resume)
 control.add_to(app)
