@@ -34,7 +34,7 @@ def test_the_rungs_are_shown_with_what_drifted_and_its_price(cli, answer, tunnel
     lines = cli("scaling", "ladder", "w").stdout.splitlines()
     assert lines[0] == "wind tunnel w"
     assert lines[1].startswith("rung 0 (width=1): done, ")
-    assert lines[3] == "  rung 1: lr 1.0 -> 0.1, which costs 1 if ignored"
+    assert lines[3] == "  rung 1: lr 1 -> 0.1, which costs 1 if ignored"
     found = answer("scaling", "ladder", "w")["ladder"]
     assert [r["state"] for r in found["rungs"]] == ["done"] * 3
     assert [d["verdict"] for d in found["drift"]] == ["drift", "none"] * 2

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 from tunekit.history import History
 from tunekit.samplers.coordinate.certificate import Certificate
 from tunekit.samplers.coordinate.changes import Step, Tree
-from tunekit.samplers.coordinate.rules import CoordinateRules
+from tunekit.samplers.coordinate.rules import CoordinateRules, told
 from tunekit.samplers.coordinate.standings import Standings
 from tunekit.scaling.rungs import Rung
 from tunekit.spaces import Float, Int, Params, Scalar, Space
@@ -57,9 +57,10 @@ class Drift:
             return f"rung {self.rung}: {self.path} is not measured yet"
         edge = ", at the edge of the values" if self.at_edge else ""
         if self.verdict == "none":
-            return f"rung {self.rung}: {self.path} stays at {self.carried!r}{edge}"
+            return f"rung {self.rung}: {self.path} stays at {told(self.carried)}{edge}"
         cost = "" if math.isnan(self.excess) else f", which costs {self.excess:.4g} if ignored"
-        return f"rung {self.rung}: {self.path} {self.carried!r} -> {self.best!r}{cost}{edge}"
+        moved = f"{told(self.carried)} -> {told(self.best)}"
+        return f"rung {self.rung}: {self.path} {moved}{cost}{edge}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON; an unknown number is `None`."""

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from tunekit.checks import check_number, shown
 from tunekit.errors import InvalidArgument, NoCompleteTrial
+from tunekit.samplers.coordinate.rules import told
 from tunekit.scaling.near_best import NearBest, near_best
 from tunekit.spaces import Float, Int, Scalar, Space
 from tunekit.spaces.constant import Constant
@@ -84,7 +85,11 @@ class StabilityReport:
     def __str__(self) -> str:
         lines = [
             f"{r.path}: {r.verdict}"
-            + (f" at {r.value!r}" if r.verdict == "stable" else f", best {list(r.best)}")
+            + (
+                f" at {told(r.value)}"
+                if r.verdict == "stable"
+                else f", best {', '.join(map(told, r.best))}"
+            )
             + ("" if math.isnan(r.exponent) else f", about m^{r.exponent:+.2f}")
             for r in self.rows
         ]

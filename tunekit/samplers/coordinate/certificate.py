@@ -13,7 +13,7 @@ from tunekit.records import ObjectiveSpec
 from tunekit.registry import check_options
 from tunekit.samplers.base import StudyView, at_target, held, repaired, sample
 from tunekit.samplers.coordinate.changes import Tree
-from tunekit.samplers.coordinate.rules import CoordinateRules
+from tunekit.samplers.coordinate.rules import CoordinateRules, told
 from tunekit.samplers.coordinate.standings import Standings, Verdict
 from tunekit.samplers.coordinate.survey import Seen, Survey, Surveyor
 from tunekit.samplers.random_streams import light_stream, stream
@@ -52,7 +52,8 @@ class Change:
         far = "" if math.isnan(self.apart) else f", {self.apart:+.4g}"
         width = f" +- {self.half_width:.2g}" if 0.0 < self.half_width < math.inf else ""
         within = f", best of {self.inside + 1} there" if self.inside else ""
-        return f"{self.path} {self.before!r} -> {self.after!r}: {self.verdict}{far}{width}{within}"
+        change = f"{self.path} {told(self.before)} -> {told(self.after)}"
+        return f"{change}: {self.verdict}{far}{width}{within}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,11 @@ def steps_between(parameter: Parameter, levels: Sequence[Scalar], a: Scalar, b: 
     return 1 + sum(low < place < high for place in places)
 
 
+def told(value: Scalar) -> str:
+    """Return a value for a sentence, a float without the digits that nobody reads."""
+    return f"{value:.6g}" if isinstance(value, float) else repr(value)
+
+
 def _levels(parameter: Parameter, n_points: int) -> tuple[Scalar, ...]:
     domain = parameter.domain
     if isinstance(domain, Categorical):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from tunekit.noise.replicates import Configuration, Key, key_of
 from tunekit.samplers.coordinate.changes import Step, Tree
+from tunekit.samplers.coordinate.rules import told
 from tunekit.samplers.coordinate.standings import Standings, Verdict
 from tunekit.spaces import Params, Scalar
 from tunekit.spaces.domains import typed
@@ -228,4 +229,4 @@ def _agrees(found: Configuration, outside: Mapping[str, Scalar], below: Collecti
 
 
 def _reads(step: Step) -> str:
-    return f"{step.path} {step.before!r} -> {step.after!r}"
+    return f"{step.path} {told(step.before)} -> {told(step.after)}"
