@@ -132,3 +132,14 @@ def test_sizes_and_budgets_that_are_no_amount_are_refused(law, given):
         law.predict(given, 1e9)
     with pytest.raises(InvalidArgument, match="above 0"):
         law.plan(given, N=1e9, D=1e11)
+
+
+def test_planned_runs_have_the_weight_decay_of_the_law():
+    table = [
+        {**row, "wd": row["bs"] / (row["lr"] * row["D"] * (row["D"] / row["N"]) ** -0.5)}
+        for row in rows(noise=0)
+    ]
+    plan = fit(table).plan(1e19, cells=[(32e6, 32e8)], N=32e6, D=32e8)
+    space = tk.Space({**dict(SPACE.nodes), "wd": tk.Float(1e-9, 1e3, log=True)})
+    assert plan.params(space)[0]["wd"] == pytest.approx(plan.runs[0].wd)
+    assert plan.rows()[0]["wd"] == plan.runs[0].wd

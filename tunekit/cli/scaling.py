@@ -161,7 +161,10 @@ def plan(
     d: OfD = None,
     runs_per_cell: Annotated[
         int, typer.Option("--runs-per-cell", help="Runs of a new cell, 3 to 6.")
-    ] = 4,
+    ] = 5,
+    max_runs: Annotated[
+        int, typer.Option("--max-runs", min=1, help="Maximum number of runs.")
+    ] = 40,
     factor: Factor = None,
     enqueue: Annotated[
         str | None, typer.Option("--enqueue", metavar="STUDY", help="Enqueue the runs there.")
@@ -174,7 +177,7 @@ def plan(
     from tunekit.cli.output import emit_list
 
     found = _law(law, role, storage).plan(
-        budget, N=n, D=d, runs_per_cell=runs_per_cell, factor=factor
+        budget, N=n, D=d, runs_per_cell=runs_per_cell, max_runs=max_runs, factor=factor
     )
     rows = found.rows()
     if enqueue is not None:

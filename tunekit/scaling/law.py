@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tunekit.checks import is_number, shown
 from tunekit.errors import InvalidArgument
@@ -27,6 +27,9 @@ from tunekit_surrogates.scaling import (
     cell_optima,
     next_runs,
 )
+
+if TYPE_CHECKING:
+    from tunekit.scaling.law_plots import LawPlots
 
 TRANSFER_SD = 0.35
 """Standard deviation, in natural logarithms, by which the optimum of another set-up differs from
@@ -108,7 +111,9 @@ class Law:
         N: float | None = None,
         D: float | None = None,
         cells: Sequence[tuple[float, float]] | None = None,
-        runs_per_cell: int = 4,
+        runs_per_cell: int = 5,
+        runs_at_target: int = 5,
+        max_runs: int = 40,
         factor: str | None = None,
     ) -> Plan:
         """Return the next cells and runs that are worth their compute.
@@ -118,7 +123,9 @@ class Law:
             N: parameters of the cell that the law is for; its runs come last.
             D: its training tokens.
             cells: the (N, D) to choose from; by default a ladder of sizes below the target.
-            runs_per_cell: 3 to 6.
+            runs_per_cell: runs in each cell, 3 to 6; cells that have as many are left out.
+            runs_at_target: runs at the target, 0 to 5, as far as the budget reaches.
+            max_runs: maximum number of runs.
             factor: label of the optimiser or schedule to plan for.
 
         Raises:
@@ -138,15 +145,16 @@ class Law:
                 target=target,
                 cells=cells,
                 runs_per_cell=runs_per_cell,
+                runs_at_target=runs_at_target,
+                max_runs=max_runs,
                 factor=factor,
             )
         except ValueError as error:
             raise InvalidArgument(f"scaling: {error}") from None
         if not runs:
             raise InvalidArgument(
-                f"scaling: no run fits into {budget_flops:g} FLOPs, and the smallest of the law's "
-                f"runs took {float(self.runs.flops.min()):.3g}; raise the budget, or give "
-                "smaller cells=."
+                f"scaling: no run fits into {budget_flops:g} FLOPs, or every cell has its "
+                "runs; raise the budget, or give other cells=."
             )
         return Plan(tuple(runs), float(budget_flops), self.roles)
 
@@ -199,6 +207,16 @@ class Law:
         from tunekit.scaling.summary import summary_of
 
         return summary_of(self)
+
+    @property
+    def plot(self) -> LawPlots:
+        """Return the pictures of the law: `law.plot.optima()`, `.extrapolation(N=, D=)`, others.
+
+        They are Plotly figures.
+        """
+        from tunekit.scaling.law_plots import LawPlots
+
+        return LawPlots(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the law and its runs as plain JSON; `from_dict` reads it."""

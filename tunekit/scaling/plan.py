@@ -65,6 +65,7 @@ class Plan:
                 "bs": run.bs,
                 "flops": run.flops,
                 "purpose": run.purpose,
+                **({} if run.wd is None else {"wd": run.wd}),
                 **({"factor": run.factor} if run.factor else {}),
             }
             for run in self.runs
@@ -109,6 +110,8 @@ class Plan:
     def _point(self, run: PlannedRun, space: Space, sizes: Sizes | None) -> dict[str, Any]:
         bs = run.bs / self.roles.tokens_per_batch_unit
         wanted = {"n": run.n, "d": run.d, "lr": run.lr, "bs": bs}
+        if run.wd is not None:
+            wanted["wd"] = run.wd
         point: dict[str, Any] = {}
         for role, value in wanted.items():
             if role == "n" and sizes is not None:
