@@ -56,7 +56,13 @@ def laws_by(
         )
     if method == "threshold":
         return by_threshold(runs, n_bootstraps=n_bootstraps, rng=rng)
-    return by_quadratic(runs, excess=surface.excess, n_bootstraps=n_bootstraps, rng=rng)
+    return by_quadratic(
+        runs,
+        excess=surface.excess,
+        scatter=(surface.lr.scatter, surface.bs.scatter),
+        n_bootstraps=n_bootstraps,
+        rng=rng,
+    )
 
 
 def chosen_method(runs: Runs, *, priors: Priors, exponents: Exponents) -> str:

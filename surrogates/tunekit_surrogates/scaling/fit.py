@@ -6,15 +6,16 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from tunekit_surrogates.scaling.cautions import merged
+from tunekit_surrogates.scaling.cautions import Caution, merged
 from tunekit_surrogates.scaling.choice import chosen_method, laws_by
 from tunekit_surrogates.scaling.design import Exponents
 from tunekit_surrogates.scaling.doubts import doubts_about_runs
 from tunekit_surrogates.scaling.law import ScalingLaw
+from tunekit_surrogates.scaling.methods import Laws
 from tunekit_surrogates.scaling.optima import OptimumMethod, cell_optima
 from tunekit_surrogates.scaling.priors import Priors
 from tunekit_surrogates.scaling.runs import Runs
-from tunekit_surrogates.scaling.surface import fit_surface
+from tunekit_surrogates.scaling.surface import Surface, fit_surface
 
 Method = Literal["auto", "surface", "cells", "threshold", "quadratic"]
 
@@ -53,7 +54,7 @@ def fit_law(
         )
     priors = priors or Priors()
     _refuse_one_cell(runs)
-    cautions = doubts_about_runs(runs, cell_optima(runs))
+    cautions = merged(runs.cautions, doubts_about_runs(runs, cell_optima(runs)))
     surface = fit_surface(runs, priors=priors, exponents=exponents)
     found: str = method
     if method == "auto":
@@ -68,6 +69,12 @@ def fit_law(
         n_bootstraps=n_bootstraps,
         rng=rng,
     )
+    return _law(runs, surface, laws, method=found, cautions=cautions)
+
+
+def _law(
+    runs: Runs, surface: Surface, laws: Laws, *, method: str, cautions: tuple[Caution, ...]
+) -> ScalingLaw:
     return ScalingLaw(
         lr=laws.lr,
         bs=laws.bs,
@@ -76,13 +83,13 @@ def fit_law(
         loss=surface.loss,
         loss_offsets=surface.loss_offsets,
         noise=surface.noise,
-        method=found,
+        method=method,
         factors=() if runs.factor is None else tuple(np.unique(runs.factor).tolist()),
         n_range=(float(runs.n.min()), float(runs.n.max())),
         d_range=(float(runs.d.min()), float(runs.d.max())),
         compute=float((runs.n * runs.d).max()),
         counting=runs.counting,
-        cautions=merged(runs.cautions, cautions),
+        cautions=cautions,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -110,15 +111,7 @@ def fit_loss_over(
     )
     residual = np.log(law.loss(*np.exp(x.T))) - y
     noise = float(np.sqrt(np.sum(residual**2) / max(len(y) - 1 - 2 * j, 1)))
-    return LossLaw(
-        axes=law.axes,
-        e=law.e,
-        log_a=law.log_a,
-        exponents=law.exponents,
-        draws=law.draws,
-        noise=noise,
-        cautions=(*cautions, *_vague(law)),
-    )
+    return replace(law, noise=noise, cautions=(*cautions, *_vague(law)))
 
 
 def _checked(

@@ -152,6 +152,7 @@ def by_quadratic(
     runs: Runs,
     *,
     excess: Floats,
+    scatter: tuple[float, float],
     n_bootstraps: int = 1000,
     rng: np.random.Generator | None = None,
 ) -> Laws:
@@ -163,6 +164,7 @@ def by_quadratic(
         runs: the runs.
         excess: `(k,)` excess of ln L over the optimum of each run's scale; runs beyond 2 % are
             left out, for a quadratic does not describe them.
+        scatter: how far the optimum of a cell lies from a law of ln lr and of ln bs.
         n_bootstraps: resamples for the spread.
         rng: where the resamples come from.
 
@@ -189,21 +191,28 @@ def by_quadratic(
             f" {rows.shape[1]} coefficients needs twice as many; use method='surface'."
         )
     solutions = _solutions(rows, np.log(chosen.loss), _resamples(len(chosen), n_bootstraps, rng))
-    xx, xy, yy = solutions[:, 0], solutions[:, 1], solutions[:, 2]
-    by_x, by_y = solutions[:, 3 : 3 + q], solutions[:, 3 + q : 3 + 2 * q]
-    det = 4.0 * xx * yy - xy**2
-    bent = (det > 0.0) & (xx > 0.0)
+    lr, bs, bent = _vertices(solutions, q)
     if not bent[0]:
         raise ValueError(
             "the joint quadratic has no minimum in learning rate and batch size; add runs on both"
             " sides of the best, or use method='surface'."
         )
+    lr[:, 0] += center[0]
+    bs[:, 0] += center[1]
+    drawn = np.flatnonzero(bent[1:]) + 1
+    return Laws(
+        lr=_law_of_draws(design, lr[0], lr[drawn], scatter=scatter[0]),
+        bs=_law_of_draws(design, bs[0], bs[drawn], scatter=scatter[1]),
+    )
+
+
+def _vertices(solutions: Floats, q: int) -> tuple[Floats, Floats, Mask]:
+    """Return the laws at which the quadratics are least, and which of them have a minimum."""
+    xx, xy, yy = solutions[:, 0], solutions[:, 1], solutions[:, 2]
+    by_x, by_y = solutions[:, 3 : 3 + q], solutions[:, 3 + q : 3 + 2 * q]
+    det = 4.0 * xx * yy - xy**2
+    bent = (det > 0.0) & (xx > 0.0)
     det = np.where(bent, det, 1.0)[:, None]
     lr = (xy[:, None] * by_y - 2.0 * yy[:, None] * by_x) / det
     bs = (xy[:, None] * by_x - 2.0 * xx[:, None] * by_y) / det
-    lr[:, 0] += center[0]
-    bs[:, 0] += center[1]
-    return Laws(
-        lr=_law_of_draws(design, lr[0], lr[1:][bent[1:]], scatter=0.1),
-        bs=_law_of_draws(design, bs[0], bs[1:][bent[1:]], scatter=0.1),
-    )
+    return lr, bs, np.asarray(bent)

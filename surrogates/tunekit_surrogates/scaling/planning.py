@@ -11,6 +11,7 @@ import numpy as np
 
 from tunekit_surrogates.scaling.arrays import Floats
 from tunekit_surrogates.scaling.law import ScalingLaw
+from tunekit_surrogates.scaling.regression import PowerLaw
 from tunekit_surrogates.scaling.runs import Runs
 
 Purpose = Literal["cell", "target"]
@@ -194,42 +195,54 @@ def _worthwhile(
 ) -> list[Scale]:
     """Return cells picked one by one, each the best for its share of budget and runs."""
     label = law.label(factor)
-    curved = np.diag(law.bowl.hessian)
-    laws = (law.lr, law.bs)
-    covs = [one.cov.copy() for one in laws]
-    aimed = [np.array([one.design.row(*aim, label) for aim in aims]) for one in laws]
+    beliefs = [
+        _Belief(one, aims, label, curved)
+        for one, curved in zip((law.lr, law.bs), np.diag(law.bowl.hessian).tolist(), strict=True)
+    ]
     left, n_left = budget, max_runs
     chosen: list[Scale] = []
     while True:
-        best, best_worth = None, 0.0
+        worths = {}
         for cell in cells:
             cost = per_cell * _flops(cell)
-            if cell in chosen or cost > left or per_cell > n_left:
-                continue
-            gain = sum(
-                0.5
-                * h
-                * np.mean(
-                    (rows @ _told(cov, one.design.row(*cell, label), one.scatter, per_cell)) ** 2
-                )
-                for h, rows, cov, one in zip(curved, aimed, covs, laws, strict=True)
-            )
-            worth = gain / (cost / budget + per_cell / max_runs)
-            if worth > best_worth:
-                best, best_worth = cell, worth
+            if cell not in chosen and cost <= left and per_cell <= n_left:
+                gain = sum(belief.gain(cell, per_cell) for belief in beliefs)
+                worths[cell] = gain / (cost / budget + per_cell / max_runs)
+        best = max(worths, key=lambda cell: worths[cell], default=None)
         if best is None:
             return chosen
         chosen.append(best)
         left, n_left = left - per_cell * _flops(best), n_left - per_cell
-        for i, one in enumerate(laws):
-            told = _told(covs[i], one.design.row(*best, label), one.scatter, per_cell)
-            covs[i] = covs[i] - np.outer(told, told)
+        for belief in beliefs:
+            belief.learn(best, per_cell)
 
 
-def _told(cov: Floats, row: Floats, scatter: float, n_runs: int) -> Floats:
-    """Return the vector whose outer product is what knowing a cell's optimum takes off `cov`."""
-    seen = cov @ row
-    return np.asarray(seen / math.sqrt(row @ seen + scatter**2 + POSITION_SD**2 / n_runs))
+class _Belief:
+    """How well a law is known, and what the optimum of a cell would add."""
+
+    def __init__(self, law: PowerLaw, aims: Sequence[Scale], label: str, curved: float) -> None:
+        self._law = law
+        self._label = label
+        self._curved = curved
+        self._cov = law.cov.copy()
+        self._aims = np.array([law.design.row(*aim, label) for aim in aims])
+
+    def gain(self, cell: Scale, n_runs: int) -> float:
+        """Return by how much the expected loss excess at the aims falls."""
+        told = self._aims @ self._told(cell, n_runs)
+        return float(0.5 * self._curved * np.mean(told**2))
+
+    def learn(self, cell: Scale, n_runs: int) -> None:
+        """Take the optimum of a cell as known."""
+        told = self._told(cell, n_runs)
+        self._cov = self._cov - np.outer(told, told)
+
+    def _told(self, cell: Scale, n_runs: int) -> Floats:
+        """Return the vector whose outer product is what the cell takes off the covariance."""
+        row = self._law.design.row(*cell, self._label)
+        seen = self._cov @ row
+        noise = self._law.scatter**2 + POSITION_SD**2 / n_runs
+        return np.asarray(seen / math.sqrt(row @ seen + noise))
 
 
 def _around(

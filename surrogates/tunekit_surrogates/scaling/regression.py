@@ -16,8 +16,8 @@ from tunekit_surrogates.scaling.priors import Normal
 SCATTERS = np.geomspace(0.02, 3.0, 60)
 """Scatters of the points around the law that are weighed, in natural logarithms."""
 
-USUAL_SCATTER = 0.2
-"""Median of the prior on the scatter: about a fifth, half a step of a usual grid."""
+USUAL_SCATTER = 0.12
+"""Median of the prior on the scatter: about an eighth, a third of a step of a usual grid."""
 
 SCATTER_SPREAD = 0.7
 """Standard deviation of the logarithm of the scatter under its prior."""
@@ -31,7 +31,7 @@ class PowerLaw:
         design: its columns and the scale at which the intercept holds.
         mean: `(p,)` posterior means of the coefficients, in natural logarithms.
         cov: `(p, p)` their posterior covariance.
-        scatter: standard deviation of the points around the law, in natural logarithms.
+        scatter: standard deviation of an observed optimum around the law, in natural logarithms.
         dof: degrees of freedom of the Student distribution of a prediction.
     """
 
@@ -93,6 +93,7 @@ def fit_power_law(
     """Return the posterior of a log-linear law.
 
     The scatter around the law is integrated over a grid, so that few points widen the answer.
+    The optimum that a prediction foresees has the usual standard error of those that were seen.
 
     Args:
         design: the columns.
@@ -125,6 +126,6 @@ def fit_power_law(
         design=design,
         mean=mean,
         cov=cov,
-        scatter=float(np.sqrt(share @ SCATTERS**2)),
+        scatter=float(np.sqrt(share @ SCATTERS**2 + np.median(sd) ** 2)),
         dof=max(float(len(y)) - 1.0, 3.0),
     )

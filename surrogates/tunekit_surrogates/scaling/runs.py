@@ -94,37 +94,25 @@ class Runs:
             _check_sequence_length(sequence_length)
             arrays["bs"] = arrays["bs"] * sequence_length
         _check_ranges(arrays)
-        diverged = ~np.isfinite(arrays["loss"])
-        arrays["loss"] = np.where(diverged, np.inf, arrays["loss"])
-        cautions = doubts_about(arrays)
-        if diverged.any():
-            cautions.append(
-                Caution(
-                    "diverged_runs",
-                    f"{diverged.sum()} of {len(diverged)} runs have no finite loss; they count as"
-                    " diverged, the worst of their cell.",
-                )
-            )
-        decay = arrays.pop("wd", None)
+        cautions = [*doubts_about(arrays), *_diverged(arrays["loss"])]
         runs = cls(
             lr=arrays["lr"],
             bs=arrays["bs"],
             n=arrays["n"],
             d=arrays["d"],
-            loss=arrays["loss"],
-            wd=decay,
+            loss=np.where(np.isfinite(arrays["loss"]), arrays["loss"], np.inf),
+            wd=arrays.get("wd"),
             factor=labels,
             counting=counting,
         )
-        kept = same_runs([*arrays.values(), *(c for c in (decay, labels) if c is not None)])
-        if not kept.all():
-            cautions.append(
-                Caution(
-                    "duplicated_runs",
-                    f"{(~kept).sum()} runs agree with another in every value and count once.",
-                )
-            )
-        return runs.where(kept, cautions=tuple(cautions))
+        kept = same_runs(runs.columns)
+        return runs.where(kept, cautions=(*cautions, *_repeated(kept)))
+
+    @property
+    def columns(self) -> list[NDArray[np.generic]]:
+        """The arrays that the runs have."""
+        every = (self.lr, self.bs, self.n, self.d, self.loss, self.wd, self.factor)
+        return [column for column in every if column is not None]
 
     def where(self, mask: Mask, *, cautions: tuple[Caution, ...] | None = None) -> Runs:
         """Return the runs at which `mask`, or an array of positions, holds."""
@@ -149,6 +137,30 @@ class Runs:
     def flops(self) -> Floats:
         """`(k,)` training compute in floating-point operations, `6 N D`."""
         return 6.0 * self.n * self.d
+
+
+def _diverged(loss: Floats) -> list[Caution]:
+    n_diverged = int((~np.isfinite(loss)).sum())
+    if not n_diverged:
+        return []
+    return [
+        Caution(
+            "diverged_runs",
+            f"{n_diverged} of {len(loss)} runs have no finite loss; they count as diverged, the"
+            " worst of their cell.",
+        )
+    ]
+
+
+def _repeated(kept: Mask) -> list[Caution]:
+    if kept.all():
+        return []
+    return [
+        Caution(
+            "duplicated_runs",
+            f"{(~kept).sum()} runs agree with another in every value and count once.",
+        )
+    ]
 
 
 def _check_lengths(columns: dict[str, NDArray[np.generic]]) -> None:
