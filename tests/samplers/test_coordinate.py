@@ -264,6 +264,15 @@ def test_a_failed_change_counts_and_a_lost_one_does_not():
         CoordinateSampler().suggest(view_of(space, [*done, *lost]), [3])
 
 
+def test_a_descent_whose_points_all_fail_ends_without_a_certificate():
+    space = tk.Space(x=tk.Int(0, 2))
+    failed = trials_of(space, [({"x": k}, math.nan) for k in range(3)], TrialState.DIVERGED)
+    with pytest.raises(SpaceExhausted, match="nor any change of it has a result"):
+        CoordinateSampler().suggest(view_of(space, failed), [3])
+    found = certificate_of(view_of(space, failed), CoordinateSampler(), {})
+    assert not found and "no point has a result yet" in str(found)
+
+
 def test_reach_and_vary_bound_the_neighbourhood():
     study, ending = descended(flat_loss, FLAT, reach=1, vary=["lr", "depth"], n_points=8)
     assert ending == "exhausted"

@@ -40,7 +40,7 @@ SURE = 3
 
 def key_of(params: Mapping[str, Scalar]) -> Key:
     """Return a key that is equal for equal points, whatever their order."""
-    return frozenset((path, type(value).__name__, value) for path, value in params.items())
+    return frozenset([(path, type(value).__name__, value) for path, value in params.items()])
 
 
 def is_started(trial: TrialRecord) -> bool:
@@ -79,22 +79,27 @@ class Configuration:
 
 def configurations(history: History) -> list[Configuration]:
     """Return the configurations of a study with one objective, by their first trial's number."""
+    return list(by_point(history).values())
+
+
+def by_point(history: History) -> dict[Key, Configuration]:
+    """Return the same by the keys of their points."""
     groups: dict[Key, list[TrialRecord]] = {}
     for trial in history:
         if trial.params is not None and is_started(trial):
             groups.setdefault(key_of(trial.params), []).append(trial)
-    return [_configuration(history, trials) for trials in groups.values()]
+    return {key: _configuration(history, trials) for key, trials in groups.items()}
 
 
 def _configuration(history: History, trials: Sequence[TrialRecord]) -> Configuration:
     complete = [t for t in trials if t.state is TrialState.COMPLETE]
     by_block: dict[int, list[float]] = {}
-    for trial, loss in zip(complete, history.losses(complete)[:, 0].tolist(), strict=True):
-        by_block.setdefault(block_of(trial.evidence), []).append(loss)
+    for trial in complete:
+        by_block.setdefault(block_of(trial.evidence), []).append(history.loss_row(trial)[0])
     names = (
         set(complete[0].metrics).intersection(*(t.metrics for t in complete)) if complete else ()
     )
-    metrics = {name: float(np.mean([t.metrics[name] for t in complete])) for name in names}
+    metrics = {name: _mean([t.metrics[name] for t in complete]) for name in names}
     is_whole = history.is_at_target(trials[0])
     is_out = (
         any(t.state in BAD for t in trials)
@@ -103,7 +108,7 @@ def _configuration(history: History, trials: Sequence[TrialRecord]) -> Configura
     )
     params = trials[0].params
     assert params is not None
-    losses = {block: float(np.mean(found)) for block, found in sorted(by_block.items())}
+    losses = {block: _mean(found) for block, found in sorted(by_block.items())}
     return Configuration(params, tuple(trials), losses, metrics, is_out)
 
 
@@ -152,7 +157,7 @@ class Noise:
         """Return a configuration's block-adjusted mean loss; `inf` without a result."""
         if not found.losses:
             return math.inf
-        return float(np.mean([y - self.effects.get(b, 0.0) for b, y in found.losses.items()]))
+        return _mean([y - self.effects.get(b, 0.0) for b, y in found.losses.items()])
 
     def half_width(self, n: int, *, level: float = 0.95) -> float:
         """Return the half-width of the interval of a mean of `n` trials; `inf` if unknown."""
@@ -236,6 +241,11 @@ def ranking(found: Iterable[Configuration], noise: Noise) -> list[Configuration]
         return noise.mean(c) + RANKING_ERRORS * sd / math.sqrt(len(c.losses)), c.number
 
     return sorted(found, key=careful)
+
+
+def _mean(values: Sequence[float]) -> float:
+    # Most points are measured once, and NumPy takes its time for one number.
+    return values[0] if len(values) == 1 else float(np.mean(values))
 
 
 def _p_values(ranked: Sequence[Configuration], test: Test) -> list[float]:

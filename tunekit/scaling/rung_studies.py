@@ -14,6 +14,7 @@ from tunekit.checkpoints.base import Checkpoints
 from tunekit.errors import StudyExists, UnknownStudy
 from tunekit.samplers.coordinate.certificate import Certificate
 from tunekit.samplers.coordinate.rules import CoordinateRules
+from tunekit.samplers.coordinate.sampler import CoordinateSampler
 from tunekit.scaling.drift import vertex_of
 from tunekit.scaling.rung_space import rung_space, rung_value
 from tunekit.scaling.rungs import KEY, Rung, base_value, rung_of
@@ -103,6 +104,12 @@ class RungStudies:
         except StudyExists:  # another process was quicker; its point counts
             return self.load(index)
 
+    def certificate(self, study: Study) -> Certificate:
+        """Return the certificate of a rung by the plan's rules, whatever sampler tuned it."""
+        if isinstance(study.sampler, CoordinateSampler):
+            return study.certificate()
+        return study.certificate(**descent_to_dict(self.plan.descent))
+
     def decays(self, index: int) -> Study:
         """Return the study of a rung's stable run and decays, made if it is not there yet.
 
@@ -132,7 +139,7 @@ class RungStudies:
         Raises:
             NoCompleteTrial: the last rung has no complete trial.
         """
-        certificates = [s.certificate() for s in earlier]
+        certificates = [self.certificate(s) for s in earlier]
         last = certificates[-1].params
         if last is None:
             last = earlier[-1].best_params  # says why there is none
@@ -163,7 +170,7 @@ class RungStudies:
 
     def _fitted_factors(self, first: Study, found: Mapping[str, Carried]) -> dict[str, float]:
         """Return the same for fitted rules, by what their law carries up from the first rung."""
-        best = dict(first.certificate().params or {})
+        best = dict(self.certificate(first).params or {})
         return {
             path: _short(_number(found[path].value) / _number(best[path]))
             for path, rule in self.plan.rules.items()
@@ -208,7 +215,7 @@ class RungStudies:
             return False
         places = []
         for study in earlier:
-            rung, found = rung_of(study.user_attrs), study.certificate()
+            rung, found = rung_of(study.user_attrs), self.certificate(study)
             if rung is None or found.params is None or path not in dict(found.params):
                 continue
             vertex = base_value(rung, path, vertex_of(study.space, path, found))

@@ -154,7 +154,8 @@ class WindTunnel:
         index = max(0, len(done) - 1) if rung is None else rung
         check_whole(index, "rung", low=0, high=len(self.plan.rungs) - 1)
         tuned = self._rungs.begin(index)
-        best = tuned.certificate().params or tuned.best_params  # the latter says why there is none
+        # Where there is no result, best_params says why.
+        best = self._rungs.certificate(tuned).params or tuned.best_params
         study = self._rungs.decays(index)
         parent = stable_run(study, best, steps=steps)
         study.optimize(objective, total_trials=len(study.trials), **options)
@@ -225,7 +226,8 @@ class WindTunnel:
         rows = []
         for rung, budget in zip(self.plan.rungs, self.plan.n_trials, strict=True):
             study = studies[rung.index] if rung.index < len(studies) else None
-            rows.append(RungRow.of(rung, study, budget))
+            found = None if study is None else self._rungs.certificate(study)
+            rows.append(RungRow.of(rung, found, study, budget))
         return TunnelReport(self.name, tuple(rows), tuple(self.drift()))
 
     def __repr__(self) -> str:

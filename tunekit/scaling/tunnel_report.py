@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from tunekit.samplers.coordinate.certificate import Certificate
 from tunekit.scaling.drift import Drift
 from tunekit.scaling.rungs import Rung
 from tunekit.spaces import Scalar
@@ -36,11 +37,12 @@ class RungRow:
     params: Mapping[str, Scalar]
 
     @classmethod
-    def of(cls, rung: Rung, study: Study | None, budget: int | None) -> RungRow:
-        """Return the row of a rung, whose study is `None` before it begins."""
-        if study is None:
+    def of(
+        cls, rung: Rung, found: Certificate | None, study: Study | None, budget: int | None
+    ) -> RungRow:
+        """Return the row of a rung; before it begins it has no study and no certificate."""
+        if study is None or found is None:
             return cls(rung.index, rung.sizes, "not begun", 0, False, math.nan, {})
-        found = study.certificate()
         history = study.refresh()
         is_used = budget is not None and history.n_finished >= budget
         params = {p: v for p, v in dict(found.params or {}).items() if p not in rung.sizes}

@@ -89,7 +89,7 @@ class CoordinateSampler:
                 out.append(self._users(view, number, survey))
                 continue
             if not runs:
-                raise _ended(view, survey)
+                raise _ended(view, survey, is_known=standings.state(survey.centre) is None)
             run = _pick(runs, view.seed, number)
             runs.remove(run)
             centre = standings.get(survey.centre)
@@ -136,11 +136,16 @@ def _pick(runs: Sequence[Run], seed: int, number: int) -> Run:
     return urgent[(number + 2 * seed) % len(urgent)]
 
 
-def _ended(view: StudyView, survey: Survey) -> SpaceExhausted:
+def _ended(view: StudyView, survey: Survey, *, is_known: bool) -> SpaceExhausted:
     if view.history.unfinished():  # also what was begun around an earlier best point
         return NoPointYet(
             "coordinate: all changes of the best point have been run or are running; the next one "
             "depends on the results."
+        )
+    if not is_known:
+        return SpaceExhausted(
+            "coordinate: neither the point where the descent began nor any change of it has a "
+            "result; read why the trials failed, or give another start."
         )
     if survey.is_settled:
         return SpaceExhausted(

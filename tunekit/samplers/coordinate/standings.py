@@ -11,7 +11,7 @@ from tunekit.noise.replicates import (
     UNMEASURED,
     Configuration,
     Noise,
-    configurations,
+    by_point,
     key_of,
     ranking,
 )
@@ -48,9 +48,9 @@ class Standings:
     def __init__(self, history: History, rules: CoordinateRules, *, n_changes: int = 1) -> None:
         self.rules = rules
         self._n_changes = max(1, n_changes)
-        self.known = configurations(history)
+        self._by_key = by_point(history)
+        self.known = list(self._by_key.values())
         self.noise = Noise(self.known)
-        self._by_key = {key_of(c.params): c for c in self.known}
         self.found = ranking([c for c in self.known if c.losses and not c.is_out], self.noise)
 
     def get(self, params: Mapping[str, Scalar]) -> Configuration | None:
