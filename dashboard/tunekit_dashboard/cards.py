@@ -82,11 +82,16 @@ def back_link() -> None:
 def login_card() -> None:
     """Draw what somebody sees who is not logged in: a link to the login page."""
     card("Log in", "Your login has ended, or you have none yet.", icon=":material/login:")
-    st.link_button("Log in", login_url(str(st.context.url or "")), type="primary")
+    st.link_button("Log in", f"{service_root()}/login", type="primary")
 
 
-def login_url(page: str) -> str:
-    """Return the URL of the login page of the service that publishes a page."""
-    path = urlsplit(page).path
-    root = path.rpartition("/dashboard")[0] if "/dashboard" in path else ""
-    return f"{root}/login"
+def service_root() -> str:
+    """Return the URL of the service as this browser knows it, without a slash at its end."""
+    return root_of(str(st.context.url or ""))
+
+
+def root_of(page: str) -> str:
+    """Return the URL of the service that publishes a page, such as `https://host/tunekit`."""
+    parts = urlsplit(page)
+    root = parts.path.partition("/dashboard")[0]
+    return f"{parts.scheme}://{parts.netloc}{root}" if parts.netloc else root

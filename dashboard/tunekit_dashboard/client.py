@@ -150,6 +150,15 @@ class Reader:
             self.cache.keep(key, kept)
         return cast(R, record)
 
+    def read_now(self, path: str, **query: object) -> Any:
+        """Return the JSON document that a route answers at this moment, and keep nothing of it.
+
+        Args:
+            path: below `/api/v1`, already quoted.
+            query: values of the query; those that are `None` are left out.
+        """
+        return self._request("GET", path, query=query).doc
+
     def events(self, place: StudyPlace, after: int, *, limit: int = 1) -> m.EventPage:
         """Return the study's events after a cursor: the cheapest question whether it moved."""
         query = {"after": after, "limit": limit}

@@ -5,28 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import streamlit as st
 
-from tunekit.analysis.charts.records import TreeChart, TreeNode
-from tunekit.records import StudyRecord, StudyState
+from tunekit.analysis.charts.records import TreeChart
+from tunekit.analysis.charts.study_records import StudySummary
+from tunekit.records import StudyRecord
 from tunekit_dashboard.client import Reader
 from tunekit_dashboard.filters import Filters, filter_controls, filters_in
 from tunekit_dashboard.live import watch
 from tunekit_dashboard.navigation import go, link
+from tunekit_dashboard.pills import state_pill
 from tunekit_dashboard.places import TRIAL, StudyPlace
-from tunekit_dashboard.texts import number, plain
+from tunekit_dashboard.sentences import event_sentence
+from tunekit_dashboard.texts import number, numbers, plain
+from tunekit_dashboard.times import shown_time
 
 R = TypeVar("R")
-
-PILLS = {
-    StudyState.ACTIVE: ("active", "green", ":material/play_circle:"),
-    StudyState.PAUSED: ("paused", "orange", ":material/pause_circle:"),
-    StudyState.STOPPED: ("stopped", "gray", ":material/stop_circle:"),
-    StudyState.CANCELLED: ("cancelled", "red", ":material/cancel:"),
-}
-"""Text, colour and icon of each state of a study."""
 
 
 @dataclass(frozen=True)
@@ -104,35 +100,38 @@ def study_frame(reader: Reader, place: StudyPlace) -> StudyFrame:
 def draw_header(study: StudyFrame) -> None:
     """Draw name and state of a study at once, before anything is computed."""
     record = study.record
-    text, color, icon = PILLS[record.state]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.header(plain(record.spec.name, 80), width="content", anchor=False)
-        st.badge(text, icon=icon, color=color)  # type: ignore[arg-type]
+        state_pill(record.state)
 
 
 def draw_facts(study: StudyFrame) -> None:
-    """Draw the best result of a study, its counts and its last event."""
-    record = study.record
-    root = study.reader.of_study(study.place, "/charts/tree", TreeChart, nodes=1).nodes[0]
-    st.markdown(" · ".join(_facts(record, root)))
-    watch(study.place, record)
+    """Draw the best result of a study with its noise, its counts, and the last event."""
+    summary = study.read("/charts/summary", StudySummary)
+    st.markdown(" · ".join(_facts(summary)))
+    watch(study.place, study.record)
 
 
 def draw_filters(study: StudyFrame) -> None:
     """Draw the filters of a study."""
-    tree = study.reader.of_study(study.place, "/charts/tree", TreeChart, nodes=60)
+    tree = study.read("/charts/tree", TreeChart, nodes=60)
     branches = [f"{n.path}={n.value}" for n in tree.nodes if n.path]
     filter_controls(study.record, study.filters, branches)
 
 
-def _facts(record: StudyRecord, root: TreeNode) -> list[str]:
-    metric = plain(record.spec.objectives[0].metric, 60)
-    facts = [f"best {metric} **{number(root.best)}**"] if root.best is not None else []
-    counts: list[tuple[Any, str]] = [
-        (root.n_complete, "complete"),
-        (root.n_stopped, "stopped early"),
-        (root.n_failed, "failed"),
-        (record.n_trials - root.n_complete - root.n_stopped - root.n_failed, "open"),
-    ]
-    facts += [f"{n:,} {word}" for n, word in counts if n]
-    return facts or ["no trials yet"]
+def _facts(summary: StudySummary) -> list[str]:
+    """Return what the header says, with users' texts made safe."""
+    facts = []
+    if summary.best is not None:
+        noise = f" ± {number(summary.noise, 2)}" if summary.noise is not None else ""
+        of = f" of trial {summary.best_number}" if summary.best_number is not None else ""
+        facts.append(f"best {plain(summary.metric, 60)} **{number(summary.best)}**{noise}{of}")
+    if summary.n_front:
+        facts.append(f"{numbers(summary.n_front, 'trial')} on the front")
+    goal = f" of {summary.max_trials:,}" if summary.max_trials else ""
+    facts.append(f"{numbers(summary.total, 'trial')}{goal}")
+    facts += [f"{n:,} {word}" for word, n in summary.counts.items() if n and word != "complete"]
+    if summary.last_event is not None:
+        event = summary.last_event
+        facts.append(f"{shown_time(event.at)}: {plain(event_sentence(event), 120)}")
+    return facts

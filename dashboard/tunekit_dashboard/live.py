@@ -7,11 +7,13 @@ comes from the cache. No loop runs on the server: the browser asks for each tick
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from tunekit.errors import TunekitError
 from tunekit.records import StudyRecord, StudyState
-from tunekit_dashboard.client import page_reader
+from tunekit_dashboard.client import Reader, page_reader
 from tunekit_dashboard.places import StudyPlace
 
 LIVE_S = 3.0
@@ -36,6 +38,28 @@ def watch(place: StudyPlace, record: StudyRecord) -> None:
     st.session_state.pop(_HELD, None)
     period = LIVE_S if record.state is StudyState.ACTIVE else RESTING_S
     st.fragment(_tick, run_every=period, key="live")(place, record.seq)
+
+
+def watch_answers(read: Callable[[Reader], object], drawn: object, *, period_s: float) -> None:
+    """Run the page again when what it reads has changed.
+
+    Args:
+        read: reads it again; an answer with an ETag costs little.
+        drawn: what the page shows.
+        period_s: seconds from tick to tick.
+    """
+    st.session_state.pop(_HELD, None)
+
+    def tick() -> None:
+        try:
+            has_changed = read(page_reader()) != drawn
+        except TunekitError:
+            st.caption("The service does not answer; the page shows what it knew.")
+            return
+        if has_changed and not st.session_state.get(_HELD):
+            st.rerun()
+
+    st.fragment(tick, run_every=period_s, key="live answers")()
 
 
 def _tick(place: StudyPlace, drawn: int) -> None:

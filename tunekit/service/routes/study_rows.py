@@ -38,6 +38,7 @@ async def list_study_rows(
     search: Annotated[str, Query(max_length=200, description="Part of the name.")] = "",
     tag: Annotated[str, Query(max_length=200, description="Only studies with this tag.")] = "",
     state: Annotated[StudyState | None, Query(description="Only studies in this state.")] = None,
+    owner: Annotated[str, Query(max_length=200, description="Only studies of this account.")] = "",
     archived: Annotated[bool, Query(description="Archived studies in place of others.")] = False,
     known: Annotated[str | None, Header(alias="If-None-Match", max_length=400)] = None,
 ) -> Response:
@@ -51,6 +52,11 @@ async def list_study_rows(
         and (not tag or tag in tags_of(r.spec))
         and (state is None or r.state is state)
     ]
+    if owner:
+        owners = await run_in_threadpool(
+            request.app.state.service.owners.of, storage.project, [r.id for r in found]
+        )
+        found = [r for r in found if owners.get(r.id) == owner]
     page = [r for r in found if r.spec.name > after][: limit + 1]
     rows = await _rows(request, storage.project, page[:limit])
     answer = {
