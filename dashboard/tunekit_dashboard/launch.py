@@ -26,6 +26,7 @@ SETTINGS: dict[str, object] = {
     "logger.level": "warning",
     "logger.hideWelcomeMessage": True,
     "theme.light.primaryColor": "#1f5fa8",
+    "theme.light.textColor": "#08090c",  # captions are paler, and need 4.5:1 as well
     "theme.dark.primaryColor": "#7fb4f0",
 }
 """Options of Streamlit that hold in every installation; nothing is reported to anybody."""

@@ -137,8 +137,9 @@ def error_of(params: Mapping[str, Any]) -> float:
     if model == "svm":
         return 0.22 + 0.03 * abs(float(np.log10(params["C"])) - 1.0)
     if model == "forest":
-        return 0.10 + abs(params["depth"] - 12) / 100
-    return 0.15 + 0.05 * abs(float(np.log10(params["lr"])) + 3.0) + 0.1 * params["dropout"]
+        return 0.10 + abs(float(params["depth"]) - 12) / 100
+    dropout = float(params["dropout"])
+    return 0.15 + 0.05 * abs(float(np.log10(params["lr"])) + 3.0) + 0.1 * dropout
 
 
 def begin_trials(storage: Storage, study_id: int, n: int) -> list[int]:
