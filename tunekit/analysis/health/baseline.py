@@ -1,8 +1,9 @@
 """Tells whether the search has found anything better than where it started.
 
-The baseline is the trial with the user attribute `baseline`, else the default point, else the
-first enqueued one. If it were just another point, the best of `n` others would fail to beat it
-with probability `1 / (n + 1)`: `MIN_OTHERS` trials keep a chance report below 4 %.
+The baseline is the trial with the user attribute `baseline`, else the default point if somebody
+declared a default or enqueued it, else the first enqueued point. If it were just another point,
+the best of `n` others would fail to beat it with probability `1 / (n + 1)`: `MIN_OTHERS` trials
+keep a chance report below 4 %.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from tunekit.analysis.health.evidence import Evidence, Points
 from tunekit.analysis.health.findings import Finding, healthy, unknown
 from tunekit.records import TrialRecord
+from tunekit.spaces import Float, Int, Space
 
 MIN_OTHERS = 25
 
@@ -56,8 +58,17 @@ def _baseline(evidence: Evidence, points: Points) -> int | None:
     if named is not None:
         return named
     default = dict(evidence.space.default())
-    at = _first(points, lambda t: t.params is not None and dict(t.params) == default)
+    # The middle of all ranges, which nobody has chosen, is no baseline.
+    is_meant = _declares_defaults(evidence.space)
+    at = _first(
+        points,
+        lambda t: (is_meant or t.sampler == "user") and dict(t.params or {}) == default,
+    )
     return _first(points, lambda t: t.sampler == "user") if at is None else at
+
+
+def _declares_defaults(space: Space) -> bool:
+    return any(isinstance(p.domain, Float | Int) and p.domain.default is not None for p in space)
 
 
 def _first(points: Points, holds: Callable[[TrialRecord], bool]) -> int | None:

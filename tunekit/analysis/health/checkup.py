@@ -52,11 +52,16 @@ def study_health(
     """
     evidence = Evidence(history, space, spec, read_steps, max_trials)
     found = {name: _RUN[name](evidence) for name in CHECKS}
-    return StudyHealth(tuple(_without_consequences(found).values()))
+    return StudyHealth(tuple(_without_consequences(found, evidence).values()))
 
 
-def _without_consequences(found: dict[CheckName, Finding]) -> dict[CheckName, Finding]:
+def _without_consequences(
+    found: dict[CheckName, Finding], evidence: Evidence
+) -> dict[CheckName, Finding]:
     """Return the findings without those that only follow from another one."""
+    if found["predictability"].is_sick and not found["noise"].is_sick:
+        # That no parameter predicts the metric speaks for noise as well, if repeats differ at all.
+        found["noise"] = noise.check(evidence, level=0.5)
     if found["noise"].is_sick and found["predictability"].is_sick:
         follows = "the noise hides any dependence; see there."
         found["predictability"] = replace(

@@ -16,6 +16,7 @@ from tunekit.analysis.health.evidence import Evidence, Points, blocks_of
 from tunekit.analysis.health.findings import MAX_NUMBERS, Finding, healthy, unknown
 from tunekit.noise.replicates import UNMEASURED
 from tunekit.records import TrialState
+from tunekit.spaces import Int, Parameter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,7 +56,7 @@ def check(evidence: Evidence) -> Finding:
         wasted = ~is_first
     n_wasted = int(wasted.sum())
     share = n_wasted / n
-    expected = _expected(evidence, n)
+    expected = _expected(evidence, points)
     if share < MIN_SHARE or n_wasted < MIN_REPEATED or n_wasted <= expected:
         return healthy("duplicates", f"{n_wasted} of {n} trials repeat a point.", share, UNIT)
     return _finding(evidence, points, wasted, group, counts)
@@ -80,13 +81,43 @@ def _is_informative(points: Points, group: NDArray[Any], counts: NDArray[Any]) -
     return False
 
 
-def _expected(evidence: Evidence, n: int) -> float:
-    """Return how many repeats uniform draws of a finite space rarely exceed; 0 beyond its size."""
-    size = math.prod(c.size for c in evidence.encoder.columns)
-    if not math.isfinite(size) or n >= size:
+def _expected(evidence: Evidence, points: Points) -> float:
+    """Return how many repeats draws from the prior rarely exceed; 0 in a space that is used up.
+
+    Two draws of one branch coincide with the product of the chances of its columns; the number of
+    coinciding pairs is an upper bound of the number of repeats.
+    """
+    if len(points) >= _size(evidence):
         return 0.0
-    mean = n - size * (1.0 - (1.0 - 1.0 / size) ** n)
-    return mean + 3.0 * math.sqrt(mean)
+    parents = {c.parent for p in evidence.space for c in p.conditions}
+    columns = evidence.encoder.columns
+    chances = np.array(
+        [1.0 if c.path in parents else _chance(evidence.space.by_path[c.path]) for c in columns]
+    )
+    if not len(columns):
+        return 0.0
+    active, counts = np.unique(~np.isnan(points.units), axis=0, return_counts=True)
+    each = np.prod(np.where(active, chances, 1.0), axis=1)
+    pairs = float(np.sum(counts * (counts - 1) / 2.0 * each))
+    return pairs + 3.0 * math.sqrt(pairs)
+
+
+def _size(evidence: Evidence) -> float:
+    return math.prod(c.size for c in evidence.encoder.columns)
+
+
+def _chance(p: Parameter) -> float:
+    """Return the probability that two draws of a parameter coincide."""
+    domain = p.domain
+    if not math.isfinite(domain.size):
+        return 0.0
+    if isinstance(domain, Int) and domain.log:
+        edges = np.log(
+            np.linspace(domain.lo - 0.5, domain.hi + 0.5, min(int(domain.size), 4096) + 1)
+        )
+        shares = np.diff(edges) / (edges[-1] - edges[0])
+        return float(shares @ shares)
+    return 1.0 / domain.size
 
 
 def _finding(
@@ -99,7 +130,7 @@ def _finding(
     n, n_wasted = len(points), int(wasted.sum())
     most = int(np.argmax(counts))
     same = [t.number for t, g in zip(points.trials, group.tolist(), strict=True) if g == most]
-    size = math.prod(c.size for c in evidence.encoder.columns)
+    size = _size(evidence)
     if n >= size:
         advice = f"The space has only {size:.0f} points: stop the study, or widen its space."
     else:

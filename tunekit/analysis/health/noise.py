@@ -72,13 +72,13 @@ def repeats(points: Points, k: int) -> Repeats:
     return Repeats(means, counts, sd, max(0, dof))
 
 
-def check(evidence: Evidence) -> Finding:
-    """Return the finding."""
+def check(evidence: Evidence, *, level: float = LEVEL) -> Finding:
+    """Return the finding, at a level of the test."""
     points = evidence.able
     names = [o.metric for o in evidence.history.objectives]
     best: Finding | None = None
     for k, name in enumerate(names):
-        found = _of_metric(repeats(points, k), name)
+        found = _of_metric(repeats(points, k), name, level)
         if found.is_sick:
             return found
         best = best or found
@@ -86,7 +86,7 @@ def check(evidence: Evidence) -> Finding:
     return best
 
 
-def _of_metric(found: Repeats, name: str) -> Finding:
+def _of_metric(found: Repeats, name: str, level: float) -> Finding:
     if found.dof < MIN_REPEATS or len(found.means) < MIN_POINTS:
         return unknown(
             "noise",
@@ -97,7 +97,7 @@ def _of_metric(found: Repeats, name: str) -> Finding:
     unit = "standard deviation of the noise over the improvement"
     ratio = found.sd / gain if gain > 0.0 else math.inf
     number = round(ratio, 4) if math.isfinite(ratio) else None
-    if not _is_drowned(found):
+    if not _is_drowned(found, level):
         text = f"{name} improved by {gain:.3g}, and its noise is {found.sd:.3g} (one sd)."
         return healthy("noise", text, number, unit)
     needed = max(2, math.ceil((4 * ratio) ** 2)) if math.isfinite(ratio) else 0
@@ -114,8 +114,8 @@ def _of_metric(found: Repeats, name: str) -> Finding:
     )
 
 
-def _is_drowned(found: Repeats) -> bool:
-    """Return whether the spread of the points is below `RATIO` sd of the noise, at `LEVEL`."""
+def _is_drowned(found: Repeats, level: float) -> bool:
+    """Return whether the spread of the points is below `RATIO` sd of the noise, at a level."""
     from scipy.special import fdtri
 
     if found.sd == 0.0:
@@ -130,7 +130,7 @@ def _is_drowned(found: Repeats) -> bool:
     # A mean of r results scatters by sd^2 / r around its point.
     observed = float(np.mean(gaps * weights)) / found.sd**2
     expected = 1.0 + RATIO**2 * float(np.mean(weights))
-    return observed < expected * float(fdtri(n, found.dof, LEVEL))
+    return observed < expected * float(fdtri(n, found.dof, level))
 
 
 def _reference(means: _Floats) -> float:
