@@ -67,7 +67,15 @@ def test_validate_lists_the_gap_of_every_cell(law, cli):
     found = document(cli("scaling", "validate", law, "--format", "json"))["validation"]
     assert len(found["cells"]) == 9
     assert found["mean_gap"] == pytest.approx(sum(c["gap"] for c in found["cells"]) / 9)
-    assert "held out one by one" in cli("scaling", "validate", law).stdout
+    rival = cli("scaling", "validate", law, "--published", "step_law", "--format", "json")
+    assert document(rival)["validation"]["mean_gap"] > found["mean_gap"]
+
+
+def test_a_published_law_predicts_without_any_run(cli):
+    words = ["scaling", "predict", "step_law", "--n", "7e9", "--d", "1.4e12", "--format", "json"]
+    found = document(cli(*words))["prediction"]
+    assert found["lr"]["median"] == pytest.approx(9.17e-4, rel=0.01)
+    assert found["bs"]["median"] == pytest.approx(5.0e6, rel=0.02)
 
 
 def test_plan_proposes_runs_and_enqueues_them_in_a_study(law, cli):
@@ -112,7 +120,10 @@ def test_a_study_is_a_source_too_and_roles_can_be_named(folder, cli):
     [
         (["fit", "gone.csv"], "cannot be read"),
         (["fit", "runs.csv", "--lr", "rate"], "no such column"),
-        (["fit", "runs.csv", "--prior", "lr_n"], "expected NAME=VALUE"),
+        (["fit", "runs.csv", "--prior", "lr_n"], 'no published law "lr_n"'),
+        (["fit", "runs.csv", "--prior", "step_law", "--prior", "bs_n=none"], "give it alone"),
+        (["predict", "step_law"], "give --n and --d"),
+        (["validate", "law.json", "--published", "steplaw"], 'did you mean "step_law"'),
         (["fit", "runs.csv", "--prior", "lr_n=a,b"], "expected a mean"),
         (["fit", "runs.csv", "--method", "best"], "expected auto"),
         (["predict", "law.json", "--role", "lr=lr"], "leave it out"),

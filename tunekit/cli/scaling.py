@@ -25,7 +25,7 @@ Source = Annotated[
     str,
     typer.Argument(
         metavar="LAW",
-        help="A law written by `fit --out`, or runs: a .csv or .parquet file, or a study's name.",
+        help="A law of `fit --out`, a published one (step_law), or runs: a file or a study.",
     ),
 ]
 RoleFlags = Annotated[
@@ -72,7 +72,7 @@ def fit(
     ] = "non-embedding",
     prior: Annotated[
         list[str] | None,
-        typer.Option("--prior", metavar="EXPONENT=MEAN,SD", help="Or EXPONENT=none."),
+        typer.Option("--prior", metavar="EXPONENT=MEAN,SD", help="Or =none, or a published law."),
     ] = None,
     method: Annotated[str, typer.Option("--method", help="How to fit.")] = "auto",
     exponents: Annotated[
@@ -126,7 +126,7 @@ def predict(
     from tunekit.scaling.stored import prediction_to_dict
     from tunekit.shown import printable
 
-    at = _law(law, role, storage).predict(n, d, bs=bs, factor=factor)
+    at = _law(law, role, storage, n=n, d=d).predict(n, d, bs=bs, factor=factor)
     if form is Format.TABLE:
         typer.echo(printable(str(at)))
     else:
@@ -136,6 +136,10 @@ def predict(
 @command(app, "validate")
 def validate(
     law: Source,
+    published: Annotated[
+        str | None,
+        typer.Option("--published", metavar="NAME", help="Gap of a published law instead."),
+    ] = None,
     role: RoleFlags = None,
     storage: Storage = None,
     form: OneFormat = Format.TABLE,
@@ -144,7 +148,7 @@ def validate(
     from tunekit.cli.output import emit_one
     from tunekit.shown import printable
 
-    found = _law(law, role, storage).validate()
+    found = _law(law, role, storage).validate(published)
     if form is Format.TABLE:
         typer.echo(printable(str(found)))
     else:
@@ -176,7 +180,7 @@ def plan(
     """Propose the next runs that are worth their compute, small cells first."""
     from tunekit.cli.output import emit_list
 
-    found = _law(law, role, storage).plan(
+    found = _law(law, role, storage, n=n, d=d).plan(
         budget, N=n, D=d, runs_per_cell=runs_per_cell, max_runs=max_runs, factor=factor
     )
     rows = found.rows()
@@ -190,10 +194,22 @@ def plan(
     emit_list("runs", rows, form, columns=columns)
 
 
-def _law(source: str, role: list[str] | None, storage: str | None) -> Law:
-    """Return the law in a file, or the one of runs."""
-    from tunekit.scaling import load
+def _law(
+    source: str,
+    role: list[str] | None,
+    storage: str | None,
+    *,
+    n: float | None = None,
+    d: float | None = None,
+) -> Law:
+    """Return the law in a file, a published one near N and D, or the one of runs."""
+    from tunekit.scaling import load, published
+    from tunekit_surrogates.scaling import PRESETS
 
+    if source in PRESETS:
+        if n is None or d is None:
+            raise InvalidArgument(f"{source} is a published law; give --n and --d for it.")
+        return published(source, n, d)
     if Path(source).suffix.lower() == ".json":
         if role:
             raise InvalidArgument(
@@ -229,12 +245,19 @@ def _fitted(
         record, history = read_study(opened, source)
         space = record.spec.space and opened.spaces(record.id)[record.space_version]
         tables.append(of_history(source, history, space))
-    beliefs = {k: _numbers(k, v) for k, v in _pairs(prior or [], "--prior").items()}
+    presets = [text for text in prior or [] if "=" not in text]
+    given = [text for text in prior or [] if "=" in text]
+    if presets and len(presets) + len(given) > 1:
+        raise InvalidArgument(
+            f"--prior {presets[0]} is a published law with all its exponents; give it alone."
+        )
+    beliefs = {k: _numbers(v) for k, v in _pairs(given, "--prior").items()}
     return fit_tables(
         tables,
         roles,
         counting=counting,  # type: ignore[arg-type]  # checked there
         options=FitOptions(priors_of(beliefs), method, exponents, seed=seed),  # type: ignore[arg-type]
+        preset=presets[0] if presets else None,
     )
 
 
@@ -275,5 +298,5 @@ def _number(text: str) -> str | float:
         return text
 
 
-def _numbers(name: str, text: str) -> list[str | float] | None:
+def _numbers(text: str) -> list[str | float] | None:
     return None if text == "none" else [_number(part) for part in text.split(",")]

@@ -19,6 +19,7 @@ from tunekit.scaling.drift import Drift
 from tunekit.scaling.fitting import fit
 from tunekit.scaling.law import Law, load
 from tunekit.scaling.plan import Plan
+from tunekit.scaling.published import published
 from tunekit.scaling.roles import Roles
 from tunekit.scaling.stability import Stability, StabilityReport, stability_report
 from tunekit.scaling.tunnel import TunnelPrediction, WindTunnel
@@ -45,6 +46,7 @@ __all__ = [
     "decay_points",
     "fit",
     "load",
+    "published",
     "schedule_of",
     "stability_report",
     "stable_run",

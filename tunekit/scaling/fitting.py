@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, get_args
 
 from tunekit.checks import shown
@@ -10,6 +11,7 @@ from tunekit.errors import InvalidArgument
 from tunekit.scaling import roles as plays
 from tunekit.scaling.law import Law
 from tunekit.scaling.options import FitOptions, priors_of
+from tunekit.scaling.published import priors_from
 from tunekit.scaling.reading import read
 from tunekit.scaling.roles import Roles
 from tunekit.scaling.tables import Data, RunTable, tables_of
@@ -31,7 +33,7 @@ def fit(
     factor: str | None = None,
     sequence_length: int | None = None,
     counting: Counting = "non-embedding",
-    priors: Priors | Mapping[str, Any] | None = None,
+    priors: Priors | Mapping[str, Any] | str | None = None,
     method: Method = "auto",
     exponents: Exponents = "shared",
     n_bootstraps: int = 1000,
@@ -56,8 +58,8 @@ def fit(
         factor: the label of the optimiser or schedule; "study" is the name of the run's study.
         sequence_length: tokens of a sequence, where `bs` counts sequences.
         counting: whether N leaves out the embeddings ("non-embedding") or not ("total").
-        priors: on the exponents, as exponent -> (mean, sd) or `None` for none; see
-            `tunekit_surrogates.scaling.Priors`.
+        priors: on the exponents, as exponent -> (mean, sd) or `None` for none (see
+            `tunekit_surrogates.scaling.Priors`), or the name of a published law.
         method: how to fit, see `tunekit_surrogates.scaling.fit_law`; "auto" takes one surface
             through all runs unless another way foresees the largest cells clearly better.
         exponents: whether the labels of `factor` have the same exponents ("shared") or each
@@ -73,8 +75,10 @@ def fit(
     roles = Roles(
         lr=lr, bs=bs, n=n, d=d, loss=loss, wd=wd, factor=factor, sequence_length=sequence_length
     )
-    options = FitOptions(priors_of(priors), method, exponents, n_bootstraps, seed)
-    return fit_tables(tables_of(data), roles, counting=counting, options=options)
+    preset = priors if isinstance(priors, str) else None
+    beliefs = Priors() if isinstance(priors, str) else priors_of(priors)
+    options = FitOptions(beliefs, method, exponents, n_bootstraps, seed)
+    return fit_tables(tables_of(data), roles, counting=counting, options=options, preset=preset)
 
 
 def fit_tables(
@@ -83,11 +87,22 @@ def fit_tables(
     *,
     counting: Counting = "non-embedding",
     options: FitOptions | None = None,
+    preset: str | None = None,
 ) -> Law:
-    """Return the law of the runs in tables; see `fit`."""
+    """Return the law of the runs in tables; see `fit`.
+
+    Args:
+        tables: of all sources.
+        roles: as given, to be found in each table.
+        counting: see `fit`.
+        options: how to fit.
+        preset: name of a published law whose exponents are the priors.
+    """
     if counting not in get_args(Counting):
         known = " or ".join(get_args(Counting))
         raise InvalidArgument(f"scaling: counting={shown(counting)}, expected {known}.")
     options = options or FitOptions()
     found = read(tables, roles, counting=counting)
+    if preset is not None:
+        options = replace(options, priors=priors_from(preset, found.runs))
     return Law(options.fit(found.runs), found.runs, found.roles, options, found.target)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from tunekit.checks import is_number, shown
 from tunekit.errors import InvalidArgument
@@ -65,7 +67,7 @@ class Law:
     @cached_property
     def optima(self) -> tuple[CellOptimum, ...]:
         """The optimum of each cell with enough runs, from small to large compute."""
-        return tuple(cell_optima(self.runs))
+        return tuple(cell_optima(self.runs)) if len(self.runs) else ()
 
     def predict(
         self,
@@ -96,13 +98,28 @@ class Law:
         except ValueError as error:
             raise InvalidArgument(f"scaling: {error}") from None
 
-    def validate(self) -> Validation:
+    def validate(self, published: str | None = None) -> Validation:
         """Return the gap of every cell under the law of all other cells.
 
+        Args:
+            published: name of a published law, whose gap on the same cells to return instead.
+
         Raises:
-            InvalidArgument: there are fewer than three cells to hold out.
+            InvalidArgument: there are fewer than three cells to hold out, or no such law.
         """
-        return Validation(tuple(self.options.validate(self.runs)))
+        if not len(self.runs):
+            raise InvalidArgument(
+                "scaling: a published law has no runs to hold out; fit one to runs of your own "
+                "and compare: law.validate(published=...)."
+            )
+        if published is None:
+            return Validation(tuple(self.options.validate(self.runs)))
+        from tunekit.scaling.published import law_of
+
+        middle = [float(np.exp(np.log(axis).mean())) for axis in (self.runs.n, self.runs.d)]
+        rival = law_of(published, *middle)
+        runs = replace(self.runs, factor=None)  # it knows no factors
+        return Validation(tuple(FitOptions().validate(runs, fit=lambda *_, **__: rival)))
 
     def plan(
         self,
@@ -140,7 +157,7 @@ class Law:
         try:
             runs = next_runs(
                 self.fitted,
-                self.runs,
+                self.runs if len(self.runs) else None,
                 budget_flops=float(budget_flops),
                 target=target,
                 cells=cells,

@@ -66,8 +66,9 @@ def extrapolation_figure(
     ratio = at.d / at.n
     path = _Path(law.fitted, ratio, label)
     optima = [o for o in law.optima if o.factor == label]
-    smallest = float(law.runs.flops.min())
-    computes = np.geomspace(min(smallest, 6 * at.n * at.d), 6 * at.n * at.d, STEPS)
+    end = 6.0 * at.n * at.d
+    start = min([*law.runs.flops.tolist(), end / 10])
+    computes = np.geomspace(start, end, STEPS)
     predictions = [path.predict(c) for c in computes]
     roles = ["lr", "bs", *([] if law.fitted.loss is None else ["loss"])]
     panels = tuple(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, get_args
@@ -48,15 +48,25 @@ class FitOptions:
         except ValueError as error:
             raise InvalidArgument(f"scaling: {error}") from None
 
-    def validate(self, runs: Runs) -> list[CellGap]:
+    def validate(
+        self, runs: Runs, *, fit: Callable[..., ScalingLaw] | None = None
+    ) -> list[CellGap]:
         """Return the gap of each cell under the law of all others.
+
+        Args:
+            runs: of all cells.
+            fit: returns the law instead.
 
         Raises:
             InvalidArgument: there are too few cells to hold one out.
         """
         try:
             return validate(
-                runs, priors=self.priors, method=self.method, rng=self._rng(), fit=self._fit
+                runs,
+                priors=self.priors,
+                method=self.method,
+                rng=self._rng(),
+                fit=fit or self._fit,
             )
         except ValueError as error:
             raise InvalidArgument(f"scaling: {error}") from None
