@@ -76,6 +76,16 @@ def test_the_tree_counts_trials_and_keeps_the_best_of_each_branch() -> None:
     assert table(figure).rows[2][:2] == (f"{figure.nodes[0].label} / {figure.nodes[2].label}", 40)
 
 
+def test_the_tree_says_where_trials_were_stopped_and_failed() -> None:
+    of = trials(30)
+    of[1] = replace(of[1], state=TrialState.STOPPED)
+    of[2] = replace(of[2], state=TrialState.FAILED, metrics={})
+    of[3] = replace(of[3], state=TrialState.LOST, metrics={})
+    figure = tree_figure(tree_chart(history(of), SPACE, LOSS, seq=1, most=150))
+    assert [(n.n_stopped, n.n_failed) for n in figure.nodes] == [(1, 2), (1, 1), (0, 1)]
+    assert table(figure).columns[-2:] == ("stopped", "failed")
+
+
 def test_what_is_left_out_of_a_tree_stands_folded_below_its_parent() -> None:
     inner = Space({"b": Categorical({"x": Space({"lr": Float(0.0, 1.0)}), "y": Space({})})})
     space = Space({"a": Categorical({f"v{i}": inner for i in range(9)})})

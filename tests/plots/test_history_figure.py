@@ -46,6 +46,15 @@ def test_a_forecast_of_another_metric_is_no_forecast_of_the_shown_one() -> None:
     assert _points(_figure(of), "stopped").y == (of[4].metrics["loss"],)
 
 
+def test_a_trial_whose_second_metric_is_nan_has_no_place_by_it() -> None:
+    of = [replace(t, metrics=dict(t.metrics, ms=float("nan" if t.number % 2 else t.number)))
+          for t in trials(10)]  # fmt: skip
+    ms = ObjectiveSpec("ms")
+    figure = history_figure(history_chart(history(of), ms, seq=1, most=2000))
+    assert "5 without a result (5 complete) not drawn" in figure.note
+    assert figure.alt.startswith("The lowest ms of 10 trials is 0, of trial 0.")
+
+
 def test_trials_without_a_result_are_counted_beside_the_figure() -> None:
     of = trials(12)
     of[3] = replace(of[3], state=TrialState.FAILED, metrics={})

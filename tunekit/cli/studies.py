@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from tunekit.history import History
     from tunekit.records import StudyRecord
 
-app = typer.Typer(help="Studies: ls, show, health, tag, widen, export, ...", no_args_is_help=True)
+app = typer.Typer(
+    help="Studies: ls, show, health, tag, widen, export, report, ...", no_args_is_help=True
+)
 
 STATES = ("complete", "stopped", "running", "failed")
 COLUMNS = ("name", "state", "trials", *STATES, "best", "created")
@@ -154,6 +156,36 @@ def export(
     written = files.write(path, record, list(history), opened.reports(record.id))
     terminal.print_line(f"{counted(len(history), 'trial')} of {name} written to:")
     typer.echo(str(written))
+
+
+@command(app, "report")
+def report(
+    name: Name,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="File to write.  [default: report.html or .ipynb]"),
+    ] = None,
+    notebook: Annotated[
+        bool, typer.Option("--notebook", help="Write a Jupyter notebook instead.")
+    ] = False,
+    storage: Storage = None,
+) -> None:
+    """Write a report on a study as one HTML file that opens offline, or as a notebook."""
+    from tunekit.cli.stores import open_existing, url_of
+    from tunekit.driver.study_reader import StudyReader
+    from tunekit.errors import InvalidArgument
+    from tunekit.studies.export import write_whole
+    from tunekit.studies.report import report_html
+    from tunekit.studies.report_notebook import notebook_json
+
+    suffix = ".ipynb" if notebook else ".html"
+    path = output or Path(f"report{suffix}")
+    if path.suffix != suffix:
+        raise InvalidArgument(f"-o {str(path)!r}: expected a name ending in {suffix}.")
+    opened = open_existing(storage)
+    reader = StudyReader(opened, opened.get_study(name))
+    text = notebook_json(reader, url_of(storage)) if notebook else report_html(reader)
+    typer.echo(str(write_whole(path, lambda partial: partial.write_text(text, "utf-8"))))
 
 
 @command(app, "rm")

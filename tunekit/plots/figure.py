@@ -187,6 +187,7 @@ class TreeFigureNode:
         value: best result, which gives the colour.
         spread: standard deviation of the results, which gives the border.
         is_folded: stands for further nodes that are left out.
+        n_stopped, n_failed: trials below it that a stopper ended, and that have failed.
     """
 
     id: int
@@ -196,6 +197,8 @@ class TreeFigureNode:
     value: float | None
     spread: float | None = None
     is_folded: bool = False
+    n_stopped: int = 0
+    n_failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,8 @@ def _ticks(axis: ParallelAxis, scaled: _Scaled) -> tuple[list[float], list[str]]
     categories = axis.axis.categories
     if categories:
         at = range(0, len(categories), math.ceil(len(categories) / MAX_TICKS))
-        return [float(i) for i in at], [plain(categories[i]) for i in at]
+        # Plotly sets these texts, unlike all others, without reading tags or entities in them.
+        return [float(i) for i in at], [categories[i] for i in at]
     if scaled.is_log and (decades := _decades(scaled.low, scaled.high)):
         return decades, [amount(10.0**v) for v in decades]
     span = scaled.high - scaled.low

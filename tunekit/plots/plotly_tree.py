@@ -61,8 +61,9 @@ def _nodes(figure: TreeFigure, x: list[float], y: list[float]) -> list[Any]:
             mode="markers+text",
             text=[plain(nodes[i].label) for i in at],
             textposition=["middle right" if i in leaves else "top center" for i in at],
-            customdata=[nodes[i].size for i in at],
-            hovertemplate="%{text}<br>%{customdata} trials<extra></extra>",
+            customdata=[[nodes[i].size, nodes[i].n_stopped, nodes[i].n_failed] for i in at],
+            hovertemplate="%{text}<br>%{customdata[0]} trials, %{customdata[1]} stopped, "
+            "%{customdata[2]} failed<extra></extra>",
             marker=marker,
             showlegend=False,
             cliponaxis=False,

@@ -26,8 +26,9 @@ def slices_figure(chart: PointsChart, most: int = MAX_PANELS) -> PanelFigure:
     metric = label(chart.metric)
     title = f"{metric} by parameter"
     places = [k for k, value in enumerate(chart.values) if value is not None]
-    active = [any(column[k] is not None for k in places) for column in chart.columns]
-    shown = [i for i, is_active in enumerate(active) if is_active][:most]
+    least = min(len(places), 2)  # a parameter with one value says nothing, unless of one trial
+    values = [{column[k] for k in places} - {None} for column in chart.columns]
+    shown = [i for i, found in enumerate(values) if len(found) >= max(least, 1)][:most]
     if not shown:
         reason = sentences(f"no trial with a parameter that varies has a result of {metric} yet")
         return PanelFigure(title, reason, (), "", reason)
@@ -37,7 +38,7 @@ def slices_figure(chart: PointsChart, most: int = MAX_PANELS) -> PanelFigure:
     n_drawn = max(sum(len(m.x) for m in p.marks if isinstance(m, Points)) for p in panels)
     note = sentences(
         f"up to {shown_of(n_drawn, chart.total)} in each",
-        f"{len(panels):,} of {chart.n_axes:,} parameters, the most important first",
+        f"{len(panels):,} of {chart.n_axes:,} parameters, the most important that vary",
         axis.note,
     )
     return PanelFigure(title, sentences(*[p.alt.rstrip(".") for p in panels[:3]]), panels, note)

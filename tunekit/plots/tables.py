@@ -162,6 +162,8 @@ def _tree(figure: TreeFigure) -> Iterator[_Row]:
             "trials": node.size,
             f"best {figure.value_title}": node.value,
             "standard deviation": node.spread,
+            "stopped": None if node.is_folded else node.n_stopped,
+            "failed": None if node.is_folded else node.n_failed,
         }
 
 

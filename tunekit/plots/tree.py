@@ -41,8 +41,11 @@ def _with_folded(nodes: tuple[TreeNode, ...]) -> list[TreeFigureNode]:
         places[node.id] = len(made)
         parent = None if node.parent is None else places[node.parent]
         made.append(
-            TreeFigureNode(node.id, parent, _label(node), node.visits, node.best, spread=node.sd)
-        )
+            TreeFigureNode(
+                node.id, parent, _label(node), node.visits, node.best, spread=node.sd,
+                n_stopped=node.n_stopped, n_failed=node.n_failed,
+            )
+        )  # fmt: skip
         waiting.append(node)
     while waiting:
         made += _rest(waiting.pop(), places)

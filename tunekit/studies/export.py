@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,9 +61,18 @@ def write(
         raise InvalidArgument(
             f"cannot export to {str(path)!r}: expected a name ending in {', '.join(writers)}."
         )
+    return write_whole(path, lambda partial: writers[path.suffix](partial, study, trials, reports))
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
+    """Write a file whole or not at all: `write` fills another one, which then takes its place.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
     partial = path.with_name(f".{path.name}.{new_id(4)}")
     try:
-        writers[path.suffix](partial, study, trials, reports)
+        write(partial)
         os.replace(partial, path)
     except OSError as error:
         raise StorageError(f"cannot write {str(path)!r}: {error.strerror or error}.") from None

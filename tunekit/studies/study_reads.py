@@ -258,6 +258,12 @@ class StudyReads:
 
         return health_of(self._reader, max_trials=count(max_trials, "max_trials"))
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows of the study: its state, best results and trials."""
+        from tunekit.studies.study_html import study_html  # loads NumPy
+
+        return study_html(self._reader)
+
     @property
     def plot(self) -> StudyPlots:
         """Return the pictures of the study: `study.plot.history()`, `.curves()`, and others.
