@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
 import signal
 import socket
 import statistics
@@ -38,15 +37,16 @@ Pairs = list[tuple[float, float]]
 
 def tunekit_client(url: str) -> Callable[[], tuple[float, float]]:
     """Return a function that asks for and tells one trial of the study `s` at a service."""
-    from tunekit.testing.thin_worker import ThinWorker
+    from tunekit.client import connect
 
-    worker = ThinWorker(url, "s", worker=f"{os.getpid()}-{threading.get_ident()}", outage_s=30)
+    study = connect(url).study("s")
 
     def pair() -> tuple[float, float]:
         began = time.perf_counter()
-        trial = worker.ask_one()
+        trial = study.ask()
         asked = time.perf_counter()
-        worker.tell(trial, trial["params"]["x"])
+        assert trial is not None, study.reason
+        trial.tell(trial.params["x"])
         return asked - began, time.perf_counter() - asked
 
     return pair

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from tunekit.checkpoints.base import epoch_of
+from tunekit.disk import sync
 from tunekit.errors import CheckpointError, UnknownCheckpoint
 from tunekit.identifiers import new_id
 
@@ -94,7 +95,7 @@ class LocalPlace:
             except OSError:
                 if replaces or not final.is_dir():
                     raise  # otherwise another process has made the same copy
-            _sync(final.parent)
+            sync(final.parent)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
@@ -128,17 +129,9 @@ def _copy_tree(source: Path, target: Path, *, is_durable: bool = False) -> None:
                 continue
             shutil.copyfile(entry.path, to)
             if is_durable:
-                _sync(to)
+                sync(to)
     if is_durable:
-        _sync(target)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync(target)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tunekit.cli.command import terminal
-from tunekit.cli.options import Devices, Executor, Memory, Resources, TrialTimeout
+from tunekit.cli.options import Devices, Executor, Grace, Memory, Resources, TrialTimeout
 from tunekit.cli.worker import URL
 
 
@@ -32,10 +32,7 @@ def runner(
     devices: Devices = None,
     trial_timeout: TrialTimeout = None,
     memory: Memory = None,
-    grace: Annotated[
-        str | None,
-        typer.Option("--grace", help="Give running trials back so long after SIGTERM: 30s, 5m."),
-    ] = None,
+    grace: Grace = None,
 ) -> None:
     """Run the jobs that `tunekit submit` queues, in fair shares, until SIGTERM.
 

@@ -52,6 +52,10 @@ Workers = Annotated[int | None, typer.Option("--workers", "-w", help="Number of 
 Executor = Annotated[
     str | None, typer.Option("--executor", help="process (this machine) or ray (a cluster).")
 ]
+Grace = Annotated[
+    str | None,
+    typer.Option("--grace", help="Give running trials back so long after SIGTERM: 30s, 5m."),
+]
 TrialTimeout = Annotated[
     str | None, typer.Option("--trial-timeout", help="A trial is killed after: 90s, 15m.")
 ]

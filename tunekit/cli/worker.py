@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tunekit.cli.command import terminal
-from tunekit.cli.options import Devices, Executor, Memory, Resources, TrialTimeout, Workers
+from tunekit.cli.options import Devices, Executor, Grace, Memory, Resources, TrialTimeout, Workers
 from tunekit.cli.run import COMMAND_HELP
 
 URL = Annotated[
@@ -50,10 +50,7 @@ def worker(
             help="Folder or URI of the trials' checkpoints, which all workers reach.",
         ),
     ] = None,
-    grace: Annotated[
-        str | None,
-        typer.Option("--grace", help="Give running trials back so long after SIGTERM: 30s, 5m."),
-    ] = None,
+    grace: Grace = None,
     equal_failures: Annotated[
         int,
         typer.Option(

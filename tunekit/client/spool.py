@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tunekit.client.log import log
+from tunekit.disk import sync
 from tunekit.errors import (
     NotAllowed,
     NotAuthenticated,
@@ -70,7 +71,7 @@ class Spool:
             file.flush()
             os.fsync(file.fileno())
         new.replace(path)
-        self._sync_folder()
+        sync(self.folder)
         return path
 
     def send(self, path: Path, *, outage_s: float) -> bool:
@@ -140,10 +141,3 @@ class Spool:
             log().error("%s is damaged (%s); nothing of it was sent.", path, error)
             path.replace(path.with_suffix(".damaged"))
             return None
-
-    def _sync_folder(self) -> None:
-        folder = os.open(self.folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

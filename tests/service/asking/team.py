@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import tunekit as tk
+from tests.service.asking.plain_worker import PlainWorker
 from tunekit.service.app import Service
-from tunekit.testing.thin_worker import ThinWorker
 
 SPACE = {"x": tk.Float(0.0, 1.0), "n": tk.Int(1, 8), "kind": tk.Categorical(["a", "b"])}
 
@@ -28,9 +28,9 @@ class Team:
         self.opened.append(study.storage)
         return study
 
-    def worker(self, study: tk.Study, worker: str = "w", **settings: Any) -> ThinWorker:
+    def worker(self, study: tk.Study, worker: str = "w", **settings: Any) -> PlainWorker:
         """Return a worker of a study."""
-        made = ThinWorker(self.url, study.name, worker=worker, **settings)
+        made = PlainWorker(self.url, study.name, worker=worker, **settings)
         self.opened.append(made)
         return made
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from tunekit.disk import sync
 from tunekit.errors import StorageError
 
 PART = ".part"
@@ -114,7 +115,7 @@ class _FileUpload:
             os.fsync(self._file.fileno())
             self._file.close()
             os.replace(self._part, self._target)
-            _sync(self._target.parent)
+            sync(self._target.parent)
 
     def abandon(self) -> None:
         with contextlib.suppress(OSError):
@@ -195,14 +196,6 @@ class _RemoteUpload:
 def open_files(place: str) -> Files:
     """Return the files at a folder or a URI."""
     return RemoteFiles(place) if "://" in place else FolderFiles(Path(place).expanduser())
-
-
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 @contextlib.contextmanager

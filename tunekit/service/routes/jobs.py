@@ -14,7 +14,7 @@ from tunekit.service.endpoints import body_of, endpoint, reply
 from tunekit.service.idempotency import keyed_request
 from tunekit.service.jobs import Jobs
 from tunekit.service.links import Links
-from tunekit.service.routes.parts import ITEMS, MAX_ITEMS, After, Limit, Storing, page_of
+from tunekit.service.routes.parts import MAX_ITEMS, After, Limit, Storing, listed
 from tunekit.storages.codec import to_dict
 from tunekit.storages.http import job_messages as m
 
@@ -62,10 +62,7 @@ async def list_jobs(
     jobs: AllJobs, project: str, after: After = 0, limit: Limit = MAX_ITEMS
 ) -> Response:
     """List the jobs of a project by id."""
-    most = min(limit, MAX_ITEMS)
-    found = await run_in_threadpool(jobs.page, project, after, most + 1)
-    page = page_of(found, limit=most)
-    return page.reply({"jobs": ITEMS, "more": page.is_cut})
+    return await listed("jobs", jobs.page, project, after=after, limit=limit)
 
 
 @endpoint(router, "GET", "/{job_id}", role=Role.VIEWER, answer=m.Job)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import unquote
@@ -141,6 +141,15 @@ def page_of(
         kept.append(item)
         texts.append(text)
     return Page(tuple(kept), tuple(texts), is_cut=False)
+
+
+async def listed(
+    name: str, read: Callable[..., Sequence[Any]], *of: Any, after: int, limit: int
+) -> Response:
+    """Return what `read(*of, after, most)` gives after a cursor, under a name."""
+    most = min(limit, MAX_ITEMS)
+    page = page_of(await run_in_threadpool(read, *of, after, most + 1), limit=most)
+    return page.reply({name: ITEMS, "more": page.is_cut})
 
 
 def filled(doc: dict[str, Any], texts: Iterable[str]) -> str:

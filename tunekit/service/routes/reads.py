@@ -19,6 +19,7 @@ from tunekit.service.routes.parts import (
     InProject,
     Limit,
     filled,
+    listed,
     page_of,
 )
 from tunekit.spaces.serialize import space_to_dict
@@ -61,10 +62,7 @@ async def list_events(
     storage: InProject, study_id: int, after: After = 0, limit: Limit = MAX_ITEMS
 ) -> Response:
     """Return the log of a study after a cursor."""
-    most = min(limit, MAX_ITEMS)
-    found = await run_in_threadpool(storage.events, study_id, after, most + 1)
-    page = page_of(found, limit=most)
-    return page.reply({"events": ITEMS, "more": page.is_cut})
+    return await listed("events", storage.events, study_id, after=after, limit=limit)
 
 
 @endpoint(router, "GET", "/spaces", role=Role.VIEWER, answer=m.SpacePage)

@@ -1,4 +1,4 @@
-"""A worker for tests that sends the plain requests of a program without tunekit."""
+"""A worker that sends the plain requests of a program without tunekit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tunekit.storages.http.storage import HTTPStorage
 Doc = dict[str, Any]
 
 
-class ThinWorker:
+class PlainWorker:
     """Asks, reports and tells for one study; errors of the service are raised as their class.
 
     Args:
