@@ -23,10 +23,10 @@ from tunekit.errors import InvalidArgument
 from tunekit.records import Proposal
 from tunekit.samplers.base import Sampler, StudyView, suggested
 from tunekit.samplers.random_streams import stream
+from tunekit.samplers.threads import one_thread
 from tunekit.spaces import Params, Space
 from tunekit.spaces.interop import from_optuna
 from tunekit.stoppers.base import CurveView, Stopper
-from tunekit.threads import one_thread
 from tunekit_integrations.optuna_history import (
     EVIDENCE,
     REASON,

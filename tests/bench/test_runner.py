@@ -19,8 +19,8 @@ from tunekit.bench.runner import ComparisonPlan, run
 from tunekit.bench.standings import Standings, failures
 from tunekit.bench.workforce import perform
 from tunekit.errors import InvalidArgument
+from tunekit.samplers.threads import one_thread
 from tunekit.testing.problems import two
-from tunekit.threads import one_thread
 
 
 @dataclass(frozen=True)

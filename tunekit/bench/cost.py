@@ -18,8 +18,8 @@ from tunekit.records import TrialRecord, TrialState
 from tunekit.registry import make
 from tunekit.samplers.base import StudyView, sample
 from tunekit.samplers.random_streams import stream
+from tunekit.samplers.threads import one_thread
 from tunekit.spaces import Categorical, Float, Params, Space
-from tunekit.threads import one_thread
 
 HISTORY_SEED = 1 << 41  # seed of the random trials told before the measurement
 

@@ -17,8 +17,8 @@ from tunekit.history import History
 from tunekit.records import Proposal, TrialRecord, TrialState
 from tunekit.samplers.base import Sampler, StudyView, suggested
 from tunekit.samplers.random_streams import stream
+from tunekit.samplers.threads import one_thread
 from tunekit.spaces import Params
-from tunekit.threads import one_thread
 
 _JITTER_SEED = 0x5EC0_4D5
 """Separates the random stream of simulated durations from the samplers' streams."""

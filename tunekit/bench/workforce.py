@@ -13,7 +13,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, Protocol, TypeVar
 
-from tunekit.threads import one_thread
+from tunekit.samplers.threads import one_thread
 
 
 class BenchTask(Protocol):

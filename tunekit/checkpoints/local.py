@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from tunekit.checkpoints.base import epoch_of
-from tunekit.disk import sync
+from tunekit.checkpoints.disk import sync
 from tunekit.errors import CheckpointError, UnknownCheckpoint
 from tunekit.identifiers import new_id
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tunekit.checkpoints.disk import sync
 from tunekit.client.log import log
-from tunekit.disk import sync
 from tunekit.errors import (
     NotAllowed,
     NotAuthenticated,

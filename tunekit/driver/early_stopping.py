@@ -10,9 +10,9 @@ from tunekit.driver.foreign_curves import KnownCurves
 from tunekit.driver.study_reader import StudyReader
 from tunekit.executors.base import Task
 from tunekit.records import CONTINUE, Decision, Report
+from tunekit.samplers.threads import one_thread
 from tunekit.stoppers.base import CurveView, Promoter, Stopper, checked_decision
 from tunekit.storages.rows import encode
-from tunekit.threads import one_thread
 
 
 class EarlyStopping:

@@ -12,8 +12,8 @@ from tunekit.history import History
 from tunekit.records import MetricConstraint, ObjectiveSpec, Proposal
 from tunekit.samplers.checked import checked
 from tunekit.samplers.random_streams import Draws, in_numpy, light_stream
+from tunekit.samplers.threads import one_thread
 from tunekit.spaces import Float, Int, Parameter, Params, Picker, Scalar, Space, walk
-from tunekit.threads import one_thread
 
 if TYPE_CHECKING:
     from tunekit.spaces.feasible import Feasible

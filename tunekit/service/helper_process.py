@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any, TypeVar
 
-from tunekit.threads import one_thread
+from tunekit.samplers.threads import one_thread
 
 R = TypeVar("R")
 

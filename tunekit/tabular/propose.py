@@ -13,6 +13,7 @@ from tunekit.errors import InvalidArgument
 from tunekit.noise.replicates import key_of
 from tunekit.records import Direction, Proposal
 from tunekit.samplers.random_streams import stream
+from tunekit.samplers.threads import one_thread
 from tunekit.spaces import Params, Space
 from tunekit.spaces.encode import Encoder
 from tunekit.tabular import models
@@ -21,7 +22,6 @@ from tunekit.tabular.features import Features
 from tunekit.tabular.models import Model
 from tunekit.tabular.risk import Risk, outside
 from tunekit.tabular.table import Data, Table, read
-from tunekit.threads import one_thread
 from tunekit_surrogates.density import Density
 
 if TYPE_CHECKING:

@@ -24,9 +24,9 @@ from tunekit.samplers.bayesian.training_data import Observed, TrialRows, observe
 from tunekit.samplers.bayesian.transfer import portfolio, rank_weights, sources_of
 from tunekit.samplers.bayesian.trust_region import RegionCandidates, TrustRegion, region_of
 from tunekit.samplers.random_streams import stream
+from tunekit.samplers.threads import one_thread
 from tunekit.spaces import Params, Space
 from tunekit.spaces.encode import Encoder
-from tunekit.threads import one_thread
 
 
 class ModelSearch:

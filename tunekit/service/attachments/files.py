@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from tunekit.disk import sync
+from tunekit.checkpoints.disk import sync
 from tunekit.errors import StorageError
 
 PART = ".part"

@@ -17,7 +17,7 @@ import tunekit as tk
 from tunekit.records import CONTINUE, ObjectiveSpec
 from tunekit.samplers.base import StudyView, suggested
 from tunekit.samplers.random import RandomSampler
-from tunekit.threads import one_thread
+from tunekit.samplers.threads import one_thread
 
 ROOT = Path(__file__).parent.parent
 SPACE = tk.Space(x=tk.Float(0, 1))
