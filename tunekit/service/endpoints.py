@@ -5,10 +5,12 @@ Bodies and answers are the records that clients use too, read and written by the
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import APIRouter, Depends, Request, Response
 
@@ -78,14 +80,17 @@ def endpoint(
 ) -> Callable[[Handler], Handler]:
     """Return a decorator that serves a route to callers with the role.
 
+    The handler takes the record in the body as `given`, and returns the record that is the
+    answer, `None` for an answer without content, or a whole `Response`. One that is no coroutine
+    runs in a thread, so that it may block.
+
     Args:
         router: where to add it.
         method: of HTTP.
         path: below the router's; `{project}` in it names the project whose role counts.
         role: least role of the caller.
-        body: record that the handler reads with `body_of`.
-        answer: record that the handler returns with `reply`, or one of several; `None` for
-            another content or none.
+        body: record that the handler takes.
+        answer: record that it returns, or one of several; `None` for another content or none.
         status: of a success.
         links: what the answer holds for the next request.
         permission: what the caller needs besides the role.
@@ -120,7 +125,7 @@ def endpoint(
     def register(handler: Handler) -> Handler:
         router.add_api_route(
             path,
-            handler,
+            _served(handler, body, status),
             methods=[method],
             status_code=status,
             responses=responses,
@@ -134,6 +139,41 @@ def endpoint(
         return handler
 
     return register
+
+
+def _served(handler: Callable[..., Any], body: type | None, status: int) -> Callable[..., Any]:
+    """Return the handler as the framework calls it: records in the place of bodies."""
+    if inspect.isasyncgenfunction(handler):
+        return handler
+
+    @wraps(handler)
+    async def later(**known: Any) -> Response:
+        return _answer(await handler(**known), status)
+
+    @wraps(handler)
+    def at_once(**known: Any) -> Response:
+        return _answer(handler(**known), status)
+
+    served: Any = later if inspect.iscoroutinefunction(handler) else at_once
+    signature = inspect.signature(handler)
+    if body is not None and "given" in signature.parameters:
+        given = signature.parameters["given"].replace(annotation=Annotated[Any, _reader(body)])
+        parameters = {**signature.parameters, "given": given}
+        served.__signature__ = signature.replace(parameters=list(parameters.values()))
+    return cast("Callable[..., Any]", served)
+
+
+def _reader(body: type) -> Any:
+    async def read(request: Request) -> Any:
+        return await body_of(request, body)
+
+    return Depends(read)
+
+
+def _answer(found: Any, status: int) -> Response:
+    if isinstance(found, Response):
+        return found
+    return Response(status_code=status) if found is None else reply(found, status)
 
 
 async def body_of(request: Request, cls: Callable[..., R]) -> R:

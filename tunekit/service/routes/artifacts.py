@@ -21,7 +21,7 @@ from tunekit.service.attachments.messages import Artifact, ArtifactPage
 from tunekit.service.endpoints import endpoint
 from tunekit.service.idempotency import keyed_request
 from tunekit.service.links import Links
-from tunekit.service.routes.parts import ITEMS, MAX_ITEMS, InProject, page_of
+from tunekit.service.routes.parts import MAX_ITEMS, InProject, listed
 
 router = APIRouter(
     prefix="/projects/{project}/studies/{study_id}/trials/{number}/artifacts", tags=["artifacts"]
@@ -77,7 +77,7 @@ async def put_artifact(
 
 
 @endpoint(router, "GET", "", role=Role.VIEWER, answer=ArtifactPage)
-async def list_artifacts(
+def list_artifacts(
     request: Request,
     storage: InProject,
     study_id: int,
@@ -86,22 +86,19 @@ async def list_artifacts(
     limit: Annotated[int, Query(ge=1, le=MAX_ITEMS)] = MAX_ITEMS,
 ) -> Response:
     """List the files of a trial by name."""
-    await run_in_threadpool(storage.check_study, study_id)
-    found = await run_in_threadpool(
-        _artifacts(request).of_trial, study_id, number, after=after, limit=limit + 1
-    )
-    page = page_of(found, limit=limit)
-    return page.reply({"artifacts": ITEMS, "more": page.is_cut})
+    storage.check_study(study_id)
+    found = _artifacts(request).of_trial(study_id, number, after=after, limit=limit + 1)
+    return listed("artifacts", found, limit)
 
 
 @endpoint(router, "GET", "/{name}", role=Role.VIEWER)
-async def get_artifact(
+def get_artifact(
     request: Request, storage: InProject, study_id: int, number: Number, name: Name
 ) -> Response:
     """Download a file of a trial; a browser saves it, whatever it is."""
     check_name(name)
-    await run_in_threadpool(storage.check_study, study_id)
-    artifact, content = await run_in_threadpool(_artifacts(request).open, study_id, number, name)
+    storage.check_study(study_id)
+    artifact, content = _artifacts(request).open(study_id, number, name)
     plain = name.encode("ascii", "replace").decode().replace("?", "_")
     headers = {
         "ETag": f'"{artifact.sha256}"',
@@ -117,14 +114,13 @@ async def get_artifact(
 
 
 @endpoint(router, "DELETE", "/{name}", role=Role.EDITOR, status=204)
-async def delete_artifact(
+def delete_artifact(
     request: Request, storage: InProject, study_id: int, number: Number, name: Name
-) -> Response:
+) -> None:
     """Delete a file of a trial."""
     check_name(name)
-    await run_in_threadpool(storage.check_study, study_id)
-    await run_in_threadpool(_artifacts(request).delete, study_id, number, name)
-    return Response(status_code=204)
+    storage.check_study(study_id)
+    _artifacts(request).delete(study_id, number, name)
 
 
 async def _received(request: Request, upload: Upload) -> tuple[int, str]:

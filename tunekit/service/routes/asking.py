@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
 
 from tunekit.records import StudyRecord
 from tunekit.service.access.roles import Role
+from tunekit.service.asking.asking import Asking
 from tunekit.service.asking.leases import check_held, end_of, request_of
-from tunekit.service.endpoints import body_of, endpoint, reply
+from tunekit.service.asking.reporting import Reporting
+from tunekit.service.endpoints import endpoint
 from tunekit.service.links import Links
 from tunekit.service.routes.parts import InProject
 from tunekit.storages.base import Operation, Release, Renew
@@ -34,15 +39,23 @@ _LINKS = Links(
 )
 
 
+async def known_study(request: Request, storage: InProject, study_id: int) -> StudyRecord:
+    """Return the study in the path as it was half a second ago at most."""
+    found: StudyRecord = await request.app.state.service.records.read(storage, study_id)
+    return found
+
+
+Study = Annotated[StudyRecord, Depends(known_study)]
+
+
 @endpoint(
     router, "POST", "/trials:ask", role=Role.WORKER, body=m.Ask,
     example={"worker": "gpu-1", "key": "k1"}, answer=m.Asked, links=_LINKS
 )  # fmt: skip
-async def ask_trials(request: Request, storage: InProject, study_id: int) -> Response:
+async def ask_trials(request: Request, storage: InProject, study: Study, given: m.Ask) -> m.Asked:
     """Give out trials to run; a request repeated with the same key gives the same ones."""
-    ask = await body_of(request, m.Ask)
-    record = await _record(request, storage, study_id)
-    return reply(await request.app.state.service.asking.ask(storage, record, ask))
+    asking: Asking = request.app.state.service.asking
+    return await asking.ask(storage, study, given)
 
 
 @endpoint(
@@ -50,31 +63,27 @@ async def ask_trials(request: Request, storage: InProject, study_id: int) -> Res
     answer=m.Reported,
 )  # fmt: skip
 async def report_trial(
-    request: Request, storage: InProject, study_id: int, number: int
-) -> Response:
+    request: Request, storage: InProject, study: Study, number: int, given: m.ReportBatch
+) -> m.Reported:
     """Store reports of a running trial, extend its lease, and decide whether it goes on."""
-    batch = await body_of(request, m.ReportBatch)
-    record = await _record(request, storage, study_id)
-    reporting = request.app.state.service.reporting
-    return reply(await reporting.report(storage, record, number, batch))
+    reporting: Reporting = request.app.state.service.reporting
+    return await reporting.report(storage, study, number, given)
 
 
 @endpoint(
     router, "POST", "/trials/{number}:tell", role=Role.WORKER, body=m.TellResult, answer=m.Told,
     links=Links(sends={"retry_trial": {"from_checkpoint": False}}),
 )  # fmt: skip
-async def tell_trial(request: Request, storage: InProject, study_id: int, number: int) -> Response:
+async def tell_trial(
+    request: Request, storage: InProject, study: Study, number: int, given: m.TellResult
+) -> m.Told:
     """End a trial; a result repeated with the same key changes nothing."""
-    told = await body_of(request, m.TellResult)
-    record = await _record(request, storage, study_id)
-    decision = request.app.state.service.reporting.last_decision(study_id, number, told.epoch)
-    given = {"told": told, "decision": decision}
-    if told.metrics is None and told.value is None:  # its last report may be read
-        end = await run_in_threadpool(end_of, storage, record, number, **given)
-    else:
-        end = end_of(storage, record, number, told=told, decision=decision)
-    await _write(request, storage, record, told.worker, end)
-    return reply(m.Told("ok", end.outcome.state))
+    decision = request.app.state.service.reporting.last_decision(study.id, number, given.epoch)
+    told = partial(end_of, storage, study, number, told=given, decision=decision)
+    reads = given.metrics is None and given.value is None  # its last report may be the result
+    end = await run_in_threadpool(told) if reads else told()
+    await _write(request, storage, study, given.worker, end)
+    return m.Told("ok", end.outcome.state)
 
 
 @endpoint(
@@ -82,14 +91,11 @@ async def tell_trial(request: Request, storage: InProject, study_id: int, number
     answer=m.LeaseStatus,
 )  # fmt: skip
 async def renew_trial(
-    request: Request, storage: InProject, study_id: int, number: int
-) -> Response:
+    request: Request, storage: InProject, study: Study, number: int, given: m.Beat
+) -> m.LeaseStatus:
     """Extend the lease of a running trial."""
-    beat = await body_of(request, m.Beat)
-    record = await _record(request, storage, study_id)
-    renewal = Renew(number, beat.epoch)
-    await _write(request, storage, record, beat.worker, renewal, beat.lease_s)
-    return reply(m.LeaseStatus("ok"))
+    renewal = Renew(number, given.epoch)
+    return await _write(request, storage, study, given.worker, renewal, given.lease_s)
 
 
 @endpoint(
@@ -97,19 +103,11 @@ async def renew_trial(
     answer=m.LeaseStatus,
 )  # fmt: skip
 async def release_trial(
-    request: Request, storage: InProject, study_id: int, number: int
-) -> Response:
+    request: Request, storage: InProject, study: Study, number: int, given: m.GiveBack
+) -> m.LeaseStatus:
     """Give a trial back unfinished, so that another worker runs it."""
-    given = await body_of(request, m.GiveBack)
-    record = await _record(request, storage, study_id)
     release = Release(number, given.epoch, given.reason)
-    await _write(request, storage, record, given.worker, release)
-    return reply(m.LeaseStatus("ok"))
-
-
-async def _record(request: Request, storage: ProjectStorage, study_id: int) -> StudyRecord:
-    found: StudyRecord = await request.app.state.service.records.read(storage, study_id)
-    return found
+    return await _write(request, storage, study, given.worker, release)
 
 
 async def _write(
@@ -119,8 +117,9 @@ async def _write(
     worker: str,
     operation: Operation,
     lease_s: float = 60.0,
-) -> None:
+) -> m.LeaseStatus:
     commits = request.app.state.service.commits
     asked = request_of(worker, operation, lease_s)
     answer = await commits.exchange(storage, record.id, asked)
     await check_held(storage, record, operation.number, answer.statuses)
+    return m.LeaseStatus("ok")

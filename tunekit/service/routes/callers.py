@@ -20,7 +20,7 @@ router = APIRouter(tags=["callers"])
         {"project": "$response.body#/project", "user": "$response.body#/user"}, is_entry=True
     ),
 )  # fmt: skip
-async def get_caller(request: Request) -> Response:
+def get_caller(request: Request) -> Response:
     """Return who is calling, and their default project."""
     caller: Principal = request.state.principal
     kind = "open" if caller.kind == "anonymous" else caller.kind

@@ -7,7 +7,7 @@ from dataclasses import replace
 from fastapi import APIRouter, Request, Response
 
 from tunekit.service.access.roles import Role
-from tunekit.service.endpoints import body_of, endpoint, reply
+from tunekit.service.endpoints import endpoint, reply
 from tunekit.service.links import Links
 from tunekit.service.routes.parts import ITEMS, InProject, page_of
 from tunekit.storages.base import ExchangeRequest
@@ -22,12 +22,13 @@ router = APIRouter(prefix="/projects/{project}/studies/{study_id}", tags=["trial
     example={"worker": "gpu-1", "claim": {"n": 1, "key": "k1"}},
     answer=ExchangeAnswer, links=Links({"number": "$response.body#/exchange/leases/0/number"}),
 )  # fmt: skip
-async def exchange(request: Request, storage: InProject, study_id: int) -> Response:
+async def exchange(
+    request: Request, storage: InProject, study_id: int, given: ExchangeRequest
+) -> Response:
     """Apply a worker's operations in order, then claim trials, in one transaction."""
-    asked = await body_of(request, ExchangeRequest)
-    request.state.worker = asked.worker
+    request.state.worker = given.worker
     commits = request.app.state.service.commits
-    answer = await commits.exchange(storage, study_id, asked)
+    answer = await commits.exchange(storage, study_id, given)
     changes = answer.changes
     if changes is None or not changes.trials:
         return reply(ExchangeAnswer(answer))

@@ -6,15 +6,13 @@ import json
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
-from fastapi.concurrency import run_in_threadpool
 
 from tunekit.service.access.audited_changes import note
 from tunekit.service.access.roles import Role
-from tunekit.service.endpoints import body_of, endpoint, reply
-from tunekit.service.idempotency import keyed_request
+from tunekit.service.endpoints import endpoint
 from tunekit.service.jobs import Jobs
 from tunekit.service.links import Links
-from tunekit.service.routes.parts import MAX_ITEMS, After, Limit, Storing, listed
+from tunekit.service.routes.parts import MAX_ITEMS, After, Keyed, Limit, Storing, listed
 from tunekit.storages.codec import to_dict
 from tunekit.storages.http import job_messages as m
 
@@ -46,29 +44,27 @@ AllJobs = Annotated[Jobs, Depends(all_jobs)]
     example={"settings": {"name": "digits"}}, answer=m.Job, status=201,
     links=_SUBMITTED,
 )  # fmt: skip
-async def submit_job(request: Request, storage: Storing, jobs: AllJobs, project: str) -> Response:
+def submit_job(
+    request: Request, storage: Storing, jobs: AllJobs, project: str, keyed: Keyed, given: m.JobNew
+) -> Response:
     """Queue a study for a runner; a request repeated with the same key queues nothing more."""
-    new = await body_of(request, m.JobNew)
-    keyed = await keyed_request(request)
     owner = request.state.principal.name
-    text = await run_in_threadpool(jobs.submit, project, owner, new, keyed)
+    text = jobs.submit(project, owner, given, keyed)
     doc = json.loads(text)
     note(request, job=doc["id"], name=doc["name"])
     return Response(text, 201, media_type="application/json")
 
 
 @endpoint(router, "GET", "", role=Role.VIEWER, answer=m.JobPage)
-async def list_jobs(
-    jobs: AllJobs, project: str, after: After = 0, limit: Limit = MAX_ITEMS
-) -> Response:
+def list_jobs(jobs: AllJobs, project: str, after: After = 0, limit: Limit = MAX_ITEMS) -> Response:
     """List the jobs of a project by id."""
-    return await listed("jobs", jobs.page, project, after=after, limit=limit)
+    return listed("jobs", jobs.page(project, after, limit + 1), limit)
 
 
 @endpoint(router, "GET", "/{job_id}", role=Role.VIEWER, answer=m.Job)
-async def get_job(jobs: AllJobs, project: str, job_id: JobId) -> Response:
+def get_job(jobs: AllJobs, project: str, job_id: JobId) -> m.Job:
     """Return a job."""
-    return reply(await run_in_threadpool(jobs.get, project, job_id))
+    return jobs.get(project, job_id)
 
 
 @endpoint(
@@ -80,17 +76,18 @@ async def get_job(jobs: AllJobs, project: str, job_id: JobId) -> Response:
     example={"weight": 2.0},
     answer=m.Job,
 )
-async def change_job(request: Request, jobs: AllJobs, project: str, job_id: JobId) -> Response:
+def change_job(
+    request: Request, jobs: AllJobs, project: str, job_id: JobId, given: m.JobPatch
+) -> m.Job:
     """Change the weight or priority of a job; its runner follows within seconds."""
-    patch = await body_of(request, m.JobPatch)
-    note(request, **to_dict(patch))
-    return reply(await run_in_threadpool(jobs.change, project, job_id, patch))
+    note(request, **to_dict(given))
+    return jobs.change(project, job_id, given)
 
 
 @endpoint(router, "POST", "/{job_id}:cancel", role=Role.EDITOR, answer=m.Job)
-async def cancel_job(jobs: AllJobs, project: str, job_id: JobId) -> Response:
+def cancel_job(jobs: AllJobs, project: str, job_id: JobId) -> m.Job:
     """Cancel a job; its runner gives back the trials that run, and the study stays."""
-    return reply(await run_in_threadpool(jobs.cancel, project, job_id))
+    return jobs.cancel(project, job_id)
 
 
 @endpoint(
@@ -98,23 +95,20 @@ async def cancel_job(jobs: AllJobs, project: str, job_id: JobId) -> Response:
     example={"runner": "cluster-1", "key": "k1"}, answer=m.ClaimedJob,
     links=_CLAIMED,
 )  # fmt: skip
-async def claim_job(request: Request, jobs: AllJobs, project: str) -> Response:
+def claim_job(jobs: AllJobs, project: str, given: m.JobClaim) -> m.ClaimedJob:
     """Give the next job to a runner."""
-    claim = await body_of(request, m.JobClaim)
-    return reply(m.ClaimedJob(await run_in_threadpool(jobs.claim, project, claim)))
+    return m.ClaimedJob(jobs.claim(project, given))
 
 
 @endpoint(
     router, "POST", "/{job_id}:heartbeat", role=Role.WORKER, body=m.JobBeat, answer=m.Job
 )  # fmt: skip
-async def renew_job(request: Request, jobs: AllJobs, project: str, job_id: JobId) -> Response:
+def renew_job(jobs: AllJobs, project: str, job_id: JobId, given: m.JobBeat) -> m.Job:
     """Extend the lease of a job, and return its share as of now."""
-    beat = await body_of(request, m.JobBeat)
-    return reply(await run_in_threadpool(jobs.renew, project, job_id, beat))
+    return jobs.renew(project, job_id, given)
 
 
 @endpoint(router, "POST", "/{job_id}:end", role=Role.WORKER, body=m.JobEnd, answer=m.Job)
-async def end_job(request: Request, jobs: AllJobs, project: str, job_id: JobId) -> Response:
+def end_job(jobs: AllJobs, project: str, job_id: JobId, given: m.JobEnd) -> m.Job:
     """End a job, or give it back to the queue."""
-    end = await body_of(request, m.JobEnd)
-    return reply(await run_in_threadpool(jobs.end, project, job_id, end))
+    return jobs.end(project, job_id, given)

@@ -10,7 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from tunekit.records import StudyRecord
 from tunekit.service.access.audited_changes import note
 from tunekit.service.access.roles import Role
-from tunekit.service.endpoints import body_of, endpoint, reply
+from tunekit.service.endpoints import endpoint, reply
 from tunekit.service.jobs import Jobs
 from tunekit.service.routes.parts import InProject
 from tunekit.storages.base import Storage
@@ -25,28 +25,28 @@ router = APIRouter(prefix="/projects/{project}/studies", tags=["studies"])
     router, "PUT", "/{study_id}/tags", role=Role.EDITOR, body=Tags,
     example={"tags": ["baseline"]}, answer=StudyRecord,
 )  # fmt: skip
-async def set_tags(request: Request, storage: InProject, study_id: int) -> Response:
+def set_tags(request: Request, storage: InProject, study_id: int, given: Tags) -> StudyRecord:
     """Replace the tags of a study, up to 20 of up to 40 characters."""
-    given = await body_of(request, Tags)
     tags = labels.checked_tags(given.tags)
     note(request, tags=tags)
-    await run_in_threadpool(labels.set_tags, storage, study_id, tags)
-    return reply(await run_in_threadpool(storage.record, study_id))
+    labels.set_tags(storage, study_id, tags)
+    return storage.record(study_id)
 
 
 @endpoint(
     router, "PUT", "/{study_id}/name", role=Role.EDITOR, body=StudyName,
     example={"name": "digits-2"}, answer=StudyRecord,
 )  # fmt: skip
-async def rename_study(request: Request, storage: InProject, study_id: int) -> Response:
+def rename_study(
+    request: Request, storage: InProject, study_id: int, given: StudyName
+) -> StudyRecord:
     """Give a study another name; its trials, workers and links stay."""
-    given = await body_of(request, StudyName)
-    before = (await run_in_threadpool(storage.record, study_id)).spec.name
+    before = storage.record(study_id).spec.name
     jobs: Jobs = request.app.state.service.jobs
-    await run_in_threadpool(jobs.check_free, storage.project, before)
+    jobs.check_free(storage.project, before)
     note(request, before=before, name=given.name)
-    await run_in_threadpool(storage.rename_study, study_id, given.name)
-    return reply(await run_in_threadpool(storage.record, study_id))
+    storage.rename_study(study_id, given.name)
+    return storage.record(study_id)
 
 
 @endpoint(router, "POST", "/{study_id}:archive", role=Role.EDITOR, answer=StudyRecord)

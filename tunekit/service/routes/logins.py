@@ -12,7 +12,7 @@ from tunekit.service.access.invitations import invalid_link
 from tunekit.service.access.passwords import check_password
 from tunekit.service.access.roles import Role
 from tunekit.service.access.secret_texts import digest_of
-from tunekit.service.endpoints import body_of, endpoint, reply
+from tunekit.service.endpoints import endpoint, reply
 from tunekit.service.routes.account_parts import NO_STORE, Calling, InAccounts, SessionSecret
 from tunekit.storages.http import account_messages as m
 from tunekit.storages.http.browser import SESSION_COOKIE
@@ -29,9 +29,10 @@ router = APIRouter(tags=["logins"])
     example={"name": "ann", "password": "correct horse battery"},
     answer=m.Session,
 )
-async def log_in(request: Request, accounts: InAccounts, before: SessionSecret) -> Response:
+async def log_in(
+    request: Request, accounts: InAccounts, before: SessionSecret, given: m.LoginRequest
+) -> Response:
     """Begin a session with a password; its cookie comes with the answer."""
-    given = await body_of(request, m.LoginRequest)
     user = await run_in_threadpool(accounts.users.login_of, given.name)
     # A name that nobody has may be a password in the wrong field.
     note(request, user=given.name if user is not None else "unknown")
@@ -44,10 +45,10 @@ async def log_in(request: Request, accounts: InAccounts, before: SessionSecret) 
 
 
 @endpoint(router, "POST", "/logout", role=Role.CALLER, status=204)
-async def log_out(request: Request, accounts: InAccounts, before: SessionSecret) -> Response:
+def log_out(request: Request, accounts: InAccounts, before: SessionSecret) -> Response:
     """End the session of the cookie; tokens stay valid until they are revoked."""
     if before is not None:
-        await run_in_threadpool(accounts.sessions.end, before)
+        accounts.sessions.end(before)
     answer = Response(status_code=204)
     answer.delete_cookie(SESSION_COOKIE, path=_cookie_path(request), httponly=True, samesite="lax")
     return answer
@@ -62,9 +63,10 @@ async def log_out(request: Request, accounts: InAccounts, before: SessionSecret)
     example={"secret": "of-the-link", "password": "correct horse battery"},
     answer=m.Session,
 )
-async def set_up(request: Request, accounts: InAccounts, before: SessionSecret) -> Response:
+async def set_up(
+    request: Request, accounts: InAccounts, before: SessionSecret, given: m.SetupRequest
+) -> Response:
     """Use a one-time link: make the first operator, or set a user's password; and log in."""
-    given = await body_of(request, m.SetupRequest)
     # Nobody without a link makes the service hash.
     if not await run_in_threadpool(accounts.invitations.is_valid, given.secret):
         raise invalid_link()
@@ -81,10 +83,9 @@ async def set_up(request: Request, accounts: InAccounts, before: SessionSecret) 
     permission="full login",
 )  # fmt: skip
 async def change_password(
-    request: Request, accounts: InAccounts, caller: Calling, before: SessionSecret
-) -> Response:
+    accounts: InAccounts, caller: Calling, before: SessionSecret, given: m.PasswordChange
+) -> None:
     """Replace the caller's password; their other sessions end."""
-    given = await body_of(request, m.PasswordChange)
     check_password(given.new)
     user = await run_in_threadpool(accounts.users.login_of, caller.name)
     stored: str | None = None if user is None else user.password
@@ -93,7 +94,6 @@ async def change_password(
     hashed = await accounts.passwords.hash(given.new)
     keep = None if before is None else digest_of(before)
     await run_in_threadpool(accounts.users.set_password, user.id, hashed, keep=keep)
-    return Response(status_code=204)
 
 
 async def begin_session(

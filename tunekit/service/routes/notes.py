@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Connection
 
 from tunekit.service.access.roles import Role
 from tunekit.service.answers import written
 from tunekit.service.attachments.messages import Note, NotePage, NoteText
 from tunekit.service.attachments.notes import add_note, check_text, delete_note, read_notes
-from tunekit.service.endpoints import body_of, endpoint
-from tunekit.service.idempotency import answer_once, keyed_request
+from tunekit.service.endpoints import endpoint
+from tunekit.service.idempotency import KeyedRequest, answer_once
 from tunekit.service.links import Links
-from tunekit.service.routes.parts import ITEMS, MAX_ITEMS, After, InProject, page_of
+from tunekit.service.routes.parts import MAX_ITEMS, After, InProject, Keyed, listed
 from tunekit.storages.sql.database import Database
 
 router = APIRouter(prefix="/projects/{project}/studies/{study_id}", tags=["notes"])
@@ -30,10 +29,12 @@ _LINKS = Links({"note_id": "$response.body#/id"})
     example={"text": "The loss jumps at step 300."}, answer=Note, status=201,
     links=_LINKS,
 )  # fmt: skip
-async def add_study_note(request: Request, storage: InProject, study_id: int) -> Response:
+def add_study_note(
+    request: Request, storage: InProject, study_id: int, keyed: Keyed, given: NoteText
+) -> Response:
     """Add a note to a study; the same `Idempotency-Key` adds it once."""
-    await run_in_threadpool(storage.check_study, study_id)
-    return await _added(request, study_id, None)
+    storage.check_study(study_id)
+    return _added(request, study_id, None, given.text, keyed)
 
 
 @endpoint(
@@ -41,25 +42,30 @@ async def add_study_note(request: Request, storage: InProject, study_id: int) ->
     example={"text": "The loss jumps at step 300."}, answer=Note,
     status=201, links=_LINKS,
 )  # fmt: skip
-async def add_trial_note(
-    request: Request, storage: InProject, study_id: int, number: Number
+def add_trial_note(
+    request: Request,
+    storage: InProject,
+    study_id: int,
+    number: Number,
+    keyed: Keyed,
+    given: NoteText,
 ) -> Response:
     """Add a note to a trial; the same `Idempotency-Key` adds it once."""
-    await run_in_threadpool(storage.check_study, study_id)
-    return await _added(request, study_id, number)
+    storage.check_study(study_id)
+    return _added(request, study_id, number, given.text, keyed)
 
 
 @endpoint(router, "GET", "/notes", role=Role.VIEWER, answer=NotePage)
-async def list_notes(
+def list_notes(
     request: Request, storage: InProject, study_id: int, after: After = 0, limit: Limit = MAX_ITEMS
 ) -> Response:
     """List the notes on a study and on all its trials, after an id."""
-    await run_in_threadpool(storage.check_study, study_id)
-    return await _listed(request, study_id, None, after=after, limit=limit)
+    storage.check_study(study_id)
+    return _listed(request, study_id, None, after=after, limit=limit)
 
 
 @endpoint(router, "GET", "/trials/{number}/notes", role=Role.VIEWER, answer=NotePage)
-async def list_trial_notes(
+def list_trial_notes(
     request: Request,
     storage: InProject,
     study_id: int,
@@ -68,44 +74,40 @@ async def list_trial_notes(
     limit: Limit = MAX_ITEMS,
 ) -> Response:
     """List the notes on a trial, after an id."""
-    await run_in_threadpool(storage.check_study, study_id)
-    return await _listed(request, study_id, number, after=after, limit=limit)
+    storage.check_study(study_id)
+    return _listed(request, study_id, number, after=after, limit=limit)
 
 
 @endpoint(router, "DELETE", "/notes/{note_id}", role=Role.EDITOR, status=204)
-async def remove_note(
+def remove_note(
     request: Request,
     storage: InProject,
     study_id: int,
     note_id: Annotated[int, Path(ge=0, le=2**31 - 1)],
-) -> Response:
+) -> None:
     """Delete a note."""
-    await run_in_threadpool(storage.check_study, study_id)
-    await run_in_threadpool(delete_note, _database(request), study_id, note_id)
-    return Response(status_code=204)
+    storage.check_study(study_id)
+    delete_note(_database(request), study_id, note_id)
 
 
-async def _added(request: Request, study_id: int, number: int | None) -> Response:
-    given = await body_of(request, NoteText)
-    check_text(given.text)
+def _added(
+    request: Request, study_id: int, number: int | None, text: str, keyed: KeyedRequest | None
+) -> Response:
+    check_text(text)
     author = request.state.principal.name
 
     def work(connection: Connection) -> str:
-        return written(add_note(connection, study_id, number, author=author, text=given.text))
+        return written(add_note(connection, study_id, number, author=author, text=text))
 
-    keyed = await keyed_request(request)
-    text = await run_in_threadpool(answer_once, _database(request), keyed, work)
-    return Response(text, 201, media_type="application/json")
+    answer = answer_once(_database(request), keyed, work)
+    return Response(answer, 201, media_type="application/json")
 
 
-async def _listed(
+def _listed(
     request: Request, study_id: int, number: int | None, *, after: int, limit: int
 ) -> Response:
-    found = await run_in_threadpool(
-        read_notes, _database(request), study_id, number, after=after, limit=limit + 1
-    )
-    page = page_of(found, limit=limit)
-    return page.reply({"notes": ITEMS, "more": page.is_cut})
+    found = read_notes(_database(request), study_id, number, after=after, limit=limit + 1)
+    return listed("notes", found, limit)
 
 
 def _database(request: Request) -> Database:

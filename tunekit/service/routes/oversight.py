@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 
 from tunekit.service.access.audit_log import AuditLog
 from tunekit.service.access.audited_changes import note
 from tunekit.service.access.quotas import QuotaBook
 from tunekit.service.access.roles import Role
-from tunekit.service.endpoints import body_of, endpoint, reply
+from tunekit.service.endpoints import endpoint
 from tunekit.service.routes.parts import ITEMS, MAX_ITEMS, page_of
 from tunekit.storages.codec import to_dict
 from tunekit.storages.http.oversight_messages import AuditPage, Quotas, QuotaUse
@@ -25,41 +24,40 @@ Limit = Annotated[int, Query(ge=1, le=MAX_ITEMS)]
 
 
 @endpoint(router, "GET", "/projects/{project}/quotas", role=Role.VIEWER, answer=QuotaUse)
-async def get_quotas(request: Request, project: str) -> Response:
+def get_quotas(request: Request, project: str) -> QuotaUse:
     """Return the quotas of a project and what it uses of them."""
     book: QuotaBook = request.app.state.service.quotas
-    return reply(await run_in_threadpool(book.use, project))
+    return book.use(project)
 
 
 @endpoint(
     router, "PUT", "/projects/{project}/quotas", role=Role.OPERATOR, body=Quotas,
     example={"running": 100}, answer=QuotaUse
 )  # fmt: skip
-async def set_quotas(request: Request, project: str) -> Response:
+def set_quotas(request: Request, project: str, given: Quotas) -> QuotaUse:
     """Replace the quotas of a project; other replicas follow within seconds."""
     book: QuotaBook = request.app.state.service.quotas
-    given = await body_of(request, Quotas)
-    await run_in_threadpool(book.set, project, given)
+    book.set(project, given)
     note(request, **to_dict(given))
-    return reply(await run_in_threadpool(book.use, project))
+    return book.use(project)
 
 
 @endpoint(router, "GET", "/projects/{project}/audit", role=Role.ADMIN, answer=AuditPage)
-async def list_project_audit(
+def list_project_audit(
     request: Request, project: str, before: Before = None, limit: Limit = 100
 ) -> Response:
     """Return the audit log of a project, the newest entries first."""
-    return await _page(request, project, before, limit)
+    return _page(request, project, before, limit)
 
 
 @endpoint(router, "GET", "/audit", role=Role.OPERATOR, answer=AuditPage)
-async def list_audit(request: Request, before: Before = None, limit: Limit = 100) -> Response:
+def list_audit(request: Request, before: Before = None, limit: Limit = 100) -> Response:
     """Return the audit log of all projects and of the service, the newest entries first."""
-    return await _page(request, None, before, limit)
+    return _page(request, None, before, limit)
 
 
-async def _page(request: Request, project: str | None, before: int | None, limit: int) -> Response:
+def _page(request: Request, project: str | None, before: int | None, limit: int) -> Response:
     log: AuditLog = request.app.state.service.audit
-    found = await run_in_threadpool(log.page, project, before=before, limit=limit + 1)
+    found = log.page(project, before=before, limit=limit + 1)
     page = page_of(found, limit=limit)
     return page.reply({"entries": ITEMS, "before": page.items[-1].id if page.is_cut else None})

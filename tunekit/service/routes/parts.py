@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import unquote
 
 from fastapi import Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from pydantic import AfterValidator
 
 from tunekit.errors import InvalidArgument
 from tunekit.service.answers import written
-from tunekit.service.idempotency import keyed_request, refuse_other
+from tunekit.service.idempotency import KeyedRequest, keyed_request, refuse_other
 from tunekit.storages.http.messages import MAX_ANSWER_BYTES
 from tunekit.storages.project import ProjectStorage
 
@@ -27,7 +28,11 @@ ITEMS = f"items-{secrets.token_hex(16)}"
 """Stands for the items in the JSON form of an answer; no text of a user can be the same."""
 
 After = Annotated[int, Query(ge=0, le=2**63 - 1, description="Cursor of the last page.")]
-Limit = Annotated[int, Query(ge=1, le=2**31, description="Most items; a page may hold fewer.")]
+Limit = Annotated[
+    int,
+    Query(ge=1, le=2**31, description="Most items; a page may hold fewer."),
+    AfterValidator(lambda limit: min(limit, MAX_ITEMS)),
+]
 
 
 async def project_storage(request: Request, project: str) -> ProjectStorage:
@@ -68,6 +73,14 @@ async def request_key(
 
 
 Key = Annotated[str | None, Depends(request_key)]
+
+
+async def keyed_once(request: Request) -> KeyedRequest | None:
+    """Return the request, if it carries a key under which it is answered once."""
+    return await keyed_request(request)
+
+
+Keyed = Annotated[KeyedRequest | None, Depends(keyed_once)]
 
 
 async def expected_number(if_match: Annotated[str, Header(max_length=40)]) -> int:
@@ -143,13 +156,21 @@ def page_of(
     return Page(tuple(kept), tuple(texts), is_cut=False)
 
 
-async def listed(
-    name: str, read: Callable[..., Sequence[Any]], *of: Any, after: int, limit: int
+def listed(
+    name: str,
+    items: Iterable[T],
+    limit: int | None = None,
+    *,
+    cursor: Callable[[T], Any] | None = None,
 ) -> Response:
-    """Return what `read(*of, after, most)` gives after a cursor, under a name."""
-    most = min(limit, MAX_ITEMS)
-    page = page_of(await run_in_threadpool(read, *of, after, most + 1), limit=most)
-    return page.reply({name: ITEMS, "more": page.is_cut})
+    """Return a page of items under a name, one of them beyond the limit if there are more.
+
+    The answer says whether there are more; with `cursor`, as where the next page begins.
+    """
+    page = page_of(items, limit=limit)
+    if cursor is None:
+        return page.reply({name: ITEMS, "more": page.is_cut})
+    return page.reply({name: ITEMS, "after": cursor(page.items[-1]) if page.is_cut else None})
 
 
 def filled(doc: dict[str, Any], texts: Iterable[str]) -> str:

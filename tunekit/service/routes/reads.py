@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import groupby, islice
 
-from fastapi import APIRouter, Request, Response
-from fastapi.concurrency import run_in_threadpool
+from fastapi import APIRouter, Response
 
 from tunekit.records import Report, TrialRecord
 from tunekit.service.access.roles import Role
 from tunekit.service.answers import written
-from tunekit.service.endpoints import body_of, endpoint
+from tunekit.service.endpoints import endpoint
 from tunekit.service.routes.parts import (
     ITEMS,
     MAX_ITEMS,
@@ -38,12 +37,12 @@ TRIAL_BYTES = 50
 
 
 @endpoint(router, "GET", "/trials", role=Role.VIEWER, answer=m.ChangePage)
-async def list_trials(
+def list_trials(
     storage: InProject, study_id: int, after: After = 0, limit: Limit = MAX_ITEMS
 ) -> Response:
     """Return trials that changed after a cursor, each in its latest form, by `seq`."""
     trials = changed_trials(storage, study_id, after)
-    page = await run_in_threadpool(page_of, trials, limit=min(limit, MAX_ITEMS))
+    page = page_of(trials, limit=limit)
     cursor = page.items[-1].seq if page.items else after
     return page.reply({"trials": ITEMS, "cursor": cursor, "more": page.is_cut})
 
@@ -51,27 +50,25 @@ async def list_trials(
 @endpoint(
     router, "POST", "/reports:read", role=Role.VIEWER, body=m.ReportQuery, answer=m.ReportPage
 )  # fmt: skip
-async def read_reports(request: Request, storage: InProject, study_id: int) -> Response:
+def read_reports(storage: InProject, study_id: int, given: m.ReportQuery) -> Response:
     """Return reports of some or all trials, in order of number and step."""
-    query = await body_of(request, m.ReportQuery)
-    return await run_in_threadpool(report_page, storage, study_id, query)
+    return report_page(storage, study_id, given)
 
 
 @endpoint(router, "GET", "/events", role=Role.VIEWER, answer=m.EventPage)
-async def list_events(
+def list_events(
     storage: InProject, study_id: int, after: After = 0, limit: Limit = MAX_ITEMS
 ) -> Response:
     """Return the log of a study after a cursor."""
-    return await listed("events", storage.events, study_id, after=after, limit=limit)
+    return listed("events", storage.events(study_id, after, limit + 1), limit)
 
 
 @endpoint(router, "GET", "/spaces", role=Role.VIEWER, answer=m.SpacePage)
-async def list_spaces(storage: InProject, study_id: int, after: After = 0) -> Response:
+def list_spaces(storage: InProject, study_id: int, after: After = 0) -> Response:
     """Return the versions of a study's space after a version."""
-    found = await run_in_threadpool(storage.spaces, study_id)
+    found = storage.spaces(study_id)
     versions = [m.SpaceVersion(n, space_to_dict(space)) for n, space in found.items() if n > after]
-    page = page_of(versions)
-    return page.reply({"versions": ITEMS, "more": page.is_cut})
+    return listed("versions", versions)
 
 
 def changed_trials(storage: ProjectStorage, study_id: int, after: int) -> Iterator[TrialRecord]:

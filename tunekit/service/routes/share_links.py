@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
-from fastapi.concurrency import run_in_threadpool
 
 from tunekit.service.access.audited_changes import note
 from tunekit.service.access.roles import Role
 from tunekit.service.access.share_links import ShareLinkBook
-from tunekit.service.endpoints import body_of, endpoint, reply
+from tunekit.service.endpoints import endpoint
 from tunekit.service.links import Links
-from tunekit.service.routes.parts import ITEMS, InProject, page_of
+from tunekit.service.routes.parts import InProject, listed
 from tunekit.storages.codec import to_dict
 from tunekit.storages.http.oversight_messages import NewShareLink, ShareLinks, ShareSecret
 
@@ -20,17 +19,12 @@ router = APIRouter(prefix="/projects/{project}/studies/{study_id}", tags=["share
 
 LinkId = Annotated[int, Path(ge=1, le=2**31 - 1, description="Id of a share link.")]
 
+_FOUND = "$response.body#/secret"
+_SHOWN = ("get_shared_study", "list_shared_trials", "list_shared_reports", "list_shared_events")
 _LINKS = Links(
     {"link_id": "$response.body#/link/id"},
-    parameters={
-        name: {"x-share-link": "$response.body#/secret"}
-        for name in (
-            "get_shared_study",
-            "list_shared_trials",
-            "list_shared_reports",
-            "list_shared_events",
-        )
-    },
+    sends={"open_share_link": {"secret": _FOUND}},
+    parameters={name: {"x-share-link": _FOUND} for name in _SHOWN},
 )
 
 
@@ -40,34 +34,30 @@ _LINKS = Links(
     status=201,
     links=_LINKS,
 )  # fmt: skip
-async def create_share_link(request: Request, storage: InProject, study_id: int) -> Response:
+def create_share_link(
+    request: Request, storage: InProject, study_id: int, given: NewShareLink
+) -> ShareSecret:
     """Create a link that shows this study; its secret is in this answer only."""
-    new = await body_of(request, NewShareLink)
-    record = await run_in_threadpool(storage.record, study_id)
-    note(request, **to_dict(new))
-    made = await run_in_threadpool(
-        _book(request).create, storage.project, record.id, new,
-        author=request.state.principal.name,
-    )  # fmt: skip
-    return reply(made, 201)
+    record = storage.record(study_id)
+    note(request, **to_dict(given))
+    return _book(request).create(
+        storage.project, record.id, given, author=request.state.principal.name
+    )
 
 
 @endpoint(router, "GET", "/share-links", role=Role.ADMIN, answer=ShareLinks)
-async def list_share_links(request: Request, storage: InProject, study_id: int) -> Response:
+def list_share_links(request: Request, storage: InProject, study_id: int) -> Response:
     """List the links of this study, without their secrets, the newest first."""
-    record = await run_in_threadpool(storage.record, study_id)
-    links = await run_in_threadpool(_book(request).links, storage.project, record.id)
-    page = page_of(links)
-    return page.reply({"links": ITEMS, "more": page.is_cut})
+    record = storage.record(study_id)
+    return listed("links", _book(request).links(storage.project, record.id))
 
 
 @endpoint(router, "DELETE", "/share-links/{link_id}", role=Role.ADMIN, status=204)
-async def revoke_share_link(
+def revoke_share_link(
     request: Request, storage: InProject, study_id: int, link_id: LinkId
-) -> Response:
+) -> None:
     """Revoke a link at once."""
-    await run_in_threadpool(_book(request).revoke, storage.project, study_id, link_id)
-    return Response(status_code=204)
+    _book(request).revoke(storage.project, study_id, link_id)
 
 
 def _book(request: Request) -> ShareLinkBook:

@@ -15,8 +15,8 @@ from tunekit.records import StudyRecord
 from tunekit.service.access.redaction import Redaction, shared_event
 from tunekit.service.access.roles import Role
 from tunekit.service.access.share_links import Shared, unknown_link
-from tunekit.service.endpoints import body_of, endpoint, reply
-from tunekit.service.routes.parts import ITEMS, MAX_ITEMS, After, Limit, page_of
+from tunekit.service.endpoints import endpoint, reply
+from tunekit.service.routes.parts import ITEMS, MAX_ITEMS, After, Limit, listed, page_of
 from tunekit.service.routes.reads import report_page
 from tunekit.storages.http import messages as m
 from tunekit.storages.http import shared_messages as s
@@ -72,12 +72,11 @@ InView = Annotated[View, Depends(viewed)]
 @endpoint(
     router, "POST", "/open", role=Role.ANYONE, body=s.OpenShare, answer=s.OpenedShare
 )  # fmt: skip
-async def open_share_link(request: Request) -> Response:
+def open_share_link(request: Request, given: s.OpenShare) -> Response:
     """Give a browser a cookie with the secret of a share link, which no script can read."""
-    given = await body_of(request, s.OpenShare)
     if not 0 < len(given.secret) <= MAX_SECRET:
         raise unknown_link()
-    shared = await run_in_threadpool(request.app.state.service.share_links.shared, given.secret)
+    shared = request.app.state.service.share_links.shared(given.secret)
     name = hashlib.sha256(given.secret.encode()).hexdigest()[:12]
     answer = reply(s.OpenedShare(name, shared.expires), headers={"Cache-Control": "no-store"})
     answer.set_cookie(
@@ -93,25 +92,24 @@ async def open_share_link(request: Request) -> Response:
 
 
 @endpoint(router, "GET", "/study", role=Role.ANYONE, answer=s.SharedStudy)
-async def get_shared_study(view: InView) -> Response:
+def get_shared_study(view: InView) -> s.SharedStudy:
     """Return the study of a share link."""
     redaction = Redaction(people=view.people)
-    return reply(redaction.study(view.record, expires=view.shared.expires))
+    return redaction.study(view.record, expires=view.shared.expires)
 
 
 @endpoint(router, "GET", "/trials", role=Role.ANYONE, answer=s.SharedTrialPage)
-async def list_shared_trials(view: InView, after: After = 0, limit: Limit = MAX_ITEMS) -> Response:
+def list_shared_trials(view: InView, after: After = 0, limit: Limit = MAX_ITEMS) -> Response:
     """Return trials that changed after a cursor, each in its latest form, by `seq`."""
-    most = min(limit, MAX_ITEMS)
-    found = await run_in_threadpool(view.storage.changes, view.record.id, after, most + 1)
+    found = view.storage.changes(view.record.id, after, limit + 1)
     redaction = Redaction({t.worker for t in found.trials}, view.people)
-    page = page_of(map(redaction.trial, found.trials), limit=most)
+    page = page_of(map(redaction.trial, found.trials), limit=limit)
     cursor = page.items[-1].seq if page.items else found.cursor
     return page.reply({"trials": ITEMS, "cursor": cursor, "more": page.is_cut})
 
 
 @endpoint(router, "GET", "/reports", role=Role.ANYONE, answer=m.ReportPage)
-async def list_shared_reports(
+def list_shared_reports(
     view: InView,
     first: Annotated[int, Query(ge=0, le=2**63 - 1, description="Trial to begin with.")] = 0,
     after_step: Annotated[
@@ -121,13 +119,11 @@ async def list_shared_reports(
     """Return reports in order of number and step."""
     known = () if after_step is None else (m.TrialCursor(first, after_step),)
     query = m.ReportQuery(known, every=True, first=first)
-    return await run_in_threadpool(report_page, view.storage, view.record.id, query)
+    return report_page(view.storage, view.record.id, query)
 
 
 @endpoint(router, "GET", "/events", role=Role.ANYONE, answer=s.SharedEventPage)
-async def list_shared_events(view: InView, after: After = 0, limit: Limit = MAX_ITEMS) -> Response:
+def list_shared_events(view: InView, after: After = 0, limit: Limit = MAX_ITEMS) -> Response:
     """Return the log of the study after a cursor."""
-    most = min(limit, MAX_ITEMS)
-    found = await run_in_threadpool(view.storage.events, view.record.id, after, most + 1)
-    page = page_of(map(shared_event, found), limit=most)
-    return page.reply({"events": ITEMS, "more": page.is_cut})
+    found = view.storage.events(view.record.id, after, limit + 1)
+    return listed("events", map(shared_event, found), limit)

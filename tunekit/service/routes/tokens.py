@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
-from fastapi.concurrency import run_in_threadpool
 
 from tunekit.service.access.accounts import Accounts
 from tunekit.service.access.audited_changes import note
@@ -11,7 +10,7 @@ from tunekit.service.access.gate import Principal
 from tunekit.service.access.projects import unknown_project
 from tunekit.service.access.roles import Role
 from tunekit.service.access.tokens import Owner
-from tunekit.service.endpoints import body_of, endpoint, reply
+from tunekit.service.endpoints import endpoint, reply
 from tunekit.service.links import Links
 from tunekit.service.routes.account_parts import (
     NO_STORE,
@@ -21,7 +20,7 @@ from tunekit.service.routes.account_parts import (
     PageSize,
     TokenId,
 )
-from tunekit.service.routes.parts import ITEMS, MAX_ITEMS, page_of
+from tunekit.service.routes.parts import MAX_ITEMS, listed
 from tunekit.storages.codec import to_dict
 from tunekit.storages.http import account_messages as m
 
@@ -31,11 +30,11 @@ router = APIRouter(tags=["tokens"])
 @endpoint(
     router, "GET", "/tokens", role=Role.CALLER, answer=m.TokenPage, permission="full login"
 )  # fmt: skip
-async def list_tokens(
+def list_tokens(
     accounts: InAccounts, caller: Calling, after: AfterId = 0, limit: PageSize = MAX_ITEMS
 ) -> Response:
     """List the caller's tokens, without their secrets."""
-    return await _page(accounts, _person(caller), after, limit)
+    return _page(accounts, _person(caller), after, limit)
 
 
 @endpoint(
@@ -43,32 +42,32 @@ async def list_tokens(
     example={"label": "laptop"}, answer=m.IssuedToken,
     status=201, permission="full login", links=Links({"token_id": "$response.body#/token/id"}),
 )  # fmt: skip
-async def issue_token(request: Request, accounts: InAccounts, caller: Calling) -> Response:
+def issue_token(
+    request: Request, accounts: InAccounts, caller: Calling, given: m.TokenNew
+) -> Response:
     """Create a token of the caller; its secret is in this answer only."""
-    new = await body_of(request, m.TokenNew)
-    note(request, **to_dict(new))
+    note(request, **to_dict(given))
     owner = _person(caller)
-    if new.project is not None and caller.grant and new.project not in caller.grant.roles:
-        raise unknown_project(new.project)
-    issued = await run_in_threadpool(accounts.tokens.issue, owner, new)
+    if given.project is not None and caller.grant and given.project not in caller.grant.roles:
+        raise unknown_project(given.project)
+    issued = accounts.tokens.issue(owner, given)
     return reply(issued, 201, NO_STORE)
 
 
 @endpoint(
     router, "DELETE", "/tokens/{token_id}", role=Role.CALLER, status=204, permission="full login"
 )  # fmt: skip
-async def revoke_token(accounts: InAccounts, caller: Calling, token_id: TokenId) -> Response:
+def revoke_token(accounts: InAccounts, caller: Calling, token_id: TokenId) -> None:
     """Revoke a token of the caller at once."""
-    await run_in_threadpool(accounts.tokens.revoke, _person(caller), token_id)
-    return Response(status_code=204)
+    accounts.tokens.revoke(_person(caller), token_id)
 
 
 @endpoint(router, "GET", "/projects/{project}/tokens", role=Role.ADMIN, answer=m.TokenPage)
-async def list_machine_tokens(
+def list_machine_tokens(
     accounts: InAccounts, project: str, after: AfterId = 0, limit: PageSize = MAX_ITEMS
 ) -> Response:
     """List the tokens of a project's machines, without their secrets."""
-    return await _page(accounts, Owner(project=project), after, limit)
+    return _page(accounts, Owner(project=project), after, limit)
 
 
 @endpoint(
@@ -77,23 +76,21 @@ async def list_machine_tokens(
     answer=m.IssuedToken, status=201, permission="full login",
     links=Links({"machine_token_id": "$response.body#/token/id"}),
 )  # fmt: skip
-async def issue_machine_token(request: Request, accounts: InAccounts, project: str) -> Response:
+def issue_machine_token(
+    request: Request, accounts: InAccounts, project: str, given: m.MachineTokenNew
+) -> Response:
     """Create a token for a project's machines; its secret is in this answer only."""
-    new = await body_of(request, m.MachineTokenNew)
-    note(request, **to_dict(new))
-    issued = await run_in_threadpool(accounts.tokens.issue, Owner(project=project), new)
+    note(request, **to_dict(given))
+    issued = accounts.tokens.issue(Owner(project=project), given)
     return reply(issued, 201, NO_STORE)
 
 
 @endpoint(
     router, "DELETE", "/projects/{project}/tokens/{machine_token_id}", role=Role.ADMIN, status=204
 )  # fmt: skip
-async def revoke_machine_token(
-    accounts: InAccounts, project: str, machine_token_id: TokenId
-) -> Response:
+def revoke_machine_token(accounts: InAccounts, project: str, machine_token_id: TokenId) -> None:
     """Revoke a token of a project's machines at once."""
-    await run_in_threadpool(accounts.tokens.revoke, Owner(project=project), machine_token_id)
-    return Response(status_code=204)
+    accounts.tokens.revoke(Owner(project=project), machine_token_id)
 
 
 def _person(caller: Principal) -> Owner:
@@ -101,7 +98,6 @@ def _person(caller: Principal) -> Owner:
     return Owner(user_id=caller.grant.user_id)
 
 
-async def _page(accounts: Accounts, owner: Owner, after: int, limit: int) -> Response:
-    rows = await run_in_threadpool(accounts.tokens.page, owner, after, limit + 1)
-    page = page_of(rows, limit=limit)
-    return page.reply({"tokens": ITEMS, "after": page.items[-1].id if page.is_cut else None})
+def _page(accounts: Accounts, owner: Owner, after: int, limit: int) -> Response:
+    rows = accounts.tokens.page(owner, after, limit + 1)
+    return listed("tokens", rows, limit, cursor=lambda token: token.id)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
-from fastapi.concurrency import run_in_threadpool
 
 from tunekit.service.access.audited_changes import note
 from tunekit.service.access.roles import Role
-from tunekit.service.endpoints import body_of, endpoint, reply
+from tunekit.service.endpoints import endpoint, reply
 from tunekit.service.links import Links
 from tunekit.service.routes.account_parts import (
     NO_STORE,
@@ -16,7 +15,7 @@ from tunekit.service.routes.account_parts import (
     PageSize,
     UserName,
 )
-from tunekit.service.routes.parts import ITEMS, MAX_ITEMS, page_of
+from tunekit.service.routes.parts import MAX_ITEMS, listed
 from tunekit.storages.codec import to_dict
 from tunekit.storages.http import account_messages as m
 
@@ -24,13 +23,12 @@ router = APIRouter(prefix="/users", tags=["users"])
 
 
 @endpoint(router, "GET", "", role=Role.OPERATOR, answer=m.UserPage)
-async def list_users(
+def list_users(
     accounts: InAccounts, after: AfterName = "", limit: PageSize = MAX_ITEMS
 ) -> Response:
     """List the users by name."""
-    rows = await run_in_threadpool(accounts.users.page, after, limit + 1)
-    page = page_of(rows, limit=limit)
-    return page.reply({"users": ITEMS, "after": page.items[-1].name if page.is_cut else None})
+    rows = accounts.users.page(after, limit + 1)
+    return listed("users", rows, limit, cursor=lambda user: user.name)
 
 
 @endpoint(
@@ -38,12 +36,11 @@ async def list_users(
     example={"name": "ann"}, answer=m.Invitation, status=201,
     links=Links({"user": "$response.body#/user"}),
 )  # fmt: skip
-async def create_user(request: Request, accounts: InAccounts) -> Response:
+def create_user(request: Request, accounts: InAccounts, given: m.UserNew) -> Response:
     """Create a user; the link in the answer lets them set their password, once."""
-    new = await body_of(request, m.UserNew)
-    note(request, **to_dict(new))
-    await run_in_threadpool(accounts.users.create, new)
-    invitation = await run_in_threadpool(accounts.invitations.invite, new.name)
+    note(request, **to_dict(given))
+    accounts.users.create(given)
+    invitation = accounts.invitations.invite(given.name)
     return reply(invitation, 201, NO_STORE)
 
 
@@ -51,14 +48,15 @@ async def create_user(request: Request, accounts: InAccounts) -> Response:
     router, "PATCH", "/{user}", role=Role.OPERATOR, body=m.UserChange,
     example={"may_create": True}, answer=m.User
 )  # fmt: skip
-async def change_user(request: Request, accounts: InAccounts, user: UserName) -> Response:
+def change_user(
+    request: Request, accounts: InAccounts, user: UserName, given: m.UserChange
+) -> m.User:
     """Change a user's rights, or disable them, which ends their sessions and tokens at once."""
-    change = await body_of(request, m.UserChange)
-    note(request, **to_dict(change))
-    return reply(await run_in_threadpool(accounts.users.change, user, change))
+    note(request, **to_dict(given))
+    return accounts.users.change(user, given)
 
 
 @endpoint(router, "POST", "/{user}:invite", role=Role.OPERATOR, answer=m.Invitation)
-async def invite_user(accounts: InAccounts, user: UserName) -> Response:
+def invite_user(accounts: InAccounts, user: UserName) -> Response:
     """Return a link with which a user sets a new password, once; an older one ends."""
-    return reply(await run_in_threadpool(accounts.invitations.invite, user), headers=NO_STORE)
+    return reply(accounts.invitations.invite(user), headers=NO_STORE)
