@@ -16,7 +16,7 @@ import tunekit as tk
 from tunekit.records import TrialState
 
 DRIVER = Path(__file__).with_name("driver.py")
-ROUNDS = int(os.environ.get("TUNEKIT_FAULT_ROUNDS", "5"))
+ROUNDS = int(os.environ.get("TUNEKIT_FAULT_ROUNDS", "2"))
 N_TRIALS = 40
 
 pytestmark = pytest.mark.faults

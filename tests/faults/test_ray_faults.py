@@ -19,7 +19,7 @@ from tunekit.executors.base import Limits
 from tunekit.executors.ray.executor import RayExecutor
 
 DRIVER = Path(__file__).with_name("ray_driver.py")
-ROUNDS = int(os.environ.get("TUNEKIT_FAULT_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("TUNEKIT_FAULT_ROUNDS", "1"))
 PATIENCE_S = 60.0
 
 pytestmark = [pytest.mark.ray, pytest.mark.faults, pytest.mark.xdist_group("ray-faults")]

@@ -100,7 +100,7 @@ def test_hostile_requests_do_not_fill_the_memory_and_workers_go_on(tmp_path):
             threads = [
                 threading.Thread(target=send, args=(service, make()))
                 for make in HOSTILE
-                for _ in range(3)
+                for _ in range(2)
             ]
             for thread in threads:
                 thread.start()

@@ -15,7 +15,7 @@ import pytest
 from tunekit.records import ObjectiveSpec, StudySpec, TrialState
 from tunekit.storages.urls import open_storage
 
-ROUNDS = int(os.environ.get("TUNEKIT_FAULT_ROUNDS", "5"))
+ROUNDS = int(os.environ.get("TUNEKIT_FAULT_ROUNDS", "2"))
 SCRIPT = Path(__file__).with_name("fault_worker.py")
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 120

@@ -166,13 +166,14 @@ def test_the_audit_of_a_verdict_is_stored_with_the_result(team: Team) -> None:
 
 
 def test_a_paused_trial_is_promoted_for_the_next_worker(team: Team) -> None:
-    study = team.study(stopper="hyperband", audit=0.0)
+    options = {"mode": "promote", "min_resource": 1}
+    study = team.study(stopper="hyperband", stopper_options=options, audit=0.0)
     worker = team.worker(study)
     told = []
-    for _ in range(40):
+    for _ in range(16):
         trial = worker.ask_one()
         told.append(trial["number"])
-        for step in range((trial["start_step"] or 0) + 1, 82):
+        for step in range((trial["start_step"] or 0) + 1, 9):
             report = {"step": step, "metrics": {"loss": trial["params"]["x"]}, "checkpoint": True}
             decision = worker.report(trial, reports=[report])
             if decision["action"] != "continue":
@@ -182,7 +183,7 @@ def test_a_paused_trial_is_promoted_for_the_next_worker(team: Team) -> None:
         worker.tell(trial, trial["params"]["x"] if state == "complete" else None, state=state)
     counts = {state: sum(t.state is state for t in study.trials) for state in TrialState}
     assert counts[TrialState.RUNNING] == 0
-    assert len(set(told)) < len(told) or counts[TrialState.STOPPED] > 0
+    assert len(set(told)) < len(told)
 
 
 def test_a_cancelled_study_stops_its_trials_with_their_next_report(team: Team) -> None:
