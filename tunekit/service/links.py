@@ -33,14 +33,14 @@ class Links:
     parameters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     is_entry: bool = False
 
-    def lead_to(self, needed: set[str], path: set[str]) -> bool:
-        """Return whether the answer opens a route that needs some parameters.
+    def lead_to(self, used: set[str], path: set[str]) -> bool:
+        """Return whether the answer opens a route that uses some parameters.
 
-        What was found below a path opens nothing outside of it.
+        What was found below a path opens nothing outside of it, besides by a header.
         """
-        if not needed:
+        if not used:
             return self.is_entry
-        return path <= needed and not needed.isdisjoint(self.gives)
+        return not used.isdisjoint(self.gives) and (path <= used or used <= self.gives.keys())
 
 
 def add_links(doc: dict[str, Any]) -> None:
@@ -50,15 +50,17 @@ def add_links(doc: dict[str, Any]) -> None:
     }
     holding = {name: Links(**o.pop(KEY)) for name, o in operations.items() if KEY in o}
     needs = {name: _needed(o) for name, o in operations.items()}
+    takes = {name: _named(o, "header") for name, o in operations.items()}
     for source, links in holding.items():
         path = _named(operations[source], "path")
         known = {name: f"$request.path.{name}" for name in path} | dict(links.gives)
         targets = {}
         for name, needed in needs.items():
             own = links.parameters.get(name, {})
-            leads = name in links.sends or name in links.parameters or links.lead_to(needed, path)
+            used = needed | (takes[name] & links.gives.keys())
+            leads = name in links.sends or name in links.parameters or links.lead_to(used, path)
             if name != source and leads and needed <= {*known, *own}:
-                found = {n: expression for n, expression in known.items() if n in needed}
+                found = {n: expression for n, expression in known.items() if n in used}
                 targets[name] = _link(name, found | dict(own), links.sends.get(name))
         success = next(c for c in operations[source]["responses"] if c.startswith("2"))
         operations[source]["responses"][success]["links"] = targets

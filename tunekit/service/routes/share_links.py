@@ -20,11 +20,9 @@ router = APIRouter(prefix="/projects/{project}/studies/{study_id}", tags=["share
 LinkId = Annotated[int, Path(ge=1, le=2**31 - 1, description="Id of a share link.")]
 
 _FOUND = "$response.body#/secret"
-_SHOWN = ("get_shared_study", "list_shared_trials", "list_shared_reports", "list_shared_events")
 _LINKS = Links(
-    {"link_id": "$response.body#/link/id"},
+    {"link_id": "$response.body#/link/id", "x-share-link": _FOUND},
     sends={"open_share_link": {"secret": _FOUND}},
-    parameters={name: {"x-share-link": _FOUND} for name in _SHOWN},
 )
 
 

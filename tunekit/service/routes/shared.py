@@ -16,6 +16,7 @@ from tunekit.service.access.redaction import Redaction, shared_event
 from tunekit.service.access.roles import Role
 from tunekit.service.access.share_links import Shared, unknown_link
 from tunekit.service.endpoints import endpoint, reply
+from tunekit.service.links import Links
 from tunekit.service.routes.parts import ITEMS, MAX_ITEMS, After, Limit, listed, page_of
 from tunekit.service.routes.reads import report_page
 from tunekit.storages.http import messages as m
@@ -26,6 +27,9 @@ from tunekit.storages.project import ProjectStorage
 router = APIRouter(prefix="/shared", tags=["shared"])
 
 MAX_SECRET = 200
+_LINKS = Links(
+    {"number": "$response.body#/trials/0/number", "x-share-link": "$request.header.x-share-link"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,7 @@ def get_shared_study(view: InView) -> s.SharedStudy:
     return redaction.study(view.record, expires=view.shared.expires)
 
 
-@endpoint(router, "GET", "/trials", role=Role.ANYONE, answer=s.SharedTrialPage)
+@endpoint(router, "GET", "/trials", role=Role.ANYONE, answer=s.SharedTrialPage, links=_LINKS)
 def list_shared_trials(view: InView, after: After = 0, limit: Limit = MAX_ITEMS) -> Response:
     """Return trials that changed after a cursor, each in its latest form, by `seq`."""
     found = view.storage.changes(view.record.id, after, limit + 1)
