@@ -166,6 +166,12 @@ def test_a_notebook_shows_a_study_without_markup_of_its_user(
     assert "no trials yet" in tk.load_study("empty", storage=url)._repr_html_()
 
 
+def test_a_notebook_says_in_a_sentence_that_a_study_is_gone(tmp_path: Path) -> None:
+    made = tk.study("gone", space=SPACE, storage=tmp_path / "s.db")
+    made.storage.delete_study("gone")
+    assert re.fullmatch(r"<p>[^<]*gone[^<]*</p>|<p>[^<]*deleted[^<]*</p>", made._repr_html_())
+
+
 @pytest.mark.browser
 @pytest.mark.xdist_group("browser")
 @pytest.mark.skipif(not has_chromium(), reason="no Chromium here; run .ci/chromium")

@@ -69,10 +69,12 @@ def _smooth(counts: NDArray[np.int64]) -> _Floats:
     third = int(np.searchsorted(below, n * 3 // 4, side="right"))
     between = at[min(len(at) - 1, third)] - at[first]
     width = max(1.059 * min(between / 1.34, sd) * n**-0.2, 0.5 / WITHIN)
-    centres = np.append(at, (len(counts) - 1) / 2.0)
-    widths = np.append(np.full(len(at), width), float(len(counts)))
-    edges = np.arange(len(counts) + 1) - 0.5
-    below_edges = _normal((edges[None] - centres[:, None]) / widths[:, None])
+    size = len(counts)
+    places = np.arange(size + 1)
+    # Kernels of one width on a grid share their values: one for each distance from the centre.
+    by_distance = _normal((np.arange(1 - size, size + 1) - 0.5) / width)
+    prior = _normal((places - 0.5 - (size - 1) / 2.0) / size)
+    below_edges = np.vstack([by_distance[places - at[:, None] + size - 1], prior])
     kernels = np.diff(below_edges, axis=1) / (below_edges[:, -1:] - below_edges[:, :1])
     return np.asarray(np.append(weights, 1.0) / (n + 1) @ kernels)
 
@@ -87,6 +89,6 @@ def _mixed(counts: NDArray[np.int64]) -> _Floats:
 
 
 def _normal(z: _Floats) -> _Floats:
-    """Return the normal distribution function; SciPy's would take longer to load."""
+    """Return the normal distribution function at `(n,)` places; SciPy's would load longer."""
     root = math.sqrt(2.0)
-    return 0.5 * np.array([[math.erfc(-v / root) for v in row] for row in z.tolist()])
+    return 0.5 * np.array([math.erfc(-v / root) for v in z.tolist()])

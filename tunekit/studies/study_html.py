@@ -9,6 +9,7 @@ from typing import Any
 
 from tunekit.analysis.charts.samples import number
 from tunekit.driver.study_reader import StudyReader
+from tunekit.errors import TunekitError
 from tunekit.history import History, nothing_best
 from tunekit.plots.figure import Table
 from tunekit.plots.html import sparkline, table_html
@@ -22,7 +23,10 @@ MAX_PARAMS = 8
 
 def study_html(reader: StudyReader) -> str:
     """Return a study's state, its best results and trials; everything a user typed is escaped."""
-    reader.refresh()
+    try:
+        reader.refresh()
+    except TunekitError as error:  # deleted, or the storage is away
+        return f"<p>{escape(label(error.message, 400))}</p>"
     history, spec = reader.history, reader.record.spec
     counts = listed({str(state): n for state, n in history.counts().items()})
     parts = [f"<strong>{escape(label(spec.name, 80))}</strong>: {plenty(len(history), 'trial')}"]
