@@ -20,6 +20,7 @@ SOURCES = ("tunekit", "surrogates", "integrations", "dashboard", "examples", "te
 HEAVY = {
     "alembic",
     "cloudpickle",
+    "httpx2",
     "litellm",
     "numpy",
     "optuna",

@@ -31,6 +31,7 @@ _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
         "mcts": ("tunekit.samplers.mcts.variants:mcts_sampler", {}),
         "smbo": ("tunekit.samplers.smbo:DeepArchitectSmbo", {}),
         "coordinate": ("tunekit.samplers.coordinate.sampler:CoordinateSampler", {}),
+        "llm": ("tunekit.samplers.llm.sampler:LLMSampler", {}),
         "grid": ("tunekit.samplers.grid:GridSampler", {}),
         "optuna": ("tunekit.samplers.optuna_bridge.sampler:OptunaSampler", {}),
         "tpe": ("tunekit.samplers.optuna_bridge.sampler:OptunaSampler", {"name": "tpe"}),
@@ -97,6 +98,20 @@ def named_module(name: str) -> ModuleType:
             "works in your process."
         )
     return import_module(name)
+
+
+def check_requests_allowed(purpose: str) -> None:
+    """Check that this process may send requests to addresses that a study names.
+
+    Raises:
+        InvalidArgument: it works for several users, who could reach its network through it.
+    """
+    if _refuses_foreign_code:
+        raise InvalidArgument(
+            f"{purpose}: this service sends no requests to addresses that a study names; run the "
+            "study from Python with storage= and the URL of the service, so that its sampler "
+            "works in your process."
+        )
 
 
 def is_built_in(kind: Kind, name: str) -> bool:

@@ -140,6 +140,24 @@ def health(
             terminal.print_line(f"  {printable(f.command)}")
 
 
+@command(app, "llm")
+def llm(name: Name, storage: Storage = None, form: OneFormat = Format.TABLE) -> None:
+    """Show what a language model did for a study: hit rate, price, best by sampler."""
+    from dataclasses import asdict
+
+    from tunekit.analysis.llm_report import llm_report
+    from tunekit.cli.output import emit_one
+    from tunekit.cli.stores import open_existing, read_study
+    from tunekit.shown import printable
+
+    _, history = read_study(open_existing(storage), name)
+    found = llm_report(history)
+    if form is Format.TABLE:
+        terminal.print_line(printable(str(found)))
+    else:
+        emit_one("llm", asdict(found), form)
+
+
 @command(app, "export")
 def export(
     name: Name,

@@ -42,6 +42,8 @@ def replay(storage: Storage, study: StudyRecord, sampler: Sampler) -> list[Diffe
     if study.spec.space is None or study.space_version != 1:
         return []
     trials = {t.number: t for t in storage.changes(study.id).trials}
+    if replaying := getattr(sampler, "replaying", None):  # it reads stored answers from outside
+        sampler = replaying(trials)
     log = _all_events(storage, study.id)
     added = {e.number for e in log if e.kind == "added"}
     events = iter(log)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from tunekit.analysis.audit import StopAudit
     from tunekit.analysis.health import StudyHealth
+    from tunekit.analysis.llm_report import LLMReport
     from tunekit.samplers.coordinate.certificate import Certificate
     from tunekit.studies.optuna_distributions import Distributions
     from tunekit.studies.replay import Difference
@@ -263,6 +264,12 @@ class StudyReads:
         from tunekit.studies.study_html import study_html  # loads NumPy
 
         return study_html(self._reader)
+
+    def llm_report(self) -> LLMReport:
+        """Return what a language model did for the study: hit rate, price, best by sampler."""
+        from tunekit.analysis.llm_report import llm_report
+
+        return llm_report(self.refresh())
 
     @property
     def plot(self) -> StudyPlots:

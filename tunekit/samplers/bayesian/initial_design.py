@@ -64,6 +64,11 @@ class InitialDesign:
     densities: Mapping[str, PriorDensity] = field(default_factory=dict)
     past: EarlierStudies | None = None
 
+    def is_over(self, n_busy: int) -> bool:
+        """Return whether a model can propose, with so many trials still running."""
+        can_learn = self.learnable.n_measured >= 2 or self.learnable.n_failed > 0
+        return can_learn and sum(self.learnable) + n_busy >= self.n_start
+
     def proposal(self, number: int, busy: Sequence[Params]) -> Proposal | None:
         """Return the proposal for a trial, `None` once there are enough trials to model.
 
@@ -76,8 +81,7 @@ class InitialDesign:
             if point is not None:
                 return Proposal(point, "bayesian", "the default configuration comes first")
         n = sum(self.learnable)
-        can_learn = self.learnable.n_measured >= 2 or self.learnable.n_failed
-        if can_learn and n + len(busy) >= self.n_start:
+        if self.is_over(len(busy)):
             return None
         ended = [t.params for t in view.history.finished() if t.params is not None]
         before = [*ended, *busy]

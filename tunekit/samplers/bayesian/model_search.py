@@ -146,6 +146,18 @@ class FittedSearch:
             evidence.update(self.region.evidence(row))
         return Proposal(model.encoder.decode(row[None])[0], "bayesian", why, evidence)
 
+    @one_thread()
+    def log_improvements(
+        self, points: Sequence[Params], number: int, busy: Sequence[Params]
+    ) -> NDArray[np.float64]:
+        """Return how much each of n points promises, `(n,)` in nats; a trial's number keys draws.
+
+        The costs of trials are left out.
+        """
+        encoder = self.model.encoder
+        score = self.model.score(encoder.encode(busy), stream(self.view.seed, number))
+        return score(encoder.encode(points))
+
     def _candidates(self, fixed: Params | None, rng: np.random.Generator) -> Candidates:
         model, region = self.model, self.region
         if region is None or region.is_open or not isinstance(model, ObjectiveModel):

@@ -117,6 +117,19 @@ class BayesianSampler:
             found.append(proposal)
         return found
 
+    def fitted(self, view: StudyView) -> FittedSearch | None:
+        """Return the search with the model of the trials so far; `None` before there is one.
+
+        Raises:
+            UnknownParameter, InvalidArgument: as `suggest`.
+        """
+        densities = self._densities(view)
+        n_start = self.n_start or n_initial(view.space)
+        design = self._design(view, densities, n_start)
+        if not design.is_over(0):
+            return None
+        return self._model(view).fitted(view, densities, n_start=n_start)
+
     def _densities(self, view: StudyView) -> dict[str, PriorDensity]:
         if not self._priors:
             return {}

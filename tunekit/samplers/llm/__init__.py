@@ -1,0 +1,1 @@
+"""Proposals of a language model: bounded, checked, paid for, and never in the way."""

@@ -1,0 +1,165 @@
+"""Asks a model for points: retries, one repair round, and what it all cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tunekit.noise.replicates import Key
+from tunekit.samplers.llm.backends import Answer, Backend, Message, NoAnswer
+from tunekit.samplers.llm.replies import ReadPoint, read_reply
+from tunekit.samplers.llm.reply_schema import reply_schema
+from tunekit.spaces import Params, Scalar, Space
+
+LONGEST_WAIT_S = 30.0
+"""Longest Retry-After that is waited for."""
+
+FIRST_WAIT_S = 0.5
+MAX_KEPT_CHARS = 20_000
+"""Characters of a prompt and of a reply that are kept with the trial."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What came of one request for points.
+
+    Attributes:
+        points: that may run.
+        rationale: the model's reason; text from outside.
+        prompt, reply: the texts, cut at `MAX_KEPT_CHARS` each.
+        model: that answered.
+        tokens, dollars, seconds: of all attempts; `dollars` is `None` where the price is unknown.
+        problems: sentences on what went wrong; a failed request has no points.
+    """
+
+    points: tuple[ReadPoint, ...] = ()
+    rationale: str = ""
+    prompt: str = ""
+    reply: str = ""
+    model: str = ""
+    tokens: int = 0
+    dollars: float | None = None
+    seconds: float = 0.0
+    problems: tuple[str, ...] = ()
+
+    @classmethod
+    def stored(cls, evidence: Mapping[str, Any]) -> Advice:
+        """Return the advice whose `evidence` was stored."""
+        given = {**evidence, "problems": tuple(evidence["problems"])}
+        filled = given.pop("filled")
+        points = [
+            ReadPoint(Params(p), tuple(f)) for p, f in zip(given["points"], filled, strict=True)
+        ]
+        return cls(**{**given, "points": tuple(points)})
+
+    def evidence(self) -> dict[str, Any]:
+        """Return all of it as plain JSON, to keep with the first trial that it led to."""
+        return {
+            "points": [dict(p.params) for p in self.points],
+            "filled": [list(p.filled) for p in self.points],
+            "rationale": self.rationale,
+            "prompt": self.prompt[:MAX_KEPT_CHARS],
+            "reply": self.reply[:MAX_KEPT_CHARS],
+            "model": self.model,
+            "tokens": self.tokens,
+            "dollars": self.dollars,
+            "seconds": round(self.seconds, 3),
+            "problems": list(self.problems),
+        }
+
+
+@dataclass(slots=True)
+class Conversation:
+    """One request for points, with its repair round.
+
+    Attributes:
+        backend: of the model.
+        timeout_s: seconds for all attempts together.
+        retries: attempts after the first for one reply.
+        sleep: waits for seconds; a test replaces it.
+    """
+
+    backend: Backend
+    timeout_s: float
+    retries: int
+    sleep: Callable[[float], None] = time.sleep
+    _answers: list[Answer] = field(default_factory=list)
+
+    def advice(
+        self,
+        messages: Sequence[Message],
+        space: Space,
+        n: int,
+        *,
+        taken: Collection[Key],
+        fixed: Mapping[str, Scalar],
+    ) -> Advice:
+        """Return up to `n` points; never raises, whatever the model or the network does."""
+        began = time.monotonic()
+        deadline = began + self.timeout_s
+        schema = reply_schema(space, n)
+        talk, read = list(messages), None
+        problems: list[str] = []
+        try:
+            for _ in range(2):
+                answer = self._answer(talk, schema, deadline)
+                read = read_reply(answer.text, space, taken=taken, fixed=fixed)
+                if read.points:
+                    break
+                problems += read.refused
+                talk += [
+                    {"role": "assistant", "content": answer.text[:MAX_KEPT_CHARS]},
+                    {"role": "user", "content": _repair(read.refused)},
+                ]
+        except NoAnswer as none:
+            problems.append(str(none))
+        points = read.points[:n] if read is not None else ()
+        refused = () if read is None or not read.points else read.refused
+        prices = [a.dollars for a in self._answers if a.dollars is not None]
+        return Advice(
+            points,
+            read.rationale if read is not None else "",
+            "\n\n".join(m["content"] for m in messages),
+            self._answers[-1].text if self._answers else "",
+            self._answers[-1].model if self._answers else "",
+            sum(a.tokens for a in self._answers),
+            sum(prices) if prices else None,
+            time.monotonic() - began,
+            tuple([*problems, *refused]),
+        )
+
+    def _answer(
+        self, talk: Sequence[Message], schema: Mapping[str, Any], deadline: float
+    ) -> Answer:
+        """Return an answer, trying again where that can help.
+
+        Raises:
+            NoAnswer: the last attempt failed, or the time is over.
+        """
+        for attempt in range(self.retries + 1):
+            try:
+                left = deadline - time.monotonic()
+                if left <= 0.0:
+                    raise NoAnswer("the time for this request is over.")
+                answer = self.backend.complete(talk, schema, timeout_s=left)
+            except NoAnswer as none:
+                wait_s = none.retry_after_s
+                wait_s = FIRST_WAIT_S * 2**attempt if wait_s is None else wait_s
+                in_time = wait_s <= min(LONGEST_WAIT_S, deadline - time.monotonic())
+                if attempt == self.retries or not none.may_retry or not in_time:
+                    raise
+                self.sleep(wait_s)
+            else:
+                self._answers.append(answer)
+                return answer
+        raise AssertionError("the last attempt returns or raises")
+
+
+def _repair(refused: Sequence[str]) -> str:
+    """Return the request to send the points again, with what was wrong."""
+    listed = "\n".join(f"- {sentence[:300]}" for sentence in refused)
+    return (
+        f"None of the points can be used:\n{listed}\nSend the whole JSON object again, corrected."
+    )

@@ -1,0 +1,195 @@
+"""Asks any endpoint that speaks OpenAI's chat protocol: OpenAI, vLLM, Ollama, LM Studio, ...
+
+Reference: https://platform.openai.com/docs/api-reference/chat/create, of which the common part
+is used: `model`, `messages`, `temperature`, `max_tokens` and `response_format`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tunekit.errors import InvalidArgument, MissingExtra
+from tunekit.samplers.llm.backends import (
+    MAX_REPLY_CHARS,
+    MAX_REPLY_TOKENS,
+    Answer,
+    Message,
+    NoAnswer,
+    estimated_tokens,
+    price,
+)
+
+if TYPE_CHECKING:
+    import httpx2
+
+MAX_BODY_BYTES = 4 * MAX_REPLY_CHARS + 65_536
+"""Bytes of a response after which reading ends; JSON may escape each character."""
+
+RETRY_STATUS = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
+MAX_SAID = 200
+"""Characters of an endpoint's error message that are shown."""
+
+
+class OpenAIEndpoint:
+    """A model behind an OpenAI-compatible endpoint.
+
+    Args:
+        model: name of the model.
+        base: URL up to `/v1`, such as "http://localhost:11434/v1".
+        key: API key, empty for none; never shown or stored.
+        temperature: from 0 (always the likeliest word) to 2.
+        per_million: dollars for a million tokens of prompt and of reply, if known.
+
+    Raises:
+        InvalidArgument: `base` is no http or https URL.
+        MissingExtra: the HTTP client is not installed.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base: str,
+        key: str = "",
+        temperature: float = 0.7,
+        per_million: tuple[float, float] | None = None,
+    ) -> None:
+        if not base.startswith(("http://", "https://")):
+            raise InvalidArgument(
+                f"llm: base={base!r}, expected the URL of an endpoint, such as "
+                '"http://localhost:11434/v1".'
+            )
+        try:
+            import httpx2
+        except ImportError:
+            raise MissingExtra("llm", "a language model behind an endpoint") from None
+        self.model = model
+        self._temperature, self._per_million = temperature, per_million
+        self._url = f"{base.rstrip('/')}/chat/completions"
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        # Proxies and credentials of the environment would send prompts elsewhere.
+        self._client = httpx2.Client(headers=headers, trust_env=False, follow_redirects=False)
+
+    def complete(
+        self, messages: Sequence[Message], schema: Mapping[str, Any], *, timeout_s: float
+    ) -> Answer:
+        """Return the reply; see `Backend.complete`.
+
+        Raises:
+            NoAnswer: the endpoint is away, slow, refuses, or sends something else.
+        """
+        began = time.monotonic()
+        body = {
+            "model": self.model,
+            "messages": [dict(m) for m in messages],
+            "temperature": self._temperature,
+            "max_tokens": MAX_REPLY_TOKENS,
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "proposals", "schema": dict(schema)},
+            },
+        }
+        document = self._post(body, deadline=began + timeout_s)
+        text = _text(document)
+        said = "".join(m["content"] for m in messages)
+        prompt_tokens = _count(document, "prompt_tokens", said)
+        reply_tokens = _count(document, "completion_tokens", text)
+        model = document.get("model")
+        return Answer(
+            text,
+            model[:200] if isinstance(model, str) else self.model,
+            prompt_tokens,
+            reply_tokens,
+            price(prompt_tokens, reply_tokens, self._per_million),
+            time.monotonic() - began,
+        )
+
+    def _post(self, body: Mapping[str, Any], *, deadline: float) -> dict[str, Any]:
+        import httpx2
+
+        left = max(deadline - time.monotonic(), 0.001)
+        try:
+            with self._client.stream("POST", self._url, json=body, timeout=left) as response:
+                content = _read(response, deadline)
+        except httpx2.TimeoutException:
+            raise NoAnswer("the model did not answer in time.", may_retry=True) from None
+        except httpx2.HTTPError as error:
+            raise NoAnswer(
+                f"the endpoint cannot be reached: {type(error).__name__}.", may_retry=True
+            ) from None
+        if response.status_code != 200:
+            raise _refusal(response, content)
+        try:
+            document = json.loads(content)
+        except (ValueError, RecursionError):
+            raise NoAnswer(
+                "the endpoint sent something that is no JSON.", may_retry=True
+            ) from None
+        if not isinstance(document, dict):
+            raise NoAnswer("the endpoint sent JSON that is no chat completion.")
+        return document
+
+
+def _read(response: httpx2.Response, deadline: float) -> bytes:
+    """Return the body of a response, up to a size and a time."""
+    parts, size = [], 0
+    for part in response.iter_bytes(65_536):
+        parts.append(part)
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            raise NoAnswer(f"the reply is longer than {MAX_BODY_BYTES:,} bytes.")
+        if time.monotonic() > deadline:
+            raise NoAnswer("the reply did not end in time.", may_retry=True)
+    return b"".join(parts)
+
+
+def _refusal(response: httpx2.Response, content: bytes) -> NoAnswer:
+    """Return why an endpoint refused a request."""
+    status = response.status_code
+    said = content[: 4 * MAX_SAID].decode("utf-8", "replace")
+    try:
+        message = json.loads(content)["error"]["message"]
+        said = message if isinstance(message, str) else said
+    except (ValueError, RecursionError, KeyError, TypeError):
+        pass
+    shown = " ".join(said.split())[:MAX_SAID]
+    after = response.headers.get("Retry-After", "")
+    try:
+        wait_s = float(after)
+    except ValueError:
+        wait_s = -1.0
+    return NoAnswer(
+        f"the endpoint answered with status {status}: {shown or 'no reason given'}",
+        may_retry=status in RETRY_STATUS,
+        retry_after_s=wait_s if 0.0 <= wait_s < 1e6 else None,
+    )
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    """Return the text of a chat completion."""
+    try:
+        choice = document["choices"][0]
+        message = choice["message"]
+        text, refusal = message.get("content"), message.get("refusal")
+    except (KeyError, IndexError, TypeError, AttributeError):
+        raise NoAnswer("the endpoint sent JSON that is no chat completion.") from None
+    if not isinstance(text, str) or not text.strip():
+        if isinstance(refusal, str) and refusal:
+            shown = " ".join(refusal.split())[:MAX_SAID]
+            raise NoAnswer(f"the model refused: {shown}")
+        raise NoAnswer("the model sent an empty reply.", may_retry=True)
+    if len(text) > MAX_REPLY_CHARS:
+        raise NoAnswer(f"the reply is longer than {MAX_REPLY_CHARS:,} characters.")
+    return text
+
+
+def _count(document: Mapping[str, Any], key: str, text: str) -> int:
+    """Return the tokens that an endpoint counted, else an estimate."""
+    usage = document.get("usage")
+    counted = usage.get(key) if isinstance(usage, Mapping) else None
+    if isinstance(counted, int) and not isinstance(counted, bool) and 0 <= counted < 10**9:
+        return counted
+    return estimated_tokens(text)

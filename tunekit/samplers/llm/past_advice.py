@@ -1,0 +1,141 @@
+"""Reads from a study's trials what the model has advised, what it cost, and how good it was."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tunekit.errors import TunekitError
+from tunekit.history import History
+from tunekit.records import TrialRecord, TrialState
+from tunekit.samplers.base import StudyView
+from tunekit.spaces import Params
+
+KEY = "llm"
+"""Key of a trial's evidence under which a model's part in it stands."""
+
+FRESH = 8
+"""Trials that may begin after an advice before its unused points are out of date."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a study has paid for advice.
+
+    Attributes:
+        dollars: of the answers whose price is known.
+        calls: number of requests for advice.
+        n_failed: requests since the last one that gave points.
+        last: number of the trial that the last advice came with, -1 without one.
+    """
+
+    dollars: float = 0.0
+    tokens: int = 0
+    seconds: float = 0.0
+    calls: int = 0
+    n_failed: int = 0
+    last: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class HitRates:
+    """How often the proposals of each side improved the best result, after the first trials.
+
+    Attributes:
+        llm, classical: (improvements, other trials) of each.
+    """
+
+    llm: tuple[int, int] = (0, 0)
+    classical: tuple[int, int] = (0, 0)
+
+    @property
+    def chance(self) -> float:
+        """Return the probability that the model's hit rate is the higher one.
+
+        Each rate has the posterior Beta(1 + improvements, 1 + others), and
+        P(A > B) = sum_{i < a_A} B(a_B + i, b_A + b_B) / ((b_A + i) B(1 + i, b_A) B(a_B, b_B)).
+        """
+        (a_hits, a_rest), (b_hits, b_rest) = self.llm, self.classical
+        a, b, c, d = 1 + a_hits, 1 + a_rest, 1 + b_hits, 1 + b_rest
+        return sum(
+            math.exp(
+                _log_beta(c + i, b + d) - math.log(b + i) - _log_beta(1 + i, b) - _log_beta(c, d)
+            )
+            for i in range(a)
+        )
+
+
+def _log_beta(a: float, b: float) -> float:
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+
+
+def advices(trials: Iterable[TrialRecord]) -> list[tuple[int, Mapping[str, Any]]]:
+    """Return (number of the trial that it came with, advice as stored), by number."""
+    found = []
+    for trial in trials:
+        part = trial.evidence.get(KEY)
+        advice = part.get("advice") if isinstance(part, Mapping) else None
+        if isinstance(advice, Mapping):
+            found.append((trial.number, advice))
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def spent(given: Sequence[tuple[int, Mapping[str, Any]]]) -> Spent:
+    """Return what the advices of a study cost together."""
+    n_failed = 0
+    for _, advice in given:
+        n_failed = 0 if advice["points"] else n_failed + 1
+    return Spent(
+        dollars=sum(a["dollars"] or 0.0 for _, a in given),
+        tokens=sum(a["tokens"] for _, a in given),
+        seconds=sum(a["seconds"] for _, a in given),
+        calls=len(given),
+        n_failed=n_failed,
+        last=given[-1][0] if given else -1,
+    )
+
+
+def unused(
+    view: StudyView, given: Sequence[tuple[int, Mapping[str, Any]]], number: int
+) -> list[tuple[int, Params]]:
+    """Return the points of the newest advice that still belong to the space, with its trial."""
+    if not given:
+        return []
+    came_with, advice = given[-1]
+    if number - came_with > FRESH:
+        return []
+    points = []
+    for stored in advice["points"]:
+        try:
+            points.append((came_with, view.space.validate(stored)))
+        except TunekitError:  # the space was edited
+            continue
+    return points
+
+
+def hit_rates(history: History, *, after: int) -> HitRates:
+    """Return how often each side's trials improved the best result.
+
+    Args:
+        history: the trials, of a study with one objective; there is no other measure of a hit.
+        after: number of the first trial that counts.
+    """
+    if len(history.objectives) != 1:
+        return HitRates()
+    best = math.inf
+    counts = {True: [0, 0], False: [0, 0]}
+    ended = [
+        t for t in history.finished() if t.state not in (TrialState.CANCELLED, TrialState.LOST)
+    ]
+    for trial in sorted(ended, key=lambda t: t.number):
+        loss = math.inf
+        if trial.state is TrialState.COMPLETE and not history.violation(trial):
+            loss = history.loss_row(trial)[0]
+        is_hit = loss < best
+        best = min(best, loss)
+        if trial.number >= after and trial.sampler != "user":
+            counts[trial.sampler == KEY][0 if is_hit else 1] += 1
+    llm, classical = counts[True], counts[False]
+    return HitRates((llm[0], llm[1]), (classical[0], classical[1]))

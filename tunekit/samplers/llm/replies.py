@@ -1,0 +1,197 @@
+"""Reads a model's reply: text -> JSON -> values -> points that the study may run.
+
+Everything in a reply is data from outside. A value is taken as it stands or refused with a
+sentence, which the model gets to see once; nothing is clamped, and nothing is guessed but the
+defaults of parameters that the reply leaves out, which the evidence names.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tunekit.checks import shown
+from tunekit.errors import TunekitError
+from tunekit.noise.replicates import Key, key_of
+from tunekit.spaces import Categorical, Float, Int, Params, Scalar, Space
+
+MAX_POINTS = 50
+"""Points of a reply that are read."""
+
+MAX_RATIONALE = 1000
+"""Characters of a rationale that are kept."""
+
+MAX_REFUSALS = 20
+MAX_DEPTH = 40
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPoint:
+    """A point of a reply that the study may run.
+
+    Attributes:
+        filled: paths of active parameters that the reply left out and that have their defaults.
+    """
+
+    params: Params
+    filled: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadReply:
+    """What a reply was worth.
+
+    Attributes:
+        points: that may run, in the order of the reply.
+        rationale: the model's reason; text from outside.
+        refused: sentences on what was wrong; empty if nothing was.
+    """
+
+    points: tuple[ReadPoint, ...]
+    rationale: str
+    refused: tuple[str, ...]
+
+
+def read_reply(
+    text: str,
+    space: Space,
+    *,
+    taken: Collection[Key] = (),
+    fixed: Mapping[str, Scalar] | None = None,
+) -> ReadReply:
+    """Return the points of a reply that belong to the space and are new; never raises.
+
+    Args:
+        text: the reply; JSON as `reply_schema` describes it, alone or within other text.
+        space: of the study.
+        taken: keys of the points that have been tried or run now.
+        fixed: values that every point has to keep.
+    """
+    document = _document(text)
+    if document is None:
+        return ReadReply((), "", ("the reply holds no JSON object with a list `points`.",))
+    rationale = document.get("rationale")
+    points: list[ReadPoint] = []
+    refused: list[str] = []
+    known = set(taken)
+    for i, given in enumerate(document["points"][:MAX_POINTS]):
+        try:
+            point = _point(given, space, fixed or {})
+        except TunekitError as error:
+            refused.append(f"points[{i}]: {error.message}")
+            continue
+        key = key_of(point.params)
+        if key in known:
+            refused.append(f"points[{i}]: it has been tried or stands in the list already.")
+            continue
+        known.add(key)
+        points.append(point)
+    if not document["points"]:
+        refused.append("the list `points` is empty.")
+    said = rationale[:MAX_RATIONALE] if isinstance(rationale, str) else ""
+    return ReadReply(tuple(points), said, tuple(refused[:MAX_REFUSALS]))
+
+
+def _document(text: str) -> dict[str, Any] | None:
+    """Return the first JSON object of a text that has a list of points."""
+    for found in _objects(text):
+        if isinstance(found.get("points"), list):
+            return found
+    return None
+
+
+def _objects(text: str) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects of a text; models like to wrap one in prose or a code fence."""
+    decoder = json.JSONDecoder()
+    at = text.find("{")
+    for _ in range(MAX_REFUSALS):
+        if at < 0:
+            return
+        try:
+            found, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            at = text.find("{", at + 1)
+            continue
+        yield found
+        at = text.find("{", end)
+
+
+def _point(given: object, space: Space, fixed: Mapping[str, Scalar]) -> ReadPoint:
+    """Return one point of a reply.
+
+    Raises:
+        TunekitError: it is no point of the space; the message says why.
+    """
+    if not isinstance(given, Mapping):
+        raise TunekitError(f"got {shown(given)}, expected an object path -> value.")
+    values: dict[str, object] = dict(space.target)
+    for name, value in _flat(given, space):
+        values[space.resolve(name)] = _value(value, space, name)
+    values |= fixed
+    active = _active(space, values)
+    kept = {path: values[path] for path in active if path in values}
+    point = space.validate({**active, **kept})
+    filled = tuple(path for path in point if path not in values)
+    return ReadPoint(point, filled)
+
+
+def _active(space: Space, values: Mapping[str, object]) -> dict[str, Scalar]:
+    """Return the default of each parameter that the given values make active, by path."""
+    chosen: dict[str, Any] = {}
+    found: dict[str, Scalar] = {}
+    for parameter in space:  # parents precede their children
+        if parameter.is_active(chosen):
+            default = parameter.domain.default_value()
+            found[parameter.path] = default
+            given = values.get(parameter.path, default)
+            chosen[parameter.path] = parameter.domain.validate(given, parameter.path)
+    return found
+
+
+def _flat(
+    given: Mapping[str, Any], space: Space, prefix: str = "", depth: int = 0
+) -> Iterator[tuple[str, object]]:
+    """Yield (dotted path, value), whether the point is flat or nested.
+
+    Raises:
+        TunekitError: it is nested deeper than any space.
+    """
+    if depth > MAX_DEPTH:
+        raise TunekitError(f"it is nested deeper than {MAX_DEPTH} levels.")
+    for name, value in given.items():
+        path = f"{prefix}{name}"
+        if not isinstance(value, Mapping):
+            yield path, value
+            continue
+        opened = _opened(space, path, value)
+        if opened is not None:  # {"model": {"svm": {"C": 1.0}}} also says which model
+            yield path, opened
+        yield from _flat(value, space, f"{path}.", depth + 1)
+
+
+def _opened(space: Space, path: str, value: Mapping[str, Any]) -> Scalar | None:
+    """Return the choice that is the only key of the object given for a categorical."""
+    parameter = space.by_path.get(path)
+    if parameter is None or len(value) != 1 or not isinstance(parameter.domain, Categorical):
+        return None
+    (name,) = value
+    return next((c for c in parameter.domain.choices if str(c) == name), None)
+
+
+def _value(value: object, space: Space, name: str) -> object:
+    """Return a value with a number read from its text, where a number is expected."""
+    domain = space.by_path[space.resolve(name)].domain
+    if not isinstance(domain, Float | Int) or not isinstance(value, str):
+        return value
+    try:
+        number = float(value)
+    except ValueError:
+        raise TunekitError(
+            f'parameter "{name}": got {shown(value)}, expected a plain number without a unit.'
+        ) from None
+    if not math.isfinite(number):
+        return number
+    return int(number) if isinstance(domain, Int) and number.is_integer() else number

@@ -1,0 +1,222 @@
+"""`llm`: a language model proposes a bounded share of the trials, `bayesian` all others.
+
+A proposal never waits for the network, unless `wait_s` says so: advice is asked for on a thread
+while `bayesian` proposes. It is stored, with the prompt, the reply and the price, as the evidence
+of the next proposal; from there every worker takes its points, and a replay reads it instead of
+asking again. So a proposal is a function of the history and of the advice that came with it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from tunekit.checks import check_number, check_whole
+from tunekit.noise.replicates import key_of
+from tunekit.records import Proposal, TrialRecord
+from tunekit.registry import check_requests_allowed
+from tunekit.samplers.base import StudyView, held
+from tunekit.samplers.bayesian.sampler import BayesianSampler
+from tunekit.samplers.duplicates import taken
+from tunekit.samplers.llm.asking import Advice, Conversation
+from tunekit.samplers.llm.backends import Backend
+from tunekit.samplers.llm.desk import BackgroundDesk, Desk
+from tunekit.samplers.llm.limits import Limits
+from tunekit.samplers.llm.model_state import model_state
+from tunekit.samplers.llm.past_advice import KEY, advices, unused
+from tunekit.samplers.llm.prompt import messages_for
+from tunekit.samplers.llm.turns import Turns
+from tunekit.spaces import Params
+
+OPENAI = "https://api.openai.com/v1"
+
+MARGIN = 2.3
+"""Nats of log expected improvement by which an advised point may lie behind the own best one."""
+
+
+class LLMSampler:
+    """Lets a language model propose some of the trials, within limits.
+
+    The first trial is the default configuration. Of the other first ones the model proposes at
+    most half, of later ones at most 30 %, and fewer the less often its proposals improved the
+    best result. Where there is no usable advice, `bayesian` proposes, and the reason says so.
+
+    Args:
+        model: name of the model, such as "gpt-5-mini" or "llama3.2".
+        base: URL of an OpenAI-compatible endpoint, with `/v1`; by default $TUNEKIT_LLM_BASE, else
+            OpenAI's. Its key is $TUNEKIT_LLM_KEY, or $OPENAI_API_KEY for OpenAI's. A key goes to
+            the endpoint that the environment names and to no other, as whoever created the
+            study may have stored another one; it is neither stored nor shown.
+        task: what is tuned: the data, the workload, the hardware, what is known to matter.
+        temperature: of the model, from 0 to 2.
+        n_points: points to ask for at once.
+        timeout_s: seconds for a request with its repetitions.
+        retries: repetitions of a request that failed.
+        wait_s: seconds that a proposal waits for advice that is on its way.
+        max_dollars, max_tokens, max_seconds: limits of the whole study; a model whose price is
+            not known counts no dollars. One request more than allowed can be on its way.
+        price: dollars for a million tokens of prompt and of reply.
+        with_state: whether the prompt tells what the study has learnt.
+
+    Raises:
+        InvalidArgument: an option is out of range, or this process is a service, which sends
+            no requests for its users.
+        MissingExtra: the HTTP client is not installed.
+    """
+
+    name = "llm"
+    may_end = False
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        base: str = "",
+        task: str = "",
+        temperature: float = 0.7,
+        n_points: int = 4,
+        timeout_s: float = 60.0,
+        retries: int = 2,
+        wait_s: float = 0.0,
+        max_dollars: float | None = None,
+        max_tokens: int | None = 200_000,
+        max_seconds: float | None = None,
+        price: tuple[float, float] | None = None,
+        with_state: bool = True,
+    ) -> None:
+        check_requests_allowed("a language model")
+        check_whole(n_points, "llm: n_points", low=1, high=20)
+        check_whole(retries, "llm: retries", low=0, high=10)
+        check_number(temperature, "llm: temperature", low=0, high=2)
+        check_number(timeout_s, "llm: timeout_s", low=0.1, high=3600)
+        check_number(wait_s, "llm: wait_s", low=0, high=3600)
+        self._limits = Limits(max_dollars, max_tokens, max_seconds)
+        self._task, self._n_points, self._with_state = task, n_points, with_state
+        self._timeout_s, self._retries = timeout_s, retries
+        self._backend = _endpoint(model, base, temperature, price)
+        self._desk: Desk = BackgroundDesk(wait_s=wait_s)
+        self._arm = BayesianSampler()
+
+    def replaying(self, trials: Mapping[int, TrialRecord]) -> LLMSampler:
+        """Return the same sampler with the stored answers of trials instead of a network."""
+        other = object.__new__(LLMSampler)
+        other.__dict__.update(self.__dict__)
+        other._arm, other._desk = BayesianSampler(), StoredAnswers(trials)
+        return other
+
+    def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
+        """Return one proposal for each trial number.
+
+        Raises:
+            InvalidSpace: no point satisfies the constraints of the space.
+        """
+        own = self._arm.suggest(view, numbers)
+        turns = Turns(view, advices(view.history))
+        found: list[Proposal] = []
+        for number, proposal in zip(numbers, own, strict=True):
+            advice = self._desk.advice(number, self._request(turns, number))
+            if advice is not None:
+                turns = turns.with_advice(number, advice)
+            proposal = self._chosen(turns, number, proposal, found)
+            if advice is not None:
+                part = {**proposal.evidence.get(KEY, {}), "advice": advice.evidence()}
+                proposal = replace(proposal, evidence={**proposal.evidence, KEY: part})
+            found.append(proposal)
+        return found
+
+    def _chosen(
+        self, turns: Turns, number: int, own: Proposal, before: Sequence[Proposal]
+    ) -> Proposal:
+        """Return the model's proposal if it is its turn and has a good one, else the own one."""
+        view = turns.view
+        if held(view, number) or not turns.is_llms(number):
+            return own
+        busy = {key_of(p.params) for p in before} | taken(view.history)
+        points = [(k, p) for k, p in unused(view, turns.given, number) if key_of(p) not in busy]
+        if not points:
+            return replace(own, reason=f"{own.reason}; {turns.absence(self._limits)}")
+        place = self._preferred(view, number, [p for _, p in points], own, before)
+        if place is None:
+            return replace(own, reason=f"{own.reason}; the language model's points promise less")
+        came_with, point = points[place]
+        part = {
+            "of": came_with,
+            "share": round(turns.share(number), 3),
+            "chance": round(turns.rates.chance, 3),
+        }
+        why = f"a language model recommends it (advice that came with trial {came_with})"
+        return Proposal(point, self.name, why, {KEY: part})
+
+    def _preferred(
+        self,
+        view: StudyView,
+        number: int,
+        points: Sequence[Params],
+        own: Proposal,
+        before: Sequence[Proposal],
+    ) -> int | None:
+        """Return the place of the most promising point, `None` if the own one promises far more.
+
+        Before there is a model, the first point is taken.
+        """
+        fitted = self._arm.fitted(view) if "log_improvement" in own.evidence else None
+        if fitted is None:
+            return 0
+        pending = [t.params for t in view.history.pending() if t.params is not None]
+        busy = [*pending, *(p.params for p in before)]
+        promised = fitted.log_improvements([*points, own.params], number, busy).tolist()
+        place = max(range(len(points)), key=lambda i: promised[i])
+        return place if promised[place] >= promised[-1] - MARGIN else None
+
+    def _request(self, turns: Turns, number: int) -> Callable[[], Advice] | None:
+        """Return what asks the model for points, `None` if there is nothing to ask for."""
+        view = turns.view
+        is_wanted = turns.share(number + 1) > 0.0 and len(view.space) > 0
+        if not is_wanted or not turns.may_ask(number, self._limits):
+            return None
+        known = taken(view.history)
+        state = model_state(view, self._arm.fitted(view)) if self._with_state else None
+        messages = messages_for(view, self._n_points, task=self._task, state=state)
+        conversation = Conversation(self._backend, self._timeout_s, self._retries)
+
+        def ask() -> Advice:
+            return conversation.advice(
+                messages, view.space, self._n_points, taken=known, fixed=view.space.target
+            )
+
+        return ask
+
+
+class StoredAnswers:
+    """The advice that came with each trial of a study, for a replay.
+
+    Args:
+        trials: by number.
+    """
+
+    def __init__(self, trials: Mapping[int, TrialRecord]) -> None:
+        self._given = dict(advices(trials.values()))
+
+    def advice(self, number: int, ask: Callable[[], Advice] | None) -> Advice | None:
+        """Return the advice that came with a trial; nothing is asked."""
+        stored = self._given.get(number)
+        return None if stored is None else Advice.stored(stored)
+
+
+def _endpoint(
+    model: str, base: str, temperature: float, per_million: tuple[float, float] | None
+) -> Backend:
+    """Return the model behind an endpoint, with the key that belongs to it."""
+    from tunekit.samplers.llm.endpoint import OpenAIEndpoint
+
+    named = os.environ.get("TUNEKIT_LLM_BASE", "")
+    base = base or named or OPENAI
+    key = ""
+    if named and base.rstrip("/") == named.rstrip("/"):
+        key = os.environ.get("TUNEKIT_LLM_KEY", "")
+    elif base.rstrip("/") == OPENAI:
+        key = os.environ.get("OPENAI_API_KEY", "")
+    return OpenAIEndpoint(
+        model, base=base, key=key, temperature=temperature, per_million=per_million
+    )
