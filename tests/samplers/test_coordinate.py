@@ -264,6 +264,31 @@ def test_a_failed_change_counts_and_a_lost_one_does_not():
         CoordinateSampler().suggest(view_of(space, [*done, *lost]), [3])
 
 
+def test_values_of_a_branch_from_before_an_edit_of_the_space_are_not_proposed_again():
+    wide, narrow = (
+        tk.Space(
+            model=tk.Categorical({"plain": None, "deep": tk.Space(lr=tk.Float(lo, 1, log=True))}),
+            wd=tk.Int(0, 2),
+        )
+        for lo in (1e-6, 1e-2)
+    )
+    points = [({"model": "deep", "lr": 1e-6, "wd": 1}, 0.5)]
+    points += [({"model": "plain", "wd": k}, 0.4 + k) for k in range(3)]
+    trials = trials_of(wide, points)
+    sampler = CoordinateSampler()
+    for number in range(len(trials), 40):
+        try:
+            (proposal,) = sampler.suggest(view_of(narrow, trials), [number])
+        except SpaceExhausted:
+            break
+        narrow.validate(proposal.params)
+        trials.append(ended(number, proposal, Outcome(TrialState.COMPLETE, {"loss": 1.0})))
+    assert certificate_of(view_of(narrow, trials), sampler, {}).params == {
+        "model": "plain",
+        "wd": 0,
+    }
+
+
 def test_a_descent_whose_points_all_fail_ends_without_a_certificate():
     space = tk.Space(x=tk.Int(0, 2))
     failed = trials_of(space, [({"x": k}, math.nan) for k in range(3)], TrialState.DIVERGED)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from tunekit.errors import InvalidParams
 from tunekit.samplers.base import repaired
 from tunekit.samplers.coordinate.rules import CoordinateRules, steps_between
 from tunekit.samplers.random_streams import light_stream
@@ -76,10 +77,18 @@ class Tree:
             step: the change.
             filled: values of the parameters that it opens; defaults where there are none.
         """
-        known = {**filled, **point, step.path: step.after}
+        known = {**point, step.path: step.after}
 
         def pick(p: Parameter, _: Mapping[str, Scalar]) -> Scalar:
-            return known[p.path] if p.path in known else p.domain.default_value()
+            if p.path in known:
+                return known[p.path]
+            try:
+                return p.domain.validate(filled[p.path], p.path)
+            except (
+                KeyError,
+                InvalidParams,
+            ):  # not known, or known from before the space was edited
+                return p.domain.default_value()
 
         found = walk(self.space, pick)
         if not self.space.violated(found):

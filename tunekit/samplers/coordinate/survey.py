@@ -165,7 +165,8 @@ class Surveyor:
         A branch is judged by its own best values, not by the first ones that come to mind.
         """
         outside = {path: v for path, v in dict(point).items() if path not in below}
-        inside = next((c for c in self._standings.found if _agrees(c, outside, below)), None)
+        members = (c for c in self._standings.found if _agrees(c, outside, below))
+        inside = next((c for c in members if self._fits(c)), None)
         if inside is None and self._standings.state(point) in ("not run", "running", "no result"):
             return None
         found = self._descend(point if inside is None else inside.params, below, depth=depth + 1)
