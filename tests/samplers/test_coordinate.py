@@ -12,13 +12,13 @@ import pytest
 import tunekit as tk
 from tunekit.driver.run_settings import Goal
 from tunekit.driver.trial_budget import TrialBudget
-from tunekit.errors import InvalidArgument, NoPointYet, SpaceExhausted
+from tunekit.errors import NoPointYet, SpaceExhausted
 from tunekit.history import History
 from tunekit.records import ObjectiveSpec, Outcome, Proposal, TrialRecord, TrialState
 from tunekit.samplers.coordinate.certificate import certificate_of
 from tunekit.samplers.coordinate.rules import CoordinateRules
 from tunekit.samplers.coordinate.sampler import CoordinateSampler
-from tunekit.testing.samplers import TREE, TWO, SamplerConformance, ended, run, view_of
+from tunekit.testing.samplers import TREE, SamplerConformance, ended, run, view_of
 
 FLAT = tk.Space(
     lr=tk.Float(1e-4, 1, log=True),
@@ -350,50 +350,6 @@ def test_an_enqueued_point_becomes_the_centre_if_it_is_the_best():
     study.enqueue_trial({"lr": 0.123, "depth": 6, "kind": "b", "cache": -1})
     study.optimize(shared_loss, n_trials=200)
     assert study.certificate().params["lr"] in (0.123, 0.1)
-
-
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [
-        ({"n_points": 1}, "n_points=1, expected a whole number of 2 or more"),
-        ({"reach": 0}, "reach=0, expected a whole number of 1 or more"),
-        ({"tolerance": -1.0}, "tolerance=-1.0, expected a finite number of 0 or more"),
-        ({"tolerance": math.nan}, "tolerance=nan, expected a finite number"),
-        ({"n_blocks": 2.5}, "n_blocks=2.5, expected a whole number"),
-        ({"alpha": 0.0}, "alpha=0.0, expected a finite number above 0 and at most 0.5"),
-        ({"values": {"lr": 0.1}}, "expected a mapping of parameter to a list of values"),
-        ({"values": [1]}, "expected a mapping of parameter to a list of values"),
-        ({"start": 3}, "start=3, expected a mapping"),
-        ({"vary": [3]}, "expected texts"),
-    ],
-)
-def test_options_that_cannot_be_right_are_refused(options, told):
-    with pytest.raises(InvalidArgument, match=told):
-        tk.study(space=FLAT, sampler="coordinate", sampler_options=options)
-
-
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [
-        ({"values": {"lrr": [0.1]}}, 'values: .*"lrr"'),
-        ({"values": {"lr": [7.0]}}, 'values: parameter "lr": got 7.0'),
-        ({"vary": ["depht"]}, "vary: "),
-        ({"start": {"depth": 99}}, 'start: parameter "depth": got 99'),
-    ],
-)
-def test_options_that_do_not_fit_the_space_say_so(options, told):
-    with pytest.raises(InvalidArgument, match=told):
-        CoordinateSampler(**options).suggest(view_of(FLAT), [0])
-
-
-def test_several_objectives_and_unknown_rules_are_refused():
-    with pytest.raises(InvalidArgument, match="one objective, but the study has 2"):
-        CoordinateSampler().suggest(view_of(TREE, objectives=TWO), [0])
-    study = tk.study(space=FLAT, objectives={"a": "minimize", "b": "minimize"})
-    with pytest.raises(InvalidArgument, match="a certificate compares points by one objective"):
-        study.certificate()
-    with pytest.raises(InvalidArgument, match='unknown option "tol"'):
-        tk.study(space=FLAT).certificate(tol=1)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

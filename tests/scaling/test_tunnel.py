@@ -300,6 +300,20 @@ def test_each_form_of_a_rule_is_a_power(given, power):
     assert rule.is_constant == (power == 0.0)
 
 
+def test_a_published_law_carries_by_its_exponents(storage):
+    rungs = [{"N": n, "D": 20 * n} for n in (1e6, 4e6)]
+    space = tk.Space(lr=tk.Float(1e-4, 1.0, log=True), batch_size=tk.Int(64, 4096, log=True))
+    rules = {"lr": "step_law", "batch_size": "step_law"}
+    tunnel = wind_tunnel("t", space=space, rungs=rungs, transfer=rules, storage=storage, seed=0)
+    tunnel.run(lambda t: math.log(t.params["lr"]) ** 2 + math.log(t.params["batch_size"]) ** 2)
+    carried = tunnel.predict(N=4e7, D=8e8).carried
+    assert carried["lr"].exponents == {"N": -0.713, "D": 0.307}
+    assert carried["batch_size"].exponents == {"D": 0.571}
+    last = tunnel.studies[1].best_params
+    assert carried["lr"].value == pytest.approx(last["lr"] * 10**-0.406)
+    assert wind_tunnel("t", storage=storage).plan == tunnel.plan
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -314,6 +328,9 @@ def test_each_form_of_a_rule_is_a_power(given, power):
         ({"rungs": [{"lr": 1}, {"lr": 2}]}, "is a parameter of the space as well"),
         ({"transfer": {"lr": "1/M"}}, 'expected "constant", "1/m"'),
         ({"transfer": {"lr": abs}}, "cannot be stored"),
+        ({"transfer": {"wd": "step_law"}}, 'the published law "step_law" has no power law of it'),
+        ({"transfer": {"lr": "besiroglu"}}, "has no power law of it"),
+        ({"transfer": {"lr": "step_law"}}, "names the size 'N', but the rungs have m, width"),
         ({"transfer": {"lr": {"depth": 1.0}}}, "the rungs have m, width"),
         ({"transfer": {"lr": {"width": "a"}}}, "expected a finite number"),
         ({"transfer": {"act": "1/m"}}, "is no number"),

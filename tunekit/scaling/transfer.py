@@ -12,7 +12,7 @@ import numpy as np
 from tunekit.checks import is_number, shown
 from tunekit.errors import InvalidArgument
 from tunekit.scaling.rungs import Rung
-from tunekit.scaling.transfer_rules import M, TransferRule
+from tunekit.scaling.transfer_rules import M, TransferRule, role_of
 from tunekit.spaces import Scalar
 from tunekit_surrogates.scaling import Normal, Priors
 from tunekit_surrogates.scaling.design import Design
@@ -24,10 +24,6 @@ LAW_SIZES = ("N", "D")
 LEVELS = (0.05, 0.25, 0.75, 0.95)
 
 _AXES = {"N": "n", "D": "d", M: "n"}
-
-_USUAL: Mapping[str, str] = {
-    "lr": "lr", "learning_rate": "lr", "bs": "bs", "batch_size": "bs", "batch": "bs",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +111,7 @@ def law_sizes(names: Sequence[str]) -> tuple[str, ...]:
 
 def usual_prior(path: str, size: str) -> Normal:
     """Return the default prior on the exponent of a size."""
-    role = _USUAL.get(path.rpartition(".")[2].lower())
+    role = role_of(path)
     if role is not None and size in LAW_SIZES:
         found: Normal = getattr(Priors(), f"{role}_{size.lower()}")
         return found

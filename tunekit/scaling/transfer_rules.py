@@ -10,11 +10,17 @@ from typing import Any
 
 from tunekit.checks import is_number, shown
 from tunekit.errors import InvalidArgument
+from tunekit_surrogates.scaling.presets import PRESETS
+from tunekit_surrogates.scaling.published import Monomial
 
 LAW = "law"
 
 M = "m"
 """Name of the size that rules like "1/m" mean, relative to the first rung."""
+
+_ROLES: Mapping[str, str] = {
+    "lr": "lr", "learning_rate": "lr", "bs": "bs", "batch_size": "bs", "batch": "bs",
+}  # fmt: skip
 
 _EXPONENTS: Mapping[str, float] = {
     "constant": 0.0,
@@ -60,7 +66,8 @@ def parse_rule(given: object, path: str, names: Sequence[str]) -> TransferRule:
     """Return the rule for a parameter.
 
     Args:
-        given: "constant", "1/m", "1/sqrt(m)", "m", "sqrt(m)", "m^-0.7", "law", or size ->
+        given: "constant", "1/m", "1/sqrt(m)", "m", "sqrt(m)", "m^-0.7", "law", the name of a
+            published law of the learning rate or batch size such as "step_law", or size ->
             exponent, such as `{"N": -0.713, "D": 0.307}`.
         path: the parameter, for errors.
         names: the sizes of the rungs.
@@ -77,11 +84,31 @@ def parse_rule(given: object, path: str, names: Sequence[str]) -> TransferRule:
         return TransferRule(text, {M: _EXPONENTS[text]} if _EXPONENTS[text] else {})
     if power := re.fullmatch(r"m(?:\^|\*\*)\(?([+-]?\d*\.?\d+)\)?", text):
         return TransferRule(text, {M: float(power[1])})
+    if text in PRESETS:
+        return TransferRule(text, _exponents(_published(text, path), path, names))
     raise InvalidArgument(
         f'transfer: "{path}": {shown(given)}, expected "constant", "1/m", "1/sqrt(m)", "m", '
-        '"sqrt(m)", "m^-0.7", "law" or a mapping of size to exponent, such as {"N": -0.7}; a '
-        "function cannot be stored with the study."
+        '"sqrt(m)", "m^-0.7", "law", a published law such as "step_law", or a mapping of size to '
+        'exponent, such as {"N": -0.7}; a function cannot be stored with the study.'
     )
+
+
+def role_of(path: str) -> str | None:
+    """Return "lr" or "bs" where the name of a parameter says that it is one of them."""
+    return _ROLES.get(path.rpartition(".")[2].lower())
+
+
+def _published(name: str, path: str) -> dict[str, float]:
+    """Return the exponents of a published power law."""
+    role = role_of(path)
+    law = getattr(PRESETS[name], role) if role is not None else None
+    if not isinstance(law, Monomial):
+        known = [p.name for p in PRESETS.values() if isinstance(p.lr or p.bs, Monomial)]
+        raise InvalidArgument(
+            f'transfer: "{path}": the published law "{name}" has no power law of it; those of lr '
+            f"(learning_rate) or bs (batch_size) are in {', '.join(known)}."
+        )
+    return {size: x for size, x in (("N", law.n), ("D", law.d)) if x}
 
 
 def _exponents(given: Mapping[Any, Any], path: str, names: Sequence[str]) -> dict[str, float]:

@@ -63,8 +63,8 @@ def wind_tunnel(
         rungs: the sizes from small to large, such as `[{"width": 64, "N": 1e6, "D": 2e7}, ...]`.
             The objective finds them in `trial.params`.
         transfer: parameter -> rule: "constant" (the default), "1/m", "1/sqrt(m)", "m",
-            "sqrt(m)", "m^-0.7", size -> exponent such as `{"N": -0.713, "D": 0.307}`, or "law",
-            which is fitted over N and D (or m) to the rungs that have been run.
+            "sqrt(m)", "m^-0.7"; size -> exponent such as `{"N": -0.713, "D": 0.307}`; a published
+            law such as "step_law"; or "law", fitted over N and D (or m) to the rungs so far.
         multiplier: the size that m is the ratio of, where the rungs have several.
         objectives: as in `tunekit.study`, a single one.
         storage: as in `tunekit.study`.
