@@ -50,8 +50,8 @@ class Seeded:
         history.update([replace(t, seq=t.number + 1) for t in self.trials], len(self.trials))
         return history
 
-    def health(self) -> StudyHealth:
-        return study_health(self.history(), self.space, self.spec, lambda: self.steps)
+    def health(self, history: History | None = None) -> StudyHealth:
+        return study_health(history or self.history(), self.space, self.spec, lambda: self.steps)
 
 
 def bowl(

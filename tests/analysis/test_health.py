@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 
 from tests.analysis.seeded_studies import FLAT, SICK, SOUND, TREE, at_a_boundary, bowl, study
 from tunekit.analysis.health import CHECKS
-from tunekit.records import StudySpec
-from tunekit.spaces import Float, Space
+from tunekit.analysis.health.evidence import Evidence
+from tunekit.analysis.health.predictability import dependence
+from tunekit.records import StudySpec, TrialState
+from tunekit.spaces import Categorical, Float, Int, Params, Space
 
 SEEDS = (1, 2)
 
@@ -70,3 +73,64 @@ def test_the_budget_is_the_attribute_or_what_the_command_was_told() -> None:
     assert told.max_trials == 40
     assert replace(told, attrs={**told.attrs, "max_trials": 30}).max_trials == 30
     assert replace(told, attrs={"max_trials": "many"}).max_trials is None
+
+
+def test_the_middle_of_all_ranges_is_a_baseline_only_if_somebody_meant_it() -> None:
+    whole = study(FLAT, bowl(FLAT, {}), n=60, seed=1)
+    first = replace(whole.trials[0], params=FLAT.default(), metrics={"loss": -1.0})
+    proposed = replace(whole, trials=[first, *whole.trials[1:]])
+    assert proposed.health()["baseline"].verdict == "unknown"
+    enqueued = replace(whole, trials=[replace(first, sampler="user"), *whole.trials[1:]])
+    assert enqueued.health()["baseline"].is_sick
+    declared = Space(
+        lr=Float(1e-5, 1.0, log=True, default=0.01), width=Int(8, 512, log=True),
+        drop=Float(0.0, 0.9),
+    )  # fmt: skip
+    first = replace(first, params=declared.default())
+    meant = replace(whole, space=declared, trials=[first, *whole.trials[1:]])
+    assert meant.health()["baseline"].is_sick
+
+
+def test_repeats_that_a_finite_branch_makes_likely_are_no_waste() -> None:
+    space = Space(
+        model=Categorical({"knn": Space(k=Int(1, 50)), "svm": Space(c=Float(0.0, 1.0))}),
+        scale=["a", "b", "c"],
+    )
+    whole = study(space, bowl(space, {}), n=200, seed=4)
+    found = whole.health()["duplicates"]
+    assert found.number is not None and found.number > 0.05 and not found.is_sick
+
+
+def test_points_measured_several_times_on_purpose_are_no_waste() -> None:
+    whole = study(FLAT, bowl(FLAT, {}), n=100, seed=2, noise=0.1, repeats=8)
+    trials = [replace(t, evidence={}) for t in whole.trials]
+    assert not replace(whole, trials=trials).health()["duplicates"].is_sick
+
+
+def test_a_space_that_is_used_up_is_said_to_be() -> None:
+    space = Space(a=Int(0, 3), b=bool)
+    found = study(space, bowl(space, {}), n=40, seed=2).health()["duplicates"]
+    assert found.is_sick
+    assert found.advice == "The space has only 8 points: stop the study, or widen its space."
+
+
+def test_an_optimum_beyond_a_wall_of_failures_is_not_at_the_bound() -> None:
+    def cliff(params: Params) -> float:
+        place = FLAT.by_path["lr"].domain.to_unit(params["lr"])
+        return math.inf if place > 0.88 else bowl(FLAT, {"lr": 0.85})(params)
+
+    whole = study(FLAT, cliff, n=100, seed=3)
+    trials = [
+        t if math.isfinite(t.metrics["loss"]) else replace(t, state=TrialState.DIVERGED)
+        for t in whole.trials
+    ]
+    assert replace(whole, trials=trials).health()["boundary"].verdict == "healthy"
+
+
+def test_p_values_of_pure_noise_are_uniform() -> None:
+    below = 0
+    for seed in range(60):
+        made = study(FLAT, lambda _: 0.0, n=40, seed=seed, noise=1.0)
+        evidence = Evidence(made.history(), made.space, made.spec, dict)
+        below += dependence(evidence, evidence.measured, 0)[1] <= 0.5
+    assert 18 <= below <= 42  # all but one in a thousand binomial counts of mean 30

@@ -110,14 +110,14 @@ def stop_audit(
     Reference:
         C. J. Clopper and E. S. Pearson, 1934, "The Use of Confidence or Fiducial Limits".
     """
-    steps = {number: [r.step for r in found] for number, found in reports.items()}
+    steps = {number: sorted({r.step for r in found}) for number, found in reports.items()}
     return audit_of_steps(history, steps, tolerance=tolerance)
 
 
 def audit_of_steps(
     history: History, reported: Mapping[int, Sequence[int]], *, tolerance: float = 0.0
 ) -> StopAudit:
-    """Return the audit of a study from the steps of its reports alone; see `stop_audit`."""
+    """Return the audit of a study from the steps of its reports, each once; see `stop_audit`."""
     if not is_number(tolerance) or not 0 <= tolerance < math.inf:
         raise InvalidArgument(f"tolerance={tolerance!r}, expected a finite number of 0 or more.")
     ended = history.finished()
@@ -125,7 +125,7 @@ def audit_of_steps(
     audited = [t for t in condemned if t.state in (TrialState.COMPLETE, TrialState.DIVERGED)]
     stopped = [t for t in ended if _is_stopped(t)]
     false = _false_stops(history, audited, tolerance)
-    steps = {t.number: len(set(reported.get(t.number, ()))) for t in history}
+    steps = {t.number: len(reported.get(t.number, ())) for t in history}
     whole = [steps[t.number] for t in history.complete() if steps[t.number]]
     horizon = float(median(whole)) if whole else None
     saved = sum(max(0.0, horizon - steps[t.number]) for t in stopped) if horizon else 0.0
@@ -152,7 +152,7 @@ def _is_stopped(trial: TrialRecord) -> bool:
 
 def _after(trial: TrialRecord, steps: Sequence[int]) -> int:
     step = trial.stop_evidence["audit"].get("step", math.inf)
-    return len({s for s in steps if s > step})
+    return sum(s > step for s in steps)
 
 
 def _false_stops(history: History, audited: Sequence[TrialRecord], tolerance: float) -> list[int]:

@@ -5,7 +5,7 @@ an additive model says that the loss still falls on the last stretch towards it,
 parameters held fixed. Each active parameter has two bounds: the levels are divided by their
 number (Bonferroni), so that a sound study has a wrong report with probability at most `LEVEL`.
 An optimum just inside a bound falls towards it on the whole as well: unless the best trials hug
-the bound, a second model has to say the same of the better third alone, on what that fills.
+the bound, a second model has to say the same of the trials around the best one alone.
 """
 
 from __future__ import annotations

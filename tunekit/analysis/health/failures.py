@@ -107,7 +107,8 @@ def _workers(ended: list[TrialRecord]) -> Iterator[_Group]:
 def _counted(kind: str, names: list[str], failed: list[bool]) -> dict[str, _Group]:
     groups: dict[str, _Group] = {}
     for name, is_failed in zip(names, failed, strict=True):
-        g = groups.setdefault(name, _Group(kind, name))
+        if (g := groups.get(name)) is None:
+            g = groups[name] = _Group(kind, name)
         g.n += 1
         g.failed += is_failed
     return groups
@@ -124,7 +125,9 @@ def _choices(evidence: Evidence, ended: list[TrialRecord]) -> Iterator[_Group]:
             if t.params is None or p.path not in t.params:
                 continue
             value, is_failed = t.params[p.path], t.state in _NO_RESULT
-            g = groups.setdefault((type(value), value), _Group("branch", p.path, value))
+            key = (type(value), value)
+            if (g := groups.get(key)) is None:
+                g = groups[key] = _Group("branch", p.path, value)
             g.n, g.failed = g.n + 1, g.failed + is_failed
             n, n_failed = n + 1, n_failed + is_failed
         for g in groups.values():

@@ -12,6 +12,7 @@ from tunekit.analysis.health.evidence import Evidence, Points
 from tunekit.analysis.health.response import Response, normal_scores
 from tunekit.spaces import Float, Int, Parameter
 from tunekit.spaces.domains import SPECIAL_SHARE
+from tunekit.spaces.encode import Column
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,10 +29,12 @@ STRETCH = 0.4
 """Share of a range, next to a bound, on which the loss has to fall."""
 HUG = 0.015
 """Share of a range, next to a bound, in which the best trials lie at the bound itself."""
-LOCAL_STRETCH = 0.25
-"""Share of what the better third fills, next to a bound, on which the loss has to fall."""
-LOCAL_Z = 0.6
-"""Standard errors by which the loss has to fall among the better third."""
+LOCAL_STRETCH = 0.35
+"""Share of what the nearest trials fill, next to a bound, on which the loss has to fall."""
+NEAREST = 4
+"""One of so many trials, those nearest to the best one, shows the loss around it."""
+LOCAL_Z = 1.0
+"""Standard errors by which the loss has to fall there."""
 
 
 def inner(domain: Float | Int, units: _Floats) -> _Floats:
@@ -110,12 +113,12 @@ def hugs(evidence: Evidence, j: int, p: Parameter, *, is_upper: bool) -> bool:
 def falls_locally(
     evidence: Evidence, columns: list[int], j: int, p: Parameter, *, is_upper: bool
 ) -> bool:
-    """Return whether the loss falls to the bound among the better third, on what that fills."""
+    """Return whether the loss falls to the bound among the trials around the best."""
     assert isinstance(p.domain, Float | Int)
     able = evidence.able
     active = ~np.isnan(inner(p.domain, able.units[:, j]))
-    better = _better(able.where(active))
-    units, at = places_of(evidence, better, columns), columns.index(j)
+    near = _nearest(able.where(active), evidence.encoder.columns)
+    units, at = places_of(evidence, near, columns), columns.index(j)
     known = np.where(np.isnan(units), 0.5, units)
     low, high = known.min(axis=0), known.max(axis=0)
     low[at], high[at] = (low[at], 1.0) if is_upper else (0.0, high[at])
@@ -124,17 +127,22 @@ def falls_locally(
     scale = np.where(is_number, high - low, 1.0)
     units = (units - np.where(is_number, low, 0.0)) / scale
     start, end = (1.0 - LOCAL_STRETCH, 1.0) if is_upper else (LOCAL_STRETCH, 0.0)
-    for k in range(better.losses.shape[1]):
-        step = Response(kept, units, normal_scores(better.losses[:, k])).step(at, start, end)
+    for k in range(near.losses.shape[1]):
+        step = Response(kept, units, normal_scores(near.losses[:, k])).step(at, start, end)
         if -step.mean >= LOCAL_Z * step.sd:
             return True
     return False
 
 
-def _better(points: Points) -> Points:
-    """Return the better third, at least `MIN_TRIALS`, of several objectives by their mean rank."""
+def _nearest(points: Points, columns: Sequence[Column]) -> Points:
+    """Return the part of the trials that is nearest to the best one, at least `MIN_TRIALS`."""
     scores = np.mean([normal_scores(column) for column in points.losses.T], axis=0)
-    n = min(max(MIN_TRIALS, len(points) // 3), MAX_TRIALS)
+    best = points.units[int(np.argmin(scores))]
+    is_label = np.array([c.kind == "categorical" for c in columns], dtype=bool)
+    gaps = np.abs(points.units - best)
+    gaps = np.where(np.isnan(gaps), np.isnan(points.units) != np.isnan(best), gaps)
+    gaps = np.where(is_label, gaps > 0.0, gaps)
+    n = min(max(MIN_TRIALS, len(points) // NEAREST), MAX_TRIALS)
     mask = np.zeros(len(points), dtype=bool)
-    mask[np.argsort(scores, kind="stable")[:n]] = True
+    mask[np.argsort(np.sum(gaps**2, axis=1), kind="stable")[:n]] = True
     return points.where(mask)

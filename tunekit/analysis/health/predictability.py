@@ -30,7 +30,7 @@ MIN_TRIALS = 40
 MAX_TRIALS = 200
 MAX_COLUMNS = 40
 SHUFFLES = 199
-NO_SIGN = 0.03
+NO_SIGN = 0.01
 """p-value from which on nothing speaks for a dependence; so many of the sick are missed."""
 MAX_CORRELATION = 0.45
 """Correlation with the predictions that has to be excluded, one-sided at 99 %."""

@@ -66,7 +66,7 @@ def _wrong(evidence: Evidence, n: int, false: tuple[int, ...]) -> Finding | None
         "share of false verdicts",
         f"{len(false)} of {n} trials that the stopper condemned and the audit let run on turned "
         f"out best; the last one was trial {false[-1]}.",
-        "Let trials run longer before the first verdict (for asha a larger min_steps), or use "
+        "Let trials run longer before the first verdict (for asha a larger min_resource), or use "
         "another stopper.",
         f"tunekit studies audit {name}",
         false[-MAX_NUMBERS:],
@@ -93,6 +93,6 @@ def _useless(evidence: Evidence, n_stopped: int, n: int, saved: float) -> Findin
         "share of the reports saved",
         f"the stopper {evidence.spec.stopper!r} ended {n_stopped} of {n} trials and saved "
         f"{saved:.1%} of the reports.",
-        "Let it judge earlier or more strictly (for asha a smaller min_steps or a larger eta).",
+        "Let it judge earlier or more strictly (for asha a smaller min_resource or a larger eta).",
         f"tunekit studies audit {evidence.spec.name}",
     )
