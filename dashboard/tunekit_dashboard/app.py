@@ -8,6 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from tunekit_dashboard.actions.study_actions import study_actions
 from tunekit_dashboard.cards import forget_cards, guarded
 from tunekit_dashboard.client import Reader, page_reader
 from tunekit_dashboard.frame import StudyFrame, draw_facts, draw_filters, draw_header, study_frame
@@ -55,7 +56,7 @@ def _draw_study_page(view: StudyView) -> None:
         return
     reader = page_reader(place)
     study = study_frame(reader, place)
-    draw_header(study)
+    draw_header(study, study_actions)
     _draw_links(reader, place)
     _draw_study_links(study)
     guarded(partial(draw_facts, study))

@@ -19,6 +19,8 @@ from tunekit.errors import (
 )
 from tunekit_dashboard.texts import plain
 
+BUSY_S = 3.0
+"""Seconds until a page asks again for what the service is computing."""
 _CARDS = "tunekit cards"
 LOG = logging.getLogger("tunekit.dashboard")
 
@@ -29,7 +31,9 @@ def guarded(draw: Callable[[], None]) -> None:
         draw()
     except NotAuthenticated:
         login_card()
-    except (StorageUnreachable, ServiceBusy) as error:
+    except ServiceBusy as error:
+        _computing(str(error))
+    except StorageUnreachable as error:
         _failed("The service does not answer", str(error), icon=":material/cloud_off:")
     except (UnknownStudy, UnknownProject) as error:
         card("There is nothing to see here", str(error), icon=":material/search_off:")
@@ -43,6 +47,29 @@ def guarded(draw: Callable[[], None]) -> None:
         LOG.exception("a page failed")
         detail = "The log of the dashboard says why; the other pages work."
         _failed("This page failed", detail, icon=":material/error:")
+
+
+def _computing(detail: str) -> None:
+    """Draw a card that asks again by itself, until the service has computed what it is at."""
+    card("Still being computed", detail, icon=":material/hourglass_top:")
+    place = _next_card()
+    st.session_state.pop(f"{_CARDS} {place}", None)
+    st.fragment(_again, run_every=BUSY_S, key=f"busy {place}")(place)
+
+
+def _again(place: int) -> None:
+    """Run the page again, but not when the card has just been drawn."""
+    key = f"{_CARDS} {place}"
+    if st.session_state.get(key):
+        st.rerun()
+    st.session_state[key] = True
+
+
+def _next_card() -> int:
+    """Return the place of a card on the page: several parts of it may have one."""
+    drawn: int = st.session_state.setdefault(_CARDS, 0)
+    st.session_state[_CARDS] = drawn + 1
+    return drawn
 
 
 def _failed(title: str, detail: str, *, icon: str) -> None:
@@ -66,10 +93,7 @@ def forget_cards() -> None:
 
 def retry_button() -> None:
     """Draw a button that runs the page again."""
-    # Several parts of a page may have failed, each with its card.
-    drawn = st.session_state.setdefault(_CARDS, 0)
-    st.session_state[_CARDS] = drawn + 1
-    st.button("Try again", icon=":material/refresh:", key=f"retry {drawn}")
+    st.button("Try again", icon=":material/refresh:", key=f"retry {_next_card()}")
 
 
 def back_link() -> None:

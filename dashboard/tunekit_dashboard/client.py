@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
-from tunekit.errors import NotAuthenticated
+from tunekit.errors import InvalidArgument, NotAuthenticated
 from tunekit.records import StudyRecord, StudySpec
 from tunekit.storages.codec import from_dict, to_dict
 from tunekit.storages.http import account_messages as accounts
@@ -109,7 +109,9 @@ class Reader:
                 self._studies[place] = from_dict(StudyRecord, self._request("GET", place.path).doc)
         return self._studies[place]
 
-    def of_study(self, place: StudyPlace, path: str, cls: Callable[..., R], **query: object) -> R:
+    def of_study(
+        self, place: StudyPlace, path: str, cls: Callable[..., R], /, **query: object
+    ) -> R:
         """Return what a route below a study answers; from the cache while the study stands still.
 
         Args:
@@ -122,7 +124,7 @@ class Reader:
         return self.get(f"{place.path}{path}", cls, cursor=cursor, **query)
 
     def get(
-        self, path: str, cls: Callable[..., R], *, cursor: int | None = None, **query: object
+        self, path: str, cls: Callable[..., R], /, *, cursor: int | None = None, **query: object
     ) -> R:
         """Return what a route answers, as a record that nobody may change.
 
@@ -174,7 +176,7 @@ class Reader:
         Args:
             method: of HTTP.
             path: below `/api/v1`, already quoted.
-            body: record to send.
+            body: record, or JSON document, to send.
             headers: further headers.
 
         Raises:
@@ -183,8 +185,25 @@ class Reader:
         sent = {**(headers or {})}
         if self.caller.csrf:
             sent[CSRF_HEADER] = self.caller.csrf
-        doc = None if body is None else to_dict(body)
+        is_plain = body is None or isinstance(body, Mapping)
+        doc = body if is_plain else to_dict(body)
         return self._request(method, path, doc, headers=sent).doc
+
+    def content(self, path: str, *, most: int) -> bytes:
+        """Return the content of a file.
+
+        Args:
+            path: of the file below `/api/v1`, already quoted.
+            most: bytes.
+
+        Raises:
+            InvalidArgument: it is longer.
+        """
+        found = self._request("GET", path).doc
+        content: bytes = found if isinstance(found, bytes) else json.dumps(found).encode()
+        if len(content) > most:
+            raise InvalidArgument(f"the file has {len(content):,} bytes, more than {most:,}.")
+        return content
 
     def _key(self, path: str, query: Mapping[str, object]) -> Key:
         return (self.identity.digest, self.revision, path, json.dumps(query, sort_keys=True))

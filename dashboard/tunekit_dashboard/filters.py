@@ -102,6 +102,19 @@ def filter_controls(record: StudyRecord, now: Filters, branches: Sequence[str]) 
         st.button("Show all", key="filter none", on_click=_clear, icon=":material/filter_alt_off:")
 
 
+def choose_branch(branch: str) -> None:
+    """Make a branch the filter of all pages, as a click in a chart does.
+
+    Args:
+        branch: `path=value`; empty for all trials.
+    """
+    st.session_state["filter branch"] = branch
+    if branch:
+        st.query_params[BRANCH] = branch
+    else:
+        st.query_params.pop(BRANCH, None)
+
+
 def _write() -> None:
     """Write the controls into the address."""
     chosen = {

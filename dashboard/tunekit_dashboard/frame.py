@@ -59,7 +59,7 @@ class StudyFrame:
             return False
         return self.reader.role_in(self.place.project) in ("editor", "admin", "operator")
 
-    def chart(self, name: str, cls: Callable[..., R], **query: object) -> R:
+    def chart(self, name: str, cls: Callable[..., R], /, **query: object) -> R:
         """Return the data of a chart under the filters of the page.
 
         Args:
@@ -70,7 +70,12 @@ class StudyFrame:
         given = {**self.filters.query, **query}
         return self.reader.of_study(self.place, f"/charts/{name}", cls, **given)
 
-    def read(self, path: str, cls: Callable[..., R], **query: object) -> R:
+    def live_chart(self, name: str, cls: Callable[..., R], /, **query: object) -> R:
+        """Return the data of a chart of reports, which arrive without an event of the study."""
+        given = {**self.filters.query, **query}
+        return self.reader.get(f"{self.place.path}/charts/{name}", cls, cursor=None, **given)
+
+    def read(self, path: str, cls: Callable[..., R], /, **query: object) -> R:
         """Return what another route below the study answers, such as `/events`."""
         return self.reader.of_study(self.place, path, cls, **query)
 
@@ -97,12 +102,19 @@ def study_frame(reader: Reader, place: StudyPlace) -> StudyFrame:
     return StudyFrame(reader, place, record, filters_in(st.query_params.to_dict(), record))
 
 
-def draw_header(study: StudyFrame) -> None:
-    """Draw name and state of a study at once, before anything is computed."""
+def draw_header(study: StudyFrame, actions: Callable[[StudyFrame], None]) -> None:
+    """Draw name and state of a study at once, before anything is computed.
+
+    Args:
+        study: the study.
+        actions: draws what can be done with it.
+    """
     record = study.record
     with st.container(horizontal=True, vertical_alignment="center"):
         st.header(plain(record.spec.name, 80), width="content", anchor=False)
         state_pill(record.state)
+        st.space("stretch")
+        actions(study)
 
 
 def draw_facts(study: StudyFrame) -> None:

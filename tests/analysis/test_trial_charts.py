@@ -27,7 +27,7 @@ def _trial(number: int, branch: Branch | None = None) -> TrialRecord:
 
 
 def _chart(history: History, number: int) -> TrialChart:
-    return trial_chart(history, SPACE, LOSS, number, (), seq=9, most=100)
+    return trial_chart(history, SPACE, LOSS, number, lambda numbers: {}, seq=9, most=100)
 
 
 def test_the_lineage_leads_back_from_checkpoint_to_checkpoint() -> None:

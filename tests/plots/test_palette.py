@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from tunekit.plots.figure import Role
-from tunekit.plots.palette import LOOKS, SCALE, blend
+from tunekit.plots.palette import LOOKS, NO_VALUE, SCALE, blend, ink_on
 
 
 def _luminance(color: str) -> float:
@@ -25,6 +25,11 @@ def _contrast(one: str, other: str) -> float:
 def test_marks_of_every_role_hold_three_to_one_against_the_page(background: str) -> None:
     weak = {r: c for r, k in LOOKS.items() if (c := _contrast(k.color, background)) < 3.0}
     assert weak == {}
+
+
+@pytest.mark.parametrize("color", [*SCALE, NO_VALUE, "#ffffff", "#000000"])
+def test_text_upon_any_colour_holds_four_and_a_half_to_one(color: str) -> None:
+    assert _contrast(ink_on(color), color) >= 4.5
 
 
 def test_every_role_has_a_look() -> None:

@@ -64,5 +64,13 @@ def blend(place: float) -> str:
     return "#" + "".join(f"{channel:02x}" for channel in mixed)
 
 
+def ink_on(color: str) -> str:
+    """Return black or white, whichever is read better upon a colour."""
+    linear = [(c / 255) ** 2.2 for c in _channels(color)]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    # Contrast is (lighter + 0.05) / (darker + 0.05): at this luminance, both inks give the same.
+    return "#000000" if luminance > 0.179 else "#ffffff"
+
+
 def _channels(color: str) -> tuple[int, ...]:
     return tuple(int(color[i : i + 2], 16) for i in (1, 3, 5))

@@ -50,8 +50,11 @@ def _panel(
     data, column = chart.axes[i], chart.columns[i]
     active = [k for k in places if column[k] is not None]
     good = set(chart.good)
-    kept = spread([k for k in active if chart.numbers[k] in good], room)
-    others = spread([k for k in active if chart.numbers[k] not in good], room - len(kept))
+    others = [k for k in active if chart.numbers[k] not in good]
+    # The good ones say little without the others beside them.
+    room_kept = max(room // 2, room - len(others))
+    kept = spread([k for k in active if chart.numbers[k] in good], room_kept)
+    others = spread(others, room - len(kept))
     groups: dict[tuple[Role, str], list[int]] = {}
     for k in others:
         groups.setdefault((role_of(chart.states[k]), chart.states[k]), []).append(k)

@@ -47,12 +47,13 @@ def grid_colors(mark: Grid, series: Sequence[HasOption]) -> Option:
     """Return the scale of colours beside a grid; it leaves the colours of other marks alone."""
     known = finite(value for row in mark.z for value in row)
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
+    colors = list(reversed(SCALE)) if mark.lower_is_better else list(SCALE)
     places = [i for i, s in enumerate(series) if s.option["type"] == "heatmap"]
     return {
         "type": "continuous", "min": plain(low), "max": plain(high if high > low else low + 1.0),
-        "dimension": 2, "seriesIndex": places, "inRange": {"color": list(SCALE)},
+        "dimension": 2, "seriesIndex": places, "inRange": {"color": colors},
         "orient": "vertical", "right": 0, "top": "middle", "itemHeight": 180, "precision": 3,
-        "calculable": False,
+        "calculable": False, "text": [f"{high:.4g}", f"{low:.4g}"],
     }  # fmt: skip
 
 

@@ -10,7 +10,9 @@ from tunekit.plots.palette import LOOKS, Look
 from tunekit_dashboard.charts.grids import heatmap
 from tunekit_dashboard.charts.options import Option, plain, short, symbol
 
-_FAINT = 0.3
+_FAINT = 0.5
+_FEW = 30
+"""Points of the best that stand out by their size."""
 _MS = 1000.0
 """ECharts counts time in milliseconds."""
 
@@ -55,7 +57,7 @@ def _points(mark: Points, figure: PlaneFigure) -> Series:
     if mark.numbers:
         rows = [[*row, n] for row, n in zip(rows, mark.numbers, strict=True)]
         names, shown = [*names, {"name": "trial", "type": "number"}], [2, 0, 1]
-    is_best = mark.role == "best"
+    is_best = mark.role == "best" and len(mark.x) <= _FEW
     option = {
         "type": "scatter", "name": _name(mark.name, look), "data": rows, "dimensions": names,
         "encode": {"x": 0, "y": 1, "tooltip": shown}, "symbol": symbol(look),
@@ -74,7 +76,7 @@ def _line(mark: Line, figure: PlaneFigure) -> Series:
     xs, ys = coordinates(mark.x, figure.x), coordinates(mark.y, figure.y)
     rows = [[x, y] for x, y in zip(xs, ys, strict=True)]
     single = len(rows) == 1  # a line of one point would not be seen
-    style: Option = {"color": look.color, "width": 2}
+    style: Option = {"color": look.color, "width": 2 if mark.number is None else 1.4}
     if mark.is_dashed:
         style |= {"type": "dashed", "width": 1.5}
     option: Option = {
@@ -86,7 +88,7 @@ def _line(mark: Line, figure: PlaneFigure) -> Series:
     }  # fmt: skip
     if mark.is_stepped:
         option["step"] = "end"
-    return Series(option, tuple([mark.number] * len(rows)) if mark.number is not None else ())
+    return Series(option)
 
 
 def _band(mark: Band, figure: PlaneFigure, key: str) -> list[Series]:

@@ -10,6 +10,8 @@ NOT_ACTIVE = "not active"
 _LANE = 0.14
 """Distance of the lane below the range, as a share of the range."""
 _N_TICKS = 4
+_INK = 60.0
+"""Lines of a role that may lie over each other before they get fainter."""
 _BEHIND: tuple[Role, ...] = ("other", "queued", "failed", "diverged", "stopped", "complete")
 """Roles in drawing order: what comes later lies on top."""
 
@@ -113,8 +115,8 @@ def _lines(role: Role, rows: list[list[float | None]]) -> Option:
     is_front = role not in ("other", "stopped", "failed", "diverged", "complete")
     return {
         "type": "parallel", "name": look.name, "data": rows, "selectedMode": "multiple",
-        "lineStyle": {"color": look.color, "width": 1.6 if is_front else 1.0,
-                      "opacity": 0.75 if is_front else 0.3},
+        "lineStyle": {"color": look.color, "width": 1.4 if is_front else 1.0,
+                      "opacity": min(0.75 if is_front else 0.3, max(0.08, _INK / len(rows)))},
         "itemStyle": {"color": look.color}, "color": look.color,
         "inactiveOpacity": 0.05, "progressive": 0,
         "select": {"lineStyle": {"width": 3, "opacity": 1}},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tunekit.plots.figure import Axis, Bars, Grid, Mark, PlaneFigure, Spans
+from tunekit.plots.figure import Axis, Band, Bars, Grid, Line, Mark, PlaneFigure, Spans
 from tunekit.plots.palette import LOOKS
 from tunekit_dashboard.charts.grids import grid_axes, grid_colors
 from tunekit_dashboard.charts.marks import Series, series_of, spans_series
@@ -11,6 +11,8 @@ from tunekit_dashboard.charts.options import Drawn, Option, base, plain, short
 _ROW = 28
 """Height of a category of the y axis, in pixels."""
 _PLAIN, _LEAST = 380, 160
+MANY_BANDS, MANY_LINES = 2, 6
+"""Marks of a kind beyond which the legend does not list them."""
 
 
 def draw_plane(figure: PlaneFigure) -> Drawn:
@@ -39,9 +41,12 @@ def draw_plane(figure: PlaneFigure) -> Drawn:
         option["legend"] = {"top": 0, "type": "scroll", "data": names}
     if grid is not None:
         x_axes, y_axes = grid_axes(grid, figure, option["xAxis"][0], option["yAxis"][0])
+        for axis in (x_axes[0], y_axes[0]):
+            axis["splitLine"] = {"show": False}
         option |= {"xAxis": x_axes, "yAxis": y_axes, "visualMap": grid_colors(grid, made)}
     if not is_listed and grid is None:
         option["dataZoom"] = [{"type": "inside", "filterMode": "none"}]
+    option["useUTC"] = True  # as the notes of figures say
     height = max(_LEAST, _ROW * len(figure.y.categories) + 90) if is_listed else _PLAIN
     return Drawn(option, tuple(s.picks for s in made), height)
 
@@ -63,14 +68,20 @@ def _axis(axis: Axis, *, name_gap: int, scale: bool) -> Option:
         return common | {"type": "time"}
     if axis.is_log:
         return common | {"type": "log", "minorSplitLine": {"show": False}}
-    return common | {"type": "value", "scale": scale}
+    return common | {"type": "value", "scale": scale, "splitNumber": 4}
 
 
 def _legend(marks: tuple[Mark, ...]) -> list[str]:
     """Return the names of marks, each once, in their order."""
     names: dict[str, None] = {}
+    n_bands = sum(isinstance(m, Band) for m in marks)
+    n_single = sum(isinstance(m, Line) and m.number is not None for m in marks)
     for mark in marks:
-        if isinstance(mark, Grid):
+        # Of many bands and single curves the legend would fill the chart; tooltips name them.
+        is_one_of_many = (isinstance(mark, Band) and n_bands > MANY_BANDS) or (
+            isinstance(mark, Line) and mark.number is not None and n_single > MANY_LINES
+        )
+        if isinstance(mark, Grid) or is_one_of_many:
             continue
         names[short(mark.name) or LOOKS[mark.role].name] = None
     return list(names)

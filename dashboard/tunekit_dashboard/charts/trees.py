@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tunekit.plots.figure import TreeFigure, TreeFigureNode
-from tunekit.plots.palette import NO_VALUE, blend
+from tunekit.plots.palette import NO_VALUE, blend, ink_on
 from tunekit_dashboard.charts.options import Drawn, Option, base, finite, plain, short
 
 _SMALLEST, _LARGEST = 8.0, 40.0
@@ -27,7 +27,7 @@ def draw_tree(figure: TreeFigure) -> Drawn:
     series = {
         "type": "tree", "data": [root], "orient": "LR", "expandAndCollapse": False,
         "initialTreeDepth": -1, "selectedMode": "single", "roam": False,
-        "left": 60, "right": 190, "top": 12, "bottom": 12,
+        "left": 50, "right": 190, "top": 12, "bottom": 12,
         "label": {"position": "top", "distance": 5, "fontSize": 12,
                   "width": 180, "overflow": "truncate"},
         "leaves": {"label": {"position": "right", "distance": 6}},
@@ -46,10 +46,8 @@ def draw_treemap(figure: TreeFigure) -> Drawn:
         "type": "treemap", "data": [root], "nodeClick": False, "roam": False,
         "breadcrumb": {"show": False}, "selectedMode": "single",
         "left": 0, "right": 0, "top": 0, "bottom": 0, "leafDepth": None,
-        "label": {"show": True, "overflow": "truncate", "color": "#ffffff",
-                  "textBorderColor": "#1a1a1a", "textBorderWidth": 2},
-        "upperLabel": {"show": True, "height": 22, "color": "#ffffff", "overflow": "truncate",
-                       "textBorderColor": "#1a1a1a", "textBorderWidth": 2},
+        "label": {"show": True, "overflow": "truncate"},
+        "upperLabel": {"show": True, "height": 22, "overflow": "truncate"},
         "itemStyle": {"gapWidth": 2, "borderWidth": 2},
     }  # fmt: skip
     option = base(figure.title) | {"series": [series]}
@@ -71,6 +69,10 @@ def _nested(figure: TreeFigure, style: Callable[[TreeFigureNode], Option]) -> Op
             **style(node),
         }
         made.append(item)
+        if (
+            node.parent is None and "label" not in item
+        ):  # where neither the chart's edge nor its children's labels are
+            item["label"] = {"position": "bottom", "align": "left", "offset": [-30, 0]}
         if node.parent is not None:
             made[node.parent].setdefault("children", []).append(item)
     return made[0] if made else {"name": "all trials", "value": 0}
@@ -96,7 +98,13 @@ def _node_style(figure: TreeFigure) -> Callable[[TreeFigureNode], Option]:
 
 def _area_style(figure: TreeFigure) -> Callable[[TreeFigureNode], Option]:
     color = _coloring(figure)
-    return lambda node: {"itemStyle": {"color": color(node), "borderColor": color(node)}}
+
+    def style(node: TreeFigureNode) -> Option:
+        text = {"color": ink_on(color(node))}
+        item = {"color": color(node), "borderColor": color(node)}
+        return {"itemStyle": item, "label": text, "upperLabel": text}
+
+    return style
 
 
 def _coloring(figure: TreeFigure) -> Callable[[TreeFigureNode], str]:

@@ -17,10 +17,33 @@ Markdown. Times go through `times.shown_time`.
 """
 
 from tunekit_dashboard.navigation import GeneralView, StudyView
-from tunekit_dashboard.views import overview, studies
+from tunekit_dashboard.views import (
+    overview,
+    parameters,
+    progress,
+    space,
+    stops,
+    studies,
+    tradeoffs,
+    tree,
+    trial,
+    trials,
+    workers,
+)
 
 GENERAL_VIEWS: tuple[GeneralView, ...] = (studies.VIEW,)
 """Pages about all studies or the service, in the order of their links; the first is the start."""
 
-STUDY_VIEWS: tuple[StudyView, ...] = (overview.VIEW,)
+STUDY_VIEWS: tuple[StudyView, ...] = (
+    overview.VIEW,
+    progress.VIEW,
+    tree.VIEW,
+    parameters.VIEW,
+    trials.VIEW,
+    trial.VIEW,
+    stops.VIEW,
+    tradeoffs.VIEW,
+    workers.VIEW,
+    space.VIEW,
+)
 """Pages of a study, in the order of their links."""

@@ -212,12 +212,18 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class StopsChart(Chart):
-    """The audit of early stopping, and the newest verdicts; `shown` and `total` count these."""
+    """The audit of early stopping, and the newest verdicts; `shown` and `total` count these.
+
+    Attributes:
+        saved_s: seconds of workers that the stopped trials did not take, by the median time of a
+            full run; `None` without one.
+    """
 
     audit: StopAudit
     verdicts: tuple[Verdict, ...]
     metric: str = ""
     direction: Direction = "minimize"
+    saved_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,7 +346,9 @@ class TrialChart(Chart):
         error: its end, where the cause of a failure stands; `error_size` counts all characters.
         attrs: JSON form of the user's attributes, cut.
         predicted: final value that a stopper expected of it.
+        interval: the lower and the upper end that the stopper gave it; empty without one.
         is_audited: whether it ran on after a stopper had condemned it.
+        best_curve: reports of the best trial about the shown metric, to compare.
         lineage: trial and step of the checkpoint it started from, then of that one's, ...
         children: trials that started from its checkpoints.
         checkpoints: steps of the checkpoints that are kept.
@@ -369,7 +377,9 @@ class TrialChart(Chart):
     violation: float | None
     predicted: float | None
     is_audited: bool
+    interval: tuple[float | None, ...]
     curves: tuple[TrialCurve, ...]
+    best_curve: TrialCurve | None
     lineage: tuple[tuple[int, int], ...]
     children: tuple[int, ...]
     checkpoints: tuple[int, ...]

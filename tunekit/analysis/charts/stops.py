@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from statistics import median
 
-from tunekit.analysis.audit import stop_audit
+from tunekit.analysis.audit import StopAudit, stop_audit
 from tunekit.analysis.charts.curve_store import CurveStore
 from tunekit.analysis.charts.records import StopsChart, Verdict
 from tunekit.analysis.charts.samples import cut, number, predicted
@@ -27,8 +28,17 @@ def stops_chart(
     )  # fmt: skip
     audit = stop_audit(history, store)
     return StopsChart(
-        seq, len(verdicts), len(condemned), audit, verdicts, objective.metric, objective.direction
-    )
+        seq, len(verdicts), len(condemned), audit, verdicts, objective.metric,
+        objective.direction, _saved_s(history, audit),
+    )  # fmt: skip
+
+
+def _saved_s(history: History, audit: StopAudit) -> float | None:
+    """Return the time that the reports would have taken which stopped trials did not make."""
+    spans = [t.duration_s for t in history.complete() if t.duration_s is not None]
+    if not spans or not audit.horizon:
+        return None
+    return median(spans) * audit.n_saved / audit.horizon
 
 
 def _reason(trial: TrialRecord) -> str:

@@ -14,7 +14,7 @@ from tunekit.analysis.charts.records import (
     TrialRow,
     TrialsChart,
 )
-from tunekit.analysis.charts.samples import cut, number, predicted, spread
+from tunekit.analysis.charts.samples import cut, interval, number, predicted, spread
 from tunekit.errors import UnknownTrial
 from tunekit.history import History
 from tunekit.records import ObjectiveSpec, Report, TrialRecord
@@ -75,7 +75,7 @@ def trial_chart(
     space: Space,
     objective: ObjectiveSpec,
     asked: int,
-    reports: Sequence[Report],
+    read: Callable[[Sequence[int]], Mapping[int, Sequence[Report]]],
     *,
     seq: int,
     most: int,
@@ -87,7 +87,7 @@ def trial_chart(
         space: their space.
         objective: the shown metric.
         asked: number of the trial.
-        reports: of the trial.
+        read: returns the reports of trials by number.
         seq: of the study.
         most: parameters.
 
@@ -102,6 +102,8 @@ def trial_chart(
     able.sort(key=lambda x: (objective.loss(x.metrics[objective.metric]), x.number))
     places = {x.number: i + 1 for i, x in enumerate(able)}
     best = able[0] if able else None
+    reports = read([t.number] if best is None else [t.number, best.number])
+    others = _curves(reports.get(best.number, ()), objective.metric) if best is not None else ()
     params = _params(t, best, space)
     error = t.error[-MAX_ERROR:]
     children = [x.number for x in history if x.branch and x.branch.number == t.number]
@@ -114,7 +116,9 @@ def trial_chart(
         t.epoch, t.space_version, t.created, t.started, t.finished,
         places.get(t.number), len(able), None if best is None else best.number,
         _violation(history, t), predicted(t, objective.metric), "audit" in t.stop_evidence,
-        _curves(reports, objective.metric), _lineage(history, t),
+        interval(t, objective.metric), _curves(reports.get(t.number, ()), objective.metric),
+        next((c for c in others if c.metric == cut(objective.metric, 300)), None),
+        _lineage(history, t),
         tuple(children[:MAX_LINEAGE]), tuple([c.step for c in t.checkpoints]),
     )  # fmt: skip
 

@@ -16,9 +16,9 @@ from tunekit.checks import shown
 from tunekit.errors import InvalidArgument, UnknownTrial
 from tunekit.service.answers import written
 from tunekit.service.attachments.files import Files, open_files
-from tunekit.service.attachments.messages import Artifact
 from tunekit.service.attachments.owners import check_owner
 from tunekit.service.idempotency import KeyedRequest, answer_once
+from tunekit.storages.http.attachment_messages import Artifact
 from tunekit.storages.sql.database import Database
 from tunekit.storages.sql.schema import clock
 from tunekit.storages.sql.service_tables import artifacts

@@ -8,8 +8,8 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from tunekit.checks import shown
 from tunekit.errors import InvalidArgument, QuotaReached, UnknownTrial
-from tunekit.service.attachments.messages import Note
 from tunekit.service.attachments.owners import check_owner
+from tunekit.storages.http.attachment_messages import Note
 from tunekit.storages.sql.database import Database
 from tunekit.storages.sql.schema import clock
 from tunekit.storages.sql.service_tables import notes

@@ -21,7 +21,7 @@ MAX_BYTES = 32 * 2**20
 LIVE_S = 5.0
 """Seconds for which a chart of reports is kept, while reports may arrive."""
 
-WAIT_S = 25.0
+WAIT_S = 10.0
 """Seconds that a request waits for a chart, which then is computed all the same."""
 
 _Key = tuple[ChartQuery, int]

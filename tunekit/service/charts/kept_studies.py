@@ -126,8 +126,8 @@ class ChartStudy:
         return HealthChart(seq, len(found.sick), len(found.findings), found.findings)
 
     def _trial(self, number: int, goal: ObjectiveSpec) -> Callable[..., object]:
-        reports = self._storage.reports(self._reader.record.id, [number]).get(number, ())
-        return partial(trial_chart, self._reader.history, self.space, goal, number, reports)
+        read = partial(self._storage.reports, self._reader.record.id)
+        return partial(trial_chart, self._reader.history, self.space, goal, number, read)
 
     def _filtered(self, chosen: TrialFilter, goal: ObjectiveSpec) -> History:
         """Return the trials within a filter; several charts of one page share them."""

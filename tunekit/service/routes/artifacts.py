@@ -17,11 +17,11 @@ from tunekit.identifiers import new_id
 from tunekit.service.access.roles import Role
 from tunekit.service.attachments.artifacts import Artifacts, check_name
 from tunekit.service.attachments.files import Upload
-from tunekit.service.attachments.messages import Artifact, ArtifactPage
 from tunekit.service.endpoints import endpoint
 from tunekit.service.idempotency import keyed_request
 from tunekit.service.links import Links
 from tunekit.service.routes.parts import MAX_ITEMS, InProject, listed
+from tunekit.storages.http.attachment_messages import Artifact, ArtifactPage
 
 router = APIRouter(
     prefix="/projects/{project}/studies/{study_id}/trials/{number}/artifacts", tags=["artifacts"]

@@ -9,12 +9,12 @@ from sqlalchemy import Connection
 
 from tunekit.service.access.roles import Role
 from tunekit.service.answers import written
-from tunekit.service.attachments.messages import Note, NotePage, NoteText
 from tunekit.service.attachments.notes import add_note, check_text, delete_note, read_notes
 from tunekit.service.endpoints import endpoint
 from tunekit.service.idempotency import KeyedRequest, answer_once
 from tunekit.service.links import Links
 from tunekit.service.routes.parts import MAX_ITEMS, After, InProject, Keyed, listed
+from tunekit.storages.http.attachment_messages import Note, NotePage, NoteText
 from tunekit.storages.sql.database import Database
 
 router = APIRouter(prefix="/projects/{project}/studies/{study_id}", tags=["notes"])

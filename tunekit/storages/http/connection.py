@@ -42,7 +42,7 @@ _MAY_PASS = frozenset({429, 502, 503, 504})
 
 
 class Answer(NamedTuple):
-    """An answer of the service: its JSON document and headers."""
+    """An answer of the service: its JSON document, or the bytes of a file, and headers."""
 
     doc: Any
     headers: Mapping[str, str]
@@ -219,6 +219,9 @@ def _backoff_s(tries: int) -> float:
 
 def _checked(response: http.client.HTTPResponse, content: bytes) -> Answer:
     """Return the answer of a response, or raise the error that it carries."""
+    kind = response.headers.get_content_type()
+    if response.status < 400 and kind == "application/octet-stream":
+        return Answer(content, dict(response.headers))
     try:
         doc = json.loads(content) if content else None
     except ValueError:
