@@ -138,6 +138,6 @@ def _title(figure: Figure) -> str:
     """Return the title with a capital, unless it begins with the name of a metric."""
     planes = figure.panels if isinstance(figure, PanelFigure) else (figure,)
     names = [p.y.title for p in planes if isinstance(p, PlaneFigure)]
-    if any(name and figure.title.startswith(name) for name in names):
+    if any(name and figure.title.startswith(f"{name} ") for name in names):
         return figure.title
     return figure.title[:1].upper() + figure.title[1:]

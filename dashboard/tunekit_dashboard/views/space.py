@@ -31,7 +31,7 @@ MAX_ROWS = 300
 
 def show(study: StudyFrame) -> None:
     """Draw the space, where good trials press against its bounds, and its versions."""
-    known = study.read("/space", SpaceVersion)
+    known = _known(study)
     space = space_from_dict(known.space)
     chart = study.chart("parallel", PointsChart)
     piled = {p.path: p for p in pilings(chart)}
@@ -47,6 +47,14 @@ def show(study: StudyFrame) -> None:
         _widen_dialog(study.place, known, first)
     if known.version > 0 and not study.place.is_shared:
         _versions(study)
+
+
+def _known(study: StudyFrame) -> SpaceVersion:
+    """Return the current space; a share link has it in the study itself."""
+    space = study.record.spec.space
+    if study.place.is_shared and space is not None:
+        return SpaceVersion(study.record.space_version, space_to_dict(space))
+    return study.read("/space", SpaceVersion)
 
 
 def _pressed(piled: Mapping[str, Piling]) -> None:
@@ -74,6 +82,7 @@ def _table(space: Space, piled: Mapping[str, Piling]) -> None:
             "at the high end": [_share(piled, p.path, is_low=False) for p in shown],
         },
         hide_index=True, height=min(35 * (len(shown) + 1) + 3, 560),
+        column_config={"parameter": st.column_config.TextColumn(width="medium")},
         alt="The parameters of the space.",
     )  # fmt: skip
     if len(shown) < len(space):

@@ -190,6 +190,7 @@ def _params(chart: TrialChart) -> None:
     columns["differs from"] = [_differs(p, chart) for p in shown]
     st.dataframe(
         columns, hide_index=True, height=min(35 * (len(shown) + 1) + 3, 480),
+        column_config={"parameter": st.column_config.TextColumn(width="medium")},
         alt="The params of the trial beside the defaults and those of the best trial.",
     )  # fmt: skip
     if chart.shown < chart.total:

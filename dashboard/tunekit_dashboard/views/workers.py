@@ -20,6 +20,9 @@ N_GAPS = 20
 
 def show(study: StudyFrame) -> None:
     """Draw why trials wait, the timeline, the workers, and the times in which one stood idle."""
+    if study.place.is_shared:
+        st.info("A share link does not show workers.", icon=":material/lock:")
+        return
     known = study.live_chart("workers", WorkersChart, metric=None)
     if known.waits_because:
         st.info(f"Waits because: {plain(known.waits_because, 500)}", icon=":material/schedule:")
@@ -57,7 +60,7 @@ def _table(chart: WorkersChart) -> None:
             f"aside until it is mended. The last reason: {plain(w.last_failure, 200) or 'none'}",
             icon=":material/report:",
         )
-    st.markdown("**Workers**")
+    st.markdown("**What each has done**")
     st.dataframe(
         {
             "worker": [cut(w.worker, 80) for w in workers],
@@ -80,4 +83,7 @@ def _share(w: WorkerRow) -> str:
     return f"{min(w.busy_s / known, 1.0):.0%}" if known > 0 else ""
 
 
-VIEW = StudyView("workers", "Workers", ":material/engineering:", show)
+VIEW = StudyView(
+    "workers", "Workers", ":material/engineering:", show,
+    is_shown=lambda study: not study.place.is_shared,
+)  # fmt: skip

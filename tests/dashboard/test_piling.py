@@ -1,0 +1,43 @@
+"""A range is called too narrow where the good trials lie at one of its ends, and only there."""
+
+from __future__ import annotations
+
+from tunekit.analysis.charts.records import Axis, PointsChart
+from tunekit_dashboard.piling import pilings
+
+
+def _chart(column: tuple[float | None, ...], axis: Axis, good: tuple[int, ...]) -> PointsChart:
+    n = len(column)
+    return PointsChart(
+        9, n, n, "loss", 1, axes=(axis,), numbers=tuple(range(n)), states=("complete",) * n,
+        values=(1.0,) * n, columns=(column,), good=good,
+    )  # fmt: skip
+
+
+def test_shares_count_the_good_trials_alone_on_the_scale_of_the_axis() -> None:
+    axis = Axis("lr", 1e-4, 1.0, is_log=True)
+    column = (1e-4, 2e-4, 0.5, 0.9, 1e-2, 1e-2, 1e-4, 1e-4)
+    (found,) = pilings(_chart(column, axis, (0, 1, 2, 3, 4)))
+    assert (found.n, found.low, found.high) == (5, 0.4, 0.4)
+    linear = Axis("lr", 1e-4, 1.0)
+    (found,) = pilings(_chart(column, linear, (0, 1, 2, 3, 4)))
+    assert (found.low, found.high) == (0.6, 0.0)  # 0.01 is low on a linear scale, 0.5 is not high
+
+
+def test_a_range_is_pressed_with_eight_good_trials_of_which_four_tenths_lie_at_an_end() -> None:
+    axis = Axis("depth", 0.0, 10.0)
+    (found,) = pilings(_chart((10.0,) * 4 + (5.0,) * 4, axis, tuple(range(8))))
+    assert found.is_pressed
+    assert found.sentence.startswith("50% of the 8 good trials with depth lie at its upper end")
+    (found,) = pilings(_chart((10.0,) * 3 + (5.0,) * 5, axis, tuple(range(8))))
+    assert not found.is_pressed
+    (found,) = pilings(_chart((10.0,) * 7, axis, tuple(range(7))))
+    assert not found.is_pressed
+
+
+def test_what_has_no_range_or_is_not_active_is_left_out() -> None:
+    good = (0, 1)
+    assert list(pilings(_chart((0.0, 1.0), Axis("model", choices=("a", "b")), good))) == []
+    assert list(pilings(_chart((1.0, 1.0), Axis("x", 1.0, 1.0), good))) == []
+    (found,) = pilings(_chart((None, None), Axis("x", 0.0, 1.0), good))
+    assert (found.n, found.low, found.high) == (0, 0.0, 0.0)
