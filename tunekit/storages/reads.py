@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from tunekit.records import Report
 from tunekit.storages.base import Changes, Event
-from tunekit.storages.checks import check_page
+from tunekit.storages.checked import CheckedStorage, Reports, Steps
 from tunekit.storages.rows import changes_of, events_of, reports_by_number
 from tunekit.storages.table import Cells, StudyTable
 
 T = TypeVar("T")
 
 
-class StorageReads(ABC):
+class StorageReads(CheckedStorage):
     """Validates reads and decodes their rows.
 
     A storage inherits the reads and defines `_read`.
@@ -29,10 +28,7 @@ class StorageReads(ABC):
             UnknownStudy: the study has been deleted; a storage may return empty reads instead.
         """
 
-    def changes(self, study_id: int, after: int = 0, limit: int | None = None) -> Changes:
-        """Return the trials that changed after the cursor, at most `limit` of them."""
-        check_page(after, limit)
-
+    def _changes(self, study_id: int, after: int, limit: int | None) -> Changes:
         def work(table: StudyTable) -> list[Cells]:
             rows = table.changed(after, limit)
             if not rows and after == 0:
@@ -41,21 +37,10 @@ class StorageReads(ABC):
 
         return changes_of(self._read(study_id, work), after)
 
-    def reports(
-        self,
-        study_id: int,
-        numbers: Sequence[int] | None = None,
-        *,
-        after_step: Mapping[int, int] | None = None,
-        limit: int | None = None,
-    ) -> dict[int, tuple[Report, ...]]:
-        """Return reports by trial number, in order of step; by default of all trials."""
-        check_page(0, limit)
-        return reports_by_number(
-            self._read(study_id, lambda t: t.reports(numbers, after_step or {}, limit))
-        )
+    def _reports(
+        self, study_id: int, numbers: Sequence[int] | None, after: Steps, limit: int | None
+    ) -> Reports:
+        return reports_by_number(self._read(study_id, lambda t: t.reports(numbers, after, limit)))
 
-    def events(self, study_id: int, after: int = 0, limit: int = 1000) -> list[Event]:
-        """Return the study's log after the cursor, in order, at most `limit` entries."""
-        check_page(after, limit)
+    def _events(self, study_id: int, after: int, limit: int) -> list[Event]:
         return events_of(self._read(study_id, lambda t: t.events(after, limit)))

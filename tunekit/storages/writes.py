@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from tunekit.errors import InvalidArgument
-from tunekit.records import Branch, Report, StudySpec, StudyState, TrialRecord
+from tunekit.records import StudySpec, StudyState, TrialRecord
 from tunekit.spaces import Space
 from tunekit.spaces.serialize import space_to_dict
-from tunekit.storages.base import Claim, Exchange, ExchangeRequest, Operation
+from tunekit.storages.base import Exchange, ExchangeRequest
 from tunekit.storages.batch_table import BatchTable
+from tunekit.storages.checked import CheckedStorage, Curves
 from tunekit.storages.checks import (
-    check_added,
-    check_exchange,
-    check_key,
-    check_points,
     check_spec,
     is_64_bit,
 )
 from tunekit.storages.edits import StudyEdits
 from tunekit.storages.exchange import ExchangeGuard, ExchangeRun
+from tunekit.storages.http.messages import Enqueue
 from tunekit.storages.rows import (
     added_cells,
     changes_of,
@@ -38,7 +36,7 @@ from tunekit.storages.table import Cells, StudyTable
 T = TypeVar("T")
 
 
-class StorageWrites(ABC):
+class StorageWrites(CheckedStorage):
     """Validates and encodes writes, then applies each in one transaction.
 
     A storage inherits the writes, adds the reads, and defines `_transact`.
@@ -78,44 +76,21 @@ class StorageWrites(ABC):
             study_id, lambda t: StudyEdits(t, study_id).set_space(text, expected_version)
         )
 
-    def enqueue(
-        self,
-        study_id: int,
-        points: Sequence[Mapping[str, Any]],
-        *,
-        user_attrs: Mapping[str, Any],
-        branch: Branch | None = None,
-        key: str | None = None,
-    ) -> list[int]:
-        """Append WAITING trials with the given (maybe partial) params; return their numbers."""
-        check_points(points)
-        check_key(key)
-        texts = [encode(dict(p), "enqueued point") for p in points]
-        attrs = encode(user_attrs) if user_attrs else None
-        if not texts:
-            return []
+    def _enqueue(self, study_id: int, given: Enqueue, key: str | None) -> list[int]:
+        texts = [encode(dict(p), "enqueued point") for p in given.points]
+        attrs = encode(given.user_attrs) if given.user_attrs else None
         return self._transact(
             study_id,
-            lambda t: StudyEdits(t, study_id).enqueue(texts, attrs, branch, key),
+            lambda t: StudyEdits(t, study_id).enqueue(texts, attrs, given.branch, key),
             repeatable=key is not None,
         )
 
-    def add_trials(
-        self,
-        study_id: int,
-        trials: Sequence[TrialRecord],
-        reports: Mapping[int, Sequence[Report]],
-        *,
-        key: str | None = None,
+    def _add(
+        self, study_id: int, trials: Sequence[TrialRecord], reports: Curves, key: str | None
     ) -> list[int]:
-        """Append trials that ran elsewhere, unchanged; return their numbers here."""
-        check_added(trials, reports)
-        check_key(key)
         cells, created = [added_cells(t) for t in trials], [t.created for t in trials]
         known = [(i, t.number) for i, t in enumerate(trials) if reports.get(t.number)]
         curves = {i: report_texts(reports[n], f"trial {n}") for i, n in known}
-        if not cells:
-            return []
         return self._transact(
             study_id,
             lambda t: StudyEdits(t, study_id).add(cells, created, curves, key),
@@ -137,24 +112,12 @@ class StorageWrites(ABC):
         """End an unfinished trial as CANCELLED; return whether it was unfinished."""
         return self._transact(study_id, lambda t: StudyEdits(t, study_id).cancel(number, reason))
 
-    def exchange(
-        self,
-        study_id: int,
-        worker: str,
-        operations: Sequence[Operation] = (),
-        *,
-        claim: Claim | None = None,
-        lease_s: float = 60.0,
-        after: int | None = None,
-    ) -> Exchange:
-        """Apply operations in order, then claim, all in one transaction."""
-        request = ExchangeRequest(worker, operations, claim, lease_s, after)
-        check_exchange(request)
-        texts = [written(op) for op in operations]
+    def _exchange(self, study_id: int, request: ExchangeRequest) -> Exchange:
+        texts = [written(op) for op in request.operations]
         answer, rows = self._transact(
             study_id, lambda t: _exchanged(t, study_id, request, texts), repeatable=True
         )
-        return _with_changes(answer, rows, after)
+        return _with_changes(answer, rows, request.after)
 
     def exchange_many(
         self,

@@ -12,18 +12,15 @@ from typing import Any, TypeVar
 from tunekit.checks import check_text
 from tunekit.errors import InvalidArgument
 from tunekit.identifiers import new_id
-from tunekit.records import Branch, Report, StudyRecord, StudySpec, StudyState, TrialRecord
+from tunekit.records import StudyRecord, StudySpec, StudyState, TrialRecord
 from tunekit.shown import shown_url
 from tunekit.spaces import Space
 from tunekit.spaces.serialize import space_from_dict, space_to_dict
-from tunekit.storages.base import Changes, Claim, Event, Exchange, ExchangeRequest, Operation
+from tunekit.storages.base import Changes, Event, Exchange, ExchangeRequest
+from tunekit.storages.checked import CheckedStorage, Curves, Reports, Steps
 from tunekit.storages.checks import (
     STEPS,
-    check_added,
-    check_exchange,
     check_key,
-    check_page,
-    check_points,
     check_spec,
     is_64_bit,
     unknown_trial,
@@ -36,7 +33,7 @@ from tunekit.storages.rows import normal
 T = TypeVar("T")
 
 
-class HTTPStorage:
+class HTTPStorage(CheckedStorage):
     """Stores studies of one project in a tunekit service; safe for threads and processes.
 
     Args:
@@ -123,37 +120,16 @@ class HTTPStorage:
             found |= {v.version: space_from_dict(dict(v.space)) for v in page.versions}
         return found
 
-    def enqueue(
-        self,
-        study_id: int,
-        points: Sequence[Mapping[str, Any]],
-        *,
-        user_attrs: Mapping[str, Any],
-        branch: Branch | None = None,
-        key: str | None = None,
-    ) -> list[int]:
-        """Append WAITING trials with the given (maybe partial) params; return their numbers."""
-        check_points(points)
-        check_key(key)
-        if not points:
-            return []
-        body = m.Enqueue(tuple([normal(p) for p in points]), normal(user_attrs), branch)
+    def _enqueue(self, study_id: int, given: m.Enqueue, key: str | None) -> list[int]:
+        body = m.Enqueue(
+            tuple([normal(p) for p in given.points]), normal(given.user_attrs), given.branch
+        )
         return self._numbers(study_id, "/trials:enqueue", body, key or new_id())
 
-    def add_trials(
-        self,
-        study_id: int,
-        trials: Sequence[TrialRecord],
-        reports: Mapping[int, Sequence[Report]],
-        *,
-        key: str | None = None,
+    def _add(
+        self, study_id: int, trials: Sequence[TrialRecord], reports: Curves, key: str | None
     ) -> list[int]:
-        """Append trials that ran elsewhere, unchanged; return their numbers here."""
-        check_added(trials, reports)
-        check_key(key)
         curves = tuple([m.TrialReports(n, tuple(r)) for n, r in reports.items()])
-        if not trials:
-            return []
         body = m.AddTrials(tuple(trials), curves)
         return self._numbers(study_id, "/trials:add", body, key or new_id())
 
@@ -179,19 +155,7 @@ class HTTPStorage:
         answer = self._http.request("POST", path, to_dict(m.Cancel(reason)), is_repeatable=False)
         return from_dict(m.Done, answer.doc).changed
 
-    def exchange(
-        self,
-        study_id: int,
-        worker: str,
-        operations: Sequence[Operation] = (),
-        *,
-        claim: Claim | None = None,
-        lease_s: float = 60.0,
-        after: int | None = None,
-    ) -> Exchange:
-        """Apply operations in order, then claim, all in one transaction."""
-        request = ExchangeRequest(worker, tuple(operations), claim, lease_s, after)
-        check_exchange(request)
+    def _exchange(self, study_id: int, request: ExchangeRequest) -> Exchange:
         path = f"{self._path(study_id)}/trials:exchange"
         doc = self._http.request("POST", path, to_dict(request)).doc
         answer = from_dict(m.ExchangeAnswer, doc)
@@ -225,9 +189,7 @@ class HTTPStorage:
             path = f"{self._path(study_id)}/trials:expire"
             self._http.request("POST", path, to_dict(m.Expire(tuple(held))))
 
-    def changes(self, study_id: int, after: int = 0, limit: int | None = None) -> Changes:
-        """Return the trials that changed after the cursor, at most `limit` of them."""
-        check_page(after, limit)
+    def _changes(self, study_id: int, after: int, limit: int | None) -> Changes:
         trials: list[TrialRecord] = []
         page = m.ChangePage((), after, more=True)
         while page.more and (limit is None or len(trials) < limit):
@@ -237,25 +199,18 @@ class HTTPStorage:
             trials += page.trials
         return _merged(Changes(tuple(trials), page.cursor), Changes((), page.cursor))
 
-    def reports(
-        self,
-        study_id: int,
-        numbers: Sequence[int] | None = None,
-        *,
-        after_step: Mapping[int, int] | None = None,
-        limit: int | None = None,
-    ) -> dict[int, tuple[Report, ...]]:
-        """Return reports by trial number, in order of step; by default of all trials."""
-        check_page(0, limit)
+    def _reports(
+        self, study_id: int, numbers: Sequence[int] | None, after: Steps, limit: int | None
+    ) -> Reports:
         known = {
             n: min(max(step, STEPS.start), STEPS.stop - 1)
-            for n, step in (after_step or {}).items()
+            for n, step in after.items()
             if is_64_bit(n)
         }
         asked = sorted(known) if numbers is None else sorted({n for n in numbers if is_64_bit(n)})
         if limit == 0 or (numbers is not None and not asked):
             return {}
-        found: dict[int, tuple[Report, ...]] = {}
+        found: Reports = {}
         first, count, more = 0, 0, True
         while more:
             cursors = tuple([m.TrialCursor(n, known.get(n)) for n in asked if n >= first])
@@ -277,9 +232,7 @@ class HTTPStorage:
         path = f"{self._path(study_id)}/reports:read"
         return from_dict(m.ReportPage, self._http.request("POST", path, to_dict(query)).doc)
 
-    def events(self, study_id: int, after: int = 0, limit: int = 1000) -> list[Event]:
-        """Return the study's log after the cursor, in order, at most `limit` entries."""
-        check_page(after, limit)
+    def _events(self, study_id: int, after: int, limit: int) -> list[Event]:
         found: list[Event] = []
         more = True
         while more and len(found) < limit:
