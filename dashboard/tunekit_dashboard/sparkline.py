@@ -14,7 +14,7 @@ def sparkline(values: Sequence[float], alt: str) -> None:
 
     Args:
         values: finite or not; those that are not are left out.
-        alt: what it shows, written by the page, not by a user.
+        alt: what it shows.
     """
     finite = [v for v in values if abs(v) < float("inf")]
     if len(finite) < 2:
@@ -27,8 +27,10 @@ def sparkline(values: Sequence[float], alt: str) -> None:
         f"{2 + i * step:.1f},{HEIGHT - 3 - (v / span - low / span) * (HEIGHT - 6):.1f}"
         for i, v in enumerate(finite)
     )
-    st.html(
-        f'<svg role="img" aria-label="{alt}" width="{WIDTH}" height="{HEIGHT}" '
+    st.image(
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
         f'viewBox="0 0 {WIDTH} {HEIGHT}"><polyline points="{points}" fill="none" '
-        'stroke="#3b82c4" stroke-width="2"/></svg>'
+        'stroke="#3b82c4" stroke-width="2"/></svg>',
+        width=WIDTH,
+        alt=alt,
     )

@@ -89,13 +89,26 @@ class Walk:
         self.settle()
         if self._shots is not None:
             self._shots.mkdir(parents=True, exist_ok=True)
-            self._page.screenshot(path=self._shots / f"{name}.png", full_page=True)
+            self._shoot(self._shots / f"{name}.png")
         text = self._page.inner_text("body")
         seen.failures = [word for word in _FAILURES if word in text]
         seen.n_webgl = self._page.locator(".gl-canvas").count()
         if with_axe:
             seen.findings = serious_findings(self._page)
         return seen
+
+    def _shoot(self, path: Path) -> None:
+        """Take a picture of the whole page, which scrolls within the window."""
+        before = self._page.viewport_size
+        height = self._page.evaluate(
+            "document.querySelector('[data-testid=\"stMain\"]').scrollHeight"
+        )
+        if before is not None:
+            self._page.set_viewport_size({**before, "height": max(before["height"], height)})
+            self._page.wait_for_timeout(300)
+        self._page.screenshot(path=path)
+        if before is not None:
+            self._page.set_viewport_size(before)
 
     def settle(self) -> None:
         """Wait until the page has drawn everything."""

@@ -18,6 +18,8 @@ Markdown. Times go through `times.shown_time`.
 
 from tunekit_dashboard.navigation import GeneralView, StudyView
 from tunekit_dashboard.views import (
+    admin,
+    compare,
     overview,
     parameters,
     progress,
@@ -31,7 +33,7 @@ from tunekit_dashboard.views import (
     workers,
 )
 
-GENERAL_VIEWS: tuple[GeneralView, ...] = (studies.VIEW,)
+GENERAL_VIEWS: tuple[GeneralView, ...] = (studies.VIEW, compare.VIEW, admin.VIEW)
 """Pages about all studies or the service, in the order of their links; the first is the start."""
 
 STUDY_VIEWS: tuple[StudyView, ...] = (

@@ -186,8 +186,11 @@ def _row(project: str, row: StudyRow) -> None:
             st.markdown(f"front of {summary.n_front}")
         else:
             noise = f" ± {number(summary.noise, 2)}" if summary.noise is not None else ""
-            st.markdown(f"**{number(summary.best)}**{noise}" if summary.best is not None else "-")
-            st.caption(plain(summary.metric, 30))
+            if summary.best is not None:
+                st.markdown(f"**{number(summary.best)}**{noise}")
+                st.caption(plain(summary.metric, 30))
+            else:
+                st.caption(f"no {plain(summary.metric, 30)} yet")
     with progress:
         goal = summary.max_trials
         if goal:
@@ -200,7 +203,13 @@ def _row(project: str, row: StudyRow) -> None:
         if facts:
             st.caption(", ".join(facts))
     with trend:
-        sparkline(summary.trend, "best result so far")
+        sparkline(
+            summary.trend,
+            f"Best {cut(summary.metric, 40)} so far: {number(summary.trend[0])} at first, "
+            f"{number(summary.trend[-1])} now."
+            if summary.trend
+            else "",
+        )
     with last:
         event = summary.last_event
         if event is None:

@@ -1,0 +1,1 @@
+"""The parts of the page for people, tokens, quotas and the audit log."""
