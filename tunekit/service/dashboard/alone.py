@@ -26,6 +26,8 @@ from tunekit.storages.http.messages import Caller
 from tunekit.storages.http.urls import split_project, token_for
 
 COOKIE = "tunekit_pages"
+OPEN = f"{PLACE}/open/"
+"""Path of the address to open, before the key; a key in a query would be hidden when printed."""
 
 
 @dataclass(eq=False)
@@ -51,9 +53,7 @@ class KeyDoor:
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1008})
-        elif secrets.compare_digest(
-            request.query_params.get("key", "").encode(), self.key.encode()
-        ):
+        elif secrets.compare_digest(scope["path"].encode(), f"{OPEN}{self.key}".encode()):
             answer = RedirectResponse(f"{PLACE}/", 303)
             answer.set_cookie(COOKIE, self.key, httponly=True, samesite="strict")
             await answer(scope, receive, send)
@@ -95,7 +95,7 @@ def run_pages(url: str, *, port: int, when_up: Callable[[str], None]) -> None:
     inner = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     door = DashboardDoor(inner, process, OpenGate(), None)
     app = SecurityHeaders(TrustedHostMiddleware(KeyDoor(door, key), LOOPBACK))
-    when_up(f"{url_at(listener)}{PLACE}/?key={key}  (Ctrl-C stops it)")
+    when_up(f"{url_at(listener)}{OPEN}{key}  (Ctrl-C stops it)")
     ServiceServer(server_config(app, shutdown_s=3.0, has_pages=True), nothing_to_stop).run(
         sockets=[listener]
     )
