@@ -17,7 +17,10 @@ from tunekit.records import (
     TrialState,
 )
 from tunekit.service.app import Service, create_app
+from tunekit.service.charts import kept_studies
+from tunekit.service.charts.queries import ChartQuery
 from tunekit.spaces import Categorical, Float, Space
+from tunekit.storages.base import Claim
 from tunekit.storages.project import ProjectStorage
 from tunekit.storages.sql.storage import SQLStorage
 from tunekit.storages.urls import open_database
@@ -166,3 +169,24 @@ def test_of_a_long_traceback_the_end_is_shown_and_the_length_told(study: Study) 
 def test_an_unknown_trial_is_told_in_a_sentence(study: Study) -> None:
     answer = study.get("trial", number=99)
     assert answer.status_code == 404 and "no trial 99" in answer.text
+
+
+def test_charts_of_reports_are_computed_once_while_no_trial_runs(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed: list[int] = []
+    stops_chart = kept_studies.stops_chart
+
+    def counted(*args: Any, **given: Any) -> Any:
+        computed.append(1)
+        return stops_chart(*args, **given)
+
+    monkeypatch.setattr(kept_studies, "stops_chart", counted)
+    kept = kept_studies.ChartStudy(study.storage, study.id)
+    query = ChartQuery(study.id, 1, "stops")
+    first = kept.chart(query)
+    assert kept.chart(query) == first and len(computed) == 1
+    assert study.storage.exchange(study.id, "w", claim=Claim(1, "k")).leases
+    kept.chart(query)
+    kept.chart(query)
+    assert len(computed) == 3  # a trial runs: its reports may have come

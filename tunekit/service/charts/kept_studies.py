@@ -24,7 +24,7 @@ from tunekit.analysis.charts.trials import trial_chart, trials_chart
 from tunekit.analysis.charts.workers import workers_chart
 from tunekit.driver.study_reader import StudyReader
 from tunekit.history import History
-from tunekit.records import ObjectiveSpec
+from tunekit.records import ObjectiveSpec, TrialState
 from tunekit.service.answers import fitted, written
 from tunekit.service.charts.queries import ChartQuery
 from tunekit.spaces import Space
@@ -39,6 +39,9 @@ MAX_TRIALS = 300_000
 """Trials kept of several studies together; one alone may have more."""
 N_SLICES = 12
 """Parameters in a chart of slices, unless some are asked for."""
+MAX_TEXTS = 20
+"""Charts of reports that are kept of one study while it rests."""
+OF_REPORTS = frozenset({"curves", "stops", "trial"})
 MAX_CURVES = 3
 """Metrics whose curves are kept of one study."""
 
@@ -61,6 +64,7 @@ class ChartStudy:
         self._storage = storage
         self._reader = StudyReader(storage, record)
         self._curves: OrderedDict[str, CurveStore] = OrderedDict()
+        self._texts: OrderedDict[tuple[ChartQuery, int], str] = OrderedDict()
         self._narrowed: tuple[tuple[TrialFilter, str, int], History] | None = None
 
     @property
@@ -85,8 +89,23 @@ class ChartStudy:
             return written(self._health(query.seq))
         if query.name == "summary":
             return written(self._summary())
+        return self._resting(query) if query.name in OF_REPORTS else self._fitted(query)
+
+    def _fitted(self, query: ChartQuery) -> str:
         build = self._builder(query)
         return fitted(lambda most: build(seq=query.seq, most=most), query.most)
+
+    def _resting(self, query: ChartQuery) -> str:
+        """Return a chart of reports, computed once while no trial runs: none can arrive then."""
+        key = (query, self._reader.history.revision)
+        if (text := self._texts.get(key)) is not None:
+            return text
+        text = self._fitted(query)
+        if not any(t.state is TrialState.RUNNING for t in self._reader.history.unfinished()):
+            self._texts[key] = text
+            while len(self._texts) > MAX_TEXTS:
+                self._texts.popitem(last=False)
+        return text
 
     @property
     def space(self) -> Space:
