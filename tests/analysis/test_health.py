@@ -56,6 +56,14 @@ def test_a_failing_worker_and_a_failing_branch_are_named() -> None:
     assert branch.action == {"do": "narrow", "path": "model", "without": "forest"}
 
 
+def test_a_study_in_which_every_trial_diverges_is_said_to_give_no_result() -> None:
+    whole = study(FLAT, bowl(FLAT, {}), n=40, seed=1)
+    diverged = [replace(t, state=TrialState.DIVERGED, metrics={}) for t in whole.trials]
+    found = replace(whole, trials=diverged).health()
+    assert [f.check for f in found.sick] == ["failures"]
+    assert found["failures"].text.startswith("40 of 40 trials gave no result")
+
+
 def test_no_trials_leave_everything_unknown_but_the_missing_stopper() -> None:
     empty = study(TREE, bowl(TREE, {}), n=0, seed=0)
     assert {f.verdict for f in empty.health().findings} == {"unknown", "healthy"}

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tunekit.analysis.health.evidence import Evidence, Points
-from tunekit.analysis.health.findings import Finding, healthy, unknown
+from tunekit.analysis.health.findings import Finding, healthy, line, unknown
 from tunekit.records import TrialRecord
 from tunekit.spaces import Float, Int, Space
 
@@ -47,7 +47,7 @@ def check(evidence: Evidence) -> Finding:
         f"none of {n} results beats the baseline, trial {trial.number} ({first} = "
         f"{trial.metrics[first]:.6g}); the best of them is {-gain:.3g} worse.",
         "Narrow the space around the baseline, or enqueue points near it.",
-        f"tunekit trials show {evidence.spec.name} {trial.number}",
+        line("trials", "show", evidence.spec.name, str(trial.number)),
         (trial.number,),
         action={"do": "enqueue", "near": trial.number},
     )

@@ -27,7 +27,7 @@ from tunekit.analysis.health.falls import (
     places_of,
     top_trials,
 )
-from tunekit.analysis.health.findings import Finding, healthy, unknown
+from tunekit.analysis.health.findings import Finding, healthy, line, unknown
 from tunekit.analysis.health.response import Response, normal_scores
 from tunekit.spaces import Float, Int, Parameter
 
@@ -139,7 +139,7 @@ def _finding(evidence: Evidence, found: list[_Bound]) -> Finding:
         f"the best trials lie near the {side} bound of {p.path}{where}, {bound:g}, and the loss "
         f"still falls towards it ({first.z:.1f} standard errors){others}.",
         f"Widen {p.path} to {key}={moved:g}; old trials stay valid.",
-        f"tunekit studies widen {name} {p.path} --{key} {moved:g}",
+        line("studies", "widen", name, p.path, f"--{key}", f"{moved:g}"),
         tuple(evidence.able.trials[i].number for i in best[:5].tolist()),
         tuple(dict.fromkeys(b.parameter.path for b in found)),
         {"do": "widen", "path": p.path, key: moved},

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tunekit.analysis.health.evidence import EARLY, Evidence
-from tunekit.analysis.health.findings import MAX_NUMBERS, Finding, healthy, unknown
+from tunekit.analysis.health.findings import MAX_NUMBERS, Finding, healthy, line, unknown
 from tunekit.analysis.health.tails import hypergeometric_tail, poisson_tail
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def check(evidence: Evidence) -> Finding:
         f"{spent:.0%} of {most} trials are spent, and the best still moves: the last quarter of "
         f"the results made {gain:.0%} of the improvement.",
         f"Give the study about {more} more trials.",
-        f"tunekit resume {evidence.spec.name} --trials {most + more}",
+        line("resume", evidence.spec.name, "--trials", str(most + more)),
         tuple([numbers[i] for i in late][-MAX_NUMBERS:]),
         action={"do": "extend", "trials": most + more},
     )

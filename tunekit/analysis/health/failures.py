@@ -8,11 +8,13 @@ is reported only if at least `MOST` of its trials fail.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from tunekit.analysis.health.evidence import Evidence
-from tunekit.analysis.health.findings import MAX_NUMBERS, Finding, healthy, unknown
+from tunekit.analysis.health.findings import MAX_NUMBERS, Finding, healthy, line, unknown
 from tunekit.analysis.health.tails import binomial_low, hypergeometric_tail
 from tunekit.noise.paired_tests import holm
 from tunekit.records import TrialRecord, TrialState
@@ -79,6 +81,9 @@ def check(evidence: Evidence) -> Finding:
         return _finding(evidence, worst, ended)
     if len(broken) >= MIN_FAILED and binomial_low(len(broken), len(ended), 0.99) > EVERYWHERE:
         return _everywhere(evidence, broken, len(ended))
+    without = [t for t in ended if t.state in _NO_RESULT]
+    if binomial_low(len(without), len(ended), 0.99) > MOST:
+        return _everywhere(evidence, without, len(ended))
     return healthy("failures", f"{len(broken)} of {len(ended)} trials failed.", rate, UNIT)
 
 
@@ -140,15 +145,18 @@ def _finding(evidence: Evidence, g: _Group, ended: list[TrialRecord]) -> Finding
     shown = [t for t in ended if t.state in _NO_RESULT and _belongs(t, g)]
     last = f"; the last one, trial {shown[-1].number}: {shown[-1].end_reason}" if shown else ""
     study = evidence.spec.name
-    if g.kind == "branch":
+    if g.kind == "branch" and isinstance(evidence.space.by_path[g.name].domain, Categorical):
         advice = f"Take {g.value!r} out of {g.name}, or mend the objective for it."
-        command, action = "", {"do": "narrow", "path": g.name, "without": g.value}
+        value = g.value if isinstance(g.value, str) else json.dumps(g.value)
+        command = line("studies", "narrow", study, g.name, "--without", value)
+        action: dict[str, Any] = {"do": "narrow", "path": g.name, "without": g.value}
+    elif g.kind == "branch":
+        advice = f"Mend the objective for {who}, or narrow {g.name}."
+        command, action = line("trials", "show", study, str(shown[-1].number)), {}
     else:
         advice = f"Take the {g.kind} out of service and mend it; then start it again."
-        command, action = "", {"do": "inspect", "worker": g.name}
-    number = shown[-1].number if shown else None
-    if number is not None:
-        command = f"tunekit trials show {study} {number}"
+        command = line("trials", "show", study, str(shown[-1].number))
+        action = {"do": "inspect", "worker": g.name}
     return Finding(
         "failures",
         "sick",
@@ -177,9 +185,9 @@ def _everywhere(evidence: Evidence, broken: list[TrialRecord], n: int) -> Findin
         "sick",
         round(len(broken) / n, 4),
         UNIT,
-        f"{len(broken)} of {n} trials failed, whatever their worker and branch; the last one, "
-        f"trial {last.number}: {last.end_reason.rstrip('.')}.",
-        "Read the traceback of the last failure and mend its cause.",
-        f"tunekit trials show {evidence.spec.name} {last.number}",
+        f"{len(broken)} of {n} trials gave no result, whatever their worker and branch; the last "
+        f"one, trial {last.number}: {last.end_reason.rstrip('.')}.",
+        "Read the last of them and mend its cause.",
+        line("trials", "show", evidence.spec.name, str(last.number)),
         tuple([t.number for t in broken[-MAX_NUMBERS:]]),
     )

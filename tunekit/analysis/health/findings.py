@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
@@ -102,6 +103,11 @@ class StudyHealth:
         """Return the findings as plain JSON."""
         found = [f.to_dict() for f in self.findings]
         return {"sick": [f.check for f in self.sick], "findings": found}
+
+
+def line(*words: str) -> str:
+    """Return a command of tunekit as a line for a shell."""
+    return shlex.join(["tunekit", *words])
 
 
 def healthy(check: CheckName, text: str, number: float | None = None, unit: str = "") -> Finding:

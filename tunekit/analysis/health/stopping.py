@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from tunekit.analysis.audit import audit_of_steps
 from tunekit.analysis.health.evidence import Evidence
-from tunekit.analysis.health.findings import MAX_NUMBERS, Finding, healthy, unknown
+from tunekit.analysis.health.findings import MAX_NUMBERS, Finding, healthy, line, unknown
 from tunekit.analysis.health.tails import binomial_high, binomial_tail
 from tunekit.records import TrialState
 
 LEVEL = 0.01
 FALSE = 0.05
 """Share of false verdicts that is acceptable."""
-SAVED = 0.02
+SAVED = 0.03
 """Share of the reports below which nothing is saved."""
 STOPPED = 0.1
 """Share of stopped trials that has to be excluded before "saves nothing" is said."""
@@ -68,7 +68,7 @@ def _wrong(evidence: Evidence, n: int, false: tuple[int, ...]) -> Finding | None
         f"out best; the last one was trial {false[-1]}.",
         "Let trials run longer before the first verdict (for asha a larger min_resource), or use "
         "another stopper.",
-        f"tunekit studies audit {name}",
+        line("studies", "audit", name),
         false[-MAX_NUMBERS:],
     )
 
@@ -94,5 +94,5 @@ def _useless(evidence: Evidence, n_stopped: int, n: int, saved: float) -> Findin
         f"the stopper {evidence.spec.stopper!r} ended {n_stopped} of {n} trials and saved "
         f"{saved:.1%} of the reports.",
         "Let it judge earlier or more strictly (for asha a smaller min_resource or a larger eta).",
-        f"tunekit studies audit {evidence.spec.name}",
+        line("studies", "audit", evidence.spec.name),
     )
