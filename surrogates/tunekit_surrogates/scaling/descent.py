@@ -8,13 +8,17 @@ from tunekit_surrogates.scaling.arrays import Floats, Mask
 from tunekit_surrogates.scaling.priors import Priors
 from tunekit_surrogates.scaling.surface_model import Parts, SurfaceModel
 
-FAR = 0.04
-"""Excess of ln L beyond which only the side of the bowl counts: diverged runs are there too."""
+FAR = (30.0, 0.04, 0.4)
+"""Excess of ln L beyond which only the side of the bowl counts, as it does for diverged runs: a
+multiple of the noise, its smallest and its largest value."""
+
+NEAR = (3.0, 0.01)
+"""Excess up to which runs tell the noise: a multiple of it, and at least this."""
 
 MISFIT = 0.3
 """Error of the shape of the bowl, as a share of the excess: runs near the optimum count most."""
 
-NOISE = (2e-4, 1e-3, 0.02)
+NOISE = (2e-4, 0.005, 0.03)
 """Smallest, first and largest noise of ln L between runs."""
 
 ROBUST = 2.0
@@ -37,6 +41,7 @@ class Descent:
         self._finite = np.isfinite(model.y)
         self._y = np.where(self._finite, model.y, 0.0)
         self.noise = NOISE[1]
+        self._limit = float(np.clip(FAR[0] * self.noise, FAR[1], FAR[2]))
         lowest = np.full(model.cell.max() + 1, np.inf)
         np.minimum.at(lowest, model.cell, model.y)
         self._best = np.where(model.own_base >= 0, lowest[model.cell], np.nan)
@@ -64,7 +69,7 @@ class Descent:
             else:
                 break
             p = np.asarray(p + move, dtype=float)
-            self._learn_noise(parts, far, step)
+            self._learn_noise(parts, far, sd, step)
             sds = np.sqrt(np.diag(np.linalg.inv(curved)))
             if step > 8 and np.abs(move / sds).max() < 0.01:
                 break
@@ -77,10 +82,10 @@ class Descent:
         """
         seen = np.where(self._finite, self._y - parts.base, np.inf)
         above = np.where(np.isnan(self._best), seen, self._model.y - self._best)
-        far = ~self._finite | (above > FAR)
-        excess = np.clip(np.minimum(parts.excess, seen), 0.0, FAR)
+        far = ~self._finite | (above > self._limit)
+        excess = np.clip(np.minimum(parts.excess, seen), 0.0, self._limit)
         sd = np.hypot(self.noise, MISFIT * excess)
-        return far, np.where(far, MISFIT * FAR, sd)
+        return far, np.where(far, MISFIT * self._limit, sd)
 
     def _residual(
         self, p: Floats, parts: Parts | None, far: Mask, sd: Floats
@@ -91,8 +96,8 @@ class Descent:
         """
         model = self._model
         parts = parts or model.parts(p)
-        short = far & (parts.excess < FAR)
-        residual = np.where(far, parts.excess - FAR, parts.excess + parts.base - self._y)
+        short = far & (parts.excess < self._limit)
+        residual = np.where(far, parts.excess - self._limit, parts.excess + parts.base - self._y)
         residual[far & ~short] = 0.0
         by = parts.by_excess + np.where(far, 0.0, 1.0)[:, None] * parts.by_base
         by[far & ~short] = 0.0
@@ -117,9 +122,11 @@ class Descent:
         runs = ROBUST**2 * (np.sqrt(1.0 + (residual[:k] / ROBUST) ** 2) - 1.0)
         return float(runs.sum() + 0.5 * (residual[k:] ** 2).sum())
 
-    def _learn_noise(self, parts: Parts, far: Mask, step: int) -> None:
+    def _learn_noise(self, parts: Parts, far: Mask, sd: Floats, step: int) -> None:
         """Move the noise to the spread of the runs near the optimum."""
-        near = ~far & (parts.excess < 0.01)
+        near = ~far & (parts.excess < max(NEAR[0] * self.noise, NEAR[1]))
         if step > 3 and near.sum() > 10:
-            spread = 1.48 * np.median(np.abs((self._y - parts.base - parts.excess)[near]))
+            off = np.abs(self._y - parts.base - parts.excess)
+            spread = float(1.48 * np.median(off[near]))
             self.noise = 0.5 * (self.noise + float(np.clip(spread, NOISE[0], NOISE[2])))
+            self._limit = float(np.clip(FAR[0] * self.noise, FAR[1], FAR[2]))

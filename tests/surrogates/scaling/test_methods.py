@@ -154,3 +154,23 @@ def test_the_choice_among_methods_looks_at_the_training_cells_alone():
 def test_the_same_runs_give_the_same_law():
     first, second = fit_law(grid(CELLS)), fit_law(grid(CELLS))
     assert first.to_dict() == second.to_dict()
+
+
+def test_noisy_scattered_runs_of_tiny_models_of_which_a_third_diverge_still_give_the_law():
+    rng = np.random.default_rng(0)
+    lost = []
+    for _ in range(6):
+        n = np.exp(rng.uniform(np.log(1e4), np.log(5e5), 60))
+        d = n * np.exp(rng.uniform(np.log(15), np.log(250), 60))
+        rate, batch = 1e-2 * (n / 1e5) ** -0.5, 5e3 * (d / 5e6) ** 0.5
+        u, v = rng.uniform(-2.5, 2.5, 60), rng.uniform(-2.0, 2.0, 60)
+        loss = (1.0 + 9.0 / n**0.25 + 40.0 / d**0.3) * np.exp(0.08 * (u * u + v * v))
+        loss *= np.exp(rng.normal(0.0, 0.01, 60))
+        runs = Runs.checked(
+            rate * np.exp(u), batch * np.exp(v), n=n, d=d, loss=np.where(u > 1.0, np.nan, loss)
+        )
+        at = fit_law(runs).predict(1e6, 5e7)
+        off_u = math.log(at.lr.median / (1e-2 * 10**-0.5))
+        off_v = math.log(at.bs.median / (5e3 * 10**0.5))
+        lost.append(0.08 * (off_u**2 + off_v**2))
+    assert np.mean(lost) < 0.01
