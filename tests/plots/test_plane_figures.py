@@ -1,5 +1,7 @@
+import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from tests.plots.sample_trials import LOSS, SPACE, history, trials
@@ -9,6 +11,7 @@ from tunekit.analysis.charts.points import points_chart
 from tunekit.analysis.charts.records import StopsChart, Verdict
 from tunekit.analysis.charts.results import front_chart
 from tunekit.analysis.charts.timeline import budget_chart, timeline_chart
+from tunekit.plots.axes import result_axis
 from tunekit.plots.budget import best_figure, budget_figure
 from tunekit.plots.contour import contour_figure
 from tunekit.plots.figure import (
@@ -74,6 +77,48 @@ def test_a_front_of_two_is_a_line_and_of_three_are_pairs() -> None:
         "c against speed",
     ]
     assert n_marks(_front(3000, 3)) <= MAX_MARKS
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_the_line_of_a_front_joins_only_what_some_trial_reaches(direction: str) -> None:
+    sign = 1.0 if direction == "minimize" else -1.0
+    goals = (ObjectiveSpec("a", direction), ObjectiveSpec("b"))  # type: ignore[arg-type]
+    points = [(1.0, 9.0), (2.0, 4.0), (6.0, 1.0)]
+    of = [replace(t, metrics={"a": sign * a, "b": b})
+          for t, (a, b) in zip(trials(3), points, strict=True)]  # fmt: skip
+    figure = front_figure(front_chart(history(of, goals), seq=1, most=9))
+    assert isinstance(figure, PlaneFigure)
+    line = next(m for m in figure.marks if isinstance(m, Line))
+    # Between two points, the b that is reached is that of the one with the better a.
+    assert (line.x, line.y) == (tuple(sign * a for a, _ in points), (9.0, 4.0, 1.0))
+
+
+def test_no_trial_of_a_front_lies_beyond_the_axis() -> None:
+    values = [(k / 10, 100.0 - k / 10) for k in range(40)] + [(40.0, 0.5)]
+    of = [
+        replace(t, metrics={"loss": a, "c": b})
+        for t, (a, b) in zip(trials(41), values, strict=True)
+    ]
+    figure = front_figure(front_chart(history(of, (LOSS, GOALS[2])), seq=1, most=99))
+    assert "beyond the axis" not in figure.note
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_an_axis_has_finite_ends_whatever_the_results(direction: str) -> None:
+    random = np.random.default_rng(1)
+    samples = [
+        [1e-300, 1e-300, *(10.0 ** random.uniform(290, 308, 50))],
+        [-1.7e308, 1.7e308, *random.uniform(-8e307, 8e307, 50)],
+        [1.7e308, *random.uniform(0.0, 1.0, 50)],
+        [1.0] * 50 + [-1.7e308],
+        [5e-324, *random.uniform(0.0, 1e-320, 50)],
+    ]
+    for values in samples:
+        for keep in ([], values):
+            axis = result_axis("y", values, direction, keep=keep).axis
+            ends = [v for v in (axis.low, axis.high) if v is not None]
+            assert all(map(math.isfinite, ends)) and ends == sorted(ends)
+            assert not axis.is_log or all(v > 0 for v in ends)
 
 
 def test_a_front_shows_what_constraints_rule_out() -> None:

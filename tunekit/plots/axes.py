@@ -15,7 +15,11 @@ LOG_RATIO = 100.0
 """A scale is logarithmic if the middle 90 % of its values span this factor."""
 BAD_FENCE, GOOD_FENCE = 3.0, 30.0
 """Quartile ranges beyond the quartiles up to which worse and better results are shown."""
+FAR_FENCE = 1000.0
+"""Quartile ranges up to which a result is shown that has to be seen, such as one on a front."""
 MARGIN = 0.04
+LARGEST = 308.0
+"""Decimal exponent of the end of an axis, below the largest number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,12 @@ class ResultAxis:
 
 
 def result_axis(
-    title: str, values: Iterable[float | None], direction: str, *, is_wide: bool = False
+    title: str,
+    values: Iterable[float | None],
+    direction: str,
+    *,
+    is_wide: bool = False,
+    keep: Iterable[float | None] = (),
 ) -> ResultAxis:
     """Return the axis on which most results can be told apart, and the best ones are all seen.
 
@@ -44,6 +53,7 @@ def result_axis(
         values: results; `None` is passed over.
         direction: in which they get better.
         is_wide: keep the worse ones as well, unless they are of another world, such as 1e300.
+        keep: those of the results that are seen up to `FAR_FENCE`, whatever their side.
     """
     found = np.array([v for v in values if v is not None], dtype=np.float64)
     found = found[np.isfinite(found)]
@@ -54,19 +64,18 @@ def result_axis(
     scaled = np.log10(found) if is_log else found
     fences = (GOOD_FENCE, GOOD_FENCE if is_wide else BAD_FENCE)
     low, high = _fences(scaled, fences if direction == "minimize" else fences[::-1])
+    far_low, far_high = _fences(scaled, (FAR_FENCE, FAR_FENCE))
+    kept = [math.log10(v) if is_log else v for v in keep if v is not None]
+    low = min([low, *[v for v in kept if v >= far_low]])
+    high = max([high, *[v for v in kept if v <= far_high]])
     inside = scaled[(scaled >= low) & (scaled <= high)]
     n_beyond = int(scaled.size - inside.size)
     if n_beyond == 0:
         return ResultAxis(Axis(title, is_log), 0)
     start, end = _widened(float(inside.min()), float(inside.max()))
     if is_log:
-        start, end = 10.0**start, 10.0**end
+        start, end = 10.0 ** max(start, -LARGEST), 10.0 ** min(end, LARGEST)
     return ResultAxis(Axis(title, is_log, low=start, high=end), n_beyond)
-
-
-def number_axis(title: str, values: Iterable[float | None], *, is_log: bool = False) -> Axis:
-    """Return an axis of numbers; a logarithmic one only where all of them are positive."""
-    return Axis(label(title), is_log and all(v is None or v > 0 for v in values))
 
 
 def step_axis(steps: Sequence[float]) -> Axis:
@@ -89,11 +98,12 @@ def _fences(values: np.ndarray, fences: tuple[float, float]) -> tuple[float, flo
     spread = third - first
     if spread == 0.0:  # most are equal: show the others unless they are of another world
         spread = 1e5 * max(abs(middle), 1e-3)
-    ends = first - fences[0] * spread, third + fences[1] * spread
+    with np.errstate(over="ignore"):  # an infinite end is cut off below
+        ends = first - fences[0] * spread, third + fences[1] * spread
     low, high = (float(np.clip(v, -8e307, 8e307)) * 2 for v in ends)
     return low, high
 
 
 def _widened(low: float, high: float) -> tuple[float, float]:
-    room = MARGIN * (high - low) or 0.05 * abs(low) or 1.0
-    return low - room, high + room
+    room = MARGIN * 2 * (high / 2 - low / 2) or 0.05 * abs(low) or 1.0
+    return max(low - room, -(10.0**LARGEST)), min(high + room, 10.0**LARGEST)

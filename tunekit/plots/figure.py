@@ -66,7 +66,11 @@ class Points:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line through points in order of x; `None` in y interrupts it."""
+    """A line through points in their order; `None` in y interrupts it.
+
+    Attributes:
+        is_stepped: keeps y until the next x, and then jumps.
+    """
 
     name: str
     x: Values

@@ -47,9 +47,12 @@ def _pair(chart: FrontChart, a: int, b: int, room: int) -> PlaneFigure:
     title = f"{names[1]} against {names[0]}"
     points = [*chart.front, *chart.others]
     axes = [
-        result_axis(chart.metrics[i], [p.values[i] for p in points], chart.directions[i])
+        result_axis(
+            chart.metrics[i], [p.values[i] for p in points], chart.directions[i],
+            keep=[p.values[i] for p in chart.front],
+        )
         for i in (a, b)
-    ]
+    ]  # fmt: skip
     x, y = axes[0].axis, axes[1].axis
     if not points:
         reason = "No trial is complete yet."
@@ -76,7 +79,7 @@ def _pair(chart: FrontChart, a: int, b: int, room: int) -> PlaneFigure:
         if of
     ]
     if len(chart.metrics) == 2 and len(front) > 1:
-        marks.append(_line(front))
+        marks.append(_line(front if chart.directions[0] == "minimize" else front[::-1]))
     marks += _bounds(chart, points, (a, b))
     drawn = len(front) + len(others)
     note = sentences(shown_of(drawn, chart.total), axes[0].note, axes[1].note, _ruled_out(chart))

@@ -14,7 +14,7 @@ class TimelineChart(Chart):
 
     Attributes:
         until: the study's last known moment, to which open intervals reach.
-        workers: by their first trial.
+        workers: by name.
         rows: place of each trial's worker.
         starts, ends: seconds since 1970-01-01 UTC; the end of a trial that runs is `None`.
     """

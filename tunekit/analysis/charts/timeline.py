@@ -19,7 +19,7 @@ def timeline_chart(history: History, *, seq: int, most: int) -> TimelineChart:
     newest = sorted(started, key=lambda t: (-_start(t), -t.number))[:most]
     names = list(dict.fromkeys(t.worker for t in newest))[:MAX_WORKERS]
     shown = [t for t in reversed(newest) if t.worker in set(names)]
-    rows = {name: i for i, name in enumerate(dict.fromkeys(t.worker for t in shown))}
+    rows = {name: i for i, name in enumerate(sorted(names))}
     ends = [t.finished for t in history if t.finished is not None]
     return TimelineChart(
         seq, len(shown), len(started),
