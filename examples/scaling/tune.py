@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from model import CONTEXT, n_parameters, train
 
-SEQUENCES = [2, 4, 8, 16, 32]
+SEQUENCES = [1, 2, 4, 8, 16, 32]
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class Size:
     more: tuple[tuple[int, int], ...] = ((16, 36), (32, 4), (32, 8))
     target: tuple[int, int] = (48, 8)
     n_runs: int = 6
-    n_planned: int = 9
+    n_planned: int = 10
     lr_steps: tuple[int, ...] = (-2, -1, 0, 1)
-    batches: tuple[int, ...] = (4, 8)
+    batches: tuple[int, ...] = (1, 2, 4)
 
 
-QUICK = Size(((8, 6), (8, 18), (16, 4)), ((16, 8),), (24, 6), 5, 3, (-1, 0), (4, 8))
+QUICK = Size(((8, 6), (8, 18), (16, 4)), ((16, 8),), (24, 6), 5, 5, (-1, 0), (2, 4))
 
 
 def objective(trial: tk.Trial) -> float:
@@ -93,7 +93,7 @@ def main() -> None:
         N=n,
         D=d,
         cells=more,
-        runs_per_cell=3,
+        runs_per_cell=5,
         runs_at_target=0,
         max_runs=size.n_planned,
     )

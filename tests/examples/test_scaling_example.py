@@ -22,7 +22,7 @@ def test_small_transformers_predict_a_larger_one_and_the_gap_is_printed(tmp_path
         cwd=tmp_path, env=env, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "after 3 planned runs" in done.stdout
+    assert "after 5 planned runs" in done.stdout
     losses = [float(v) for v in re.findall(r"sequences: loss (\d\.\d+)", done.stdout)]
     assert len(losses) == 4
     predicted, best = map(

@@ -141,6 +141,12 @@ def test_batches_in_sequences_are_turned_into_tokens_and_back():
     assert law.as_prior("bs", N=1e8, D=1e10)["lognormal"][0] == pytest.approx(tokens / 1024)
 
 
+def test_small_batches_are_no_doubt_about_units_where_the_length_of_a_sequence_is_given():
+    table = [{**row, "bs": row["bs"] / 2048} for row in rows(noise=0)]
+    assert "mixed_units" in names(fit(table))
+    assert "mixed_units" not in names(fit(table, sequence_length=4))
+
+
 def test_weight_decay_becomes_a_third_output_where_all_runs_have_one():
     table = [
         {**row, "wd": row["bs"] / (row["lr"] * row["D"] * (row["D"] / row["N"]) ** -0.5)}

@@ -79,6 +79,9 @@ def test_sizes_that_are_no_parameter_are_named_by_what_makes_them():
     assert plan.params(space, sizes=lambda n: {"width": int(n / 1e5)})[0]["width"] == 320
     with pytest.raises(InvalidArgument, match="plan with cells= of the sizes that you have"):
         plan.params(space, sizes={1e6: {"width": 64}})
+    lr = plan.runs[0].lr
+    near = tk.Space(lr=tk.Float(1e-9, lr / 2, log=True), bs=tk.Float(1, 1e9), D=tk.Int(1, 10**11))
+    assert plan.params(near, sizes={32e6: {}})[0]["lr"] == pytest.approx(lr / 2)
     narrow = tk.Space({**{"lr": tk.Float(1e-9, 1e-8)}, "bs": 1, "D": tk.Int(1, 10**11)})
     with pytest.raises(InvalidArgument, match="widen it with study"):
         plan.params(narrow, sizes={32e6: {}})

@@ -17,6 +17,10 @@ COLUMNS = ("N", "D", "lr", "bs", "flops", "purpose")
 Sizes = Mapping[float, Mapping[str, Any]] | Callable[[float], Mapping[str, Any]]
 """N -> the params that make a model of this size, where N is no parameter of the space."""
 
+BEYOND = 4.0
+"""Factor by which a learning rate, batch size or weight decay may lie beyond the range of its
+parameter, whose end it then takes: runs of a plan lie around the law's choice."""
+
 SAME_SIZE = 0.05
 """Relative difference up to which a given size stands for the N of a planned run."""
 
@@ -175,7 +179,7 @@ def nearest(domain: Domain, value: float, path: str, role: str) -> Any:
     """Return the value of a domain that is nearest to a positive number on a log scale.
 
     Raises:
-        InvalidArgument: the number lies outside the range, or no choice is a number above 0.
+        InvalidArgument: the number lies far outside the range, or no choice is one above 0.
     """
     if isinstance(domain, Categorical):
         numbers = [c for c in domain.choices if isinstance(c, int | float) and c > 0]
@@ -184,7 +188,8 @@ def nearest(domain: Domain, value: float, path: str, role: str) -> Any:
     if not isinstance(domain, Float | Int):
         raise InvalidArgument(f'scaling: the parameter "{path}" has no numbers to be {role}.')
     step = float(domain.step or (1.0 if isinstance(domain, Int) else 0.0)) / 2
-    if not domain.lo - step <= value <= domain.hi + step:
+    slack = BEYOND if role in ("lr", "bs", "wd") else 1.0
+    if not (domain.lo - step) / slack <= value <= (domain.hi + step) * slack:
         raise InvalidArgument(
             f'scaling: the plan has {role}={value:g}, but "{path}" ranges over [{domain.lo:g}, '
             f"{domain.hi:g}]; widen it with study.edit_space(...)."

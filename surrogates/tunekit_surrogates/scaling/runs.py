@@ -94,7 +94,10 @@ class Runs:
             _check_sequence_length(sequence_length)
             arrays["bs"] = arrays["bs"] * sequence_length
         _check_ranges(arrays)
-        cautions = [*doubts_about(arrays), *_diverged(arrays["loss"])]
+        cautions = [
+            *doubts_about(arrays, in_sequences=sequence_length is not None),
+            *_diverged(arrays["loss"]),
+        ]
         runs = cls(
             lr=arrays["lr"],
             bs=arrays["bs"],

@@ -20,7 +20,7 @@ HOLE = 100.0
 """A factor between neighbouring values that separates two units rather than two settings."""
 
 
-def doubts_about(columns: dict[str, Floats]) -> list[Caution]:
+def doubts_about(columns: dict[str, Floats], *, in_sequences: bool = False) -> list[Caution]:
     """Return cautions about the units of the columns `bs`, `n` and `d`.
 
     Raises:
@@ -42,7 +42,7 @@ def doubts_about(columns: dict[str, Floats]) -> list[Caution]:
                 " and the laws and presets count parameters.",
             )
         )
-    if np.median(columns["bs"]) < FEWEST_TOKENS:
+    if not in_sequences and np.median(columns["bs"]) < FEWEST_TOKENS:
         cautions.append(
             Caution(
                 "mixed_units",
