@@ -29,8 +29,11 @@ def mark(figure: PlaneFigure, kind, name: str = ""):
 def test_optima_lie_along_the_law_within_its_band(law):
     figure = optima_figure(law)
     assert [p.title.partition(" at ")[0] for p in figure.panels] == [
-        "learning rate", "learning rate", "batch size in tokens", "batch size in tokens",
-    ]  # fmt: skip
+        "learning rate over N",
+        "learning rate over D",
+        "batch size over N",
+        "batch size over D",
+    ]
     over_n = figure.panels[0]
     line, band = mark(over_n, Line, "law"), mark(over_n, Band, "90 %")
     points = mark(over_n, Points, "optimum")
@@ -50,7 +53,11 @@ def test_optima_lie_along_the_law_within_its_band(law):
 def test_the_extrapolation_ends_at_the_prediction_with_its_interval(law):
     at = law.predict(1e9, 2e10)
     figure = extrapolation_figure(law, 1e9, 2e10)
-    assert [p.title for p in figure.panels] == ["learning rate", "batch size in tokens", "loss"]
+    assert [p.title for p in figure.panels] == [
+        "learning rate over compute",
+        "batch size over compute",
+        "loss over compute",
+    ]
     for panel, interval in zip(figure.panels, (at.lr, at.bs, at.loss), strict=True):
         target = mark(panel, Points, "prediction")
         assert (target.x, target.y) == ((6e9 * 2e10,), (interval.median,))
@@ -71,6 +78,7 @@ def test_a_surface_shows_the_plateau_and_the_choice_of_the_law(law):
     grid, plateau = mark(panel, Grid), mark(panel, Points, "run of the plateau")
     assert (len(grid.x), len(grid.y)) == (len(grid.z[0]), len(grid.z))
     assert min(min(row) for row in grid.z) >= 0
+    assert max(max(row) for row in grid.z) <= 3
     of_cell = [r for r in rows() if (r["N"], r["D"]) == (optimum.n, optimum.d)]
     best = min(r["loss"] for r in of_cell if r["loss"] == r["loss"])
     near = {(r["lr"], r["bs"]) for r in of_cell if r["loss"] <= best * 1.0025}
@@ -118,8 +126,9 @@ def test_every_figure_has_a_text_and_a_table_and_few_marks(law):
 def test_many_cells_are_thinned_and_the_largest_stays():
     cells = [(n, d) for n in (1e6, 2e6, 4e6, 8e6) for d in (1e8, 2e8, 4e8, 8e8)]
     figure = surfaces_figure(tk.scaling.fit(rows(cells), method="surface"))
-    assert len(figure.panels) == 8
-    assert "8 of 16 cells" in figure.note
+    assert len(figure.panels) == 12
+    assert "12 of 16 cells" in figure.note
+    assert figure.panels[0].title == "N=1e+06, D=1e+08"
     assert figure.panels[-1].title == "N=8e+06, D=8e+08"
     assert n_marks(figure) <= MAX_MARKS
 
@@ -153,5 +162,8 @@ def test_the_pictures_are_drawn_by_plotly(law):
     assert drawn.layout.meta["alt"] == extrapolation_figure(law, 1e9, 2e10).alt
     for figure in (law.plot.optima(), law.plot.surfaces(), law.plot(theme="dark").loss()):
         assert len(figure.data) > 3
+    maps = [t for t in law.plot.surfaces().data if t.type == "heatmap"]
+    assert len({(t.zmin, t.zmax) for t in maps}) == 1
+    assert [t.showscale for t in maps] == [True, *[False] * (len(maps) - 1)]
     with pytest.raises(InvalidArgument, match="theme"):
         law.plot(theme="blue")

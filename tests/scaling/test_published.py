@@ -30,8 +30,8 @@ def test_a_published_law_has_no_cells_to_draw_or_to_hold_out():
     for figure in (optima_figure(law), surfaces_figure(law), loss_figure(law)):
         assert figure.reason
     assert [p.title for p in extrapolation_figure(law, 1e10, 2e11).panels] == [
-        "learning rate",
-        "batch size in tokens",
+        "learning rate over compute",
+        "batch size over compute",
     ]
     assert "0 runs" in str(law)
 

@@ -97,7 +97,20 @@ def _panels(figure: PanelFigure) -> Any:
         y = layout_of(panel.y, is_y=True)
         drawn.update_yaxes(y | {"title": y["title"] if column == 1 else None}, row=row, col=column)
     drawn.update_layout(height=150 + 280 * rows, barmode="overlay", margin={"t": 130})
+    _share_scale(drawn)
     return drawn
+
+
+def _share_scale(drawn: Any) -> None:
+    """Give the colours of all panels one scale with one bar, and move the legend below them."""
+    maps = [trace for trace in drawn.data if isinstance(trace, go.Heatmap)]
+    values = [v for trace in maps for row in trace.z for v in row if v is not None]
+    if not values:
+        return
+    for i, trace in enumerate(maps):
+        trace.update(zmin=min(values), zmax=max(values), showscale=i == 0, showlegend=False)
+    below = {"orientation": "h", "yref": "container", "y": 0.01, "yanchor": "bottom"}
+    drawn.update_layout(legend=below, margin={"b": 90})
 
 
 def _tree(figure: TreeFigure) -> Any:

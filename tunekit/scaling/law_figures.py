@@ -24,7 +24,8 @@ BEYOND = 1.5
 """Factor by which a law is drawn beyond the runs on each side."""
 
 N_TITLE, D_TITLE, FLOPS_TITLE = "parameters N", "training tokens D", "training compute in FLOPs"
-TITLES = {"lr": "learning rate", "bs": "batch size in tokens", "loss": "loss"}
+TITLES = {"lr": "learning rate", "bs": "batch size", "loss": "loss"}
+AXES = {**TITLES, "bs": "batch size in tokens"}
 
 
 def optima_figure(law: Law, *, factor: str | None = None) -> PanelFigure:
@@ -136,9 +137,9 @@ def _optima_panel(
     slope = _slope(at, min(values), max(values))
     name = TITLES[role]
     alt = f"the best {name} goes with {axis.upper()} to the power {slope:.2f}"
-    title = f"{name} at {other.upper()}={amount(fixed)}"
+    title = f"{name} over {axis.upper()} at {other.upper()}={amount(fixed)}"
     x_axis = Axis(N_TITLE if axis == "n" else D_TITLE, is_log=True)
-    return PlaneFigure(title, sentences(alt), x_axis, Axis(name, is_log=True), marks)
+    return PlaneFigure(title, sentences(alt), x_axis, Axis(AXES[role], is_log=True), marks)
 
 
 def _slope(at: Callable[[float], Interval], low: float, high: float) -> float:
@@ -171,8 +172,9 @@ def _extrapolation_panel(
         f"the {name} is predicted as {amount(there.median)}, with 90 % between "
         f"{amount(there.low90)} and {amount(there.high90)}"
     )
-    y = Axis(name, is_log=role != "loss")
-    return PlaneFigure(name, sentences(alt), Axis(FLOPS_TITLE, is_log=True), y, tuple(marks))
+    y = Axis(AXES[role], is_log=role != "loss")
+    title = f"{name} over compute"
+    return PlaneFigure(title, sentences(alt), Axis(FLOPS_TITLE, is_log=True), y, tuple(marks))
 
 
 def _law_marks(x: list[float], values: Sequence[Interval]) -> list[Mark]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from tunekit.plots.figure import Axis, Grid, Line, Mark, PanelFigure, PlaneFigure, Points
 from tunekit.plots.texts import amount, sentences
-from tunekit.scaling.law_figures import D_TITLE, N_TITLE, TITLES
+from tunekit.scaling.law_figures import AXES, D_TITLE, N_TITLE
 from tunekit_surrogates.scaling import CellOptimum, CellSurface, LossLaw, Runs
 from tunekit_surrogates.scaling.optima import BAND
 
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from tunekit.scaling.law import Law
 
 MAX_CELLS = 12
-"""Number of cells drawn; of more, every other one is left out."""
+"""Number of cells drawn; of more, some between the smallest and the largest are left out."""
+
+MOST = 3.0
+"""Loss excess, in percent, from which a run counts as bad, whatever its loss: the runs that
+diverge would hide everything near the best."""
 
 COLUMNS, ROWS = 12, 10
 """Columns and rows of the surface of one cell."""
@@ -35,12 +39,15 @@ def surfaces_figure(law: Law) -> PanelFigure:
     if not optima:
         reason = sentences("no cell has enough runs for a surface")
         return PanelFigure(title, reason, (), "", reason)
-    step = -(-len(optima) // MAX_CELLS)
-    shown = optima[::-1][::step][::-1]  # the largest cell is among them
+    places = np.linspace(0, len(optima) - 1, min(len(optima), MAX_CELLS))
+    shown = [optima[round(float(place))] for place in places]
     panels = tuple(_surface(law, optimum) for optimum in shown)
     left_out = "" if len(shown) == len(optima) else f"{len(shown)} of {len(optima)} cells"
     note = sentences(
-        left_out, f"the plateau is what lies within {BAND:.2%} of the best run of the cell"
+        left_out,
+        "batch size in tokens over learning rate",
+        f"the plateau is what lies within {BAND:.2%} of the best run of the cell",
+        f"an excess above {MOST:g} % is drawn as {MOST:g} %",
     )
     alt = sentences(
         f"the loss excess of {len(shown)} cells, with the runs of the plateau and the law's choice"
@@ -87,7 +94,8 @@ def _surface(law: Law, optimum: CellOptimum) -> PlaneFigure:
     surface = CellSurface(runs)
     marks: list[Mark] = []
     if x[0] < x[-1] and y[0] < y[-1]:
-        z = tuple(tuple(100 * surface.gap(float(a), float(b)) for a in x) for b in y)
+        gaps = [[100 * surface.gap(float(a), float(b)) for a in x] for b in y]
+        z = tuple(tuple(min(gap, MOST) for gap in row) for row in gaps)
         name = "loss excess in %"
         marks.append(Grid(name, name, tuple(x.tolist()), tuple(y.tolist()), z))
     near = runs.loss <= surface.best * (1 + BAND)
@@ -107,7 +115,7 @@ def _surface(law: Law, optimum: CellOptimum) -> PlaneFigure:
         f"best loss {amount(surface.best)} near a learning rate of {amount(optimum.lr)} and "
         f"{amount(optimum.bs)} tokens a batch"
     )
-    lr_axis, bs_axis = Axis(TITLES["lr"], is_log=True), Axis(TITLES["bs"], is_log=True)
+    lr_axis, bs_axis = Axis(AXES["lr"], is_log=True), Axis(AXES["bs"], is_log=True)
     return PlaneFigure(title, alt, lr_axis, bs_axis, tuple(marks))
 
 
