@@ -120,3 +120,20 @@ def test_the_command_serves_https_under_a_path_with_the_files_of_its_flags(
             storage.close()
         finally:
             process.kill()
+
+
+def test_the_pages_trust_the_certificate_of_their_own_service_and_no_other(
+    storage: SQLStorage, tmp_path: Path
+) -> None:
+    own, other = made(tmp_path), made(tmp_path, "other")
+    with running_service(Service(storage), certificate=certificate(*own)) as url:
+        # It is for a public name, and the pages reach the service on this machine.
+        named = url.replace("127.0.0.1", "localhost")
+        trusting = Connection(named, outage_s=0.0, certificate=str(own[0]))
+        assert trusting.request("GET", "/caller").doc["project"] == "default"
+        trusting.close()
+        for stranger in (str(other[0]), None):
+            connection = Connection(named, outage_s=0.0, certificate=stranger)
+            with pytest.raises(StorageUnreachable):
+                connection.request("GET", "/caller")
+            connection.close()
