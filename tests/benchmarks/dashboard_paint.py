@@ -30,6 +30,7 @@ from tunekit.storages.urls import open_storage
 from tunekit.testing.dashboard import chromium, served_dashboard
 from tunekit.testing.postgres import free_port
 from tunekit.testing.studies import Recipe, made_trials, make_study
+from tunekit.testing.walk import SETTLED
 
 WINDOW = {"width": 1400, "height": 1000}
 OUR_CHART = '[data-testid="stMain"] canvas'
@@ -130,6 +131,8 @@ def seen(context: Any, what: str, address: str, chart: str, pid: int, patience_s
             raise
     paint = time.perf_counter() - began
     page.wait_for_timeout(1000)
+    if chart == OUR_CHART:
+        page.wait_for_function(SETTLED)  # the CPU is that of the whole page
     view = View(what, paint, sum(sizes), cpu_s(pid) - before)
     page.close()
     return view

@@ -20,7 +20,7 @@ STUDY_PAGES = (
 SHARED_PAGES = STUDY_PAGES[:7]
 """Pages that a share link shows."""
 
-_IDLE = """() => {
+SETTLED = """() => {
   const app = document.querySelector('[data-testid="stApp"]');
   const text = document.body.innerText;
   return app && app.dataset.testScriptState === 'notRunning'
@@ -28,6 +28,8 @@ _IDLE = """() => {
     && !document.querySelector('[data-testid="stSkeleton"]')
     && !text.includes('Still computing') && !text.includes('being computed');
 }"""
+"""Says in a browser whether a page has drawn everything."""
+
 _FAILURES = ("Traceback", "This page failed", "Still computing")
 
 
@@ -112,9 +114,9 @@ class Walk:
 
     def settle(self) -> None:
         """Wait until the page has drawn everything."""
-        self._page.wait_for_function(_IDLE)
+        self._page.wait_for_function(SETTLED)
         self._page.wait_for_timeout(300)  # the charts' animation is part of the picture
-        self._page.wait_for_function(_IDLE)
+        self._page.wait_for_function(SETTLED)
 
     def _asked(self, event: dict[str, Any]) -> None:
         url = event["request"]["url"]
