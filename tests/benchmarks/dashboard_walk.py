@@ -129,7 +129,6 @@ class Accounts:
         self._api = context.request
         body = {"secret": served.setup, "password": PASSWORD, "name": "root"}
         self._csrf = {"X-CSRF-Token": self._sent("setup", body)["csrf"]}
-        self._sent("projects", {"name": PROJECT})
         for role in ("viewer", "editor"):
             self._add(role)  # type: ignore[arg-type]
 
