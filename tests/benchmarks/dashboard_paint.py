@@ -228,12 +228,13 @@ def _distribution(name: str, value: object) -> tuple[str, float]:
         distribution_to_json,
     )
 
-    if name in CHOICES:
-        return distribution_to_json(CategoricalDistribution(CHOICES[name])), float(
-            CHOICES[name].index(str(value))
+    short = name.rpartition(".")[2]
+    if short in CHOICES:
+        return distribution_to_json(CategoricalDistribution(CHOICES[short])), float(
+            CHOICES[short].index(str(value))
         )
-    if name in WHOLE:
-        return distribution_to_json(IntDistribution(*WHOLE[name])), float(str(value))
+    if short in WHOLE:
+        return distribution_to_json(IntDistribution(*WHOLE[short])), float(str(value))
     return distribution_to_json(FloatDistribution(0.0, 1000.0)), float(str(value))
 
 

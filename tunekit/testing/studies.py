@@ -22,6 +22,7 @@ from tunekit.records import (
     TrialState,
 )
 from tunekit.spaces import Categorical, Float, Int, Params, Space
+from tunekit.spaces.validate import validated
 from tunekit.storages.base import Claim, Reports, Start, Storage, Tell
 
 BATCH = 500
@@ -116,30 +117,38 @@ def made_trials(recipe: Recipe) -> Iterator[tuple[TrialRecord, tuple[Report, ...
 def drawn_params(rng: np.random.Generator) -> Params:
     """Return a random point of `SPACE`."""
     model = str(rng.choice(["svm", "forest", "net"]))
-    point: dict[str, Any] = {"model": model}
+    inner: dict[str, Any]
     if model == "svm":
-        point["kernel"] = str(rng.choice(["rbf", "linear"]))
-        point["C"] = float(10 ** rng.uniform(-3, 3))
-        point["gamma"] = float(10 ** rng.uniform(-4, 1))
+        inner = {
+            "kernel": str(rng.choice(["rbf", "linear"])),
+            "C": float(10 ** rng.uniform(-3, 3)),
+            "gamma": float(10 ** rng.uniform(-4, 1)),
+        }
     elif model == "forest":
-        point["trees"] = int(10 ** rng.uniform(1, 2.69))
-        point["depth"] = int(rng.integers(2, 33))
+        inner = {
+            "trees": int(10 ** rng.uniform(1, 2.69)),
+            "depth": int(rng.integers(2, 33)),
+        }
     else:
-        point["lr"] = float(10 ** rng.uniform(-5, 0))
-        point["layers"] = int(rng.integers(1, 9))
-        point["dropout"] = float(rng.uniform(0.0, 0.7))
-    return Params(point)
+        inner = {
+            "lr": float(10 ** rng.uniform(-5, 0)),
+            "layers": int(rng.integers(1, 9)),
+            "dropout": float(rng.uniform(0.0, 0.7)),
+        }
+    point: dict[str, Any] = {"model": model}
+    point |= {f"model.{model}.{name}": value for name, value in inner.items()}
+    return validated(point, SPACE)
 
 
 def error_of(params: Mapping[str, Any]) -> float:
     """Return the noiseless error of a point of `SPACE`; forests of depth 12 are best."""
     model = params["model"]
     if model == "svm":
-        return 0.22 + 0.03 * abs(float(np.log10(params["C"])) - 1.0)
+        return 0.22 + 0.03 * abs(float(np.log10(params["model.svm.C"])) - 1.0)
     if model == "forest":
-        return 0.10 + abs(float(params["depth"]) - 12) / 100
-    dropout = float(params["dropout"])
-    return 0.15 + 0.05 * abs(float(np.log10(params["lr"])) + 3.0) + 0.1 * dropout
+        return 0.10 + abs(float(params["model.forest.depth"]) - 12) / 100
+    dropout = float(params["model.net.dropout"])
+    return 0.15 + 0.05 * abs(float(np.log10(params["model.net.lr"])) + 3.0) + 0.1 * dropout
 
 
 def begin_trials(storage: Storage, study_id: int, n: int) -> list[int]:
