@@ -191,6 +191,15 @@ def test_every_tab_of_the_parameters_is_drawn_and_stands_in_the_address(
     assert page.button_group[0].value == tab.lower()
 
 
+def test_the_chosen_parameters_stand_in_the_address(opened: Opened, study_id: int) -> None:
+    page = opened("parameters", study_id, tab="Parallel", paths="c")
+    _works(page)
+    assert page.multiselect(key="paths").value == ["c"]
+    page = opened("parameters", study_id, tab="Contour", pair="no.such.parameter")
+    _works(page)
+    assert page.multiselect(key="pair").value == []
+
+
 @pytest.mark.parametrize("url", VIEWS)
 @pytest.mark.parametrize("n", [0, 1])
 def test_a_study_with_no_or_one_trial_has_a_sentence_on_each_page(

@@ -34,7 +34,7 @@ def _importance(study: StudyFrame) -> None:
     chart = study.chart("importance", ImportanceChart, metric=None)
     places = list(range(len(chart.branches)))
     chosen = st.selectbox(
-        "Branch of the space", [-1, *places], key="importance branch",
+        "Branch of the space", [-1, *places], key="part", bind="query-params",
         format_func=lambda i: "Side by side" if i < 0 else cut(branch_name(chart.branches[i]), 80),
     )  # fmt: skip
     if chosen < 0:
@@ -81,8 +81,9 @@ def _chosen_paths(study: StudyFrame, label: str, most: int) -> list[str]:
     if space is None:
         return []
     return st.multiselect(
-        label, [p.path for p in space], max_selections=most, key=f"paths {most}",
-        placeholder="The most important ones", format_func=lambda p: cut(p, 80),
+        label, [p.path for p in space], max_selections=most,
+        key="pair" if most == 2 else "paths", bind="query-params",
+        placeholder="The most important ones", format_func=lambda p: cut(p, 200),
     )  # fmt: skip
 
 
