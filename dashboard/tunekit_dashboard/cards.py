@@ -18,6 +18,7 @@ from tunekit.errors import (
     UnknownStudy,
 )
 from tunekit_dashboard.texts import plain
+from tunekit_dashboard.theme import main_kind
 
 BUSY_S = 3.0
 """Seconds until a page asks again for what the service is computing."""
@@ -106,7 +107,7 @@ def back_link() -> None:
 def login_card() -> None:
     """Draw what somebody sees who is not logged in: a link to the login page."""
     card("Log in", "Your login has ended, or you have none yet.", icon=":material/login:")
-    st.link_button("Log in", f"{service_root()}/login", type="primary")
+    st.link_button("Log in", f"{service_root()}/login", type=main_kind())
 
 
 def service_root() -> str:

@@ -14,6 +14,7 @@ from tunekit_dashboard.charts.echarts import Drawable, draw
 from tunekit_dashboard.charts.options import Drawn
 from tunekit_dashboard.frame import StudyFrame
 from tunekit_dashboard.texts import plain
+from tunekit_dashboard.theme import is_dark
 
 OnPick = Callable[[tuple[int, ...]], None]
 
@@ -120,11 +121,6 @@ def _pick(key: str, drawn: Drawn, on_pick: OnPick) -> None:
 def _selected(state: Any) -> Sequence[Any]:
     selection = state.get("selection") if state is not None else None
     return selection.get("selected", ()) if selection is not None else ()
-
-
-def is_dark() -> bool:
-    """Return whether the page is dark."""
-    return st.context.theme.type == "dark"
 
 
 def _cells(cells: Sequence[Any]) -> Sequence[Any]:

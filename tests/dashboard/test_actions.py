@@ -47,7 +47,7 @@ from tunekit_dashboard.cards import guarded
 from tunekit_dashboard.client import page_reader
 from tunekit_dashboard.frame import study_frame
 from tunekit_dashboard.places import place_in
-from tunekit_dashboard.views import space, trial
+from tunekit_dashboard.views import overview, space, trial
 
 def draw():
     place = place_in(st.query_params.to_dict())
@@ -266,6 +266,19 @@ def test_a_note_is_stored_as_typed_with_its_author_and_deleted_after_a_question(
     _press(opened(f"notes._confirm(place, {note.rpartition(' ')[2]})", study), "note delete")
     page = opened("notes.notes_of(study, 0)", study)
     assert not [e for e in page.markdown if "bold" in e.value]
+
+
+def test_a_note_on_the_study_stands_on_its_overview_and_one_on_a_trial_does_not(
+    rights: Rights, opened: Opened
+) -> None:
+    study = rights.study()
+    for number, text in (("None", "about all"), ("0", "about one")):
+        page = opened(f"notes._dialog(place, {number})", study)
+        page.text_area(key="note text").set_value(text)
+        _press(page.run(), "note send")
+    page = opened("overview.show(study)", study)
+    texts = [e.value for e in page.markdown]
+    assert "about all" in texts and "about one" not in texts
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from tunekit_dashboard.frame import StudyFrame
 from tunekit_dashboard.live import hold_live
 from tunekit_dashboard.places import StudyPlace
 from tunekit_dashboard.texts import cut, plain
+from tunekit_dashboard.theme import main_kind
 
 MAX_SHOWN = 12
 """Parameters with a field at once; a larger space offers the others by name."""
@@ -69,7 +70,7 @@ def _dialog(
         )
     st.caption(f"It runs before new proposals. What is left empty, {_OPEN}.")
     given = _fields(space, fixed, start)
-    if st.button("Enqueue", type="primary", key="enqueue send", icon=":material/playlist_add:"):
+    if st.button("Enqueue", type=main_kind(), key="enqueue send", icon=":material/playlist_add:"):
 
         def send() -> None:
             space.complete(given)  # refuses what no trial could run with, in a sentence

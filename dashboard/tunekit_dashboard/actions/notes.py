@@ -14,6 +14,7 @@ from tunekit_dashboard.frame import StudyFrame
 from tunekit_dashboard.live import hold_live
 from tunekit_dashboard.places import StudyPlace
 from tunekit_dashboard.texts import plain
+from tunekit_dashboard.theme import main_kind
 from tunekit_dashboard.times import shown_time
 
 MAX_NOTES = 50
@@ -78,7 +79,7 @@ def _dialog(place: StudyPlace, number: int | None) -> None:
         with st.container(border=True):
             st.caption("Preview")
             st.markdown(safe_markdown(text))
-    if st.button("Add", type="primary", key="note send", disabled=not text.strip()):
+    if st.button("Add", type=main_kind(), key="note send", disabled=not text.strip()):
         key = {"Idempotency-Key": f'"{uuid.uuid4()}"'}
         reader = page_reader(place)
         attempt(
@@ -90,7 +91,7 @@ def _dialog(place: StudyPlace, number: int | None) -> None:
 @st.dialog("Delete this note?", on_dismiss="rerun")
 def _confirm(place: StudyPlace, note_id: int) -> None:
     st.markdown("It cannot be brought back; the audit log keeps that it was deleted.")
-    if st.button("Delete", type="primary", key="note delete", icon=":material/delete:"):
+    if st.button("Delete", type=main_kind(), key="note delete", icon=":material/delete:"):
         reader = page_reader(place)
         attempt(
             lambda: reader.change("DELETE", f"{place.path}/notes/{note_id}"),

@@ -17,6 +17,7 @@ from tunekit_dashboard.frame import StudyFrame
 from tunekit_dashboard.live import hold_live
 from tunekit_dashboard.places import StudyPlace
 from tunekit_dashboard.texts import plain
+from tunekit_dashboard.theme import main_kind
 from tunekit_dashboard.times import shown_time
 
 
@@ -40,7 +41,7 @@ def _share(place: StudyPlace) -> None:
     with st.form("new share link", border=False):
         label = st.text_input("What is it for?", max_chars=100)
         days = st.number_input("Days until it ends", 1, 90, 30)
-        is_sent = st.form_submit_button("Make a link", type="primary")
+        is_sent = st.form_submit_button("Make a link", type=main_kind())
     if is_sent:
         made = _made(lambda: reader.change("POST", path, NewShareLink(label, float(days))))
         if made is not None:

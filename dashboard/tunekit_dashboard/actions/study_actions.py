@@ -13,6 +13,7 @@ from tunekit_dashboard.client import page_reader
 from tunekit_dashboard.frame import StudyFrame
 from tunekit_dashboard.live import hold_live
 from tunekit_dashboard.places import StudyPlace
+from tunekit_dashboard.theme import main_kind
 
 MAX_TAGS = 20
 
@@ -74,7 +75,7 @@ def _rename(place: StudyPlace, record: StudyRecord) -> None:
     st.caption("Programs that open it by its old name no longer find it; addresses stay.")
     name = st.text_input("Name", value=record.spec.name, key="study name", max_chars=200)
     is_new = bool(name.strip()) and name != record.spec.name
-    if st.button("Rename", type="primary", key="study name send", disabled=not is_new):
+    if st.button("Rename", type=main_kind(), key="study name send", disabled=not is_new):
         reader = page_reader(place)
         attempt(
             lambda: reader.change("PUT", f"{place.path}/name", StudyName(name)),
@@ -90,7 +91,7 @@ def _tags(place: StudyPlace, record: StudyRecord) -> None:
         "Tags", known, default=known, accept_new_options=True, max_selections=MAX_TAGS,
         key="study tags",
     )  # fmt: skip
-    if st.button("Save", type="primary", key="study tags send"):
+    if st.button("Save", type=main_kind(), key="study tags send"):
         reader = page_reader(place)
         attempt(
             lambda: reader.change("PUT", f"{place.path}/tags", Tags(tuple(tags))),
@@ -101,7 +102,7 @@ def _tags(place: StudyPlace, record: StudyRecord) -> None:
 @st.dialog("Archive this study?", on_dismiss="rerun")
 def _archive(place: StudyPlace, record: StudyRecord) -> None:
     st.markdown("It stops, and lists leave it out. Nothing is deleted; it can be restored.")
-    if st.button("Archive", type="primary", key="study archive send"):
+    if st.button("Archive", type=main_kind(), key="study archive send"):
         reader = page_reader(place)
         attempt(lambda: reader.change("POST", f"{place.path}:archive"), "The study is archived.")
 
@@ -109,12 +110,12 @@ def _archive(place: StudyPlace, record: StudyRecord) -> None:
 @st.dialog("Restore this study?", on_dismiss="rerun")
 def _restore(place: StudyPlace, record: StudyRecord) -> None:
     st.markdown("Lists show it again; it stays stopped until it is resumed.")
-    if st.button("Restore", type="primary", key="study restore send"):
+    if st.button("Restore", type=main_kind(), key="study restore send"):
         reader = page_reader(place)
         attempt(lambda: reader.change("POST", f"{place.path}:restore"), "The study is restored.")
 
 
 def _state_button(place: StudyPlace, label: str, state: StudyState, told: str) -> None:
-    if st.button(label, type="primary", key="study state send"):
+    if st.button(label, type=main_kind(), key="study state send"):
         reader = page_reader(place)
         attempt(lambda: reader.change("PATCH", place.path, StudyPatch(state=state)), told)

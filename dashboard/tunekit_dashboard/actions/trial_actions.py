@@ -14,6 +14,7 @@ from tunekit_dashboard.client import page_reader
 from tunekit_dashboard.frame import StudyFrame
 from tunekit_dashboard.live import hold_live
 from tunekit_dashboard.places import StudyPlace
+from tunekit_dashboard.theme import main_kind
 
 
 def trial_actions(study: StudyFrame, chart: TrialChart) -> None:
@@ -52,7 +53,7 @@ def _stop(place: StudyPlace, number: int) -> None:
         "again."
     )
     reason = st.text_input("Reason", key="stop reason", max_chars=300)
-    if st.button("Stop trial", type="primary", key="stop send", icon=":material/stop_circle:"):
+    if st.button("Stop trial", type=main_kind(), key="stop send", icon=":material/stop_circle:"):
         reader = page_reader(place)
         attempt(
             lambda: reader.change("POST", f"{place.path}/trials/{number}:cancel", Cancel(reason)),
@@ -64,7 +65,7 @@ def _stop(place: StudyPlace, number: int) -> None:
 def _retry(place: StudyPlace, number: int, *, has_checkpoint: bool) -> None:
     st.markdown(f"A new trial with the params of trial {number} waits for a free worker.")
     goes_on = has_checkpoint and st.toggle("From its last checkpoint", key="retry from checkpoint")
-    if st.button("Run again", type="primary", key="retry send", icon=":material/replay:"):
+    if st.button("Run again", type=main_kind(), key="retry send", icon=":material/replay:"):
         reader = page_reader(place)
         attempt(
             lambda: reader.change(

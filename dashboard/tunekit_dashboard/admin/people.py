@@ -14,6 +14,7 @@ from tunekit_dashboard.actions.permission import attempt
 from tunekit_dashboard.cards import service_root
 from tunekit_dashboard.client import Reader
 from tunekit_dashboard.texts import plain
+from tunekit_dashboard.theme import main_kind
 from tunekit_dashboard.times import shown_time
 
 ROLES = get_args(m.RoleName)
@@ -42,7 +43,7 @@ def show_members(reader: Reader, project: str) -> None:
             )
         with remove.popover("Remove"):
             st.markdown("Their tokens for this project end at once.")
-            if st.button("Remove from the project", key=f"remove {member.user}", type="primary"):
+            if st.button("Remove from the project", key=f"remove {member.user}", type=main_kind()):
                 attempt(
                     partial(reader.change, "DELETE", place),
                     f"{member.user} has no role here any more.",

@@ -14,6 +14,7 @@ from tunekit.storages.http.connection import quoted
 from tunekit_dashboard.actions.permission import attempt
 from tunekit_dashboard.client import Reader
 from tunekit_dashboard.texts import plain
+from tunekit_dashboard.theme import main_kind
 from tunekit_dashboard.times import shown_time
 
 DAYS = {"30 days": 30, "90 days": 90, "1 year": 365, "No end": None}
@@ -58,7 +59,7 @@ def _list(reader: Reader, path: str, kind: str) -> None:
         used.caption(f"{end}, {last}")
         with revoke.popover("Revoke"):
             st.markdown("What uses it is refused from now on.")
-            if st.button("Revoke the token", key=f"revoke {kind} {token.id}", type="primary"):
+            if st.button("Revoke the token", key=f"revoke {kind} {token.id}", type=main_kind()):
                 place = f"{path}/{token.id}"
                 attempt(
                     partial(reader.change, "DELETE", place),

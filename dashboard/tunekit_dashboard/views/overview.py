@@ -14,6 +14,7 @@ from tunekit.records import StudyState
 from tunekit.storages.events import Event
 from tunekit.storages.http.messages import EventPage
 from tunekit.storages.http.shared_messages import SharedEventPage
+from tunekit_dashboard.actions.notes import notes_of
 from tunekit_dashboard.actions.sharing import share_button
 from tunekit_dashboard.cards import guarded
 from tunekit_dashboard.figures import show_figure
@@ -47,7 +48,7 @@ _MARKS = {
 
 
 def show(study: StudyFrame) -> None:
-    """Draw health, budget and the last events of a study."""
+    """Draw health, budget, the last events and the notes of a study."""
     share_button(study)
     if not study.record.n_trials:
         st.info(
@@ -59,6 +60,7 @@ def show(study: StudyFrame) -> None:
     if study.record.n_trials:
         guarded(partial(_budget, study))
     _events(study)
+    guarded(partial(notes_of, study))
 
 
 def _health(study: StudyFrame) -> None:

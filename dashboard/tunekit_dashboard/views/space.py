@@ -24,6 +24,7 @@ from tunekit_dashboard.navigation import StudyView
 from tunekit_dashboard.piling import Piling, pilings
 from tunekit_dashboard.places import StudyPlace
 from tunekit_dashboard.texts import cut, numbers, plain
+from tunekit_dashboard.theme import main_kind
 
 MAX_ROWS = 300
 """Parameters in the table."""
@@ -40,7 +41,7 @@ def show(study: StudyFrame) -> None:
     if known.version == 0:
         st.caption("The program discovers this space as it runs; edit the program to change it.")
     elif action_button(
-        study, "Widen a parameter", key="widen", icon=":material/open_in_full:", kind="primary"
+        study, "Widen a parameter", key="widen", icon=":material/open_in_full:", kind=main_kind()
     ):
         hold_live()
         first = next((p.path for p in piled.values() if p.is_pressed), "")
@@ -147,7 +148,7 @@ def _widen_dialog(place: StudyPlace, known: SpaceVersion, first: str) -> None:
     except TunekitError as error:
         st.error(plain(str(error), 1000), icon=":material/error:")
         return
-    if st.button("Widen", type="primary", key="widen send", icon=":material/open_in_full:"):
+    if st.button("Widen", type=main_kind(), key="widen send", icon=":material/open_in_full:"):
         match = {"If-Match": f'"{known.version}"'}
         attempt(
             lambda: reader.change("PUT", f"{place.path}/space", body, headers=match),
