@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,8 @@ def generate(
     checks = CHECKS + ACCESS if tries_others else CHECKS
     left_out = [f"--exclude-operation-id={name}" for name in SELF_DESTRUCTIVE]
     with running_service(service) as url:
+        # Described once, so that schemathesis has not to wait for it longer than it does.
+        urllib.request.urlopen(f"{url}/openapi.json").close()
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(settings)),
