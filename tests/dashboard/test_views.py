@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.scaling.sweeps import rows
+from tests.scaling.test_law_chart import SPACE as SWEEP
+from tests.scaling.test_law_chart import history_of
 from tunekit.records import (
     Checkpoint,
     MetricConstraint,
@@ -102,8 +106,6 @@ class Studies:
 
 
 def _ended(trial: TrialRecord, curve: list[Report]) -> tuple[TrialRecord, list[Report]]:
-    from dataclasses import replace
-
     n = trial.number
     if n % 10 == 7:
         evidence = {"stopper": "asha", "predicted": 9.0, "step": 4, "metric": "loss"}
@@ -173,6 +175,20 @@ def _works(page: AppTest) -> None:
 VIEWS = [
     "progress", "tree", "parameters", "trials", "trial", "stops", "tradeoffs", "workers", "space",
 ]  # fmt: skip
+
+
+def test_the_law_of_a_sweep_is_drawn_and_missing_runs_are_told(
+    opened: Opened, studies: Studies
+) -> None:
+    history = history_of(rows())
+    study_id = studies.new("sweep", 0, space=SWEEP)
+    studies.storage.add_trials(study_id, [replace(t, seq=0) for t in history], {})
+    page = opened("law", study_id)
+    _works(page)
+    assert "Optimum of each cell and the law" in _texts(page)
+    empty = opened("law", studies.new("no sweep yet", 0, space=SWEEP))
+    _works(empty)
+    assert "No law yet" in _texts(empty)
 
 
 @pytest.mark.parametrize("url", VIEWS)

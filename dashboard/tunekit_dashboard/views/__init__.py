@@ -20,6 +20,7 @@ from tunekit_dashboard.navigation import GeneralView, StudyView
 from tunekit_dashboard.views import (
     admin,
     compare,
+    law,
     overview,
     parameters,
     progress,
@@ -45,6 +46,7 @@ STUDY_VIEWS: tuple[StudyView, ...] = (
     trial.VIEW,
     stops.VIEW,
     tradeoffs.VIEW,
+    law.VIEW,
     workers.VIEW,
     space.VIEW,
 )

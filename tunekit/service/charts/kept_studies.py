@@ -24,6 +24,7 @@ from tunekit.analysis.charts.trials import trial_chart, trials_chart
 from tunekit.analysis.charts.workers import workers_chart
 from tunekit.driver.study_reader import StudyReader
 from tunekit.history import History
+from tunekit.plots.figure_records import LawChart
 from tunekit.records import ObjectiveSpec, TrialState
 from tunekit.service.answers import fitted, written
 from tunekit.service.charts.queries import ChartQuery
@@ -87,6 +88,8 @@ class ChartStudy:
             return written(edit_space(self._reader, query.space, dry_run=True))
         if query.name == "health":
             return written(self._health(query.seq))
+        if query.name == "law":
+            return written(self._law(query.seq))
         if query.name == "summary":
             return written(self._summary())
         return self._resting(query) if query.name in OF_REPORTS else self._fitted(query)
@@ -143,6 +146,12 @@ class ChartStudy:
         name = self._reader.record.spec.name.partition("/")[2]  # as its project knows it
         found = health_of(self._reader, name=name or None, read_steps=steps)
         return HealthChart(seq, len(found.sick), len(found.findings), found.findings)
+
+    def _law(self, seq: int) -> LawChart:
+        from tunekit.scaling.law_chart import law_chart  # loads SciPy
+
+        spec = self._reader.record.spec
+        return law_chart(spec.name.partition("/")[2], self._reader.history, self.space, seq=seq)
 
     def _trial(self, number: int, goal: ObjectiveSpec) -> Callable[..., object]:
         read = partial(self._storage.reports, self._reader.record.id)

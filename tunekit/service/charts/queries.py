@@ -19,6 +19,7 @@ ChartName: TypeAlias = Literal[
     "slices",
     "parallel",
     "health",
+    "law",
     "trials",
     "trial",
     "contour",

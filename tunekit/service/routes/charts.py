@@ -15,6 +15,7 @@ from tunekit.analysis.charts.filters import TrialFilter
 from tunekit.analysis.charts.study_records import StudySummary, WorkersChart
 from tunekit.analysis.charts.time_records import BudgetChart, TimelineChart
 from tunekit.analysis.charts.trials import MAX_ROWS, Sort
+from tunekit.plots.figure_records import LawChart
 from tunekit.service.access.quotas import QuotaBook
 from tunekit.service.access.roles import Role
 from tunekit.service.charts.charts import Charts
@@ -167,6 +168,12 @@ async def chart_parallel(
 async def chart_health(study_id: int) -> ChartQuery:
     """Return what goes wrong in a study, each with its number and one thing to do."""
     return ChartQuery(study_id, 0, "health")
+
+
+@chart("/law", LawChart)
+async def chart_law(study_id: int) -> ChartQuery:
+    """Return the scaling law that the trials of a study tell, with its figures."""
+    return ChartQuery(study_id, 0, "law")
 
 
 @chart("/trials", m.TrialsChart)
