@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -64,14 +65,20 @@ def opened(service: Service) -> Iterator[Opened]:
     tokens = {name: team.token(name) for name in ("root", "vera", "adam", "nina")}
     with running_service(service) as url:
 
-        def open_page(view: str, who: str, **query: str) -> AppTest:
+        def open_page(
+            view: str, who: str, between: Callable[[], object] | None = None, **query: str
+        ) -> AppTest:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv(DASHBOARD_SERVICE, url)
                 patch.setenv(DASHBOARD_TOKEN, tokens[who])
                 test = AppTest.from_string(_SCRIPT.format(view=view), default_timeout=120)
                 for name, value in query.items():
                     test.query_params[name] = value
-                return test.run()
+                test.run()
+                if between is not None:
+                    between()
+                    test.run()
+                return test
 
         yield open_page
 
@@ -130,6 +137,20 @@ def test_an_admin_gives_a_role_and_the_audit_log_says_so(service: Service, opene
     assert "Audit log" in [t.label for t in test.tabs]
     entries = [d.value for d in test.dataframe]
     assert len(entries) == 1 and "Action" in entries[0]
+
+
+def test_a_role_that_somebody_else_changes_is_shown_and_not_put_back(
+    service: Service, opened: Opened
+) -> None:
+    assert service.accounts is not None
+    change = partial(service.accounts.projects.set_role, "speech", "adam")
+    try:
+        test = opened("admin", "root", partial(change, "editor"), project="speech")
+        assert [b.value for b in test.selectbox if b.label == "Role of adam"] == ["editor"]
+        members = {m.user: m.role for m in service.accounts.projects.members("speech", "", 9)}
+        assert members["adam"] == "editor"
+    finally:
+        change("viewer")
 
 
 def test_advice_to_stop_needs_trials_an_active_study_and_a_long_quiet() -> None:

@@ -34,7 +34,8 @@ def show_members(reader: Reader, project: str) -> None:
         place = f"{path}/{quoted(member.user)}"
         chosen = role.selectbox(
             f"Role of {plain(member.user, 60)}", ROLES, index=ROLES.index(member.role),
-            key=f"role {member.user}", label_visibility="collapsed",
+            # A widget keeps its value as long as its key stays.
+            key=f"role {project} {member.user} {member.role}", label_visibility="collapsed",
         )  # fmt: skip
         if chosen != member.role:
             attempt(
@@ -43,7 +44,8 @@ def show_members(reader: Reader, project: str) -> None:
             )
         with remove.popover("Remove"):
             st.markdown("Their tokens for this project end at once.")
-            if st.button("Remove from the project", key=f"remove {member.user}", type=main_kind()):
+            key = f"remove {project} {member.user}"
+            if st.button("Remove from the project", key=key, type=main_kind()):
                 attempt(
                     partial(reader.change, "DELETE", place),
                     f"{member.user} has no role here any more.",
