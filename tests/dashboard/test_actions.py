@@ -284,10 +284,11 @@ def test_a_note_on_the_study_stands_on_its_overview_and_one_on_a_trial_does_not(
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("![x](http://evil/x.png)", r"\![x](http://evil/x.png)"),
-        ("! [x][ref]", r"\! [x][ref]"),
+        ("![x](http://evil/x.png)", "&#33;[x](http://evil/x.png)"),
+        ("! [x][ref]", "&#33; [x][ref]"),
         ("stop! then go", "stop! then go"),
-        (":red[x] :material/home: at 10:30", r"\:red[x] \:material/home: at 10:30"),
+        (r"\![x](http://evil/x.png)", r"\&#33;[x](http://evil/x.png)"),
+        (":red[x] :material/home: at 10:30", "&#58;red[x] &#58;material/home: at 10:30"),
     ],
 )
 def test_markdown_of_a_note_loads_nothing_and_uses_no_directive(text: str, wanted: str) -> None:

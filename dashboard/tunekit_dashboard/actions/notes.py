@@ -32,7 +32,8 @@ def safe_markdown(text: str) -> str:
     Streamlit shows HTML as text and drops links that run scripts; its own directives for icons,
     colours and badges are shown as typed.
     """
-    return _DIRECTIVE.sub(r"\\:", _IMAGE.sub(r"\\!", text))
+    # A backslash in front would be undone by one that is typed before it.
+    return _DIRECTIVE.sub("&#58;", _IMAGE.sub("&#33;", text))
 
 
 def notes_of(study: StudyFrame, number: int | None = None) -> None:
