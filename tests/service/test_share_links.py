@@ -188,6 +188,18 @@ def test_the_charts_of_a_link_hide_workers_errors_and_people(
         assert client.get(f"{API}/shared/charts/{name}", headers=secret).status_code == 404
 
 
+def test_a_metric_with_the_name_of_a_hidden_field_keeps_its_value(
+    client: TestClient, team: Team, study: int
+) -> None:
+    secret = {"X-Share-Link": made(client, team, study)["secret"]}
+    trial = client.get(f"{API}/shared/charts/trial?number=0", headers=secret).json()
+    assert trial["metrics"] == {"error": 0.5}
+    doc = {"rows": [{"params": {"worker": 3, "attrs": "/home/ann"}, "error": "boom"}]}
+    assert Redaction().chart(doc) == {
+        "rows": [{"params": {"worker": 3, "attrs": HIDDEN}, "error": ""}]
+    }
+
+
 def test_a_browser_that_opens_a_link_keeps_its_secret_where_no_script_reads_it(
     client: TestClient, team: Team, study: int
 ) -> None:

@@ -32,6 +32,8 @@ _NOT_SHARED: Mapping[str, Any] = {
     "worker": "", "error": "", "error_size": 0, "attrs": "{}", "last_event": None,
 }  # fmt: skip
 """Fields of charts, and what stands in their place."""
+_NAMED_BY_PEOPLE = frozenset({"params", "metrics", "branch"})
+"""Fields of charts whose own keys somebody chose, so that they mean nothing here."""
 _LEAST = 3
 """Characters of a name that is searched for; a shorter one would be found in other words."""
 
@@ -78,7 +80,11 @@ class Redaction:
         if value.get("state") in _FAILED:
             hidden = {**hidden, "reason": "", "end_reason": ""}
         return {
-            self.text(str(k)): hidden[k] if k in hidden else self.chart(v)
+            self.text(str(k)): hidden[k]
+            if k in hidden
+            else self.value(v)
+            if k in _NAMED_BY_PEOPLE and isinstance(v, Mapping)
+            else self.chart(v)
             for k, v in value.items()
         }
 
