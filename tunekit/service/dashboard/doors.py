@@ -12,7 +12,13 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tunekit.errors import NotAuthenticated, ServiceBusy, TunekitError, UnknownStudy
+from tunekit.errors import (
+    InvalidArgument,
+    NotAuthenticated,
+    ServiceBusy,
+    TunekitError,
+    UnknownStudy,
+)
 from tunekit.service.access.gate import Gate
 from tunekit.service.access.roles import Role
 from tunekit.service.access.share_links import ShareLinkBook
@@ -24,6 +30,7 @@ from tunekit.storages.http.browser import SHARE_PREFIX
 PLACE = "/dashboard"
 """Path of the pages below the root path of the service."""
 
+_NO_HOST = "the Host header of the request is no host name; open the address of the service."
 _SILENT = "the dashboard does not answer at this moment."
 _REFUSAL = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>tunekit</title></head>'
@@ -78,7 +85,7 @@ class DashboardDoor:
         path = scope["path"][len(self.root) :]
         if path == PLACE:  # links of pages are relative to the folder
             return RedirectResponse(f"{self.root}{PLACE}/", 303)
-        is_document = "/static/" not in path and "/_stcore/" not in path
+        is_document = not _is_public(path)
         try:
             if is_document and not await self._may_enter(scope):
                 return RedirectResponse(self._login(scope), 303)
@@ -88,6 +95,8 @@ class DashboardDoor:
             await self.proxy.http(scope, send)
         except httpx2.TransportError:
             return _refusal(ServiceBusy(_SILENT), is_document=is_document)
+        except httpx2.InvalidURL:
+            return _refusal(InvalidArgument(_NO_HOST), is_document=is_document)
         except TunekitError as error:
             return _refusal(error, is_document=is_document)
         return None
@@ -133,6 +142,15 @@ class DashboardDoor:
         return f"{self.root}/login#next={page}"
 
 
+def _is_public(path: str) -> bool:
+    """Return whether a decoded path is of the scripts and styles that all visitors get alike.
+
+    Dots would lead out of their folder once the path is resolved.
+    """
+    is_public = "/static/" in path or path.endswith(("/_stcore/health", "/_stcore/host-config"))
+    return is_public and ".." not in path.split("/")
+
+
 def _refusal(error: TunekitError, *, is_document: bool) -> Response:
     """Return an error as people read it, who see it again once the pages answer."""
     answer = problem(error)
@@ -146,5 +164,8 @@ def _refusal(error: TunekitError, *, is_document: bool) -> Response:
 def _is_same_origin(scope: Scope) -> bool:
     """Return whether a websocket was opened by a page of this service, and not by another's."""
     headers = dict(scope["headers"])
-    origin = urlsplit(headers.get(b"origin", b"").decode("latin-1"))
+    try:
+        origin = urlsplit(headers.get(b"origin", b"").decode("latin-1"))
+    except ValueError:
+        return False
     return bool(origin.netloc) and origin.netloc == headers.get(b"host", b"").decode("latin-1")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import httpx2
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from websockets.asyncio.client import ClientConnection, unix_connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
 
 from tunekit.service.dashboard.policy import page_policy
@@ -50,15 +51,12 @@ class PageProxy:
             transport=httpx2.AsyncHTTPTransport(uds=socket), timeout=OPEN_S
         )
 
-    async def close(self) -> None:
-        """Close the connections to the process."""
-        await self._client.aclose()
-
     async def document(self, scope: Scope) -> Response:
         """Return the document of a page, with the policy that fits it.
 
         Raises:
             httpx2.TransportError: the process does not answer.
+            httpx2.InvalidURL: no host can have the name in the request.
         """
         # Always the whole document: its policy names the script in it.
         headers = [(k, v) for k, v in _handed_on(scope) if k not in _PARTIAL]
@@ -80,6 +78,7 @@ class PageProxy:
 
         Raises:
             httpx2.TransportError: the process does not answer.
+            httpx2.InvalidURL: no host can have the name in the request.
         """
         request = self._client.build_request(
             scope["method"], _url("http", scope), headers=_handed_on(scope)
@@ -92,9 +91,11 @@ class PageProxy:
             await send(
                 {"type": "http.response.start", "status": answer.status_code, "headers": headers}
             )
-            async for part in answer.aiter_raw():
-                await send({"type": "http.response.body", "body": part, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+            # An answer that has begun can only be cut off, which the browser notices.
+            with suppress(httpx2.TransportError):
+                async for part in answer.aiter_raw():
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
+                await send({"type": "http.response.body", "body": b""})
         finally:
             await answer.aclose()
 
@@ -117,6 +118,9 @@ class PageProxy:
                 ping_interval=None,
                 user_agent_header=None,
             )
+        except (InvalidURI, ValueError):  # no host can have the name in the request
+            await send({"type": "websocket.close", "code": 1008})
+            return
         except (OSError, InvalidHandshake, TimeoutError):
             await send({"type": "websocket.close", "code": 1013})  # the browser tries again
             return
