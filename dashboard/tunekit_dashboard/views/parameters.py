@@ -31,7 +31,7 @@ def show(study: StudyFrame) -> None:
 
 
 def _importance(study: StudyFrame) -> None:
-    chart = study.chart("importance", ImportanceChart, metric=None)
+    chart = study.chart("importance", ImportanceChart)
     places = list(range(len(chart.branches)))
     chosen = st.selectbox(
         "Branch of the space", [-1, *places], key="part", bind="query-params",

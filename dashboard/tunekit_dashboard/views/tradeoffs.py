@@ -14,7 +14,7 @@ from tunekit_dashboard.texts import cut, numbers, plain
 
 def show(study: StudyFrame) -> None:
     """Draw the front, then its trials."""
-    chart = study.chart("front", FrontChart, metric=None)
+    chart = study.chart("front", FrontChart)
     picked = show_figure(front_figure(chart), key="front")
     trial_links(study, picked)
     if study.record.spec.constraints:

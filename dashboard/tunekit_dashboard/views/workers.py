@@ -23,10 +23,10 @@ def show(study: StudyFrame) -> None:
     if study.place.is_shared:
         st.info("A share link does not show workers.", icon=":material/lock:")
         return
-    known = study.live_chart("workers", WorkersChart, metric=None)
+    known = study.live_chart("workers", WorkersChart)
     if known.waits_because:
         st.info(f"Waits because: {plain(known.waits_because, 500)}", icon=":material/schedule:")
-    chart = study.chart("timeline", TimelineChart, metric=None)
+    chart = study.chart("timeline", TimelineChart)
     picked = show_figure(timeline_figure(chart), key="timeline")
     trial_links(study, picked)
     _table(known)

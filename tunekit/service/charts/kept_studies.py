@@ -87,9 +87,9 @@ class ChartStudy:
         if query.space is not None:
             return written(edit_space(self._reader, query.space, dry_run=True))
         if query.name == "health":
-            return written(self._health(query.seq))
+            return written(self._health(query))
         if query.name == "law":
-            return written(self._law(query.seq))
+            return written(self._law(query))
         if query.name == "summary":
             return written(self._summary())
         return self._resting(query) if query.name in OF_REPORTS else self._fitted(query)
@@ -136,22 +136,20 @@ class ChartStudy:
                 return partial(workers_chart, history, record, now=now, held_back=why)
         return _of_trials(query, history, space, goal)
 
-    def _health(self, seq: int) -> HealthChart:
+    def _health(self, query: ChartQuery) -> HealthChart:
         """Return the findings; the steps of the reports are read once and kept."""
         metric = self._reader.history.objectives[0].metric
 
         def steps() -> dict[int, Sequence[int]]:
             return {n: curve.steps for n, curve in self._store(metric).curves.items()}
 
-        name = self._reader.record.spec.name.partition("/")[2]  # as its project knows it
-        found = health_of(self._reader, name=name or None, read_steps=steps)
-        return HealthChart(seq, len(found.sick), len(found.findings), found.findings)
+        found = health_of(self._reader, name=query.study or None, read_steps=steps)
+        return HealthChart(query.seq, len(found.sick), len(found.findings), found.findings)
 
-    def _law(self, seq: int) -> LawChart:
+    def _law(self, query: ChartQuery) -> LawChart:
         from tunekit.scaling.law_chart import law_chart  # loads SciPy
 
-        spec = self._reader.record.spec
-        return law_chart(spec.name.partition("/")[2], self._reader.history, self.space, seq=seq)
+        return law_chart(query.study, self._reader.history, self.space, seq=query.seq)
 
     def _trial(self, number: int, goal: ObjectiveSpec) -> Callable[..., object]:
         read = partial(self._storage.reports, self._reader.record.id)

@@ -52,6 +52,7 @@ class ChartQuery:
         trials: which trials it is about.
         sort, descending, offset: order and first row of a table.
         held_back: why a quota gives no trials, for the workers.
+        study: name of the study as its project knows it, for charts that advise commands.
     """
 
     study_id: int
@@ -68,6 +69,7 @@ class ChartQuery:
     descending: bool = True
     offset: int = 0
     held_back: str = ""
+    study: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ from tunekit.service.routes.parts import InProject
 
 router = APIRouter(prefix="/projects/{project}/studies/{study_id}/charts", tags=["charts"])
 
+NAMING = frozenset({"health", "law"})
+"""Charts that name their study, as its project does."""
 MAX_SHARES = 60
 """Parameters with a share in one branch."""
 
@@ -81,6 +83,9 @@ def chart(path: str, answer: type[m.Chart]) -> Callable[[Asked], Asked]:
             known: Known = None,
         ) -> Response:
             await run_in_threadpool(storage.check_study, query.study_id)
+            if query.name in NAMING:
+                record = await run_in_threadpool(storage.record, query.study_id)
+                query = replace(query, study=record.spec.name)
             charts: Charts = request.app.state.service.charts
             return chart_answer(*await charts.chart(replace(query, trials=chosen), known))
 
@@ -119,15 +124,17 @@ async def chart_curves(study_id: int, metric: Metric = "", number: Numbers = [])
 
 
 @chart("/importance", m.ImportanceChart)
-async def chart_importance(study_id: int, quantile: Quantile = 0.25) -> ChartQuery:
+async def chart_importance(
+    study_id: int, metric: Metric = "", quantile: Quantile = 0.25
+) -> ChartQuery:
     """Return how much each parameter mattered, over all trials and in each branch."""
-    return ChartQuery(study_id, 0, "importance", most=MAX_SHARES, quantile=quantile)
+    return ChartQuery(study_id, 0, "importance", metric, most=MAX_SHARES, quantile=quantile)
 
 
 @chart("/front", m.FrontChart)
-async def chart_front(study_id: int, points: Most = 2000) -> ChartQuery:
+async def chart_front(study_id: int, metric: Metric = "", points: Most = 2000) -> ChartQuery:
     """Return the Pareto front of a study beside its other results."""
-    return ChartQuery(study_id, 0, "front", most=points)
+    return ChartQuery(study_id, 0, "front", metric, most=points)
 
 
 @chart("/tree", m.TreeChart)
@@ -137,9 +144,9 @@ async def chart_tree(study_id: int, metric: Metric = "", nodes: MostRows = 150) 
 
 
 @chart("/stops", m.StopsChart)
-async def chart_stops(study_id: int, verdicts: MostRows = 200) -> ChartQuery:
+async def chart_stops(study_id: int, metric: Metric = "", verdicts: MostRows = 200) -> ChartQuery:
     """Return the audit of early stopping and its newest verdicts."""
-    return ChartQuery(study_id, 0, "stops", most=verdicts)
+    return ChartQuery(study_id, 0, "stops", metric, most=verdicts)
 
 
 @chart("/slices", m.PointsChart)
@@ -215,9 +222,9 @@ async def chart_contour(
 
 
 @chart("/timeline", TimelineChart)
-async def chart_timeline(study_id: int, trials: Most = 1000) -> ChartQuery:
+async def chart_timeline(study_id: int, metric: Metric = "", trials: Most = 1000) -> ChartQuery:
     """Return which worker ran which trial when, of the newest trials."""
-    return ChartQuery(study_id, 0, "timeline", most=trials)
+    return ChartQuery(study_id, 0, "timeline", metric, most=trials)
 
 
 @chart("/budget", BudgetChart)
@@ -228,9 +235,13 @@ async def chart_budget(study_id: int, metric: Metric = "", points: MostRows = 50
 
 @chart("/workers", WorkersChart)
 async def chart_workers(
-    request: Request, project: str, study_id: int, workers: MostRows = 100
+    request: Request,
+    project: str,
+    study_id: int,
+    metric: Metric = "",
+    workers: MostRows = 100,
 ) -> ChartQuery:
     """Return the workers of a study with how each fares, and why one may wait."""
     quotas: QuotaBook = request.app.state.service.quotas
     held_back = await run_in_threadpool(quotas.refusal_to_start, project)
-    return ChartQuery(study_id, 0, "workers", most=workers, held_back=held_back)
+    return ChartQuery(study_id, 0, "workers", metric, most=workers, held_back=held_back)

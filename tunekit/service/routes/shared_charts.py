@@ -39,7 +39,9 @@ def _share(path: str, asked: Asked, answer: type[Chart]) -> None:
         known: Known = None,
     ) -> Response:
         charts: Charts = request.app.state.service.charts
-        asked_for = replace(query, study_id=view.record.id, trials=chosen)
+        asked_for = replace(
+            query, study_id=view.record.id, study=view.record.spec.name, trials=chosen
+        )
         tag, text = await charts.chart(asked_for, known)
         return chart_answer(tag, None if text is None else _redacted(text, view.people))
 
