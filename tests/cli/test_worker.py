@@ -139,8 +139,11 @@ def test_a_worker_of_a_project_serves_all_studies_in_turns_and_those_to_come(stu
 def test_a_worker_of_a_project_ends_after_so_many_trials(study, start):
     made = [study("a"), study("b")]
     status, said = start("--project", "-n", "9", "train.py:objective").end()
-    assert status == 0 and "done: 9 trials ended here" in said
-    assert sum(s.refresh().counts().get(TrialState.COMPLETE, 0) for s in made) == 9
+    assert status == 0
+    # A trial of the other study that has begun when the ninth ends is finished, not thrown away.
+    n_ended = sum(s.refresh().counts().get(TrialState.COMPLETE, 0) for s in made)
+    assert n_ended in (9, 10)
+    assert f"done: {n_ended} trials ended here" in said
 
 
 def test_a_worker_whose_trials_fail_for_one_cause_quarantines_itself(study, start):

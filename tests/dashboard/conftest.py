@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,17 @@ from tunekit.testing.dashboard import ServedDashboard, chromium, has_chromium, s
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+
+
+@pytest.fixture(autouse=True)
+def main_module() -> Iterator[None]:
+    """Keep the module `__main__`, which an `AppTest` replaces by its own script.
+
+    A process that is spawned later would run that script, and fail where it is gone.
+    """
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,10 @@ EXTRAS = {
     "export": ("pandas", "pyarrow"),
     "checkpoints": ("pyarrow", "fsspec"),
     "ray": ("ray",),
+    "plots": ("plotly",),
+    "serve": ("fastapi", "uvicorn", "argon2"),
+    "llm": ("httpx2",),
+    "dashboard": ("streamlit", "websockets"),
 }
 N_WRITES = 50
 MAX_SKEW_S = 5.0
