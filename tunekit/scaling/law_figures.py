@@ -76,9 +76,9 @@ def extrapolation_figure(
         _extrapolation_panel(role, computes, predictions, at, path, optima) for role in roles
     )
     title = f"from the runs to N={amount(at.n)}, D={amount(at.d)}"
-    note = sentences(
-        f"at D / N = {amount(ratio)}, {amount(at.extrapolation)} x the largest compute of the runs"
-    )
+    far = at.extrapolation
+    reach = "" if far is None else f", {amount(far)} x the largest compute of the runs"
+    note = sentences(f"at D / N = {amount(ratio)}{reach}")
     return PanelFigure(title, sentences(*(p.alt.rstrip(".") for p in panels)), panels, note)
 
 

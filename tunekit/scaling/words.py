@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from tunekit_surrogates.scaling.design import LABEL
 from tunekit_surrogates.scaling.regression import PowerLaw
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def law_text(law: Law) -> str:
 def power_text(law: PowerLaw) -> str:
     """Return a power law with the deviation of each exponent, by label where they differ."""
     pairs = law.coefficients
-    labels = sorted({own for name in pairs if (own := name.partition("|")[2])})
+    slopes = [name for name in pairs if not name.startswith(LABEL)]
+    labels = sorted({own for name in slopes if (own := name.partition("|")[2])})
     return "; ".join(f"{own}: {_one(law, own)}" for own in labels) if labels else _one(law, "")
 
 
@@ -44,8 +46,8 @@ def _one(law: PowerLaw, label: str) -> str:
     text = f"{math.exp(law.log_mean(1.0, 1.0, label)):.4g}"
     for name, (mean, sd) in law.coefficients.items():
         axis, _, own = name.partition("|")
-        if axis.startswith("factor:"):
-            text += "" if label else f" [x {math.exp(mean):.3g} for {axis.partition(':')[2]}]"
+        if name.startswith(LABEL):
+            text += "" if label else f" [x {math.exp(mean):.3g} for {name[len(LABEL) :]}]"
         elif axis in NAMES and own in ("", label):
             text += f" {NAMES[axis]}^({mean:.3f} +- {sd:.3f})"
     return text

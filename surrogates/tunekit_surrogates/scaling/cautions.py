@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 CautionName = Literal[
-    "contradicting_directions",
     "counting",
     "diverged_runs",
     "duplicated_runs",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.special import stdtrit
 
-from tunekit_surrogates.scaling.arrays import Floats
+from tunekit_surrogates.scaling.arrays import Floats, Mask
 from tunekit_surrogates.scaling.design import Exponents
 from tunekit_surrogates.scaling.gaps import CellSurface
 from tunekit_surrogates.scaling.methods import Laws, by_cells, by_quadratic, by_threshold
-from tunekit_surrogates.scaling.optima import OptimumMethod, cell_optima, cells_of
+from tunekit_surrogates.scaling.optima import BAND, OptimumMethod, cell_optima, cells_of
 from tunekit_surrogates.scaling.priors import Priors
 from tunekit_surrogates.scaling.runs import Runs
 from tunekit_surrogates.scaling.surface import Surface, fit_surface
@@ -22,6 +24,13 @@ FEWEST = 4
 
 FEWEST_RUNS = 12
 """A held-out cell with fewer finite runs says too little about a gap."""
+
+FEWEST_ON_PLATEAU = 2.0
+"""Runs on the plateau of a cell in the mean.
+
+With fewer the plateau is one point of the grid, where the interpolated losses have their minimum,
+too: a method that snaps to the grid would look best.
+"""
 
 CLEARLY = 2e-4
 """A relative gap that counts as clearly better: a fiftieth of a percent."""
@@ -88,6 +97,8 @@ def chosen_method(runs: Runs, *, priors: Priors, exponents: Exponents) -> str:
 def _gaps(runs: Runs, *, priors: Priors, exponents: Exponents) -> dict[str, Floats]:
     """Return the gaps of each method on the held-out cells; infinite where a method fails."""
     masks = [mask for mask in cells_of(runs) if cell_optima(runs.where(mask))]
+    if not masks or _plateau_size(runs, masks) < FEWEST_ON_PLATEAU:
+        return {"surface": np.zeros(0)}
     full = [i for i, m in enumerate(masks) if (~runs.diverged[m]).sum() >= FEWEST_RUNS]
     held = [i for i in full if i >= FEWEST][-HELD[1] :]
     if len(held) < HELD[0]:
@@ -112,6 +123,12 @@ def _gaps(runs: Runs, *, priors: Priors, exponents: Exponents) -> dict[str, Floa
             at = (float(truth.n[0]), float(truth.d[0]), _label(truth))
             theirs.append(cell.gap(np.exp(laws.lr.log_mean(*at)), np.exp(laws.bs.log_mean(*at))))
     return {method: np.array(theirs) for method, theirs in gaps.items()}
+
+
+def _plateau_size(runs: Runs, masks: Sequence[Mask]) -> float:
+    """Return how many runs of a cell lie on its plateau in the mean."""
+    sizes = [(runs.loss[m] <= runs.loss[m].min() * (1.0 + BAND)).sum() for m in masks]
+    return float(np.mean(sizes))
 
 
 def _label(runs: Runs) -> str:

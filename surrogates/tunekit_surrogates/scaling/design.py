@@ -19,6 +19,9 @@ Exponents = Literal["shared", "own"]
 FLAT = 1e3
 """Standard deviation that stands for no prior, in natural logarithms."""
 
+LABEL = "factor:"
+"""Start of the name of a column that is the offset of a label."""
+
 OFFSET = Normal(0.0, 1.5)
 """Prior on the offset of a label: a factor of about 4 either way."""
 
@@ -54,7 +57,7 @@ class Design:
         own = exponents == "own" and len(labels) > 1
         slopes = [f"{axis}|{label}" for label in labels for axis in axes] if own else list(axes)
         return cls(
-            columns=("1", *(f"factor:{label}" for label in labels[1:]), *slopes),
+            columns=("1", *(f"{LABEL}{label}" for label in labels[1:]), *slopes),
             n=float(np.exp(np.log(n).mean())),
             d=float(np.exp(np.log(d).mean())),
         )
@@ -65,10 +68,10 @@ class Design:
         plain = {"1": np.ones_like(log_n), "n": log_n, "d": log_d, "ratio": log_d - log_n}
         columns = []
         for column in self.columns:
-            name, bar, own = column.partition("|")
-            if name.startswith("factor:"):
-                columns.append((label == name[len("factor:") :]).astype(float))
+            if column.startswith(LABEL):  # a label may hold any sign, "|" too
+                columns.append((label == column[len(LABEL) :]).astype(float))
             else:
+                name, bar, own = column.partition("|")
                 columns.append(plain[name] * ((label == own) if bar else 1.0))
         return np.column_stack(columns)
 
@@ -81,11 +84,12 @@ class Design:
         """Return a prior per column: flat on the intercept, as given on the axes."""
         listed = []
         for column in self.columns:
-            name = column.partition("|")[0]
             if column == "1":
                 listed.append(Normal(0.0, math.inf))
+            elif column.startswith(LABEL):
+                listed.append(OFFSET)
             else:
-                listed.append(OFFSET if name.startswith("factor:") else axes[name])
+                listed.append(axes[column.partition("|")[0]])
         return listed
 
 

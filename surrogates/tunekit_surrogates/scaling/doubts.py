@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy.stats import spearmanr
 
 from tunekit_surrogates.scaling.cautions import Caution
-from tunekit_surrogates.scaling.optima import CellOptimum
+from tunekit_surrogates.scaling.optima import CellOptimum, cells_of
+from tunekit_surrogates.scaling.regression import PowerLaw
 from tunekit_surrogates.scaling.runs import Runs
 
 FEW_CELLS = 4
@@ -16,6 +17,9 @@ FEW_CELLS = 4
 
 SAME = 0.05
 """Range of a logarithm below which its values count as one."""
+
+
+WORDS = {"lr": "learning rate", "bs": "batch size"}
 
 
 def doubts_about_runs(runs: Runs, optima: Sequence[CellOptimum]) -> list[Caution]:
@@ -33,7 +37,7 @@ def _refuse_wrong_direction(optima: Sequence[CellOptimum]) -> None:
         return
     compute = [o.n * o.d for o in optima]
     loss = [o.loss for o in optima]
-    if np.ptp(compute) == 0.0 or np.ptp(loss) == 0.0:
+    if np.ptp(np.log(compute)) < SAME or np.ptp(loss) == 0.0:
         return
     rank = float(spearmanr(compute, loss).statistic)
     if rank > 0.7:
@@ -65,10 +69,43 @@ def _few(runs: Runs, optima: Sequence[CellOptimum]) -> list[Caution]:
     return []
 
 
+def doubts_about_laws(
+    runs: Runs, laws: Mapping[str, PowerLaw], *, known: Sequence[Caution]
+) -> list[Caution]:
+    """Return a caution where a law puts the best value of an axis outside all that was tried.
+
+    It stands in for the check of the cells' optima where cells are too small for it.
+
+    Args:
+        runs: the runs.
+        laws: the law of "lr" and of "bs".
+        known: the cautions that `doubts_about_runs` found.
+    """
+    label = np.full(len(runs), "") if runs.factor is None else runs.factor
+    cells = np.array([np.flatnonzero(mask)[0] for mask in cells_of(runs)])
+    cautions = []
+    for axis, law in laws.items():
+        tried = np.log(getattr(runs, axis))
+        said = any(c.name == "edge_of_grid" and WORDS[axis] in c.sentence for c in known)
+        if said or np.ptp(tried) < SAME:
+            continue
+        best = law.design.rows(runs.n[cells], runs.d[cells], label[cells]) @ law.mean
+        low, high = int((best < tried.min()).sum()), int((best > tried.max()).sum())
+        for count, side, way in ((low, "below", "down"), (high, "above", "up")):
+            if count and 3 * count >= len(cells):
+                cautions.append(
+                    Caution(
+                        "edge_of_grid",
+                        f"the law's {WORDS[axis]} lies {side} all that was tried at {count} of"
+                        f" {len(cells)} pairs of N and D; widen {axis} {way}wards.",
+                    )
+                )
+    return cautions
+
+
 def _edges(runs: Runs, optima: Sequence[CellOptimum]) -> list[Caution]:
     cautions = []
-    words = {"lr": "learning rate", "bs": "batch size"}
-    for axis, word in words.items():
+    for axis, word in WORDS.items():
         if np.ptp(np.log(getattr(runs, axis))) < SAME:
             cautions.append(
                 Caution(

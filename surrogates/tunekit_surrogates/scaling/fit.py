@@ -9,7 +9,7 @@ import numpy as np
 from tunekit_surrogates.scaling.cautions import Caution, merged
 from tunekit_surrogates.scaling.choice import chosen_method, laws_by
 from tunekit_surrogates.scaling.design import Exponents
-from tunekit_surrogates.scaling.doubts import doubts_about_runs
+from tunekit_surrogates.scaling.doubts import doubts_about_laws, doubts_about_runs
 from tunekit_surrogates.scaling.law import ScalingLaw
 from tunekit_surrogates.scaling.methods import Laws
 from tunekit_surrogates.scaling.optima import OptimumMethod, cell_optima
@@ -68,6 +68,9 @@ def fit_law(
         surface=surface,
         n_bootstraps=n_bootstraps,
         rng=rng,
+    )
+    cautions = merged(
+        cautions, doubts_about_laws(runs, {"lr": laws.lr, "bs": laws.bs}, known=cautions)
     )
     return _law(runs, surface, laws, method=found, cautions=cautions)
 

@@ -18,6 +18,8 @@ from tunekit_surrogates.scaling.runs import Counting
 FAR = 10.0
 """Ratio to the largest training compute beyond which a prediction carries a warning."""
 
+LOG2 = math.log(2.0)
+
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -48,8 +50,9 @@ class Prediction:
         lr: peak learning rate.
         bs: batch size in tokens.
         wd: weight decay, or None where the runs did not vary it.
-        loss: loss at the optimum, or None where the runs did not suffice for a law of it.
-        extrapolation: compute asked about over the largest compute of the runs.
+        loss: loss at this rate and batch, or None where the runs did not suffice for a law of it.
+        extrapolation: compute asked about over the largest compute of the runs, or None for a
+            published law, which has no runs.
         excess_low: relative loss excess expected at half the predicted rate, were it right.
         excess_high: relative loss excess expected at twice the predicted rate, were it right.
         cautions: the doubts about this prediction.
@@ -61,7 +64,7 @@ class Prediction:
     bs: Interval
     wd: Interval | None
     loss: Interval | None
-    extrapolation: float
+    extrapolation: float | None
     excess_low: float
     excess_high: float
     cautions: tuple[Caution, ...]
@@ -109,6 +112,11 @@ class ScalingLaw:
     counting: Counting
     cautions: tuple[Caution, ...]
 
+    @property
+    def has_runs(self) -> bool:
+        """Whether the law was fitted, to runs of two scales or more, and not published."""
+        return self.n_range[0] < self.n_range[1] or self.d_range[0] < self.d_range[1]
+
     def predict(
         self, n: float, d: float, *, bs: float | None = None, factor: str | None = None
     ) -> Prediction:
@@ -130,21 +138,23 @@ class ScalingLaw:
         label = self.label(factor)
         lr = self.lr.quantiles(n, d, label, levels=LEVELS)
         batch = self.bs.quantiles(n, d, label, levels=LEVELS)
+        u, v = 0.0, 0.0
         if bs is not None:
-            lr = lr * math.exp(self.bowl.best_u(math.log(bs / batch[2])))
+            v = math.log(bs / batch[2])
+            u = self.bowl.best_u(v)
+            lr = lr * math.exp(u)
             batch = np.full(len(LEVELS), float(bs))
-        extrapolation = n * d / self.compute
-        log2 = math.log(2.0)
+        beside, low, high = self.bowl.log_excess(np.array([u, u - LOG2, u + LOG2]), np.array(v))[0]
         return Prediction(
             n=float(n),
             d=float(d),
             lr=Interval.of(lr),
             bs=Interval.of(batch),
             wd=self._weight_decay(n, d, label, lr=lr[2], bs=batch[2]),
-            loss=None if self.loss is None else self._loss(n, d, label),
-            extrapolation=float(extrapolation),
-            excess_low=float(self.bowl.excess(-log2, 0.0)),
-            excess_high=float(self.bowl.excess(log2, 0.0)),
+            loss=None if self.loss is None else self._loss(n, d, label, float(beside)),
+            extrapolation=float(n * d / self.compute) if self.has_runs else None,
+            excess_low=math.expm1(low - beside),
+            excess_high=math.expm1(high - beside),
             cautions=merged(self.cautions, _too_far(n, d, self)),
         )
 
@@ -177,9 +187,10 @@ class ScalingLaw:
         tau = self.tau.quantiles(n, d, label, levels=LEVELS)
         return Interval.of(bs / (lr * d * tau[::-1]))
 
-    def _loss(self, n: float, d: float, label: str) -> Interval:
+    def _loss(self, n: float, d: float, label: str, beside: float) -> Interval:
+        """Return the loss, `beside` in ln L above that of the optimal batch."""
         assert self.loss is not None
-        offset = self.loss_offsets.get(label, 0.0)
+        offset = self.loss_offsets.get(label, 0.0) + beside
         return Interval.of(self.loss.quantiles(n, d, levels=LEVELS) * math.exp(offset))
 
     def to_dict(self) -> dict[str, Any]:
@@ -228,6 +239,14 @@ def _too_far(n: float, d: float, law: ScalingLaw) -> list[Caution]:
     ratio = n * d / law.compute
     if ratio <= FAR:
         return []
+    if not law.has_runs:
+        return [
+            Caution(
+                "extrapolation",
+                f"n={n:g} with d={d:g} is {ratio:.0f} times the compute that the published law was"
+                " opened for; open it at this n and d.",
+            )
+        ]
     return [
         Caution(
             "extrapolation",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,10 +99,24 @@ def by_threshold(
     chosen = runs.where(near)
     _refuse_one_scale(chosen)
     weights = _resamples(len(chosen), n_bootstraps, rng)
-    return Laws(
-        lr=_least_squares(chosen, np.log(chosen.lr), ("n", "d"), weights),
-        bs=_least_squares(chosen, np.log(chosen.bs), ("d",), weights),
-    )
+    lr = _least_squares(chosen, np.log(chosen.lr), ("n", "d"), weights)
+    bs = _least_squares(chosen, np.log(chosen.bs), ("d",), weights)
+    optima = cell_optima(runs)
+    return Laws(lr=_as_coarse_as(optima, "lr_sd", lr), bs=_as_coarse_as(optima, "bs_sd", bs))
+
+
+def _as_coarse_as(optima: Sequence[CellOptimum], error: str, law: PowerLaw) -> PowerLaw:
+    """Return the law with the error to which the grid of runs shows the optimum of a cell.
+
+    Resamples do not know it: where a plateau is one point of the grid, they all agree.
+    """
+    if not optima:
+        return law
+    sd = float(np.median([getattr(o, error) for o in optima]))
+    n, d = np.array([o.n for o in optima]), np.array([o.d for o in optima])
+    rows = law.design.rows(n, d, np.array([o.factor for o in optima]))
+    cov = law.cov + sd**2 * np.linalg.pinv(rows.T @ rows)
+    return replace(law, cov=cov, scatter=math.hypot(law.scatter, sd))
 
 
 def _refuse_one_scale(runs: Runs) -> None:

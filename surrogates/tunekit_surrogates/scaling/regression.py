@@ -61,7 +61,8 @@ class PowerLaw:
         """Return quantiles of a new cell's optimum."""
         t = stdtrit(self.dof, np.asarray(levels))
         log = self.log_mean(n, d, label) + self.log_sd(n, d, label) * t
-        return np.asarray(np.exp(log), dtype=float)
+        with np.errstate(over="ignore"):  # far from all runs, without a prior: up to infinity
+            return np.asarray(np.exp(log), dtype=float)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the law as plain lists and numbers for JSON."""

@@ -10,8 +10,10 @@ if TYPE_CHECKING:
 
 def prediction_text(at: Prediction) -> str:
     """Return a prediction in a few lines, with its warnings."""
+    far = at.extrapolation
     lines = [
-        f"N={at.n:.4g}, D={at.d:.4g}, {at.extrapolation:.3g} x the largest compute of the runs",
+        f"N={at.n:.4g}, D={at.d:.4g}"
+        + ("" if far is None else f", {far:.3g} x the largest compute of the runs"),
         _line("lr", at.lr),
         _line("bs", at.bs, " tokens"),
     ]

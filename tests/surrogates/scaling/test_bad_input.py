@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from tests.surrogates.scaling.surfaces import CELLS, best, grid
+from tests.surrogates.scaling.surfaces import CELLS, best, grid, losses, scattered
 from tunekit_surrogates.scaling import Normal, Priors, Runs, fit_law
 
 
@@ -136,3 +136,27 @@ def test_a_repeated_seed_does_not_count_as_a_cell_of_its_own():
     law = fit_law(Runs.checked(lr, bs, **twice))
     first = fit_law(runs).predict(8e8, 3.2e10).lr.median
     assert law.predict(8e8, 3.2e10).lr.median == pytest.approx(first, rel=0.05)
+
+
+def test_scattered_runs_with_rates_below_the_best_name_the_edge():
+    runs = scattered(300)
+    rates = np.exp(np.random.default_rng(1).uniform(np.log(1e-5), np.log(3e-4), len(runs)))
+    loss = losses(rates, runs.bs, n=runs.n, d=runs.d)
+    low = Runs.checked(rates, runs.bs, n=runs.n, d=runs.d, loss=loss)
+    edges = [
+        c.sentence for c in fit_law(low, method="surface").cautions if c.name == "edge_of_grid"
+    ]
+    assert [("learning rate" in e, e.endswith("widen lr upwards.")) for e in edges] == [
+        (True, True)
+    ]
+    assert "edge_of_grid" not in names(fit_law(runs, method="surface"))
+
+
+def test_cells_of_one_compute_are_no_sign_of_a_wrong_direction():
+    cells = [(n, 1e18 / n) for n in (1.1e8, 1.7e8, 2.3e8, 3.1e8, 4.7e8)]
+    runs = grid(cells)
+    compute = runs.n * runs.d
+    assert np.ptp(compute) > 0.0  # by rounding
+    rising = np.searchsorted(np.unique(compute), compute)  # the loss follows the rounding
+    loss = runs.loss / runs.loss.mean() * (1.0 + rising)
+    fit_law(Runs.checked(runs.lr, runs.bs, n=runs.n, d=runs.d, loss=loss), method="surface")

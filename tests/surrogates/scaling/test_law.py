@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.surrogates.scaling.surfaces import CELLS, best, grid
+from tests.surrogates.scaling.surfaces import CELLS, best, grid, losses
 from tunekit_surrogates.scaling import ScalingLaw, fit_law
 
 
@@ -32,3 +32,17 @@ def test_a_far_prediction_says_so():
     far = law.predict(4e10, 3e12)
     assert [caution.name for caution in far.cautions] == ["extrapolation"]
     assert far.extrapolation == pytest.approx(4e10 * 3e12 / (4e8 * 4e8 * 80))
+
+
+def test_a_batch_beside_the_best_has_its_own_loss_and_excess():
+    law = fit_law(grid(CELLS))
+    free = law.predict(2e9, 8e10)
+    assert law.predict(2e9, 8e10, bs=free.bs.median).loss.median == pytest.approx(free.loss.median)
+    batch = 30 * best(2e9, 8e10)[1]
+    at = law.predict(2e9, 8e10, bs=batch)
+    true = [losses(f * at.lr.median, batch, n=2e9, d=8e10) for f in (0.5, 1, 2)]
+    least = losses(*best(2e9, 8e10), n=2e9, d=8e10)
+    assert at.loss.median / free.loss.median == pytest.approx(true[1] / least, abs=0.02)
+    assert at.loss.median > 1.02 * free.loss.median
+    assert at.excess_low > -1e-9 and at.excess_high > -1e-9
+    assert at.excess_high == pytest.approx(true[2] / true[1] - 1, abs=0.005)

@@ -174,3 +174,32 @@ def test_noisy_scattered_runs_of_tiny_models_of_which_a_third_diverge_still_give
         off_v = math.log(at.bs.median / (5e3 * 10**0.5))
         lost.append(0.08 * (off_u**2 + off_v**2))
     assert np.mean(lost) < 0.01
+
+
+def test_a_plateau_of_one_run_a_cell_neither_wins_the_choice_nor_passes_for_exact():
+    """On coarse grids over steep losses the best run stays one point while its optimum moves."""
+    lr, bs = 3e-3 * 2.0 ** np.arange(-4, 4), 65536 * 2.0 ** np.arange(-3, 4)
+    axes = np.meshgrid(lr, bs, (1e6, 4e6, 16e6), (1e8, 4e8, 16e8), indexing="ij")
+    lr, bs, n, d = (axis.ravel() for axis in axes)
+    u = np.log(lr / 3e-3) + 0.5 * np.log(n / 4e6) - 0.2 * np.log(d / 4e8)
+    v = np.log(bs / 65536) - 0.5 * np.log(d / 4e8)
+    loss = (1.7 + 400 / n**0.34 + 400 / d**0.28) * (1 + 0.2 * (u - 0.4 * v) ** 2 + 0.1 * v**2)
+    runs = Runs.checked(lr, bs, n=n, d=d, loss=loss)
+    law = fit_law(runs)
+    assert law.method == "surface"
+    assert law.lr.coefficients["d"][0] == pytest.approx(0.2, abs=0.05)
+    snapped = fit_law(runs, method="threshold")
+    assert snapped.lr.coefficients["d"][0] == pytest.approx(0.0, abs=0.01)
+    at = snapped.predict(64e6, 64e8).lr
+    assert at.high90 > 2 * at.low90  # as coarse as the grid, where all resamples agree
+
+
+def test_a_label_may_hold_a_bar():
+    runs = grid(CELLS)
+    slow = with_columns(runs, factor=["adamw"] * len(runs))
+    columns = {c: np.tile(getattr(runs, c), 2) for c in ("bs", "n", "d", "loss")}
+    labels = [*slow.factor, *(["muon|wsd"] * len(runs))]
+    both = with_columns(runs, lr=np.concatenate([runs.lr, 3 * runs.lr]), factor=labels, **columns)
+    law = fit_law(both, method="surface")
+    rates = [law.predict(4e8, 2e10, factor=label).lr.median for label in law.factors]
+    assert rates[1] / rates[0] == pytest.approx(3, rel=0.02)
