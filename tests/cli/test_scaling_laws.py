@@ -140,3 +140,10 @@ def test_what_cannot_be_is_said_in_one_sentence(words, said, law, cli):
     assert result.exit_code == 2 or "database" in said
     assert result.exit_code != 0
     assert said in result.stderr
+
+
+def test_a_length_of_a_sequence_that_is_no_number_is_refused(runs, cli):
+    words = ["--n", "1e9", "--d", "2e10", "--role", "sequence_length=abc"]
+    refused = cli("scaling", "predict", "runs.csv", *words)
+    assert refused.exit_code != 0
+    assert "sequence_length=abc: expected the number of tokens" in " ".join(refused.stderr.split())

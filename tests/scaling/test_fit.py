@@ -257,3 +257,23 @@ def test_a_csv_file_with_empty_cells_and_diverged_losses_is_read(tmp_path: Path)
     assert len(law.runs) == len(table) - 2
     assert cautious(law, "missing_values").endswith("loss in 1, lr in 1.")
     assert law.runs.diverged.sum() == 1
+
+
+def test_an_empty_cell_of_a_data_frame_costs_no_run_and_is_no_label():
+    table = [{**row, "wd": 0.1 * (1 + i % 2), "opt": "adamw"} for i, row in enumerate(rows())]
+    frame = pd.DataFrame(table)
+    frame.loc[3, "wd"] = math.nan
+    assert len(fit(frame).runs) == len(table)
+    frame.loc[5, "opt"] = math.nan
+    law = fit(frame, factor="opt")
+    assert law.fitted.factors == ("adamw",)
+    assert "missing_values" in names(law)
+
+
+def test_runs_without_weight_decay_leave_it_out_unless_it_was_asked_for():
+    table = [{**row, "wd": 0.1 * (i % 2)} for i, row in enumerate(rows())]
+    law = fit(table)
+    assert law.predict(1e8, 1e10).wd is None
+    assert "weight decay of 0" in cautious(law, "missing_values")
+    with pytest.raises(InvalidArgument, match="wd has"):
+        fit(table, wd="wd")

@@ -146,3 +146,33 @@ def test_planned_runs_have_the_weight_decay_of_the_law():
     space = tk.Space({**dict(SPACE.nodes), "wd": tk.Float(1e-9, 1e3, log=True)})
     assert plan.params(space)[0]["wd"] == pytest.approx(plan.runs[0].wd)
     assert plan.rows()[0]["wd"] == plan.runs[0].wd
+
+
+ONE_N = rows([c for c in CELLS if c[0] == 1e6])
+LARGE = [{**row, "N": row["N"] * 1e5, "D": row["D"] * 1e3} for row in rows()]
+
+
+@pytest.mark.parametrize(
+    ("use", "words"),
+    [
+        (lambda law: law.predict(1e9, 1e10, bs="x"), "bs='x', expected a batch size"),
+        (lambda law: law.plan(1e20, N=1e9, D=1e10, runs_per_cell=4.5), "runs_per_cell=4.5"),
+        (lambda law: law.plan(1e20, cells=[1e9]), "expected pairs"),
+        (
+            lambda law: fit(ONE_N, priors={"lr_n": None}).as_prior("lr", N=1e9, D=1e10),
+            "wider than numbers reach",
+        ),
+        (lambda law: law.save("nowhere/at/all/law.json"), "cannot be written"),
+        (lambda law: fit(LARGE, priors="kaplan"), "it is meant for smaller models"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused_in_a_sentence(law, use, words):
+    with pytest.raises(InvalidArgument, match=words):
+        use(law)
+
+
+def test_cells_of_a_plan_may_be_lists_and_fields_of_priors_pairs(law):
+    cells = [(4e6, 2e8), (8e6, 4e8)]
+    assert law.plan(1e20, cells=[list(c) for c in cells]).runs == law.plan(1e20, cells=cells).runs
+    given = tk.scaling.Priors(lr_n=(-0.7, 0.1))
+    assert fit(rows(), priors=given).options.priors.lr_n.sd == 0.1

@@ -63,3 +63,22 @@ def test_a_published_law_is_a_competitor_on_the_same_cells():
 def test_what_is_no_published_law_is_refused(name, n, words):
     with pytest.raises(InvalidArgument, match=words):
         tk.scaling.published(name, n, 1e10)
+
+
+def test_another_way_to_count_parameters_is_named():
+    def counted(warnings):
+        return [w.sentence for w in warnings if w.name == "counting"]
+
+    law = tk.scaling.fit(rows(), priors="step_law", counting="total", method="surface")
+    assert "step_law counts non-embedding" in counted(law.warnings)[0]
+    found = law.validate(published="step_law")
+    assert counted(found.warnings) and "warning (counting)" in str(found)
+    same = tk.scaling.fit(rows(), priors="step_law", method="surface")
+    assert not counted(same.warnings) and not same.validate(published="step_law").warnings
+
+
+def test_a_published_law_does_not_speak_of_runs_that_it_has_not():
+    at = tk.scaling.published("step_law", N=7e9, D=1.4e12).predict(7e12, 1.4e14)
+    assert at.extrapolation is None
+    assert "the runs" not in str(at)
+    assert [c.name for c in at.cautions] == ["extrapolation"]

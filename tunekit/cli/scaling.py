@@ -270,6 +270,10 @@ def _roles(given: dict[str, str], sequence_length: int | None) -> Roles:
     sources: dict[str, Any] = {}
     for role, text in given.items():
         if role == "sequence_length":
+            if not text.isdecimal():
+                raise InvalidArgument(
+                    f"--role sequence_length={text}: expected the number of tokens of a sequence."
+                )
             sequence_length = int(text)
             continue
         if role not in known:

@@ -11,7 +11,7 @@ from tunekit.errors import InvalidArgument
 from tunekit.scaling import roles as plays
 from tunekit.scaling.law import Law
 from tunekit.scaling.options import FitOptions, priors_of
-from tunekit.scaling.published import priors_from
+from tunekit.scaling.published import counting_doubts, priors_from
 from tunekit.scaling.reading import read
 from tunekit.scaling.roles import Roles
 from tunekit.scaling.tables import Data, RunTable, tables_of
@@ -103,6 +103,8 @@ def fit_tables(
         raise InvalidArgument(f"scaling: counting={shown(counting)}, expected {known}.")
     options = options or FitOptions()
     found = read(tables, roles, counting=counting)
+    runs = found.runs
     if preset is not None:
-        options = replace(options, priors=priors_from(preset, found.runs))
-    return Law(options.fit(found.runs), found.runs, found.roles, options, found.target)
+        options = replace(options, priors=priors_from(preset, runs))
+        runs = replace(runs, cautions=(*runs.cautions, *counting_doubts(preset, runs)))
+    return Law(options.fit(runs), runs, found.roles, options, found.target)

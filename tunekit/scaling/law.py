@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunekit.checks import is_number, shown
+from tunekit.checks import check_whole, is_number, shown
 from tunekit.errors import InvalidArgument
 from tunekit.scaling import stored
 from tunekit.scaling.options import FitOptions
@@ -93,6 +93,10 @@ class Law:
             InvalidArgument: a number is not above 0, or the runs had no such factor.
         """
         n, d = self._cell(N, D)
+        if bs is not None and not is_number(bs):
+            raise InvalidArgument(
+                f"scaling: bs={shown(bs)}, expected a batch size in tokens, a number above 0."
+            )
         try:
             return self.fitted.predict(n, d, bs=bs, factor=factor)
         except ValueError as error:
@@ -114,12 +118,13 @@ class Law:
             )
         if published is None:
             return Validation(tuple(self.options.validate(self.runs)))
-        from tunekit.scaling.published import law_of
+        from tunekit.scaling.published import counting_doubts, law_of
 
         middle = [float(np.exp(np.log(axis).mean())) for axis in (self.runs.n, self.runs.d)]
         rival = law_of(published, *middle)
         runs = replace(self.runs, factor=None)  # it knows no factors
-        return Validation(tuple(FitOptions().validate(runs, fit=lambda *_, **__: rival)))
+        gaps = FitOptions().validate(runs, fit=lambda *_, **__: rival)
+        return Validation(tuple(gaps), tuple(counting_doubts(published, self.runs)))
 
     def plan(
         self,
@@ -148,6 +153,12 @@ class Law:
         Raises:
             InvalidArgument: a number lies outside its range.
         """
+        for name, count in (
+            ("runs_per_cell", runs_per_cell),
+            ("runs_at_target", runs_at_target),
+            ("max_runs", max_runs),
+        ):
+            check_whole(count, f"scaling: {name}")
         is_for_target = N is not None or D is not None or self.target is not None
         target = self._cell(N, D) if is_for_target else None
         if not is_number(budget_flops) or not 0 < budget_flops < math.inf:
@@ -160,7 +171,7 @@ class Law:
                 self.runs if len(self.runs) else None,
                 budget_flops=float(budget_flops),
                 target=target,
-                cells=cells,
+                cells=None if cells is None else _scales(cells),
                 runs_per_cell=runs_per_cell,
                 runs_at_target=runs_at_target,
                 max_runs=max_runs,
@@ -216,6 +227,11 @@ class Law:
                 f'scaling: the law says nothing of "{parameter}", expected one of {has}.'
             )
         unit = self.roles.tokens_per_batch_unit if role == "bs" else 1
+        if not 0.0 < interval.low90 <= interval.high90 < math.inf:
+            raise InvalidArgument(
+                f"scaling: the 90 % interval of {role} at N={at.n:g}, D={at.d:g} is wider than "
+                "numbers reach; ask about a cell nearer to the runs."
+            )
         own = math.log(interval.high90 / interval.low90) / NINETY
         return {"lognormal": [interval.median / unit, math.hypot(own, float(transfer_sd))]}
 
@@ -273,9 +289,19 @@ class Law:
             ) from None
 
     def save(self, path: str | Path) -> Path:
-        """Write the law and its runs to a JSON file, and return its path."""
+        """Write the law and its runs to a JSON file, and return its path.
+
+        Raises:
+            InvalidArgument: the file cannot be written.
+        """
         place = Path(path)
-        place.write_text(json.dumps(self.to_dict(), allow_nan=False) + "\n", encoding="utf-8")
+        text = json.dumps(self.to_dict(), allow_nan=False) + "\n"
+        try:
+            place.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise InvalidArgument(
+                f'scaling: "{path}" cannot be written: {error.strerror}.'
+            ) from None
         return place
 
     def _cell(self, n: float | None, d: float | None) -> tuple[float, float]:
@@ -296,6 +322,23 @@ class Law:
         from tunekit.scaling.words import law_text
 
         return law_text(self)
+
+
+def _scales(cells: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
+    """Return cells as pairs of N and D.
+
+    Raises:
+        InvalidArgument: a cell is no pair of numbers.
+    """
+    found = []
+    for cell in cells:
+        pair = tuple(cell) if isinstance(cell, Sequence | np.ndarray) else ()
+        if len(pair) != 2 or not all(map(is_number, pair)):
+            raise InvalidArgument(
+                f"scaling: cells has {shown(cell)}, expected pairs (N, D) of numbers above 0."
+            )
+        found.append((float(pair[0]), float(pair[1])))
+    return found
 
 
 def load(path: str | Path) -> Law:

@@ -103,8 +103,8 @@ def priors_of(given: Priors | Mapping[str, Any] | None) -> Priors:
     Raises:
         InvalidArgument: an exponent that does not exist, or two numbers that are no prior.
     """
-    if isinstance(given, Priors):
-        return given
+    if isinstance(given, Priors):  # nothing checked its fields: they may be pairs, too
+        given = {name: getattr(given, name) for name in Priors.__dataclass_fields__}
     known = {name: getattr(Priors(), name) for name in Priors.__dataclass_fields__}
     if given is not None and not isinstance(given, Mapping):
         raise InvalidArgument(

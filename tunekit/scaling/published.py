@@ -10,7 +10,7 @@ from tunekit.errors import InvalidArgument, did_you_mean
 from tunekit.scaling.law import Law
 from tunekit.scaling.options import FitOptions
 from tunekit.scaling.roles import Roles
-from tunekit_surrogates.scaling import PRESETS, Preset, Priors, Runs, ScalingLaw
+from tunekit_surrogates.scaling import PRESETS, Caution, Preset, Priors, Runs, ScalingLaw
 
 
 def preset_named(name: str) -> Preset:
@@ -72,7 +72,24 @@ def priors_from(name: str, runs: Runs) -> Priors:
     """Return priors with the exponents that a published law has in the middle of the runs.
 
     Raises:
-        InvalidArgument: there is no such law.
+        InvalidArgument: there is no such law, or it says nothing of learning rate or batch size.
     """
     middle = [float(np.exp(np.log(axis).mean())) for axis in (runs.n, runs.d)]
-    return preset_named(name).priors(*middle)
+    try:
+        return preset_named(name).priors(*middle)
+    except ValueError as error:
+        raise InvalidArgument(f"scaling: {error}") from None
+
+
+def counting_doubts(name: str, runs: Runs) -> list[Caution]:
+    """Return a caution where a published law counts parameters in another way than the runs."""
+    counting = preset_named(name).counting
+    if counting == runs.counting:
+        return []
+    return [
+        Caution(
+            "counting",
+            f"the published law {name} counts {counting} parameters and the runs count "
+            f"{runs.counting} ones; small models differ most: give N as {name} counts it.",
+        )
+    ]

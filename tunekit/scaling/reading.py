@@ -90,6 +90,11 @@ _STATES = frozenset(map(str, TrialState))
 _ENDED = (str(TrialState.COMPLETE), str(TrialState.DIVERGED))
 
 
+def _is_missing(value: Any) -> bool:
+    """Return whether a cell of a table is empty; in a DataFrame that is NaN."""
+    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
+
+
 def _value(role: str, source: Source, row: Row, place: str) -> Any:
     """Return the value of a role in a row, `None` if it has none.
 
@@ -103,8 +108,9 @@ def _value(role: str, source: Source, row: Row, place: str) -> Any:
             value = None
     else:
         value = row.get(source) if isinstance(source, str) else source
-    if value is None or value == "":
-        return None
+    if _is_missing(value):
+        # A loss of NaN is that of a run that diverged.
+        return value if role == "loss" and isinstance(value, float) else None
     if role == "factor":
         return str(value)
     try:
@@ -114,7 +120,6 @@ def _value(role: str, source: Source, row: Row, place: str) -> Any:
             f"scaling: {role}={shown(value)} in {place}, expected a number; name another column "
             f"with {role}=... or correct the row."
         ) from None
-    # An empty cell of a DataFrame is NaN too; a loss of NaN is that of a run that diverged.
     return None if math.isnan(number) and role != "loss" else number
 
 
@@ -134,8 +139,12 @@ def read(tables: Sequence[RunTable], roles: Roles, *, counting: Counting) -> Rea
         raise InvalidArgument(f"scaling: {what}; give at least two cells of finished runs.")
     found = _Arrays()
     resolved = [_resolved(table, roles) for table in tables]
-    if any(own.wd is None for own in resolved):  # a table without it would lose all its rows
-        resolved = [replace(own, wd=None) for own in resolved]
+    decay_cautions: list[Caution] = []
+    if roles.wd is None:
+        decays = _decays_found(tables, resolved)
+        if None in decays or 0.0 in decays:  # it was not asked for: leave it out, not the runs
+            resolved = [replace(own, wd=None) for own in resolved]
+        decay_cautions = _zero_decay(decays)
     for table, own in zip(tables, resolved, strict=True):
         found.add(table, own)
     if not found.values.get("lr"):
@@ -157,7 +166,7 @@ def read(tables: Sequence[RunTable], roles: Roles, *, counting: Counting) -> Rea
         )
     except ValueError as error:
         raise InvalidArgument(f"scaling: {error}") from None
-    runs = replace(runs, cautions=(*runs.cautions, *found.cautions()))
+    runs = replace(runs, cautions=(*runs.cautions, *found.cautions(), *decay_cautions))
     return Reading(runs, resolved[0], _target(tables))
 
 
@@ -166,8 +175,6 @@ def _resolved(table: RunTable, roles: Roles) -> Roles:
     if roles.loss is None and len(table.objectives) == 1:
         roles = replace(roles, loss=table.objectives[0].metric)
     found = roles.found_in(table.columns, table.scales, f'"{table.name}"')
-    if roles.wd is None and any(row.get(str(found.wd)) in (None, "") for row in table.rows):
-        found = replace(found, wd=None)  # it was not asked for, and not every run has one
     for objective in table.objectives:
         is_loss = found.loss in (objective.metric, f"metrics.{objective.metric}")
         if is_loss and objective.direction == "maximize":
@@ -176,6 +183,28 @@ def _resolved(table: RunTable, roles: Roles) -> Roles:
                 "loss, of which less is better; name one with loss=... ."
             )
     return found
+
+
+def _decays_found(tables: Sequence[RunTable], roles: Sequence[Roles]) -> set[float | None]:
+    """Return the weight decays of all rows, with `None` where a row has none."""
+    return {
+        None if own.wd is None else _value("wd", own.wd, row, f'row {i + 1} of "{table.name}"')
+        for table, own in zip(tables, roles, strict=True)
+        for i, row in enumerate(table.rows)
+    }
+
+
+def _zero_decay(decays: set[float | None]) -> list[Caution]:
+    """Return a caution where runs without weight decay hide the law of the others."""
+    if None in decays or 0.0 not in decays or len(decays) == 1:
+        return []
+    return [
+        Caution(
+            "missing_values",
+            "some runs have a weight decay of 0, which has no time scale bs / (lr wd D); weight "
+            "decay is left out of the law: drop those runs to have one.",
+        )
+    ]
 
 
 def _varied(decays: list[float] | None) -> list[float] | None:

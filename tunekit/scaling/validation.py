@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tunekit_surrogates.scaling import CellGap
+from tunekit_surrogates.scaling import Caution, CellGap
 
 COLUMNS = ("N", "D", "lr", "bs", "gap", "lr_covered", "bs_covered")
 
@@ -18,9 +18,11 @@ class Validation:
     Attributes:
         cells: from small to large compute. A gap is the relative loss excess of the predicted
             learning rate and batch size over the best run of the cell.
+        warnings: doubts about the comparison, such as another way to count parameters.
     """
 
     cells: tuple[CellGap, ...]
+    warnings: tuple[Caution, ...] = ()
 
     @property
     def mean_gap(self) -> float:
@@ -54,6 +56,7 @@ class Validation:
             "lr_coverage": self.lr_coverage,
             "bs_coverage": self.bs_coverage,
             "cells": self.rows(),
+            "warnings": [asdict(caution) for caution in self.warnings],
         }
 
     def __str__(self) -> str:
@@ -64,7 +67,8 @@ class Validation:
             f"90 % intervals hold the best lr in {self.lr_coverage:.0%} and the best bs in "
             f"{self.bs_coverage:.0%} of them."
         )
-        return "\n".join([head, *map(_line, self.cells)])
+        doubts = (f"warning ({c.name}): {c.sentence}" for c in self.warnings)
+        return "\n".join([head, *map(_line, self.cells), *doubts])
 
 
 def _row(cell: Mapping[str, Any]) -> dict[str, Any]:
