@@ -84,7 +84,11 @@ def test_no_answer_of_any_route_that_reads_a_study_is_too_long(
         if "{study_id}" not in path or operation["operationId"] in STREAMS:
             continue
         url = path.replace("{project}", "vision").replace("{study_id}", str(study))
-        answer = client.get(re.sub(r"\{\w+\}", "1", url))
+        needed = [p for p in operation["parameters"] if p["in"] == "query" and p["required"]]
+        query = {p["name"]: p["example"] if "example" in p else 1 for p in needed}
+        url = re.sub(r"\{\w+\}", "1", url)
+        while (answer := client.get(url, params=query)).status_code == 503:
+            assert "still being computed" in answer.text  # it waits, and goes on all the same
         assert answer.status_code == 200, f"{path}: {answer.text[:300]}"
         assert len(answer.content) <= MAX_ANSWER_BYTES, path
         asked += 1

@@ -247,3 +247,9 @@ def test_an_error_about_a_secret_does_not_quote_it() -> None:
         with pytest.raises(InvalidArgument) as refused:
             from_dict(LoginRequest, doc)
         assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", [{}, [1], {"x": 1}, [[]]])
+def test_a_point_with_a_value_that_is_no_scalar_is_refused(value: Any) -> None:
+    with pytest.raises(InvalidArgument, match="numbers, texts, true, false or null"):
+        from_dict(TrialRecord, {"number": 0, "state": "complete", "params": {"x": value}})

@@ -171,6 +171,12 @@ def check_points(points: Sequence[Mapping[str, Any]]) -> None:
             raise InvalidArgument(
                 f"enqueued point {_short(point)}, expected a mapping of parameter name to value."
             )
+        for name, value in point.items():
+            if isinstance(value, Mapping | list | tuple | set):
+                raise InvalidArgument(
+                    f'enqueued point: parameter "{name}" is {_short(value)}, expected a number, a '
+                    "text, true, false or null."
+                )
 
 
 def check_added(trials: Sequence[TrialRecord], reports: Mapping[int, Sequence[Report]]) -> None:

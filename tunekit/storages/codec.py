@@ -24,6 +24,7 @@ from tunekit.spaces import Params, Space
 from tunekit.spaces.domains import plain
 from tunekit.spaces.serialize import space_from_dict, space_to_dict
 from tunekit.storages.base import Operation
+from tunekit.storages.stored_shapes import is_scalar
 
 R = TypeVar("R")
 
@@ -228,7 +229,9 @@ def _read_class(hint: type, value: Any, where: str) -> Any:
         return hint(_expect(value, value in [m.value for m in hint], "a known state", where))
     if hint is Params:
         content = _restored(value, where)
-        return Params(_expect(content, isinstance(content, dict), "a mapping", where))
+        is_point = isinstance(content, dict) and all(map(is_scalar, content.values()))
+        expected = "a mapping of paths to numbers, texts, true, false or null"
+        return Params(_expect(content, is_point, expected, where))
     if hint is float:
         number = _restored(value, where)
         return float(_expect(number, is_number(number), "a number", where))

@@ -43,7 +43,7 @@ def check_trial(params: Any, proposal: Any, outcome: Any, attrs: Any) -> None:
     for part in (params, proposal, outcome, attrs):
         if part is not None and type(part) is not dict:
             raise TypeError(part)
-    if params and not all(_is_scalar(v) for v in params.values()):
+    if params and not all(is_scalar(v) for v in params.values()):
         raise TypeError(params)
     if proposal:
         _texts(proposal, ("sampler", "reason"))
@@ -119,5 +119,6 @@ def _is_whole(value: Any) -> bool:
     return type(value) is int
 
 
-def _is_scalar(value: Any) -> bool:
+def is_scalar(value: Any) -> bool:
+    """Return whether a value can be that of a parameter."""
     return value is None or type(value) in (float, int, str, bool)

@@ -59,6 +59,8 @@ class ClaimRules(Rules):
     def test_a_point_that_is_no_json_leaves_nothing_behind(self, desk: Desk) -> None:
         with pytest.raises(InvalidArgument):
             desk.enqueue({"x": 1}, {"x": object()})
+        with pytest.raises(InvalidArgument):
+            desk.enqueue({"x": 1}, {"x": {"y": [1]}})
         assert desk.trials() == {}
         assert desk.kinds() == []
 
