@@ -19,7 +19,8 @@ from tunekit.testing.spaces import spaces
 STATES = [TrialState.COMPLETE] * 3 + [TrialState.RUNNING, TrialState.FAILED, TrialState.DIVERGED]
 LOSSES = st.sampled_from([0.0, 1.0, -2.5, 1e300, -1e300, 1e-300]) | st.floats(-10, 10)
 
-# Optuna's process takes a second for each fit, and its own tests cover it; `proxy` needs one, `llm` a model.
+# Optuna's process takes a second for each fit, and its own tests cover it; `proxy` needs a proxy,
+# `llm` a model.
 NAMES = [name for name in registry.names("sampler") if name not in ("gp", "proxy", "llm")]
 
 
