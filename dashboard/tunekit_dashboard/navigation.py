@@ -54,7 +54,7 @@ class GeneralView:
 
 
 def remember_pages(pages: Mapping[str, Any]) -> None:
-    """Keep the pages of this session by their path, for links."""
+    """Keep the pages by their path, for links."""
     st.session_state[_PAGES] = dict(pages)
 
 
