@@ -27,8 +27,13 @@ def main_module() -> Iterator[None]:
     sys.modules["__main__"] = main
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Run a browser for one module.
+
+    While Playwright runs, its event loop counts as the running one of this thread: no test
+    beside it could call `asyncio.run`.
+    """
     if not has_chromium():
         text = "no Chromium here; install the package chromium, or run .ci/chromium"
         if os.environ.get("CI"):
