@@ -37,7 +37,13 @@ def bundled_spaces() -> list[str]:
     root = catalogue_root()
     if not root.is_dir():
         return []
-    return sorted(f.name.removesuffix(".yaml") for f in root.iterdir() if f.name.endswith(".yaml"))
+    files = [f for f in root.iterdir() if f.name.endswith(".yaml")]
+    return sorted(f.name.removesuffix(".yaml") for f in files if not _is_of_knobs(f))
+
+
+def _is_of_knobs(file: Traversable) -> bool:
+    """Return whether a file lists knobs of a database, whose ranges depend on the server."""
+    return "\nformat: tunekit.knobs/" in f"\n{file.read_text(encoding='utf-8')[:2000]}"
 
 
 def load_space(path_or_name: str | os.PathLike[str]) -> Space:
@@ -61,9 +67,8 @@ def load_space(path_or_name: str | os.PathLike[str]) -> Space:
                 f"file or one of {', '.join(names)}."
             )
         file = catalogue_root() / f"{given}.yaml"
-    text = _text(file, given)
     try:
-        data = _parsed(text, is_json=file.name.endswith(".json"))
+        data = read_document(file, given)
         if isinstance(data, Mapping) and "hyperparameters" in data and "format" not in data:
             return from_configspace(data)
         return space_from_dict(data)
@@ -71,6 +76,19 @@ def load_space(path_or_name: str | os.PathLike[str]) -> Space:
         raise InvalidSpace(f"{given}: it is nested too deeply; flatten it.") from None
     except InvalidSpace as error:
         raise InvalidSpace(f"{given}: {error.message}") from None
+
+
+def read_document(file: Traversable, given: str) -> Any:
+    """Return what a YAML or JSON file holds, scalars by YAML 1.2.
+
+    Args:
+        file: to read.
+        given: how messages call it.
+
+    Raises:
+        InvalidSpace: it cannot be read, or is neither.
+    """
+    return _parsed(_text(file, given), is_json=file.name.endswith(".json"))
 
 
 def _text(file: Traversable, given: str) -> str:
