@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 import tunekit as tk
-from tunekit.errors import InvalidArgument, TunekitError
+from tunekit.errors import InvalidArgument, SpaceExhausted, TunekitError
 from tunekit.executors.simulated import Replay, SimulatedExecutor
 from tunekit.records import TrialState
+from tunekit.samplers.random import RandomSampler
 from tunekit.sharing.shared_run import SharedRun
 
 SPACE = tk.Space(x=tk.Float(0, 1))
@@ -152,6 +153,45 @@ def test_a_study_that_breaks_leaves_its_slots_to_the_others():
     assert isinstance(shared.errors["bad"], ZeroDivisionError)
     assert bad.refresh().counts() == {}, "no number was claimed for a point that is not there"
     assert good.refresh().counts() == {TrialState.COMPLETE: 8}
+
+
+@pytest.mark.parametrize("slots", [1, 4, 30])
+def test_all_studies_together_start_as_many_trials_as_the_run_may(slots):
+    shared = SharedRun(SimulatedExecutor(slots), n_trials=9)
+    studies = [study("a"), study("b"), study("c")]
+    for s in studies:
+        shared.add(s, hours())
+    assert shared.run() == {"a": "done", "b": "done", "c": "done"}
+    trials = [t for s in studies for t in s.trials]
+    assert [t.state for t in trials] == [TrialState.COMPLETE] * 9, "none was given back"
+
+
+def test_the_limit_of_a_study_holds_beside_that_of_the_run():
+    shared = SharedRun(SimulatedExecutor(4), n_trials=9)
+    few, many = study("few"), study("many")
+    shared.add(few, hours(), n_trials=2)
+    shared.add(many, hours(), n_trials=20)
+    shared.run()
+    assert (len(few.trials), len(many.trials)) == (2, 7)
+
+
+def test_what_a_study_claims_and_does_not_start_is_left_to_the_others():
+    class Ends(RandomSampler):
+        may_end = False
+
+        def suggest(self, view, numbers):
+            if min(numbers) > 2:
+                raise SpaceExhausted("no further point")
+            return super().suggest(view, numbers)
+
+    shared = SharedRun(SimulatedExecutor(4), n_trials=9)
+    ending, good = tk.study("ending", space=SPACE, sampler=Ends()), study("good")
+    shared.add(ending, hours())
+    shared.add(good, hours())
+    assert shared.run() == {"ending": "exhausted", "good": "done"}
+    n = ending.refresh().counts()[TrialState.COMPLETE]
+    assert n >= 1
+    assert good.refresh().counts() == {TrialState.COMPLETE: 9 - n}
 
 
 def test_promotions_and_total_trials_come_to_their_end_in_a_full_pool():

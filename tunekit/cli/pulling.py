@@ -30,8 +30,7 @@ class PullingWorker:
         objective_of: returns what runs the trials of a study.
         study: the only one to pull from, until it ends; `None` for all, also those to come.
         checkpoints: place of the trials' checkpoints.
-        n_trials: trials after which it ends; with several studies and slots, those that run
-            when the number is reached are finished too.
+        n_trials: number of trials that it starts, of all studies together; then it ends.
         quarantine: ends it after equal failures.
         grace_s: seconds that running trials get to finish after the first SIGTERM.
         say: shows a line.
@@ -55,11 +54,10 @@ class PullingWorker:
         self._objective_of = objective_of
         self._study = study
         self._checkpoints = checkpoints
-        self._n_trials = n_trials
         self._quarantine = quarantine
         self._say = say
         self._interrupts = Interrupts(say, sigterm_drains=True, grace_s=grace_s)
-        self._shared = SharedRun(executor, interrupts=self._interrupts)
+        self._shared = SharedRun(executor, n_trials=n_trials, interrupts=self._interrupts)
         self._pulling: set[int] = set()  # ids, also of studies that the objective does not fit
 
     def run(self) -> bool:
@@ -77,7 +75,7 @@ class PullingWorker:
         except KeyboardInterrupt:
             if self._quarantine.error is not None:
                 raise self._quarantine.error from None
-            return not self._has_enough()
+            return True
         if self._study in self._shared.errors:
             raise self._shared.errors[self._study]
         return False
@@ -104,7 +102,6 @@ class PullingWorker:
         self._shared.add(
             study,
             self._objective_of(study),
-            self._n_trials,
             callbacks=self._note,
             catch=(Exception, SystemExit),
             max_failed_trials=NO_LIMIT,
@@ -116,8 +113,5 @@ class PullingWorker:
         said = f": {trial.end_reason}" if trial.state is TrialState.FAILED else ""
         self._say(f"{study.name} {trial.number} is {trial.state}{said}")
         self._quarantine.note(trial)
-        if self._quarantine.error is not None or self._has_enough():
+        if self._quarantine.error is not None:
             self._interrupts.raise_to(1)
-
-    def _has_enough(self) -> bool:
-        return self._n_trials is not None and self.n_ended >= self._n_trials

@@ -32,15 +32,9 @@ from tunekit.driver.early_stopping import EarlyStopping
 from tunekit.driver.held_leases import BEAT_S, HeldLeases
 from tunekit.driver.interrupts import Interrupts
 from tunekit.driver.outbox import Written, not_stored, write, write_last
-from tunekit.driver.run_settings import (
-    Callback,
-    Ending,
-    Failures,
-    Goal,
-    Progress,
-    Settings,
-)
+from tunekit.driver.run_settings import Callback, Ending, Failures, Goal, Progress, Settings
 from tunekit.driver.running_trials import INTERRUPTED, POLL_S, RunningTrials
+from tunekit.driver.start_limit import StartLimit
 from tunekit.driver.suggesting import Suggesting
 from tunekit.driver.trial_budget import TrialBudget
 from tunekit.driver.worker import Worker
@@ -80,10 +74,10 @@ class Orchestrator:
         callbacks: Sequence[Callback] = (),
         progress: Progress | None = None,
         interrupts: Interrupts | None = None,
+        limit: StartLimit | None = None,
     ) -> None:
         self.worker = worker
         self.executor = executor
-        self.goal = goal
         self.settings = settings
         self.callbacks = callbacks
         self.is_idle = False
@@ -93,9 +87,9 @@ class Orchestrator:
         self._told: list[int] = []  # whose callbacks are due
         self._suggesting = Suggesting(worker.reader, is_beside=not executor.runs_in_caller)
         self._stopping = EarlyStopping(worker.reader, stopper, worker.curves)
-        self._begin = self._last_look = time.monotonic()
+        self._last_look = time.monotonic()
         self._is_told_paused = False
-        self._budget = TrialBudget(goal, worker.reader.history, worker.name)
+        self._budget = TrialBudget(goal, worker.reader.history, worker.name, limit)
         self._wish = StudyState.ACTIVE
         self._failures = Failures(settings, worker.reader.history)
         self._trials = RunningTrials(
@@ -140,7 +134,7 @@ class Orchestrator:
         self._display.start(reader.record.spec.name, reader.history, self._budget.total())
         try:
             self.executor.open(objective, self._trials.on_report)
-            self._begin = time.monotonic()
+            self._budget.start_clock()
             interrupts = self._interrupts if self._owns_interrupts else nullcontext()
             with interrupts, Heartbeat(self._leases.beat, BEAT_S):
                 yield
@@ -229,6 +223,8 @@ class Orchestrator:
 
     def _claim(self, want: int, most: int | None) -> bool:
         """Write the outbox and claim up to `want` trials; return whether any may start."""
+        # While the sampler was asked, another run may have taken what they both may start.
+        want = self._budget.n_wanted(want, is_idle=not self._running)
         leases = self._exchange(want, most)
         if want and not leases and self.worker.exhausted and self._may_claim():
             self._exhaust(self.worker.exhausted)
@@ -236,6 +232,7 @@ class Orchestrator:
             if (number := lease.number) in self._running:  # taken back while ours still runs
                 self._trials.outbox.append(Release(number, lease.epoch, "still runs elsewhere"))
         fresh = tuple(x for x in leases if x.number not in self._running)
+        self._budget.claim(fresh)
         ask = partial(self.worker.propose, fresh, lease_s=self.settings.lease_s)
         return bool(fresh) and self._suggest(ask, self._start_all)
 
@@ -250,6 +247,7 @@ class Orchestrator:
         except SpaceExhausted as error:
             self._exhaust(error)
             self.worker.exhausted = None  # of points that it was not asked for before
+            self._budget.drop_claims()
             return False
 
     def _start_all(self, proposed: tuple[list[Task], list[Start]]) -> bool:
@@ -263,6 +261,7 @@ class Orchestrator:
             else:
                 self._trials.outbox.append(Release(task.number, task.epoch, "not started"))
         self._leases.claimed = ()
+        self._budget.drop_claims()
         if self.worker.may_end:  # it is asked before the next claim, and is to see these
             self._exchange()
         return True
@@ -313,12 +312,10 @@ class Orchestrator:
         return max(self.executor.slots - len(self._running), 0) if self._may_claim() else 0
 
     def _may_claim(self) -> bool:
-        is_ending = self._is_late() or self._interrupts.count or self._failures.error is not None
+        is_ending = (
+            self._budget.is_late or self._interrupts.count or self._failures.error is not None
+        )
         return not is_ending and self._wish is StudyState.ACTIVE
-
-    def _is_late(self) -> bool:
-        timeout_s = self.goal.timeout_s
-        return timeout_s is not None and time.monotonic() - self._begin >= timeout_s
 
     def collect(self) -> None:
         """Collect ended trials from the executor, to be told with the next step."""
@@ -351,7 +348,7 @@ class Orchestrator:
             return "exhausted"
         if self._wish in (StudyState.STOPPED, StudyState.CANCELLED):
             return "stopped" if self._wish is StudyState.STOPPED else "cancelled"
-        if self._is_late():
+        if self._budget.is_late:
             return "timeout"
         is_done = self._failures.error is not None or self._budget.is_reached()
         return "done" if is_done else None
@@ -389,6 +386,7 @@ class Orchestrator:
 
     def _abandon(self, error: BaseException) -> None:
         """Abort the run: store ended trials and release all others, so that no trial hangs."""
+        self._budget.drop_claims()
         self._trials.give_back(error)
         held_too = [x for x in self._leases.claimed if x.number not in self._running]
         outbox = [*self._leases.take_starts(), *self._trials.outbox]

@@ -70,7 +70,8 @@ class RunningTrials:
         number, epoch = task.number, task.epoch
         self.held[number] = task
         self._reports.start_lease(number, epoch)
-        self.budget.started += not task.is_promoted
+        if not task.is_promoted:
+            self.budget.start()
         try:
             task = self.worker.begin_at_checkpoint(task)
             task = replace(task, awaits_decisions=self.stopping.decides)
@@ -193,7 +194,8 @@ class RunningTrials:
         if forced is not None and forced.state is TrialState.PREEMPTED and ended.has_result:
             forced = None  # it came to its end before it could be stopped
         if forced is None and (reason := self._second_chance(ended)):
-            self.budget.started -= not held.is_promoted
+            if not held.is_promoted:
+                self.budget.give_back()
             self.display.show_sentence(f"trial {number} runs again: {reason}", logging.WARNING)
             return Release(number, epoch, reason)
         outcome = forced or ended.outcome

@@ -3,28 +3,52 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Sequence
 
 from tunekit.driver.run_settings import Goal
+from tunekit.driver.start_limit import StartLimit
 from tunekit.errors import NoPointYet, SpaceExhausted
 from tunekit.history import History
 from tunekit.records import TrialState
+from tunekit.storages.base import Lease
 
 
 class TrialBudget:
-    """Counts the trials that a run starts against its goal.
+    """Counts the trials that a run starts against its goal, but for promoted ones.
+
+    Args:
+        goal: of the run.
+        history: of the study.
+        worker: name of the one whose run it is.
+        limit: of the starts of all runs that share it.
 
     Attributes:
-        started: trials started by this run, not counting resumed promoted ones.
         is_exhausted: whether the sampler has no further point.
     """
 
-    def __init__(self, goal: Goal, history: History, worker: str = "") -> None:
-        self.started = 0
+    def __init__(
+        self, goal: Goal, history: History, worker: str = "", limit: StartLimit | None = None
+    ) -> None:
         self.is_exhausted = False
+        own = StartLimit(goal.n_trials)
+        self._limits = [own] if limit is None else [own, limit]
+        self._n_claimed = 0
         self._held_at: int | None = None
         self._goal = goal
         self._history = history
         self._worker = worker
+        self._begin = time.monotonic()
+
+    def start_clock(self) -> None:
+        """Count the time of the goal from now on."""
+        self._begin = time.monotonic()
+
+    @property
+    def is_late(self) -> bool:
+        """Return whether the time of the goal is over, after which no trial starts."""
+        timeout_s = self._goal.timeout_s
+        return timeout_s is not None and time.monotonic() - self._begin >= timeout_s
 
     @property
     def is_held(self) -> bool:
@@ -39,6 +63,33 @@ class TrialBudget:
         else:
             self.is_exhausted = True
         return self.is_exhausted
+
+    def claim(self, leases: Sequence[Lease]) -> None:
+        """Count trials that were claimed and are yet to start."""
+        known = (self._history.get(x.number) for x in leases)
+        n = sum(t is None or not t.is_promoted for t in known)
+        self._note_claimed(n)
+
+    def start(self) -> None:
+        """Count a trial that starts."""
+        for limit in self._limits:
+            limit.start()
+        if self._n_claimed:
+            self._note_claimed(-1)
+
+    def drop_claims(self) -> None:
+        """Count no longer what was claimed and has not started."""
+        self._note_claimed(-self._n_claimed)
+
+    def give_back(self) -> None:
+        """Take back the count of a trial that starts again."""
+        for limit in self._limits:
+            limit.start(-1)
+
+    def _note_claimed(self, n: int) -> None:
+        self._n_claimed += n
+        for limit in self._limits:
+            limit.claim(n)
 
     def n_wanted(self, free: int, *, is_idle: bool = False) -> int:
         """Return the number of trials to claim for `free` free slots.
@@ -73,8 +124,8 @@ class TrialBudget:
         asked for by hand are told after the run.
         """
         history, total = self._history, self._goal.total_trials
-        is_waiting = self.is_held and self._goal.n_trials != self.started
-        if self._left() == 0 and not history.n_promoted and not is_waiting:
+        may_not_start = any(limit.is_reached for limit in self._limits)
+        if (may_not_start or self.is_exhausted) and not history.n_promoted:
             return True
         is_full = total is not None and len(history) >= total
         if not is_full:
@@ -94,6 +145,5 @@ class TrialBudget:
     def _left(self) -> int | None:
         if self.is_exhausted or self.is_held:
             return 0
-        if self._goal.n_trials is None:
-            return None
-        return max(self._goal.n_trials - self.started, 0)
+        known = (limit.left for limit in self._limits)
+        return min((n for n in known if n is not None), default=None)

@@ -16,6 +16,7 @@ from tunekit.driver.interrupts import Interrupts
 from tunekit.driver.orchestrator import LOOK_S, SUGGESTING_S, WAIT_S
 from tunekit.driver.run_settings import Ending
 from tunekit.driver.running_trials import POLL_S
+from tunekit.driver.start_limit import StartLimit
 from tunekit.errors import (
     ExecutorFailed,
     InvalidArgument,
@@ -54,6 +55,7 @@ class SharedRun:
     Args:
         executor: the slots, all alike; on Ray as many as the cluster has.
         min_run_s: minimum seconds that a started trial runs before it can be pre-empted.
+        n_trials: number of trials that all studies together start, not counting promoted ones.
         interrupts: counts Ctrl-C and SIGTERM; by default as `Study.optimize` does.
 
     Attributes:
@@ -68,11 +70,13 @@ class SharedRun:
         executor: Executor,
         *,
         min_run_s: float = 30.0,
+        n_trials: int | None = None,
         interrupts: Interrupts | None = None,
     ) -> None:
         self.errors: dict[str, Exception] = {}
         self._pool = Pool(executor)
         self._min_run_s = from_zero(min_run_s, "min_run_s")
+        self._limit = StartLimit(count(n_trials, "n_trials"))
         self._interrupts = interrupts or Interrupts(log.warning)
         self._new: deque[Member] = deque()
         self._members: list[Member] = []
@@ -111,7 +115,7 @@ class SharedRun:
             study: each takes part once at a time.
             objective: as for `Study.optimize`. In worker processes every task carries it, so
                 let it read large data itself.
-            n_trials: number of further trials to start.
+            n_trials: number of further trials of this study to start.
             timeout: seconds after which no trial starts.
             total_trials: as for `Study.optimize`.
             callbacks: as for `Study.optimize`.
@@ -143,7 +147,8 @@ class SharedRun:
         with self._lock:
             self._check_place(study)
             share = self._pool.slice()
-            runner = study.orchestrator(share, goal, settings, calls, interrupts=self._interrupts)
+            shared: dict[str, Any] = {"interrupts": self._interrupts, "limit": self._limit}
+            runner = study.orchestrator(share, goal, settings, calls, **shared)
             self._names.add(study.name)
             self._endings.pop(study.name, None)
             self.errors.pop(study.name, None)
@@ -237,7 +242,8 @@ class SharedRun:
 
     def _is_done(self) -> bool:
         with self._lock:  # so that nobody is let in when the last has left
-            self._is_over = not (self._new or self._members or self._stays)
+            stays = self._stays and not self._limit.is_reached
+            self._is_over = not (self._new or self._members or stays)
         return self._is_over
 
     def _attend(self, attend: Callable[[], bool] | None) -> None:
@@ -363,6 +369,7 @@ def share(
     memory_mib: float | None = None,
     devices: Sequence[str | int] | None = None,
     min_run_s: float = 30.0,
+    n_trials: int | None = None,
 ) -> SharedRun:
     """Return a run that several studies share; `add` them and `run` it.
 
@@ -374,10 +381,11 @@ def share(
         memory_mib: kill and fail a trial whose resident memory grows beyond this.
         devices: the devices that "gpu" units stand for.
         min_run_s: minimum seconds that a started trial runs before it can be pre-empted.
+        n_trials: number of trials that all studies together start, not counting promoted ones.
 
     Raises:
         InvalidArgument: an argument that cannot be right.
     """
     limits = arguments.trial_limits(resources, trial_timeout_s, memory_mib)
     made = make_executor(executor, workers, limits, devices)
-    return SharedRun(made, min_run_s=min_run_s)
+    return SharedRun(made, min_run_s=min_run_s, n_trials=n_trials)
