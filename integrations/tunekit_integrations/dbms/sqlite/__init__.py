@@ -1,0 +1,1 @@
+"""Tunes the PRAGMAs of a SQLite file: the demo that needs no server."""
