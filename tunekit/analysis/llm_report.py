@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from tunekit.history import History
-from tunekit.samplers.llm.past_advice import KEY, Spent, advices, hit_rates, spent
+from tunekit.records import TrialState
+from tunekit.samplers.llm.past_advice import KEY, Spent, advices, hit_rates, judged, spent
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,15 +16,16 @@ class ProposerRow:
     Attributes:
         sampler: short name; "llm" for the language model.
         n_trials: finished trials with its proposals.
-        hits: how many of them improved the best result, after the first trial; `None` with
-            several objectives.
-        best: its best result, signed as the metric is; `None` without one.
+        hits: how many of them improved the best result, after the first trial; with several
+            objectives, how many joined the front.
+        best: its best result, signed as the metric is; `None` without one or with several
+            objectives.
         best_number: of that trial.
     """
 
     sampler: str
     n_trials: int
-    hits: int | None
+    hits: int
     best: float | None
     best_number: int | None
 
@@ -59,7 +60,7 @@ class LLMReport:
             f"chance that the language model's hit rate is the higher one: {self.chance:.0%}",
         ]
         for row in self.rows:
-            hits = "" if row.hits is None else f", {row.hits} improved the best"
+            hits = f", {row.hits} improved the best"
             best = "" if row.best is None else f", best {row.best:.6g} (trial {row.best_number})"
             lines.append(f"{row.sampler}: {row.n_trials} trials{hits}{best}")
         return "\n".join(lines)
@@ -83,19 +84,14 @@ def llm_report(history: History) -> LLMReport:
 
 
 def _row(history: History, name: str) -> ProposerRow:
-    trials = [t for t in history.finished() if t.sampler == name]
+    n_trials = sum(t.sampler == name for t in history.finished())
+    own = [(t, is_hit) for t, is_hit in judged(history) if t.sampler == name]
+    hits = sum(is_hit for t, is_hit in own if t.number > 0)
     if len(history.objectives) != 1:
-        return ProposerRow(name, len(trials), None, None, None)
-    objective, best, hits, lead = history.objectives[0], None, 0, math.inf
-    for trial in sorted(history.complete(), key=lambda t: t.number):
-        loss = history.loss_row(trial)[0]
-        if history.violation(trial):
-            continue
-        is_hit, lead = loss < lead, min(lead, loss)
-        if trial.sampler != name:
-            continue
-        hits += is_hit and trial.number > 0
-        if best is None or loss < history.loss_row(best)[0]:
-            best = trial
-    value = None if best is None else best.metrics[objective.metric]
-    return ProposerRow(name, len(trials), hits, value, None if best is None else best.number)
+        return ProposerRow(name, n_trials, hits, None, None)
+    results = [t for t, _ in own if t.state is TrialState.COMPLETE and not history.violation(t)]
+    best = min(results, key=lambda t: history.loss_row(t)[0], default=None)
+    if best is None:
+        return ProposerRow(name, n_trials, hits, None, None)
+    value = best.metrics[history.objectives[0].metric]
+    return ProposerRow(name, n_trials, hits, value, best.number)

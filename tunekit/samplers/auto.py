@@ -5,16 +5,23 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tunekit.checks import is_whole
+from tunekit.checks import is_whole, shown
 from tunekit.errors import InvalidArgument, MissingExtra, SpaceExhausted
 from tunekit.history import History, HistoryFollower
-from tunekit.records import Proposal
+from tunekit.records import Proposal, TrialRecord
+from tunekit.registry import check_options
 from tunekit.samplers.base import Sampler, StudyView
 from tunekit.samplers.grid import Grid, GridSampler
+
+if TYPE_CHECKING:
+    from tunekit.samplers.bayesian.model_search import FittedSearch
+    from tunekit.samplers.bayesian.sampler import BayesianSampler
+    from tunekit.samplers.llm.sampler import LLMSampler
 
 SMALL = 32
 """Maximum number of combinations to search a discrete space completely without a budget."""
@@ -41,10 +48,14 @@ class AutoSampler:
             `tunekit.samplers.bayesian.sampler.BayesianSampler`. With priors the model always
             proposes.
         prior_strength: weight of the priors, divided by the number of trials with a result.
+        llm: options of a language model that proposes some of the trials; see
+            `tunekit.samplers.llm.sampler.LLMSampler`, whose limits hold. The rules choose the
+            sampler of all other trials.
 
     Raises:
-        InvalidArgument: `budget` is not a whole number of 1 or more, or the cost options
-            contradict each other.
+        InvalidArgument: `budget` is not a whole number of 1 or more, the cost options
+            contradict each other, or an option of the language model is out of range.
+        MissingExtra: the client of the language model is not installed.
     """
 
     name = "auto"
@@ -58,6 +69,7 @@ class AutoSampler:
         cost_budget: float | None = None,
         priors: Mapping[str, Mapping[str, Any]] | None = None,
         prior_strength: float | None = None,
+        llm: Mapping[str, Any] | None = None,
     ) -> None:
         if budget is not None and (not is_whole(budget) or budget < 1):
             raise InvalidArgument(
@@ -73,17 +85,39 @@ class AutoSampler:
             self._model  # noqa: B018 - checks these options
         self._bred: Sampler | None = None
         self._durations = _Durations()
+        self._advised = None if llm is None else _advised(llm, _Classical(self))
+
+    @property
+    def asks_outside(self) -> bool:
+        """Return whether a language model proposes some of the trials."""
+        return self._advised is not None
+
+    def replaying(self, trials: Mapping[int, TrialRecord]) -> AutoSampler:
+        """Return the same sampler with the stored answers of trials instead of a network."""
+        other = copy(self)
+        other._advised = self._advised and self._advised.replaying(trials)
+        return other
 
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
         """Return one proposal for each trial number.
 
         A small discrete space gets its whole grid. Evolution takes large budgets with several
         objectives, or with trials shorter than a suggestion of the model. In all other cases the
-        model proposes, starting with the default configuration.
+        model proposes, starting with the default configuration. A language model, if there is
+        one, takes its share of all but a grid.
 
         Raises:
             InvalidSpace: no point satisfies the constraints of the space.
         """
+        if self._advised is None:
+            return self.classical(view, numbers)
+        return [
+            _because(p, "a language model is asked too") if p.sampler == self._advised.name else p
+            for p in self._advised.suggest(view, numbers)
+        ]
+
+    def classical(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
+        """Return one proposal for each trial number, without a language model; see `suggest`."""
         found: dict[int, Proposal] = {}
         for number in numbers:
             proposal = self._from_grid(view, number)
@@ -94,8 +128,12 @@ class AutoSampler:
             found.update(zip(rest, self._learn(view, rest), strict=True))
         return [found[k] for k in numbers]
 
+    def fitted(self, view: StudyView) -> FittedSearch | None:
+        """Return the model of the trials so far, `None` where no model proposes."""
+        return None if self._reason_to_breed(view) else self._model.fitted(view)
+
     @cached_property
-    def _model(self) -> Sampler:
+    def _model(self) -> BayesianSampler:
         # Its libraries take most of a second to load, which opening a study need not wait for.
         from tunekit.samplers.bayesian.sampler import BayesianSampler
 
@@ -150,6 +188,33 @@ class AutoSampler:
             f"evolution, since a trial takes {1000 * trial_s:.2g} ms, a suggestion of the model "
             f"about {1000 * model_s:.0f} ms, and the budget of {self.budget} trials is large"
         )
+
+
+class _Classical:
+    """The choice of `auto` without its language model."""
+
+    name = "auto"
+    may_end = False
+
+    def __init__(self, auto: AutoSampler) -> None:
+        self.suggest, self.fitted = auto.classical, auto.fitted
+
+
+def _advised(options: Mapping[str, Any], arm: Sampler) -> LLMSampler:
+    """Return a sampler that takes some proposals from a language model.
+
+    Raises:
+        InvalidArgument: an option is unknown, missing or out of range.
+        MissingExtra: the client of the language model is not installed.
+    """
+    from tunekit.samplers.llm.sampler import LLMSampler
+
+    if not isinstance(options, Mapping):
+        raise InvalidArgument(
+            f'auto: llm={shown(options)}, expected options, such as {{"model": "llama3.2"}}.'
+        )
+    check_options("auto: llm", LLMSampler, options, without=("arm",))
+    return LLMSampler(**options, arm=arm)
 
 
 class _Durations:

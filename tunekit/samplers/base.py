@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
-from tunekit.errors import TunekitError
+from tunekit.errors import InvalidArgument, TunekitError
 from tunekit.history import History
-from tunekit.records import MetricConstraint, ObjectiveSpec, Proposal
+from tunekit.records import MetricConstraint, ObjectiveSpec, Proposal, TrialRecord
 from tunekit.samplers.checked import checked
 from tunekit.samplers.random_streams import Draws, in_numpy, light_stream
 from tunekit.samplers.threads import one_thread
@@ -49,6 +49,10 @@ class Sampler(Protocol):
     A sampler may raise `SpaceExhausted` when it has no further point, so it is called before trial
     numbers are assigned: no number is left without a point. One that never raises it may say so by
     the attribute `may_end = False`, which saves a transaction per trial.
+
+    One that asks something outside of the study, such as a language model, says so by
+    `asks_outside = True`. It keeps each answer in the evidence of a proposal, and its method
+    `replaying(trials)` returns the same sampler with these answers instead of a network.
     """
 
     name: str
@@ -78,6 +82,25 @@ def suggested(sampler: Sampler, view: StudyView, numbers: Sequence[int]) -> list
     with one_thread():
         given = sampler.suggest(view, numbers)
     return checked(given, getattr(sampler, "name", type(sampler).__name__), view, numbers)
+
+
+def replaying(sampler: Sampler, trials: Mapping[int, TrialRecord]) -> Sampler:
+    """Return a sampler that reads the answers from outside that trials keep, and asks for none."""
+    own = getattr(sampler, "replaying", None)
+    return sampler if own is None else cast(Sampler, own(trials))
+
+
+def refuse_asking(sampler: Sampler, name: str) -> None:
+    """Refuse a sampler that asks something outside, for one that may drop its proposals.
+
+    Raises:
+        InvalidArgument: the answers, and what they cost, would not be stored.
+    """
+    if getattr(sampler, "asks_outside", False):
+        raise InvalidArgument(
+            f'{name}: the sampler "{sampler.name}" pays for answers that are stored with its '
+            f"proposals, of which {name} drops some; use it alone, or give another sampler."
+        )
 
 
 def keeping(fixed: Params | None, picker: Picker) -> Picker:

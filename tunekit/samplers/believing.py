@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tunekit.checks import check_number
 from tunekit.errors import InvalidArgument
-from tunekit.records import Proposal, TrialState
-from tunekit.samplers.base import Sampler, StudyView, held, keeping
+from tunekit.records import Proposal, TrialRecord, TrialState
+from tunekit.samplers.base import Sampler, StudyView, held, keeping, replaying
 from tunekit.samplers.bayesian.priors import STRENGTH, UserPriors
 from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Parameter, Params, Scalar, walk
@@ -64,6 +65,17 @@ class BelievingSampler:
     def may_end(self) -> bool:
         """Return whether the other sampler may run out of points."""
         return bool(getattr(self._inner, "may_end", True))
+
+    @property
+    def asks_outside(self) -> bool:
+        """Return whether the other sampler asks something outside of the study."""
+        return bool(getattr(self._inner, "asks_outside", False))
+
+    def replaying(self, trials: Mapping[int, TrialRecord]) -> BelievingSampler:
+        """Return the same sampler with the stored answers of trials instead of a network."""
+        other = copy(self)
+        other._inner = replaying(self._inner, trials)
+        return other
 
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
         """Return one proposal for each trial number.

@@ -11,7 +11,7 @@ from tunekit import registry
 from tunekit.checks import is_whole
 from tunekit.errors import InvalidArgument
 from tunekit.records import MetricConstraint, Proposal
-from tunekit.samplers.base import Sampler, StudyView
+from tunekit.samplers.base import Sampler, StudyView, refuse_asking
 from tunekit.spaces import Params
 
 Proxy: TypeAlias = Callable[[Params], float | Mapping[str, float]]
@@ -139,7 +139,8 @@ class ProxySampler:
         options: keyword arguments of a sampler given by its short name.
 
     Raises:
-        InvalidArgument: an option outside its range, or a function that cannot be imported.
+        InvalidArgument: an option outside its range, a function that cannot be imported, or a
+            sampler that asks a language model.
 
     Reference:
         J. Shi et al., Compressing Pre-trained Models of Code into 3 MB, 2022 (the fitness of a
@@ -166,6 +167,7 @@ class ProxySampler:
         self._screen = Screen(proxy, candidates=candidates, bounds=bounds, score=score)
         made = registry.make("sampler", sampler, options) if isinstance(sampler, str) else sampler
         self._inner = cast(Sampler, made)
+        refuse_asking(self._inner, self.name)
 
     @property
     def may_end(self) -> bool:

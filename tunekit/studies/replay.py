@@ -13,7 +13,7 @@ from typing import Any
 
 from tunekit.history import History
 from tunekit.records import Checkpoint, StudyRecord, TrialRecord, TrialState
-from tunekit.samplers.base import Sampler, StudyView, suggested
+from tunekit.samplers.base import Sampler, StudyView, replaying, suggested
 from tunekit.spaces import Params
 from tunekit.storages.base import Event, Storage
 from tunekit.storages.rows import checkpoints_of
@@ -42,8 +42,7 @@ def replay(storage: Storage, study: StudyRecord, sampler: Sampler) -> list[Diffe
     if study.spec.space is None or study.space_version != 1:
         return []
     trials = {t.number: t for t in storage.changes(study.id).trials}
-    if replaying := getattr(sampler, "replaying", None):  # it reads stored answers from outside
-        sampler = replaying(trials)
+    sampler = replaying(sampler, trials)
     log = _all_events(storage, study.id)
     added = {e.number for e in log if e.kind == "added"}
     events = iter(log)

@@ -6,10 +6,12 @@ NumPy's and SciPy's models are imported by `model_search`, before the first prop
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tunekit.checks import check_number, check_whole, is_whole
 from tunekit.errors import InvalidArgument
+from tunekit.history import History
 from tunekit.records import Proposal
 from tunekit.samplers.base import StudyView
 from tunekit.samplers.bayesian.costs import Costs
@@ -87,6 +89,7 @@ class BayesianSampler:
         self._costs = Costs(cost, budget=budget, cost_budget=cost_budget)
         self._known: LearnableTrials | None = None
         self._search: ModelSearch | None = None
+        self._kept: tuple[History, int, FittedSearch] | None = None
 
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
         """Return one proposal for each trial number; each takes the earlier ones as pending.
@@ -112,7 +115,7 @@ class BayesianSampler:
             proposal = design.proposal(number, busy)
             if proposal is None:
                 if fitted is None:
-                    fitted = self._model(view).fitted(view, densities, n_start=n_start)
+                    fitted = self._fit(view, densities, n_start)
                 proposal = fitted.proposal(number, busy)
             found.append(proposal)
         return found
@@ -126,9 +129,21 @@ class BayesianSampler:
         densities = self._densities(view)
         n_start = self.n_start or n_initial(view.space)
         design = self._design(view, densities, n_start)
-        if not design.is_over(0):
-            return None
-        return self._model(view).fitted(view, densities, n_start=n_start)
+        return self._fit(view, densities, n_start) if design.is_over(0) else None
+
+    def _fit(
+        self, view: StudyView, densities: Mapping[str, PriorDensity], n_start: int
+    ) -> FittedSearch:
+        """Return the model of the trials so far, which is kept until one of them changes."""
+        search, history = self._model(view), view.history
+        if self._kept is not None:
+            of, revision, kept = self._kept
+            is_same = kept.view.space is view.space and kept.view.seed == view.seed
+            if of is history and revision == history.revision and is_same:
+                return replace(kept, view=view)  # which may hold other values of the user
+        fitted = search.fitted(view, densities, n_start=n_start)
+        self._kept = history, history.revision, fitted
+        return fitted
 
     def _densities(self, view: StudyView) -> dict[str, PriorDensity]:
         if not self._priors:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tunekit.errors import TunekitError
 from tunekit.history import History
+from tunekit.noise.replicates import UNMEASURED
 from tunekit.records import TrialRecord, TrialState
 from tunekit.samplers.base import StudyView
 from tunekit.spaces import Params
@@ -119,23 +120,36 @@ def hit_rates(history: History, *, after: int) -> HitRates:
     """Return how often each side's trials improved the best result.
 
     Args:
-        history: the trials, of a study with one objective; there is no other measure of a hit.
+        history: the trials.
         after: number of the first trial that counts.
     """
-    if len(history.objectives) != 1:
-        return HitRates()
-    best = math.inf
     counts = {True: [0, 0], False: [0, 0]}
-    ended = [
-        t for t in history.finished() if t.state not in (TrialState.CANCELLED, TrialState.LOST)
-    ]
-    for trial in sorted(ended, key=lambda t: t.number):
-        loss = math.inf
-        if trial.state is TrialState.COMPLETE and not history.violation(trial):
-            loss = history.loss_row(trial)[0]
-        is_hit = loss < best
-        best = min(best, loss)
+    for trial, is_hit in judged(history):
         if trial.number >= after and trial.sampler != "user":
             counts[trial.sampler == KEY][0 if is_hit else 1] += 1
     llm, classical = counts[True], counts[False]
     return HitRates((llm[0], llm[1]), (classical[0], classical[1]))
+
+
+def judged(history: History) -> Iterator[tuple[TrialRecord, bool]]:
+    """Yield each ended trial, by number, and whether it improved what the ones before had reached.
+
+    One that fails, is stopped, or violates a limit improves nothing. With several objectives it
+    has to join the front. Left out are trials below the target fidelity, whose results do not
+    compare, and lost and cancelled ones, which have none.
+    """
+    front: list[list[float]] = []
+    for trial in history.finished():
+        if trial.state in UNMEASURED or not history.is_at_target(trial):
+            continue
+        is_result = trial.state is TrialState.COMPLETE and not history.violation(trial)
+        row = history.loss_row(trial) if is_result else []
+        is_hit = bool(row) and all(map(math.isfinite, row))
+        is_hit = is_hit and not any(_covers(kept, row) for kept in front)
+        if is_hit:
+            front = [kept for kept in front if not _covers(row, kept)] + [row]
+        yield trial, is_hit
+
+
+def _covers(one: Sequence[float], other: Sequence[float]) -> bool:
+    return all(a <= b for a, b in zip(one, other, strict=True))

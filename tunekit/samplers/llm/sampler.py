@@ -1,24 +1,29 @@
-"""`llm`: a language model proposes a bounded share of the trials, `bayesian` all others.
+"""`llm`: a language model proposes a bounded share of the trials, a classical sampler all others.
 
 A proposal never waits for the network, unless `wait_s` says so: advice is asked for on a thread
-while `bayesian` proposes. It is stored, with the prompt, the reply and the price, as the evidence
-of the next proposal; from there every worker takes its points, and a replay reads it instead of
-asking again. So a proposal is a function of the history and of the advice that came with it.
+while the classical sampler proposes. It is stored, with the prompt, the reply and the price, as
+the evidence of the next proposal; from there every worker takes its points, and a replay reads it
+instead of asking again. So a proposal is a function of the history and of the advice that came
+with it.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
-from tunekit.checks import check_number, check_whole
+from tunekit.checks import check_number, check_whole, shown
+from tunekit.errors import InvalidArgument
 from tunekit.noise.replicates import key_of
 from tunekit.records import Proposal, TrialRecord
 from tunekit.registry import check_requests_allowed
-from tunekit.samplers.base import StudyView, held
+from tunekit.samplers.base import Sampler, StudyView, held
 from tunekit.samplers.bayesian.sampler import BayesianSampler
 from tunekit.samplers.duplicates import taken
+from tunekit.samplers.grid import GridSampler
 from tunekit.samplers.llm.asking import Advice, Conversation
 from tunekit.samplers.llm.backends import Backend
 from tunekit.samplers.llm.desk import BackgroundDesk, Desk
@@ -28,6 +33,9 @@ from tunekit.samplers.llm.past_advice import KEY, advices, unused
 from tunekit.samplers.llm.prompt import messages_for
 from tunekit.samplers.llm.turns import Turns
 from tunekit.spaces import Params
+
+if TYPE_CHECKING:
+    from tunekit.samplers.bayesian.model_search import FittedSearch
 
 OPENAI = "https://api.openai.com/v1"
 
@@ -40,7 +48,8 @@ class LLMSampler:
 
     The first trial is the default configuration. Of the other first ones the model proposes at
     most half, of later ones at most 30 %, and fewer the less often its proposals improved the
-    best result. Where there is no usable advice, `bayesian` proposes, and the reason says so.
+    best result. Where there is no usable advice, the classical sampler proposes, and the reason
+    says so. While that one walks a grid, which tries every point anyway, no model is asked.
 
     Args:
         model: name of the model, such as "gpt-5-mini" or "llama3.2".
@@ -58,6 +67,8 @@ class LLMSampler:
             not known counts no dollars. One request more than allowed can be on its way.
         price: dollars for a million tokens of prompt and of reply.
         with_state: whether the prompt tells what the study has learnt.
+        arm: the classical sampler, an object; by default `bayesian`. A method
+            `fitted(view) -> FittedSearch | None` lets it weigh advice and tell its state.
 
     Raises:
         InvalidArgument: an option is out of range, or this process is a service, which sends
@@ -66,7 +77,7 @@ class LLMSampler:
     """
 
     name = "llm"
-    may_end = False
+    asks_outside = True
 
     def __init__(
         self,
@@ -84,6 +95,7 @@ class LLMSampler:
         max_seconds: float | None = None,
         price: tuple[float, float] | None = None,
         with_state: bool = True,
+        arm: Sampler | None = None,
     ) -> None:
         check_requests_allowed("a language model")
         check_whole(n_points, "llm: n_points", low=1, high=20)
@@ -96,13 +108,17 @@ class LLMSampler:
         self._timeout_s, self._retries = timeout_s, retries
         self._backend = _endpoint(model, base, temperature, price)
         self._desk: Desk = BackgroundDesk(wait_s=wait_s)
-        self._arm = BayesianSampler()
+        self._arm: Sampler = BayesianSampler() if arm is None else _checked_arm(arm)
+
+    @property
+    def may_end(self) -> bool:
+        """Return whether the classical sampler may run out of points."""
+        return bool(getattr(self._arm, "may_end", True))
 
     def replaying(self, trials: Mapping[int, TrialRecord]) -> LLMSampler:
         """Return the same sampler with the stored answers of trials instead of a network."""
-        other = object.__new__(LLMSampler)
-        other.__dict__.update(self.__dict__)
-        other._arm, other._desk = BayesianSampler(), StoredAnswers(trials)
+        other = copy(self)
+        other._desk = StoredAnswers(trials)
         return other
 
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
@@ -110,11 +126,15 @@ class LLMSampler:
 
         Raises:
             InvalidSpace: no point satisfies the constraints of the space.
+            SpaceExhausted: the classical sampler has no further point.
         """
         own = self._arm.suggest(view, numbers)
         turns = Turns(view, advices(view.history))
         found: list[Proposal] = []
         for number, proposal in zip(numbers, own, strict=True):
+            if proposal.sampler == GridSampler.name:
+                found.append(proposal)
+                continue
             advice = self._desk.advice(number, self._request(turns, number))
             if advice is not None:
                 turns = turns.with_advice(number, advice)
@@ -160,7 +180,7 @@ class LLMSampler:
 
         Before there is a model, the first point is taken.
         """
-        fitted = self._arm.fitted(view) if "log_improvement" in own.evidence else None
+        fitted = self._fitted(view) if "log_improvement" in own.evidence else None
         if fitted is None:
             return 0
         pending = [t.params for t in view.history.pending() if t.params is not None]
@@ -169,6 +189,11 @@ class LLMSampler:
         place = max(range(len(points)), key=lambda i: promised[i])
         return place if promised[place] >= promised[-1] - MARGIN else None
 
+    def _fitted(self, view: StudyView) -> FittedSearch | None:
+        """Return the model of the classical sampler, `None` without one."""
+        fitted = getattr(self._arm, "fitted", None)
+        return None if fitted is None else fitted(view)
+
     def _request(self, turns: Turns, number: int) -> Callable[[], Advice] | None:
         """Return what asks the model for points, `None` if there is nothing to ask for."""
         view = turns.view
@@ -176,7 +201,7 @@ class LLMSampler:
         if not is_wanted or not turns.may_ask(number, self._limits):
             return None
         known = taken(view.history)
-        state = model_state(view, self._arm.fitted(view)) if self._with_state else None
+        state = model_state(view, self._fitted(view)) if self._with_state else None
         messages = messages_for(view, self._n_points, task=self._task, state=state)
         conversation = Conversation(self._backend, self._timeout_s, self._retries)
 
@@ -202,6 +227,20 @@ class StoredAnswers:
         """Return the advice that came with a trial; nothing is asked."""
         stored = self._given.get(number)
         return None if stored is None else Advice.stored(stored)
+
+
+def _checked_arm(arm: object) -> Sampler:
+    """Return a classical sampler.
+
+    Raises:
+        InvalidArgument: it is none, or asks a language model itself.
+    """
+    if not callable(getattr(arm, "suggest", None)) or getattr(arm, "asks_outside", False):
+        raise InvalidArgument(
+            f"llm: arm={shown(arm)}, expected a sampler object that asks no language model; "
+            'sampler="auto" with sampler_options={"llm": {...}} mixes one into the choice of auto.'
+        )
+    return cast(Sampler, arm)
 
 
 def _endpoint(

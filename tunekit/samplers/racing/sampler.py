@@ -24,7 +24,7 @@ from tunekit.noise.replicates import (
     key_of,
 )
 from tunekit.records import Proposal, TrialRecord, TrialState
-from tunekit.samplers.base import Sampler, StudyView, at_target, held
+from tunekit.samplers.base import Sampler, StudyView, at_target, held, refuse_asking
 from tunekit.samplers.duplicates import distinct
 from tunekit.samplers.racing.race import Race, RaceRules
 from tunekit.spaces import Params
@@ -65,7 +65,7 @@ class RacingSampler:
             the smallest possible, 3 for "t" and 6 for "wilcoxon".
 
     Raises:
-        InvalidArgument: an option lies outside its range.
+        InvalidArgument: an option lies outside its range, or the sampler asks a language model.
 
     Reference: Birattari et al., 2002, "A racing algorithm for configuring metaheuristics"
     (F-race); Lopez-Ibanez et al., 2016, "The irace package".
@@ -107,6 +107,7 @@ class RacingSampler:
                 f"racing: sampler={sampler!r}, expected another sampler or its short name."
             )
         self.inner = cast(Sampler, sampler)
+        refuse_asking(self.inner, self.name)
         self.share = share
         if n_start is None:
             n_start = N_START if budget is None else max(2, math.ceil((1.0 - share) * budget))
