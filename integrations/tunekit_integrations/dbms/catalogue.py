@@ -50,6 +50,7 @@ class Knob:
         since, until: first and first unsupported version.
         needs: knob -> values under which this one has any effect.
         capped_by: knob that limits the value in force.
+        feature: of the server's build without which this one has no effect, such as "jit".
         loss: what can be lost where this durability knob is opened; "" for all others.
         why: what it does, for the report.
     """
@@ -68,6 +69,7 @@ class Knob:
     until: tuple[int, ...] = ()
     needs: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
     capped_by: str = ""
+    feature: str = ""
     loss: str = ""
     why: str = ""
 
