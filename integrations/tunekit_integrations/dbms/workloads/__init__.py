@@ -1,0 +1,1 @@
+"""Work that servers are measured under."""

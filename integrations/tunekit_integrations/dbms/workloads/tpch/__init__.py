@@ -1,0 +1,1 @@
+"""TPC-H: 22 analytical queries over eight generated tables."""
