@@ -22,6 +22,7 @@ HEAVY = {
     "cloudpickle",
     "httpx2",
     "litellm",
+    "mcp",
     "numpy",
     "optuna",
     "pandas",

@@ -324,7 +324,7 @@ class UnknownProject(TunekitError, KeyError):
 
 
 class QuotaReached(TunekitError, RuntimeError):
-    """A quota of the project or a rate limit is used up.
+    """A quota of the project, the budget of an agent, or a rate limit is used up.
 
     Wait for running trials to end, delete what is no longer needed, or ask an admin for more.
 

@@ -20,6 +20,7 @@ from tunekit.cli import (
     job_runner,
     jobs,
     login,
+    mcp,
     projects,
     run,
     scales,
@@ -75,6 +76,7 @@ command(app, "audit", rich_help_panel="Teams")(audit.audit)
 app.add_typer(tokens.app, name="token", rich_help_panel="Teams")
 app.add_typer(users.app, name="user", rich_help_panel="Teams")
 command(app, "worker", rich_help_panel="Teams")(worker.worker)
+command(app, "mcp", rich_help_panel="Teams")(mcp.mcp)
 command(app, "submit", rich_help_panel="Teams")(jobs.submit)
 app.add_typer(jobs.app, name="jobs", rich_help_panel="Teams")
 command(app, "runner", rich_help_panel="Teams")(job_runner.runner)

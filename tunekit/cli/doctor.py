@@ -37,6 +37,7 @@ EXTRAS = {
     "plots": ("plotly",),
     "serve": ("fastapi", "uvicorn", "argon2"),
     "llm": ("httpx2",),
+    "mcp": ("mcp",),
     "dashboard": ("streamlit", "websockets"),
 }
 N_WRITES = 50

@@ -1,0 +1,1 @@
+"""The tools that a coding agent gets from `tunekit mcp`, within a budget."""
