@@ -8,30 +8,13 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
-import tunekit as tk
+from tests.samplers.llm.hostile_replies import SPACE, TEXTS
 from tunekit.noise.replicates import key_of
 from tunekit.samplers.llm.replies import MAX_POINTS, read_reply
 from tunekit.samplers.llm.reply_schema import reply_schema
 
 ROUNDS = int(os.environ.get("TUNEKIT_FAULT_ROUNDS", "3"))
-
-SPACE = tk.Space(
-    model=tk.Categorical(
-        {
-            "svm": tk.Space(
-                C=tk.Float(1e-3, 1e3, log=True),
-                kernel=tk.Categorical(
-                    {"linear": None, "rbf": tk.Space(gamma=tk.Float(1e-4, 10.0))}
-                ),
-            ),
-            "forest": tk.Space(n=tk.Int(10, 500, log=True)),
-        }
-    ),
-    wait=tk.Int(0, 100, special=(-1,), default=5),
-    constraints=["model.forest.n + wait <= 550"],
-)
 
 
 def said(*points: Any, rationale: Any = "because") -> str:
@@ -124,28 +107,8 @@ def test_hostile_texts_give_no_points_and_short_sentences(text: str) -> None:
     assert all(len(sentence) < 2000 for sentence in read.refused)
 
 
-NAMES = st.sampled_from([*(p.path for p in SPACE), "C", "gamma", "n", "svm", "rbf", "__class__"])
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
-    max_leaves=8,
-)
-LIKELY = (
-    st.sampled_from(["svm", "forest", "rbf", "linear", "-1", "50", 50, -1, 0.5, 100])
-    | st.floats(-10, 1000)
-    | VALUES
-)
-POINTS = st.dictionaries(NAMES, LIKELY, max_size=6)
-REPLIES = st.one_of(
-    st.text(),
-    VALUES.map(lambda v: json.dumps({"points": v})),
-    st.lists(POINTS | VALUES, max_size=4).map(lambda ps: said(*ps)),
-    st.lists(POINTS, max_size=4).map(lambda ps: said(*ps)[:-7]),
-)
-
-
 @settings(max_examples=50 * ROUNDS, deadline=None)
-@given(text=REPLIES)
+@given(text=TEXTS)
 def test_no_reply_raises_or_gives_an_invalid_point(text: str) -> None:
     read = read_reply(text, SPACE)
     for point in read.points:

@@ -9,6 +9,8 @@ from typing import Any
 
 from tunekit.noise.replicates import Key
 from tunekit.samplers.llm.backends import Answer, Backend, Message, NoAnswer
+from tunekit.samplers.llm.limits import Limits
+from tunekit.samplers.llm.past_advice import Spent
 from tunekit.samplers.llm.replies import ReadPoint, read_reply
 from tunekit.samplers.llm.reply_schema import reply_schema
 from tunekit.spaces import Params, Scalar, Space
@@ -78,14 +80,21 @@ class Conversation:
         backend: of the model.
         timeout_s: seconds for all attempts together.
         retries: attempts after the first for one reply.
+        limits: of the whole study.
+        before: what it has spent by now; no attempt begins once the limits are reached.
         sleep: waits for seconds; a test replaces it.
     """
 
     backend: Backend
     timeout_s: float
     retries: int
+    limits: Limits
+    before: Spent
     sleep: Callable[[float], None] = time.sleep
     _answers: list[Answer] = field(default_factory=list)
+    _began: float = 0.0
+    _tokens: int = 0
+    _dollars: float | None = None
 
     def advice(
         self,
@@ -97,8 +106,8 @@ class Conversation:
         fixed: Mapping[str, Scalar],
     ) -> Advice:
         """Return up to `n` points; never raises, whatever the model or the network does."""
-        began = time.monotonic()
-        deadline = began + self.timeout_s
+        self._began = time.monotonic()
+        deadline = self._began + self.timeout_s
         schema = reply_schema(space, n)
         talk, read = list(messages), None
         problems: list[str] = []
@@ -117,16 +126,15 @@ class Conversation:
             problems.append(str(none))
         points = read.points[:n] if read is not None else ()
         refused = () if read is None or not read.points else read.refused
-        prices = [a.dollars for a in self._answers if a.dollars is not None]
         return Advice(
             points,
             read.rationale if read is not None else "",
             "\n\n".join(m["content"] for m in messages),
             self._answers[-1].text if self._answers else "",
             self._answers[-1].model if self._answers else "",
-            sum(a.tokens for a in self._answers),
-            sum(prices) if prices else None,
-            time.monotonic() - began,
+            self._tokens,
+            self._dollars,
+            time.monotonic() - self._began,
             tuple([*problems, *refused]),
         )
 
@@ -140,11 +148,9 @@ class Conversation:
         """
         for attempt in range(self.retries + 1):
             try:
-                left = deadline - time.monotonic()
-                if left <= 0.0:
-                    raise NoAnswer("the time for this request is over.")
-                answer = self.backend.complete(talk, schema, timeout_s=left)
+                answer = self.backend.complete(talk, schema, timeout_s=self._time(deadline))
             except NoAnswer as none:
+                self._pay(none)
                 wait_s = none.retry_after_s
                 wait_s = FIRST_WAIT_S * 2**attempt if wait_s is None else wait_s
                 in_time = wait_s <= min(LONGEST_WAIT_S, deadline - time.monotonic())
@@ -152,9 +158,31 @@ class Conversation:
                     raise
                 self.sleep(wait_s)
             else:
+                self._pay(answer)
                 self._answers.append(answer)
                 return answer
         raise AssertionError("the last attempt returns or raises")
+
+    def _time(self, deadline: float) -> float:
+        """Return the seconds for another attempt.
+
+        Raises:
+            NoAnswer: there are none, or nothing else may be spent.
+        """
+        now = time.monotonic()
+        if now >= deadline:
+            raise NoAnswer("the time for this request is over.")
+        spent = self.before.with_more(
+            tokens=self._tokens, dollars=self._dollars or 0.0, seconds=now - self._began
+        )
+        if reached := self.limits.reached(spent):
+            raise NoAnswer(f"no further attempt: {reached}.")
+        return deadline - now
+
+    def _pay(self, done: Answer | NoAnswer) -> None:
+        self._tokens += done.tokens
+        if done.dollars is not None:
+            self._dollars = (self._dollars or 0.0) + done.dollars
 
 
 def _repair(refused: Sequence[str]) -> str:

@@ -48,8 +48,13 @@ class NoAnswer(Exception):
     Attributes:
         retry_after_s: seconds after which the endpoint wants to be asked again, if it said so.
         may_retry: whether the same request can succeed later.
-        seconds: that the attempts took.
+        tokens: of the prompt and of an unusable reply, which are paid for; 0 where the request
+            was refused or did not arrive.
+        dollars: their price, `None` where it is not known.
     """
+
+    tokens = 0
+    dollars: float | None = None
 
     def __init__(
         self, message: str, *, may_retry: bool = False, retry_after_s: float | None = None
@@ -57,7 +62,6 @@ class NoAnswer(Exception):
         super().__init__(message)
         self.may_retry = may_retry
         self.retry_after_s = retry_after_s
-        self.seconds = 0.0
 
 
 class Backend(Protocol):

@@ -92,58 +92,79 @@ class OpenAIEndpoint:
                 "json_schema": {"name": "proposals", "schema": dict(schema)},
             },
         }
-        document = self._post(body, deadline=began + timeout_s)
-        text = _text(document)
         said = "".join(m["content"] for m in messages)
-        prompt_tokens = _count(document, "prompt_tokens", said)
-        reply_tokens = _count(document, "completion_tokens", text)
+        received = bytearray()
+        document: dict[str, Any] = {}
+        try:
+            self._post(body, received, deadline=began + timeout_s)
+            document = _document(received)
+            text = _text(document)
+        except _Unusable as none:
+            none.tokens, none.dollars = self._bill(document, said, received.decode("latin-1"))[1:]
+            raise
+        (prompt_tokens, reply_tokens), _, dollars = self._bill(document, said, text)
         model = document.get("model")
         return Answer(
             text,
             model[:200] if isinstance(model, str) else self.model,
             prompt_tokens,
             reply_tokens,
-            price(prompt_tokens, reply_tokens, self._per_million),
+            dollars,
             time.monotonic() - began,
         )
 
-    def _post(self, body: Mapping[str, Any], *, deadline: float) -> dict[str, Any]:
+    def _bill(
+        self, document: Mapping[str, Any], said: str, text: str
+    ) -> tuple[tuple[int, int], int, float | None]:
+        """Return the tokens of prompt and reply, of both together, and their price."""
+        prompt_tokens = _count(document, "prompt_tokens", said)
+        reply_tokens = _count(document, "completion_tokens", text)
+        dollars = price(prompt_tokens, reply_tokens, self._per_million)
+        return (prompt_tokens, reply_tokens), prompt_tokens + reply_tokens, dollars
+
+    def _post(self, body: Mapping[str, Any], received: bytearray, *, deadline: float) -> None:
+        """Add the body of the response to `received`.
+
+        Raises:
+            _Unusable: it is too long, or does not end in time.
+            NoAnswer: there is none.
+        """
         import httpx2
 
         left = max(deadline - time.monotonic(), 0.001)
         try:
             with self._client.stream("POST", self._url, json=body, timeout=left) as response:
-                content = _read(response, deadline)
+                for part in response.iter_bytes(65_536):
+                    received += part
+                    if len(received) > MAX_BODY_BYTES:
+                        raise _Unusable(f"the reply is longer than {MAX_BODY_BYTES:,} bytes.")
+                    if time.monotonic() > deadline:
+                        raise _Unusable("the reply did not end in time.", may_retry=True)
+        except httpx2.ConnectTimeout:
+            raise NoAnswer("the endpoint cannot be reached in time.", may_retry=True) from None
         except httpx2.TimeoutException:
-            raise NoAnswer("the model did not answer in time.", may_retry=True) from None
+            raise _Unusable("the model did not answer in time.", may_retry=True) from None
         except httpx2.HTTPError as error:
             raise NoAnswer(
                 f"the endpoint cannot be reached: {type(error).__name__}.", may_retry=True
             ) from None
         if response.status_code != 200:
-            raise _refusal(response, content)
-        try:
-            document = json.loads(content)
-        except (ValueError, RecursionError):
-            raise NoAnswer(
-                "the endpoint sent something that is no JSON.", may_retry=True
-            ) from None
-        if not isinstance(document, dict):
-            raise NoAnswer("the endpoint sent JSON that is no chat completion.")
-        return document
+            raise _refusal(response, bytes(received))
 
 
-def _read(response: httpx2.Response, deadline: float) -> bytes:
-    """Return the body of a response, up to a size and a time."""
-    parts, size = [], 0
-    for part in response.iter_bytes(65_536):
-        parts.append(part)
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise NoAnswer(f"the reply is longer than {MAX_BODY_BYTES:,} bytes.")
-        if time.monotonic() > deadline:
-            raise NoAnswer("the reply did not end in time.", may_retry=True)
-    return b"".join(parts)
+class _Unusable(NoAnswer):
+    """A model worked on the request, which is paid for."""
+
+
+def _document(content: bytes | bytearray) -> dict[str, Any]:
+    """Return the JSON object that an endpoint sent."""
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        raise _Unusable("the endpoint sent something that is no JSON.", may_retry=True) from None
+    if not isinstance(document, dict):
+        raise _Unusable("the endpoint sent JSON that is no chat completion.")
+    return document
 
 
 def _refusal(response: httpx2.Response, content: bytes) -> NoAnswer:
@@ -175,14 +196,14 @@ def _text(document: Mapping[str, Any]) -> str:
         message = choice["message"]
         text, refusal = message.get("content"), message.get("refusal")
     except (KeyError, IndexError, TypeError, AttributeError):
-        raise NoAnswer("the endpoint sent JSON that is no chat completion.") from None
+        raise _Unusable("the endpoint sent JSON that is no chat completion.") from None
     if not isinstance(text, str) or not text.strip():
         if isinstance(refusal, str) and refusal:
             shown = " ".join(refusal.split())[:MAX_SAID]
-            raise NoAnswer(f"the model refused: {shown}")
-        raise NoAnswer("the model sent an empty reply.", may_retry=True)
+            raise _Unusable(f"the model refused: {shown}")
+        raise _Unusable("the model sent an empty reply.", may_retry=True)
     if len(text) > MAX_REPLY_CHARS:
-        raise NoAnswer(f"the reply is longer than {MAX_REPLY_CHARS:,} characters.")
+        raise _Unusable(f"the reply is longer than {MAX_REPLY_CHARS:,} characters.")
     return text
 
 

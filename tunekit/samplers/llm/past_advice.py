@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tunekit.errors import TunekitError
@@ -38,6 +38,15 @@ class Spent:
     calls: int = 0
     n_failed: int = 0
     last: int = -1
+
+    def with_more(self, *, tokens: int, dollars: float, seconds: float) -> Spent:
+        """Return what is spent once a request on its way is paid for."""
+        return replace(
+            self,
+            tokens=self.tokens + tokens,
+            dollars=self.dollars + dollars,
+            seconds=self.seconds + seconds,
+        )
 
 
 @dataclass(frozen=True, slots=True)

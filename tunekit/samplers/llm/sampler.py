@@ -10,6 +10,7 @@ with it.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
@@ -64,7 +65,7 @@ class LLMSampler:
         retries: repetitions of a request that failed.
         wait_s: seconds that a proposal waits for advice that is on its way.
         max_dollars, max_tokens, max_seconds: limits of the whole study; a model whose price is
-            not known counts no dollars. One request more than allowed can be on its way.
+            not known counts no dollars. A process can have one attempt on its way in excess.
         price: dollars for a million tokens of prompt and of reply.
         with_state: whether the prompt tells what the study has learnt.
         arm: the classical sampler, an object; by default `bayesian`. A method
@@ -108,6 +109,7 @@ class LLMSampler:
         self._timeout_s, self._retries = timeout_s, retries
         self._backend = _endpoint(model, base, temperature, price)
         self._desk: Desk = BackgroundDesk(wait_s=wait_s)
+        self._sleep = time.sleep
         self._arm: Sampler = BayesianSampler() if arm is None else _checked_arm(arm)
 
     @property
@@ -203,7 +205,14 @@ class LLMSampler:
         known = taken(view.history)
         state = model_state(view, self._fitted(view)) if self._with_state else None
         messages = messages_for(view, self._n_points, task=self._task, state=state)
-        conversation = Conversation(self._backend, self._timeout_s, self._retries)
+        conversation = Conversation(
+            self._backend,
+            self._timeout_s,
+            self._retries,
+            self._limits,
+            turns.spent,
+            self._sleep,
+        )
 
         def ask() -> Advice:
             return conversation.advice(
