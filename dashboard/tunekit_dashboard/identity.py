@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 import streamlit as st
 
 from tunekit.storages.http.browser import (
+    BROWSER_HEADER,
+    DASHBOARD_KEY,
     DASHBOARD_TOKEN,
     SESSION_COOKIE,
     SHARE_HEADER,
@@ -28,7 +30,6 @@ class Identity:
     Attributes:
         headers: of every request.
         digest: tells identities apart without showing them.
-        address: of the browser.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -41,7 +42,7 @@ def identity_of(cookies: Mapping[str, str], *, share: str = "", address: str = "
     Args:
         cookies: of the browser.
         share: short name of the share link to use instead of a login.
-        address: of the browser, for the audit log.
+        address: of the browser, which the service believes its own pages.
     """
     if share:
         headers = {SHARE_HEADER: cookies.get(share_cookie(share), "")}
@@ -51,8 +52,8 @@ def identity_of(cookies: Mapping[str, str], *, share: str = "", address: str = "
         cookie = cookies.get(SESSION_COOKIE, "")
         headers = {"Cookie": f"{SESSION_COOKIE}={cookie}"} if _is_plain(cookie) else {}
     known = hashlib.sha256(repr(sorted(headers.items())).encode()).hexdigest()
-    if address:
-        headers["X-Forwarded-For"] = address
+    if address and (key := os.environ.get(DASHBOARD_KEY)):
+        headers[BROWSER_HEADER] = f"{key} {address}"
     return Identity({k: v for k, v in headers.items() if _is_plain(v)}, known)
 
 

@@ -19,6 +19,7 @@ from tunekit.service.access.accounts_gate import AccountsGate
 from tunekit.service.access.address_limits import AddressLimits, BodyBudget
 from tunekit.service.access.audit_log import AuditLog
 from tunekit.service.access.audited_changes import AuditedChanges
+from tunekit.service.access.browser_address import BrowserAddress
 from tunekit.service.access.claim_guard import ClaimGuard
 from tunekit.service.access.gate import Gate, OpenGate
 from tunekit.service.access.grants import DEFAULT_PROJECT
@@ -217,7 +218,9 @@ class Application(FastAPI):
             app = door_of(service, app)
         app = TrustedHostMiddleware(app, checked_hosts(service.allowed_hosts), www_redirect=False)
         app = AddressLimits(RootPath(app, service.root_path), service.rates)
-        return RequestLog(SecurityHeaders(PlainErrors(app)), service.metrics)
+        app = RequestLog(SecurityHeaders(PlainErrors(app)), service.metrics)
+        key = "" if service.pages is None else service.pages.settings.key
+        return BrowserAddress(app, key) if key else app
 
 
 def door_of(service: Service, app: ASGIApp) -> ASGIApp:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -128,6 +129,7 @@ def _pages(
             f"{settings.root_path}/dashboard".strip("/"),
             hosts,
             settings.dashboard_secret.get_secret_value(),
+            key=secrets.token_urlsafe(32),
             certificate=None if files is None else files.chain,
         )
     )

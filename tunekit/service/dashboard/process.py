@@ -16,6 +16,7 @@ from pathlib import Path
 from tunekit.errors import ServiceBusy
 from tunekit.storages.http.browser import (
     DASHBOARD_CERTIFICATE,
+    DASHBOARD_KEY,
     DASHBOARD_SERVICE,
     DASHBOARD_TOKEN,
 )
@@ -37,6 +38,7 @@ class PageSettings:
         hosts: names that requests may give.
         cookie_secret: signs Streamlit's own cookies; the same in all replicas; empty for a
             random one.
+        key: shows the service that a request is of its own pages; empty for another's service.
         token: for a service that a person uses from a terminal; empty where browsers log in.
         certificate: file with the certificate of the service, where it serves HTTPS.
     """
@@ -45,6 +47,7 @@ class PageSettings:
     base_path: str = "dashboard"
     hosts: tuple[str, ...] = ("*",)
     cookie_secret: str = field(default="", repr=False)
+    key: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
     certificate: Path | None = None
 
@@ -152,6 +155,8 @@ class DashboardProcess:
         }
         kept[DASHBOARD_SERVICE] = self.settings.service
         kept["STREAMLIT_SERVER_COOKIE_SECRET"] = self._secret
+        if self.settings.key:
+            kept[DASHBOARD_KEY] = self.settings.key
         if self.settings.token:
             kept[DASHBOARD_TOKEN] = self.settings.token
         if self.settings.certificate is not None:

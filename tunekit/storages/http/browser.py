@@ -12,6 +12,12 @@ SHARE_HEADER = "X-Share-Link"
 """Header with the secret of a share link."""
 
 
+BROWSER_HEADER = "Tunekit-Browser"
+"""Header of the dashboard's requests with its key and the address of the browser."""
+
+DASHBOARD_KEY = "TUNEKIT_DASHBOARD_KEY"
+"""Environment variable of the dashboard's process with what proves its requests to its service."""
+
 DASHBOARD_SERVICE = "TUNEKIT_DASHBOARD_SERVICE"
 """Environment variable of the dashboard's process with the URL of the service."""
 
