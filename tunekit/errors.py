@@ -13,10 +13,7 @@ from tunekit.shown import printable
 
 
 class TunekitError(Exception):
-    """Base class of all tunekit errors.
-
-    Catch it to catch them all; `code` identifies the kind.
-    """
+    """Base class of all tunekit errors; `code` identifies the kind."""
 
     code: ClassVar[str] = "TK000"
     exit_status: ClassVar[int] = 1
@@ -263,10 +260,7 @@ class SchemaMismatch(StorageError):
 
 
 class StorageDenied(StorageError, PermissionError):
-    """The user lacks permission to open or write the database.
-
-    Grant the permission, or use another file or database.
-    """
+    """The user lacks permission to open or write the database; grant it, or use another one."""
 
     code = "TK404"
     exit_status = 4
@@ -277,10 +271,7 @@ DISTRIBUTION = "tunekit-hpo"
 
 
 class MissingExtra(TunekitError, ImportError):
-    """A feature needs a package that is not installed.
-
-    The message contains the install command.
-    """
+    """A feature needs a package that is not installed; the message has the install command."""
 
     code = "TK501"
 
@@ -386,6 +377,15 @@ class UnknownJob(TunekitError, KeyError):
 
     code = "TK609"
     exit_status = 3
+
+
+class NotReverted(TunekitError, RuntimeError):
+    """A database server did not take its own configuration back; the rollback journal stays.
+
+    Start the server and run `tunekit knobs rollback`.
+    """
+
+    code = "TK701"
 
 
 class TrialStopped(Exception):

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from html import escape
 from importlib import resources
 
+from tunekit.analysis.charts.knobs import has_knobs, knobs_chart
 from tunekit.analysis.charts.samples import cut
 from tunekit.analysis.health import StudyHealth
 from tunekit.analysis.health.findings import Finding
@@ -16,6 +17,7 @@ from tunekit.errors import MissingExtra
 from tunekit.history import History
 from tunekit.plots.figure import Figure, Table
 from tunekit.plots.html import table_html
+from tunekit.plots.knobs import changes_table, measures_table, rejections_table
 from tunekit.plots.tables import table
 from tunekit.plots.texts import label, listed
 from tunekit.records import StudyRecord, TrialState
@@ -54,6 +56,7 @@ def report_html(reader: StudyReader) -> str:
         f"<h1>{name}</h1>",
         f"<p>{escape(best_sentence(history))}</p>",
         _summary(record, history),
+        _knobs(record, history),
         _health(health_of(reader)),
         _section("best trials", table_html(best_table(history, MAX_TRIALS), MAX_TRIALS)),
         _failures(history),
@@ -128,6 +131,25 @@ def _health(found: StudyHealth) -> str:
     order = {"sick": 0, "unknown": 1, "healthy": 2}
     findings = sorted(found.findings, key=lambda f: order[f.verdict])
     return _section("health", f"<ul class=cards>{''.join(map(_card, findings))}</ul>")
+
+
+def _knobs(record: StudyRecord, history: History) -> str:
+    """Return the verdict on a server's knobs, what changes by it, and what was rejected."""
+    attrs = record.spec.attrs
+    if not has_knobs(attrs, history):
+        return ""
+    chart = knobs_chart(attrs, history, seq=record.seq)
+    texts = [chart.sentence, *chart.method, *chart.warnings]
+    tables = {
+        "before and after": measures_table(chart),
+        "changed knobs": changes_table(chart),
+        "rejected": rejections_table(chart),
+    }
+    parts = [f"<p>{escape(label(text, 600))}</p>" for text in texts if text]
+    of = f": {label(chart.server)}, {label(chart.workload)}" if chart.server else ""
+    return _section(f"knobs{of}", "".join(parts)) + "".join(
+        _section(title, table_html(rows, MAX_ROWS)) for title, rows in tables.items() if rows.rows
+    )
 
 
 def _card(finding: Finding) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tunekit.analysis.charts.knobs import has_result, knobs_chart
 from tunekit.driver.study_reader import StudyReader
 from tunekit.plots.budget import best_figure
 from tunekit.plots.contour import contour_figure
@@ -12,6 +13,7 @@ from tunekit.plots.figure import Figure
 from tunekit.plots.front import front_figure
 from tunekit.plots.history import history_figure
 from tunekit.plots.importance import importance_panels
+from tunekit.plots.knobs import gains_figure, measures_figure
 from tunekit.plots.parallel import parallel_figure
 from tunekit.plots.slices import slices_figure
 from tunekit.plots.stops import stops_figure
@@ -45,4 +47,8 @@ def report_figures(reader: StudyReader) -> dict[str, Figure]:
         skipped.add("stops")
     charts = StudyCharts(reader)
     charts.refresh()
-    return {name: build(charts) for name, build in _FIGURES.items() if name not in skipped}
+    own: dict[str, Figure] = {}
+    if has_result(spec.attrs):
+        chart = knobs_chart(spec.attrs, reader.history, seq=reader.record.seq)
+        own = {"gains": gains_figure(chart), "measures": measures_figure(chart)}
+    return own | {name: build(charts) for name, build in _FIGURES.items() if name not in skipped}

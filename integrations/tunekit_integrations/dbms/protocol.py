@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tunekit.errors import ExecutorFailed
 from tunekit_integrations.dbms.blocks import Block, Comparison, mean_query_gains, per_unit
 from tunekit_integrations.dbms.protocol_options import ProtocolOptions
 from tunekit_integrations.dbms.records import Applied, FailureKind, Settings, TargetFailure
@@ -31,7 +32,7 @@ class Calibration:
         rule: why, in one sentence.
         others_share: mean share of the machine's processor time that others used.
         block_sd: standard deviation of the log gain of a single block.
-        unit_s: seconds per unit of work.
+        trial_s: seconds of slices that a trial takes.
     """
 
     gains: tuple[float, ...]
@@ -39,7 +40,7 @@ class Calibration:
     rule: str
     others_share: float
     block_sd: float
-    unit_s: float
+    trial_s: float
 
     @property
     def bias(self) -> Interval:
@@ -160,7 +161,9 @@ class Protocol:
             rule,
             share,
             _block_sd(rounds, basis),
-            per_unit([m for b in blocks for m in (*b.default, *b.candidate)], basis) or 0.0,
+            sum(m.seconds for b in blocks for m in (*b.default, *b.candidate))
+            / len(blocks)
+            * self.options.n_blocks,
         )
         return self._calibration
 
@@ -232,11 +235,23 @@ class Protocol:
         """Bring both sides back to their own configuration after a failure.
 
         Raises:
-            TargetFailure: a server does not come back.
+            ExecutorFailed: a server does not come back.
         """
+        ends = time.monotonic() + self.options.patience_s
         for side in {id(s): s for s in (self.default, self.candidate)}.values():
-            side.forget()
-            side.put({})
+            while True:
+                side.forget()
+                try:
+                    side.put({})
+                    break
+                except TargetFailure as failure:
+                    if time.monotonic() > ends:
+                        raise ExecutorFailed(
+                            f"the server did not come back within {self.options.patience_s:g} s "
+                            f"after a failed trial: {failure.message} Start it, then run the "
+                            "same command again; the study goes on."
+                        ) from failure
+                time.sleep(min(0.2, self.options.patience_s))
 
     def _round(self, settings: Settings) -> tuple[Block, ...]:
         """Run one comparison behind a restart of both sides."""

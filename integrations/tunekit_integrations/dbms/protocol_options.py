@@ -28,6 +28,7 @@ class ProtocolOptions:
             as busy.
         first_s: seconds that a pass over the queries may take with the server's own configuration.
         hang_s: seconds beyond the expected ones after which a slice has hung.
+        patience_s: seconds that a server is waited for after a failure.
 
     Raises:
         InvalidArgument: an option is out of range.
@@ -44,6 +45,7 @@ class ProtocolOptions:
     busy_share: float = 0.15
     first_s: float = 3600.0
     hang_s: float = 30.0
+    patience_s: float = 30.0
 
     def __post_init__(self) -> None:
         check_number(self.slice_s, "slice_s", low=0.01, high=3600)
@@ -57,6 +59,7 @@ class ProtocolOptions:
         check_number(self.busy_share, "busy_share", low=0, high=1)
         check_number(self.first_s, "first_s", low=0.1)
         check_number(self.hang_s, "hang_s", low=0.1)
+        check_number(self.patience_s, "patience_s", low=0)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 from tunekit_integrations.dbms.records import (
@@ -28,6 +29,7 @@ class Side:
     Attributes:
         target: the server.
         in_force: its knobs with its own configuration.
+        warm_s: seconds spent in bringing caches into their state.
     """
 
     def __init__(self, target: KnobTarget, workload: Workload) -> None:
@@ -35,6 +37,7 @@ class Side:
         self.in_force: Mapping[str, InForce] = target.in_force()
         self._workload = workload
         self._settings: Settings | None = {}
+        self.warm_s = 0.0
 
     def needs_restart(self, settings: Settings) -> bool:
         """Return whether a restart lies between what is in place and these settings."""
@@ -62,7 +65,7 @@ class Side:
                 "which is not allowed here.",
             )
         if restarts:
-            self._workload.warm(self.target.url)
+            self._warm()
         self._settings = dict(settings)
         return applied
 
@@ -78,8 +81,13 @@ class Side:
             self.target.restart()
             self._settings = dict(settings)
         self._workload.reset(self.target.url)
-        self._workload.warm(self.target.url)
+        self._warm()
         return applied
+
+    def _warm(self) -> None:
+        began = time.perf_counter()
+        self._workload.warm(self.target.url)
+        self.warm_s += time.perf_counter() - began
 
     def forget(self) -> None:
         """Take it that nothing is known of what is in place, as after a failure."""
