@@ -24,6 +24,10 @@ IN_FORCE = {
     "wal_compression": InForce("off", "off", SESSION, choices=("off", "pglz", "zstd")),
     "hash_mem_multiplier": InForce(2.0, 2.0, SESSION, 1, 1000),
     "max_parallel_workers_per_gather": InForce(2, 2, SESSION, 0, 1024),
+    "temp_buffers": InForce(8192, 8192, SESSION, 800, 8589934584),
+    "maintenance_work_mem": InForce(65536, 65536, SESSION, 64, 2147483647),
+    "autovacuum_work_mem": InForce(-1, -1, ApplyMode.RELOAD, -1, 2147483647),
+    "autovacuum_max_workers": InForce(3, 3, RESTART, 1, 262143),
     "fsync": InForce(True, True, ApplyMode.RELOAD),
 }
 

@@ -43,6 +43,7 @@ class Knob:
         lo, hi: the smallest of these amounts bounds the range: "128 MB", "0.4 ram", "2 cpus",
             "0.25 disk", "0.1 ram per client".
         log: whether the range is searched on a log scale.
+        step: the server takes multiples of this amount only; values between are rounded to one.
         special: values outside of the range with a meaning of their own, such as -1.
         choices: of an enumeration.
         mode: what a change takes; where the server says otherwise, the server is right.
@@ -61,6 +62,7 @@ class Knob:
     lo: tuple[str, ...] = ()
     hi: tuple[str, ...] = ()
     log: bool = False
+    step: str = ""
     special: tuple[float, ...] = ()
     choices: tuple[str, ...] = ()
     mode: ApplyMode = ApplyMode.RELOAD

@@ -47,7 +47,7 @@ def judge(
             error = value_error(catalogue.knobs[name], in_force[name], value)
         if error:
             errors.append(error)
-        elif value == in_force[name].value:
+        elif in_force[name].is_same(value):
             unchanged.append(name)
         elif in_force[name].mode is ApplyMode.RESTART:
             needs_restart.append(name)

@@ -100,6 +100,7 @@ class InForce:
         lo, hi: bounds of the server, `None` where it has none.
         choices: values of an enumeration that this server was built with, else empty.
         is_set: whether the configuration sets it, so that it is not the default by itself.
+        step: to whose multiples the server rounds a number, 0 where it takes all.
     """
 
     value: Value
@@ -109,6 +110,16 @@ class InForce:
     hi: float | None = None
     choices: tuple[str, ...] = ()
     is_set: bool = False
+    step: float = 0.0
+
+    def is_same(self, value: Value, other: Value | None = None) -> bool:
+        """Return whether the server takes two values for the same; the other is that in force."""
+        other = self.value if other is None else other
+        if not self.step or isinstance(value, bool | str) or isinstance(other, bool | str):
+            return value == other
+        if value <= 0 or other <= 0:  # words such as -1 rather than amounts
+            return value == other
+        return round(value / self.step) == round(other / self.step)
 
 
 @dataclass(frozen=True, slots=True)

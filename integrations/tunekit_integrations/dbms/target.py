@@ -140,4 +140,6 @@ class KnobTarget(Protocol):
 
 def changes(settings: Settings, in_force: Mapping[str, InForce], names: Sequence[str]) -> Settings:
     """Return those settings that differ from what is in force."""
-    return {n: settings[n] for n in names if n in settings and settings[n] != in_force[n].value}
+    return {
+        n: settings[n] for n in names if n in settings and not in_force[n].is_same(settings[n])
+    }

@@ -1,0 +1,1 @@
+"""Tunes PostgreSQL: private clusters of its own, and servers that somebody else runs."""

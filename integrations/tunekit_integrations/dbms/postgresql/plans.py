@@ -1,0 +1,34 @@
+"""Tells whether the planner would do a query otherwise."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tunekit_integrations.dbms.postgresql.session import Session
+
+_NUMBERS = ("Workers Planned",)
+"""Numbers of a plan that are no costs or estimates."""
+
+
+def plan_digests(session: Session, queries: Mapping[str, str]) -> dict[str, str]:
+    """Return query -> digest of its plan without costs.
+
+    Raises:
+        TargetFailure: the server refuses a query, or is lost.
+    """
+    digests = {}
+    for name, sql in queries.items():
+        ((plan,),) = session.run(f"EXPLAIN (FORMAT JSON, COSTS OFF) {sql}")
+        text = json.dumps(_shape(plan), sort_keys=True)
+        digests[name] = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return digests
+
+
+def _shape(plan: Any) -> Any:
+    if isinstance(plan, dict):
+        kept = {k: v for k, v in plan.items() if not isinstance(v, float) or k in _NUMBERS}
+        return {k: _shape(v) for k, v in kept.items()}
+    return [_shape(part) for part in plan] if isinstance(plan, list) else plan

@@ -1,0 +1,389 @@
+"""A PostgreSQL server under tuning."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tunekit_integrations.dbms.capped import capped
+from tunekit_integrations.dbms.catalogue import Catalogue, load_catalogue
+from tunekit_integrations.dbms.postgresql.checking import check_settings
+from tunekit_integrations.dbms.postgresql.cluster import PrivateCluster
+from tunekit_integrations.dbms.postgresql.configuration import Configuration
+from tunekit_integrations.dbms.postgresql.control import system_identifier
+from tunekit_integrations.dbms.postgresql.counters import read_counters
+from tunekit_integrations.dbms.postgresql.identity import Budget, instance_of, running_identity
+from tunekit_integrations.dbms.postgresql.plans import plan_digests
+from tunekit_integrations.dbms.postgresql.preflight import preflight
+from tunekit_integrations.dbms.postgresql.programs import find_programs
+from tunekit_integrations.dbms.postgresql.server import ForeignServer, Server
+from tunekit_integrations.dbms.postgresql.session import Session
+from tunekit_integrations.dbms.postgresql.values import text_of
+from tunekit_integrations.dbms.records import (
+    Applied,
+    Check,
+    Clamp,
+    FailureKind,
+    InForce,
+    Instance,
+    Measurement,
+    Settings,
+    Snapshot,
+    TargetFailure,
+)
+from tunekit_integrations.dbms.target import Workload
+
+_GONE = (FailureKind.LOST_CONNECTION, FailureKind.TIMEOUT)
+
+
+class PostgreSQLTarget:
+    """A server whose settings are changed by ALTER SYSTEM and brought back; a `KnobTarget`.
+
+    Args:
+        server: that is tuned; see `open_postgresql`.
+        opened: durability knobs that the user opened by name.
+        clients: sessions at once, which share memory.
+        ram_bytes: budget of memory; needed where the server is on another machine.
+        cpus: budget of processors; needed where the server is on another machine.
+        catalogue: of knobs, that of tunekit if `None`.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        *,
+        opened: Collection[str] = (),
+        clients: int = 8,
+        ram_bytes: int | None = None,
+        cpus: int | None = None,
+        catalogue: Catalogue | None = None,
+    ) -> None:
+        self._server = server
+        self._opened = frozenset(opened)
+        self._clients = clients
+        self._budget = Budget(ram_bytes, cpus)
+        self._session = Session(server.url)
+        self._configuration = Configuration(self._session, server)
+        self._instance: Instance | None = None
+        self._base: Snapshot | None = None
+        self._base_in_force: Mapping[str, InForce] = {}
+        self.catalogue = catalogue or load_catalogue("postgresql")
+
+    @classmethod
+    def provision(
+        cls,
+        *,
+        version: int | None = None,
+        programs: Path | None = None,
+        folder: Path | None = None,
+        configuration: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> PostgreSQLTarget:
+        """Return a target over a new private cluster.
+
+        Args:
+            version: of the installed ones, the newest if `None`.
+            programs: folder of other programs of PostgreSQL.
+            folder: where the cluster's folder is made, the system's for temporary files if `None`.
+            configuration: settings of its postgresql.conf, such as shared_preload_libraries.
+            options: of `PostgreSQLTarget`.
+
+        Raises:
+            InvalidArgument: PostgreSQL is not installed.
+            TargetFailure: the cluster cannot be made.
+        """
+        found = programs or find_programs(version)
+        cluster = PrivateCluster(found, folder=folder, configuration=configuration)
+        return cls._started(cluster, options)
+
+    @classmethod
+    def attach(cls, dsn: str, *, restart: str | None = None, **options: Any) -> PostgreSQLTarget:
+        """Return a target over a server that somebody else runs.
+
+        Args:
+            dsn: connection string or URL.
+            restart: command that restarts it; without one nothing is changed that takes a restart.
+            options: of `PostgreSQLTarget`.
+
+        Raises:
+            InvalidArgument: the DSN is none of libpq.
+        """
+        return cls(ForeignServer(dsn, restart=restart), **options)
+
+    @classmethod
+    def _started(cls, cluster: PrivateCluster, options: Mapping[str, Any]) -> PostgreSQLTarget:
+        try:
+            cluster.start()
+            return cls(cluster, **options)
+        except BaseException:
+            cluster.close()
+            raise
+
+    @property
+    def url(self) -> str:
+        """Where a workload's client finds the database, without a password."""
+        return self._server.url
+
+    @property
+    def instance(self) -> Instance:
+        """The server, its machine and its features."""
+        if self._instance is None:
+            with self._explained():
+                self._instance = instance_of(self._session, self._server, self._budget)
+        return replace(self._instance, pid=self._server.pid)
+
+    def in_force(self) -> Mapping[str, InForce]:
+        """Return every knob of the catalogue that this server has, as it has it."""
+        instance = self.instance
+        names = [
+            name
+            for name, knob in self.catalogue.knobs.items()
+            if knob.is_known_to(instance.version)
+            and (not knob.feature or knob.feature in instance.features)
+            and not self.catalogue.is_closed(name)
+        ]
+        with self._explained():
+            found = self._configuration.in_force(self.catalogue, self._configuration.rows(names))
+        values = capped({name: there.value for name, there in found.items()}, self.catalogue)
+        return {name: replace(there, value=values[name]) for name, there in found.items()}
+
+    def check(self, settings: Settings) -> Check:
+        """Judge settings and change nothing; the server's program judges them on a copy."""
+        return self._check(settings, self.in_force(), asks_program=True)
+
+    def _check(
+        self, settings: Settings, in_force: Mapping[str, InForce], *, asks_program: bool
+    ) -> Check:
+        def judged(shared_bytes: int = 0) -> Check:
+            return check_settings(
+                settings,
+                in_force,
+                instance=self.instance,
+                catalogue=self.catalogue,
+                opened=self._opened,
+                clients=self._clients,
+                shared_bytes=shared_bytes,
+            )
+
+        found = judged()
+        if not found.is_ok or not asks_program:
+            return found
+        texts = {n: text_of(self.catalogue.knobs[n], v) for n, v in settings.items()}
+        told = preflight(self._server, texts, config_file=self._config_file())
+        if told is None:
+            return found
+        if told.error:
+            words = told.error.splitlines()[0].rpartition("FATAL:")[2].strip()
+            return replace(found, errors=(f"the server would not start: {words}.",))
+        return judged(told.shared_bytes)
+
+    def _config_file(self) -> str:
+        if self._server.is_private:
+            return ""
+        rows = self._session.run("SELECT setting FROM pg_settings WHERE name = 'config_file'")
+        return str(rows[0][0]) if rows else ""
+
+    def snapshot(self) -> Snapshot:
+        """Return what ALTER SYSTEM has set of the catalogue; `apply` goes back to it."""
+        in_force = self.in_force()
+        with self._explained():
+            folder, identifier = running_identity(self._session)
+            texts = self._configuration.texts(in_force)
+        identity = {"system_identifier": identifier, "data_directory": folder}
+        self._base_in_force = in_force
+        self._base = Snapshot("postgresql", identity, texts)
+        return self._base
+
+    def apply(self, settings: Settings) -> Applied:
+        """Put settings in force, and back to the snapshot all that they do not name.
+
+        Raises:
+            TargetFailure: the settings are refused, or the server does not take them; the
+                configuration of the snapshot is back by then.
+        """
+        base = self._base or self.snapshot()
+        check = self._check(settings, self._base_in_force, asks_program=False)
+        if not check.is_ok:
+            raise TargetFailure(FailureKind.INVALID, " ".join(check.errors))
+        texts = dict(base.set_values)
+        for name, value in settings.items():
+            if not self._base_in_force[name].is_same(value):
+                texts[name] = text_of(self.catalogue.knobs[name], value)
+        try:
+            with self._explained():
+                self._put(texts)
+                return self._read_back(settings)
+        except TargetFailure:
+            self.revert(base)
+            raise
+
+    def _put(self, texts: Mapping[str, str | None]) -> None:
+        if self._configuration.write(texts):
+            self._configuration.reload()
+        if self._server.may_restart and self._pending(texts):
+            self.restart()
+
+    def _pending(self, names: Collection[str]) -> list[str]:
+        return [n for n, row in self._configuration.rows(names).items() if row.pending_restart]
+
+    def _read_back(self, settings: Settings) -> Applied:
+        there = self.in_force()
+        got = {name: there[name].value for name in settings}
+        pending = tuple(n for n in self._pending(list(settings)) if n in settings)
+        clamped = tuple(
+            Clamp(name, value, got[name])
+            for name, value in settings.items()
+            if name not in pending and not there[name].is_same(value)
+        )
+        return Applied(got, clamped, pending)
+
+    def restart(self) -> float:
+        """Restart the server and return the seconds until it answered."""
+        started = time.perf_counter()
+        self._session.close()
+        self._server.restart()
+        with self._explained():
+            self._session.run("SELECT 1")
+        return time.perf_counter() - started
+
+    def crash(self) -> float:
+        """Kill a private server, start it, and return its seconds of recovery."""
+        if not isinstance(self._server, PrivateCluster):
+            raise TargetFailure(FailureKind.INVALID, "only private servers are crashed.")
+        self._session.close()
+        self._server.kill()
+        return self._server.start()
+
+    def health(self) -> str:
+        """Return "" for a server that answers, else a sentence."""
+        try:
+            with self._explained():
+                self._session.run("SELECT 1", timeout_s=5)
+        except TargetFailure as failure:
+            return failure.message
+        return ""
+
+    def measure(
+        self, workload: Workload, *, seconds: float, deadline_s: float, seed: int
+    ) -> Measurement:
+        """Run a slice of a workload, with the server's CPU, temporary and log bytes beside it."""
+        with self._explained():
+            before = read_counters(self._session, self._server.pid)
+            found = workload.run(self.url, seconds=seconds, deadline_s=deadline_s, seed=seed)
+            after = read_counters(self._session, self._server.pid)
+        is_known = before.cpu_seconds is not None and after.cpu_seconds is not None
+        cpu = (after.cpu_seconds or 0) - (before.cpu_seconds or 0) if is_known else None
+        return replace(
+            found,
+            cpu_seconds=cpu,
+            temp_bytes=after.temp_bytes - before.temp_bytes,
+            wal_bytes=after.wal_bytes - before.wal_bytes,
+        )
+
+    def plan_signature(self, queries: Mapping[str, str]) -> Mapping[str, str]:
+        """Return query -> digest of its plan without costs."""
+        with self._explained():
+            return plan_digests(self._session, queries)
+
+    def revert(self, snapshot: Snapshot) -> None:
+        """Bring the configuration of a snapshot back; safe to call twice, and on a dead server.
+
+        Raises:
+            TargetFailure: the snapshot is another server's, or this one is out of reach.
+        """
+        try:
+            with self._explained():
+                self._session.run("SELECT 1")
+                self._check_owner(snapshot, *running_identity(self._session))
+                self._put(snapshot.set_values)
+        except TargetFailure as failure:
+            if failure.kind not in (*_GONE, FailureKind.NO_START, FailureKind.OUT_OF_MEMORY):
+                raise
+            self._revert_dead(snapshot)
+
+    def _revert_dead(self, snapshot: Snapshot) -> None:
+        folder = snapshot.identity.get("data_directory", "")
+        identifier = snapshot.identity.get("system_identifier", "")
+        if isinstance(self._server, ForeignServer) and folder:
+            self._server.locate(folder, identifier)
+        if self._server.data_folder is not None:
+            where = self._server.data_folder
+            self._check_owner(snapshot, str(where), system_identifier(where))
+        if isinstance(self._server, PrivateCluster):
+            self._server.kill()
+        self._configuration.edit(snapshot.set_values)
+        if self._server.may_restart:
+            self.restart()
+
+    def _check_owner(self, snapshot: Snapshot, folder: str, identifier: str) -> None:
+        """Check that a snapshot is of this server; a copy has the identifier of its original."""
+        theirs = snapshot.identity
+        is_ours = (
+            snapshot.system == "postgresql"
+            and theirs.get("system_identifier") == identifier
+            and ("" in (folder, theirs["data_directory"]) or theirs["data_directory"] == folder)
+        )
+        if not is_ours:
+            raise TargetFailure(
+                FailureKind.INVALID,
+                f"the snapshot is of another server ({theirs.get('data_directory')}), not of this "
+                f"one ({folder}); give that of this server.",
+            )
+
+    def close(self) -> None:
+        """Let go; a private server is stopped and its folder deleted."""
+        self._session.close()
+        self._server.close()
+
+    def clone(self) -> PostgreSQLTarget | None:
+        """Return a twin with the same data; both are restarted for it."""
+        if not isinstance(self._server, PrivateCluster):
+            return None
+        self._session.close()
+        self._server.stop()
+        try:
+            twin = PrivateCluster(
+                self._server.programs,
+                folder=self._server.folder.parent,
+                data=self._server.data_folder,
+            )
+        finally:
+            self._server.start()
+        options = {
+            "opened": self._opened,
+            "clients": self._clients,
+            "catalogue": self.catalogue,
+            "ram_bytes": self._budget.ram_bytes,
+            "cpus": self._budget.cpus,
+        }
+        return self._started(twin, options)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Add the end of the log to failures of the server."""
+        try:
+            yield
+        except TargetFailure as failure:
+            if not failure.log and failure.kind is not FailureKind.INVALID:
+                failure.log = self._server.log_tail()
+            raise
+
+
+def open_postgresql(where: str, **options: Any) -> PostgreSQLTarget:
+    """Return a target over the server of a URL, or over a new private one for "postgresql".
+
+    Args:
+        where: a connection string, or "postgresql".
+        options: of `PostgreSQLTarget.attach` or `PostgreSQLTarget.provision`.
+
+    Raises:
+        InvalidArgument: the address is none of PostgreSQL, or it is not installed.
+        TargetFailure: a cluster cannot be made.
+    """
+    if where == "postgresql":
+        return PostgreSQLTarget.provision(**options)
+    return PostgreSQLTarget.attach(where, **options)
