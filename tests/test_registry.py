@@ -62,14 +62,14 @@ def test_a_storage_and_an_executor_of_another_distribution_are_used_by_name(plug
     assert done.stdout.splitlines() == ["loud 2 None None", "shelf://attic 3"]
 
 
-@pytest.mark.parametrize("kind", ["sampler", "stopper", "storage", "executor"])
+@pytest.mark.parametrize("kind", ["sampler", "stopper", "storage", "executor", "knob_target"])
 def test_an_unknown_name_is_answered_with_the_closest_one(kind: registry.Kind) -> None:
     name = registry.names(kind)[0]
     with pytest.raises(InvalidArgument, match=rf'unknown {kind} .*did you mean "{name}"'):
         registry.find(kind, f"{name}x")
 
 
-@pytest.mark.parametrize("kind", ["sampler", "stopper", "storage", "executor"])
+@pytest.mark.parametrize("kind", ["sampler", "stopper", "storage", "executor", "knob_target"])
 def test_every_built_in_name_is_found(kind: registry.Kind) -> None:
     for name in registry.names(kind):
         assert callable(registry.find(kind, name))

@@ -1,10 +1,11 @@
 """Resolves short names of components lazily, importing nothing before its first use.
 
 Other distributions add theirs with entry points in the groups `tunekit.samplers`,
-`tunekit.stoppers`, `tunekit.storages` and `tunekit.executors`: a name and a factory. The factory
-of a sampler or stopper takes the user's options. That of a storage, whose name is its URL scheme,
-takes `(url, *, must_exist)`. That of an executor takes `(workers, limits, devices)`, each of
-which may be `None` or empty.
+`tunekit.stoppers`, `tunekit.storages`, `tunekit.executors` and `tunekit.knob_targets`: a name and
+a factory. The factory of a sampler or stopper takes the user's options. That of a storage, whose
+name is its URL scheme, takes `(url, *, must_exist)`. That of an executor takes
+`(workers, limits, devices)`, each of which may be `None` or empty. That of a database server to
+tune, whose name is its URL scheme, takes `(url_or_name, **options)`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any, Literal, TypeAlias
 
 from tunekit.errors import InvalidArgument, did_you_mean
 
-Kind: TypeAlias = Literal["sampler", "stopper", "storage", "executor"]
+Kind: TypeAlias = Literal["sampler", "stopper", "storage", "executor", "knob_target"]
 
 _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
     "sampler": {
@@ -68,6 +69,9 @@ _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
         "inline": ("tunekit.executors.choose:make_inline", {}),
         "process": ("tunekit.executors.choose:make_process", {}),
         "ray": ("tunekit.executors.choose:make_ray", {}),
+    },
+    "knob_target": {
+        "sqlite": ("tunekit_integrations.dbms.sqlite.target:open_sqlite", {}),
     },
 }
 

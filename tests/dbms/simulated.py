@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -188,7 +189,7 @@ class SimulatedTarget:
 
     @property
     def url(self) -> str:
-        return f"simulated://{'memory' if self.folder is None else self.folder.name}"
+        return f"simulated://{'memory' if self.folder is None else self.folder}"
 
     @property
     def catalogue(self) -> Catalogue:
@@ -328,3 +329,19 @@ class SimulatedTarget:
     def _start(self) -> None:
         self.n_starts += 1
         self._start_effect = self._start_sd * float(self._rng.standard_normal())
+
+
+def open_simulated(where: str, **options: Any) -> SimulatedTarget:
+    """Return the simulated server of a URL such as `simulated:///folder`; it runs already."""
+    folder = Path(where.partition("://")[2])
+    options.pop("clients", None)
+    options.pop("opened", None)
+    may_restart = options.pop("restart", None) is not None
+    return SimulatedTarget(
+        folder,
+        lambda s: 0.8 if s.get("turbo") else 1.0,
+        slice_sd=0.004,
+        is_private=False,
+        may_restart=may_restart,
+        **options,
+    )

@@ -36,8 +36,10 @@ from tunekit.cli import (
     worker,
 )
 from tunekit.cli.command import command
+from tunekit.cli.plugged import PluggedGroup
 
 app = typer.Typer(
+    cls=PluggedGroup,
     help="Tune hyperparameters and configurations over tree-structured search spaces.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

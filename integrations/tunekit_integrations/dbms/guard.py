@@ -13,7 +13,7 @@ from types import FrameType
 from tunekit.driver.signal_handlers import handled
 from tunekit.errors import InvalidArgument, NotReverted
 from tunekit_integrations.dbms.journal import Journal, Journals
-from tunekit_integrations.dbms.records import Snapshot, TargetFailure
+from tunekit_integrations.dbms.records import FailureKind, Snapshot, TargetFailure
 from tunekit_integrations.dbms.target import KnobTarget
 
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -75,36 +75,37 @@ def rolled_back(
     """Bring a server's own configuration back, read it, and remove the journal.
 
     Args:
-        target: the server.
+        target: the server; one that does not run gets its files back, as far as it can.
         journal: of it.
         journals: where it lies.
-        is_known: the journal is surely of this server; else that is read first, for which it has
-            to run.
-        patience_s: how long it is asked again.
+        is_known: the journal is surely of this server; else that is read first.
+        patience_s: how long a server that does not answer is asked again.
 
     Raises:
         InvalidArgument: the journal is of another server; nothing was changed.
         NotReverted: the server did not take it back; the journal stays.
     """
+    path = journals.path(journal.snapshot.identity, journal.purpose)
     wanted, ends = journal.snapshot, time.monotonic() + patience_s
+    if not is_known:
+        with suppress(TargetFailure):  # a server that does not run: `revert` looks at its files
+            _check_identity(target.snapshot(), wanted)
     while True:
+        is_back = False
         try:
-            if not is_known:
-                _check_identity(target.snapshot(), wanted)
             target.revert(wanted)
+            is_back = True
             found = target.snapshot()
             break
         except TargetFailure as failure:
-            if time.monotonic() > ends:
-                raise _not_reverted(journals.path(wanted.identity), failure.message) from failure
+            if failure.kind is FailureKind.INVALID or time.monotonic() > ends:
+                why = "its files have it again, but it does not answer:" if is_back else ""
+                raise _not_reverted(path, f"{why} {failure.message}".strip()) from failure
             time.sleep(min(0.5, patience_s))
     wrong = [k for k, v in wanted.set_values.items() if found.set_values.get(k) != v]
     if wrong:
-        raise _not_reverted(
-            journals.path(wanted.identity),
-            f"{', '.join(sorted(wrong))} read otherwise afterwards.",
-        )
-    journals.remove(wanted.identity)
+        raise _not_reverted(path, f"{', '.join(sorted(wrong))} read otherwise afterwards.")
+    journals.remove(wanted.identity, journal.purpose)
 
 
 def restore_files(journal: Journal) -> list[Path]:

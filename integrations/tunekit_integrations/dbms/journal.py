@@ -15,12 +15,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from tunekit.errors import InvalidArgument, StorageError
 from tunekit.identifiers import digest
 from tunekit.shown import shown_url
 from tunekit_integrations.dbms.records import Snapshot
+
+Purpose: TypeAlias = Literal["tune", "apply"]
 
 FORMAT = "tunekit.rollback/1"
 
@@ -35,6 +37,8 @@ class Journal:
         snapshot: its own configuration.
         written: seconds since 1970.
         pid: of the process that wrote it.
+        purpose: "tune", to be brought back as soon as possible, or "apply", to be taken back when
+            a person wants it.
     """
 
     kind: str
@@ -42,6 +46,7 @@ class Journal:
     snapshot: Snapshot
     written: float
     pid: int
+    purpose: Purpose = "tune"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON."""
@@ -51,6 +56,7 @@ class Journal:
             "url": self.url,
             "written": self.written,
             "pid": self.pid,
+            "purpose": self.purpose,
             "snapshot": self.snapshot.to_dict(),
         }
 
@@ -65,7 +71,9 @@ class Journal:
             if data["format"] != FORMAT:
                 raise KeyError("format")
             kept = Snapshot.from_dict(data["snapshot"])
-            return cls(data["kind"], data["url"], kept, float(data["written"]), int(data["pid"]))
+            purpose: Purpose = "apply" if data["purpose"] == "apply" else "tune"
+            written, pid = float(data["written"]), int(data["pid"])
+            return cls(data["kind"], data["url"], kept, written, pid, purpose)
         except (KeyError, TypeError, ValueError) as error:
             raise StorageError(
                 f'it is no rollback journal of the format "{FORMAT}" ({error}); look into it '
@@ -84,25 +92,27 @@ class Journals:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or _default_folder()
 
-    def path(self, identity: Mapping[str, str]) -> Path:
+    def path(self, identity: Mapping[str, str], purpose: Purpose = "tune") -> Path:
         """Return the file of a server's journal."""
         name = digest(json.dumps(sorted(identity.items())).encode(), n_bytes=8).hex()
-        return self.folder / f"{name}.json"
+        return self.folder / (f"{name}.json" if purpose == "tune" else f"{name}.applied.json")
 
-    def write(self, kind: str, url: str, snapshot: Snapshot) -> Journal:
+    def write(
+        self, kind: str, url: str, snapshot: Snapshot, *, purpose: Purpose = "tune"
+    ) -> Journal:
         """Write a server's journal, so that it survives whatever comes.
 
         Raises:
             InvalidArgument: the server has one, so that its configuration may not be its own.
             StorageError: the file cannot be written.
         """
-        path = self.path(snapshot.identity)
+        path = self.path(snapshot.identity, purpose)
         if path.exists():
             raise InvalidArgument(
                 f"an earlier run left {path}, so the server may still be half-tuned; run "
                 "`tunekit knobs rollback` first."
             )
-        journal = Journal(kind, shown_url(url), snapshot, time.time(), os.getpid())
+        journal = Journal(kind, shown_url(url), snapshot, time.time(), os.getpid(), purpose)
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_synced(path, json.dumps(journal.to_dict(), indent=1))
@@ -113,13 +123,13 @@ class Journals:
             ) from error
         return journal
 
-    def read(self, identity: Mapping[str, str]) -> Journal | None:
+    def read(self, identity: Mapping[str, str], purpose: Purpose = "tune") -> Journal | None:
         """Return the journal of a server, `None` if it has none.
 
         Raises:
             StorageError: the file is damaged.
         """
-        path = self.path(identity)
+        path = self.path(identity, purpose)
         return _read(path) if path.exists() else None
 
     def all(self) -> list[Journal]:
@@ -131,9 +141,9 @@ class Journals:
         found = [_read(p) for p in self.folder.glob("*.json")] if self.folder.is_dir() else []
         return sorted(found, key=lambda j: j.written)
 
-    def remove(self, identity: Mapping[str, str]) -> None:
+    def remove(self, identity: Mapping[str, str], purpose: Purpose = "tune") -> None:
         """Remove the journal of a server that was read back and found as it was."""
-        self.path(identity).unlink(missing_ok=True)
+        self.path(identity, purpose).unlink(missing_ok=True)
         if self.folder.is_dir():
             _sync_folder(self.folder)
 

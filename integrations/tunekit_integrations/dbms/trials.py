@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from tunekit.errors import TrialStopped
@@ -16,7 +17,7 @@ from tunekit_integrations.dbms.candidates import (
 )
 from tunekit_integrations.dbms.protocol import Protocol, Screening
 from tunekit_integrations.dbms.records import Applied, FailureKind, Settings, TargetFailure
-from tunekit_integrations.dbms.target import Workload
+from tunekit_integrations.dbms.target import KnobTarget, Workload
 from tunekit_integrations.dbms.verdict import Basis
 
 OBJECTIVE = "time_ratio"
@@ -118,9 +119,9 @@ class KnobTrials:
         if not self._queries or not is_of_the_planner(system, settings):
             return ""
         sides = self._protocol
-        now = sides.candidate.target.plan_signature(self._queries)
+        now = _plans(sides.candidate.target, self._queries)
         sides.default.put({})
-        before = sides.default.target.plan_signature(self._queries)
+        before = _plans(sides.default.target, self._queries)
         if now and now == before:
             return f"it moves planner knobs only, and no plan of {len(now)} queries changed"
         sides.candidate.put(settings)
@@ -129,6 +130,16 @@ class KnobTrials:
     def _unmeasured(self) -> dict[str, float]:
         """Return what the default measures, at the price of a run, so that no skip is sought."""
         return {OBJECTIVE: 1.0, COST: self._protocol.calibration.trial_s}
+
+
+def _plans(target: KnobTarget, queries: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the plans of queries, none where one of them cannot be explained."""
+    try:
+        return target.plan_signature(queries)
+    except TargetFailure as failure:
+        if failure.kind is FailureKind.INVALID:
+            return {}
+        raise
 
 
 def measured(blocks: tuple[Block, ...]) -> dict[str, Any]:
