@@ -13,7 +13,7 @@ PYTEST_WORKERS ?= 2
 FAULT_ROUNDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format docs bench faults postgres chromium build clean
+.PHONY: help setup demo test check format docs bench faults postgres mariadb chromium build clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,7 +26,7 @@ demo: $(DEMO_STAMP) ## tune a scikit-learn pipeline: 60 trials, 2 workers, a liv
 # Tests run side by side: the threads of a numeric library would wait for each other's cores.
 test docs faults: export OMP_NUM_THREADS = 1
 
-test: $(DEV_STAMP) postgres chromium ## run all tests, with a real PostgreSQL server, a real browser and real kills
+test: $(DEV_STAMP) postgres mariadb chromium ## run all tests, with real database servers, a real browser and real kills
 	$(BIN)/python -m pytest tests -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 check: $(DEV_STAMP) ## lint, format, types and import layers
@@ -46,7 +46,7 @@ docs: $(DEV_STAMP) ## build docs/ into docs/_build/html, run its code, README.md
 bench: $(DEV_STAMP) postgres ## print the benchmark tables (about half an hour; BENCH_ARGS=--quick: one minute)
 	$(BIN)/python tests/benchmarks/run.py $(BENCH_ARGS)
 
-faults: $(DEV_STAMP) postgres chromium ## kill drivers, workers and servers, 30 rounds of each
+faults: $(DEV_STAMP) postgres mariadb chromium ## kill drivers, workers and servers, 30 rounds of each
 	TUNEKIT_FAULT_ROUNDS=$(FAULT_ROUNDS) $(BIN)/python -m pytest tests -m faults $(PYTEST_ARGS)
 
 build: $(DEV_STAMP) ## build the wheel into dist/
@@ -72,6 +72,9 @@ $(DEV_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 
 postgres:
 	@.ci/postgres
+
+mariadb:
+	@.ci/mariadb
 
 chromium:
 	@.ci/chromium

@@ -180,7 +180,8 @@ class SqliteTarget:
     def _put(self, settings: Settings) -> None:
         """Put settings in force, and for all other knobs what the snapshot has."""
         base = {name: v for name, v in self._base.set_values.items() if v is not None}
-        wanted: Settings = {**base, **settings}
+        own = {n: v for n, v in settings.items() if n in base or v != self._defaults[n]}
+        wanted: Settings = {**base, **own}
         with connected(url_of(self._file, {})) as connection:
             if str(read_pragma(connection, "page_size")) != str(wanted["page_size"]):
                 # With a write-ahead log the size of a page is fixed.
