@@ -22,17 +22,21 @@ ICON = Path(__file__).with_name("icon.svg")
 
 def main() -> None:
     """Draw the page of the address."""
-    st.set_page_config(page_title="tunekit", page_icon=ICON, layout="wide")
     pages = {v.url: _page(v, partial(_draw_general, v)) for v in GENERAL_VIEWS}
     pages |= {v.url: _page(v, partial(_draw_study, v)) for v in STUDY_VIEWS}
     remember_pages(pages)
     forget_cards()
-    st.navigation(list(pages.values()), position="hidden").run()
+    page = st.navigation(list(pages.values()), position="hidden")
+    views: list[GeneralView | StudyView] = [*GENERAL_VIEWS, *STUDY_VIEWS]
+    title = next(v.title for v in views if pages[v.url] is page)
+    st.set_page_config(f"{title} · tunekit", page_icon=ICON, layout="wide")
+    page.run()
 
 
 def _page(view: GeneralView | StudyView, draw: Callable[[], None]) -> st.Page:
     is_first = view is GENERAL_VIEWS[0]
-    return st.Page(draw, title=view.title, icon="", url_path=view.url, default=is_first)
+    # Streamlit sends the titles of all pages twice with each tick of a fragment, and shows none.
+    return st.Page(draw, title="-", icon="", url_path=view.url, default=is_first)
 
 
 def _draw_general(view: GeneralView) -> None:

@@ -1,11 +1,7 @@
 """The address that the service knows of somebody who changes a study in a page."""
 
 import socket
-import socketserver
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -14,10 +10,10 @@ from tunekit.records import ObjectiveSpec, StudySpec
 from tunekit.storages.codec import to_dict
 from tunekit.storages.http.browser import BROWSER_HEADER
 from tunekit.testing.dashboard import PASSWORD, served_dashboard
+from tunekit.testing.relay import FROM, relay_to
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
-BROWSER = "127.0.0.9"
 FORGED = {"X-Forwarded-For": "203.0.113.7", BROWSER_HEADER: "guessed 203.0.113.7"}
 
 
@@ -32,36 +28,6 @@ def own_address() -> str:
         return str(probe.getsockname()[0])
 
 
-@contextmanager
-def relay(host: str, port: int) -> Iterator[int]:
-    """Connect whoever comes to a port of this machine with a service, from `BROWSER`."""
-
-    class Passage(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            near = (BROWSER, 0)
-            with socket.create_connection((host, port), source_address=near) as service:
-                back = Thread(target=copy, args=(service, self.request))
-                back.start()
-                copy(self.request, service)
-                back.join()
-
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Passage) as server:
-        server.daemon_threads, server.block_on_close = True, False
-        Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield server.server_address[1]
-        finally:
-            server.shutdown()
-
-
-def copy(source: socket.socket, target: socket.socket) -> None:
-    """Send on what comes, until one of the two is closed."""
-    with suppress(OSError):
-        while part := source.recv(65536):
-            target.sendall(part)
-        target.shutdown(socket.SHUT_WR)
-
-
 def test_a_change_made_in_a_page_is_logged_with_the_address_of_the_browser(
     tmp_path: Path, page: Page, own_address: str
 ) -> None:
@@ -70,8 +36,8 @@ def test_a_change_made_in_a_page_is_logged_with_the_address_of_the_browser(
         served.request(
             "POST", "/setup", {"secret": served.setup, "password": PASSWORD, "name": "root"}
         )
-        with relay(own_address, int(served.url.rpartition(":")[2])) as port:
-            near = f"http://127.0.0.1:{port}"
+        with relay_to(own_address, served.port) as relay:
+            near = relay.url
             login = {"name": "root", "password": PASSWORD}
             session = page.context.request.post(f"{near}/api/v1/login", data=login).json()
             csrf = {"X-CSRF-Token": session["csrf"]}
@@ -88,4 +54,4 @@ def test_a_change_made_in_a_page_is_logged_with_the_address_of_the_browser(
             audit = page.context.request.get(f"{near}/api/v1/projects/default/audit").json()
     found = {e["action"]: e["address"] for e in audit["entries"]}
     assert len(found) >= 2
-    assert set(found.values()) == {BROWSER}, found
+    assert set(found.values()) == {FROM}, found

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Thread
 from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from tunekit.storages.http.connection import Connection
 
@@ -39,6 +40,11 @@ class ServedDashboard:
     process: subprocess.Popen[str]
     setup: str = ""
     log: list[str] = field(default_factory=list)
+
+    @property
+    def port(self) -> int:
+        """Return the port on which it listens."""
+        return urlsplit(self.url).port or 80
 
     def page(self, path: str = "") -> str:
         """Return the URL of a page."""
