@@ -10,7 +10,8 @@ from tunekit_integrations.dbms.workloads.statements import is_limited, order_col
 from tunekit_integrations.dbms.workloads.tpch.data import is_loaded, load, schema_of
 
 QUERIES = 22
-SMALLEST_SCALE = 0.001
+SMALLEST_SCALE = 0.01
+"""Below it the generator makes pairs of part and supplier twice, which are a key."""
 
 
 class TPCH(QuerySet):
@@ -24,7 +25,7 @@ class TPCH(QuerySet):
         clients: sessions that share a pass.
 
     Raises:
-        InvalidArgument: the scale is below 0.001.
+        InvalidArgument: the scale is below 0.01.
 
     Reference: TPC Benchmark H, standard specification, revision 3.0.1, section 2.4.
     """
