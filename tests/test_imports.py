@@ -120,6 +120,7 @@ PUBLIC = {
     "TrialPruned",
     "TrialState",
     "copy_study",
+    "decoding",
     "delete_study",
     "from_optuna",
     "study_names",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from tunekit import scaling
+    from tunekit import decoding, scaling
     from tunekit.api import load_study, study
     from tunekit.checkpoints.base import Checkpoints
     from tunekit.errors import TrialPaused, TrialPruned, TrialStopped, TunekitError
@@ -80,6 +80,7 @@ __all__ = [
     "When",
     "__version__",
     "copy_study",
+    "decoding",
     "delete_study",
     "from_optuna",
     "load_space",
@@ -93,8 +94,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "scaling":  # the whole module: import_module sets it here
-        return import_module("tunekit.scaling")
+    if name in ("decoding", "scaling"):  # whole modules: import_module sets them here
+        return import_module(f"tunekit.{name}")
     if name not in _HOMES:
         from tunekit.optuna_names.words import unknown_name
 

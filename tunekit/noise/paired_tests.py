@@ -44,6 +44,25 @@ def p_worse(a: Sequence[float], b: Sequence[float], *, test: Test = "t") -> floa
     return float(stdtr(n - 1, -t))
 
 
+def mcnemar(n_lost: int, n_won: int) -> float:
+    """Return the one-sided p-value that more pairs are lost than won; ties do not count.
+
+    Args:
+        n_lost: pairs in which only the other one succeeds.
+        n_won: pairs in which only this one succeeds.
+
+    Returns:
+        The exact probability of so many losses or more if each is as likely as a win; 1 without
+        a loss.
+
+    Reference: McNemar, 1947, "Note on the sampling error of the difference between correlated
+    proportions", with the exact binomial distribution, as in the sign test.
+    """
+    from scipy.special import bdtrc
+
+    return float(bdtrc(n_lost - 1, n_lost + n_won, 0.5)) if n_lost > 0 else 1.0
+
+
 def holm(p: Sequence[float]) -> NDArray[np.float64]:
     """Return `(n,)` p-values corrected for the number of tests, in the given order.
 

@@ -49,6 +49,11 @@ class RunningEndpoint:
     keys: list[str] = field(default_factory=list)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # with the 5 of the standard library some of many callers wait 1 s
+
+
 @contextmanager
 def running_endpoint(answer: Callable[[dict[str, Any]], Said]) -> Iterator[RunningEndpoint]:
     """Run an endpoint on loopback and a free port until the end of the context.
@@ -73,8 +78,7 @@ def running_endpoint(answer: Callable[[dict[str, Any]], Said]) -> Iterator[Runni
         def log_message(self, format: str, *args: object) -> None:
             """Print nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), Handler)
     endpoint = RunningEndpoint(f"http://127.0.0.1:{server.server_port}/v1")
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()

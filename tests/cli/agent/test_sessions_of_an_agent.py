@@ -75,7 +75,7 @@ def test_a_restart_does_not_reset_the_budget_and_a_held_trial_can_be_told(tmp_pa
 
 def test_other_peoples_studies_can_be_read_but_not_run_unless_they_are_named(tmp_path):
     name, url = "theirs", f"sqlite:///{tmp_path}/agent.db"
-    theirs = tk.study(name, space={"x": (0.0, 1.0)}, storage=url, sampler="random", seed=1)
+    theirs = tk.study(name, space={"x": tk.Float(0.0, 1.0)}, storage=url, sampler="random", seed=1)
     running = theirs.ask()
 
     async def stranger(agent):
@@ -111,7 +111,9 @@ def test_a_token_of_role_worker_runs_trials_and_creates_nothing(tmp_path, monkey
     with team_service(tmp_path) as (team, url):
         team.project("p")
         project = open_storage(f"sqlite:///{tmp_path}/team.db?project=p")
-        tk.study("theirs", space={"x": (0.0, 1.0)}, storage=project, sampler="random", seed=1)
+        tk.study(
+            "theirs", space={"x": tk.Float(0.0, 1.0)}, storage=project, sampler="random", seed=1
+        )
         token = team.machine("p", "worker")
         monkeypatch.setenv("TUNEKIT_TOKEN", token)
         storage = open_storage(f"{url}/p")

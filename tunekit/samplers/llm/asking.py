@@ -13,12 +13,9 @@ from tunekit.samplers.llm.limits import Limits
 from tunekit.samplers.llm.past_advice import Spent
 from tunekit.samplers.llm.replies import ReadPoint, read_reply
 from tunekit.samplers.llm.reply_schema import reply_schema
+from tunekit.samplers.llm.retrying import answered
 from tunekit.spaces import Params, Scalar, Space
 
-LONGEST_WAIT_S = 30.0
-"""Longest Retry-After that is waited for."""
-
-FIRST_WAIT_S = 0.5
 MAX_KEPT_CHARS = 20_000
 """Characters of a prompt and of a reply that are kept with the trial."""
 
@@ -146,22 +143,16 @@ class Conversation:
         Raises:
             NoAnswer: the last attempt failed, or the time is over.
         """
-        for attempt in range(self.retries + 1):
-            try:
-                answer = self.backend.complete(talk, schema, timeout_s=self._time(deadline))
-            except NoAnswer as none:
-                self._pay(none)
-                wait_s = none.retry_after_s
-                wait_s = FIRST_WAIT_S * 2**attempt if wait_s is None else wait_s
-                in_time = wait_s <= min(LONGEST_WAIT_S, deadline - time.monotonic())
-                if attempt == self.retries or not none.may_retry or not in_time:
-                    raise
-                self.sleep(wait_s)
-            else:
-                self._pay(answer)
-                self._answers.append(answer)
-                return answer
-        raise AssertionError("the last attempt returns or raises")
+        answer = answered(
+            lambda: self.backend.complete(talk, schema, timeout_s=self._time(deadline)),
+            deadline=deadline,
+            retries=self.retries,
+            failed=self._pay,
+            sleep=self.sleep,
+        )
+        self._pay(answer)
+        self._answers.append(answer)
+        return answer
 
     def _time(self, deadline: float) -> float:
         """Return the seconds for another attempt.

@@ -64,6 +64,10 @@ class NoAnswer(Exception):
         self.retry_after_s = retry_after_s
 
 
+class Unanswered(NoAnswer):
+    """The model replied, but with nothing, with too much, or with a refusal."""
+
+
 class Backend(Protocol):
     """Reaches a language model."""
 

@@ -7,6 +7,7 @@ is used: `model`, `messages`, `temperature`, `max_tokens` and `response_format`.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,12 +19,15 @@ from tunekit.samplers.llm.backends import (
     Answer,
     Message,
     NoAnswer,
+    Unanswered,
     estimated_tokens,
     price,
 )
 
 if TYPE_CHECKING:
     import httpx2
+
+OPENAI = "https://api.openai.com/v1"
 
 MAX_BODY_BYTES = 4 * MAX_REPLY_CHARS + 65_536
 """Bytes of a response after which reading ends; JSON may escape each character."""
@@ -81,10 +85,7 @@ class OpenAIEndpoint:
         Raises:
             NoAnswer: the endpoint is away, slow, refuses, or sends something else.
         """
-        began = time.monotonic()
-        body = {
-            "model": self.model,
-            "messages": [dict(m) for m in messages],
+        fields = {
             "temperature": self._temperature,
             "max_tokens": MAX_REPLY_TOKENS,
             "response_format": {
@@ -92,6 +93,19 @@ class OpenAIEndpoint:
                 "json_schema": {"name": "proposals", "schema": dict(schema)},
             },
         }
+        return self.chat(messages, fields, timeout_s=timeout_s)
+
+    def chat(
+        self, messages: Sequence[Message], fields: Mapping[str, Any], *, timeout_s: float
+    ) -> Answer:
+        """Return the reply to a request with any further fields.
+
+        Raises:
+            Unanswered: the model replies with nothing, too much, or a refusal.
+            NoAnswer: the endpoint is away, slow, refuses, or sends something else.
+        """
+        began = time.monotonic()
+        body = {**fields, "model": self.model, "messages": [dict(m) for m in messages]}
         said = "".join(m["content"] for m in messages)
         received = bytearray()
         document: dict[str, Any] = {}
@@ -99,7 +113,7 @@ class OpenAIEndpoint:
             self._post(body, received, deadline=began + timeout_s)
             document = _document(received)
             text = _text(document)
-        except _Unusable as none:
+        except (_Unusable, Unanswered) as none:
             none.tokens, none.dollars = self._bill(document, said, received.decode("latin-1"))[1:]
             raise
         (prompt_tokens, reply_tokens), _, dollars = self._bill(document, said, text)
@@ -152,6 +166,39 @@ class OpenAIEndpoint:
             raise _refusal(response, bytes(received))
 
 
+def endpoint_of(
+    model: str,
+    base: str = "",
+    *,
+    temperature: float = 0.7,
+    per_million: tuple[float, float] | None = None,
+) -> OpenAIEndpoint:
+    """Return the model behind an endpoint, with the key that belongs to it.
+
+    A key goes to the endpoint that the environment names and to no other.
+
+    Args:
+        model: name of the model.
+        base: URL up to `/v1`; by default $TUNEKIT_LLM_BASE, else OpenAI's.
+        temperature: from 0 to 2.
+        per_million: dollars for a million tokens of prompt and of reply, if known.
+
+    Raises:
+        InvalidArgument: `base` is no http or https URL.
+        MissingExtra: the HTTP client is not installed.
+    """
+    named = os.environ.get("TUNEKIT_LLM_BASE", "")
+    base = base or named or OPENAI
+    key = ""
+    if named and base.rstrip("/") == named.rstrip("/"):
+        key = os.environ.get("TUNEKIT_LLM_KEY", "")
+    elif base.rstrip("/") == OPENAI:
+        key = os.environ.get("OPENAI_API_KEY", "")
+    return OpenAIEndpoint(
+        model, base=base, key=key, temperature=temperature, per_million=per_million
+    )
+
+
 class _Unusable(NoAnswer):
     """A model worked on the request, which is paid for."""
 
@@ -200,10 +247,10 @@ def _text(document: Mapping[str, Any]) -> str:
     if not isinstance(text, str) or not text.strip():
         if isinstance(refusal, str) and refusal:
             shown = " ".join(refusal.split())[:MAX_SAID]
-            raise _Unusable(f"the model refused: {shown}")
-        raise _Unusable("the model sent an empty reply.", may_retry=True)
+            raise Unanswered(f"the model refused: {shown}")
+        raise Unanswered("the model sent an empty reply.", may_retry=True)
     if len(text) > MAX_REPLY_CHARS:
-        raise _Unusable(f"the reply is longer than {MAX_REPLY_CHARS:,} characters.")
+        raise Unanswered(f"the reply is longer than {MAX_REPLY_CHARS:,} characters.")
     return text
 
 

@@ -9,7 +9,6 @@ with it.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
@@ -37,8 +36,6 @@ from tunekit.spaces import Params
 
 if TYPE_CHECKING:
     from tunekit.samplers.bayesian.model_search import FittedSearch
-
-OPENAI = "https://api.openai.com/v1"
 
 MARGIN = 2.3
 """Nats of log expected improvement by which an advised point may lie behind the own best one."""
@@ -107,7 +104,11 @@ class LLMSampler:
         self._limits = Limits(max_dollars, max_tokens, max_seconds)
         self._task, self._n_points, self._with_state = task, n_points, with_state
         self._timeout_s, self._retries = timeout_s, retries
-        self._backend = _endpoint(model, base, temperature, price)
+        from tunekit.samplers.llm.endpoint import endpoint_of
+
+        self._backend: Backend = endpoint_of(
+            model, base, temperature=temperature, per_million=price
+        )
         self._desk: Desk = BackgroundDesk(wait_s=wait_s)
         self._sleep = time.sleep
         self._arm: Sampler = BayesianSampler() if arm is None else _checked_arm(arm)
@@ -250,21 +251,3 @@ def _checked_arm(arm: object) -> Sampler:
             'sampler="auto" with sampler_options={"llm": {...}} mixes one into the choice of auto.'
         )
     return cast(Sampler, arm)
-
-
-def _endpoint(
-    model: str, base: str, temperature: float, per_million: tuple[float, float] | None
-) -> Backend:
-    """Return the model behind an endpoint, with the key that belongs to it."""
-    from tunekit.samplers.llm.endpoint import OpenAIEndpoint
-
-    named = os.environ.get("TUNEKIT_LLM_BASE", "")
-    base = base or named or OPENAI
-    key = ""
-    if named and base.rstrip("/") == named.rstrip("/"):
-        key = os.environ.get("TUNEKIT_LLM_KEY", "")
-    elif base.rstrip("/") == OPENAI:
-        key = os.environ.get("OPENAI_API_KEY", "")
-    return OpenAIEndpoint(
-        model, base=base, key=key, temperature=temperature, per_million=per_million
-    )
