@@ -1,4 +1,4 @@
-"""Counts how many of the good trials lie at the ends of each range."""
+"""Counts how many of the good trials lie at the ends of each range, without a judgement."""
 
 from __future__ import annotations
 
@@ -7,14 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tunekit.analysis.charts.records import Axis, PointsChart
-from tunekit_dashboard.texts import numbers
 
 EDGE = 0.1
 """Share of a range that counts as its end."""
-PRESSED = 0.4
-"""Share of the good trials at one end from which on the range seems too narrow there."""
-MIN_GOOD = 8
-"""Good trials below which nothing is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +25,6 @@ class Piling:
     n: int
     low: float
     high: float
-
-    @property
-    def is_pressed(self) -> bool:
-        """Return whether many good trials lie at one end, and few at the other."""
-        return self.n >= MIN_GOOD and max(self.low, self.high) >= PRESSED
-
-    @property
-    def sentence(self) -> str:
-        """Return what that means."""
-        end, share = ("lower", self.low) if self.low >= self.high else ("upper", self.high)
-        return (
-            f"{share:.0%} of the {numbers(self.n, 'good trial')} with {self.path} lie at its "
-            f"{end} end; a wider range may hold better ones."
-        )
 
 
 def pilings(chart: PointsChart) -> Iterator[Piling]:

@@ -1,4 +1,4 @@
-"""A range is called too narrow where the good trials lie at one of its ends, and only there."""
+"""The shares of the good trials at the ends of a range."""
 
 from __future__ import annotations
 
@@ -22,17 +22,6 @@ def test_shares_count_the_good_trials_alone_on_the_scale_of_the_axis() -> None:
     linear = Axis("lr", 1e-4, 1.0)
     (found,) = pilings(_chart(column, linear, (0, 1, 2, 3, 4)))
     assert (found.low, found.high) == (0.6, 0.0)  # 0.01 is low on a linear scale, 0.5 is not high
-
-
-def test_a_range_is_pressed_with_eight_good_trials_of_which_four_tenths_lie_at_an_end() -> None:
-    axis = Axis("depth", 0.0, 10.0)
-    (found,) = pilings(_chart((10.0,) * 4 + (5.0,) * 4, axis, tuple(range(8))))
-    assert found.is_pressed
-    assert found.sentence.startswith("50% of the 8 good trials with depth lie at its upper end")
-    (found,) = pilings(_chart((10.0,) * 3 + (5.0,) * 5, axis, tuple(range(8))))
-    assert not found.is_pressed
-    (found,) = pilings(_chart((10.0,) * 7, axis, tuple(range(7))))
-    assert not found.is_pressed
 
 
 def test_what_has_no_range_or_is_not_active_is_left_out() -> None:

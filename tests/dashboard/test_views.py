@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.analysis.seeded_studies import at_a_boundary
 from tests.scaling.sweeps import rows
 from tests.scaling.test_law_chart import SPACE as SWEEP
 from tests.scaling.test_law_chart import history_of
@@ -29,6 +30,7 @@ from tunekit.storages.project import ProjectStorage
 from tunekit.storages.sql.storage import SQLStorage
 from tunekit.storages.urls import open_database
 from tunekit.testing.service import running_service
+from tunekit_dashboard.texts import plain
 
 EVIL = "<img src=x onerror=alert(1)> *b* :red[x] " + "x" * 300
 NAME = "lr <b>:red[x]"
@@ -272,6 +274,20 @@ def test_hand_made_addresses_give_a_page(
     opened: Opened, study_id: int, url: str, query: dict[str, str]
 ) -> None:
     _works(opened(url, study_id, **{"trial": "3", **query}))
+
+
+def test_the_space_says_what_the_health_check_finds_at_a_bound(
+    opened: Opened, studies: Studies
+) -> None:
+    seeded = at_a_boundary(1)
+    study = studies.storage.create_study(seeded.spec).id
+    studies.storage.add_trials(study, seeded.trials, {})
+    finding = seeded.health()["boundary"]
+    page = opened("space", study)
+    _works(page)
+    assert [w.value for w in page.warning] == [plain(f"{finding.text} {finding.advice}", 900)]
+    page.button(key="widen").click().run()
+    assert page.selectbox(key="widen path").value == finding.paths[0] == "lr"
 
 
 @pytest.mark.parametrize("trial", ["abc", "-1", "9" * 30, "<b>"])

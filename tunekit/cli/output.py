@@ -77,6 +77,14 @@ def emit_one(key: str, record: Record, form: Format) -> None:
         _document({key: plain(record)}, form)
 
 
+def emit_found(key: str, found: object, record: Record, form: Format) -> None:
+    """Print what was found: `str(found)` for people, or the record as a mapping under `key`."""
+    if form is Format.TABLE:
+        typer.echo(printable(str(found)))
+    else:
+        _document({key: plain(record)}, form)
+
+
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows on stdout, fitted to a terminal, or in full and without a frame elsewhere."""
     from rich import box

@@ -48,14 +48,9 @@ def stability(
 
 def ladder(tunnel: Tunnel, storage: Storage = None, form: OneFormat = Format.TABLE) -> None:
     """Show the rungs of a wind tunnel and the drift of its parameters between them."""
-    from tunekit.cli.output import emit_one
+    from tunekit.cli.output import emit_found
     from tunekit.cli.stores import open_existing
     from tunekit.scaling import wind_tunnel
-    from tunekit.shown import printable
 
     found = wind_tunnel(tunnel, storage=open_existing(storage)).report()
-    if form is Format.TABLE:
-        for line in str(found).splitlines():
-            typer.echo(printable(line))
-    else:
-        emit_one("ladder", found.to_dict(), form)
+    emit_found("ladder", found, found.to_dict(), form)

@@ -86,8 +86,7 @@ def fit(
     form: OneFormat = Format.TABLE,
 ) -> None:
     """Fit the laws of learning rate, batch size and loss to finished runs."""
-    from tunekit.cli.output import emit_one
-    from tunekit.shown import printable
+    from tunekit.cli.output import emit_found
 
     flags = {"lr": lr, "bs": bs, "n": n, "d": d, "loss": loss, "wd": wd, "factor": factor}
     law = _fitted(
@@ -102,10 +101,7 @@ def fit(
     )
     if out is not None:
         terminal.print_line(f"written to {law.save(out)}")
-    if form is Format.TABLE:
-        typer.echo(printable(str(law)))
-    else:
-        emit_one("law", law.summary(), form)
+    emit_found("law", law, law.summary(), form)
 
 
 @command(app, "predict")
@@ -122,15 +118,11 @@ def predict(
     form: OneFormat = Format.TABLE,
 ) -> None:
     """Predict learning rate, batch size and loss of a model, with intervals and warnings."""
-    from tunekit.cli.output import emit_one
+    from tunekit.cli.output import emit_found
     from tunekit.scaling.stored import prediction_to_dict
-    from tunekit.shown import printable
 
     at = _law(law, role, storage, n=n, d=d).predict(n, d, bs=bs, factor=factor)
-    if form is Format.TABLE:
-        typer.echo(printable(str(at)))
-    else:
-        emit_one("prediction", prediction_to_dict(at), form)
+    emit_found("prediction", at, prediction_to_dict(at), form)
 
 
 @command(app, "validate")
@@ -145,14 +137,10 @@ def validate(
     form: OneFormat = Format.TABLE,
 ) -> None:
     """Hold out each cell in turn and show the gap of the law of the others there."""
-    from tunekit.cli.output import emit_one
-    from tunekit.shown import printable
+    from tunekit.cli.output import emit_found
 
     found = _law(law, role, storage).validate(published)
-    if form is Format.TABLE:
-        typer.echo(printable(str(found)))
-    else:
-        emit_one("validation", found.to_dict(), form)
+    emit_found("validation", found, found.to_dict(), form)
 
 
 @command(app, "plan")

@@ -97,17 +97,13 @@ def audit(
 ) -> None:
     """Show how often the stopper erred on audited trials, and how much it saved."""
     from tunekit.analysis.audit import stop_audit
-    from tunekit.cli.output import emit_one
+    from tunekit.cli.output import emit_found
     from tunekit.cli.stores import open_existing, read_study
-    from tunekit.shown import printable
 
     opened = open_existing(storage)
     record, history = read_study(opened, name)
     found = stop_audit(history, opened.reports(record.id), tolerance=tolerance)
-    if form is Format.TABLE:
-        typer.echo(printable(str(found)))
-    else:
-        emit_one("audit", found.to_dict(), form)
+    emit_found("audit", found, found.to_dict(), form)
 
 
 @command(app, "health")
@@ -146,16 +142,12 @@ def llm(name: Name, storage: Storage = None, form: OneFormat = Format.TABLE) -> 
     from dataclasses import asdict
 
     from tunekit.analysis.llm_report import llm_report
-    from tunekit.cli.output import emit_one
+    from tunekit.cli.output import emit_found
     from tunekit.cli.stores import open_existing, read_study
-    from tunekit.shown import printable
 
     _, history = read_study(open_existing(storage), name)
     found = llm_report(history)
-    if form is Format.TABLE:
-        terminal.print_line(printable(str(found)))
-    else:
-        emit_one("llm", asdict(found), form)
+    emit_found("llm", found, asdict(found), form)
 
 
 @command(app, "export")

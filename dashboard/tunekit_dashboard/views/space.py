@@ -8,7 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-from tunekit.analysis.charts.records import PointsChart
+from tunekit.analysis.charts.records import HealthChart, PointsChart
+from tunekit.analysis.health.findings import Finding
 from tunekit.errors import TunekitError
 from tunekit.spaces import Categorical, Float, Int, Parameter, Scalar, Space
 from tunekit.spaces.domains import Numeric
@@ -36,7 +37,9 @@ def show(study: StudyFrame) -> None:
     space = space_from_dict(known.space)
     chart = study.chart("parallel", PointsChart)
     piled = {p.path: p for p in pilings(chart)}
-    _pressed(piled)
+    finding = _boundary(study)
+    if finding is not None:
+        st.warning(plain(f"{finding.text} {finding.advice}", 900), icon=":material/warning:")
     _table(space, piled)
     if known.version == 0:
         st.caption("The program discovers this space as it runs; edit the program to change it.")
@@ -44,8 +47,7 @@ def show(study: StudyFrame) -> None:
         study, "Widen a parameter", key="widen", icon=":material/open_in_full:", kind=main_kind()
     ):
         hold_live()
-        first = next((p.path for p in piled.values() if p.is_pressed), "")
-        _widen_dialog(study.place, known, first)
+        _widen_dialog(study.place, known, finding.paths[0] if finding is not None else "")
     if known.version > 0 and not study.place.is_shared:
         _versions(study)
 
@@ -58,12 +60,12 @@ def _known(study: StudyFrame) -> SpaceVersion:
     return study.read("/space", SpaceVersion)
 
 
-def _pressed(piled: Mapping[str, Piling]) -> None:
-    pressed = [p for p in piled.values() if p.is_pressed]
-    for p in pressed[:5]:
-        st.warning(plain(p.sentence, 400), icon=":material/vertical_align_top:")
-    if len(pressed) > 5:
-        st.caption(f"and {len(pressed) - 5:,} further parameters")
+def _boundary(study: StudyFrame) -> Finding | None:
+    """Return the finding that trials press against a bound, by the rule of the health checks."""
+    if study.place.is_shared or not study.record.n_trials:
+        return None
+    chart = study.read("/charts/health", HealthChart)
+    return next((f for f in chart.findings if f.check == "boundary" and f.is_sick), None)
 
 
 def _table(space: Space, piled: Mapping[str, Piling]) -> None:
