@@ -17,13 +17,13 @@ _PLANNER: Mapping[str, tuple[str, ...]] = {
         "enable_*", "seq_page_cost", "random_page_cost", "cpu_*_cost", "parallel_setup_cost",
         "parallel_tuple_cost", "effective_cache_size", "*_collapse_limit", "geqo*",
         "min_parallel_*_scan_size", "cursor_tuple_fraction", "constraint_exclusion",
-        "plan_cache_mode", "recursive_worktable_factor",
+        "plan_cache_mode", "recursive_worktable_factor", "jit*",
     ),
     "mariadb": ("optimizer_*",),
     "mysql": ("optimizer_*",),
     "simulated": ("random_page_cost",),
 }  # fmt: skip
-"""Knobs that change which plan is chosen and nothing about how it runs."""
+"""Knobs that change which plan is chosen, or how it is compiled, and nothing else."""
 
 _LOG_OF_CHANGES = (
     "*wal*", "checkpoint_*", "full_page_writes", "innodb_log_*", "innodb_redo_*",

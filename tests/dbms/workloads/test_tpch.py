@@ -9,8 +9,6 @@ import psycopg2
 import pytest
 
 from tunekit.errors import InvalidArgument
-from tunekit_integrations.dbms.records import FailureKind, TargetFailure
-from tunekit_integrations.dbms.workloads.digests import agreed_digests, check_results
 from tunekit_integrations.dbms.workloads.session import connect
 from tunekit_integrations.dbms.workloads.tpch.data import is_loaded, schema_of
 from tunekit_integrations.dbms.workloads.tpch.workload import TPCH, tpch_queries
@@ -22,12 +20,12 @@ ROWS = [4, 4, 10, 5, 5, 1, 4, 2, 173, 20, 0, 2, 33, 1, 1, 296, 1, 2, 1, 1, 1, 7]
 
 
 def _answers(url: str, scale: float = SCALE) -> dict[str, list[tuple[object, ...]]]:
-    connection = connect(url, options={"search_path": schema_of(SCALE)})
+    connection = connect(url)
     try:
         found = {}
         with connection.cursor() as cursor:
             for name, query in tpch_queries(scale).items():
-                cursor.execute(query.sql)
+                cursor.execute(query.sql.replace(schema_of(scale), schema_of(SCALE)))
                 found[name] = cursor.fetchall()
         return found
     finally:
@@ -71,7 +69,7 @@ def test_a_pass_runs_every_query_once_and_any_plan_gives_the_same_digests(tpch_u
     assert set(default.per_query) == set(default.digests) == set(workload.queries())
     assert not default.is_censored
     assert sum(default.per_query.values()) <= default.seconds
-    check_results(other.digests, agreed_digests([default.digests]))
+    assert other.digests == default.digests
 
 
 def test_a_pass_that_is_cut_off_comes_back_censored_with_what_it_had(tpch_url: str) -> None:
@@ -97,7 +95,7 @@ def test_a_schema_that_a_broken_load_left_does_not_count_as_loaded(
     assert is_loaded(tpch_url, SCALE)  # the fixture began with such a schema
 
 
-def test_a_query_that_answers_otherwise_is_a_wrong_result(tpch_url: str) -> None:
+def test_the_digest_tells_a_query_that_answers_otherwise(tpch_url: str) -> None:
     workload = TPCH(scale=SCALE)
     default = workload.run(tpch_url, seconds=0, deadline_s=120, seed=0)
     change = "UPDATE tunekit_tpch_0_01.lineitem SET l_tax = l_tax {} WHERE l_orderkey = 1"
@@ -106,9 +104,8 @@ def test_a_query_that_answers_otherwise_is_a_wrong_result(tpch_url: str) -> None
         found = workload.run(tpch_url, seconds=0, deadline_s=120, seed=0)
     finally:
         _one(tpch_url, change.format("- 1"))
-    with pytest.raises(TargetFailure, match=r"1 of 22 queries .*: q01") as caught:
-        check_results(found.digests, default.digests)
-    assert caught.value.kind is FailureKind.WRONG_RESULT
+    differing = [n for n in default.digests if found.digests[n] != default.digests[n]]
+    assert differing == ["q01"]
 
 
 def test_a_scale_that_the_generator_rejects_is_refused() -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import psutil
 
 from tunekit_integrations.dbms.postgresql.session import Session
 from tunekit_integrations.dbms.records import TargetFailure
+from tunekit_integrations.dbms.workloads.session import APPLICATION as WORKLOAD_CLIENT
+
+_LINGERS_S = 2.0
+_LOOK_S = 0.002
+_LOOKS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +47,48 @@ def read_counters(session: Session, pid: int | None) -> Counters:
     return Counters(_cpu_seconds(pid), int(temporary), int(log))
 
 
+def await_clients_gone(session: Session) -> None:
+    """Wait until the sessions of a workload have ended: only then do their counts show.
+
+    Raises:
+        TargetFailure: the server does not answer.
+    """
+    gives_up = time.monotonic() + _LINGERS_S
+    statement = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
+    while session.run(statement, (WORKLOAD_CLIENT,)) != [(0,)] and time.monotonic() < gives_up:
+        time.sleep(_LOOK_S)
+
+
 def _cpu_seconds(pid: int | None) -> float | None:
-    """Return the time of a postmaster, its processes, and those that have ended."""
+    """Return the time of a postmaster, its processes, and those that have ended.
+
+    A process that ends between two looks would count twice or not at all, so that the postmaster
+    is asked again until it has buried none meanwhile.
+    """
     if pid is None:
         return None
     try:
         postmaster = psutil.Process(pid)
-        with postmaster.oneshot():
-            times = postmaster.cpu_times()
-        total = times.user + times.system + times.children_user + times.children_system
-        for child in postmaster.children():
-            try:
-                own = child.cpu_times()
-            except psutil.NoSuchProcess:
-                continue  # its time counts with the postmaster's from the next look on
-            total += own.user + own.system
-        return total
+        for _ in range(_LOOKS):
+            before = postmaster.cpu_times()
+            living = _living_seconds(postmaster)
+            after = postmaster.cpu_times()
+            if (before.children_user, before.children_system) == (
+                after.children_user,
+                after.children_system,
+            ):
+                break
+        return living + sum(after[:4])
     except (OSError, psutil.Error):
         return None
+
+
+def _living_seconds(postmaster: psutil.Process) -> float:
+    total = 0.0
+    for child in postmaster.children():
+        try:
+            own = child.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        total += own.user + own.system
+    return total

@@ -9,8 +9,9 @@ from typing import Any
 
 from tunekit_integrations.dbms.postgresql.session import Session
 
-_NUMBERS = ("Workers Planned",)
-"""Numbers of a plan that are no costs or estimates."""
+_ESTIMATES = ("Startup Cost", "Total Cost", "Plan Rows", "Plan Width")
+"""What may differ between equal plans. `COSTS OFF` would also hide whether code is compiled (JIT),
+which hangs on the costs and takes longer than many a query."""
 
 
 def plan_digests(session: Session, queries: Mapping[str, str]) -> dict[str, str]:
@@ -21,7 +22,7 @@ def plan_digests(session: Session, queries: Mapping[str, str]) -> dict[str, str]
     """
     digests = {}
     for name, sql in queries.items():
-        ((plan,),) = session.run(f"EXPLAIN (FORMAT JSON, COSTS OFF) {sql}")
+        ((plan,),) = session.run(f"EXPLAIN (FORMAT JSON) {sql}")
         text = json.dumps(_shape(plan), sort_keys=True)
         digests[name] = hashlib.sha256(text.encode()).hexdigest()[:16]
     return digests
@@ -29,6 +30,5 @@ def plan_digests(session: Session, queries: Mapping[str, str]) -> dict[str, str]
 
 def _shape(plan: Any) -> Any:
     if isinstance(plan, dict):
-        kept = {k: v for k, v in plan.items() if not isinstance(v, float) or k in _NUMBERS}
-        return {k: _shape(v) for k, v in kept.items()}
+        return {k: _shape(v) for k, v in plan.items() if k not in _ESTIMATES}
     return [_shape(part) for part in plan] if isinstance(plan, list) else plan

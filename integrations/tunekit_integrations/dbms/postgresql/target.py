@@ -15,7 +15,7 @@ from tunekit_integrations.dbms.postgresql.checking import check_settings
 from tunekit_integrations.dbms.postgresql.cluster import PrivateCluster
 from tunekit_integrations.dbms.postgresql.configuration import Configuration
 from tunekit_integrations.dbms.postgresql.control import system_identifier
-from tunekit_integrations.dbms.postgresql.counters import read_counters
+from tunekit_integrations.dbms.postgresql.counters import await_clients_gone, read_counters
 from tunekit_integrations.dbms.postgresql.identity import Budget, instance_of, running_identity
 from tunekit_integrations.dbms.postgresql.plans import plan_digests
 from tunekit_integrations.dbms.postgresql.preflight import preflight
@@ -274,6 +274,7 @@ class PostgreSQLTarget:
         with self._explained():
             before = read_counters(self._session, self._server.pid)
             found = workload.run(self.url, seconds=seconds, deadline_s=deadline_s, seed=seed)
+            await_clients_gone(self._session)
             after = read_counters(self._session, self._server.pid)
         is_known = before.cpu_seconds is not None and after.cpu_seconds is not None
         cpu = (after.cpu_seconds or 0) - (before.cpu_seconds or 0) if is_known else None

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
-
-from tunekit_integrations.dbms.records import FailureKind, TargetFailure
 
 FLOAT_DIGITS = 6
 """Significant digits of a float that count: sums of floats differ with the order of the rows."""
@@ -51,36 +49,3 @@ def _text(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return repr([_text(item) for item in value])
     return f"{type(value).__name__} {value}" if isinstance(value, bool) else str(value)
-
-
-def agreed_digests(passes: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """Return the digests that are equal in all passes under one configuration.
-
-    The others are results that differ by themselves, such as of `now()`, and tell nothing.
-    """
-    first = passes[0] if passes else {}
-    return {
-        name: digest
-        for name, digest in first.items()
-        if all(other.get(name, digest) == digest for other in passes)
-    }
-
-
-def check_results(found: Mapping[str, str], expected: Mapping[str, str]) -> None:
-    """Compare the digests of a pass with those of the default.
-
-    Args:
-        found: query -> digest, under a candidate.
-        expected: query -> digest that the default agreed on.
-
-    Raises:
-        TargetFailure: a query answers otherwise (`FailureKind.WRONG_RESULT`).
-    """
-    wrong = [n for n, digest in found.items() if n in expected and expected[n] != digest]
-    if wrong:
-        listed = ", ".join(sorted(wrong)[:5]) + (" and others" if len(wrong) > 5 else "")
-        raise TargetFailure(
-            FailureKind.WRONG_RESULT,
-            f"{len(wrong)} of {len(found)} queries gave another result than under the default: "
-            f"{listed}.",
-        )

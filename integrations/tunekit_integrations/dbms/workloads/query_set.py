@@ -51,7 +51,6 @@ class QuerySet:
         name: of the workload.
         queries: name -> query.
         clients: sessions that share a pass.
-        search_path: schemas that names are looked up in; "" for the server's own.
         is_read_only: whether the server refuses to change data in the sessions.
 
     Raises:
@@ -66,7 +65,6 @@ class QuerySet:
         queries: Mapping[str, Query],
         *,
         clients: int = 1,
-        search_path: str = "",
         is_read_only: bool = True,
     ) -> None:
         if not queries or clients < 1:
@@ -77,7 +75,6 @@ class QuerySet:
         self.name = name
         self.clients = clients
         self._queries = dict(queries)
-        self._search_path = search_path
         self._is_read_only = is_read_only
 
     def queries(self) -> Mapping[str, str]:
@@ -127,12 +124,7 @@ class QuerySet:
 
     def _work(self, url: str, deadline: float, todo: SimpleQueue[str], done: _Pass) -> None:
         try:
-            with session(
-                url,
-                deadline=deadline,
-                search_path=self._search_path,
-                is_read_only=self._is_read_only,
-            ) as client:
+            with session(url, deadline=deadline, is_read_only=self._is_read_only) as client:
                 self._take(client, todo, done)
         except DeadlineReached:
             done.is_censored = True

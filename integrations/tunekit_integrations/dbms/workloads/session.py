@@ -64,24 +64,20 @@ class Session:
 
 
 @contextmanager
-def session(
-    url: str, *, deadline: float, search_path: str = "", is_read_only: bool = False
-) -> Iterator[Session]:
+def session(url: str, *, deadline: float, is_read_only: bool = False) -> Iterator[Session]:
     """Open a session; on exit it is closed.
 
     Args:
         url: of the database.
         deadline: on the clock of `time.monotonic`; the connection is cut soon after it.
-        search_path: schemas that names are looked up in; "" for the server's own.
         is_read_only: whether the server refuses to change data in it.
 
     Raises:
         TargetFailure: the server cannot be reached.
     """
-    options = {"search_path": search_path} if search_path else {}
-    if is_read_only:
-        options["default_transaction_read_only"] = "on"
-    connection = connect(url, options=options)
+    connection = connect(
+        url, options={"default_transaction_read_only": "on"} if is_read_only else None
+    )
     cut = threading.Timer(
         max(deadline - time.monotonic(), 0) + FROZEN_AFTER_S, _shut, (connection.fileno(),)
     )

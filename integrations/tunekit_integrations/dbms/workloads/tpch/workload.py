@@ -36,12 +36,7 @@ class TPCH(QuerySet):
                 f"TPC-H got scale factor {scale}, expected {SMALLEST_SCALE} or more."
             )
         self.scale = scale
-        super().__init__(
-            f"tpch scale {scale:g}",
-            tpch_queries(scale),
-            clients=clients,
-            search_path=schema_of(scale),
-        )
+        super().__init__(f"tpch scale {scale:g}", tpch_queries(scale), clients=clients)
 
     def prepare(self, url: str) -> None:
         """Generate and load the tables; does nothing if they are there."""
@@ -56,5 +51,6 @@ def tpch_queries(scale: float) -> dict[str, Query]:
     for number in range(1, QUERIES + 1):
         sql = folder.joinpath(f"q{number:02}.sql").read_text(encoding="utf-8").strip()
         sql = sql.replace(":fraction", f"{0.0001 / scale:.10f}")
+        sql = sql.replace("tpch.", f"{schema_of(scale)}.")
         found[f"q{number:02}"] = Query(sql, order=order_columns(sql), is_limited=is_limited(sql))
     return found

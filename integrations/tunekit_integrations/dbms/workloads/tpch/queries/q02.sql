@@ -1,6 +1,6 @@
 -- Minimum cost supplier
 SELECT s_acctbal, s_name, n_name, p_partkey, p_mfgr, s_address, s_phone, s_comment
-FROM part, supplier, partsupp, nation, region
+FROM tpch.part, tpch.supplier, tpch.partsupp, tpch.nation, tpch.region
 WHERE p_partkey = ps_partkey
   AND s_suppkey = ps_suppkey
   AND p_size = 15
@@ -10,7 +10,7 @@ WHERE p_partkey = ps_partkey
   AND r_name = 'EUROPE'
   AND ps_supplycost = (
       SELECT min(ps_supplycost)
-      FROM partsupp, supplier, nation, region
+      FROM tpch.partsupp, tpch.supplier, tpch.nation, tpch.region
       WHERE p_partkey = ps_partkey
         AND s_suppkey = ps_suppkey
         AND s_nationkey = n_nationkey

@@ -3,7 +3,7 @@ SELECT l_orderkey,
        sum(l_extendedprice * (1 - l_discount)) AS revenue,
        o_orderdate,
        o_shippriority
-FROM customer, orders, lineitem
+FROM tpch.customer, tpch.orders, tpch.lineitem
 WHERE c_mktsegment = 'BUILDING'
   AND c_custkey = o_custkey
   AND l_orderkey = o_orderkey

@@ -5,7 +5,8 @@ FROM (
            n2.n_name AS cust_nation,
            extract(year FROM l_shipdate) AS l_year,
            l_extendedprice * (1 - l_discount) AS volume
-    FROM supplier, lineitem, orders, customer, nation AS n1, nation AS n2
+    FROM tpch.supplier, tpch.lineitem, tpch.orders, tpch.customer,
+         tpch.nation AS n1, tpch.nation AS n2
     WHERE s_suppkey = l_suppkey
       AND o_orderkey = l_orderkey
       AND c_custkey = o_custkey

@@ -5,7 +5,8 @@ FROM (
     SELECT extract(year FROM o_orderdate) AS o_year,
            l_extendedprice * (1 - l_discount) AS volume,
            n2.n_name AS nation
-    FROM part, supplier, lineitem, orders, customer, nation AS n1, nation AS n2, region
+    FROM tpch.part, tpch.supplier, tpch.lineitem, tpch.orders, tpch.customer,
+         tpch.nation AS n1, tpch.nation AS n2, tpch.region
     WHERE p_partkey = l_partkey
       AND s_suppkey = l_suppkey
       AND l_orderkey = o_orderkey

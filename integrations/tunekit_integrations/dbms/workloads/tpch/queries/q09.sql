@@ -4,7 +4,7 @@ FROM (
     SELECT n_name AS nation,
            extract(year FROM o_orderdate) AS o_year,
            l_extendedprice * (1 - l_discount) - ps_supplycost * l_quantity AS amount
-    FROM part, supplier, lineitem, partsupp, orders, nation
+    FROM tpch.part, tpch.supplier, tpch.lineitem, tpch.partsupp, tpch.orders, tpch.nation
     WHERE s_suppkey = l_suppkey
       AND ps_suppkey = l_suppkey
       AND ps_partkey = l_partkey

@@ -7,7 +7,7 @@ SELECT c_custkey,
        c_address,
        c_phone,
        c_comment
-FROM customer, orders, lineitem, nation
+FROM tpch.customer, tpch.orders, tpch.lineitem, tpch.nation
 WHERE c_custkey = o_custkey
   AND l_orderkey = o_orderkey
   AND o_orderdate >= date '1993-10-01'

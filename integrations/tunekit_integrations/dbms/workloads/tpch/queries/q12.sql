@@ -4,7 +4,7 @@ SELECT l_shipmode,
            AS high_line_count,
        sum(CASE WHEN o_orderpriority NOT IN ('1-URGENT', '2-HIGH') THEN 1 ELSE 0 END)
            AS low_line_count
-FROM orders, lineitem
+FROM tpch.orders, tpch.lineitem
 WHERE o_orderkey = l_orderkey
   AND l_shipmode IN ('MAIL', 'SHIP')
   AND l_commitdate < l_receiptdate

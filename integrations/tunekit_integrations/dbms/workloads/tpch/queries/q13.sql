@@ -2,8 +2,8 @@
 SELECT c_count, count(*) AS custdist
 FROM (
     SELECT c_custkey, count(o_orderkey) AS c_count
-    FROM customer
-    LEFT OUTER JOIN orders
+    FROM tpch.customer
+    LEFT OUTER JOIN tpch.orders
         ON c_custkey = o_custkey AND o_comment NOT LIKE '%special%requests%'
     GROUP BY c_custkey
 ) AS c_orders

@@ -1,9 +1,9 @@
 -- Large volume customer
 SELECT c_name, c_custkey, o_orderkey, o_orderdate, o_totalprice, sum(l_quantity)
-FROM customer, orders, lineitem
+FROM tpch.customer, tpch.orders, tpch.lineitem
 WHERE o_orderkey IN (
         SELECT l_orderkey
-        FROM lineitem
+        FROM tpch.lineitem
         GROUP BY l_orderkey
         HAVING sum(l_quantity) > 300
     )

@@ -1,6 +1,6 @@
 -- Discounted revenue
 SELECT sum(l_extendedprice * (1 - l_discount)) AS revenue
-FROM lineitem, part
+FROM tpch.lineitem, tpch.part
 WHERE (
         p_partkey = l_partkey
         AND p_brand = 'Brand#12'

@@ -1,13 +1,13 @@
 -- Potential part promotion
 SELECT s_name, s_address
-FROM supplier, nation
+FROM tpch.supplier, tpch.nation
 WHERE s_suppkey IN (
         SELECT ps_suppkey
-        FROM partsupp
-        WHERE ps_partkey IN (SELECT p_partkey FROM part WHERE p_name LIKE 'forest%')
+        FROM tpch.partsupp
+        WHERE ps_partkey IN (SELECT p_partkey FROM tpch.part WHERE p_name LIKE 'forest%')
           AND ps_availqty > (
               SELECT 0.5 * sum(l_quantity)
-              FROM lineitem
+              FROM tpch.lineitem
               WHERE l_partkey = ps_partkey
                 AND l_suppkey = ps_suppkey
                 AND l_shipdate >= date '1994-01-01'
