@@ -72,6 +72,8 @@ _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
     },
     "knob_target": {
         "sqlite": ("tunekit_integrations.dbms.sqlite.target:open_sqlite", {}),
+        "mariadb": ("tunekit_integrations.dbms.mariadb.target:open_mariadb", {}),
+        "mysql": ("tunekit_integrations.dbms.mariadb.target:open_mariadb", {}),
     },
 }
 

@@ -56,8 +56,10 @@ def formula(
             continue
         knob, now = catalogue.knobs[name], in_force[name].value
         scaled = value / UNITS[knob.unit] if knob.unit else value
-        found = math.floor(scaled) if knob.kind == "int" else scaled
-        if name in _AT_LEAST and isinstance(now, int | float) and now >= found:
+        found: Value = math.floor(scaled) if knob.kind == "int" else scaled
+        if knob.kind == "enum":
+            found = f"{value:g}"  # such as innodb_flush_neighbors
+        if name in _AT_LEAST and not isinstance(now, str) and now >= scaled:
             continue
         if found != now:
             out[name] = found

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
+from dataclasses import replace
 
 import pytest
 
+from tunekit.errors import InvalidArgument
 from tunekit_integrations.dbms.mariadb.connection import connected
 from tunekit_integrations.dbms.mariadb.target import open_mariadb
 from tunekit_integrations.dbms.records import ApplyMode, Clamp, FailureKind, TargetFailure
@@ -206,3 +209,65 @@ def test_nothing_is_left_of_a_private_server(programs):
     assert not folder.exists()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_the_rules_of_thumb_pass_the_check_of_the_server(fresh):
+    from tunekit_integrations.dbms.formulas import formula
+
+    for use in ("queries", "transactions"):
+        settings = formula(fresh.catalogue, fresh.in_force(), fresh.instance, clients=2, use=use)
+        assert settings["innodb_flush_neighbors"] == "0"
+        assert fresh.check(settings).errors == ()
+
+
+@pytest.fixture
+def operator(fresh, tmp_path):
+    """Somebody who restarts the server when a command asks for it; gives the command."""
+    ask, told = tmp_path / "ask", tmp_path / "told"
+    os.mkfifo(ask)
+    os.mkfifo(told)
+
+    def serve():
+        while ask.read_text() == "restart\n":
+            fresh.restart()
+            told.write_text("done\n")
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield f"sh -c 'echo restart > {ask}; cat {told}'"
+    ask.write_text("end\n")
+    thread.join()
+
+
+def test_an_attached_server_is_restarted_by_its_owners_command_and_gets_its_file_back(
+    fresh, operator
+):
+    file = fresh._server.option_file
+    file.unlink(missing_ok=True)
+    before = all_variables(fresh)
+    with pytest.raises(InvalidArgument, match="option_file="):
+        open_mariadb(fresh.url, may_restart=True)
+    options = {"may_restart": True, "restart_command": operator, "option_file": str(file)}
+    attached = open_mariadb(fresh.url, **options)
+    snapshot = attached.snapshot()
+    pid = fresh.instance.pid
+    settings = {"innodb_log_buffer_size": 8, "sort_buffer_size": 512}
+    assert attached.apply(settings).effective == settings
+    assert fresh.instance.pid != pid
+    assert "innodb_log_buffer_size = 8388608" in file.read_text()
+    fresh._server.kill()  # the machine crashed, and the server has not come back
+    attached.revert(snapshot)
+    assert not file.exists()
+    assert all_variables(fresh) == before
+
+
+def test_a_file_that_is_not_ours_is_never_overwritten(fresh, tmp_path):
+    file = tmp_path / "my.cnf"
+    file.write_text("[mysqld]\nport = 3306\n")
+    with pytest.raises(InvalidArgument, match="was not written by tunekit"):
+        open_mariadb(fresh.url, option_file=str(file))
+    snapshot = fresh.snapshot()
+    foreign = replace(snapshot, files={str(file): ""})
+    with pytest.raises(TargetFailure, match="give option_file="):
+        fresh.revert(foreign)
+    assert file.read_text() == "[mysqld]\nport = 3306\n"

@@ -73,6 +73,10 @@ def open_workload(text: str, clients: int | None) -> Workload:
         from tunekit_integrations.dbms.workloads.tpch.workload import TPCH
 
         return TPCH(scale=number(rest or "0.1", "--workload tpch:SCALE"), **many)
+    if name == "sysbench":
+        from tunekit_integrations.dbms.workloads.sysbench import Sysbench
+
+        return Sysbench(rest or "read_write", clients=clients or 4)
     if name == "shop":
         from tunekit_integrations.dbms.sqlite.demo import ShopWorkload
 

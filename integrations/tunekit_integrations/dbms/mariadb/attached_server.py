@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from tunekit.errors import InvalidArgument
-from tunekit_integrations.dbms.mariadb.connection import address_of, connected
+from tunekit_integrations.dbms.mariadb.connection import address_of, connected, split_password
 from tunekit_integrations.dbms.mariadb.option_file import HEAD, read_text
 from tunekit_integrations.dbms.records import FailureKind, TargetFailure
 
@@ -21,7 +24,7 @@ class AttachedServer:
     """Reaches a server by its URL, and restarts it by its owner's command where that is allowed.
 
     Args:
-        url: of the database, without a password.
+        url: of the database; a password in it goes into a file that only this user reads.
         may_restart: whether it may be restarted.
         restart_command: such as "systemctl restart mariadb".
         option_file: of our own, that the server reads at its start.
@@ -37,7 +40,8 @@ class AttachedServer:
     def __init__(
         self, url: str, *, may_restart: bool, restart_command: str, option_file: str
     ) -> None:
-        self.url = address_of(url).url()
+        self._secrets: Path | None = None
+        self.url = self._without_password(url)
         if may_restart and not (restart_command and option_file):
             raise InvalidArgument(
                 "an attached server is restarted by a command of yours, and keeps settings in an "
@@ -52,6 +56,16 @@ class AttachedServer:
                 f"{self.option_file} is there and was not written by tunekit; give the path of a "
                 "file of its own, in a folder whose files the server reads."
             )
+
+    def _without_password(self, url: str) -> str:
+        plain, password = split_password(url)
+        address = address_of(plain)
+        if password:
+            self._secrets = Path(tempfile.mkdtemp(prefix="tunekit-client-")) / "client.cnf"
+            self._secrets.touch(mode=0o600)
+            self._secrets.write_text(f"[client]\npassword = {password}\n", encoding="utf-8")
+            address = replace(address, option_file=str(self._secrets))
+        return address.url()
 
     def preflight(self, settings: Mapping[str, str]) -> str:
         """Return "": the server's program is not ours to run."""
@@ -102,4 +116,6 @@ class AttachedServer:
         return ""
 
     def close(self) -> None:
-        """Do nothing: the server goes on."""
+        """Forget the password; the server goes on."""
+        if self._secrets:
+            shutil.rmtree(self._secrets.parent, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import contextlib
 import os
 import socket
@@ -85,6 +86,30 @@ def address_of(url: str) -> Address:
     )
 
 
+def split_password(url: str) -> tuple[str, str]:
+    """Return a URL without its password, and the password, "" where there is none."""
+    parts = urlsplit(url)
+    password = unquote(parts.password or "")
+    user, _, where = parts.netloc.rpartition("@")
+    netloc = f"{user.partition(':')[0]}@{where}" if user else where
+    return parts._replace(netloc=netloc).geturl(), password
+
+
+def password_for(address: Address) -> str:
+    """Return the password of `MYSQL_PWD`, else that of the option file, else ""."""
+    if os.environ.get(PASSWORD_VARIABLE):
+        return os.environ[PASSWORD_VARIABLE]
+    # As the clients read it: options without a value, and no interpolation.
+    found = configparser.RawConfigParser(allow_no_value=True, strict=False)
+    try:
+        found.read(os.path.expanduser(address.option_file or ""), encoding="utf-8")
+    except configparser.Error as error:
+        raise InvalidArgument(
+            f"{address.option_file} is no option file: {error.message}; give one with [client]."
+        ) from None
+    return (found.get("client", "password", fallback="") or "").strip("'\"")
+
+
 class Connection:
     """Runs statements in autocommit mode.
 
@@ -126,11 +151,11 @@ def connected(url: str, *, read_timeout_s: float = READ_TIMEOUT_S) -> Iterator[C
     with failures_as_kinds(), contextlib.ExitStack() as undo:
         raw = pymysql.connect(
             user=address.user,
-            password=os.environ.get(PASSWORD_VARIABLE, ""),
+            password=password_for(address),
+            read_default_file=os.path.expanduser(address.option_file) or None,  # certificates
             host=address.host,
             port=address.port,
             database=address.database or None,
-            read_default_file=os.path.expanduser(address.option_file) or None,
             # To read certificates, which no socket needs, takes longer than all the rest.
             ssl_disabled=True if address.socket else None,
             connect_timeout=CONNECT_TIMEOUT_S,
