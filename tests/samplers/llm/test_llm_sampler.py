@@ -251,6 +251,14 @@ def test_without_the_state_the_prompt_tells_the_task_only() -> None:
     assert set(json.loads(data)) == {"task", "objectives", "constraints on metrics"}
 
 
+def test_a_first_point_that_improves_nothing_is_the_only_one_before_there_is_a_model() -> None:
+    with running_endpoint(around({"a": 0.1, "b": 0.9, "model": "y"}, 0.05)) as endpoint:
+        study = run(endpoint, 6)
+    assert [t.sampler for t in study.trials] == ["bayesian", "llm", *["bayesian"] * 4]
+    asked = [number for number, _ in advices(study.trials)]
+    assert len(asked) == len(endpoint.requests) == 1
+
+
 def test_bad_advice_loses_its_share() -> None:
     with running_endpoint(around({"a": 0.1, "b": 0.9, "model": "y"}, 0.05)) as endpoint:
         study = run(endpoint, 30)

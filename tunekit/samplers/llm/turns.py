@@ -13,6 +13,7 @@ from tunekit.samplers.llm.asking import Advice
 from tunekit.samplers.llm.limits import Limits
 from tunekit.samplers.llm.past_advice import FRESH, HitRates, Spent, hit_rates, spent, unused
 from tunekit.samplers.random_streams import light_stream
+from tunekit.spaces import Space
 
 START_SHARE = 0.5
 SHARE = 0.3
@@ -25,6 +26,24 @@ MOST_PATIENCE = 64
 """Largest number of trials between two requests to a model that gives no points."""
 
 _OTHER_STREAM = 0x6C6C6D  # keeps these draws independent of those of `bayesian`
+
+
+def allowed_share(number: int, rates: HitRates, space: Space) -> float:
+    """Return the share of trials around a number that a model may propose.
+
+    Of the first trials it may propose half, until fewer than half of its points were hits: there
+    is no model yet that could weigh them. Later the share rises with the chance of a hit.
+
+    Args:
+        number: of the trial.
+        rates: of the trials by then.
+        space: of the study.
+    """
+    if number < n_initial(space):
+        hits, others = rates.llm
+        return START_SHARE if hits >= others else 0.0
+    earned = (rates.chance - LEAST_CHANCE) / (FULL_CHANCE - LEAST_CHANCE)
+    return SHARE * min(max(earned, 0.0), 1.0)
 
 
 @dataclass(frozen=True)
@@ -60,15 +79,12 @@ class Turns:
 
     def share(self, number: int) -> float:
         """Return the share of trials around a number that the model may propose."""
-        if number < self.n_start:
-            return START_SHARE
-        earned = (self.rates.chance - LEAST_CHANCE) / (FULL_CHANCE - LEAST_CHANCE)
-        return SHARE * min(max(earned, 0.0), 1.0)
+        return allowed_share(number, self.rates, self.view.space)
 
     def is_llms(self, number: int) -> bool:
         """Return whether a trial is the model's; the first one never is."""
-        if number < self.n_start:
-            return number % 2 == 1  # at most half, and after the default
+        if number < self.n_start:  # at most half, and after the default
+            return number % 2 == 1 and self.share(number) > 0.0
         draw: float = light_stream(self.view.seed ^ _OTHER_STREAM, number).random()
         return draw < self.share(number)
 
