@@ -176,6 +176,7 @@ def _works(page: AppTest) -> None:
 
 VIEWS = [
     "progress", "tree", "parameters", "trials", "trial", "stops", "tradeoffs", "workers", "space",
+    "proposers",
 ]  # fmt: skip
 
 
@@ -255,6 +256,47 @@ def test_nothing_that_a_user_typed_is_markup_on_a_page(
         # Streamlit would read these as markup, were they not escaped.
         assert "<img" not in str(element.value).replace("\\<", "")
         assert ":red[" not in str(element.value)
+
+
+def _advised(n: int, text: str) -> TrialRecord:
+    """Return a trial with advice of a language model, all of whose texts are `text`."""
+    point = {"model": "linear", "c": 3.0 + 1.0 / (n + 1)}
+    advice = {
+        "points": [point], "filled": [[]], "rationale": text, "prompt": text, "reply": text,
+        "model": text, "tokens": 1200, "dollars": 0.25, "seconds": 2.0, "problems": [text],
+    }  # fmt: skip
+    return TrialRecord(
+        n, TrialState.COMPLETE, params=Params(point), metrics={"loss": 1.0 / (n + 1)},
+        sampler="llm" if n % 2 else "bayesian", evidence={"llm": {"advice": advice, "of": 1}},
+    )  # fmt: skip
+
+
+def test_the_proposers_show_rates_costs_and_the_stored_texts_as_they_are(
+    opened: Opened, studies: Studies
+) -> None:
+    study = studies.new("advised", 0, sampler="llm")
+    studies.storage.add_trials(study, [_advised(n, f"{EVIL} no. {n}") for n in range(4)], {})
+    page = opened("proposers", study)
+    _works(page)
+    rate, cost, calls = page.metric
+    assert (rate.value, cost.value, calls.value) == ("100%", "$1.0000", "4")
+    assert list(page.dataframe[0].value["proposer"]) == ["llm", "bayesian"]
+    assert [c.value for c in page.code][:3] == [f"{EVIL} no. 3"] * 3  # rationale, prompt, reply
+    older = opened("proposers", study, trial="1")
+    assert [c.value for c in older.code][:3] == [f"{EVIL} no. 1"] * 3
+    for element in [*page.markdown, *page.caption, *page.warning]:
+        assert "<img" not in str(element.value).replace("\\<", "")
+        assert ":red[" not in str(element.value)
+
+
+def test_the_proposers_of_a_study_without_a_language_model_are_compared_too(
+    opened: Opened, studies: Studies, study_id: int
+) -> None:
+    page = opened("proposers", study_id)
+    _works(page)
+    (shown,) = page.dataframe
+    assert list(shown.value["proposer"]) == ["mcts"]
+    assert "No language model has been asked" in _texts(page)
 
 
 @pytest.mark.parametrize(

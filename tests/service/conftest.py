@@ -12,9 +12,18 @@ from fastapi.testclient import TestClient
 from tunekit.service.access.accounts import Accounts
 from tunekit.service.access.passwords import Passwords
 from tunekit.service.app import Service, create_app
+from tunekit.service.charts import charts
 from tunekit.storages.sql.storage import SQLStorage
 from tunekit.storages.urls import open_database
 from tunekit.testing.team import Team
+
+
+@pytest.fixture(autouse=True, scope="session")
+def patient_charts() -> Iterator[None]:
+    """Let a request wait for its chart: a machine under load starts the process slowly."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(charts, "WAIT_S", 300.0)
+        yield
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

@@ -184,7 +184,7 @@ def test_the_charts_of_a_link_hide_workers_errors_and_people(
             assert text not in answer.text, (name, text)
     trial = client.get(f"{API}/shared/charts/trial?number=1", headers=secret).json()
     assert trial["state"] == "failed" and trial["params"][0]["value"] == HIDDEN
-    for name in ("workers", "timeline", "health"):
+    for name in ("workers", "timeline", "health", "proposers"):
         assert client.get(f"{API}/shared/charts/{name}", headers=secret).status_code == 404
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 STUDY_PAGES = (
     "overview", "progress", "tree", "parameters", "trials", "trial", "stops", "tradeoffs",
-    "workers", "space",
+    "workers", "space", "proposers",
 )  # fmt: skip
 """Pages of a study, by their path."""
 

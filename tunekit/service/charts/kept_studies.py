@@ -13,6 +13,7 @@ from tunekit.analysis.charts.curve_store import CurveStore
 from tunekit.analysis.charts.curves import curves_chart
 from tunekit.analysis.charts.filters import TrialFilter, filtered
 from tunekit.analysis.charts.points import MAX_AXES, points_chart
+from tunekit.analysis.charts.proposers import proposers_chart
 from tunekit.analysis.charts.records import HealthChart
 from tunekit.analysis.charts.results import front_chart, history_chart
 from tunekit.analysis.charts.samples import shown_objective
@@ -121,6 +122,10 @@ class ChartStudy:
         goal = shown_objective(self._reader.history, query.metric)
         if query.name == "trial":
             return self._trial(query.numbers[0], goal)
+        if query.name == "proposers":  # a filter would make hits of what improved nothing
+            asked = query.numbers[0] if query.numbers else None
+            whole = self._reader.history
+            return partial(proposers_chart, whole, space, whole.objectives[0], asked)
         history = self._filtered(query.trials, goal)
         match query.name:
             case "curves":

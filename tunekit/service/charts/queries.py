@@ -20,6 +20,7 @@ ChartName: TypeAlias = Literal[
     "parallel",
     "health",
     "law",
+    "proposers",
     "trials",
     "trial",
     "contour",
@@ -47,7 +48,7 @@ class ChartQuery:
         most: maximum number of points, lines or nodes.
         quantile: share of good trials, for the importance.
         paths: parameters to show; empty for the most important ones.
-        numbers: trials to highlight.
+        numbers: trials to highlight, or the one that is asked about.
         space: the edited space of a preview.
         trials: which trials it is about.
         sort, descending, offset: order and first row of a table.

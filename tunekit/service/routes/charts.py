@@ -12,6 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from tunekit.analysis.charts import records as m
 from tunekit.analysis.charts.contour_records import ContourChart
 from tunekit.analysis.charts.filters import TrialFilter
+from tunekit.analysis.charts.proposer_records import ProposersChart
 from tunekit.analysis.charts.study_records import StudySummary, WorkersChart
 from tunekit.analysis.charts.time_records import BudgetChart, TimelineChart
 from tunekit.analysis.charts.trials import MAX_ROWS, Sort
@@ -181,6 +182,20 @@ async def chart_health(study_id: int) -> ChartQuery:
 async def chart_law(study_id: int) -> ChartQuery:
     """Return the scaling law that the trials of a study tell, with its figures."""
     return ChartQuery(study_id, 0, "law")
+
+
+@chart("/proposers", ProposersChart)
+async def chart_proposers(
+    study_id: int,
+    number: Annotated[
+        int | None,
+        Query(ge=0, le=2**53, description="Trial whose advice is shown; by default the newest."),
+    ] = None,
+    points: Most = 500,
+) -> ChartQuery:
+    """Return who proposed the trials, what came of it, and what a language model said and cost."""
+    numbers = () if number is None else (number,)
+    return ChartQuery(study_id, 0, "proposers", most=points, numbers=numbers)
 
 
 @chart("/trials", m.TrialsChart)

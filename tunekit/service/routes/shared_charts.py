@@ -24,8 +24,8 @@ from tunekit.service.routes.shared import InView
 
 router = APIRouter(prefix="/shared/charts", tags=["shared"])
 
-WITHHELD = frozenset({"/workers", "/timeline", "/health"})
-"""Charts that name workers."""
+WITHHELD = frozenset({"/workers", "/timeline", "/health", "/proposers"})
+"""Charts that name workers, or hold a prompt with the task and the errors of a study."""
 
 
 def _share(path: str, asked: Asked, answer: type[Chart]) -> None:
