@@ -63,6 +63,8 @@ class LLMReport:
             hits = f", {row.hits} improved the best"
             best = "" if row.best is None else f", best {row.best:.6g} (trial {row.best_number})"
             lines.append(f"{row.sampler}: {row.n_trials} trials{hits}{best}")
+        if self.problems:
+            lines.append(f"the last problem: {self.problems[0]}")
         return "\n".join(lines)
 
 
