@@ -74,6 +74,8 @@ _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
         "sqlite": ("tunekit_integrations.dbms.sqlite.target:open_sqlite", {}),
         "mariadb": ("tunekit_integrations.dbms.mariadb.target:open_mariadb", {}),
         "mysql": ("tunekit_integrations.dbms.mariadb.target:open_mariadb", {}),
+        "postgresql": ("tunekit_integrations.dbms.postgresql.target:open_postgresql", {}),
+        "postgres": ("tunekit_integrations.dbms.postgresql.target:open_postgresql", {}),
     },
 }
 

@@ -20,6 +20,8 @@ def constraints_between(
 ) -> list[str]:
     """Return the constraints on searched knobs; the others stand for their value in force.
 
+    No knob is searched beyond the one that caps it, where it has no further effect.
+
     What is in force satisfies every one of them: it is the point that all else is compared with.
 
     Args:
@@ -30,7 +32,8 @@ def constraints_between(
         clients: for `{clients}`.
     """
     out = []
-    for text in catalogue.constraints:
+    caps = [f"{k.name} <= {k.capped_by}" for k in catalogue.knobs.values() if k.capped_by]
+    for text in [*catalogue.constraints, *caps]:
         rule = _Rule(catalogue, in_force, searched, _amounts(machine, clients))
         written = rule.write(text)
         if written is None or not rule.found:

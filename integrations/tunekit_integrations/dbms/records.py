@@ -101,6 +101,7 @@ class InForce:
         choices: values of an enumeration that this server was built with, else empty.
         is_set: whether the configuration sets it, so that it is not the default by itself.
         step: to whose multiples the server rounds a number, 0 where it takes all.
+        chosen: by the server, where the value is a word such as -1 that leaves the choice to it.
     """
 
     value: Value
@@ -111,10 +112,14 @@ class InForce:
     choices: tuple[str, ...] = ()
     is_set: bool = False
     step: float = 0.0
+    chosen: Value | None = None
 
-    def is_same(self, value: Value, other: Value | None = None) -> bool:
-        """Return whether the server takes two values for the same; the other is that in force."""
-        other = self.value if other is None else other
+    def is_same(self, value: Value) -> bool:
+        """Return whether a value is in force already, as the server rounds it."""
+        chosen = () if self.chosen is None else (self.chosen,)
+        return any(self._are_same(value, other) for other in (self.value, *chosen))
+
+    def _are_same(self, value: Value, other: Value) -> bool:
         if not self.step or isinstance(value, bool | str) or isinstance(other, bool | str):
             return value == other
         if value <= 0 or other <= 0:  # words such as -1 rather than amounts

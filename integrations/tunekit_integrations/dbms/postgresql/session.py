@@ -47,6 +47,18 @@ class Session:
         Raises:
             TargetFailure: the server refused it, was lost, or did not answer in time.
         """
+        is_old = self._connection is not None
+        try:
+            return self._run(statement, values, timeout_s)
+        except TargetFailure as failure:
+            if failure.kind is not FailureKind.LOST_CONNECTION or not is_old:
+                raise
+        # The server was restarted since the last statement. Those of a target may be repeated.
+        return self._run(statement, values, timeout_s)
+
+    def _run(
+        self, statement: str | Composable, values: Sequence[object], timeout_s: float
+    ) -> list[Row]:
         import psycopg2
 
         connection = self._open()

@@ -232,7 +232,10 @@ class PostgreSQLTarget:
 
     def _read_back(self, settings: Settings) -> Applied:
         there = self.in_force()
-        got = {name: there[name].value for name in settings}
+        got = {
+            name: value if there[name].chosen == value else there[name].value
+            for name, value in settings.items()
+        }
         pending = tuple(n for n in self._pending(list(settings)) if n in settings)
         clamped = tuple(
             Clamp(name, value, got[name])
@@ -385,6 +388,6 @@ def open_postgresql(where: str, **options: Any) -> PostgreSQLTarget:
         InvalidArgument: the address is none of PostgreSQL, or it is not installed.
         TargetFailure: a cluster cannot be made.
     """
-    if where == "postgresql":
+    if where in ("postgresql", "postgres"):
         return PostgreSQLTarget.provision(**options)
     return PostgreSQLTarget.attach(where, **options)

@@ -66,6 +66,7 @@ class Setting:
             lo=self._number(knob, self.min_val) if is_number else None,
             hi=self._number(knob, self.max_val) if is_number else None,
             choices=self._choices(knob),
+            chosen=self.value(knob, self.setting) if self.is_auto else None,
             is_set=self.source not in _UNSET,
             step=_step(knob) or (float(self._factor(knob)) if self.vartype == "integer" else 0.0),
         )
