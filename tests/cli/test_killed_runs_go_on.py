@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import tunekit as tk
+from tunekit.testing.killable import wait_beside
 
 RUN = (
     "run", "train.py:slow", "-n", "8", "--space", "train.py:space", "--minimize", "error",
@@ -24,8 +25,7 @@ def kill_after(n_started, *words):
     """Start a run and kill it when so many more trials have begun."""
     before = len(list(Path().glob("ran-*")))
     process = subprocess.Popen([sys.executable, "-m", "tunekit", *words, "-q"])
-    while process.poll() is None and len(list(Path().glob("ran-*"))) < before + n_started:
-        os.sched_yield()
+    wait_beside(process, lambda: len(list(Path().glob("ran-*"))) >= before + n_started)
     process.send_signal(signal.SIGKILL)
     process.wait()
 

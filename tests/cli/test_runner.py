@@ -21,6 +21,7 @@ from tunekit.storages.http.jobs import open_service
 from tunekit.storages.http.oversight_messages import Quotas
 from tunekit.storages.sql.job_tables import jobs as job_table
 from tunekit.storages.urls import open_storage
+from tunekit.testing.killable import wait_beside
 from tunekit.testing.service import running_service
 
 ROUNDS = int(os.environ.get("TUNEKIT_FAULT_ROUNDS", "1"))
@@ -192,8 +193,7 @@ def test_a_stopped_runner_gives_its_jobs_back_and_another_one_ends_them(
     storage, jobs = service
     submit("a", "objective: train.py:gated")
     first = start()
-    while not (allowed / "at-0").exists():
-        assert first.process.poll() is None
+    assert wait_beside(first.process, (allowed / "at-0").exists)
     first.process.send_signal(signal.SIGTERM)
     first.says("finishing the running trials")
     (allowed / "gate").touch()
@@ -213,8 +213,7 @@ def test_a_killed_runner_loses_and_doubles_nothing(service, app, submit, start, 
         submit(run, "objective: train.py:gated", 3)
         submit(queued)
         killed = start("--slots", "1")
-        while not (allowed / "at-0").exists():
-            assert killed.process.poll() is None
+        assert wait_beside(killed.process, (allowed / "at-0").exists)
         killed.process.kill()
         killed.process.wait()
         held = jobs.get(2 * turn + 1)
@@ -255,8 +254,7 @@ def test_a_cancelled_job_gives_its_slot_to_others_and_its_trial_waits(
     storage, jobs = service
     submit("a", "objective: train.py:gated")
     runner = start()
-    while not (allowed / "at-0").exists():
-        assert runner.process.poll() is None
+    assert wait_beside(runner.process, (allowed / "at-0").exists)
     jobs.cancel(1)
     submit("b")
     runner.says("job 1 is given up", "job 2 is done")
@@ -268,8 +266,7 @@ def test_a_change_of_priority_reaches_the_runner(service, submit, start, allowed
     _, jobs = service
     submit("a", "objective: train.py:gated")
     runner = start()
-    while not (allowed / "at-0").exists():
-        assert runner.process.poll() is None
+    assert wait_beside(runner.process, (allowed / "at-0").exists)
     jobs.change(1, JobPatch(weight=3.0, priority=5))
     runner.says("job 1 has weight 3 and priority 5 now")
     (allowed / "gate").touch()
@@ -288,8 +285,7 @@ def test_the_quota_of_an_owner_is_set_by_the_service_and_followed(
     assert [j.quota for j in (jobs.get(1), *jobs.list_jobs())] == [1, 1, 1]
     runner = start("--slots", "2", "--quota", "ada=7")
     runner.says("job 2 runs")
-    while not (allowed / "at-0").exists():
-        assert runner.process.poll() is None
+    assert wait_beside(runner.process, (allowed / "at-0").exists)
     counts = Counter(results(storage, "a")[0]) + Counter(results(storage, "b")[0])
     assert counts[TrialState.RUNNING] == 1, "of the two slots"
     app.quotas.set("vision", Quotas())

@@ -14,6 +14,7 @@ import tunekit as tk
 from tunekit.records import TrialState
 from tunekit.service.app import Service
 from tunekit.storages.urls import open_storage
+from tunekit.testing.killable import wait_beside
 from tunekit.testing.service import running_service
 
 TRAIN = """
@@ -78,8 +79,8 @@ class Worker:
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
     def waits_for(self, *paths):
-        while not all(Path(p).exists() for p in paths):
-            assert self.process.poll() is None, self.process.stderr.read()
+        are_there = wait_beside(self.process, lambda: all(Path(p).exists() for p in paths))
+        assert are_there, self.process.stderr.read()
 
     def says(self, text):
         for line in self.process.stderr:

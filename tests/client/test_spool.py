@@ -16,6 +16,7 @@ import tunekit as tk
 import tunekit.client
 from tunekit.client import trial as trial_module
 from tunekit.records import TrialState
+from tunekit.testing.killable import wait_for
 
 WORKER = Path(__file__).with_name("spooling_worker.py")
 
@@ -142,8 +143,7 @@ def test_a_result_that_the_service_refuses_for_good_is_dropped_and_does_not_bloc
         assert lost.tell(1.0) is False or lost.lost
         assert kept.tell(2.0) is False
         server.start()
-        while client.flush():
-            pass
+        wait_for(lambda: not client.flush(), "for the results to be sent")
     assert {t.number: t.metrics["value"] for t in study.trials} == {0: 5.0, 1: 2.0}
     assert not list(spool.glob("*"))
     assert "refused and dropped" in caplog.text

@@ -13,6 +13,7 @@ from tunekit.errors import InvalidResult, LeaseLost, TrialStopped, UnknownStudy
 from tunekit.records import TrialState
 from tunekit.service.app import Service
 from tunekit.storages.urls import open_storage
+from tunekit.testing.killable import wait_for
 from tunekit.testing.service import running_service
 
 SPACE = {"x": tk.Float(0, 1), "kind": tk.Categorical(["a", "b"])}
@@ -140,8 +141,7 @@ def test_the_heartbeat_notices_that_a_trial_is_lost(study, url, tmp_path):
     with tunekit.client.connect(url, spool=tmp_path, lease_s=0.6) as client:
         trial = client.study(made.name).ask()
         assert made.storage.cancel_trial(made.id, trial.number, "by hand")
-        while trial.lost is None:
-            pass
+        wait_for(lambda: trial.lost is not None, "for the heartbeat")
         with pytest.raises(type(trial.lost)):
             trial.report(1, loss=1.0)
 
@@ -150,9 +150,13 @@ def test_the_heartbeat_keeps_a_trial_for_longer_than_its_lease(study, url, tmp_p
     made = study()
     with tunekit.client.connect(url, spool=tmp_path, lease_s=1.5) as client:
         trial = client.study(made.name).ask()
-        before = made.storage.changes(made.id).trials[0].lease_until
-        while made.storage.changes(made.id).trials[0].lease_until < before + 1.5:
-            pass
+        ends = set()
+
+        def are_four():
+            ends.add(made.storage.changes(made.id).trials[0].lease_until)
+            return len(ends) > 4
+
+        wait_for(are_four, "for four renewals, one in each third of a lease")
         trial.tell(1.0)
     assert made.trials[0].epoch == 1
 

@@ -21,6 +21,7 @@ from tunekit.executors.base import Limits
 from tunekit.executors.process.executor import ProcessExecutor
 from tunekit.executors.process.messages import Messages
 from tunekit.records import CONTINUE, Outcome, TrialState
+from tunekit.testing.killable import wait_for
 from tunekit.testing.tasks import PATIENCE_S, make_task
 
 on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
@@ -93,8 +94,7 @@ def test_nothing_waits_for_an_end_that_reads_and_writes_nothing() -> None:
 
 
 def _number(file: Path) -> int:
-    while not file.exists():
-        pass
+    wait_for(file.exists, "for a number")
     return int(file.read_text())
 
 

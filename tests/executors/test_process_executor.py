@@ -16,6 +16,7 @@ from tunekit.executors.devices import make_seats
 from tunekit.executors.process.executor import START_TRIES, ProcessExecutor
 from tunekit.records import CONTINUE, Report, TrialState
 from tunekit.testing.executors import PATIENCE_S, make_task, run_tasks
+from tunekit.testing.killable import wait_for
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
@@ -109,8 +110,7 @@ def test_a_worker_that_died_while_idle_costs_no_trial():
         pid = int(executor.poll(PATIENCE_S)[0].outcome.metrics["loss"])
         worker = psutil.Process(pid)
         worker.kill()
-        while worker.status() != psutil.STATUS_ZOMBIE:
-            pass
+        wait_for(lambda: worker.status() == psutil.STATUS_ZOMBIE, "for the worker to die")
         executor.start(make_task(1))
         assert executor.poll(PATIENCE_S)[0].outcome.state is TrialState.COMPLETE
     finally:

@@ -1,6 +1,8 @@
+import functools
 import os
 import time
 from collections import defaultdict
+from contextlib import contextmanager
 
 import pytest
 
@@ -10,7 +12,8 @@ from tunekit.errors import ExecutorFailed
 from tunekit.executors.base import Limits
 from tunekit.executors.ray.executor import RayExecutor
 from tunekit.records import CONTINUE, TrialState
-from tunekit.testing.executors import CrashConformance
+from tunekit.sharing.pool import Pool
+from tunekit.testing.executors import CrashConformance, behave
 from tunekit.testing.tasks import PATIENCE_S, make_task
 
 # One worker of pytest runs them all, on one cluster.
@@ -19,17 +22,69 @@ pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray-conformance")]
 
 @pytest.fixture(scope="module")
 def address():
-    with running_cluster(num_cpus=4, num_gpus=2, resources={"special": 4}) as cluster:
+    with running_cluster(num_cpus=5, num_gpus=2, resources={"special": 4}) as cluster:
         yield cluster.address
 
 
+@pytest.fixture(scope="module")
+def pool(address):
+    """One driver and one worker for many tests: to start them takes most of the time of each."""
+    pool = Pool(RayExecutor(1, address=address))
+    yield pool
+    pool.close()
+
+
+def carry_on(number, report):
+    return CONTINUE
+
+
+class Guest:
+    """A slice of the pool that has all slots, and waits for the pool itself."""
+
+    runs_in_caller = False
+
+    def __init__(self, pool):
+        self._pool, self._slice = pool, pool.slice()
+        self.open, self.start = self._slice.open, self._slice.start
+        self.stop, self.close = self._slice.stop, self._slice.close
+
+    @property
+    def slots(self):
+        return self._pool.executor.slots
+
+    def poll(self, timeout_s):
+        until = time.monotonic() + timeout_s
+        while True:  # what ends may be left from a test before
+            left = max(until - time.monotonic(), 0.0)
+            self._pool.poll(left)
+            ended = self._slice.poll(0)
+            if ended or not left:
+                return ended
+
+
 class TestRay(CrashConformance):
+    """A test with options of its own, or of the end of an executor, has an executor of its own."""
+
     @pytest.fixture(autouse=True)
-    def _on(self, address):
+    def _on(self, address, pool, request):
         self.address = address
+        self.pool = None if "closing" in request.node.name else pool
 
     def make(self, **options):
         return RayExecutor(1, address=self.address, **options)
+
+    @contextmanager
+    def opened(self, first, on_report=carry_on, **options):
+        if options or self.pool is None:
+            with super().opened(first, on_report, **options) as executor:
+                yield executor
+            return
+        executor = Guest(self.pool)
+        executor.open(functools.partial(behave, first=first), on_report)
+        try:
+            yield executor
+        finally:
+            executor.close()
 
 
 def who_ran(trial):

@@ -16,6 +16,7 @@ import pytest
 
 import tunekit as tk
 from tunekit.records import TrialState
+from tunekit.testing.killable import wait_beside
 
 DRIVER = Path(__file__).with_name("checkpointing.py")
 ROUNDS = int(os.environ.get("TUNEKIT_FAULT_ROUNDS", "1"))
@@ -50,13 +51,15 @@ class Run:
 
     def wait_for_saves(self, n):
         """Return when so many checkpoints were noted, or the driver has ended."""
-        while self.process.poll() is None:
+
+        def are_noted():
             try:
                 study = tk.load_study(self.name, storage=self.url)
             except tk.TunekitError:
-                continue  # the driver has not made the study yet
-            if sum(e.kind == "checkpoint" for e in study.storage.events(study.id)) >= n:
-                return
+                return False  # the driver has not made the study yet
+            return sum(e.kind == "checkpoint" for e in study.storage.events(study.id)) >= n
+
+        wait_beside(self.process, are_noted)
 
     def finish(self):
         _, err = self.process.communicate(timeout=180)

@@ -14,6 +14,7 @@ import pytest
 
 import tunekit as tk
 from tunekit.records import TrialState
+from tunekit.testing.killable import wait_beside
 
 DRIVER = Path(__file__).with_name("driver.py")
 ROUNDS = int(os.environ.get("TUNEKIT_FAULT_ROUNDS", "2"))
@@ -68,12 +69,17 @@ def _no_driver_outlives_its_test():
 
 def wait_until(url, name, n_finished, process):
     """Return when so many trials have ended, or the process has."""
-    while process.poll() is None:
+    opened = []
+
+    def have_ended():
         try:
-            if tk.load_study(name, storage=url).refresh().n_finished >= n_finished:
-                return
+            study = opened[0] if opened else tk.load_study(name, storage=url)
         except tk.TunekitError:
-            continue  # the driver has not made the study yet
+            return False  # the driver has not made the study yet
+        opened[:] = [study]
+        return study.refresh().n_finished >= n_finished
+
+    wait_beside(process, have_ended)
 
 
 def finish(url, name, processes):

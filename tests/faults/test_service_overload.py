@@ -66,7 +66,7 @@ def post(length, *parts):
 
 def chunked():
     head = f"POST {STUDIES} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-    yield f"{head}Transfer-Encoding: chunked\r\n\r\n".encode()
+    yield f"{head}Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n".encode()
     yield from repeat(b"10000\r\n" + b"x" * 65536 + b"\r\n", LONG // 65536)
 
 

@@ -11,6 +11,7 @@ import pytest
 
 import tunekit as tk
 from tunekit.records import TrialState
+from tunekit.testing.killable import wait_beside
 
 DRIVER = Path(__file__).with_name("sharing.py")
 ROUNDS = int(os.environ.get("TUNEKIT_FAULT_ROUNDS", "1"))
@@ -57,8 +58,7 @@ def test_a_killed_driver_of_several_studies_loses_and_doubles_nothing(tmp_path):
 def wait_for_saves(process, url, more):
     """Return when so many checkpoints more were noted, or the driver has ended."""
     start = saves(url)
-    while process.poll() is None and saves(url) < start + more:
-        pass
+    wait_beside(process, lambda: saves(url) >= start + more)
 
 
 def saves(url):

@@ -27,6 +27,8 @@ from tunekit.storages.http.job_messages import Job, JobEnd
 from tunekit.storages.http.jobs import HTTPJobs
 
 LEASE_S = 30.0
+FOLLOW_S = 3.0
+"""Seconds after which a runner sees what an owner has changed; it renews its leases with that."""
 RUNNERS_OWN = (
     "storage", "executor", "ray_address", "resources", "devices", "trial_timeout", "memory",
 )  # fmt: skip
@@ -86,7 +88,7 @@ class JobRunner:
             ExecutorFailed: no trial can run.
         """
         try:
-            with Heartbeat(self._renew, LEASE_S / 3):
+            with Heartbeat(self._renew, FOLLOW_S):
                 self._shared.run(attend=self._attend)
         except KeyboardInterrupt:
             self._say("told to stop; nothing runs here any more")

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -32,6 +33,16 @@ def wait_for(what: Callable[[], object], doing: str) -> None:
     while not what():
         assert time.monotonic() < until, f"still waiting: {doing}"
         time.sleep(LOOK_S)
+
+
+def wait_beside(process: subprocess.Popen[Any], what: Callable[[], object]) -> bool:
+    """Return once `what()` is true, or the process has ended; return whether it still ran.
+
+    It looks every few milliseconds: a loop without a rest would take the process a core.
+    """
+    while (is_running := process.poll() is None) and not what():
+        time.sleep(LOOK_S)
+    return is_running
 
 
 class Processes:

@@ -19,6 +19,7 @@ from tunekit.service.asking.rounds import CLAIM_S
 from tunekit.service.asking.slot_process import KeptStudies
 from tunekit.spaces import Params
 from tunekit.storages.urls import open_storage
+from tunekit.testing.killable import wait_for
 from tunekit.testing.service import running_service
 
 HANGING = {"sampler": "smbo", "sampler_options": {"n_candidates": 10**9, "exploration": 0.0}}
@@ -68,8 +69,7 @@ def test_a_full_queue_is_refused_before_anything_is_claimed(serve: Serve) -> Non
     study, worker = hanging(team)
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(worker.refusal)
-        while not any(t.state == "running" for t in study.trials):
-            pass
+        wait_for(lambda: any(t.state == "running" for t in study.trials), "for a trial to begin")
         error = team.worker(study, "late").refusal()
         assert isinstance(error, ServiceBusy) and error.retry_after == 1.0
         assert len(study.trials) == 2
