@@ -1,0 +1,1 @@
+"""pgbench: short transactions, built in or from scripts of one's own."""
