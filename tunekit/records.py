@@ -18,7 +18,7 @@ from tunekit.spaces import Params, Scalar, Space
 Metrics: TypeAlias = Mapping[str, float]
 
 AUDIT = 0.05
-"""Default share of the condemned trials that run to their end for the audit."""
+"""Default share of the condemned trials that run on for the audit."""
 
 
 FIRST_NAME = "first_name"

@@ -44,10 +44,11 @@ _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
         "nsgaiii": ("tunekit.samplers.optuna_bridge.sampler:OptunaSampler", {"name": "nsgaiii"}),
     },
     "stopper": {
-        "auto": ("tunekit.stoppers.asha:AshaStopper", {}),
+        "auto": ("tunekit.stoppers.second_look:SecondLookStopper", {}),
+        "second_look": ("tunekit.stoppers.second_look:SecondLookStopper", {}),
         "asha": ("tunekit.stoppers.asha:AshaStopper", {}),
         "hyperband": ("tunekit.stoppers.hyperband:HyperbandStopper", {}),
-        "fast": ("tunekit.stoppers.fast:FastStopper", {}),
+        "fast": ("tunekit.stoppers.second_look:SecondLookStopper", {"share": 0.5}),
         "pbt": ("tunekit.stoppers.pbt:PbtStopper", {}),
         "curve": ("tunekit.stoppers.curves.curve:CurveStopper", {}),
         "early_dynamics": ("tunekit.stoppers.curves.early_dynamics:EarlyDynamicsStopper", {}),

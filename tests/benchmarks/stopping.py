@@ -24,8 +24,9 @@ from typing import Protocol
 import numpy as np
 
 from tunekit.history import History
-from tunekit.records import ObjectiveSpec, Report, TrialRecord, TrialState
+from tunekit.records import AUDIT, ObjectiveSpec, Report, TrialRecord, TrialState
 from tunekit.registry import make, names
+from tunekit.stoppers.audited import audited
 from tunekit.stoppers.base import CurveView
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "taskset"
@@ -46,10 +47,10 @@ class Contender(Protocol):
 
 
 class Ours:
-    """A stopper of tunekit by its short name."""
+    """A stopper of tunekit by its short name, with a share of its verdicts audited."""
 
-    def __init__(self, name: str, **options: object) -> None:
-        self._stopper = make("stopper", name, options)
+    def __init__(self, name: str, audit: float = 0.0, **options: object) -> None:
+        self._stopper = audited(make("stopper", name, options), seed=0, share=audit)
         self._history = History(LOSS)
         self._reports: dict[int, list[Report]] = {}
         self._seq = 0
@@ -143,13 +144,17 @@ class OfRay:
 def contenders(epochs: int, extra: list[str]) -> dict[str, Callable[[], Contender]]:
     """Return the rows of the table; `extra` are further stoppers of ours by short name."""
     rows: dict[str, Callable[[], Contender]] = {
-        "asha (default)": lambda: Ours("asha"),
+        "second_look (default)": lambda: Ours("second_look"),
+        "second_look with audit": lambda: Ours("second_look", AUDIT),
+        "asha": lambda: Ours("asha"),
+        "asha with audit": lambda: Ours("asha", AUDIT),
         "asha eta=3 from 3": lambda: Ours("asha", eta=3, min_resource=3),
         "hyperband": lambda: Ours("hyperband"),
         "median": lambda: Ours("median"),
         "patience": lambda: Ours("patience"),
         "fast": lambda: Ours("fast"),
-        "fast without hedge": lambda: Ours("fast", hedge=None),
+        "fast with audit": lambda: Ours("fast", AUDIT),
+        "no second look": lambda: Ours("second_look", second_until=0),
         "threshold, asha": lambda: Ours("first", stoppers=["threshold", "asha"]),
         "threshold, fast": lambda: Ours("first", stoppers=["threshold", "fast"]),
         "fast from 4": lambda: Ours("fast", min_resource=4),

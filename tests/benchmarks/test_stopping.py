@@ -31,12 +31,20 @@ def test_every_rule_has_a_row_for_tuned_and_held_out_tasks(tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     rows = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")]
     names = [row[0].removeprefix("| ") for row in rows]
-    for name in ("asha (default)", "hyperband", "median", "patience", "fast", "optuna"):
+    for name in (
+        "second_look (default)",
+        "asha",
+        "hyperband",
+        "median",
+        "patience",
+        "fast",
+        "optuna",
+    ):
         assert names.count(name) == 2
     assert names.count("Optuna SuccessiveHalving 4, 2") == 2
     by_name = dict(zip(names, rows, strict=True))
     # The same rule by two hands: the figures of all columns agree.
-    assert by_name["asha (default)"][1:] == by_name["Optuna SuccessiveHalving 4, 2"][1:]
+    assert by_name["asha"][1:] == by_name["Optuna SuccessiveHalving 4, 2"][1:]
 
 
 def test_a_folder_without_curves_is_an_error(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tunekit.stoppers.any_of import FirstStopper
 from tunekit.stoppers.asha import AshaStopper
 from tunekit.stoppers.audited import AuditedPromoter, AuditedStopper, audited, is_drawn
 from tunekit.stoppers.median import MedianStopper
+from tunekit.stoppers.second_look import SecondLookStopper
 
 SPACE = tk.Space(x=tk.Float(0, 1))
 LENGTH = 12
@@ -42,36 +43,43 @@ def run(objective=curve, n_trials=40, **options):
     return study
 
 
-def test_the_share_is_drawn_by_seed_and_number():
-    drawn = [n for n in range(4000) if is_drawn(7, n, 0.05)]
+def test_the_share_is_drawn_by_seed_number_and_stretch():
+    drawn = [n for n in range(4000) if is_drawn(7, n, 4, 0.05)]
     assert len(drawn) == pytest.approx(200, abs=45)
-    assert drawn == [n for n in range(4000) if is_drawn(7, n, 0.05)]
-    assert drawn != [n for n in range(4000) if is_drawn(8, n, 0.05)]
-    assert not any(is_drawn(7, n, 0.0) for n in range(100))
-    assert all(is_drawn(7, n, 1.0) for n in range(100))
+    assert drawn == [n for n in range(4000) if is_drawn(7, n, 4, 0.05)]
+    assert drawn != [n for n in range(4000) if is_drawn(8, n, 4, 0.05)]
+    assert not any(is_drawn(7, n, 4, 0.0) for n in range(100))
+    assert all(is_drawn(7, n, 4, 1.0) for n in range(100))
+    both = [n for n in drawn if is_drawn(7, n, 4 * 4, 0.05)]
+    assert len(both) < 30, "a stretch later few are drawn again"
+    assert sum(is_drawn(7, n, 6, 0.05) for n in drawn) > 100, "soon after it most still are"
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_an_audited_trial_runs_to_its_end_and_keeps_what_was_said(workers):
+def test_an_audited_trial_runs_on_and_keeps_what_was_first_said(workers):
     study = tk.study(space=SPACE, sampler="random", stopper="asha", seed=3, audit=0.5)
-    study.optimize(curve, n_trials=24, workers=workers)
+    study.optimize(curve, n_trials=40, workers=workers)
     condemned = [t for t in study.trials if "audit" in t.stop_evidence]
-    assert condemned
+    assert {t.state for t in condemned} == {TrialState.COMPLETE, TrialState.STOPPED}
     for trial in condemned:
-        assert trial.state is TrialState.COMPLETE
-        assert len(study.reports()[trial.number]) == LENGTH
-        assert is_drawn(3, trial.number, 0.5)
+        n_reports = len(study.reports()[trial.number])
+        assert n_reports == LENGTH if trial.state is TrialState.COMPLETE else n_reports == 8
         verdict = trial.stop_evidence["audit"]
+        assert is_drawn(3, trial.number, verdict["step"] + 1, 0.5)
         assert verdict["stopper"] == "asha"
         assert verdict["step"] in (3, 7)
         assert "continue" in verdict["reason"]
         assert verdict["evidence"]["rung"] == verdict["step"] + 1
         assert verdict["at"] > 0
+        assert len(study.reports()[trial.number]) > verdict["step"] + 1
     for trial in study.trials:
         if trial.state is TrialState.STOPPED:
-            assert not is_drawn(3, trial.number, 0.5)
+            assert not is_drawn(3, trial.number, trial.stop_evidence["step"] + 1, 0.5)
             assert trial.stop_evidence["stopper"] == "asha"
             assert trial.stop_evidence["step"] in (3, 7)
+    found = study.stop_audit()
+    assert found.n_audited == len(condemned)
+    assert found.n_stopped == len([t for t in study.trials if t.state is TrialState.STOPPED])
 
 
 def test_right_verdicts_have_no_false_stop_and_save_reports():
@@ -211,5 +219,5 @@ def test_load_study_judges_as_the_study_was_made(tmp_path):
 def test_nothing_is_stopped_unless_it_is_asked_for():
     assert tk.study(space=SPACE).stopper is None
     default = tk.study(space=SPACE, stopper="auto").stopper
-    assert isinstance(default, AshaStopper)
-    assert (default.eta, default.mode) == (2, "stop")
+    assert isinstance(default, SecondLookStopper)
+    assert (default.share, default.second_until) == (1.0, 16)

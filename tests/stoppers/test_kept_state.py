@@ -11,12 +11,12 @@ from tunekit.records import Checkpoint, ObjectiveSpec, Report, TrialRecord, Tria
 from tunekit.stoppers.asha import AshaStopper
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curve_log import Curves
-from tunekit.stoppers.fast import FastStopper
 from tunekit.stoppers.hyperband import HyperbandStopper
 from tunekit.stoppers.losses import LossCurveReader
 from tunekit.stoppers.median import MedianStopper
 from tunekit.stoppers.optuna_pruner import OptunaPrunerStopper
 from tunekit.stoppers.pbt import PbtStopper
+from tunekit.stoppers.second_look import SecondLookStopper
 
 LOSS = (ObjectiveSpec("loss"),)
 TWO = (ObjectiveSpec("loss"), ObjectiveSpec("speed", "maximize"))
@@ -30,7 +30,8 @@ MAKERS = {
     "asha with pauses": lambda: AshaStopper(min_resource=1, mode="promote"),
     "asha of two": lambda: AshaStopper(min_resource=1),
     "hyperband": lambda: HyperbandStopper(min_resource=1),
-    "fast": lambda: FastStopper(min_resource=1, n_exempt=2),
+    "second_look": lambda: SecondLookStopper(min_resource=1),
+    "second_look by steps": lambda: SecondLookStopper(min_resource=1, unit="steps"),
     "pbt": lambda: PbtStopper(interval=2),
     "optuna's median": lambda: OptunaPrunerStopper("MedianPruner", n_startup_trials=2),
     "optuna's halving": lambda: OptunaPrunerStopper(
@@ -164,17 +165,3 @@ def test_a_median_of_very_many_steps_is_the_same_though_it_keeps_few(monkeypatch
 
     monkeypatch.setattr(median, "MAX_STEPS", 2)
     test_whatever_changes_between_two_questions_the_answer_is_that_of_a_fresh_stopper("median", 5)
-
-
-def test_the_hedge_of_fast_looks_at_the_complete_trials_once(monkeypatch):
-    walks = []
-    real = History.complete
-    monkeypatch.setattr(History, "complete", lambda h: walks.append(h) or real(h))
-    study, stopper = Played(2), FastStopper(min_resource=1, n_exempt=2, hedge=0.0)
-    actions = []
-    for _ in range(600):
-        number = study.happen()
-        if number is not None:
-            actions.append(stopper.decide(number, study.view()).action)
-    assert actions.count("stop") > 3
-    assert len(walks) == 1

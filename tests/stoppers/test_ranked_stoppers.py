@@ -1,4 +1,4 @@
-"""ASHA, Hyperband and the fast rule: what each lets past its rungs, and why."""
+"""ASHA, Hyperband and the second look: what each lets past its rungs, and why."""
 
 import math
 
@@ -8,9 +8,9 @@ import pytest
 from tunekit.errors import InvalidArgument
 from tunekit.records import ObjectiveSpec, Report, TrialRecord, TrialState
 from tunekit.stoppers.asha import AshaStopper
-from tunekit.stoppers.fast import FastStopper
 from tunekit.stoppers.hyperband import HyperbandStopper
 from tunekit.stoppers.rungs import n_before, rungs_between
+from tunekit.stoppers.second_look import SecondLookStopper
 from tunekit.testing.stoppers import TWO, play, reported, view_of
 
 
@@ -144,32 +144,83 @@ def test_hyperband_promotes_within_its_brackets():
     assert list(stopper.promote(view)) == [numbers[1]]
 
 
-def test_the_fast_rule_keeps_one_of_t_and_never_fewer_than_two():
+def test_of_n_trials_n_by_t_pass_rung_t_and_never_fewer_than_two():
     others = [float(k) for k in range(30)]
-    without = FastStopper(hedge=None)
+    once = SecondLookStopper(second_until=0)
     for own, action in ((9.5, "continue"), (10.5, "stop")):  # 31 started: the best 11 at 3
-        assert at_rung(without, others, own, length=3).action == action
-    assert at_rung(without, [1.0] * 4, 2.0, length=3).action == "stop"
-    assert at_rung(without, [1.0, 3.0, 3.0, 3.0], 2.0, length=3).action == "continue"
+        assert at_rung(once, others, own, length=3).action == action
+    assert at_rung(once, [1.0] * 4, 2.0, length=3).action == "stop"
+    assert at_rung(once, [1.0, 3.0, 3.0, 3.0], 2.0, length=3).action == "continue"
+    half = SecondLookStopper(second_until=0, share=0.5)
+    for own, action in ((4.5, "continue"), (5.5, "stop")):
+        assert at_rung(half, others, own, length=3).action == action
 
 
-def test_the_first_trials_are_exempt_from_the_fast_rule():
-    assert at_rung(FastStopper(hedge=None), [1.0] * 3, 9.0, length=3).action == "continue"
-    few = FastStopper(n_exempt=0, hedge=None)
-    assert at_rung(few, [1.0] * 3, 9.0, length=3).action == "stop"
+def test_the_first_trials_end_only_by_divergence():
+    assert at_rung(SecondLookStopper(), [1.0], 9.0, length=4).action == "continue"
+    assert at_rung(SecondLookStopper(n_exempt=0, share=0.1), [1.0] * 3, 9.0).action == "stop"
+    view = view_of({0: reported([1.0, math.nan])}, running=[0])
+    decision = SecondLookStopper().decide(0, view)
+    assert decision.action == "stop" and "it has diverged" in decision.reason
 
 
-def test_the_fast_rule_hedges_for_a_curve_that_still_falls():
-    ends = [[1.0, 0.9, 0.8, 0.8, 0.8, 0.8, 0.8]] * 8
-    climber = [8.0, 7.0, 6.0, 4.0, 2.5]
-    flat = [2.5] * 5
-    for own, hedge, action in (
-        (climber, 0.0, "continue"),
-        (climber, None, "stop"),
-        (flat, 0.0, "stop"),
-    ):
-        view = view_of(dict(enumerate(map(reported, [*ends, own]))), running=[8])
-        assert FastStopper(hedge=hedge).decide(8, view).action == action
+def test_low_rungs_are_judged_one_report_later_and_high_ones_at_once():
+    found = {}
+    for length in range(1, 40):
+        decision = at_rung(SecondLookStopper(), [1.0] * 8, 3.0, length=length)
+        if decision.action == "stop":
+            found[length] = decision.evidence["rung"]
+    assert found == {4: 3, 6: 5, 8: 7, 12: 11, 17: 16, 23: 23, 35: 35}
+
+
+@pytest.mark.parametrize(
+    ("own", "action"),
+    [
+        ([8.0, 6.0, 5.0, 3.0], "continue"),  # it still falls, and its line passes all others
+        ([8.0, 3.0, 3.0, 3.0], "stop"),
+        ([3.0, 4.0, 5.0, 6.0], "stop"),
+    ],
+)
+def test_a_trial_that_still_falls_gets_another_chance(own, action):
+    flat = [[1.0, 0.9, 0.8, 0.8, 0.8, 0.8, 0.8]] * 8
+    view = view_of(dict(enumerate(map(reported, [*flat, own]))), running=[8])
+    decision = SecondLookStopper().decide(8, view)
+    assert decision.action == action
+    if action == "stop":
+        assert "by a line to report 7" in decision.reason
+        assert decision.evidence["horizon"] == 7
+
+
+def test_a_spike_at_a_rung_costs_no_trial():
+    flat = [[2.0] * 4] * 8
+    spiky = [1.0, 1.0, 9.0, 1.0]
+    view = view_of(dict(enumerate(map(reported, [*flat, spiky]))), running=[8])
+    assert SecondLookStopper().decide(8, view).action == "continue"
+
+
+def test_what_has_diverged_leaves_no_more_room_for_others():
+    good = [[float(k)] * 4 for k in range(6)]
+    broken = [[1.0, math.nan]] * 12
+    own = [4.5] * 4
+    for curves, n_before_it in ((good, 5), ([*good, *broken], 5)):
+        view = view_of(dict(enumerate(map(reported, [*curves, own]))), running=[len(curves)])
+        decision = SecondLookStopper().decide(len(curves), view)
+        assert decision.action == "stop"
+        assert (decision.evidence["n_before"], decision.evidence["n_started"]) == (n_before_it, 7)
+
+
+def test_the_line_of_several_objectives_goes_on_if_no_layer_is_before_it():
+    behind = [(3.0, 3.0)] * 3 + [(2.9, 2.9)]
+    falling = [(9.0, 9.0), (8.0, 8.0), (6.0, 6.0), (3.0, 3.0)]
+    for own, action in ((behind, "stop"), (falling, "continue")):
+        curves = [[(1.0, 1.0)] * 7] * 8 + [own]
+        reports = {
+            n: [Report(k, {"loss": a, "size": b}) for k, (a, b) in enumerate(curve)]
+            for n, curve in enumerate(curves)
+        }
+        two = (ObjectiveSpec("loss"), ObjectiveSpec("size"))
+        view = view_of(reports, running=[8], objectives=two)
+        assert SecondLookStopper().decide(8, view).action == action
 
 
 def test_rungs_are_rounded_up_and_none_is_missed():
@@ -192,8 +243,10 @@ def test_rungs_are_rounded_up_and_none_is_missed():
         (AshaStopper, {"metric": "loss", "direction": "down"}),
         (HyperbandStopper, {"n_brackets": 0}),
         (HyperbandStopper, {"eta": 0.5}),
-        (FastStopper, {"n_exempt": -1}),
-        (FastStopper, {"hedge": math.nan}),
+        (SecondLookStopper, {"n_exempt": -1}),
+        (SecondLookStopper, {"share": 0.0}),
+        (SecondLookStopper, {"second_share": math.nan}),
+        (SecondLookStopper, {"second_until": -1}),
     ],
 )
 def test_settings_outside_their_range_are_refused(made, options):
@@ -257,7 +310,7 @@ def test_asha_decides_as_optunas_for_nan_and_for_steps_that_jump_over_rungs(seed
 
 
 def test_a_trial_that_jumps_over_rungs_is_judged_at_each_of_them():
-    jump = [Report(1, {"loss": 1.0}), Report(100, {"loss": 9.0})]
+    jump = [Report(1, {"loss": 9.0}), Report(100, {"loss": 9.0})]
     others = {n: [Report(s, {"loss": 1.0}) for s in (1, 2, 4)] for n in range(1, 6)}
     view = view_of({0: jump, **others}, running=[0])
     decision = AshaStopper(min_resource=2, unit="steps").decide(0, view)
@@ -265,8 +318,10 @@ def test_a_trial_that_jumps_over_rungs_is_judged_at_each_of_them():
     paused = view_of({0: jump, **others}, states={0: TrialState.PAUSED})
     stopper = AshaStopper(min_resource=2, unit="steps", mode="promote")
     assert stopper.decide(0, view).action == "pause" and stopper.promote(paused) == {}
-    stopped = FastStopper(min_resource=2, unit="steps", n_exempt=0).decide(0, view)
-    assert stopped.action == "stop"
+    second = SecondLookStopper(min_resource=2, unit="steps", n_exempt=0)
+    assert second.decide(0, view).action == "continue"  # nobody else has reached the high ones
+    later = view_of({0: [*jump, Report(101, {"loss": 9.0})], **others}, running=[0])
+    assert second.decide(0, later).evidence["rung"] == 2
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e31])

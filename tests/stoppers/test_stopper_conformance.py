@@ -9,12 +9,12 @@ from tunekit.registry import make, names
 from tunekit.stoppers.any_of import FirstStopper
 from tunekit.stoppers.asha import AshaStopper
 from tunekit.stoppers.audited import AuditedStopper
-from tunekit.stoppers.fast import FastStopper
 from tunekit.stoppers.hyperband import HyperbandStopper
 from tunekit.stoppers.median import MedianStopper
 from tunekit.stoppers.optuna_pruner import OptunaPrunerStopper
 from tunekit.stoppers.patience import PatienceStopper
 from tunekit.stoppers.pbt import PbtStopper
+from tunekit.stoppers.second_look import SecondLookStopper
 from tunekit.stoppers.threshold import ThresholdStopper
 from tunekit.testing.stoppers import MakeStopper, StopperConformance, play
 
@@ -43,10 +43,16 @@ class TestHyperband(StopperConformance):
         return partial(HyperbandStopper, min_resource=2, n_brackets=2)
 
 
-class TestFast(StopperConformance):
+class TestSecondLook(StopperConformance):
     @pytest.fixture
     def make_stopper(self):
-        return FastStopper
+        return SecondLookStopper
+
+
+class TestSecondLookOnce(StopperConformance):
+    @pytest.fixture
+    def make_stopper(self):
+        return partial(SecondLookStopper, second_until=0, share=0.5)
 
 
 class TestMedian(StopperConformance):

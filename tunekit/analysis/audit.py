@@ -1,4 +1,4 @@
-"""Measures the cost and savings of early stopping by audited trials that ran to their end."""
+"""Measures the cost and savings of early stopping by audited trials that ran on."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class StopAudit:
 
     Attributes:
         n_stopped: number of trials that the stopper ended.
-        n_audited: number of condemned trials that continued to a result (or to NaN).
+        n_audited: number of condemned trials that continued to a result (or to NaN), or until
+            they were condemned again.
         false_stops: numbers of the audited trials that turned out best.
         false_stop_rate: their share of the audited trials; `None` without audited trials.
         interval: 95 % Clopper-Pearson interval of that rate; (0, 1) without audited trials.
@@ -59,7 +60,7 @@ class StopAudit:
 
     def __str__(self) -> str:
         if self.false_stop_rate is None:
-            rate = "unknown: no condemned trial has run to its end yet"
+            rate = "unknown: no audited trial has ended yet"
         else:
             low, high = self.interval
             numbers = ", ".join(map(str, self.false_stops))
@@ -101,8 +102,9 @@ def stop_audit(
     """Return the audit of a study.
 
     A false stop is an audited trial that ended feasible and no worse than the best trial that was
-    not condemned; with several objectives, none of those dominates it. Audited trials that failed
-    for another reason are not counted.
+    not condemned; with several objectives, none of those dominates it. An audited trial that was
+    condemned again later is a right stop. Audited trials that failed for another reason are not
+    counted.
 
     Raises:
         InvalidArgument: `tolerance` is not a finite number of 0 or more.
@@ -122,7 +124,8 @@ def audit_of_steps(
         raise InvalidArgument(f"tolerance={tolerance!r}, expected a finite number of 0 or more.")
     ended = history.finished()
     condemned = [t for t in ended if "audit" in t.stop_evidence]
-    audited = [t for t in condemned if t.state in (TrialState.COMPLETE, TrialState.DIVERGED)]
+    judged = (TrialState.COMPLETE, TrialState.DIVERGED, TrialState.STOPPED)
+    audited = [t for t in condemned if t.state in judged]
     stopped = [t for t in ended if _is_stopped(t)]
     false = _false_stops(history, audited, tolerance)
     steps = {t.number: len(reported.get(t.number, ())) for t in history}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,12 +10,18 @@ from tunekit.identifiers import digest
 from tunekit.records import Decision
 from tunekit.stoppers.base import CurveView, Promoter, Stopper, checked_decision
 
+STRETCH = 4
+"""Factor between the reports at which an audited trial is drawn for the audit again."""
+
 
 class AuditedStopper:
     """Forwards a stopper's decisions, except on trials drawn for the audit.
 
     An audited trial continues when the stopper would end it, with the verdict in the evidence
-    under "audit". All decisions get the name of the stopper and the step of the report.
+    under "audit". It ends where the stopper condemns it again, after at most `STRETCH` times the
+    reports of its first verdict: what has caught up by then runs to its end, and what has not
+    would cost most of what stopping saves. All decisions get the name of the stopper and the step
+    of the report.
 
     Args:
         stopper: stopper to audit.
@@ -37,7 +44,8 @@ class AuditedStopper:
         if reports := view.reports.get(number):
             facts["step"] = reports[-1].step
         evidence = {**facts, **decision.evidence}
-        if decision.action == "stop" and is_drawn(self.seed, number, self.share):
+        n_reports = len(view.reports.get(number, ()))
+        if decision.action == "stop" and is_drawn(self.seed, number, n_reports, self.share):
             verdict = {**facts, "reason": decision.reason, "evidence": dict(decision.evidence)}
             return Decision(
                 "continue", f"runs on for the audit: {decision.reason}", {"audit": verdict}
@@ -61,7 +69,18 @@ def audited(stopper: Stopper, *, seed: int, share: float) -> Stopper:
     return kind(stopper, seed=seed, share=share)
 
 
-def is_drawn(seed: int, number: int, share: float) -> bool:
-    """Return whether a trial is audited if condemned, the same answer in every process."""
-    key = digest(f"audit {seed} {number}".encode(), n_bytes=8)
-    return int.from_bytes(key, "big") < share * 2.0**64
+def is_drawn(seed: int, number: int, n_reports: int, share: float) -> bool:
+    """Return whether a trial is audited if condemned, the same answer in every process.
+
+    Reports are divided into stretches whose ends are `STRETCH` times as far as their beginnings,
+    from a place of each trial's own; each stretch is drawn anew, so that the answer needs no
+    memory of an earlier verdict.
+    """
+    offset = _draw(f"audit {seed} {number}")
+    stretch = math.floor(math.log(max(n_reports, 1), STRETCH) + offset)
+    return _draw(f"audit {seed} {number} {stretch}") < share
+
+
+def _draw(key: str) -> float:
+    """Return a number in [0, 1) that depends on a key alone."""
+    return int.from_bytes(digest(key.encode(), n_bytes=8), "big") / 2.0**64

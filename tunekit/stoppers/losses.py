@@ -46,8 +46,12 @@ class Curve:
 
     def at(self, level: int, unit: Unit) -> Losses | None:
         """Return the losses with which the trial reached a level, `None` if it has not."""
-        i = level - 1 if unit == "reports" else bisect_left(self.steps, level)
+        i = self.place(level, unit)
         return self.losses[i] if 0 <= i < len(self.losses) else None
+
+    def place(self, level: int, unit: Unit) -> int:
+        """Return the place of the point with which the trial reaches a level."""
+        return level - 1 if unit == "reports" else bisect_left(self.steps, level)
 
 
 @dataclass(slots=True)

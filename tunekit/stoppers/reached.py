@@ -6,11 +6,15 @@ import math
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from tunekit.records import ObjectiveSpec
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curve_log import ViewFollower
-from tunekit.stoppers.losses import LossCurveReader, Losses, Unit
+from tunekit.stoppers.losses import Curve, LossCurveReader, Losses, Unit
+
+Value: TypeAlias = Callable[[Curve, int], Losses | None]
+"""Reads the losses of a curve at a level."""
 
 
 @dataclass(slots=True)
@@ -53,14 +57,21 @@ class Reached:
         reader: of the curves.
         unit: unit of levels.
         members: predicate that selects the trials to compare; `None` for all.
+        value: losses of a curve at a level, `None` if it has not reached it; by default those
+            with which it did.
     """
 
     def __init__(
-        self, reader: LossCurveReader, unit: Unit, members: Callable[[int], bool] | None = None
+        self,
+        reader: LossCurveReader,
+        unit: Unit,
+        members: Callable[[int], bool] | None = None,
+        value: Value | None = None,
     ) -> None:
         self._reader = reader
         self._unit = unit
         self._members = members
+        self.value = value or (lambda curve, level: curve.at(level, unit))
         self._follower = ViewFollower()
         self._watched: tuple[ObjectiveSpec, ...] = ()
         self._levels: dict[int, Level] = {}
@@ -79,13 +90,17 @@ class Reached:
             self._read(self._levels[level], level, view.reports, view)
         return self._levels[level]
 
+    def forget(self) -> None:
+        """Read all trials again at the next question."""
+        self._levels.clear()
+
     def _read(self, found: Level, level: int, numbers: Iterable[int], view: CurveView) -> None:
         for number in numbers:
             if self._members is not None and not self._members(number):
                 continue
             losses = None
             if number in view.reports and level <= self._held_at(number, view):
-                losses = self._reader.read(number, view, self._watched).at(level, self._unit)
+                losses = self.value(self._reader.read(number, view, self._watched), level)
             found.put(number, losses)
 
     def _held_at(self, number: int, view: CurveView) -> float:

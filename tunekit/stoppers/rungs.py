@@ -15,7 +15,7 @@ from dataclasses import KW_ONLY, dataclass
 from tunekit.records import ObjectiveSpec
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.losses import Curve, LossCurveReader, Losses, Unit
-from tunekit.stoppers.reached import Reached
+from tunekit.stoppers.reached import Reached, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,12 @@ class Rung:
     own: Losses
     n: int
     before: int
+
+    @classmethod
+    def of(cls, level: int, own: Losses, others: Sequence[Losses]) -> Rung:
+        """Return the standing of a trial among the finite losses of others, ascending."""
+        before = bisect_left(others, own) if len(own) == 1 else n_before(own, others)
+        return cls(level, own, len(others) + 1, before)
 
     @property
     def has_diverged(self) -> bool:
@@ -64,6 +70,7 @@ class Ladder:
         reader: of the curves.
         unit: unit of levels.
         members: predicate that selects the trials to compare; `None` for all.
+        value: losses of a curve at a rung; by default those with which it reached it.
     """
 
     first: float
@@ -72,9 +79,10 @@ class Ladder:
     unit: Unit = "reports"
     _: KW_ONLY
     members: Callable[[int], bool] | None = None
+    value: Value | None = None
 
     def __post_init__(self) -> None:
-        self._reached = Reached(self.reader, self.unit, self.members)
+        self._reached = Reached(self.reader, self.unit, self.members, self.value)
 
     def passed(
         self, number: int, view: CurveView, watched: tuple[ObjectiveSpec, ...]
@@ -99,12 +107,10 @@ class Ladder:
         self, number: int, level: int, view: CurveView, watched: tuple[ObjectiveSpec, ...]
     ) -> Rung | None:
         """Return a trial's standing at a rung, `None` if it has not reached it."""
-        own = self.reader.read(number, view, watched).at(level, self.unit)
+        own = self._reached.value(self.reader.read(number, view, watched), level)
         if own is None:
             return None
-        others = self._reached.at(level, view, watched).others(number)
-        before = bisect_left(others, own) if len(own) == 1 else n_before(own, others)
-        return Rung(level, own, len(others) + 1, before)
+        return Rung.of(level, own, self._reached.at(level, view, watched).others(number))
 
     def numbers_at(
         self, level: int, view: CurveView, watched: tuple[ObjectiveSpec, ...]

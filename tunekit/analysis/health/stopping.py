@@ -41,7 +41,7 @@ def check(evidence: Evidence) -> Finding:
             return _silent(evidence, len(complete))
         return unknown("stopping", "no complete trial has reported twice.")
     paused = sum(t.state is TrialState.PAUSED for t in history)
-    n_ended = audit.n_stopped + paused + audit.n_audited
+    n_ended = len(condemned) + paused
     n = len(judged) + audit.n_stopped + paused
     saved = audit.saved or 0.0
     unit = "share of the reports saved"
