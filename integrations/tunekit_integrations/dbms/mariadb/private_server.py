@@ -178,9 +178,9 @@ class PrivateServer:
         )
         command = [str(self.programs.server), f"--defaults-file={trial}", *check]
         done = self._run(command, timeout_s=START_S)
-        errors = [line for line in done.stdout.splitlines() if "[ERROR]" in line]
-        if errors:  # of a storage engine's option too, with which the reader itself succeeds
-            return errors[0].partition("[ERROR]")[2].strip()
+        # The reader itself succeeds with a faulty option of a storage engine.
+        if "[ERROR]" in done.stdout:
+            return _reason(done.stdout)
         return f"it ended with status {done.returncode}" if done.returncode else ""
 
     def start(self) -> float:
@@ -217,8 +217,7 @@ class PrivateServer:
         log = process.log_excerpt()
         is_memory = any(sign in log.lower() for sign in _OUT_OF_MEMORY)
         kind = FailureKind.OUT_OF_MEMORY if is_memory else FailureKind.NO_START
-        errors = [line for line in log.splitlines() if "[ERROR]" in line]
-        why = errors[0].partition("[ERROR]")[2].strip() if errors else "its log does not say why"
+        why = _reason(log) or "its log does not say why"
         return TargetFailure(kind, f"the server does not start: {why}", log=log)
 
     def restart(self) -> None:
@@ -268,3 +267,11 @@ class PrivateServer:
         """End the server and delete its folder."""
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _reason(log: str) -> str:
+    """Return the first error of a log, or what stands last before it gives up without a reason."""
+    lines = [line for line in log.splitlines() if line.strip() and "[ERROR] Aborting" not in line]
+    errors = [line for line in lines if "[ERROR]" in line]
+    rest = [line for line in lines if "[Note]" not in line]
+    return (errors or rest[-1:] or [""])[0].rpartition("] ")[2].strip()
