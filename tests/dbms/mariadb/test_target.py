@@ -132,7 +132,9 @@ def test_an_attached_server_is_tuned_without_a_restart_and_rolled_back_by_anothe
     stored = json.dumps(attached.snapshot().to_dict())
     with pytest.raises(TargetFailure, match="takes a restart"):
         attached.apply({"innodb_log_buffer_size": 8})
-    attached.apply({"sort_buffer_size": 512, "innodb_io_capacity": 500})
+    settings = {"sort_buffer_size": 512, "innodb_io_capacity": 500}
+    assert "option_file=" in " ".join(attached.check(settings).warnings)
+    attached.apply(settings)
     attached.close()
 
     second = open_mariadb(fresh.url)

@@ -10,23 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from tunekit_integrations.dbms.catalogue import Catalogue
-from tunekit_integrations.dbms.checks import judge, memory_error
-from tunekit_integrations.dbms.constraints import broken_constraints
 from tunekit_integrations.dbms.mariadb import plans
 from tunekit_integrations.dbms.mariadb.assignments import assign, is_same
 from tunekit_integrations.dbms.mariadb.attached_server import AttachedServer
+from tunekit_integrations.dbms.mariadb.checking import check_settings, in_force_of
 from tunekit_integrations.dbms.mariadb.connection import Connection, address_of, connected
 from tunekit_integrations.dbms.mariadb.counters import Counters, read_counters
 from tunekit_integrations.dbms.mariadb.facts import Facts, ask_facts, check_identity
-from tunekit_integrations.dbms.mariadb.memory import memory_estimate
 from tunekit_integrations.dbms.mariadb.option_file import options_text, read_text, write_whole
+from tunekit_integrations.dbms.mariadb.persisted import persist, read_persisted
 from tunekit_integrations.dbms.mariadb.private_server import PrivateServer
 from tunekit_integrations.dbms.mariadb.programs import find_programs
 from tunekit_integrations.dbms.mariadb.variables import (
     POOL,
-    POOL_CAP,
     Variable,
-    knobs_in_force,
     read_variables,
     text_of,
 )
@@ -44,12 +41,6 @@ from tunekit_integrations.dbms.records import (
     TargetFailure,
 )
 from tunekit_integrations.dbms.target import Workload
-
-_SLOWER_RECOVERY = (
-    "innodb_log_file_size",
-    "innodb_redo_log_capacity",
-    "innodb_max_dirty_pages_pct",
-)
 
 
 class MariadbTarget:
@@ -118,76 +109,27 @@ class MariadbTarget:
             return self._in_force(self._read(connection))
 
     def _in_force(self, variables: Mapping[str, Variable]) -> dict[str, InForce]:
-        facts = self._ask()
-        return knobs_in_force(
-            facts.catalogue,
-            variables,
-            version=facts.version,
-            defaults=facts.defaults,
-            may_restart=self._server.may_restart,
-        )
+        return in_force_of(variables, self._ask(), may_restart=self._server.may_restart)
 
     def check(self, settings: Settings) -> Check:
         """Judge settings: names, bounds, memory, pairs, and the server's own reader of options."""
         with connected(self.url) as connection:
             variables = self._read(connection)
-        facts, in_force = self._ask(), self._in_force(variables)
-        found = judge(
+        found = check_settings(
             settings,
-            in_force,
-            catalogue=facts.catalogue,
+            variables,
+            self._base.set_values if self._base else {},
+            facts=self._ask(),
             opened=self._opened,
+            clients=self._clients,
             may_restart=self._server.may_restart,
+            keeps=self._server.option_file is not None or self._persists,
         )
-        if not found.is_ok:
+        if not found.is_ok or not found.needs_restart:
             return found
-        rest = self._in_force(self._brought_back(variables))
-        values = {**{name: there.value for name, there in rest.items()}, **settings}
-        others = {n: float(v.text) for n, v in variables.items() if v.is_number and v.text}
-        memory = memory_estimate(values, facts.catalogue, others, clients=self._clients)
-        broken = broken_constraints(
-            settings, facts.catalogue, rest, machine=facts.machine, clients=self._clients
-        )
-        changed = [name for name in settings if name not in found.unchanged]
-        errors = [
-            memory_error(memory, facts.machine),
-            *(f"{rule} does not hold." for rule in broken),
-        ]
-        if found.needs_restart and not any(errors):
-            said = self._server.preflight(self._texts(settings))
-            errors.append(f"the server would not start: {said}." if said else "")
-        return replace(
-            found,
-            errors=tuple(error for error in errors if error),
-            memory_bytes=memory,
-            needs_restart=(*found.needs_restart, *self._outgrown(settings, found, variables)),
-            warnings=(
-                *(
-                    f"{rule} does not hold, so that the server clamps one of them."
-                    for rule in broken
-                ),
-                *(
-                    f"{n}: more of it makes recovery longer."
-                    for n in _SLOWER_RECOVERY
-                    if n in changed
-                ),
-            ),
-        )
-
-    def _brought_back(self, variables: Mapping[str, Variable]) -> dict[str, Variable]:
-        """Return variables with the texts of the snapshot, as `apply` brings them back."""
-        base = self._base.set_values if self._base else {}
-        texts = {n: text for n, text in base.items() if text is not None and n in variables}
-        return {**variables, **{n: replace(variables[n], text=t) for n, t in texts.items()}}
-
-    def _outgrown(
-        self, settings: Settings, found: Check, variables: Mapping[str, Variable]
-    ) -> tuple[str, ...]:
-        """Return the buffer pool where it is to outgrow what the server reserved at its start."""
-        is_new = POOL in settings and POOL not in found.unchanged and POOL_CAP in variables
-        if is_new and float(self._texts(settings)[POOL]) > float(variables[POOL_CAP].text):
-            return (POOL,)
-        return ()
+        said = self._server.preflight(self._texts(settings))
+        errors = (f"the server would not start: {said}.",) if said else ()
+        return replace(found, errors=errors)
 
     def _texts(self, settings: Settings) -> dict[str, str]:
         return {name: text_of(self.catalogue.knobs[name], v) for name, v in settings.items()}
@@ -196,11 +138,13 @@ class MariadbTarget:
         """Return the global value of every knob, and our option file."""
         with connected(self.url) as connection:
             variables = self._read(connection)
+            names = list(self._in_force(variables))
+            persisted = read_persisted(connection, names) if self._persists else {}
         file = self._server.option_file
         self._base = Snapshot(
             self._ask().system,
             self._ask().identity,
-            {name: variables[name].text for name in self._in_force(variables)},
+            {**{name: variables[name].text for name in names}, **persisted},
             {str(file): read_text(file)} if file else {},
         )
         return self._base
@@ -234,19 +178,27 @@ class MariadbTarget:
         """
         wanted = {**{n: t for n, t in base.set_values.items() if t is not None}, **texts}
         file = self._server.option_file
-        if file and self._server.may_restart:
+        if file:
             _write(file, base.files.get(str(file), "") + (options_text(texts) if texts else ""))
         with connected(self.url) as connection:
+            if self._persists:
+                persist(connection, base.set_values, texts)
             there = self._read(connection)
             modes = {name: knob.mode for name, knob in self._in_force(there).items()}
-            dynamic = {n: t for n, t in wanted.items() if modes.get(n) is not ApplyMode.RESTART}
-            static = [n for n in wanted if n in there and n not in dynamic]
+            wanted = {name: text for name, text in wanted.items() if name in modes}
+            dynamic = {n: t for n, t in wanted.items() if modes[n] is not ApplyMode.RESTART}
+            static = [name for name in wanted if name not in dynamic]
             if not must_restart and all(is_same(there[n], wanted[n]) for n in static):
                 return assign(connection, dynamic, there, is_mysql=self._is_mysql)
         self._server.restart()
         with connected(self.url) as connection:
             there = self._read(connection)
             return assign(connection, dynamic, there, is_mysql=self._is_mysql)
+
+    @property
+    def _persists(self) -> bool:
+        """Whether the server keeps settings itself: MySQL, unless an option file is given."""
+        return self._is_mysql and self._server.option_file is None
 
     @property
     def _is_mysql(self) -> bool:
