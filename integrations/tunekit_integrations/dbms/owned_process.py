@@ -94,7 +94,7 @@ class OwnedProcess:
 
     def stop(self, number: signal.Signals, *, timeout_s: float) -> None:
         """Ask the server to stop, and kill it and its children when it does not in time."""
-        children = self._children()
+        children = self.children()
         self.send(signal.SIGCONT)  # a frozen one takes no other signal
         self.send(number)
         try:
@@ -118,7 +118,8 @@ class OwnedProcess:
             return "\n".join(text.splitlines()[-LOG_LINES:])
         return ""
 
-    def _children(self) -> list[psutil.Process]:
+    def children(self) -> list[psutil.Process]:
+        """Return the processes that the server has started, and theirs."""
         with contextlib.suppress(psutil.Error):
             return psutil.Process(self.pid).children(recursive=True)
         return []

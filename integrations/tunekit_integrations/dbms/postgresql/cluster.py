@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
-import subprocess
-import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,8 +11,13 @@ from pathlib import Path
 
 import psutil
 
+from tunekit_integrations.dbms.owned_process import (
+    OwnedProcess,
+    scratch_folder,
+    unprivileged_user,
+)
 from tunekit_integrations.dbms.postgresql.auto_conf import with_settings
-from tunekit_integrations.dbms.postgresql.programs import as_user, run_program, server_user
+from tunekit_integrations.dbms.postgresql.programs import run_program
 from tunekit_integrations.dbms.records import FailureKind, TargetFailure
 
 USER = "tunekit"
@@ -23,19 +25,6 @@ PORT = 5432  # of a socket in a folder of its own, so that no other server has i
 START_S = 60.0
 STOP_S = 30.0
 LOOK_S = 0.005
-LOG_LINES = 25
-
-# Ends the server and deletes its folder once this process has gone, however that happened: it
-# waits for the end of a pipe. The working directory tells the server from others with its number.
-_WHEN_ORPHANED = """
-read -r _
-pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
-is_it() { [ -n "$pid" ] && [ "$(readlink "/proc/$pid/cwd")" = "$1/data" ]; }
-if is_it "$1"; then kill -CONT "$pid"; kill -QUIT "$pid"; fi
-for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do is_it "$1" && sleep 0.2; done
-if is_it "$1"; then kill -KILL "$pid"; fi
-rm -rf -- "$1"
-"""
 
 
 class PrivateCluster:
@@ -43,7 +32,6 @@ class PrivateCluster:
 
     Args:
         programs: folder of the programs of PostgreSQL.
-        folder: where its folder is made; the system's for temporary files if `None`.
         configuration: settings of its postgresql.conf besides those of initdb.
         data: folder of a server that is stopped, to copy; else a new cluster is made.
 
@@ -58,25 +46,14 @@ class PrivateCluster:
         self,
         programs: Path,
         *,
-        folder: Path | None = None,
         configuration: Mapping[str, str] | None = None,
         data: Path | None = None,
     ) -> None:
         self.programs = programs
-        self.user = server_user()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._log_from = 0
-        self.folder = Path(tempfile.mkdtemp(prefix="tunekit-postgresql-", dir=folder)).resolve()
+        self.user = unprivileged_user("postgres")
+        self._process: OwnedProcess | None = None
+        self.folder = scratch_folder("postgresql", user=self.user).resolve()
         self.data_folder = self.folder / "data"
-        if self.user is not None:
-            shutil.chown(self.folder, self.user)
-        self._watcher = subprocess.Popen(  # noqa: S603 - our own text, the folder is an argument
-            ["/bin/sh", "-c", _WHEN_ORPHANED, "sh", str(self.folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
         try:
             self._copy(data) if data else self._initialise(configuration or {})
         except BaseException:
@@ -91,7 +68,7 @@ class PrivateCluster:
     @property
     def pid(self) -> int | None:
         """The process id of the postmaster, `None` where it does not run."""
-        return self._process.pid if self._process and self._process.poll() is None else None
+        return self._process.pid if self._process and not self._process.has_ended() else None
 
     def start(self) -> float:
         """Start the server and return the seconds until it accepted connections.
@@ -113,7 +90,8 @@ class PrivateCluster:
 
     def stop(self) -> None:
         """Stop it cleanly: sessions are ended and a checkpoint is made; kill it if that hangs."""
-        self._end(signal.SIGINT)
+        if self._process is not None:
+            self._process.stop(signal.SIGINT, timeout_s=STOP_S)
 
     def restart(self) -> None:
         """Stop it cleanly, if it runs, and start it.
@@ -128,34 +106,24 @@ class PrivateCluster:
         """Kill the server with all its processes, as a crash would."""
         if self._process is None:
             return
-        try:
-            children = psutil.Process(self._process.pid).children(recursive=True)
-        except psutil.NoSuchProcess:
-            children = []
+        children = self._process.children()
         self._process.kill()
-        self._process.wait()
-        until = time.monotonic() + STOP_S
         for child in children:
             with suppress(psutil.NoSuchProcess):
                 child.kill()
+        until = time.monotonic() + STOP_S  # as long as one lives, its shared memory is in use
         while any(_is_alive(child) for child in children) and time.monotonic() < until:
             time.sleep(LOOK_S)
 
     def log_tail(self) -> str:
         """Return the last lines of the log since the last start."""
-        try:
-            with (self.folder / "server.log").open("rb") as log:
-                log.seek(self._log_from)
-                text = log.read().decode(errors="replace")
-        except OSError:
-            return ""
-        return "\n".join(text.splitlines()[-LOG_LINES:])
+        return self._process.log_excerpt() if self._process else ""
 
     def close(self) -> None:
         """End the server, and delete its folder."""
-        self._end(signal.SIGQUIT)
+        if self._process is not None:
+            self._process.stop(signal.SIGQUIT, timeout_s=STOP_S)
         shutil.rmtree(self.folder, ignore_errors=True)
-        self._watcher.communicate()
 
     def _initialise(self, configuration: Mapping[str, str]) -> None:
         run_program(
@@ -188,14 +156,12 @@ class PrivateCluster:
             "port": str(PORT),
         }
         arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-        with (self.folder / "server.log").open("ab") as log:
-            self._log_from = os.fstat(log.fileno()).st_size
-            self._process = subprocess.Popen(  # noqa: S603 - PostgreSQL's own program, no shell
-                [str(self.programs / "postgres"), "-D", str(self.data_folder), *arguments],
-                stdout=log,
-                stderr=log,
-                **as_user(self.user),
-            )
+        self._process = OwnedProcess(
+            [self.programs / "postgres", "-D", self.data_folder, *arguments],
+            log=self.folder / "server.log",
+            user=self.user,
+            environment={"LC_ALL": "C"},
+        )
 
     def _is_ready(self) -> bool:
         try:
@@ -207,16 +173,6 @@ class PrivateCluster:
             and lines[0].strip() == str(self.pid)
             and lines[7].strip() in ("ready", "standby")
         )
-
-    def _end(self, sign: signal.Signals) -> None:
-        if self._process is None:
-            return
-        if self.pid is not None:
-            self._process.send_signal(sign)
-        try:
-            self._process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self.kill()
 
     def _no_start(self, what: str) -> TargetFailure:
         log = self.log_tail()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -42,8 +43,10 @@ def preflight(
         texts: settings as a configuration file has them; `None` for those without one.
         config_file: of the server where it is not in its data folder.
     """
-    if server.programs is None or server.data_folder is None:
+    is_out_of_reach = server.programs is None or server.data_folder is None
+    if is_out_of_reach or (os.getuid() == 0 and server.user in (None, "root")):
         return None
+    assert server.programs is not None and server.data_folder is not None
     folder = Path(tempfile.mkdtemp(prefix="tunekit-preflight-"))
     try:
         skeleton = folder / "data"
@@ -53,7 +56,11 @@ def preflight(
             if (server.data_folder / name).exists():
                 shutil.copyfile(server.data_folder / name, skeleton / name)
         _give(folder, server.user)
-        return _asked(server.programs, skeleton, texts, server.user, config_file)
+        found = _asked(server.programs, skeleton, texts, server.user, config_file)
+        if found and found.error:  # does it fail by the settings, or with any on such a copy?
+            as_it_is = _asked(server.programs, skeleton, {}, server.user, config_file)
+            return found if as_it_is and not as_it_is.error else None
+        return found
     except OSError:
         return None  # no access to the server's files
     finally:
@@ -61,8 +68,6 @@ def preflight(
 
 
 def _give(folder: Path, user: str | None) -> None:
-    import os
-
     if os.getuid() == 0 and user is not None:
         for path in [folder, *folder.rglob("*")]:
             shutil.chown(path, user)
@@ -74,7 +79,7 @@ def _asked(
     texts: Mapping[str, str | None],
     user: str | None,
     config_file: str,
-) -> Preflight:
+) -> Preflight | None:
     can_size = version_of(programs) >= (15,)
     command: list[str | Path] = [programs / "postgres", "-D", skeleton]
     command += ["-C", "shared_memory_size" if can_size else "shared_buffers"]
@@ -85,6 +90,7 @@ def _asked(
     try:
         told = run_program(command, user, timeout_s=_TIMEOUT_S)
     except TargetFailure as failure:
-        return Preflight(error=failure.log or failure.message)
+        is_judged = "FATAL" in failure.log or failure.log.startswith("postgres:")
+        return Preflight(error=failure.log) if is_judged else None
     last = told.strip().splitlines()[-1] if told.strip() else ""
     return Preflight(shared_bytes=int(last) * 2**20 if can_size and last.isdecimal() else 0)

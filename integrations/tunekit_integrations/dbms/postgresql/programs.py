@@ -68,18 +68,6 @@ def version_of(folder: Path) -> tuple[int, ...]:
     return tuple(int(n) for n in match.groups() if n) if match else (0,)
 
 
-def server_user() -> str | None:
-    """Return whom root lets the server run as, as it refuses to run as root; else `None`."""
-    if os.getuid() != 0:
-        return None
-    for name in ("postgres", "nobody"):
-        try:
-            return pwd.getpwnam(name).pw_name
-        except KeyError:
-            continue
-    return None
-
-
 def as_user(user: str | None) -> dict[str, Any]:
     """Return the options of `subprocess` that run a program as a user, apart from our terminal."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")}

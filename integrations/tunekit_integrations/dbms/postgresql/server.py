@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -112,7 +113,8 @@ class ForeignServer:
         if system_identifier(folder) != identifier:
             return
         self.data_folder = folder
-        self.user = folder.owner()
+        with suppress(KeyError):  # a user of a container
+            self.user = folder.owner()
         try:
             program = Path(f"/proc/{self.pid}/exe").resolve(strict=True)
         except OSError:

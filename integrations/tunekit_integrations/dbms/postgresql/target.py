@@ -37,6 +37,9 @@ from tunekit_integrations.dbms.records import (
 )
 from tunekit_integrations.dbms.target import Workload
 
+ALIVE_S = 5.0
+"""Seconds in which a server that is not frozen answers."""
+
 _GONE = (FailureKind.LOST_CONNECTION, FailureKind.TIMEOUT)
 
 
@@ -58,14 +61,14 @@ class PostgreSQLTarget:
         *,
         opened: Collection[str] = (),
         clients: int = 8,
-        ram_bytes: int | None = None,
+        ram_bytes: float | None = None,
         cpus: int | None = None,
         catalogue: Catalogue | None = None,
     ) -> None:
         self._server = server
         self._opened = frozenset(opened)
         self._clients = clients
-        self._budget = Budget(ram_bytes, cpus)
+        self._budget = Budget(int(ram_bytes) if ram_bytes else None, cpus)
         self._session = Session(server.url)
         self._configuration = Configuration(self._session, server)
         self._instance: Instance | None = None
@@ -78,8 +81,7 @@ class PostgreSQLTarget:
         cls,
         *,
         version: int | None = None,
-        programs: Path | None = None,
-        folder: Path | None = None,
+        programs: str | Path | None = None,
         configuration: Mapping[str, str] | None = None,
         **options: Any,
     ) -> PostgreSQLTarget:
@@ -88,7 +90,6 @@ class PostgreSQLTarget:
         Args:
             version: of the installed ones, the newest if `None`.
             programs: folder of other programs of PostgreSQL.
-            folder: where the cluster's folder is made, the system's for temporary files if `None`.
             configuration: settings of its postgresql.conf, such as shared_preload_libraries.
             options: of `PostgreSQLTarget`.
 
@@ -96,8 +97,8 @@ class PostgreSQLTarget:
             InvalidArgument: PostgreSQL is not installed.
             TargetFailure: the cluster cannot be made.
         """
-        found = programs or find_programs(version)
-        cluster = PrivateCluster(found, folder=folder, configuration=configuration)
+        found = Path(programs) if programs else find_programs(version)
+        cluster = PrivateCluster(found, configuration=configuration)
         return cls._started(cluster, options)
 
     @classmethod
@@ -177,7 +178,7 @@ class PostgreSQLTarget:
         if told is None:
             return found
         if told.error:
-            words = told.error.splitlines()[0].rpartition("FATAL:")[2].strip()
+            words = told.error.rpartition("FATAL:")[2].strip().splitlines()[0]
             return replace(found, errors=(f"the server would not start: {words}.",))
         return judged(told.shared_bytes)
 
@@ -203,7 +204,7 @@ class PostgreSQLTarget:
 
         Raises:
             TargetFailure: the settings are refused, or the server does not take them; the
-                configuration of the snapshot is back by then.
+                configuration of the snapshot is back by then, or the message says that not.
         """
         base = self._base or self.snapshot()
         check = self._check(settings, self._base_in_force, asks_program=False)
@@ -217,9 +218,15 @@ class PostgreSQLTarget:
             with self._explained():
                 self._put(texts)
                 return self._read_back(settings)
-        except TargetFailure:
-            self.revert(base)
+        except TargetFailure as failure:
+            self._revert_after(failure, base)
             raise
+
+    def _revert_after(self, failure: TargetFailure, base: Snapshot) -> None:
+        try:
+            self.revert(base)
+        except TargetFailure as other:
+            failure.message += f" The configuration is not back yet: {other.message}"
 
     def _put(self, texts: Mapping[str, str | None]) -> None:
         if self._configuration.write(texts):
@@ -265,7 +272,7 @@ class PostgreSQLTarget:
         """Return "" for a server that answers, else a sentence."""
         try:
             with self._explained():
-                self._session.run("SELECT 1", timeout_s=5)
+                self._session.run("SELECT 1", timeout_s=ALIVE_S)
         except TargetFailure as failure:
             return failure.message
         return ""
@@ -301,7 +308,7 @@ class PostgreSQLTarget:
         """
         try:
             with self._explained():
-                self._session.run("SELECT 1")
+                self._session.run("SELECT 1", timeout_s=ALIVE_S)
                 self._check_owner(snapshot, *running_identity(self._session))
                 self._put(snapshot.set_values)
         except TargetFailure as failure:
@@ -350,11 +357,7 @@ class PostgreSQLTarget:
         self._session.close()
         self._server.stop()
         try:
-            twin = PrivateCluster(
-                self._server.programs,
-                folder=self._server.folder.parent,
-                data=self._server.data_folder,
-            )
+            twin = PrivateCluster(self._server.programs, data=self._server.data_folder)
         finally:
             self._server.start()
         options = {
