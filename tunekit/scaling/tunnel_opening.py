@@ -105,11 +105,7 @@ def wind_tunnel(
         raise InvalidArgument(
             "wind_tunnel: give space= and rungs= together, or neither to open an existing one."
         )
-    if objectives is not None and not isinstance(objectives, str) and len(objectives) != 1:
-        raise InvalidArgument(
-            f"wind_tunnel: objectives={shown(objectives)}, expected one objective, by which the "
-            "rungs compare points."
-        )
+    _check_single(objectives)
     plan = make_plan(
         name,
         space if isinstance(space, Space) else Space(space),
@@ -132,29 +128,58 @@ def wind_tunnel(
         freeze_stable=freeze_stable,
         stability=stability,
     )
+    _make_first(
+        plan,
+        opened,
+        sampler,
+        sampler_options or {},
+        objectives=objectives,
+        constraints=constraints,
+        stopper=stopper,
+        stopper_options=stopper_options,
+        seed=seed,
+        checkpoints=checkpoints,
+    )
+    return WindTunnel(plan, opened, checkpoints)
+
+
+def _check_single(objectives: Objectives | None) -> None:
+    if objectives is not None and not isinstance(objectives, str) and len(objectives) != 1:
+        raise InvalidArgument(
+            f"wind_tunnel: objectives={shown(objectives)}, expected one objective, by which the "
+            "rungs compare points."
+        )
+
+
+def _make_first(
+    plan: TunnelPlan,
+    storage: Storage,
+    sampler: str,
+    sampler_options: Mapping[str, Any],
+    **options: Any,
+) -> None:
+    """Make the study of the first rung, which keeps the plan; one with the same plan is taken.
+
+    Raises:
+        StudyExists: it exists with another plan.
+    """
     first = plan.rungs[0]
+    attrs = plan.attrs(first, {})
     own = {**descent_to_dict(plan.descent), "reach": None} if sampler == "coordinate" else {}
     made = make_study(
         plan.study_name(0),
         space=rung_space(plan.space, {}, first.sizes),
-        objectives=objectives,
-        constraints=constraints,
-        storage=opened,
+        storage=storage,
         sampler=sampler,
-        sampler_options={**own, **(sampler_options or {})},
-        stopper=stopper,
-        stopper_options=stopper_options,
-        seed=seed,
-        attrs=plan.attrs(first, {}),
-        checkpoints=checkpoints,
+        sampler_options={**own, **sampler_options},
+        attrs=attrs,
+        **options,
     )
-    stored = made.user_attrs.get(KEY, {})
-    if stored.get("plan") != plan.attrs(first, {})[KEY]["plan"]:
+    if made.user_attrs.get(KEY, {}).get("plan") != attrs[KEY]["plan"]:
         raise StudyExists(
-            f"the wind tunnel {name!r} exists with another plan; open it with its name alone, or "
-            "choose another name."
+            f"the wind tunnel {plan.name!r} exists with another plan; open it with its name "
+            "alone, or choose another name."
         )
-    return WindTunnel(plan, opened, checkpoints)
 
 
 def _kept(storage: Storage, name: str) -> TunnelPlan:

@@ -98,29 +98,8 @@ def endpoint(
         streams: class of the answer, `EventSourceResponse` for a handler that yields events.
         example: JSON document that a caller may send as the body.
     """
-    extra: dict[str, Any] = {"x-role": role.name.lower()}
-    if role is not Role.ANYONE:
-        extra["security"] = [{name: []} for name in SECURITY_SCHEMES]
-    if links is not None:
-        extra[KEY] = asdict(links)
-    if permission is not None:
-        extra["x-permission"] = permission
-    if body is not None:
-        content = {"application/json": {"schema": schema_of(body)}}
-        if example is not None:
-            content["application/json"]["example"] = example
-        extra["requestBody"] = {"required": True, "content": content}
-    responses: dict[int | str, dict[str, Any]] = {
-        code: {"description": text, **_PROBLEM} for code, text in _REFUSALS.items()
-    }
-    success: dict[str, Any] = {"description": "Success"}
-    if answer is not None:
-        several = [schema_of(a) for a in (answer if isinstance(answer, tuple) else (answer,))]
-        schema = several[0] if len(several) == 1 else {"anyOf": several}
-        success["content"] = {"application/json": {"schema": schema}}
-    responses[status] = success
-    if method == "GET":
-        responses[304] = {"description": "Not modified since the ETag in If-None-Match"}
+    extra = _described(role, body, links, permission, example=example)
+    responses = _answers(method, answer, status)
 
     def register(handler: Handler) -> Handler:
         router.add_api_route(
@@ -139,6 +118,48 @@ def endpoint(
         return handler
 
     return register
+
+
+def _described(
+    role: Role,
+    body: type | None,
+    links: Links | None,
+    permission: Permission | None,
+    *,
+    example: Any,
+) -> dict[str, Any]:
+    """Return what the description says of a request: who may send it, and what is in it."""
+    extra: dict[str, Any] = {"x-role": role.name.lower()}
+    if role is not Role.ANYONE:
+        extra["security"] = [{name: []} for name in SECURITY_SCHEMES]
+    if links is not None:
+        extra[KEY] = asdict(links)
+    if permission is not None:
+        extra["x-permission"] = permission
+    if body is not None:
+        content = {"application/json": {"schema": schema_of(body)}}
+        if example is not None:
+            content["application/json"]["example"] = example
+        extra["requestBody"] = {"required": True, "content": content}
+    return extra
+
+
+def _answers(
+    method: str, answer: type | tuple[type, ...] | None, status: int
+) -> dict[int | str, dict[str, Any]]:
+    """Return what the description says of the answers, by their status."""
+    responses: dict[int | str, dict[str, Any]] = {
+        code: {"description": text, **_PROBLEM} for code, text in _REFUSALS.items()
+    }
+    success: dict[str, Any] = {"description": "Success"}
+    if answer is not None:
+        several = [schema_of(a) for a in (answer if isinstance(answer, tuple) else (answer,))]
+        schema = several[0] if len(several) == 1 else {"anyOf": several}
+        success["content"] = {"application/json": {"schema": schema}}
+    responses[status] = success
+    if method == "GET":
+        responses[304] = {"description": "Not modified since the ETag in If-None-Match"}
+    return responses
 
 
 def _served(handler: Callable[..., Any], body: type | None, status: int) -> Callable[..., Any]:

@@ -57,50 +57,66 @@ def run_service(
         SchemaMismatch: an older version has written the tables, and `migrate` is not set.
         ServiceBusy: another process listens on the port, or serves the same SQLite file.
     """
-    host = settings.host
-    if not settings.accounts and not is_loopback(host):
-        raise InvalidArgument(
-            f"host {host!r} is reachable from other machines, and without accounts anybody there "
-            "could read and delete all studies; listen on 127.0.0.1, or leave out --no-accounts."
-        )
+    _refuse_public(settings)
     files = certificate(settings.tls_cert, settings.tls_key)
     hosts = _hosts(settings)
     set_up_logs(settings.log_level)
-    listener = listener_at(host, settings.port)
+    listener = listener_at(settings.host, settings.port)
     shown = url_at(listener, "http" if files is None else "https") + settings.root_path
     pages = _pages(settings, shown, hosts, files) if settings.dashboard else None
     database = open_database(url)
     database.outage_s = OUTAGE_S
     with sole_replica(database):
         storage = SQLStorage(database, may_upgrade=settings.migrate)
-        accounts = Accounts(storage.database) if settings.accounts else None
-        service = Service(
-            storage,
-            accounts=accounts,
-            oidc=_oidc(settings),
-            rates=RateLimits(settings.rates()),
-            allowed_hosts=hosts,
-            root_path=settings.root_path,
-            url=url,
-            suggestions=PoolSettings(
-                settings.suggest_processes, settings.suggest_deadline_s, settings.suggest_queue
-            ),
-            artifacts_at=settings.artifacts,
-            pages=pages,
-            shows_all=shows_all,
-        )
-        app = create_app(service)
+        service = _service(settings, storage, url, hosts, pages=pages, shows_all=shows_all)
         config = server_config(
-            app,
+            create_app(service),
             shutdown_s=settings.shutdown_s,
             certificate=files,
             has_pages=pages is not None,
         )
         say(f"tunekit serves {shown} (Ctrl-C stops it)")
-        if accounts is not None:
-            _say_setup(accounts, shown, say)
+        if service.accounts is not None:
+            _say_setup(service.accounts, shown, say)
         when_up(shown)
         ServiceServer(config, service.stop).run(sockets=[listener])
+
+
+def _refuse_public(settings: ServiceSettings) -> None:
+    """Refuse an address that others reach where nobody logs in."""
+    if not settings.accounts and not is_loopback(settings.host):
+        raise InvalidArgument(
+            f"host {settings.host!r} is reachable from other machines, and without accounts "
+            "anybody there could read and delete all studies; listen on 127.0.0.1, or leave out "
+            "--no-accounts."
+        )
+
+
+def _service(
+    settings: ServiceSettings,
+    storage: SQLStorage,
+    url: str,
+    hosts: tuple[str, ...],
+    *,
+    pages: DashboardProcess | None,
+    shows_all: bool,
+) -> Service:
+    """Return what the routes share."""
+    return Service(
+        storage,
+        accounts=Accounts(storage.database) if settings.accounts else None,
+        oidc=_oidc(settings),
+        rates=RateLimits(settings.rates()),
+        allowed_hosts=hosts,
+        root_path=settings.root_path,
+        url=url,
+        suggestions=PoolSettings(
+            settings.suggest_processes, settings.suggest_deadline_s, settings.suggest_queue
+        ),
+        artifacts_at=settings.artifacts,
+        pages=pages,
+        shows_all=shows_all,
+    )
 
 
 def _hosts(settings: ServiceSettings) -> tuple[str, ...]:
