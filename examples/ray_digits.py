@@ -141,7 +141,7 @@ if __name__ == "__main__":
     study = open_study(folder)
     child = subprocess.Popen([sys.executable, __file__, "--child"])  # noqa: S603 - this file
     while child.poll() is None and not is_under_way(study):
-        time.sleep(0.02)
+        time.sleep(0.1)
     child.kill()
     print(f"the first run ended with {child.wait()} after starting {len(study.trials)} trials")
     run(study)

@@ -151,6 +151,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, running_server(Path(name)) as (url, pid):
         soak = Soak(f"{url}/soak", Path(name) / "spool")
         soak.start()
+        with soak.told:  # from then on all processes are there
+            soak.told.wait_for(lambda: soak.n_told > 0, timeout=240)
         seen = watch(pid, soak, minutes)
         soak.stop()
     print(f"growth of the second half: {seen[-1] - seen[len(seen) // 2]:+.1f} MiB")
