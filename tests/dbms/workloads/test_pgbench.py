@@ -12,6 +12,7 @@ import pytest
 
 from tunekit.errors import InvalidArgument
 from tunekit.testing.postgres import PostgresServer, find_binaries
+from tunekit_integrations.dbms.cli.targets import open_workload
 from tunekit_integrations.dbms.records import FailureKind, TargetFailure
 from tunekit_integrations.dbms.workloads.pgbench.log import read_log, transactions_per_second
 from tunekit_integrations.dbms.workloads.pgbench.program import find_pgbench
@@ -162,3 +163,15 @@ def test_the_rate_is_that_without_connecting() -> None:
 def test_a_script_that_does_not_exist_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="tpcb-like"):
         Pgbench({"tpcb-likely": 1})
+
+
+def test_a_command_line_names_scripts_and_their_weights(tmp_path: Path) -> None:
+    own = tmp_path / "mine@home.sql"
+    own.write_text("SELECT 1;")
+    workload = open_workload(f"pgbench:select-only@9,{own}", 3)
+    assert workload.name == "pgbench select-only + mine@home.sql"
+    assert workload.clients == 3
+    assert open_workload("pgbench", None).name == "pgbench tpcb-like"
+    assert open_workload(str(own), 2).name == "sql mine@home.sql"
+    with pytest.raises(InvalidArgument, match="tpcb-like"):
+        open_workload("pgbench:nothing@2", None)

@@ -14,7 +14,7 @@ from tunekit_integrations.dbms.catalogue import Catalogue
 from tunekit_integrations.dbms.records import Value
 from tunekit_integrations.dbms.target import KnobTarget, Workload
 
-WORKLOADS = "tpch[:SCALE], pgbench[:SCRIPT], sysbench[:SCRIPT], shop, or a .sql file"
+WORKLOADS = "tpch[:SCALE], pgbench[:SCRIPT@WEIGHT,...], sysbench[:SCRIPT], shop, or .sql files"
 _SCHEMES = {"postgres": "postgresql", "mysql": "mysql"}
 _RESTARTS: Mapping[str, Any] = {
     "postgresql": lambda line: {"restart": line},
@@ -77,11 +77,29 @@ def open_workload(text: str, clients: int | None) -> Workload:
         from tunekit_integrations.dbms.workloads.sysbench import Sysbench
 
         return Sysbench(rest or "read_write", clients=clients or 4)
+    if name == "pgbench":
+        from tunekit_integrations.dbms.workloads.pgbench.workload import Pgbench
+
+        return Pgbench(_weighted(rest), clients=clients or 8)
+    if text.endswith(".sql"):
+        from tunekit_integrations.dbms.workloads.sql_files import SqlFiles
+
+        return SqlFiles(text.split(","), clients=clients or 1)
     if name == "shop":
         from tunekit_integrations.dbms.sqlite.demo import ShopWorkload
 
         return ShopWorkload(items=int(number(rest or "100000", "--workload shop:ITEMS")))
     raise InvalidArgument(f'--workload "{text}", expected {WORKLOADS}.')
+
+
+def _weighted(text: str) -> dict[str, int]:
+    """Return script -> weight of a text such as "select-only@9,mine.sql@1"."""
+    out: dict[str, int] = {}
+    for part in filter(None, text.split(",")):
+        script, found, weight = part.rpartition("@")
+        is_weighted = bool(found) and weight.isdigit()
+        out[script if is_weighted else part] = int(weight) if is_weighted else 1
+    return out
 
 
 def number(text: str, flag: str) -> float:

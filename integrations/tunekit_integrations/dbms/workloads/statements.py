@@ -6,13 +6,16 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tunekit.errors import MissingExtra
+from tunekit.errors import InvalidArgument, MissingExtra
 
 if TYPE_CHECKING:
     from sqlglot import exp
 
 DIALECTS = {"postgresql": "postgres", "mariadb": "mysql", "mysql": "mysql", "sqlite": "sqlite"}
 """System -> its dialect in sqlglot."""
+
+
+_PLANNED = frozenset("SELECT WITH VALUES TABLE INSERT UPDATE DELETE MERGE".split())
 
 
 def parse(sql: str, *, system: str = "postgresql") -> list[exp.Expression] | None:
@@ -33,6 +36,43 @@ def parse(sql: str, *, system: str = "postgresql") -> list[exp.Expression] | Non
     except (errors.SqlglotError, RecursionError):
         return None
     return [tree for tree in found if isinstance(tree, exp.Expression)]
+
+
+def split(sql: str, *, system: str = "postgresql") -> list[str]:
+    """Return the statements of a script, each with the comments above it.
+
+    Raises:
+        InvalidArgument: a string or a comment does not end.
+        MissingExtra: sqlglot is not installed.
+    """
+    try:
+        import sqlglot
+        from sqlglot.errors import TokenError
+    except ImportError:
+        raise MissingExtra("knobs", "reading SQL") from None
+    try:
+        tokens = sqlglot.tokenize(sql, dialect=DIALECTS[system])
+    except TokenError as error:
+        raise InvalidArgument(f"the SQL cannot be read: {error}") from None
+    statements: list[str] = []
+    begins, has_words = 0, False
+    for token in tokens:
+        if token.token_type.name != "SEMICOLON":
+            has_words = True
+            continue
+        if has_words:
+            statements.append(sql[begins : token.start].strip())
+        begins, has_words = token.end + 1, False
+    return [*statements, sql[begins:].strip()] if has_words else statements
+
+
+def is_planned(sql: str, *, system: str = "postgresql") -> bool:
+    """Return whether the planner plays a part in a statement, by its first word."""
+    import sqlglot
+
+    tokens = sqlglot.tokenize(sql, dialect=DIALECTS[system])
+    words = (token.text.upper() for token in tokens if token.text != "(")
+    return next(words, "") in _PLANNED
 
 
 def is_limited(sql: str, *, system: str = "postgresql") -> bool:
