@@ -14,7 +14,10 @@ from tunekit_integrations.dbms.catalogue import Catalogue
 from tunekit_integrations.dbms.records import Value
 from tunekit_integrations.dbms.target import KnobTarget, Workload
 
-WORKLOADS = "tpch[:SCALE], pgbench[:SCRIPT@WEIGHT,...], sysbench[:SCRIPT], shop, or .sql files"
+WORKLOADS = (
+    "tpch[:SCALE], pgbench[:SCRIPT@WEIGHT,...], sysbench[:SCRIPT], shop, replay[:STATEMENTS] of "
+    "pg_stat_statements, or .sql files"
+)
 _SCHEMES = {"postgres": "postgresql", "mysql": "mysql"}
 _RESTARTS: Mapping[str, Any] = {
     "postgresql": lambda line: {"restart": line},
@@ -81,6 +84,11 @@ def open_workload(text: str, clients: int | None) -> Workload:
         from tunekit_integrations.dbms.workloads.pgbench.workload import Pgbench
 
         return Pgbench(_weighted(rest), clients=clients or 8)
+    if name == "replay":
+        from tunekit_integrations.dbms.workloads.replay.workload import StatementReplay
+
+        top = number(rest or "20", "--workload replay:STATEMENTS")
+        return StatementReplay(top=int(top), clients=clients or 1)
     if text.endswith(".sql"):
         from tunekit_integrations.dbms.workloads.sql_files import SqlFiles
 
