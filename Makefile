@@ -66,7 +66,8 @@ $(DEMO_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 # The development install holds all of the demo's, so it renews both stamps.
-$(DEV_STAMP): pyproject.toml constraints.txt | $(BIN)/python
+$(DEV_STAMP): pyproject.toml constraints.txt locked.txt | $(BIN)/python
+	$(PIP) install --no-deps --require-hashes -r locked.txt
 	$(PIP) install -c constraints.txt -e '.[dev]'
 	@touch $(DEMO_STAMP) $@
 

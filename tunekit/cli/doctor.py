@@ -36,7 +36,7 @@ EXTRAS = {
     "ray": ("ray",),
     "plots": ("plotly",),
     "serve": ("fastapi", "uvicorn", "argon2"),
-    "llm": ("httpx2",),
+    "llm": ("httpx2", "litellm"),
     "mcp": ("mcp",),
     "dashboard": ("streamlit", "websockets"),
 }

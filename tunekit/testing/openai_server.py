@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ class Said:
         headers: further ones, such as Retry-After.
         body: raw body instead of a chat completion.
         is_endless: sends the body again and again until the client goes away.
+        pause_s: seconds between the parts of an endless body.
         waits_for: an event to wait for before answering.
         usage: tokens as the endpoint counts them.
     """
@@ -30,6 +32,7 @@ class Said:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     is_endless: bool = False
+    pause_s: float = 0.0
     waits_for: threading.Event | None = None
     usage: Mapping[str, int] | None = None
 
@@ -103,6 +106,7 @@ def _send(handler: BaseHTTPRequestHandler, said: Said, model: str) -> None:
     handler.end_headers()
     handler.wfile.write(body)
     while said.is_endless:
+        time.sleep(said.pause_s)
         handler.wfile.write(body)
 
 

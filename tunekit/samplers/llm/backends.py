@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+from tunekit.errors import InvalidArgument
+from tunekit.shown import shown_url
+
 Message: TypeAlias = Mapping[str, str]
 """One turn of a conversation: `role` ("system", "user" or "assistant") and `content`."""
 
@@ -87,9 +90,22 @@ class Backend(Protocol):
         ...
 
 
-def estimated_tokens(text: str) -> int:
-    """Return about how many tokens a text has."""
-    return -(-len(text) // 4)
+def check_base(base: str) -> None:
+    """Check the URL of an endpoint.
+
+    Raises:
+        InvalidArgument: it is no http or https URL.
+    """
+    if not base.startswith(("http://", "https://")):
+        raise InvalidArgument(
+            f"llm: base={shown_url(base)!r}, expected the URL of an endpoint, such as "
+            '"http://localhost:11434/v1".'
+        )
+
+
+def estimated_tokens(n_chars: int) -> int:
+    """Return about how many tokens a text of so many characters has."""
+    return -(-n_chars // 4)
 
 
 def price(

@@ -12,29 +12,22 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tunekit.errors import InvalidArgument, MissingExtra
-from tunekit.samplers.llm.backends import (
-    MAX_REPLY_CHARS,
-    MAX_REPLY_TOKENS,
-    Answer,
-    Message,
-    NoAnswer,
-    Unanswered,
-    estimated_tokens,
-    price,
+from tunekit.errors import MissingExtra
+from tunekit.samplers.llm.backends import Answer, Message, NoAnswer, Unanswered, check_base
+from tunekit.samplers.llm.chat_completion import (
+    MAX_BODY_BYTES,
+    MAX_SAID,
+    Unusable,
+    add_bill,
+    answer_of,
+    fields_of,
+    refusal,
 )
 
 if TYPE_CHECKING:
     import httpx2
 
 OPENAI = "https://api.openai.com/v1"
-
-MAX_BODY_BYTES = 4 * MAX_REPLY_CHARS + 65_536
-"""Bytes of a response after which reading ends; JSON may escape each character."""
-
-RETRY_STATUS = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
-MAX_SAID = 200
-"""Characters of an endpoint's error message that are shown."""
 
 
 class OpenAIEndpoint:
@@ -61,17 +54,14 @@ class OpenAIEndpoint:
         temperature: float = 0.7,
         per_million: tuple[float, float] | None = None,
     ) -> None:
-        if not base.startswith(("http://", "https://")):
-            raise InvalidArgument(
-                f"llm: base={base!r}, expected the URL of an endpoint, such as "
-                '"http://localhost:11434/v1".'
-            )
+        check_base(base)
         try:
             import httpx2
         except ImportError:
             raise MissingExtra("llm", "a language model behind an endpoint") from None
         self.model = model
         self._temperature, self._per_million = temperature, per_million
+        self._secrets = [key] if key else []
         self._url = f"{base.rstrip('/')}/chat/completions"
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         # Proxies and credentials of the environment would send prompts elsewhere.
@@ -85,15 +75,7 @@ class OpenAIEndpoint:
         Raises:
             NoAnswer: the endpoint is away, slow, refuses, or sends something else.
         """
-        fields = {
-            "temperature": self._temperature,
-            "max_tokens": MAX_REPLY_TOKENS,
-            "response_format": {
-                "type": "json_schema",
-                "json_schema": {"name": "proposals", "schema": dict(schema)},
-            },
-        }
-        return self.chat(messages, fields, timeout_s=timeout_s)
+        return self.chat(messages, fields_of(schema, self._temperature), timeout_s=timeout_s)
 
     def chat(
         self, messages: Sequence[Message], fields: Mapping[str, Any], *, timeout_s: float
@@ -106,41 +88,28 @@ class OpenAIEndpoint:
         """
         began = time.monotonic()
         body = {**fields, "model": self.model, "messages": [dict(m) for m in messages]}
-        said = "".join(m["content"] for m in messages)
         received = bytearray()
-        document: dict[str, Any] = {}
+        document: object = None
         try:
             self._post(body, received, deadline=began + timeout_s)
             document = _document(received)
-            text = _text(document)
-        except (_Unusable, Unanswered) as none:
-            none.tokens, none.dollars = self._bill(document, said, received.decode("latin-1"))[1:]
+            return answer_of(
+                document,
+                messages,
+                model=self.model,
+                per_million=self._per_million,
+                seconds=time.monotonic() - began,
+                secrets=self._secrets,
+            )
+        except (Unusable, Unanswered) as none:
+            add_bill(none, document, messages, len(received), self._per_million)
             raise
-        (prompt_tokens, reply_tokens), _, dollars = self._bill(document, said, text)
-        model = document.get("model")
-        return Answer(
-            text,
-            model[:200] if isinstance(model, str) else self.model,
-            prompt_tokens,
-            reply_tokens,
-            dollars,
-            time.monotonic() - began,
-        )
-
-    def _bill(
-        self, document: Mapping[str, Any], said: str, text: str
-    ) -> tuple[tuple[int, int], int, float | None]:
-        """Return the tokens of prompt and reply, of both together, and their price."""
-        prompt_tokens = _count(document, "prompt_tokens", said)
-        reply_tokens = _count(document, "completion_tokens", text)
-        dollars = price(prompt_tokens, reply_tokens, self._per_million)
-        return (prompt_tokens, reply_tokens), prompt_tokens + reply_tokens, dollars
 
     def _post(self, body: Mapping[str, Any], received: bytearray, *, deadline: float) -> None:
         """Add the body of the response to `received`.
 
         Raises:
-            _Unusable: it is too long, or does not end in time.
+            Unusable: it is too long, or does not end in time.
             NoAnswer: there is none.
         """
         import httpx2
@@ -148,22 +117,22 @@ class OpenAIEndpoint:
         left = max(deadline - time.monotonic(), 0.001)
         try:
             with self._client.stream("POST", self._url, json=body, timeout=left) as response:
-                for part in response.iter_bytes(65_536):
+                for part in response.iter_bytes():  # as they come: a size would wait for it
                     received += part
                     if len(received) > MAX_BODY_BYTES:
-                        raise _Unusable(f"the reply is longer than {MAX_BODY_BYTES:,} bytes.")
+                        raise Unusable(f"the reply is longer than {MAX_BODY_BYTES:,} bytes.")
                     if time.monotonic() > deadline:
-                        raise _Unusable("the reply did not end in time.", may_retry=True)
+                        raise Unusable("the reply did not end in time.", may_retry=True)
         except httpx2.ConnectTimeout:
             raise NoAnswer("the endpoint cannot be reached in time.", may_retry=True) from None
         except httpx2.TimeoutException:
-            raise _Unusable("the model did not answer in time.", may_retry=True) from None
+            raise Unusable("the model did not answer in time.", may_retry=True) from None
         except httpx2.HTTPError as error:
             raise NoAnswer(
                 f"the endpoint cannot be reached: {type(error).__name__}.", may_retry=True
             ) from None
         if response.status_code != 200:
-            raise _refusal(response, bytes(received))
+            raise _refusal(response, bytes(received), self._secrets)
 
 
 def endpoint_of(
@@ -199,65 +168,22 @@ def endpoint_of(
     )
 
 
-class _Unusable(NoAnswer):
-    """A model worked on the request, which is paid for."""
-
-
-def _document(content: bytes | bytearray) -> dict[str, Any]:
-    """Return the JSON object that an endpoint sent."""
+def _document(content: bytearray) -> object:
+    """Return the JSON that an endpoint sent."""
     try:
-        document = json.loads(content)
+        document: object = json.loads(content)
     except (ValueError, RecursionError):
-        raise _Unusable("the endpoint sent something that is no JSON.", may_retry=True) from None
-    if not isinstance(document, dict):
-        raise _Unusable("the endpoint sent JSON that is no chat completion.")
+        raise Unusable("the endpoint sent something that is no JSON.", may_retry=True) from None
     return document
 
 
-def _refusal(response: httpx2.Response, content: bytes) -> NoAnswer:
+def _refusal(response: httpx2.Response, content: bytes, secrets: Sequence[str]) -> NoAnswer:
     """Return why an endpoint refused a request."""
-    status = response.status_code
     said = content[: 4 * MAX_SAID].decode("utf-8", "replace")
     try:
         message = json.loads(content)["error"]["message"]
         said = message if isinstance(message, str) else said
     except (ValueError, RecursionError, KeyError, TypeError):
         pass
-    shown = " ".join(said.split())[:MAX_SAID]
     after = response.headers.get("Retry-After", "")
-    try:
-        wait_s = float(after)
-    except ValueError:
-        wait_s = -1.0
-    return NoAnswer(
-        f"the endpoint answered with status {status}: {shown or 'no reason given'}",
-        may_retry=status in RETRY_STATUS,
-        retry_after_s=wait_s if 0.0 <= wait_s < 1e6 else None,
-    )
-
-
-def _text(document: Mapping[str, Any]) -> str:
-    """Return the text of a chat completion."""
-    try:
-        choice = document["choices"][0]
-        message = choice["message"]
-        text, refusal = message.get("content"), message.get("refusal")
-    except (KeyError, IndexError, TypeError, AttributeError):
-        raise _Unusable("the endpoint sent JSON that is no chat completion.") from None
-    if not isinstance(text, str) or not text.strip():
-        if isinstance(refusal, str) and refusal:
-            shown = " ".join(refusal.split())[:MAX_SAID]
-            raise Unanswered(f"the model refused: {shown}")
-        raise Unanswered("the model sent an empty reply.", may_retry=True)
-    if len(text) > MAX_REPLY_CHARS:
-        raise Unanswered(f"the reply is longer than {MAX_REPLY_CHARS:,} characters.")
-    return text
-
-
-def _count(document: Mapping[str, Any], key: str, text: str) -> int:
-    """Return the tokens that an endpoint counted, else an estimate."""
-    usage = document.get("usage")
-    counted = usage.get(key) if isinstance(usage, Mapping) else None
-    if isinstance(counted, int) and not isinstance(counted, bool) and 0 <= counted < 10**9:
-        return counted
-    return estimated_tokens(text)
+    return refusal(response.status_code, said, after, secrets)

@@ -26,6 +26,7 @@ from tunekit.samplers.duplicates import taken
 from tunekit.samplers.grid import GridSampler
 from tunekit.samplers.llm.asking import Advice, Conversation
 from tunekit.samplers.llm.backends import Backend
+from tunekit.samplers.llm.chosen_backend import backend_of
 from tunekit.samplers.llm.desk import BackgroundDesk, Desk
 from tunekit.samplers.llm.limits import Limits
 from tunekit.samplers.llm.model_state import model_state
@@ -50,7 +51,9 @@ class LLMSampler:
     says so. While that one walks a grid, which tries every point anyway, no model is asked.
 
     Args:
-        model: name of the model, such as "gpt-5-mini" or "llama3.2".
+        model: name of the model, such as "gpt-5-mini" or "llama3.2"; "litellm/" followed by
+            litellm's name of a model, such as "litellm/anthropic/claude-haiku-4-5", reaches it
+            by litellm, with the provider's own environment variables.
         base: URL of an OpenAI-compatible endpoint, with `/v1`; by default $TUNEKIT_LLM_BASE, else
             OpenAI's. Its key is $TUNEKIT_LLM_KEY, or $OPENAI_API_KEY for OpenAI's. A key goes to
             the endpoint that the environment names and to no other, as whoever created the
@@ -71,7 +74,7 @@ class LLMSampler:
     Raises:
         InvalidArgument: an option is out of range, or this process is a service, which sends
             no requests for its users.
-        MissingExtra: the HTTP client is not installed.
+        MissingExtra: the HTTP client or litellm is not installed.
     """
 
     name = "llm"
@@ -104,9 +107,7 @@ class LLMSampler:
         self._limits = Limits(max_dollars, max_tokens, max_seconds)
         self._task, self._n_points, self._with_state = task, n_points, with_state
         self._timeout_s, self._retries = timeout_s, retries
-        from tunekit.samplers.llm.endpoint import endpoint_of
-
-        self._backend: Backend = endpoint_of(
+        self._backend: Backend = backend_of(
             model, base, temperature=temperature, per_million=price
         )
         self._desk: Desk = BackgroundDesk(wait_s=wait_s)
