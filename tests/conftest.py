@@ -17,6 +17,26 @@ settings.register_profile(
 settings.load_profile("tunekit")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests that share a fixture of their module on one worker of pytest, and begin there.
+
+    Tests are given out one by one, so that each worker would make the fixture for itself. What
+    stays together comes first: at the end no worker waits for the rest of a long module.
+    """
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None and _shares_a_fixture(item):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
+def _shares_a_fixture(item: pytest.Item) -> bool:
+    known = (
+        item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()
+    )
+    return any(fixtures[-1].scope in ("class", "module") for fixtures in known)
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """A running server; tests may crash and restart it, but leave it running."""
