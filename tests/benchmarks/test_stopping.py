@@ -32,7 +32,7 @@ def test_every_rule_has_a_row_for_tuned_and_held_out_tasks(tmp_path: Path) -> No
     rows = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")]
     names = [row[0].removeprefix("| ") for row in rows]
     for name in (
-        "second_look (default)",
+        "second_look",
         "asha",
         "hyperband",
         "median",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tunekit.cli.bench_stopping import stopping
 from tunekit.cli.command import FAILED, command, guarded, terminal
 from tunekit.cli.options import ListFormat, ManyFormat
 from tunekit.errors import InvalidArgument
@@ -167,6 +168,7 @@ def bench(
 
 
 app.callback(invoke_without_command=True)(guarded(bench))
+command(app, "stopping")(stopping)
 
 
 def _objectives(minimize: str | None, maximize: str | None) -> tuple[ObjectiveSpec, ...]:
