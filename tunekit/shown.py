@@ -17,7 +17,10 @@ _HARMLESS = frozenset(
     "host hostaddr port dbname user sslmode sslrootcert channel_binding target_session_attrs "
     "connect_timeout application_name fallback_application_name options keepalives "
     "keepalives_idle keepalives_interval keepalives_count tcp_user_timeout gssencmode "
-    "client_encoding project mode cache uri nolock immutable".split()
+    "client_encoding project mode cache uri nolock immutable "
+    "unix_socket read_default_file "  # of MariaDB
+    "cache_size mmap_size page_size journal_mode wal_autocheckpoint temp_store threads "
+    "automatic_index cache_spill synchronous".split()  # PRAGMAs of SQLite
 )
 """Query keys with public values; the values of all other keys are hidden."""
 

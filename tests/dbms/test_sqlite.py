@@ -219,3 +219,13 @@ def test_every_knob_of_the_catalogue_is_one_of_the_library():
     target = SqliteTarget.provision()
     assert set(target.in_force()) == set(target.catalogue.knobs)
     target.close()
+
+
+def test_a_journal_can_open_the_file_again(target):
+    from tunekit.shown import shown_url
+    from tunekit_integrations.dbms.sqlite.connection import PRAGMAS
+
+    target.apply({"cache_size": 8192, "journal_mode": "wal"})
+    assert "cache_size=8192" in target.url and shown_url(target.url) == target.url
+    every = "sqlite:////x.db?" + "&".join(f"{name}=1" for name in PRAGMAS)
+    assert shown_url(every) == every

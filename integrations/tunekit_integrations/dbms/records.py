@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -101,6 +102,7 @@ class InForce:
         choices: values of an enumeration that this server was built with, else empty.
         is_set: whether the configuration sets it, so that it is not the default by itself.
         step: to whose multiples the server rounds a number, 0 where it takes all.
+        rounds_down: whether it cuts off rather than takes the nearest multiple.
         chosen: by the server, where the value is a word such as -1 that leaves the choice to it.
     """
 
@@ -112,6 +114,7 @@ class InForce:
     choices: tuple[str, ...] = ()
     is_set: bool = False
     step: float = 0.0
+    rounds_down: bool = False
     chosen: Value | None = None
 
     def is_same(self, value: Value) -> bool:
@@ -124,7 +127,8 @@ class InForce:
             return value == other
         if value <= 0 or other <= 0:  # words such as -1 rather than amounts
             return value == other
-        return round(value / self.step) == round(other / self.step)
+        rounded = math.floor if self.rounds_down else round
+        return rounded(value / self.step) == rounded(other / self.step)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,9 +71,15 @@ def test_a_temporary_table_is_as_large_as_its_cap_whatever_the_server_shows(fres
     assert fresh.check({"tmp_table_size": 64, "max_heap_table_size": 64}).is_ok
 
 
-def test_a_value_that_the_server_rounds_is_reported(fresh):
+def test_a_value_that_the_server_cuts_to_the_one_in_force_is_no_change(fresh):
+    there = fresh.in_force()["read_buffer_size"]  # of blocks of 4096 bytes
+    assert there.value == 128 and there.is_same(131) and not there.is_same(132)
+    assert fresh.check({"read_buffer_size": 131}).unchanged == ("read_buffer_size",)
+    assert fresh.check({"read_buffer_size": 127}).unchanged == ()
+
+
+def test_a_value_that_the_server_cuts_is_reported(fresh):
     assert fresh.apply({"innodb_old_blocks_pct": 50}).clamped == ()
-    # The server allots threads of the pool by groups, and keeps blocks of 4096 bytes.
     assert fresh.apply({"read_buffer_size": 9}).clamped == (Clamp("read_buffer_size", 9, 8),)
 
 

@@ -26,12 +26,13 @@ _TRUE = ("ON", "1", "TRUE", "YES")
 
 _OF_MARIADB = """
 SELECT VARIABLE_NAME, GLOBAL_VALUE, GLOBAL_VALUE_ORIGIN, DEFAULT_VALUE, VARIABLE_SCOPE,
-       VARIABLE_TYPE, NUMERIC_MIN_VALUE, NUMERIC_MAX_VALUE, ENUM_VALUE_LIST, READ_ONLY
+       VARIABLE_TYPE, NUMERIC_MIN_VALUE, NUMERIC_MAX_VALUE, NUMERIC_BLOCK_SIZE, ENUM_VALUE_LIST,
+       READ_ONLY
 FROM information_schema.SYSTEM_VARIABLES WHERE GLOBAL_VALUE IS NOT NULL
 """
 _OF_MYSQL = """
 SELECT v.VARIABLE_NAME, v.VARIABLE_VALUE, i.VARIABLE_SOURCE, NULL, NULL, NULL, i.MIN_VALUE,
-       i.MAX_VALUE, NULL, NULL
+       i.MAX_VALUE, NULL, NULL, NULL
 FROM performance_schema.global_variables v
 JOIN performance_schema.variables_info i ON i.VARIABLE_NAME = v.VARIABLE_NAME
 """
@@ -48,6 +49,7 @@ class Variable:
         default: text of the compiled default, `None` where the server does not say.
         is_number: whether a statement gives its value without quotes.
         lo, hi: bounds of a number, in its own unit.
+        block: to whose multiples the server cuts a number, 0 where it does not say.
         choices: of an enumeration, () where the server does not say.
         mode: what a change takes, `None` where the server does not say.
     """
@@ -59,6 +61,7 @@ class Variable:
     is_number: bool
     lo: float | None
     hi: float | None
+    block: float
     choices: tuple[str, ...]
     mode: ApplyMode | None
 
@@ -83,6 +86,7 @@ def _variable(
     kind: str | None,
     lo: str | None,
     hi: str | None,
+    block: str | None,
     choices: str | None,
     read_only: str | None,
 ) -> Variable:
@@ -99,7 +103,8 @@ def _variable(
     if default is not None and is_number and _number(default) == bounds[1]:
         default = None  # stands for "computed at start"
     is_set = origin not in _UNTOUCHED
-    return Variable(name.lower(), value, is_set, default, is_number, *bounds, own, mode)
+    blocks = _number(block) or 0.0
+    return Variable(name.lower(), value, is_set, default, is_number, *bounds, blocks, own, mode)
 
 
 def _flags(switch: Variable | None) -> list[Variable]:
@@ -208,6 +213,8 @@ def _in_force(
         hi=None if variable.hi is None else variable.hi / factor,
         choices=tuple(c for c in knob.choices if not served or c.lower() in served),
         is_set=variable.is_set,
+        step=variable.block / factor if variable.block > factor else 0.0,
+        rounds_down=True,
     )
 
 
