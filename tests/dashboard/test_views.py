@@ -11,9 +11,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.analysis.seeded_studies import at_a_boundary
+from tests.dbms.test_report import tuned as tuned_knobs
 from tests.scaling.sweeps import rows
 from tests.scaling.test_law_chart import SPACE as SWEEP
 from tests.scaling.test_law_chart import history_of
+from tunekit.analysis.charts.knobs import MARK
 from tunekit.records import (
     Checkpoint,
     MetricConstraint,
@@ -192,6 +194,29 @@ def test_the_law_of_a_sweep_is_drawn_and_missing_runs_are_told(
     empty = opened("law", studies.new("no sweep yet", 0, space=SWEEP))
     _works(empty)
     assert "No law yet" in _texts(empty)
+
+
+def test_tuned_knobs_are_shown_with_their_verdict_and_the_way_back(
+    opened: Opened, studies: Studies, tmp_path: Path
+) -> None:
+    found = tuned_knobs(tmp_path, gain=True).study
+    record = found.record()
+    study_id = studies.new(
+        "knobs", 0, space=record.spec.space, objectives=record.spec.objectives, attrs=MARK
+    )
+    waiting = opened("knobs", study_id)
+    _works(waiting)
+    assert "No verdict yet" in _texts(waiting)
+    studies.storage.add_trials(study_id, [replace(t, seq=0) for t in found.trials], {})
+    studies.storage.set_attrs(study_id, {"knobs": record.spec.attrs["knobs"]})
+    page = opened("knobs", study_id)
+    _works(page)
+    assert "times as fast as before" in page.success[0].value
+    assert "tunekit knobs rollback" in "".join(code.value for code in page.code)
+    tables = [list(frame.value.columns) for frame in page.dataframe]
+    assert ["measure", "before", "after"] in tables
+    assert any("risk" in columns for columns in tables)
+    assert any("kind" in columns for columns in tables)
 
 
 @pytest.mark.parametrize("url", VIEWS)

@@ -20,6 +20,7 @@ from tunekit_dashboard.navigation import GeneralView, StudyView
 from tunekit_dashboard.views import (
     admin,
     compare,
+    knobs,
     law,
     overview,
     parameters,
@@ -49,6 +50,7 @@ STUDY_VIEWS: tuple[StudyView, ...] = (
     tradeoffs.VIEW,
     proposers.VIEW,
     law.VIEW,
+    knobs.VIEW,
     workers.VIEW,
     space.VIEW,
 )

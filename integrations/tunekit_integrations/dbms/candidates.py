@@ -38,7 +38,7 @@ def changes_of(params: Mapping[str, Scalar], in_force: Mapping[str, InForce]) ->
     return {
         k: v
         for k, v in values.items()
-        if k in in_force and v is not None and v != in_force[k].value
+        if k in in_force and v is not None and not in_force[k].is_same(v)
     }
 
 
@@ -91,6 +91,11 @@ def shown_value(knob: Knob, value: Value) -> str:
     scale = family if knob.unit in family else ("us", "ms", "s", "min")
     unit = next((u for u in reversed(scale) if size >= UNITS[u]), knob.unit)
     return f"{size / UNITS[unit]:.4g} {unit}"
+
+
+def settings_text(settings: Settings, catalogue: Catalogue) -> str:
+    """Return settings in one line, as a person writes them."""
+    return ", ".join(f"{k} = {shown_value(catalogue.knobs[k], v)}" for k, v in settings.items())
 
 
 def _picker(wanted: Settings) -> Any:

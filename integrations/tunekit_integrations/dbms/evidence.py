@@ -10,6 +10,7 @@ from typing import Any
 from tunekit_integrations.dbms.blocks import PERCENTILES, Block, per_unit, percentile
 from tunekit_integrations.dbms.candidates import (
     is_of_the_planner,
+    settings_text,
     shown_value,
     touches_recovery,
 )
@@ -59,7 +60,7 @@ def told(found: Told) -> dict[str, Any]:
         "basis": calibration.basis,
         "rule": calibration.rule,
         "aa": {"gains": list(calibration.gains), "bias": calibration.bias.to_dict()},
-        "finalists": [_finalist(j, found.target.catalogue, in_force) for j in found.judged],
+        "finalists": [_finalist(j, found.target.catalogue) for j in found.judged],
         "accepted": None if accepted is None else accepted.number,
         "changes": changes_told(settings, found.target.catalogue, in_force, instance.system),
         "warnings": list(found.target.check(settings).warnings) if settings else [],
@@ -101,16 +102,12 @@ def risk_of(name: str, catalogue: Catalogue, system: str) -> str:
     return "memory" if knob.unit and UNITS[knob.unit] >= 1 and knob.unit[-1] == "B" else "low"
 
 
-def _finalist(
-    judged: Judged, catalogue: Catalogue, in_force: Mapping[str, InForce]
-) -> dict[str, Any]:
+def _finalist(judged: Judged, catalogue: Catalogue) -> dict[str, Any]:
     confirmed = judged.confirmation
     return {
         "number": judged.number,
         "settings": dict(judged.settings),
-        "text": ", ".join(
-            f"{k} = {shown_value(catalogue.knobs[k], v)}" for k, v in judged.settings.items()
-        ),
+        "text": settings_text(judged.settings, catalogue),
         "screened": judged.screened,
         "verdict": None if confirmed is None else confirmed.verdict.to_dict(),
         "gains": [] if confirmed is None else list(confirmed.gains),

@@ -47,7 +47,7 @@ def best_first(study: Study, protocol: Protocol) -> list[TrialRecord]:
     """Return the trials worth a second look, those that are as fast with less trouble first.
 
     Results within two standard errors of the best one count as equal to it; among them one
-    without a restart comes first, then one with fewer changes.
+    without a restart comes first, then one with fewer changes. The best one is always there.
     """
     error = protocol.calibration.block_sd / math.sqrt(protocol.options.n_blocks)
     found = [t for t in study.refresh().complete() if _is_faster(t)]
@@ -61,7 +61,11 @@ def best_first(study: Study, protocol: Protocol) -> list[TrialRecord]:
             return True, False, 0, ratio
         return False, bool(note["restart"]), len(note["settings"]), ratio
 
-    return _different(sorted(found, key=order))[: protocol.options.n_finalists]
+    chosen = _different(sorted(found, key=order))[: protocol.options.n_finalists]
+    best = min(found, key=lambda t: t.metrics[OBJECTIVE])
+    if len(chosen) > 1 and best not in chosen:
+        chosen[-1] = best
+    return chosen
 
 
 def judge_finalists(

@@ -16,8 +16,8 @@ from tunekit_integrations.dbms.target import KnobTarget, Workload
 from tunekit_integrations.dbms.verdict import Basis, Interval, Verdict, deviation, interval, judged
 
 MIN_CPU_SHARE = 0.5
-"""Least CPU seconds of the server per second of a client for CPU to stand for time: below it the
-work waits, for a disk or a lock, and a knob may change the waiting alone."""
+"""Least share of the processor time left by others that the server has to use for CPU to stand for
+time: below it the work waits, for a disk or a lock, and a knob may change the waiting alone."""
 HOPELESS = 0.05
 """Log loss of which a candidate has to be sure, after a block, to be given up."""
 
@@ -274,10 +274,10 @@ class Protocol:
         if cpu is None or unit is None:
             return "wall", f"the clock decides: {others}, but the server's is not seen"
         busy = cpu / (unit * self._busy_at_most)
-        if busy < MIN_CPU_SHARE:
+        if busy < MIN_CPU_SHARE * (1.0 - share):
             return "wall", (
                 f"the clock decides: {others}, but the server computed for only {busy:.0%} of the "
-                "time of its clients and waited for the rest"
+                "time of its clients, and it waited rather than shared processors"
             )
         return "cpu", f"the server's processor time decides, since {others}"
 

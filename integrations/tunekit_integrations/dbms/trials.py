@@ -14,6 +14,7 @@ from tunekit_integrations.dbms.candidates import (
     is_of_the_planner,
     losses,
     restarting,
+    settings_text,
 )
 from tunekit_integrations.dbms.protocol import Protocol, Screening
 from tunekit_integrations.dbms.records import Applied, FailureKind, Settings, TargetFailure
@@ -59,6 +60,7 @@ class KnobTrials:
         note: dict[str, Any] = {
             **trial.user_attrs.get(NOTE, {}),
             "settings": dict(settings),
+            "text": settings_text(settings, self._target.catalogue),
             "restart": restarting(settings, self._in_force),
             "losses": losses(settings, self._target.catalogue),
         }

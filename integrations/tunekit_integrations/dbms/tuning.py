@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tunekit.analysis.charts.knobs import MARK
 from tunekit.api import study as open_study
 from tunekit.errors import ExecutorFailed, InvalidArgument, ObjectiveFailed
 from tunekit.spaces import Space
@@ -154,6 +155,7 @@ def _opened(
         sampler=sampler[0],
         sampler_options=sampler[1],
         seed=seed,
+        attrs=MARK,
     )
 
 

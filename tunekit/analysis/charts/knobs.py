@@ -20,13 +20,17 @@ from tunekit.shown import counted
 
 NOTE = "knobs"
 """Attribute of such studies, and of their trials."""
+MARK = {"tunes": NOTE}
+"""Attributes of a study of knobs from its start."""
 MAX_REJECTIONS = 200
 
 
 def has_knobs(attrs: Mapping[str, Any], history: History) -> bool:
     """Return whether a study tunes knobs: it has a result, or its first trials say so."""
+    if MARK.items() <= attrs.items() or _result(attrs) is not None:
+        return True
     first = next(iter(history), None)
-    return _result(attrs) is not None or (first is not None and _note(first) is not None)
+    return first is not None and _note(first) is not None
 
 
 def has_result(attrs: Mapping[str, Any]) -> bool:
@@ -180,7 +184,7 @@ def _rejections(history: Iterable[TrialRecord], found: Mapping[str, Any]) -> tup
         kind, why = _why(trial, note, finalists.get(trial.number), has_verdict=bool(found))
         ratio = trial.metrics.get("time_ratio")
         factor = 1.0 / ratio if ratio and "skipped" not in note else None
-        changes = ", ".join(f"{k} = {_text(v)}" for k, v in note["settings"].items())
+        changes = note.get("text") or ", ".join(note["settings"])
         out.append(KnobRejection(trial.number, changes, kind, why, factor))
     return tuple(out[-MAX_REJECTIONS:])
 
@@ -210,9 +214,3 @@ def _why(
     return "candidate", "faster in its trial, " + (
         "but another one was better" if has_verdict else "not measured anew yet"
     )
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)

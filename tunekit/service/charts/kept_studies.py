@@ -12,6 +12,8 @@ from tunekit.analysis.charts.contour import contour_chart
 from tunekit.analysis.charts.curve_store import CurveStore
 from tunekit.analysis.charts.curves import curves_chart
 from tunekit.analysis.charts.filters import TrialFilter, filtered
+from tunekit.analysis.charts.knob_records import KnobsChart
+from tunekit.analysis.charts.knobs import knobs_chart
 from tunekit.analysis.charts.points import MAX_AXES, points_chart
 from tunekit.analysis.charts.proposers import proposers_chart
 from tunekit.analysis.charts.records import HealthChart
@@ -91,6 +93,8 @@ class ChartStudy:
             return written(self._health(query))
         if query.name == "law":
             return written(self._law(query))
+        if query.name == "knobs":
+            return written(self._knobs(query))
         if query.name == "summary":
             return written(self._summary())
         return self._resting(query) if query.name in OF_REPORTS else self._fitted(query)
@@ -155,6 +159,10 @@ class ChartStudy:
         from tunekit.scaling.law_chart import law_chart  # loads SciPy
 
         return law_chart(query.study, self._reader.history, self.space, seq=query.seq)
+
+    def _knobs(self, query: ChartQuery) -> KnobsChart:
+        attrs = self._storage.record(self._reader.record.id).spec.attrs
+        return knobs_chart(attrs, self._reader.history, seq=query.seq)
 
     def _trial(self, number: int, goal: ObjectiveSpec) -> Callable[..., object]:
         read = partial(self._storage.reports, self._reader.record.id)

@@ -20,6 +20,7 @@ ChartName: TypeAlias = Literal[
     "parallel",
     "health",
     "law",
+    "knobs",
     "proposers",
     "trials",
     "trial",

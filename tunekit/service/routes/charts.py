@@ -12,6 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from tunekit.analysis.charts import records as m
 from tunekit.analysis.charts.contour_records import ContourChart
 from tunekit.analysis.charts.filters import TrialFilter
+from tunekit.analysis.charts.knob_records import KnobsChart
 from tunekit.analysis.charts.proposer_records import ProposersChart
 from tunekit.analysis.charts.study_records import StudySummary, WorkersChart
 from tunekit.analysis.charts.time_records import BudgetChart, TimelineChart
@@ -182,6 +183,12 @@ async def chart_health(study_id: int) -> ChartQuery:
 async def chart_law(study_id: int) -> ChartQuery:
     """Return the scaling law that the trials of a study tell, with its figures."""
     return ChartQuery(study_id, 0, "law")
+
+
+@chart("/knobs", KnobsChart)
+async def chart_knobs(study_id: int) -> ChartQuery:
+    """Return what a study of database knobs has found: verdict, changes, and what was rejected."""
+    return ChartQuery(study_id, 0, "knobs")
 
 
 @chart("/proposers", ProposersChart)
