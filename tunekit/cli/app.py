@@ -32,6 +32,7 @@ from tunekit.cli import (
     study_labels,
     tokens,
     trials,
+    tuning_pairs,
     users,
     worker,
 )
@@ -86,6 +87,7 @@ app.add_typer(studies.app, name="studies", rich_help_panel="Results")
 study_labels.add_to(studies.app)
 space_edits.add_to(studies.app)
 certificates.add_to(studies.app)
+tuning_pairs.add_to(studies.app)
 app.add_typer(trials.app, name="trials", rich_help_panel="Results")
 app.add_typer(bench.app, name="bench", rich_help_panel="Results")
 scales.add_to(scaling.app)

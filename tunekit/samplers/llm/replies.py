@@ -70,7 +70,7 @@ def read_reply(
         taken: keys of the points that have been tried or run now.
         fixed: values that every point has to keep.
     """
-    document = _document(text)
+    document = reply_document(text)
     if document is None:
         return ReadReply((), "", ("the reply holds no JSON object with a list `points`.",))
     rationale = document.get("rationale")
@@ -95,7 +95,7 @@ def read_reply(
     return ReadReply(tuple(points), said, tuple(refused[:MAX_REFUSALS]))
 
 
-def _document(text: str) -> dict[str, Any] | None:
+def reply_document(text: str) -> dict[str, Any] | None:
     """Return the first JSON object of a text that has a list of points."""
     for found in _objects(text):
         if isinstance(found.get("points"), list):
@@ -128,7 +128,7 @@ def _point(given: object, space: Space, fixed: Mapping[str, Scalar]) -> ReadPoin
     if not isinstance(given, Mapping):
         raise TunekitError(f"got {shown(given)}, expected an object path -> value.")
     values: dict[str, object] = dict(space.target)
-    for name, value in _flat(given, space):
+    for name, value in flat_values(given, space):
         values[space.resolve(name)] = _value(value, space, name)
     values |= fixed
     active = _active(space, values)
@@ -151,7 +151,7 @@ def _active(space: Space, values: Mapping[str, object]) -> dict[str, Scalar]:
     return found
 
 
-def _flat(
+def flat_values(
     given: Mapping[str, Any], space: Space, prefix: str = "", depth: int = 0
 ) -> Iterator[tuple[str, object]]:
     """Yield (dotted path, value), whether the point is flat or nested.
@@ -169,7 +169,7 @@ def _flat(
         opened = _opened(space, path, value)
         if opened is not None:  # {"model": {"svm": {"C": 1.0}}} also says which model
             yield path, opened
-        yield from _flat(value, space, f"{path}.", depth + 1)
+        yield from flat_values(value, space, f"{path}.", depth + 1)
 
 
 def _opened(space: Space, path: str, value: Mapping[str, Any]) -> Scalar | None:
