@@ -94,11 +94,11 @@ def _beyond(knob: Knob, there: InForce, value: Value, machine: Machine, clients:
     if number in special or (bounds and bounds[0] <= number <= bounds[1]):
         return ""
     unit = f" {knob.unit}" if knob.unit else ""
-    words = f" or {', '.join(f'{v:g}' for v in special)}" if special else ""
-    there_is = f"{bounds[0]:g} to {bounds[1]:g}{unit}" if bounds else "nothing"
+    words = f" or {', '.join(f'{v:.10g}' for v in special)}" if special else ""
+    there_is = f"{bounds[0]:.10g} to {bounds[1]:.10g}{unit}" if bounds else "nothing"
     return (
-        f"{knob.name}: {number:g}{unit} is beyond what is worth a try on this machine; expected "
-        f"{there_is}{words}."
+        f"{knob.name}: {number:.10g}{unit} is beyond what is worth a try on this machine; "
+        f"expected {there_is}{words}."
     )
 
 

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from tunekit_integrations.dbms.machine import this_machine
 from tunekit_integrations.dbms.postgresql.server import ForeignServer, Server
 from tunekit_integrations.dbms.postgresql.session import Session
-from tunekit_integrations.dbms.records import FailureKind, Instance, Machine, TargetFailure
+from tunekit_integrations.dbms.records import (
+    FailureKind,
+    Instance,
+    Machine,
+    Snapshot,
+    TargetFailure,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,31 @@ def running_identity(session: Session) -> tuple[str, str]:
         " (SELECT system_identifier::text FROM pg_control_system())"
     )
     return str(folder or ""), str(identifier)
+
+
+def check_owner(snapshot: Snapshot, folder: str, identifier: str) -> None:
+    """Check that a snapshot is of a server; a copy has the identifier of its original.
+
+    Args:
+        snapshot: to be brought back.
+        folder: of the server, "" where it is not known.
+        identifier: of the server.
+
+    Raises:
+        TargetFailure: it is another server's.
+    """
+    theirs = snapshot.identity
+    is_ours = (
+        snapshot.system == "postgresql"
+        and theirs.get("system_identifier") == identifier
+        and ("" in (folder, theirs["data_directory"]) or theirs["data_directory"] == folder)
+    )
+    if not is_ours:
+        raise TargetFailure(
+            FailureKind.INVALID,
+            f"the snapshot is of another server ({theirs.get('data_directory')}), not of this "
+            f"one ({folder}); give that of this server.",
+        )
 
 
 def _machine(server: Server, budget: Budget) -> Machine:

@@ -16,13 +16,18 @@ from tunekit_integrations.dbms.postgresql.cluster import PrivateCluster
 from tunekit_integrations.dbms.postgresql.configuration import Configuration
 from tunekit_integrations.dbms.postgresql.control import system_identifier
 from tunekit_integrations.dbms.postgresql.counters import await_clients_gone, read_counters
-from tunekit_integrations.dbms.postgresql.identity import Budget, instance_of, running_identity
+from tunekit_integrations.dbms.postgresql.identity import (
+    Budget,
+    check_owner,
+    instance_of,
+    running_identity,
+)
 from tunekit_integrations.dbms.postgresql.plans import plan_digests
 from tunekit_integrations.dbms.postgresql.preflight import preflight
 from tunekit_integrations.dbms.postgresql.programs import find_programs
 from tunekit_integrations.dbms.postgresql.server import ForeignServer, Server
 from tunekit_integrations.dbms.postgresql.session import Session
-from tunekit_integrations.dbms.postgresql.values import text_of
+from tunekit_integrations.dbms.postgresql.values import Setting, text_of
 from tunekit_integrations.dbms.records import (
     Applied,
     Check,
@@ -139,6 +144,10 @@ class PostgreSQLTarget:
 
     def in_force(self) -> Mapping[str, InForce]:
         """Return every knob of the catalogue that this server has, as it has it."""
+        with self._explained():
+            return self._in_force(self._rows())
+
+    def _rows(self) -> Mapping[str, Setting]:
         instance = self.instance
         names = [
             name
@@ -147,8 +156,10 @@ class PostgreSQLTarget:
             and (not knob.feature or knob.feature in instance.features)
             and not self.catalogue.is_closed(name)
         ]
-        with self._explained():
-            found = self._configuration.in_force(self.catalogue, self._configuration.rows(names))
+        return self._configuration.rows(names)
+
+    def _in_force(self, rows: Mapping[str, Setting]) -> Mapping[str, InForce]:
+        found = self._configuration.in_force(self.catalogue, rows)
         values = capped({name: there.value for name, there in found.items()}, self.catalogue)
         return {name: replace(there, value=values[name]) for name, there in found.items()}
 
@@ -216,8 +227,7 @@ class PostgreSQLTarget:
                 texts[name] = text_of(self.catalogue.knobs[name], value)
         try:
             with self._explained():
-                self._put(texts)
-                return self._read_back(settings)
+                return self._read_back(settings, self._put(texts))
         except TargetFailure as failure:
             self._revert_after(failure, base)
             raise
@@ -228,22 +238,23 @@ class PostgreSQLTarget:
         except TargetFailure as other:
             failure.message += f" The configuration is not back yet: {other.message}"
 
-    def _put(self, texts: Mapping[str, str | None]) -> None:
+    def _put(self, texts: Mapping[str, str | None]) -> Mapping[str, Setting]:
+        """Write and put in force, with a restart where allowed and needed; return what is."""
         if self._configuration.write(texts):
             self._configuration.reload()
-        if self._server.may_restart and self._pending(texts):
+        rows = self._rows()
+        if self._server.may_restart and any(row.pending_restart for row in rows.values()):
             self.restart()
+            rows = self._rows()
+        return rows
 
-    def _pending(self, names: Collection[str]) -> list[str]:
-        return [n for n, row in self._configuration.rows(names).items() if row.pending_restart]
-
-    def _read_back(self, settings: Settings) -> Applied:
-        there = self.in_force()
+    def _read_back(self, settings: Settings, rows: Mapping[str, Setting]) -> Applied:
+        there = self._in_force(rows)
         got = {
             name: value if there[name].chosen == value else there[name].value
             for name, value in settings.items()
         }
-        pending = tuple(n for n in self._pending(list(settings)) if n in settings)
+        pending = tuple(name for name in settings if rows[name].pending_restart)
         clamped = tuple(
             Clamp(name, value, got[name])
             for name, value in settings.items()
@@ -309,7 +320,7 @@ class PostgreSQLTarget:
         try:
             with self._explained():
                 self._session.run("SELECT 1", timeout_s=ALIVE_S)
-                self._check_owner(snapshot, *running_identity(self._session))
+                check_owner(snapshot, *running_identity(self._session))
                 self._put(snapshot.set_values)
         except TargetFailure as failure:
             if failure.kind not in (*_GONE, FailureKind.NO_START, FailureKind.OUT_OF_MEMORY):
@@ -323,27 +334,12 @@ class PostgreSQLTarget:
             self._server.locate(folder, identifier)
         if self._server.data_folder is not None:
             where = self._server.data_folder
-            self._check_owner(snapshot, str(where), system_identifier(where))
+            check_owner(snapshot, str(where), system_identifier(where))
         if isinstance(self._server, PrivateCluster):
             self._server.kill()
         self._configuration.edit(snapshot.set_values)
         if self._server.may_restart:
             self.restart()
-
-    def _check_owner(self, snapshot: Snapshot, folder: str, identifier: str) -> None:
-        """Check that a snapshot is of this server; a copy has the identifier of its original."""
-        theirs = snapshot.identity
-        is_ours = (
-            snapshot.system == "postgresql"
-            and theirs.get("system_identifier") == identifier
-            and ("" in (folder, theirs["data_directory"]) or theirs["data_directory"] == folder)
-        )
-        if not is_ours:
-            raise TargetFailure(
-                FailureKind.INVALID,
-                f"the snapshot is of another server ({theirs.get('data_directory')}), not of this "
-                f"one ({folder}); give that of this server.",
-            )
 
     def close(self) -> None:
         """Let go; a private server is stopped and its folder deleted."""
