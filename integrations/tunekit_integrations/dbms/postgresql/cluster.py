@@ -6,7 +6,6 @@ import shutil
 import signal
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -90,8 +89,7 @@ class PrivateCluster:
 
     def stop(self) -> None:
         """Stop it cleanly: sessions are ended and a checkpoint is made; kill it if that hangs."""
-        if self._process is not None:
-            self._process.stop(signal.SIGINT, timeout_s=STOP_S)
+        self._end(signal.SIGINT)
 
     def restart(self) -> None:
         """Stop it cleanly, if it runs, and start it.
@@ -104,16 +102,7 @@ class PrivateCluster:
 
     def kill(self) -> None:
         """Kill the server with all its processes, as a crash would."""
-        if self._process is None:
-            return
-        children = self._process.children()
-        self._process.kill()
-        for child in children:
-            with suppress(psutil.NoSuchProcess):
-                child.kill()
-        until = time.monotonic() + STOP_S  # as long as one lives, its shared memory is in use
-        while any(_is_alive(child) for child in children) and time.monotonic() < until:
-            time.sleep(LOOK_S)
+        self._end(signal.SIGKILL)
 
     def log_tail(self) -> str:
         """Return the last lines of the log since the last start."""
@@ -121,8 +110,7 @@ class PrivateCluster:
 
     def close(self) -> None:
         """End the server, and delete its folder."""
-        if self._process is not None:
-            self._process.stop(signal.SIGQUIT, timeout_s=STOP_S)
+        self._end(signal.SIGQUIT)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _initialise(self, configuration: Mapping[str, str]) -> None:
@@ -173,6 +161,19 @@ class PrivateCluster:
             and lines[0].strip() == str(self.pid)
             and lines[7].strip() in ("ready", "standby")
         )
+
+    def _end(self, number: signal.Signals) -> None:
+        """End the server by a signal, and wait for all of its processes.
+
+        As long as one of them lives, its shared memory is in use, and no other server starts.
+        """
+        if self._process is None:
+            return
+        children = self._process.children()
+        self._process.stop(number, timeout_s=STOP_S)
+        until = time.monotonic() + STOP_S
+        while any(_is_alive(child) for child in children) and time.monotonic() < until:
+            time.sleep(LOOK_S)
 
     def _no_start(self, what: str) -> TargetFailure:
         log = self.log_tail()

@@ -18,6 +18,10 @@ Row: TypeAlias = tuple[Any, ...]
 
 CONNECT_S = 10.0
 STATEMENT_S = 30.0
+RECOVERY_S = 120.0
+"""Seconds in which a server recovers from the crash of one of its processes."""
+
+LOOK_S = 0.02
 
 _KINDS = {"53200": FailureKind.OUT_OF_MEMORY, "57014": FailureKind.TIMEOUT}
 _LOST = ("08", "57P")
@@ -61,7 +65,7 @@ class Session:
     ) -> list[Row]:
         import psycopg2
 
-        connection = self._open()
+        connection = self._open(min(timeout_s, CONNECT_S))
         try:
             with connection.cursor() as cursor:
                 cursor.execute(statement, values or None)
@@ -79,22 +83,26 @@ class Session:
             self._connection.close()
             self._connection = None
 
-    def _open(self) -> Connection:
+    def _open(self, timeout_s: float) -> Connection:
         if self._connection is None or self._connection.closed:
-            self._connection = self._connected()
+            self._connection = self._connected(timeout_s)
         return self._connection
 
-    def _connected(self) -> Connection:
+    def _connected(self, timeout_s: float) -> Connection:
         try:
             import psycopg2
         except ImportError:
             raise MissingExtra("knobs", "tuning PostgreSQL") from None
-        try:
-            made = psycopg2.connect(self._dsn, async_=True, application_name="tunekit knobs")
-            self._wait(made, time.monotonic() + CONNECT_S)
-        except psycopg2.Error as error:
-            raise failure_of(error) from None
-        return made
+        until = time.monotonic() + RECOVERY_S
+        while True:
+            try:
+                made = psycopg2.connect(self._dsn, async_=True, application_name="tunekit knobs")
+                self._wait(made, time.monotonic() + timeout_s)
+                return made
+            except psycopg2.Error as error:
+                if not _is_recovering(error) or time.monotonic() > until:
+                    raise failure_of(error) from None
+            time.sleep(LOOK_S)
 
     def _wait(self, connection: Connection, deadline: float) -> None:
         from psycopg2.extensions import POLL_OK, POLL_READ
@@ -111,6 +119,12 @@ class Session:
                     FailureKind.TIMEOUT, "the server did not answer in time; it may be frozen."
                 )
             poller.unregister(connection.fileno())
+
+
+def _is_recovering(error: Exception) -> bool:
+    """Return whether a server will answer soon; an error in a connection has no SQLSTATE."""
+    text = str(error)
+    return "the database system is" in text and "shutting down" not in text
 
 
 def failure_of(error: Exception) -> TargetFailure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from tunekit_integrations.dbms.postgresql.cluster import PrivateCluster
 from tunekit_integrations.dbms.postgresql.configuration import Configuration
 from tunekit_integrations.dbms.postgresql.control import system_identifier
 from tunekit_integrations.dbms.postgresql.counters import await_clients_gone, read_counters
+from tunekit_integrations.dbms.postgresql.explaining import explain
 from tunekit_integrations.dbms.postgresql.identity import (
     Budget,
     check_owner,
@@ -264,6 +265,8 @@ class PostgreSQLTarget:
 
     def restart(self) -> float:
         """Restart the server and return the seconds until it answered."""
+        with suppress(TargetFailure):  # one that recovers from a crash may ignore a stop
+            self._session.run("SELECT 1", timeout_s=ALIVE_S)
         started = time.perf_counter()
         self._session.close()
         self._server.restart()
@@ -371,8 +374,7 @@ class PostgreSQLTarget:
         try:
             yield
         except TargetFailure as failure:
-            if not failure.log and failure.kind is not FailureKind.INVALID:
-                failure.log = self._server.log_tail()
+            explain(failure, self._server)
             raise
 
 
