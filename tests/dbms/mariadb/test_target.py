@@ -160,6 +160,7 @@ def test_a_dead_server_is_brought_back_with_its_own_configuration(fresh):
     with pytest.raises(TargetFailure) as caught:
         fresh.in_force()
     assert caught.value.kind is FailureKind.LOST_CONNECTION
+    assert "ready for connections" in caught.value.log
     fresh.revert(snapshot)
     assert fresh.health() == ""
     assert all_variables(fresh) == before
@@ -279,3 +280,27 @@ def test_a_file_that_is_not_ours_is_never_overwritten(fresh, tmp_path):
     with pytest.raises(TargetFailure, match="give option_file="):
         fresh.revert(foreign)
     assert file.read_text() == "[mysqld]\nport = 3306\n"
+
+
+class Killing:
+    """A workload under which the server dies, as the kernel ends it when memory runs out."""
+
+    name, is_query_set, clients = "killing", False, 1
+
+    def __init__(self, pid):
+        self.pid = pid
+
+    def run(self, url, *, seconds, deadline_s, seed):
+        with connected(url) as connection:
+            os.kill(self.pid, signal.SIGKILL)
+            connection.rows("SELECT SLEEP(30)")
+
+
+def test_a_server_that_dies_under_the_workload_is_a_failure_with_its_log(fresh):
+    snapshot = fresh.snapshot()
+    with pytest.raises(TargetFailure) as caught:
+        fresh.measure(Killing(fresh.instance.pid), seconds=1, deadline_s=60, seed=0)
+    assert caught.value.kind is FailureKind.LOST_CONNECTION
+    assert "ready for connections" in caught.value.log
+    fresh.revert(snapshot)
+    assert fresh.health() == ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -96,16 +96,31 @@ class MariadbTarget:
 
     def _ask(self) -> Facts:
         if self._facts is None:
-            with connected(self.url) as connection:
+            with self._connected() as connection:
                 self._facts = ask_facts(connection, address_of(self.url), **self._caps)
         return self._facts
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        with self._explained(), connected(self.url) as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Add the end of the server's log to failures that are not the settings' own."""
+        try:
+            yield
+        except TargetFailure as failure:
+            if not failure.log and failure.kind is not FailureKind.INVALID:
+                failure.log = self._server.log_excerpt()
+            raise
 
     def _read(self, connection: Connection) -> dict[str, Variable]:
         return read_variables(connection, is_mysql=self._is_mysql)
 
     def in_force(self) -> Mapping[str, InForce]:
         """Return every knob of the catalogue that this server has, as it has it."""
-        with connected(self.url) as connection:
+        with self._connected() as connection:
             return self._in_force(self._read(connection))
 
     def _in_force(self, variables: Mapping[str, Variable]) -> dict[str, InForce]:
@@ -113,7 +128,7 @@ class MariadbTarget:
 
     def check(self, settings: Settings) -> Check:
         """Judge settings: names, bounds, memory, pairs, and the server's own reader of options."""
-        with connected(self.url) as connection:
+        with self._connected() as connection:
             variables = self._read(connection)
         found = check_settings(
             settings,
@@ -136,7 +151,7 @@ class MariadbTarget:
 
     def snapshot(self) -> Snapshot:
         """Return the global value of every knob, and our option file."""
-        with connected(self.url) as connection:
+        with self._connected() as connection:
             variables = self._read(connection)
             names = list(self._in_force(variables))
             persisted = read_persisted(connection, names) if self._persists else {}
@@ -180,7 +195,7 @@ class MariadbTarget:
         file = self._server.option_file
         if file:
             _write(file, base.files.get(str(file), "") + (options_text(texts) if texts else ""))
-        with connected(self.url) as connection:
+        with self._connected() as connection:
             if self._persists:
                 persist(connection, base.set_values, texts)
             there = self._read(connection)
@@ -191,7 +206,7 @@ class MariadbTarget:
             if not must_restart and all(is_same(there[n], wanted[n]) for n in static):
                 return assign(connection, dynamic, there, is_mysql=self._is_mysql)
         self._server.restart()
-        with connected(self.url) as connection:
+        with self._connected() as connection:
             there = self._read(connection)
             return assign(connection, dynamic, there, is_mysql=self._is_mysql)
 
@@ -234,16 +249,17 @@ class MariadbTarget:
         `temp_bytes` stays 0: these servers count temporary tables, and not their bytes.
         """
         before = self._counters()
-        found = workload.run(self.url, seconds=seconds, deadline_s=deadline_s, seed=seed)
+        with self._explained():
+            found = workload.run(self.url, seconds=seconds, deadline_s=deadline_s, seed=seed)
         return self._counters().added_to(found, before)
 
     def _counters(self) -> Counters:
-        with connected(self.url) as connection:
+        with self._connected() as connection:
             return read_counters(connection, pid=self.instance.pid)
 
     def plan_signature(self, queries: Mapping[str, str]) -> Mapping[str, str]:
         """Return query -> digest of its plan without costs and counts of rows."""
-        with connected(self.url) as connection:
+        with self._connected() as connection:
             return {name: plans.signature(connection, sql) for name, sql in queries.items()}
 
     def revert(self, snapshot: Snapshot) -> None:
