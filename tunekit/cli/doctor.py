@@ -39,6 +39,7 @@ EXTRAS = {
     "llm": ("httpx2", "litellm"),
     "mcp": ("mcp",),
     "dashboard": ("streamlit", "websockets"),
+    "knobs": ("psycopg2", "pymysql", "sqlglot"),
 }
 N_WRITES = 50
 MAX_SKEW_S = 5.0
