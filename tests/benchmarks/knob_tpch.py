@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from tunekit_integrations.dbms.formulas import formula
 from tunekit_integrations.dbms.postgresql.target import PostgreSQLTarget
@@ -35,12 +36,12 @@ EXPERT: Mapping[str, bool | int | float] = {
 TRIALS_EARLY = 3
 
 # One block a trial and a round: a pass takes seconds, and the rounds repeat it behind restarts.
-OPTIONS = ProtocolOptions(n_blocks=1, aa_rounds=4, round_blocks=1, rounds=3, max_rounds=4)
+OPTIONS = ProtocolOptions(n_blocks=1, aa_rounds=3, round_blocks=1, rounds=3, max_rounds=4)
 
 
 def best_of(tuned: Tuned, n_trials: int) -> tuple[int, Settings]:
     """Return number and settings of the fastest of the first trials."""
-    found = [t for t in tuned.study.complete() if t.number < n_trials]
+    found = [t for t in tuned.study.refresh().complete() if t.number < n_trials]
     best = min(found, key=lambda t: t.metrics[OBJECTIVE])
     return best.number, best.user_attrs[NOTE].get("settings", {})
 
@@ -63,27 +64,28 @@ def compare(protocol: Protocol, name: str, settings: Settings) -> None:
     )
 
 
+@contextmanager
+def beside_a_twin(target: PostgreSQLTarget, workload: TPCH, seed: int) -> Iterator[Protocol]:
+    """Calibrate a protocol on a server and a twin, which is closed on exit."""
+    workload.prepare(target.url)
+    target.snapshot()
+    twin = target.clone()
+    try:
+        protocol = Protocol(target, twin, workload, OPTIONS, seed=seed)
+        print(protocol.calibrate().rule, flush=True)
+        yield protocol
+    finally:
+        if twin is not None:
+            twin.close()
+
+
 def run(scale: float, n_trials: int, version: int, seed: int) -> None:
-    """Tune, then compare."""
+    """Compare what needs no tuning, tune, and compare what was found."""
     started = time.monotonic()
     workload = TPCH(scale=scale)
     target = PostgreSQLTarget.provision(version=version, clients=workload.clients)
     try:
-        tuned = tune_knobs(
-            target, workload, n_trials=n_trials, options=OPTIONS, seed=seed, progress=False
-        )
-        print(f"tuned {n_trials} trials in {time.monotonic() - started:.0f} s", flush=True)
-        for trial in tuned.study.complete():
-            note = trial.user_attrs[NOTE]
-            print(
-                f"  trial {trial.number:2}: {1 / trial.metrics[OBJECTIVE]:.2f} "
-                f"{note.get('origin', '')} {note.get('settings', {})}"
-            )
-        target.snapshot()
-        twin = target.clone()
-        try:
-            protocol = Protocol(target, twin, workload, OPTIONS, seed=seed + 10_000)
-            print(protocol.calibrate().rule)
+        with beside_a_twin(target, workload, seed) as protocol:
             rules = formula(
                 target.catalogue,
                 protocol.default.in_force,
@@ -93,12 +95,21 @@ def run(scale: float, n_trials: int, version: int, seed: int) -> None:
             )
             compare(protocol, "expert by hand", EXPERT)
             compare(protocol, "rules of thumb", rules)
+        tuned = tune_knobs(
+            target, workload, n_trials=n_trials, options=OPTIONS, seed=seed, progress=False
+        )
+        print(f"tuned {n_trials} trials; {time.monotonic() - started:.0f} s so far", flush=True)
+        for trial in tuned.study.refresh().complete():
+            note = trial.user_attrs[NOTE]
+            print(
+                f"  trial {trial.number:2}: {1 / trial.metrics[OBJECTIVE]:.2f} "
+                f"{note.get('origin', '')} {note.get('settings', {})}",
+                flush=True,
+            )
+        with beside_a_twin(target, workload, seed + 10_000) as protocol:
             for n in sorted({min(TRIALS_EARLY, n_trials), n_trials}):
                 number, settings = best_of(tuned, n)
                 compare(protocol, f"best of {n} trials (no. {number})", settings)
-        finally:
-            if twin is not None:
-                twin.close()
     finally:
         target.close()
     print(f"{time.monotonic() - started:.0f} s in all")

@@ -1,0 +1,102 @@
+"""What a database of PostgreSQL does while a workload runs."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from tunekit_integrations.dbms.postgresql.counters import await_clients_gone
+from tunekit_integrations.dbms.postgresql.session import Session
+from tunekit_integrations.dbms.profile import METRICS, WorkloadProfile, profile_of
+from tunekit_integrations.dbms.target import Workload
+
+_COLUMNS = (
+    "blks_hit, blks_read, xact_commit + xact_rollback, tup_returned, tup_fetched, tup_inserted,"
+    " tup_updated, tup_deleted"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """Totals of a database since its statistics were reset, and when they were read."""
+
+    at: float
+    hit: int
+    read: int
+    transactions: int
+    returned: int
+    fetched: int
+    inserted: int
+    updated: int
+    deleted: int
+    active_s: float | None
+
+
+def read_activity(session: Session) -> Activity:
+    """Return the totals of the session's database.
+
+    Raises:
+        TargetFailure: the server does not answer.
+    """
+    ((version,),) = session.run("SELECT current_setting('server_version_num')::int")
+    active = "active_time / 1000" if version >= 140_000 else "NULL"
+    statement = f"SELECT {_COLUMNS}, {active} FROM pg_stat_database"  # noqa: S608 - our own
+    ((*counts, active_s),) = session.run(f"{statement} WHERE datname = current_database()")
+    return Activity(
+        time.monotonic(),
+        *[int(n) for n in counts],
+        None if active_s is None else float(active_s),
+    )
+
+
+def metrics_between(before: Activity, after: Activity, *, clients: int) -> dict[str, float]:
+    """Return the value of each of `METRICS` between two readings.
+
+    Args:
+        before: first reading.
+        after: second one, of the same database.
+        clients: of the workload; the active sessions where the server does not count them.
+    """
+    seconds = max(after.at - before.at, 1e-9)
+    hit, read = after.hit - before.hit, after.read - before.read
+    is_counted = before.active_s is not None and after.active_s is not None
+    active = (after.active_s or 0.0) - (before.active_s or 0.0)
+    values = (
+        hit / (hit + read) if hit + read else 1.0,
+        (hit + read) / seconds,
+        read / seconds,
+        active / seconds if is_counted else float(clients),
+        (after.transactions - before.transactions) / seconds,
+        (after.returned - before.returned) / seconds,
+        (after.fetched - before.fetched) / seconds,
+        (after.inserted - before.inserted) / seconds,
+        (after.updated - before.updated) / seconds,
+        (after.deleted - before.deleted) / seconds,
+    )
+    return dict(zip(METRICS, values, strict=True))
+
+
+def profile_workload(
+    url: str, workload: Workload, *, seconds: float = 2.0, deadline_s: float = 600.0, seed: int = 0
+) -> WorkloadProfile:
+    """Run a slice of a prepared workload and return its profile.
+
+    Raises:
+        TargetFailure: the server was lost, or the workload failed.
+    """
+    session = Session(url)
+    try:
+        before = read_activity(session)
+        workload.run(url, seconds=seconds, deadline_s=deadline_s, seed=seed)
+        await_clients_gone(session)
+        after = read_activity(session)
+        ((size,),) = session.run("SELECT pg_database_size(current_database())")
+    finally:
+        session.close()
+    weights = getattr(workload, "weights", dict)()
+    return profile_of(
+        workload.queries(),
+        weights=weights or None,
+        data_bytes=int(size),
+        metrics=metrics_between(before, after, clients=workload.clients),
+    )
