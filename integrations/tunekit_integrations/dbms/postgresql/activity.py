@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from tunekit_integrations.dbms.postgresql.counters import await_clients_gone
 from tunekit_integrations.dbms.postgresql.session import Session
@@ -14,6 +16,11 @@ _COLUMNS = (
     "blks_hit, blks_read, xact_commit + xact_rollback, tup_returned, tup_fetched, tup_inserted,"
     " tup_updated, tup_deleted"
 )
+
+
+@runtime_checkable
+class _Weighted(Protocol):
+    def weights(self) -> Mapping[str, int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +49,18 @@ def read_activity(session: Session) -> Activity:
     active = "active_time / 1000" if version >= 140_000 else "NULL"
     statement = f"SELECT {_COLUMNS}, {active} FROM pg_stat_database"  # noqa: S608 - our own
     ((*counts, active_s),) = session.run(f"{statement} WHERE datname = current_database()")
+    hit, read, transactions, returned, fetched, inserted, updated, deleted = map(int, counts)
     return Activity(
-        time.monotonic(),
-        *[int(n) for n in counts],
-        None if active_s is None else float(active_s),
+        at=time.monotonic(),
+        hit=hit,
+        read=read,
+        transactions=transactions,
+        returned=returned,
+        fetched=fetched,
+        inserted=inserted,
+        updated=updated,
+        deleted=deleted,
+        active_s=None if active_s is None else float(active_s),
     )
 
 
@@ -93,10 +108,9 @@ def profile_workload(
         ((size,),) = session.run("SELECT pg_database_size(current_database())")
     finally:
         session.close()
-    weights = getattr(workload, "weights", dict)()
     return profile_of(
         workload.queries(),
-        weights=weights or None,
+        weights=workload.weights() if isinstance(workload, _Weighted) else None,
         data_bytes=int(size),
         metrics=metrics_between(before, after, clients=workload.clients),
     )
