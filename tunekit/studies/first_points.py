@@ -47,6 +47,7 @@ def enqueue_first_points(
     n_real: int = 2,
     n_examples: int = 3,
     timeout_s: float = 120.0,
+    user_attrs: Mapping[str, Any] | None = None,
 ) -> FirstPoints | None:
     """Ask a language model for whole configurations, and enqueue the best ones.
 
@@ -66,6 +67,7 @@ def enqueue_first_points(
         n_real: most points to enqueue, 0 to 8.
         n_examples: similar workloads that the prompt shows.
         timeout_s: seconds for all attempts together.
+        user_attrs: plain JSON stored with each of the trials, besides where it comes from.
 
     Returns:
         What came of it; `None` if the study has been begun so before.
@@ -99,7 +101,8 @@ def enqueue_first_points(
     study.set_user_attr(FIRST, found.to_dict())
     for rank, candidate in enumerate(found.chosen):
         note = {"origin": "language model", "rank": rank, "expected": candidate.expected}
-        study.enqueue_trial(candidate.params, user_attrs=note, skip_if_exists=True)
+        attrs = {**note, **(user_attrs or {})}
+        study.enqueue_trial(candidate.params, user_attrs=attrs, skip_if_exists=True)
     return found
 
 

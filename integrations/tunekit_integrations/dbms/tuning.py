@@ -15,6 +15,7 @@ from tunekit.errors import ExecutorFailed, InvalidArgument, ObjectiveFailed
 from tunekit.spaces import Space
 from tunekit.storages.base import Storage
 from tunekit.studies.study import Study
+from tunekit_integrations.dbms.advised import enqueue_advised
 from tunekit_integrations.dbms.candidates import point_with
 from tunekit_integrations.dbms.evidence import Told, told
 from tunekit_integrations.dbms.finalists import Judged, best_first, judge_finalists
@@ -85,7 +86,8 @@ def tune_knobs(
         max_tier: of the knobs searched.
         sampler: short name of the sampler.
         sampler_options: of the sampler.
-        llm: options of the sampler "llm", to let a language model advise.
+        llm: options of the sampler "llm", to let a language model advise; it chooses up to two
+            of the first configurations, too.
         options: of the trial protocol.
         journals: where the rollback journal is kept.
         seed: of the study and of the work drawn.
@@ -129,6 +131,9 @@ def tune_knobs(
         study = _opened(name, searched.space, storage, seed, target, workload, chosen)
         protocol.calibrate()
         _enqueue_first(study, searched.space, protocol, workload)
+        if llm is not None:
+            in_force = protocol.default.in_force
+            enqueue_advised(study, target, workload, in_force, llm=llm, said=said)
         _run(study, KnobTrials(protocol, workload), n_trials, progress)
         judged = judge_finalists(protocol, best_first(study, protocol), workload, said)
         accepted = next((j for j in judged if j.is_accepted), None)
