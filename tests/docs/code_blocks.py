@@ -115,8 +115,9 @@ def _check_words(words: list[str], line: str) -> None:
     """Check that a command of tunekit and its options exist."""
     command: Any = get_command(app)
     while words and not words[0].startswith("-") and hasattr(command, "commands"):
-        assert words[0] in command.commands, f"no such command: {line}"
-        command = command.commands[words.pop(0)]
+        found = command.get_command(None, words.pop(0))  # one of another distribution as well
+        assert found is not None, f"no such command: {line}"
+        command = found
     known = {option for parameter in command.params for option in parameter.opts}
     own = words[: words.index("--")] if "--" in words else words
     for word in own:

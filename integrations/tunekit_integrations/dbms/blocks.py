@@ -77,8 +77,14 @@ class Comparison:
         """Return whether default and candidate have a server each."""
         return self.default is not self.candidate
 
-    def block(self, settings: Settings, *, seed: int) -> Block:
+    def block(self, settings: Settings, *, seed: int, is_cut: bool = True) -> Block:
         """Run one block; each half draws the same work on both sides.
+
+        Args:
+            settings: of the candidate.
+            seed: of the work.
+            is_cut: whether a candidate is cut off; else it is only kept from hanging, so that
+                one slow moment of a busy machine decides nothing.
 
         Raises:
             TargetFailure: of the candidate, or of the server.
@@ -87,16 +93,16 @@ class Comparison:
         default: list[Measurement] = []
         candidate: list[Measurement] = []
         for is_candidate, half in ((False, 0), (True, 0), (True, 1), (False, 1)):
-            limit = self._deadline(default if is_candidate else [])
+            limit = self._deadline(default if is_candidate and is_cut else [])
             side = self.candidate if is_candidate else self.default
             side.put(settings if is_candidate else {})
             found = side.measure(seconds=self._options.slice_s, deadline_s=limit, seed=seed + half)
             server_s += found.cpu_seconds or 0.0
             self._check_results(found, is_candidate=is_candidate)
             (candidate if is_candidate else default).append(found)
-            if not is_candidate:
-                self._check_ended(found, limit)
-            if is_candidate and self._is_too_slow(default, found):
+            if not (is_candidate and is_cut):
+                self._check_ended(found, limit, is_candidate=is_candidate)
+            elif self._is_too_slow(default, found):
                 share = load.others_share(server_s)
                 cutoff = self._options.cutoff
                 return Block(tuple(default), tuple(candidate), share, True, cutoff)
@@ -111,15 +117,15 @@ class Comparison:
             return max(m.seconds for m in default) * options.cutoff
         return options.first_s if self._default_s is None else 5 * self._default_s + options.hang_s
 
-    def _check_ended(self, found: Measurement, limit: float) -> None:
-        """Check that the default was not cut off, and remember its seconds."""
+    def _check_ended(self, found: Measurement, limit: float, *, is_candidate: bool) -> None:
+        """Check that a slice was not cut off, and remember the default's seconds."""
         if found.is_censored:
+            whose = "the candidate" if is_candidate else "the server's own configuration"
             raise TargetFailure(
-                FailureKind.TIMEOUT,
-                f"the workload did not end within {limit:.3g} s with the server's own "
-                "configuration.",
+                FailureKind.TIMEOUT, f"the workload did not end within {limit:.3g} s with {whose}."
             )
-        self._default_s = found.seconds
+        if not is_candidate:
+            self._default_s = found.seconds
 
     def _is_too_slow(self, default: Sequence[Measurement], found: Measurement) -> bool:
         if found.is_censored:

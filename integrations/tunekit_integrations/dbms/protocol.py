@@ -147,12 +147,6 @@ class Protocol:
             self._said(f"A/A {k + 1} of {self.options.aa_rounds}")
             rounds.append(self._round({}))
         blocks = [b for blocks in rounds for b in blocks]
-        if any(b.is_censored for b in blocks):
-            raise TargetFailure(
-                FailureKind.TIMEOUT,
-                f"the default was more than {self.options.cutoff:g} times slower than itself; the "
-                "machine is too busy to measure anything.",
-            )
         share = math.fsum(b.others_share for b in blocks) / len(blocks)
         basis, rule = self._basis(blocks, share)
         self._calibration = Calibration(
@@ -208,12 +202,6 @@ class Protocol:
         while len(rounds) < self.options.max_rounds:
             self._said(f"fresh comparison {len(rounds) + 1}")
             rounds.append(self._round(settings))
-            if any(b.is_censored for b in rounds[-1]):
-                raise TargetFailure(
-                    FailureKind.TIMEOUT,
-                    f"it was more than {self.options.cutoff:g} times slower than the default when "
-                    "measured anew.",
-                )
             if len(rounds) < self.options.rounds:
                 continue
             found = judged([_round_gain(r, basis) for r in rounds], self.calibration.gains)
@@ -239,18 +227,13 @@ class Protocol:
         """
         ends = time.monotonic() + self.options.patience_s
         for side in {id(s): s for s in (self.default, self.candidate)}.values():
-            while True:
-                side.forget()
-                try:
-                    side.put({})
-                    break
-                except TargetFailure as failure:
-                    if time.monotonic() > ends:
-                        raise ExecutorFailed(
-                            f"the server did not come back within {self.options.patience_s:g} s "
-                            f"after a failed trial: {failure.message} Start it, then run the "
-                            "same command again; the study goes on."
-                        ) from failure
+            while (failure := _put_back(side)) is not None:
+                if time.monotonic() > ends:
+                    raise ExecutorFailed(
+                        f"the server did not come back within {self.options.patience_s:g} s after "
+                        f"a failed trial: {failure.message} Start it, then run the same command "
+                        "again; the study goes on."
+                    ) from failure
                 time.sleep(min(0.2, self.options.patience_s))
 
     def _round(self, settings: Settings) -> tuple[Block, ...]:
@@ -260,7 +243,7 @@ class Protocol:
         self.candidate.begin_anew(settings)
         return tuple(
             [
-                self._comparison.block(settings, seed=self._next_seed())
+                self._comparison.block(settings, seed=self._next_seed(), is_cut=False)
                 for _ in range(self.options.round_blocks)
             ]
         )
@@ -292,6 +275,22 @@ class Protocol:
     def _next_seed(self) -> int:
         self._seed += 2
         return self._seed - 2
+
+
+def _put_back(side: Side) -> TargetFailure | None:
+    """Bring a side back to its own configuration, by a restart where it does not answer."""
+    side.forget()
+    try:
+        side.put({})
+    except TargetFailure as failure:
+        if not side.target.instance.may_restart:
+            return failure
+        try:  # frozen, or dead
+            side.target.restart()
+            side.put({})
+        except TargetFailure:
+            return failure
+    return None
 
 
 def _round_gain(blocks: Sequence[Block], basis: Basis) -> float:
