@@ -229,3 +229,16 @@ def test_a_journal_can_open_the_file_again(target):
     assert "cache_size=8192" in target.url and shown_url(target.url) == target.url
     every = "sqlite:////x.db?" + "&".join(f"{name}=1" for name in PRAGMAS)
     assert shown_url(every) == every
+
+
+def test_the_file_of_a_killed_process_is_deleted_by_the_next(tmp_path, monkeypatch):
+    import subprocess
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    gone = subprocess.Popen(["/bin/true"])
+    gone.wait()
+    (tmp_path / f"tunekit-sqlite-{gone.pid}-x").mkdir()
+    target = open_sqlite("sqlite")
+    assert len(list(tmp_path.iterdir())) == 1
+    target.close()
+    assert list(tmp_path.iterdir()) == []

@@ -15,6 +15,7 @@ from typing import Any
 from tunekit_integrations.dbms.catalogue import Catalogue, load_catalogue
 from tunekit_integrations.dbms.checks import judge, memory_error
 from tunekit_integrations.dbms.machine import this_machine
+from tunekit_integrations.dbms.owned_process import scratch_folder
 from tunekit_integrations.dbms.records import (
     Applied,
     Check,
@@ -95,7 +96,7 @@ class SqliteTarget:
     @classmethod
     def provision(cls, **options: Any) -> SqliteTarget:
         """Return a target over an empty file in a scratch folder; `options` as above."""
-        folder = Path(tempfile.mkdtemp(prefix="tunekit-sqlite-"))
+        folder = scratch_folder("sqlite", user=None)
         file = folder / "data.db"
         file.touch()
         return cls(url_of(file, {}), private_folder=folder, **options)
