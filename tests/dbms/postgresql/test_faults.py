@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 
+import psutil
 import psycopg2
 import pytest
 
 from tests.dbms.conformance import values
+from tunekit.testing.killable import wait_for
 from tunekit_integrations.dbms.postgresql import target as module
 from tunekit_integrations.dbms.postgresql.target import PostgreSQLTarget
 from tunekit_integrations.dbms.records import FailureKind, TargetFailure
@@ -83,3 +87,31 @@ def test_a_trial_on_a_dead_server_fails_and_leaves_one_that_lives(target):
     assert caught.value.kind in (FailureKind.LOST_CONNECTION, FailureKind.OUT_OF_MEMORY)
     assert target.health() == ""
     assert values(target) == before
+
+
+OWNER = """
+import sys
+from tunekit_integrations.dbms.postgresql.target import PostgreSQLTarget
+target = PostgreSQLTarget.provision(version=15)
+print(target.instance.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_no_server_outlives_a_tunekit_that_is_killed(target):
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    server = psutil.Process(int(owner.stdout.readline()))
+    processes = [server, *server.children()]
+    assert len(processes) > 3
+    owner.kill()
+    owner.communicate()
+    wait_for(lambda: not any(_runs(p) for p in processes), "the server ends")
+
+
+def _runs(process):
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

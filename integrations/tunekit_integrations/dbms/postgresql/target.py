@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,13 @@ class PostgreSQLTarget:
     @classmethod
     def attach(cls, dsn: str, *, restart: str | None = None, **options: Any) -> PostgreSQLTarget:
         """Return a target over a server that somebody else runs.
+
+        From PostgreSQL 15 on, a role needs no more than this, a superuser nothing:
+
+            GRANT pg_read_all_settings TO tuner;
+            GRANT ALTER SYSTEM ON PARAMETER work_mem, random_page_cost TO tuner;  -- and others
+            GRANT SELECT ON pg_file_settings TO tuner;
+            GRANT EXECUTE ON FUNCTION pg_show_all_file_settings(), pg_reload_conf() TO tuner;
 
         Args:
             dsn: connection string or URL.
@@ -359,14 +366,8 @@ class PostgreSQLTarget:
             twin = PrivateCluster(self._server.programs, data=self._server.data_folder)
         finally:
             self._server.start()
-        options = {
-            "opened": self._opened,
-            "clients": self._clients,
-            "catalogue": self.catalogue,
-            "ram_bytes": self._budget.ram_bytes,
-            "cpus": self._budget.cpus,
-        }
-        return self._started(twin, options)
+        options = {"opened": self._opened, "clients": self._clients, **asdict(self._budget)}
+        return self._started(twin, {**options, "catalogue": self.catalogue})
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
