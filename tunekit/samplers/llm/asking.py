@@ -31,6 +31,7 @@ class Advice:
         model: that answered.
         tokens, dollars, seconds: of all attempts; `dollars` is `None` where the price is unknown.
         problems: sentences on what went wrong; a failed request has no points.
+        n_kept: replies that were read from the cache, and cost nothing.
     """
 
     points: tuple[ReadPoint, ...] = ()
@@ -42,6 +43,7 @@ class Advice:
     dollars: float | None = None
     seconds: float = 0.0
     problems: tuple[str, ...] = ()
+    n_kept: int = 0
 
     @classmethod
     def stored(cls, evidence: Mapping[str, Any]) -> Advice:
@@ -66,6 +68,7 @@ class Advice:
             "dollars": self.dollars,
             "seconds": round(self.seconds, 3),
             "problems": list(self.problems),
+            "n_kept": self.n_kept,
         }
 
 
@@ -133,6 +136,7 @@ class Conversation:
             self._dollars,
             time.monotonic() - self._began,
             tuple([*problems, *refused]),
+            sum(a.is_kept for a in self._answers),
         )
 
     def _answer(

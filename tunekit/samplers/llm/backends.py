@@ -30,6 +30,7 @@ class Answer:
             characters a token, where it does not count.
         dollars: price, `None` where it is not known.
         seconds: from the request to the end of the reply, retries included.
+        is_kept: whether it was given before and has been kept, so that it cost nothing.
     """
 
     text: str
@@ -38,6 +39,7 @@ class Answer:
     reply_tokens: int
     dollars: float | None
     seconds: float
+    is_kept: bool = False
 
     @property
     def tokens(self) -> int:

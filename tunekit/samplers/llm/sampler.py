@@ -9,6 +9,7 @@ with it.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
@@ -67,6 +68,8 @@ class LLMSampler:
         max_dollars, max_tokens, max_seconds: limits of the whole study; a model whose price is
             not known counts no dollars. A process can have one attempt on its way in excess.
         price: dollars for a million tokens of prompt and of reply.
+        cache: folder that keeps replies for the same question to the same model; a kept one costs
+            nothing.
         with_state: whether the prompt tells what the study has learnt.
         arm: the classical sampler, an object; by default `bayesian`. A method
             `fitted(view) -> FittedSearch | None` lets it weigh advice and tell its state.
@@ -95,6 +98,7 @@ class LLMSampler:
         max_tokens: int | None = 200_000,
         max_seconds: float | None = None,
         price: tuple[float, float] | None = None,
+        cache: str | None = None,
         with_state: bool = True,
         arm: Sampler | None = None,
     ) -> None:
@@ -110,6 +114,12 @@ class LLMSampler:
         self._backend: Backend = backend_of(
             model, base, temperature=temperature, per_million=price
         )
+        if cache is not None:
+            from tunekit.samplers.llm.cache import CachedReplies
+
+            place = base or os.environ.get("TUNEKIT_LLM_BASE", "")
+            identity = {"model": model, "base": place, "temperature": temperature}
+            self._backend = CachedReplies(self._backend, cache, identity=identity)
         self._desk: Desk = BackgroundDesk(wait_s=wait_s)
         self._sleep = time.sleep
         self._arm: Sampler = BayesianSampler() if arm is None else _checked_arm(arm)
