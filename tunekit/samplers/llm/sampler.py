@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from tunekit.checks import check_number, check_whole, shown
 from tunekit.errors import InvalidArgument
@@ -22,6 +22,7 @@ from tunekit.noise.replicates import key_of
 from tunekit.records import Proposal, TrialRecord
 from tunekit.registry import check_requests_allowed
 from tunekit.samplers.base import Sampler, StudyView, held
+from tunekit.samplers.bayesian.past_studies import past_studies
 from tunekit.samplers.bayesian.sampler import BayesianSampler
 from tunekit.samplers.duplicates import taken
 from tunekit.samplers.grid import GridSampler
@@ -32,6 +33,7 @@ from tunekit.samplers.llm.desk import BackgroundDesk, Desk
 from tunekit.samplers.llm.limits import Limits
 from tunekit.samplers.llm.model_state import model_state
 from tunekit.samplers.llm.past_advice import KEY, advices, unused
+from tunekit.samplers.llm.past_examples import past_examples
 from tunekit.samplers.llm.prompt import messages_for
 from tunekit.samplers.llm.turns import Turns
 from tunekit.spaces import Params
@@ -71,6 +73,8 @@ class LLMSampler:
         cache: folder that keeps replies for the same question to the same model; a kept one costs
             nothing.
         with_state: whether the prompt tells what the study has learnt.
+        past: trials of earlier studies, as `tunekit.study(warm_start=...)` writes them: the model
+            sees the best ones, and the default `arm` learns from all.
         arm: the classical sampler, an object; by default `bayesian`. A method
             `fitted(view) -> FittedSearch | None` lets it weigh advice and tell its state.
 
@@ -100,6 +104,7 @@ class LLMSampler:
         price: tuple[float, float] | None = None,
         cache: str | None = None,
         with_state: bool = True,
+        past: Sequence[Mapping[str, Any]] = (),
         arm: Sampler | None = None,
     ) -> None:
         check_requests_allowed("a language model")
@@ -122,7 +127,8 @@ class LLMSampler:
             self._backend = CachedReplies(self._backend, cache, identity=identity)
         self._desk: Desk = BackgroundDesk(wait_s=wait_s)
         self._sleep = time.sleep
-        self._arm: Sampler = BayesianSampler() if arm is None else _checked_arm(arm)
+        self._past = past_studies(past)
+        self._arm: Sampler = BayesianSampler(past=past) if arm is None else _checked_arm(arm)
 
     @property
     def may_end(self) -> bool:
@@ -216,7 +222,10 @@ class LLMSampler:
             return None
         known = taken(view.history)
         state = model_state(view, self._fitted(view)) if self._with_state else None
-        messages = messages_for(view, self._n_points, task=self._task, state=state)
+        examples = past_examples(self._past, view.space, view.objectives[0])
+        messages = messages_for(
+            view, self._n_points, task=self._task, state=state, examples=examples
+        )
         conversation = Conversation(
             self._backend,
             self._timeout_s,

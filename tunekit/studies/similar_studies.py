@@ -1,0 +1,54 @@
+"""Finds the earlier studies of a storage that a new one can learn from."""
+
+from __future__ import annotations
+
+from tunekit.records import Direction
+from tunekit.spaces import Categorical, Domain, Space
+from tunekit.storages.base import Storage
+from tunekit.studies.histories import read_history
+
+LEAST_LIKE = 0.5
+"""Share of the parameters of both spaces together that have to be alike."""
+
+
+def similar_studies(
+    storage: Storage, space: Space, metric: str, *, direction: Direction = "minimize", n: int = 3
+) -> list[str]:
+    """Return the names of the most similar studies with a result, for `warm_start`.
+
+    Similar is a study with the same metric and direction that has at least half of the
+    parameters of both spaces together: the same path, and numbers, or a choice in common.
+
+    Args:
+        storage: with the studies.
+        space: of the new study.
+        metric: of the new study.
+        direction: of the metric.
+        n: most names to return, the most similar study first, the newer one of equals.
+    """
+    found = []
+    for record in storage.list_studies():
+        spec = record.spec
+        wanted = [o for o in spec.objectives if (o.metric, o.direction) == (metric, direction)]
+        if spec.space is None or not wanted or not record.n_trials:
+            continue
+        likeness = alike(space, spec.space)
+        if likeness >= LEAST_LIKE and read_history(storage, record).best is not None:
+            found.append((-likeness, -record.created, spec.name))
+    return [name for _, _, name in sorted(found)[:n]]
+
+
+def alike(a: Space, b: Space) -> float:
+    """Return the share of the parameters of two spaces that they have in common, from 0 to 1."""
+    paths = a.by_path.keys() | b.by_path.keys()
+    shared = [
+        p for p in a.by_path.keys() & b.by_path.keys()
+        if _same_kind(a.by_path[p].domain, b.by_path[p].domain)
+    ]  # fmt: skip
+    return len(shared) / len(paths) if paths else 0.0
+
+
+def _same_kind(a: Domain, b: Domain) -> bool:
+    if isinstance(a, Categorical) and isinstance(b, Categorical):
+        return any(b.index(choice) >= 0 for choice in a.choices)
+    return isinstance(a, Categorical) == isinstance(b, Categorical)
