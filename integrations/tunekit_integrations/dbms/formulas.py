@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 from tunekit_integrations.dbms.catalogue import UNITS, Catalogue
+from tunekit_integrations.dbms.constraints import broken_constraints
 from tunekit_integrations.dbms.records import InForce, Instance, Settings, Value
 
 Use: TypeAlias = Literal["queries", "transactions"]
@@ -63,7 +64,30 @@ def formula(
             continue
         if found != now:
             out[name] = found
+    _fit_memory(out, catalogue, in_force, instance, max(clients, 1))
     return out
+
+
+def _fit_memory(
+    out: dict[str, Value],
+    catalogue: Catalogue,
+    in_force: Mapping[str, InForce],
+    instance: Instance,
+    clients: int,
+) -> None:
+    """Halve what maintenance, sorts and workers take until all of it together is within bounds."""
+    for name in ("maintenance_work_mem", "work_mem", "max_parallel_workers_per_gather"):
+        while isinstance(value := out.get(name), int) and any(
+            name in rule
+            for rule in broken_constraints(
+                out, catalogue, in_force, machine=instance.machine, clients=clients
+            )
+        ):
+            now = in_force[name].value
+            if isinstance(now, str) or value // 2 <= now:
+                del out[name]
+            else:
+                out[name] = value // 2
 
 
 def _postgresql(instance: Instance, clients: int, use: Use) -> dict[str, float]:
