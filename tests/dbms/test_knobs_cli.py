@@ -112,6 +112,23 @@ def test_rollback_restores_what_a_killed_run_left_without_a_question(
     assert server.running == OWN
 
 
+def test_rollback_of_one_target_leaves_the_others_alone(
+    run: Run, server: SimulatedTarget, url: str, tmp_path: Path
+) -> None:
+    other = SimulatedTarget(tmp_path / "other", is_private=False)
+    for target in (server, other):
+        Journals().write("simulated", target.url, target.snapshot())
+        target.apply({"turbo": True})
+    run("rollback", url)
+    assert server.running == OWN
+    assert other.running == {"turbo": True}
+    (tmp_path / "same").symlink_to(tmp_path / "other")  # the same server by another address
+    run("rollback", f"simulated://{tmp_path}/same", status=0)
+    assert [j.url for j in Journals().all()] == [other.url]  # another identity: untouched
+    run("rollback", other.url)
+    assert other.running == {}
+
+
 def test_apply_refuses_a_server_that_a_killed_run_left_half_tuned(
     run: Run, server: SimulatedTarget, url: str
 ) -> None:

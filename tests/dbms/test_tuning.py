@@ -172,6 +172,16 @@ def test_a_study_goes_on_where_it_was(tmp_path: Path) -> None:
     assert origins.count("in force") == 1
 
 
+def test_a_language_model_advises_with_what_is_tuned_and_costs_stay_known(tmp_path: Path) -> None:
+    # No endpoint answers there: the classical sampler goes on by itself.
+    llm = {"model": "m", "base": "http://127.0.0.1:9/v1", "timeout_s": 0.1, "retries": 0}
+    found = tuned(SimulatedTarget(), tmp_path, n_trials=4, sampler="auto", llm=llm)
+    options = found.study.record().spec.sampler_options
+    assert (options["cost"], options["budget"]) == ("cost_s", 4)
+    assert "Knobs of simulated 1.0 under the workload simulated queries" in options["llm"]["task"]
+    assert len(found.study.trials) == 4
+
+
 def test_a_managed_server_is_not_tuned_here(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match="managed by others"):
         tuned(SimulatedTarget(is_managed=True), tmp_path)

@@ -172,19 +172,23 @@ def _sampler(
     target: KnobTarget,
     workload: Workload,
 ) -> tuple[str, dict[str, Any]]:
-    """Return the sampler with the options that the user has not given."""
-    if llm is not None:
-        machine = target.instance.machine
-        task = (
-            f"Knobs of {target.instance.system} "
-            f"{'.'.join(map(str, target.instance.version))} under the workload "
-            f"{workload.name} with {workload.clients} clients, on {machine.cpus} processors and "
-            f"{machine.ram_bytes / 2**30:.1f} GB of memory. {OBJECTIVE} is the time of a unit of "
-            "work as a share of the default configuration's."
-        )
-        return "llm", {"task": task, **llm}
+    """Return the sampler with the options that the user has not given.
+
+    A language model advises `auto`, which knows the costs; with another sampler it replaces that.
+    """
     costs = {"cost": COST, "budget": n_trials} if sampler in ("auto", "bayesian") else {}
-    return sampler, {**costs, **(options or {})}
+    if llm is None:
+        return sampler, {**costs, **(options or {})}
+    machine = target.instance.machine
+    task = (
+        f"Knobs of {target.instance.system} {'.'.join(map(str, target.instance.version))} under "
+        f"the workload {workload.name} with {workload.clients} clients, on {machine.cpus} "
+        f"processors and {machine.ram_bytes / 2**30:.1f} GB of memory. {OBJECTIVE} is the time of "
+        "a unit of work as a share of the default configuration's."
+    )
+    if sampler == "auto":
+        return sampler, {**costs, **(options or {}), "llm": {"task": task, **llm}}
+    return "llm", {"task": task, **llm}
 
 
 def _enqueue_first(study: Study, space: Space, protocol: Protocol, workload: Workload) -> None:

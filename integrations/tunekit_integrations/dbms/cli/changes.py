@@ -160,7 +160,8 @@ def _print(shown: dict[str, Any]) -> None:
     from tunekit.shown import printable
 
     keys = ("knob", "before_text", "after_text", "why", "restart", "risk", "loss")
-    rows = [[text(c[k]) for k in keys] for c in shown["changes"]]
+    told = [{**c, "restart": "needed" if c["restart"] else "no"} for c in shown["changes"]]
+    rows = [[text(c[k]) for k in keys] for c in told]
     if rows:
         print_table(COLUMNS, rows)
     if shown["memory_bytes"]:

@@ -52,22 +52,34 @@ def _chosen(
     journals: Journals, target: str | None, options: list[str] | None, restart: str | None
 ) -> list[Journal]:
     """Return one journal a server: that of a killed run, else that of `apply`."""
-    from tunekit_integrations.dbms.cli.failures import failures_told
-    from tunekit_integrations.dbms.cli.targets import close, open_target
+    from tunekit.shown import shown_url
 
     everything = journals.all()
-    if target is not None and len(everything) > 1:
-        with failures_told():
-            _, server = open_target(target, options, restart)
-            try:
-                identity = dict(server.snapshot().identity)
-            finally:
-                close(server)
-        everything = [j for j in everything if dict(j.snapshot.identity) == identity]
+    if target is not None:
+        named = [j for j in everything if j.url == shown_url(target)]
+        everything = named or _of_running(everything, target, options, restart)
     by_server: dict[str, Journal] = {}
     for journal in sorted(everything, key=lambda j: j.purpose == "tune"):
         by_server[repr(sorted(journal.snapshot.identity.items()))] = journal
     return list(by_server.values())
+
+
+def _of_running(
+    everything: list[Journal], target: str, options: list[str] | None, restart: str | None
+) -> list[Journal]:
+    """Return the journals of a server that runs, whatever its address was called before."""
+    from tunekit_integrations.dbms.cli.failures import failures_told
+    from tunekit_integrations.dbms.cli.targets import close, open_target
+
+    if not everything:
+        return []
+    with failures_told():
+        _, server = open_target(target, options, restart)
+        try:
+            identity = dict(server.snapshot().identity)
+        finally:
+            close(server)
+    return [j for j in everything if dict(j.snapshot.identity) == identity]
 
 
 def _bring_back(
