@@ -9,8 +9,10 @@ from typing import Any
 from tests.dbms.simulated import Queries, SimulatedTarget
 from tunekit.studies.first_points import FIRST
 from tunekit.testing.openai_server import Said, running_endpoint
+from tunekit_integrations.dbms.advised import features_of
 from tunekit_integrations.dbms.journal import Journals
 from tunekit_integrations.dbms.protocol_options import ProtocolOptions
+from tunekit_integrations.dbms.records import Instance, Machine
 from tunekit_integrations.dbms.tuning import Tuned, tune_knobs
 
 QUICK = ProtocolOptions(n_blocks=1, round_blocks=1, patience_s=0.0)
@@ -77,3 +79,10 @@ def test_a_model_that_is_away_changes_nothing(tmp_path: Path) -> None:
     assert len(found.study.trials) == 5
     origins = [t.user_attrs["knobs"].get("origin") for t in found.study.trials]
     assert "language model" not in origins
+
+
+def test_the_features_of_the_statements_are_part_of_the_profile() -> None:
+    instance = Instance("postgresql", (15, 8), Machine(4 * 2**30, 2, 2**40))
+    found = features_of(instance, Queries(), {"tables": 8})
+    assert (found["read_ratio"], found["n_queries"], found["tables"]) == (1.0, 1, 8)
+    assert (found["system"], found["version"], found["memory_gb"]) == ("postgresql", 15, 4.0)

@@ -11,9 +11,11 @@ from tunekit.spaces import Params
 from tunekit.studies.first_points import enqueue_first_points
 from tunekit.studies.study import Study
 from tunekit_integrations.dbms.candidates import changes_of
-from tunekit_integrations.dbms.records import InForce, TargetFailure
+from tunekit_integrations.dbms.profile import profile_of
+from tunekit_integrations.dbms.records import InForce, Instance, TargetFailure
 from tunekit_integrations.dbms.target import KnobTarget, Workload
 from tunekit_integrations.dbms.trials import NOTE, OBJECTIVE
+from tunekit_integrations.dbms.workloads.statements import DIALECTS
 
 
 def enqueue_advised(
@@ -54,7 +56,7 @@ def enqueue_advised(
 
     found = enqueue_first_points(
         study,
-        profile_of(target, workload, features),
+        features_of(instance, workload, features),
         backend=backend,
         hardware=f"{machine.cpus} processors, {machine.ram_bytes / 2**30:.1f} GB of memory",
         task=f"minimize {OBJECTIVE}: time of a unit of work as a share of the default's",
@@ -69,19 +71,27 @@ def enqueue_advised(
         )
 
 
-def profile_of(
-    target: KnobTarget, workload: Workload, features: Profile | None = None
+def features_of(
+    instance: Instance, workload: Workload, features: Profile | None = None
 ) -> dict[str, Any]:
     """Return the features of a workload on a server, by which similar ones are found."""
-    instance = target.instance
     return {
         "system": instance.system,
         "version": instance.version[0],
         "workload": workload.name,
         "kind": "queries" if workload.is_query_set else "transactions",
         "clients": workload.clients,
-        "queries": len(workload.queries()),
         "processors": instance.machine.cpus,
         "memory_gb": round(instance.machine.ram_bytes / 2**30, 1),
+        **_of_statements(instance.system, workload.queries()),
         **(features or {}),
     }
+
+
+def _of_statements(system: str, queries: Mapping[str, str]) -> dict[str, float]:
+    """Return the features of the statements of a workload, where they can be read."""
+    if system not in DIALECTS or not queries:
+        return {}
+    told = profile_of(queries, system=system).to_dict()
+    names = [k for k in told if k.endswith("_ratio")]
+    return {k: round(told[k], 4) for k in (*names, "n_queries", "predicates_per_query")}
