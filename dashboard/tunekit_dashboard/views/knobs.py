@@ -71,7 +71,7 @@ def _commands(name: str) -> None:
     study = shlex.quote(name)
     st.code(
         f"tunekit knobs apply TARGET --study {study}\ntunekit knobs rollback TARGET",
-        language="bash",
+        language=None,
     )
 
 

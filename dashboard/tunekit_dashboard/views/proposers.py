@@ -34,10 +34,7 @@ def show(study: StudyFrame) -> None:
     _table(chart)
     show_figure(proposers_figure(chart), key="proposers")
     if not chart.n_calls:
-        st.caption(
-            "No language model has been asked: `sampler_options={\"llm\": {...}}` lets `auto` ask "
-            "one."
-        )  # fmt: skip
+        st.caption("No language model has been asked; the option llm of the sampler auto does.")
         return
     show_figure(share_figure(chart), key="share")
     _requests(study, chart)
@@ -117,7 +114,7 @@ def _texts(study: StudyFrame, text: AdviceText, rows: tuple[AdviceRow, ...]) -> 
         st.code(text.reply or "-", language=None, wrap_lines=True, height=300)
     if text.points:
         with st.expander(numbers(len(text.points), "usable point"), icon=":material/tune:"):
-            st.code(json.dumps(text.points, indent=1), language="json", wrap_lines=True)
+            st.code(json.dumps(text.points, indent=1), language=None, wrap_lines=True)
     used = next((a.used_by for a in rows if a.number == text.number), ())
     for at in used[:N_LINKS]:
         study.link("trial", f"Trial {at} took a point of it", icon=":material/science:",
