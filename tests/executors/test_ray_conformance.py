@@ -99,20 +99,16 @@ def test_half_a_gpu_each_puts_two_trials_on_each_device_and_shows_only_that(addr
     study = tk.study(space={"x": tk.Float(0, 1)}, sampler="random", seed=1)
     limits = Limits({"gpu": 0.5, "special": 1})
     executor = RayExecutor(address=address, limits=limits)
-    peak = 0
+    on = defaultdict(set)
 
     def look(study, trial):
-        nonlocal peak
-        peak = max(peak, executor.slots)
-        if peak == 4 and study.history.n_finished >= 12:
-            study.stop()
-
-    study.optimize(who_ran, executor=executor, callbacks=look)
-    on = defaultdict(set)
-    for trial in study.trials:
         (device,) = trial.user_attrs["devices"]
         assert trial.user_attrs["visible"] == device
         on[device].add(trial.user_attrs["worker"])
+        if sum(map(len, on.values())) == 4:  # all workers of the cluster have started
+            study.stop()
+
+    study.optimize(who_ran, n_trials=2000, executor=executor, callbacks=look)
     assert {device: len(workers) for device, workers in on.items()} == {"0": 2, "1": 2}
 
 
