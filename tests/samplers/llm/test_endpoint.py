@@ -105,6 +105,35 @@ def test_a_retry_after_that_is_no_time_is_ignored(reach: Reach, after: str) -> N
     assert raised.value.retry_after_s is None
 
 
+def test_fields_that_a_model_does_not_take_are_left_out_from_then_on() -> None:
+    refused = ["temperature", "max_tokens"]  # as OpenAI's reasoning models do
+
+    def answer(request: dict[str, Any]) -> Said:
+        for name in refused:
+            if name in request:
+                error = {"message": f"Unsupported parameter: '{name}'.", "param": name}
+                return Said(status=400, body=json.dumps({"error": error}).encode())
+        return Said("{}")
+
+    with running_endpoint(answer) as endpoint:
+        own = OpenAIEndpoint("m", base=endpoint.base)
+        for _ in range(2):
+            assert own.complete(TALK, SCHEMA, timeout_s=20).text == "{}"
+        assert len(endpoint.requests) == 4
+        sent = endpoint.requests[-1]
+        assert not {"temperature", "max_tokens"} & set(sent)
+        assert sent["max_completion_tokens"] == endpoint.requests[0]["max_tokens"]
+
+
+def test_a_field_that_is_refused_though_it_was_not_sent_ends_the_request() -> None:
+    error = {"message": "no", "param": "temperature"}
+    said = Said(status=400, body=json.dumps({"error": error}).encode())
+    with running_endpoint(lambda request: said) as endpoint:
+        with pytest.raises(NoAnswer, match="no"):
+            OpenAIEndpoint("m", base=endpoint.base).complete(TALK, SCHEMA, timeout_s=20)
+        assert len(endpoint.requests) == 2
+
+
 @pytest.mark.parametrize("status", [301, 400, 401, 403, 404])
 def test_a_refused_request_is_not_worth_another_attempt(reach: Reach, status: int) -> None:
     with pytest.raises(NoAnswer, match=f"status {status}") as raised:

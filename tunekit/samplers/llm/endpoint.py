@@ -29,6 +29,21 @@ if TYPE_CHECKING:
 
 OPENAI = "https://api.openai.com/v1"
 
+OPTIONAL: Mapping[str, str] = {
+    "max_tokens": "max_completion_tokens",
+    "temperature": "",
+    "response_format": "",
+}
+"""Fields that some models refuse, such as those that reason, and what takes their place."""
+
+
+class _FieldRefused(NoAnswer):
+    """The endpoint does not take a field for this model."""
+
+    def __init__(self, message: str, name: str) -> None:
+        super().__init__(message)
+        self.name = name
+
 
 class OpenAIEndpoint:
     """A model behind an OpenAI-compatible endpoint.
@@ -62,6 +77,7 @@ class OpenAIEndpoint:
         self.model = model
         self._temperature, self._per_million = temperature, per_million
         self._secrets = [key] if key else []
+        self._refused: set[str] = set()  # fields of OPTIONAL
         self._url = f"{base.rstrip('/')}/chat/completions"
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         # Proxies and credentials of the environment would send prompts elsewhere.
@@ -82,12 +98,18 @@ class OpenAIEndpoint:
     ) -> Answer:
         """Return the reply to a request with any further fields.
 
+        A field that the endpoint refuses for this model is left out from then on.
+
         Raises:
             Unanswered: the model replies with nothing, too much, or a refusal.
             NoAnswer: the endpoint is away, slow, refuses, or sends something else.
         """
         began = time.monotonic()
-        body = {**fields, "model": self.model, "messages": [dict(m) for m in messages]}
+        body = {
+            **self._taken(fields),
+            "model": self.model,
+            "messages": [dict(m) for m in messages],
+        }
         received = bytearray()
         document: object = None
         try:
@@ -104,6 +126,18 @@ class OpenAIEndpoint:
         except (Unusable, Unanswered) as none:
             add_bill(none, document, messages, len(received), self._per_million)
             raise
+        except _FieldRefused as refused:
+            if refused.name not in body:
+                raise
+            self._refused.add(refused.name)
+            left = max(began + timeout_s - time.monotonic(), 0.001)
+            return self.chat(messages, fields, timeout_s=left)
+
+    def _taken(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fields as far as the endpoint takes them, under its names."""
+        taken = {n: v for n, v in fields.items() if n not in self._refused}
+        renamed = {OPTIONAL[n]: v for n, v in fields.items() if n in self._refused and OPTIONAL[n]}
+        return taken | renamed
 
     def _post(self, body: Mapping[str, Any], received: bytearray, *, deadline: float) -> None:
         """Add the body of the response to `received`.
@@ -180,10 +214,15 @@ def _document(content: bytearray) -> object:
 def _refusal(response: httpx2.Response, content: bytes, secrets: Sequence[str]) -> NoAnswer:
     """Return why an endpoint refused a request."""
     said = content[: 4 * MAX_SAID].decode("utf-8", "replace")
+    name: object = None
     try:
-        message = json.loads(content)["error"]["message"]
-        said = message if isinstance(message, str) else said
-    except (ValueError, RecursionError, KeyError, TypeError):
+        error = json.loads(content)["error"]
+        said = error["message"] if isinstance(error["message"], str) else said
+        name = error.get("param")
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         pass
     after = response.headers.get("Retry-After", "")
-    return refusal(response.status_code, said, after, secrets)
+    found = refusal(response.status_code, said, after, secrets)
+    if response.status_code == 400 and isinstance(name, str) and name in OPTIONAL:
+        return _FieldRefused(str(found), name)
+    return found
