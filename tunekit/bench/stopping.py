@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunekit.bench.stopping_rules import MakeRule, Rule
+from tunekit.bench.stopping_rules import MakeRule, StoppingRule
 from tunekit.errors import InvalidArgument
 from tunekit.stoppers.losses import worst_if_diverged
 
@@ -31,7 +31,7 @@ LEAST = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RuleOutcome:
     """What a rule did on all streams.
 
     Attributes:
@@ -61,7 +61,7 @@ class Outcome:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
-def replay(losses: NDArray[np.float64], rule: Rule, slots: int) -> tuple[int, float]:
+def replay(losses: NDArray[np.float64], rule: StoppingRule, slots: int) -> tuple[int, float]:
     """Return the reports that a rule let happen, and by how much it missed the best run.
 
     Args:
@@ -109,7 +109,7 @@ def compared(
     n_streams: int,
     n_runs: int,
     slots: Sequence[int] = (1,),
-) -> Iterator[Outcome]:
+) -> Iterator[RuleOutcome]:
     """Give what each rule does on the same streams, by rule and number of slots.
 
     Args:
@@ -129,7 +129,7 @@ def compared(
                 used.append(spent)
                 lost.append(missed)
             n = len(lost)
-            yield Outcome(
+            yield RuleOutcome(
                 name,
                 at_once,
                 sum(full) / sum(used),

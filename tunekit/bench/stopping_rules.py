@@ -18,7 +18,7 @@ from tunekit.stoppers.base import CurveView
 LOSS = (ObjectiveSpec("loss"),)
 
 
-class Rule(Protocol):
+class StoppingRule(Protocol):
     """A stopping rule in one stream; trials are numbered in the order of their start."""
 
     def report(self, number: int, epoch: int, loss: float) -> bool:
@@ -124,7 +124,7 @@ class RayRule:
         del self._trials[number]
 
 
-MakeRule: TypeAlias = Callable[[], Rule]
+MakeRule: TypeAlias = Callable[[], StoppingRule]
 
 
 def rules(epochs: int, extra: tuple[str, ...] = ()) -> dict[str, MakeRule]:
