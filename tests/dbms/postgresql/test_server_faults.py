@@ -85,5 +85,7 @@ def test_the_study_goes_on_with_the_servers_own_configuration(fault, kinds, tmp_
             assert failed[0].user_attrs["knobs"]["failure"]["kind"] in kinds
         else:
             assert fault == "freeze"  # the slice ended at its deadline and is censored
-        assert any(t.state is TrialState.COMPLETE for t in found.study.trials[2:])
+        # Those after it are measured; a slow one is given up as any other is.
+        measured = (TrialState.COMPLETE, TrialState.STOPPED)
+        assert any(t.state in measured for t in found.study.trials[2:])
         assert target.snapshot().set_values == own
