@@ -11,9 +11,10 @@ from queue import Empty, SimpleQueue
 import numpy as np
 
 from tunekit.errors import InvalidArgument
+from tunekit_integrations.dbms.postgresql.session import Row
 from tunekit_integrations.dbms.records import Measurement
 from tunekit_integrations.dbms.workloads.digests import result_digest
-from tunekit_integrations.dbms.workloads.session import DeadlineReached, Row, Session, session
+from tunekit_integrations.dbms.workloads.session import DeadlineReached, Session, session
 
 PERCENTILES = (50, 95, 99)
 

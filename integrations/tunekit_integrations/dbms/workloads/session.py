@@ -8,10 +8,10 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 from tunekit.errors import InvalidArgument, MissingExtra
-from tunekit_integrations.dbms.records import FailureKind, TargetFailure
+from tunekit_integrations.dbms.postgresql.session import Row, failure_of
 
 if TYPE_CHECKING:
     import psycopg2
@@ -24,8 +24,6 @@ FROZEN_AFTER_S = 1.0
 """How long after the deadline a server may take to obey its own statement_timeout."""
 
 CONNECT_TIMEOUT_S = 10
-
-Row: TypeAlias = tuple[Any, ...]
 
 
 class DeadlineReached(Exception):
@@ -161,14 +159,3 @@ def as_failures(deadline: float = math.inf) -> Iterator[None]:
         raise failure_of(error) from None
     except psycopg2.Error as error:
         raise failure_of(error) from None
-
-
-def failure_of(error: psycopg2.Error) -> TargetFailure:
-    """Return what an error of the client means for a trial."""
-    text = (str(error).strip() or type(error).__name__).splitlines()[0]
-    code = error.pgcode
-    if code == "53200":
-        return TargetFailure(FailureKind.OUT_OF_MEMORY, f"the server ran out of memory: {text}")
-    if code is None or code.startswith(("08", "57P")):
-        return TargetFailure(FailureKind.LOST_CONNECTION, f"the server was lost: {text}")
-    return TargetFailure(FailureKind.INVALID, f"the server refused a statement ({code}): {text}")
