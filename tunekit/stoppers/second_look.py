@@ -9,7 +9,15 @@ from typing import Any
 from tunekit.checks import check_number, check_whole
 from tunekit.records import CONTINUE, Decision, ObjectiveSpec
 from tunekit.stoppers.base import CurveView
-from tunekit.stoppers.losses import Curve, LossCurveReader, Losses, Unit, as_metrics, shown
+from tunekit.stoppers.losses import (
+    Curve,
+    LossCurveReader,
+    Losses,
+    Unit,
+    as_metrics,
+    losses,
+    shown,
+)
 from tunekit.stoppers.options import MetricStopper, check_unit
 from tunekit.stoppers.reached import Reached
 from tunekit.stoppers.rungs import Ladder, Rung
@@ -87,7 +95,7 @@ class SecondLookStopper(MetricStopper):
         """
         watched = self.watched(view)
         reports = view.reports.get(number, ())
-        if not reports or any(o.metric not in reports[-1].metrics for o in watched):
+        if not reports or losses(reports[-1], watched) is None:
             return CONTINUE
         curve = self._reader.read(number, view, watched)
         if not all(map(math.isfinite, curve.losses[-1])):
@@ -135,10 +143,9 @@ class SecondLookStopper(MetricStopper):
 
     def _smoothed(self, curve: Curve, level: int) -> Losses | None:
         """Return the best losses of the last reports up to a rung."""
-        at = curve.at(level, self.unit)
-        if at is None:
-            return None
         i = curve.place(level, self.unit)
+        if i >= len(curve.losses):
+            return None
         return tuple(map(min, zip(*curve.losses[max(0, i - SMOOTHED + 1) : i + 1], strict=True)))
 
     def _line(self, curve: Curve, level: int) -> Losses | None:
@@ -204,17 +211,17 @@ def _progress(view: CurveView, number: int, unit: Unit) -> int:
     return len(reports) if unit == "reports" or not reports else reports[-1].step
 
 
-def _followed(progress: list[float], losses: list[float], horizon: float) -> float:
+def _followed(progress: list[float], values: list[float], horizon: float) -> float:
     """Return the loss at the horizon on the least-squares line over log progress.
 
     The line starts at the last loss and never climbs: a loss that rises for some reports is more
     often noise than a trend.
     """
-    if not all(map(math.isfinite, losses)):
+    if not all(map(math.isfinite, values)):
         return math.inf
     # slope = sum (x - mean x) y / sum (x - mean x)^2, with x = log progress
     x = [math.log(max(p, 1.0)) for p in progress]
     middle = sum(x) / len(x)
     spread = sum((v - middle) ** 2 for v in x)
-    slope = sum((v - middle) * y for v, y in zip(x, losses, strict=True)) / spread if spread else 0
-    return losses[-1] + min(0.0, slope) * max(0.0, math.log(max(horizon, 1.0)) - x[-1])
+    slope = sum((v - middle) * y for v, y in zip(x, values, strict=True)) / spread if spread else 0
+    return values[-1] + min(0.0, slope) * max(0.0, math.log(max(horizon, 1.0)) - x[-1])
