@@ -1,4 +1,4 @@
-"""The built-in suites whose optimum is known: trees and bbob."""
+"""The built-in suites whose optimum is known: trees, bbob and flat."""
 
 import pickle
 
@@ -11,9 +11,8 @@ from tunekit.samplers.base import sample
 from tunekit.spaces import Params
 
 SEEDS = range(3)
-PROBLEMS = {
-    p.name: p for name in ("trees", "bbob") for seed in SEEDS for p in suite(name, seed=seed)
-}
+SUITES = ("trees", "bbob", "flat")
+PROBLEMS = {p.name: p for name in SUITES for seed in SEEDS for p in suite(name, seed=seed)}
 problems = pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS.keys())
 N_POINTS = 500
 
@@ -64,7 +63,7 @@ def test_an_evaluation_is_deterministic_and_survives_a_pickle(problem):
         assert problem.evaluate(point) == copy.evaluate(point)
 
 
-@pytest.mark.parametrize("name", ["trees", "bbob"])
+@pytest.mark.parametrize("name", SUITES)
 def test_the_same_seed_gives_the_same_problems_and_another_gives_others(name):
     first, again, other = suite(name, seed=1), suite(name, seed=1), suite(name, seed=2)
     assert [p.name for p in first] == [p.name for p in again]

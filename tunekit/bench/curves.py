@@ -38,7 +38,7 @@ def problems(path: str | Path, seed: int, *, n_tasks: int) -> list[Problem]:
 
 
 def _problem(file: Path) -> Problem:
-    runs = _read(file)
+    runs = read_runs(file)
     try:
         points = [dict(run["hp"]) for run in runs]
         losses = [float(run["valid"]["loss"][-1]) for run in runs]
@@ -59,7 +59,12 @@ def _problem(file: Path) -> Problem:
     )
 
 
-def _read(file: Path) -> list[Any]:
+def read_runs(file: Path) -> list[Any]:
+    """Read the runs of a file.
+
+    Raises:
+        InvalidArgument: the file cannot be read or holds no list.
+    """
     opened = gzip.open if file.suffix == ".gz" else open
     try:
         with opened(file, "rt", encoding="utf-8") as text:

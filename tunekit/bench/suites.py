@@ -14,6 +14,8 @@ from tunekit.errors import InvalidArgument, did_you_mean
 SUITES: dict[str, str] = {
     "trees": "tunekit.bench.trees.suite",
     "bbob": "tunekit.bench.bbob",
+    "flat": "tunekit.bench.flat",
+    "taskset": "tunekit.bench.taskset",
     "yahpo": "tunekit.bench.yahpo",
     "cash": "tunekit.bench.cash",
     "replay": "tunekit.bench.replay",

@@ -105,7 +105,7 @@ def draw_problem(
     defaults = {p.path: p.domain.from_unit(rng.random()) for p in space} | min(
         points, key=landscape
     )
-    space = _with_defaults(space, "", defaults)
+    space = with_defaults(space, "", defaults)
     return Problem(f"trees/{name}", space, landscape, best_known=landscape.best)
 
 
@@ -114,10 +114,11 @@ def _target(p: Parameter, rng: np.random.Generator) -> float:
     return p.domain.to_unit(p.domain.from_unit(float(rng.uniform(0.1, 0.9))))
 
 
-def _with_defaults(space: Space, prefix: str, defaults: Mapping[str, Any]) -> Space:
+def with_defaults(space: Space, prefix: str, defaults: Mapping[str, Any]) -> Space:
+    """Return the space with the defaults of `prefix` + path, one for every parameter."""
     nodes = {name: _node(node, prefix + name, defaults) for name, node in space.nodes}
     when = [
-        When(w.parent, w.values, _with_defaults(w.space, prefix, defaults), also=dict(w.also))
+        When(w.parent, w.values, with_defaults(w.space, prefix, defaults), also=dict(w.also))
         for w in space.when
     ]
     return Space(nodes, when=when, constraints=space.constraints)
@@ -127,12 +128,12 @@ def _node(node: Any, path: str, defaults: Mapping[str, Any]) -> Any:
     if isinstance(node, Float | Int):
         return replace(node, default=defaults[path])
     if isinstance(node, Repeat):
-        return replace(node, block=_with_defaults(node.block, f"{path}.0.", defaults))
+        return replace(node, block=with_defaults(node.block, f"{path}.0.", defaults))
     if isinstance(node, Constant):
         return node
     labels = {values: label for label, values, _ in node.openings()}
     choices = {
-        group: child and _with_defaults(child, f"{path}.{labels[group]}.", defaults)
+        group: child and with_defaults(child, f"{path}.{labels[group]}.", defaults)
         for group, child in node.mapping().items()
     }
     return Categorical(choices, ordered=node.ordered, default=defaults[path])

@@ -24,12 +24,16 @@ _SHAPES: dict[Shape, Callable[[float], float]] = {
 FUNNEL = 0.2
 """Standard deviation of a funnel, as a share of the range."""
 
-Outer: TypeAlias = Literal["plain", "saturating", "log"]
+Outer: TypeAlias = Literal["plain", "saturating", "log", "capped"]
+
+CHANCE = 0.96
+"""Penalty of the plateau of `capped`; every larger sum of penalties gives the same loss."""
 
 _OUTER: dict[Outer, Callable[[float], float]] = {
     "plain": lambda s: s,
     "saturating": lambda s: -math.expm1(-s),
     "log": math.log1p,
+    "capped": lambda s: min(s, CHANCE),
 }
 
 
