@@ -109,7 +109,11 @@ def tune_knobs(
         )
     options = options or ProtocolOptions()
     with ExitStack() as held:
-        held.enter_context(own_configuration_kept(target, kind, journals or Journals(), said))
+        held.enter_context(
+            own_configuration_kept(
+                target, kind, journals or Journals(), said, patience_s=options.patience_s
+            )
+        )
         said("preparing the data of the workload")
         workload.prepare(target.url)
         twin = target.clone()

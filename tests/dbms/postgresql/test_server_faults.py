@@ -44,8 +44,8 @@ class Faulty(QuerySet):
         return super().run(url, seconds=seconds, deadline_s=deadline_s, seed=seed)
 
 
-def disk_full() -> None:
-    raise OSError(28, "No space left on device")
+def client_out_of_files() -> None:
+    raise OSError(24, "Too many open files")
 
 
 def wrong_result() -> None:
@@ -54,7 +54,7 @@ def wrong_result() -> None:
 
 FAULTS = [
     ("kill", {"lost_connection", "no_start"}),
-    (disk_full, {"lost_connection"}),
+    (client_out_of_files, {"lost_connection"}),
     ("freeze", {"timeout", "lost_connection"}),
     (wrong_result, {"wrong_result"}),
 ]
