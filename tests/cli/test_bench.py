@@ -37,6 +37,20 @@ def test_a_comparison_prints_its_standings_and_writes_its_files(cli, answer, fol
     assert all(row["auc_low"] <= row["auc"] <= row["auc_high"] for row in rows)
 
 
+def test_paired_differences_follow_the_standings_and_are_written(cli, folder):
+    words = ["--sampler", "random", "--sampler", "sobol", "--out", "r", "-q"]
+    plain = cli(*WORDS, *words)
+    shown = cli(*WORDS, *words, "--against", "random")
+    assert shown.exit_code == 0 and shown.stdout.startswith(plain.stdout)
+    lines = shown.stdout.removeprefix(plain.stdout).split("\n")
+    assert lines[1].split() == ["family", "contender", "against", "pairs", "auc", "final"]
+    assert lines[2].split()[:4] == ["toy", "sobol", "random", "4"] and "+-" in lines[2]
+    with (folder / "r" / "differences.csv").open() as file:
+        assert next(csv.DictReader(file))["pairs"] == "4"
+    refused = cli(*WORDS, *words, "--against", "sobel")
+    assert refused.exit_code == 2 and 'did you mean "sobol"' in refused.stderr
+
+
 def test_options_with_alternatives_show_the_spread_over_settings(cli):
     result = cli(*WORDS, "--sampler", "tpe:n_startup_trials=2|4", "--out", "r", "-q")
     assert result.exit_code == 0 and result.stderr == ""

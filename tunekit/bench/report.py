@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from tunekit.bench.differences import differences, shown_difference
 from tunekit.bench.runner import ComparisonPlan, FinishedComparison
 from tunekit.bench.settings import spreads
 from tunekit.bench.standings import Row, Standings, failures
@@ -40,7 +41,9 @@ READING = (
     "Regret is (best so far - best known) / (median of random search at the same budget - best "
     "known): 0 equals the best known, 1 equals random search, below 0 beats the best known. AUC "
     "is the mean over all trials, final the value after the last one. Brackets hold bootstrap "
-    "95 % intervals over the seeds. Ranks are means over the problems that every contender ran."
+    "95 % intervals over the seeds. Ranks are means over the problems that every contender ran. "
+    "Differences are means over pairs of runs with the same problem and seed, +- their standard "
+    "error; below 0 is better."
 )
 
 _STYLE = (
@@ -58,12 +61,15 @@ class ComparisonReport:
     Attributes:
         command: command line that reproduces the comparison.
         left_out: contender -> reason for its absence.
+        against: label of the contender that the others are compared with run by run; `None`
+            takes the first.
     """
 
     plan: ComparisonPlan
     outcome: FinishedComparison
     command: str
     left_out: Mapping[str, str] = field(default_factory=dict)
+    against: str | None = None
 
     def tables(self) -> dict[str, list[Row]]:
         """Return all non-empty tables by name."""
@@ -72,6 +78,7 @@ class ComparisonReport:
         left_out = [{"contender": k, "runs": 0, "why": why} for k, why in self.left_out.items()]
         found = {
             "standings": rows,
+            "differences": differences(standings, self.against or self.plan.contenders[0].label),
             "settings": spreads(rows, self.plan.contenders),
             "problems": standings.by_problem(),
             "yardsticks": self._yardsticks(),
@@ -130,9 +137,12 @@ class ComparisonReport:
             f"<p>{plan.n_trials} trials; seeds {', '.join(map(str, plan.seeds))}; "
             f"workers {', '.join(map(str, plan.workers))}; {escape(versions())}.</p>",
             _html_table("Standings", [shown(row) for row in tables.get("standings", [])]),
+            _html_table(
+                "Differences", [shown_difference(row) for row in tables.get("differences", [])]
+            ),
             *_figures(self),
         ]
-        names = [name for name in tables if name != "standings"]
+        names = [name for name in tables if name not in ("standings", "differences")]
         body += [_html_table(name.replace("_", " ").capitalize(), tables[name]) for name in names]
         head = f'<meta charset="utf-8"><title>tunekit bench</title><style>{_STYLE}</style>'
         return f"<!doctype html><html><head>{head}</head><body>{''.join(body)}</body></html>"

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -37,6 +37,7 @@ COLUMNS = (
     "cpu_ms",
     "p95",
 )
+DIFFERENCE_COLUMNS = ("family", "contender", "against", "pairs", "auc", "final")
 COST_COLUMNS = (
     "space",
     "contender",
@@ -127,6 +128,14 @@ def bench(
         Path | None,
         typer.Option("--yahpo-data", metavar="DIR", help="Data folder of the suite yahpo."),
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against",
+            metavar="CONTENDER",
+            help="Also print paired differences from it, +- standard error.",
+        ),
+    ] = None,
     params: Annotated[bool, typer.Option("--params", help="Also store all params.")] = False,
     form: ManyFormat = ListFormat.TABLE,
 ) -> None:
@@ -137,6 +146,7 @@ def bench(
     """
     if ctx.invoked_subcommand is not None:
         return
+    from tunekit.bench.differences import check_against
     from tunekit.bench.report import ComparisonReport
     from tunekit.bench.runner import ComparisonPlan, run
     from tunekit.cli.bench_problems import Named
@@ -161,9 +171,11 @@ def bench(
         keep_params=params,
         n_pool=pool_size,
     )
+    if against is not None:
+        check_against(against, [c.label for c in contenders])
     _leave_on_sigterm()
     outcome = run(plan, out, jobs=jobs, pools=pools, listen=_say_progress)
-    report = ComparisonReport(plan, outcome, _command_line(ctx), left_out)
+    report = ComparisonReport(plan, outcome, _command_line(ctx), left_out, against)
     raise typer.Exit(_conclude(report, out, form))
 
 
@@ -247,6 +259,8 @@ def _conclude(report: ComparisonReport, folder: Path, form: ListFormat) -> int:
     if form is ListFormat.TABLE:
         rows = [shown(row) for row in rows]
     emit_list("standings", rows, form, columns=COLUMNS)
+    if form is ListFormat.TABLE and report.against is not None:
+        _print_differences(tables.get("differences", []))
     if form is ListFormat.TABLE and "settings" in tables:
         typer.echo()
         settings = tables["settings"]
@@ -255,6 +269,15 @@ def _conclude(report: ComparisonReport, folder: Path, form: ListFormat) -> int:
         terminal.print_line(f"{row['contender']}: {row['runs']} runs have no result: {row['why']}")
     terminal.print_line(f"in {folder}: {', '.join(path.name for path in written)}")
     return FAILED if report.outcome.errors else 0
+
+
+def _print_differences(rows: list[dict[str, Any]]) -> None:
+    from tunekit.bench.differences import shown_difference
+    from tunekit.cli.output import emit_list
+
+    typer.echo()
+    shown = [shown_difference(row) for row in rows]
+    emit_list("differences", shown, ListFormat.TABLE, columns=DIFFERENCE_COLUMNS)
 
 
 @command(app, "ls")
