@@ -78,12 +78,14 @@ class Quality:
             probability of another choice.
         is_biased: draws the error once for all answers, around which a quarter of it remains.
         reads_state: goes on from the best trial that the prompt tells, once it tells some.
+        names_ranges: also names the range of each number and the choice that its points come from.
     """
 
     centre: str = "optimum"
     error: float = 0.1
     is_biased: bool = False
     reads_state: bool = False
+    names_ranges: bool = False
 
 
 class Adviser:
@@ -112,7 +114,24 @@ class Adviser:
             drawn = [self._anywhere() for _ in range(points["maxItems"])]
         else:
             drawn = [self._near(centre) for _ in range(points["maxItems"])]
-        return Said(json.dumps({"rationale": "", "points": [dict(p) for p in drawn]}))
+        reply: dict[str, Any] = {"rationale": "", "points": [dict(p) for p in drawn]}
+        if self._quality.names_ranges:
+            reply["ranges"] = self._ranges(centre)
+        return Said(json.dumps(reply))
+
+    def _ranges(self, centre: Params) -> dict[str, Any]:
+        """Return where nine of ten points lie that are drawn around a centre."""
+        found: dict[str, Any] = {}
+        for path, value in centre.items():
+            domain = self._space.by_path[path].domain
+            if isinstance(domain, Categorical):
+                found[path] = [value]
+            elif isinstance(domain, Float | Int) and value not in domain.special:
+                place, reach = domain.to_unit(value), 1.645 * self._error
+                ends = (domain.from_unit(min(max(place + d, 0.0), 1.0)) for d in (-reach, reach))
+                low, high = (min(max(e, domain.lo), domain.hi) for e in ends)
+                found[path] = {"lower": low, "upper": high}
+        return found
 
     def _read(self, request: Mapping[str, Any]) -> Params:
         """Return the best trial of the prompt once there are a few, else the own belief."""

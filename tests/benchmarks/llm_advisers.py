@@ -2,7 +2,7 @@
 
 Each adviser answers behind a real HTTP endpoint, and `auto` mixes it in as it does a language
 model. It is compared with `auto` alone on the same instance and seed. `--seeds 3 --problems
-"15 knobs"` takes two minutes; everything takes about an hour of one core. `--runs FILE` keeps
+"15 knobs"` takes two minutes; everything takes about two hours of one core. `--runs FILE` keeps
 finished runs, so that a comparison resumes, and several processes can share the problems.
 
 Trials are those until the best result of `auto` alone after all its trials is reached, counted as
@@ -43,10 +43,14 @@ OTHER_SEED = 1000
 ALONE, AGAIN = "auto alone", "auto alone, another seed"
 GOOD = {f"good, error {e:.0%}": Quality(error=e) for e in (0.05, 0.1)}
 BAD = {"misleading": Quality("wrong", 0.1), "random": Quality("uniform")}
+RANGES = {
+    "one point and ranges, error 10%": Quality(error=0.1, names_ranges=True),
+    "one point and ranges, misleading": Quality("wrong", 0.1, names_ranges=True),
+}
 LEARNING = Quality(error=0.2, is_biased=True, reads_state=True)
 TOLD, UNTOLD = "reads the state", "reads the state, not told"
 ADVISERS: dict[str, Quality | None] = {
-    ALONE: None, **GOOD, **BAD, TOLD: LEARNING, UNTOLD: LEARNING, AGAIN: None,
+    ALONE: None, **GOOD, **BAD, **RANGES, TOLD: LEARNING, UNTOLD: LEARNING, AGAIN: None,
 }  # fmt: skip
 
 Key: TypeAlias = tuple[str, int, str]
@@ -67,6 +71,7 @@ def losses(problem: Problem, adviser: str, *, seed: int, n_trials: int) -> list[
             "timeout_s": 600.0,
             "max_tokens": None,
             "with_state": adviser != UNTOLD,
+            "n_points": 1 if adviser in RANGES else 4,
         }
         return _played(problem, {"llm": llm}, seed=seed, n_trials=n_trials)
 
@@ -191,6 +196,8 @@ def show(runs: Runs, problems: Sequence[str], seeds: Sequence[int]) -> None:
         first + COST,
         rows("cost", [*BAD, AGAIN]),
     )
+    table("Ranges: trials", first + SPEED, rows("speed", RANGES))
+    table("Ranges: regret", first + COST, rows("cost", RANGES))
     table("The state in the prompt: trials", first + SPEED, rows("speed", [TOLD, UNTOLD]))
     table("The state in the prompt: regret", first + COST, rows("cost", [TOLD, UNTOLD]))
 

@@ -65,12 +65,16 @@ LIKELY = (
 POINTS = st.dictionaries(NAMES, LIKELY, max_size=6)
 
 
-def said(points: Any) -> str:
+def said(points: Any, **more: Any) -> str:
     """Return a reply with points, as text."""
-    return json.dumps({"rationale": "because", "points": points})
+    return json.dumps({"rationale": "because", "points": points, **more})
 
+
+ENDS = st.dictionaries(st.sampled_from(["lower", "upper", "C"]), LIKELY, max_size=3)
+RANGES = VALUES | st.dictionaries(NAMES, ENDS | LIKELY | st.lists(LIKELY, max_size=3), max_size=6)
 
 TEXTS = st.one_of(
+    st.builds(said, st.lists(POINTS, max_size=2), ranges=RANGES),
     st.text(),
     VALUES.map(said),
     st.lists(POINTS | VALUES, max_size=4).map(said),

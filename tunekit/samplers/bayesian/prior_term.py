@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +31,14 @@ class PriorTerm:
         self, encoder: Encoder, densities: Mapping[str, PriorDensity], *, exponent: float
     ) -> None:
         columns = {c.path: j for j, c in enumerate(encoder.columns)}
-        self._densities = [(columns[path], d) for path, d in densities.items()]
+        self._terms = [(columns[path], exponent, d) for path, d in densities.items()]
         self.exponent = exponent
+
+    def joined(self, other: PriorTerm) -> PriorTerm:
+        """Return this term with another one's densities of parameters that it has none of."""
+        both, own = copy(self), {column for column, _, _ in self._terms}
+        both._terms = [*self._terms, *(t for t in other._terms if t[0] not in own)]
+        return both
 
     def log_probability(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return `(m,)` weighted logarithms of the prior density of `(m, d)` rows."""
@@ -45,9 +52,9 @@ class PriorTerm:
         self, x: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         value, gradient = np.zeros(len(x)), np.zeros(x.shape)
-        for j, density in self._densities:
+        for j, exponent, density in self._terms:
             active = ~np.isnan(x[:, j])
             log, slope = density.log_and_slope(x[active, j])
-            value[active] += self.exponent * log
-            gradient[active, j] = self.exponent * slope
+            value[active] += exponent * log
+            gradient[active, j] = exponent * slope
         return value, gradient

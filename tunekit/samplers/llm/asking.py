@@ -11,6 +11,7 @@ from tunekit.noise.replicates import Key
 from tunekit.samplers.llm.backends import Answer, Backend, Message, NoAnswer
 from tunekit.samplers.llm.limits import Limits
 from tunekit.samplers.llm.past_advice import Spent
+from tunekit.samplers.llm.ranges import Ranges
 from tunekit.samplers.llm.replies import ReadPoint, read_reply
 from tunekit.samplers.llm.reply_schema import reply_schema
 from tunekit.samplers.llm.retrying import answered
@@ -32,6 +33,7 @@ class Advice:
         tokens, dollars, seconds: of all attempts; `dollars` is `None` where the price is unknown.
         problems: sentences on what went wrong; a failed request has no points.
         n_kept: replies that were read from the cache, and cost nothing.
+        ranges: where the model expects good values of single parameters.
     """
 
     points: tuple[ReadPoint, ...] = ()
@@ -44,6 +46,7 @@ class Advice:
     seconds: float = 0.0
     problems: tuple[str, ...] = ()
     n_kept: int = 0
+    ranges: Ranges = field(default_factory=dict)
 
     @classmethod
     def stored(cls, evidence: Mapping[str, Any]) -> Advice:
@@ -69,6 +72,7 @@ class Advice:
             "seconds": round(self.seconds, 3),
             "problems": list(self.problems),
             "n_kept": self.n_kept,
+            "ranges": dict(self.ranges),
         }
 
 
@@ -137,6 +141,7 @@ class Conversation:
             time.monotonic() - self._began,
             tuple([*problems, *refused]),
             sum(a.is_kept for a in self._answers),
+            read.ranges if read is not None else {},
         )
 
     def _answer(

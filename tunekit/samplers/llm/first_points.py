@@ -20,9 +20,10 @@ from tunekit.noise.replicates import key_of
 from tunekit.samplers.llm.backends import Answer, Backend, Message, NoAnswer
 from tunekit.samplers.llm.buckets import LABELS, BucketCodec
 from tunekit.samplers.llm.earlier_runs import EarlierRuns
-from tunekit.samplers.llm.replies import MAX_RATIONALE, flat_values, reply_document
+from tunekit.samplers.llm.replies import MAX_RATIONALE, reply_document
 from tunekit.samplers.llm.retrying import answered
 from tunekit.samplers.llm.similar import Profile, Workload
+from tunekit.samplers.llm.values import flat_values
 from tunekit.spaces import Params, Scalar, Space
 from tunekit.spaces.describe import describe
 

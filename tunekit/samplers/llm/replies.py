@@ -8,15 +8,16 @@ defaults of parameters that the reply leaves out, which the evidence names.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tunekit.checks import shown
 from tunekit.errors import TunekitError
 from tunekit.noise.replicates import Key, key_of
-from tunekit.spaces import Categorical, Float, Int, Params, Scalar, Space
+from tunekit.samplers.llm.ranges import Ranges, read_ranges
+from tunekit.samplers.llm.values import flat_values, read_value
+from tunekit.spaces import Params, Scalar, Space
 
 MAX_POINTS = 50
 """Points of a reply that are read."""
@@ -25,7 +26,6 @@ MAX_RATIONALE = 1000
 """Characters of a rationale that are kept."""
 
 MAX_REFUSALS = 20
-MAX_DEPTH = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,13 @@ class ReadReply:
         points: that may run, in the order of the reply.
         rationale: the model's reason; text from outside.
         refused: sentences on what was wrong; empty if nothing was.
+        ranges: where it expects good values of single parameters.
     """
 
     points: tuple[ReadPoint, ...]
     rationale: str
     refused: tuple[str, ...]
+    ranges: Ranges = field(default_factory=dict)
 
 
 def read_reply(
@@ -91,8 +93,10 @@ def read_reply(
         points.append(point)
     if not document["points"]:
         refused.append("the list `points` is empty.")
+    ranges, wrong = read_ranges(document.get("ranges"), space)
+    refused += wrong
     said = rationale[:MAX_RATIONALE] if isinstance(rationale, str) else ""
-    return ReadReply(tuple(points), said, tuple(refused[:MAX_REFUSALS]))
+    return ReadReply(tuple(points), said, tuple(refused[:MAX_REFUSALS]), ranges)
 
 
 def reply_document(text: str) -> dict[str, Any] | None:
@@ -129,7 +133,8 @@ def _point(given: object, space: Space, fixed: Mapping[str, Scalar]) -> ReadPoin
         raise TunekitError(f"got {shown(given)}, expected an object path -> value.")
     values: dict[str, object] = dict(space.target)
     for name, value in flat_values(given, space):
-        values[space.resolve(name)] = _value(value, space, name)
+        path = space.resolve(name)
+        values[path] = read_value(value, space, path)
     values |= fixed
     active = _active(space, values)
     kept = {path: values[path] for path in active if path in values}
@@ -149,49 +154,3 @@ def _active(space: Space, values: Mapping[str, object]) -> dict[str, Scalar]:
             given = values.get(parameter.path, default)
             chosen[parameter.path] = parameter.domain.validate(given, parameter.path)
     return found
-
-
-def flat_values(
-    given: Mapping[str, Any], space: Space, prefix: str = "", depth: int = 0
-) -> Iterator[tuple[str, object]]:
-    """Yield (dotted path, value), whether the point is flat or nested.
-
-    Raises:
-        TunekitError: it is nested deeper than any space.
-    """
-    if depth > MAX_DEPTH:
-        raise TunekitError(f"it is nested deeper than {MAX_DEPTH} levels.")
-    for name, value in given.items():
-        path = f"{prefix}{name}"
-        if not isinstance(value, Mapping):
-            yield path, value
-            continue
-        opened = _opened(space, path, value)
-        if opened is not None:  # {"model": {"svm": {"C": 1.0}}} also says which model
-            yield path, opened
-        yield from flat_values(value, space, f"{path}.", depth + 1)
-
-
-def _opened(space: Space, path: str, value: Mapping[str, Any]) -> Scalar | None:
-    """Return the choice that is the only key of the object given for a categorical."""
-    parameter = space.by_path.get(path)
-    if parameter is None or len(value) != 1 or not isinstance(parameter.domain, Categorical):
-        return None
-    (name,) = value
-    return next((c for c in parameter.domain.choices if str(c) == name), None)
-
-
-def _value(value: object, space: Space, name: str) -> object:
-    """Return a value with a number read from its text, where a number is expected."""
-    domain = space.by_path[space.resolve(name)].domain
-    if not isinstance(domain, Float | Int) or not isinstance(value, str):
-        return value
-    try:
-        number = float(value)
-    except ValueError:
-        raise TunekitError(
-            f'parameter "{name}": got {shown(value)}, expected a plain number without a unit.'
-        ) from None
-    if not math.isfinite(number):
-        return number
-    return int(number) if isinstance(domain, Int) and number.is_integer() else number

@@ -15,10 +15,16 @@ MAX_CHOICES = 200
 
 
 def reply_schema(space: Space, n: int) -> dict[str, Any]:
-    """Return the schema of a reply with up to `n` points of a space."""
+    """Return the schema of a reply with up to `n` points of a space, and ranges if it likes."""
+    parameters = [p for p in space if not isinstance(p.domain, Constant)]
     point = {
         "type": "object",
-        "properties": {p.path: _value(p) for p in space if not isinstance(p.domain, Constant)},
+        "properties": {p.path: _value(p) for p in parameters},
+        "additionalProperties": False,
+    }
+    ranges = {
+        "type": "object",
+        "properties": {p.path: _range(p) for p in parameters},
         "additionalProperties": False,
     }
     return {
@@ -26,8 +32,23 @@ def reply_schema(space: Space, n: int) -> dict[str, Any]:
         "properties": {
             "rationale": {"type": "string"},
             "points": {"type": "array", "items": point, "minItems": 1, "maxItems": n},
+            "ranges": ranges,
         },
         "required": ["rationale", "points"],
+        "additionalProperties": False,
+    }
+
+
+def _range(parameter: Parameter) -> dict[str, Any]:
+    domain = parameter.domain
+    if isinstance(domain, Categorical):
+        return {"type": "array", "items": _value(parameter), "minItems": 1}
+    assert isinstance(domain, Float | Int)
+    end = {"type": "number", "minimum": domain.lo, "maximum": domain.hi}
+    return {
+        "type": "object",
+        "properties": {"lower": end, "upper": end},
+        "required": ["lower", "upper"],
         "additionalProperties": False,
     }
 

@@ -26,13 +26,14 @@ from tunekit.samplers.bayesian.past_studies import past_studies
 from tunekit.samplers.bayesian.sampler import BayesianSampler
 from tunekit.samplers.duplicates import taken
 from tunekit.samplers.grid import GridSampler
+from tunekit.samplers.llm.advised_search import exponent, proposal_within
 from tunekit.samplers.llm.asking import Advice, Conversation
 from tunekit.samplers.llm.backends import Backend
 from tunekit.samplers.llm.chosen_backend import backend_of
 from tunekit.samplers.llm.desk import BackgroundDesk, Desk
 from tunekit.samplers.llm.limits import Limits
 from tunekit.samplers.llm.model_state import model_state
-from tunekit.samplers.llm.past_advice import KEY, advices, unused
+from tunekit.samplers.llm.past_advice import KEY, advices, newest_ranges, unused
 from tunekit.samplers.llm.past_examples import past_examples
 from tunekit.samplers.llm.prompt import messages_for
 from tunekit.samplers.llm.turns import Turns
@@ -50,8 +51,10 @@ class LLMSampler:
 
     The first trial is the default configuration. Of the other first ones the model proposes at
     most half, of later ones at most 30 %, and fewer the less often its proposals improved the
-    best result. Where there is no usable advice, the classical sampler proposes, and the reason
-    says so. While that one walks a grid, which tries every point anyway, no model is asked.
+    best result. Where it has no promising point left, the ranges in which it expects good values
+    guide a search with the model of the trials, as a prior that fades with the results. Where
+    there is no usable advice, the classical sampler proposes, and the reason says so. While that
+    one walks a grid, which tries every point anyway, no model is asked.
 
     Args:
         model: name of the model, such as "gpt-5-mini" or "llama3.2"; "litellm/" followed by
@@ -174,19 +177,39 @@ class LLMSampler:
             return own
         busy = {key_of(p.params) for p in before} | taken(view.history)
         points = [(k, p) for k, p in unused(view, turns.given, number) if key_of(p) not in busy]
-        if not points:
-            return replace(own, reason=f"{own.reason}; {turns.absence(self._limits)}")
         place = self._preferred(view, number, [p for _, p in points], own, before)
         if place is None:
-            return replace(own, reason=f"{own.reason}; the language model's points promise less")
+            within = self._within_ranges(turns, number, own, before)
+            said = "the language model's points promise less" if points else ""
+            said = said or turns.absence(self._limits)
+            return within or replace(own, reason=f"{own.reason}; {said}")
         came_with, point = points[place]
-        part = {
-            "of": came_with,
-            "share": round(turns.share(number), 3),
-            "chance": round(turns.rates.chance, 3),
-        }
         why = f"a language model recommends it (advice that came with trial {came_with})"
-        return Proposal(point, self.name, why, {KEY: part})
+        return Proposal(point, self.name, why, {KEY: _part(turns, number, came_with)})
+
+    def _within_ranges(
+        self, turns: Turns, number: int, own: Proposal, before: Sequence[Proposal]
+    ) -> Proposal | None:
+        """Return the point of a search that the model's ranges guide, `None` for the own one."""
+        view = turns.view
+        came_with, ranges = newest_ranges(view, turns.given)
+        fitted = self._fitted(view) if ranges and "log_improvement" in own.evidence else None
+        if fitted is None:
+            return None
+        found = proposal_within(fitted, ranges, number, _busy(view, before))
+        if found is None or found.params == own.params:  # it is the same without the ranges
+            return None
+        if self._preferred(view, number, [found.params], own, before) is None:
+            return None
+        part = {**_part(turns, number, came_with), "ranges": dict(ranges)}
+        part["exponent"] = round(exponent(len(fitted.model.data.trials)), 4)
+        why = (
+            f"a language model expects good values in ranges (advice that came with trial "
+            f"{came_with}); {found.reason}"
+        )
+        return replace(
+            found, sampler=self.name, reason=why, evidence={**found.evidence, KEY: part}
+        )
 
     def _preferred(
         self,
@@ -200,11 +223,12 @@ class LLMSampler:
 
         Before there is a model, the first point is taken.
         """
+        if not points:
+            return None
         fitted = self._fitted(view) if "log_improvement" in own.evidence else None
         if fitted is None:
             return 0
-        pending = [t.params for t in view.history.pending() if t.params is not None]
-        busy = [*pending, *(p.params for p in before)]
+        busy = _busy(view, before)
         promised = fitted.log_improvements([*points, own.params], number, busy).tolist()
         place = max(range(len(points)), key=lambda i: promised[i])
         return place if promised[place] >= promised[-1] - MARGIN else None
@@ -241,6 +265,21 @@ class LLMSampler:
             )
 
         return ask
+
+
+def _busy(view: StudyView, before: Sequence[Proposal]) -> list[Params]:
+    """Return the points that run now, with those of the proposals made just before."""
+    pending = [t.params for t in view.history.pending() if t.params is not None]
+    return [*pending, *(p.params for p in before)]
+
+
+def _part(turns: Turns, number: int, came_with: int) -> dict[str, Any]:
+    """Return the evidence of a model's part in a proposal."""
+    return {
+        "of": came_with,
+        "share": round(turns.share(number), 3),
+        "chance": round(turns.rates.chance, 3),
+    }
 
 
 class StoredAnswers:
