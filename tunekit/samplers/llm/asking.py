@@ -11,6 +11,12 @@ from tunekit.noise.replicates import Key
 from tunekit.samplers.llm.backends import Answer, Backend, Message, NoAnswer
 from tunekit.samplers.llm.limits import Limits
 from tunekit.samplers.llm.past_advice import Spent
+from tunekit.samplers.llm.predictions import (
+    PredictionRequest,
+    Predictions,
+    predictions_schema,
+    read_predictions,
+)
 from tunekit.samplers.llm.ranges import Ranges
 from tunekit.samplers.llm.replies import ReadPoint, read_reply
 from tunekit.samplers.llm.reply_schema import reply_schema
@@ -34,6 +40,7 @@ class Advice:
         problems: sentences on what went wrong; a failed request has no points.
         n_kept: replies that were read from the cache, and cost nothing.
         ranges: where the model expects good values of single parameters.
+        predictions: what it expects of the points, if it was asked.
     """
 
     points: tuple[ReadPoint, ...] = ()
@@ -47,20 +54,26 @@ class Advice:
     problems: tuple[str, ...] = ()
     n_kept: int = 0
     ranges: Ranges = field(default_factory=dict)
+    predictions: Predictions | None = None
 
     @classmethod
     def stored(cls, evidence: Mapping[str, Any]) -> Advice:
         """Return the advice whose `evidence` was stored."""
         given = {**evidence, "problems": tuple(evidence["problems"])}
-        filled = given.pop("filled")
+        filled, predicted = given.pop("filled"), given.pop("predictions", None)
+        predictions = None if predicted is None else Predictions.stored(predicted)
         points = [
             ReadPoint(Params(p), tuple(f)) for p, f in zip(given["points"], filled, strict=True)
         ]
-        return cls(**{**given, "points": tuple(points)})
+        return cls(**{**given, "points": tuple(points), "predictions": predictions})
 
     def evidence(self) -> dict[str, Any]:
         """Return all of it as plain JSON, to keep with the first trial that it led to."""
+        more: dict[str, Any] = {}
+        if self.predictions is not None:
+            more["predictions"] = self.predictions.evidence()
         return {
+            **more,
             "points": [dict(p.params) for p in self.points],
             "filled": [list(p.filled) for p in self.points],
             "rationale": self.rationale,
@@ -78,7 +91,7 @@ class Advice:
 
 @dataclass(slots=True)
 class Conversation:
-    """One request for points, with its repair round.
+    """One request for points, with its repair round, and one for what to expect of them.
 
     Attributes:
         backend: of the model.
@@ -108,8 +121,18 @@ class Conversation:
         *,
         taken: Collection[Key],
         fixed: Mapping[str, Scalar],
+        predicting: PredictionRequest | None = None,
     ) -> Advice:
-        """Return up to `n` points; never raises, whatever the model or the network does."""
+        """Return up to `n` points; never raises, whatever the model or the network does.
+
+        Args:
+            messages: the request for points.
+            space: of the study.
+            n: most points.
+            taken: keys of the points that have been tried or run now.
+            fixed: values that every point has to keep.
+            predicting: asks for what to expect of the points; `None` to ask nothing.
+        """
         self._began = time.monotonic()
         deadline = self._began + self.timeout_s
         schema = reply_schema(space, n)
@@ -130,19 +153,38 @@ class Conversation:
             problems.append(str(none))
         points = read.points[:n] if read is not None else ()
         refused = () if read is None or not read.points else read.refused
+        last = self._answers[-1] if self._answers else None
+        predictions = self._predicted(predicting, [p.params for p in points])
         return Advice(
             points,
             read.rationale if read is not None else "",
             "\n\n".join(m["content"] for m in messages),
-            self._answers[-1].text if self._answers else "",
-            self._answers[-1].model if self._answers else "",
+            last.text if last is not None else "",
+            last.model if last is not None else "",
             self._tokens,
             self._dollars,
             time.monotonic() - self._began,
             tuple([*problems, *refused]),
             sum(a.is_kept for a in self._answers),
             read.ranges if read is not None else {},
+            predictions,
         )
+
+    def _predicted(
+        self, request: PredictionRequest | None, points: Sequence[Params]
+    ) -> Predictions | None:
+        """Return what the model expects of points, `None` if it is not asked."""
+        if request is None or not points:
+            return None
+        messages = request.messages(points)
+        prompt = "\n\n".join(m["content"] for m in messages)
+        try:
+            deadline = time.monotonic() + self.timeout_s
+            answer = self._answer(messages, predictions_schema(len(points)), deadline)
+        except NoAnswer as none:
+            return Predictions((), prompt, "", str(none))
+        values, problem = read_predictions(answer.text, len(points))
+        return Predictions(values, prompt, answer.text, problem)
 
     def _answer(
         self, talk: Sequence[Message], schema: Mapping[str, Any], deadline: float

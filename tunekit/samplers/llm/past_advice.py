@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tunekit.errors import TunekitError
 from tunekit.history import History
-from tunekit.noise.replicates import UNMEASURED
+from tunekit.noise.replicates import UNMEASURED, Key, key_of
 from tunekit.records import TrialRecord, TrialState
 from tunekit.samplers.base import StudyView
 from tunekit.samplers.llm.ranges import Ranges, read_ranges
@@ -124,6 +125,20 @@ def unused(
         except TunekitError:  # the space was edited
             continue
     return points
+
+
+def predicted(
+    view: StudyView, given: Sequence[tuple[int, Mapping[str, Any]]]
+) -> dict[Key, tuple[float, float]]:
+    """Return what the model expects of the points of the newest advice: key -> (mean, sd)."""
+    if not given or not given[-1][1].get("predictions"):
+        return {}
+    found: dict[Key, tuple[float, float]] = {}
+    advice = given[-1][1]
+    for stored, (mean, sd) in zip(advice["points"], advice["predictions"]["values"], strict=False):
+        with suppress(TunekitError):  # the space was edited
+            found[key_of(view.space.validate(stored))] = (mean, sd)
+    return found
 
 
 def newest_ranges(

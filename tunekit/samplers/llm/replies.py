@@ -7,8 +7,7 @@ defaults of parameters that the reply leaves out, which the evidence names.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +15,7 @@ from tunekit.checks import shown
 from tunekit.errors import TunekitError
 from tunekit.noise.replicates import Key, key_of
 from tunekit.samplers.llm.ranges import Ranges, read_ranges
-from tunekit.samplers.llm.values import flat_values, read_value
+from tunekit.samplers.llm.values import flat_values, json_objects, read_value
 from tunekit.spaces import Params, Scalar, Space
 
 MAX_POINTS = 50
@@ -101,26 +100,10 @@ def read_reply(
 
 def reply_document(text: str) -> dict[str, Any] | None:
     """Return the first JSON object of a text that has a list of points."""
-    for found in _objects(text):
+    for found in json_objects(text):
         if isinstance(found.get("points"), list):
             return found
     return None
-
-
-def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """Yield the JSON objects of a text; models like to wrap one in prose or a code fence."""
-    decoder = json.JSONDecoder()
-    at = text.find("{")
-    for _ in range(MAX_REFUSALS):
-        if at < 0:
-            return
-        try:
-            found, end = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            at = text.find("{", at + 1)
-            continue
-        yield found
-        at = text.find("{", end)
 
 
 def _point(given: object, space: Space, fixed: Mapping[str, Scalar]) -> ReadPoint:

@@ -16,7 +16,7 @@ from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from tunekit.checks import check_number, check_whole, shown
+from tunekit.checks import check_flag, check_number, check_whole, shown
 from tunekit.errors import InvalidArgument
 from tunekit.noise.replicates import key_of
 from tunekit.records import Proposal, TrialRecord
@@ -33,17 +33,16 @@ from tunekit.samplers.llm.chosen_backend import backend_of
 from tunekit.samplers.llm.desk import BackgroundDesk, Desk
 from tunekit.samplers.llm.limits import Limits
 from tunekit.samplers.llm.model_state import model_state
-from tunekit.samplers.llm.past_advice import KEY, advices, newest_ranges, unused
+from tunekit.samplers.llm.past_advice import KEY, advices, newest_ranges, predicted, unused
 from tunekit.samplers.llm.past_examples import past_examples
+from tunekit.samplers.llm.predictions import PredictionRequest
 from tunekit.samplers.llm.prompt import messages_for
+from tunekit.samplers.llm.ranking import most_promising
 from tunekit.samplers.llm.turns import Turns
 from tunekit.spaces import Params
 
 if TYPE_CHECKING:
     from tunekit.samplers.bayesian.model_search import FittedSearch
-
-MARGIN = 2.3
-"""Nats of log expected improvement by which an advised point may lie behind the own best one."""
 
 
 class LLMSampler:
@@ -76,6 +75,9 @@ class LLMSampler:
         cache: folder that keeps replies for the same question to the same model; a kept one costs
             nothing.
         with_state: whether the prompt tells what the study has learnt.
+        predicts: whether a second request, once there is a result, asks what to expect of the
+            points from the trials; the answer and the model of the trials then rank them
+            together. Only with one objective.
         past: trials of earlier studies, as `tunekit.study(warm_start=...)` writes them: the model
             sees the best ones, and the default `arm` learns from all.
         arm: the classical sampler, an object; by default `bayesian`. A method
@@ -107,6 +109,7 @@ class LLMSampler:
         price: tuple[float, float] | None = None,
         cache: str | None = None,
         with_state: bool = True,
+        predicts: bool = False,
         past: Sequence[Mapping[str, Any]] = (),
         arm: Sampler | None = None,
     ) -> None:
@@ -117,7 +120,10 @@ class LLMSampler:
         check_number(timeout_s, "llm: timeout_s", low=0.1, high=3600)
         check_number(wait_s, "llm: wait_s", low=0, high=3600)
         self._limits = Limits(max_dollars, max_tokens, max_seconds)
-        self._task, self._n_points, self._with_state = task, n_points, with_state
+        check_flag(with_state, "llm: with_state")
+        check_flag(predicts, "llm: predicts")
+        self._task, self._n_points = task, n_points
+        self._with_state, self._predicts = with_state, predicts
         self._timeout_s, self._retries = timeout_s, retries
         self._backend: Backend = backend_of(
             model, base, temperature=temperature, per_million=price
@@ -177,7 +183,7 @@ class LLMSampler:
             return own
         busy = {key_of(p.params) for p in before} | taken(view.history)
         points = [(k, p) for k, p in unused(view, turns.given, number) if key_of(p) not in busy]
-        place = self._preferred(view, number, [p for _, p in points], own, before)
+        place = self._preferred(turns, number, [p for _, p in points], own, before)
         if place is None:
             within = self._within_ranges(turns, number, own, before)
             said = "the language model's points promise less" if points else ""
@@ -185,7 +191,10 @@ class LLMSampler:
             return within or replace(own, reason=f"{own.reason}; {said}")
         came_with, point = points[place]
         why = f"a language model recommends it (advice that came with trial {came_with})"
-        return Proposal(point, self.name, why, {KEY: _part(turns, number, came_with)})
+        part = _part(turns, number, came_with)
+        if (expected := predicted(view, turns.given).get(key_of(point))) is not None:
+            part["expected"] = list(expected)
+        return Proposal(point, self.name, why, {KEY: part})
 
     def _within_ranges(
         self, turns: Turns, number: int, own: Proposal, before: Sequence[Proposal]
@@ -199,7 +208,7 @@ class LLMSampler:
         found = proposal_within(fitted, ranges, number, _busy(view, before))
         if found is None or found.params == own.params:  # it is the same without the ranges
             return None
-        if self._preferred(view, number, [found.params], own, before) is None:
+        if self._preferred(turns, number, [found.params], own, before) is None:
             return None
         part = {**_part(turns, number, came_with), "ranges": dict(ranges)}
         part["exponent"] = round(exponent(len(fitted.model.data.trials)), 4)
@@ -213,7 +222,7 @@ class LLMSampler:
 
     def _preferred(
         self,
-        view: StudyView,
+        turns: Turns,
         number: int,
         points: Sequence[Params],
         own: Proposal,
@@ -221,17 +230,23 @@ class LLMSampler:
     ) -> int | None:
         """Return the place of the most promising point, `None` if the own one promises far more.
 
-        Before there is a model, the first point is taken.
+        Args:
+            turns: of the study.
+            number: of the trial.
+            points: advised ones.
+            own: the classical sampler's proposal.
+            before: proposals made just before.
         """
         if not points:
             return None
+        view, said = turns.view, predicted(turns.view, turns.given)
+        expected = [said.get(key_of(p)) for p in points]
         fitted = self._fitted(view) if "log_improvement" in own.evidence else None
         if fitted is None:
-            return 0
+            return most_promising(view, expected, None, None)
         busy = _busy(view, before)
-        promised = fitted.log_improvements([*points, own.params], number, busy).tolist()
-        place = max(range(len(points)), key=lambda i: promised[i])
-        return place if promised[place] >= promised[-1] - MARGIN else None
+        *promised, best = fitted.log_improvements([*points, own.params], number, busy).tolist()
+        return most_promising(view, expected, promised, best)
 
     def _fitted(self, view: StudyView) -> FittedSearch | None:
         """Return the model of the classical sampler, `None` without one."""
@@ -250,6 +265,7 @@ class LLMSampler:
         messages = messages_for(
             view, self._n_points, task=self._task, state=state, examples=examples
         )
+        predicting = PredictionRequest.of(view, self._task) if self._predicts else None
         conversation = Conversation(
             self._backend,
             self._timeout_s,
@@ -261,7 +277,12 @@ class LLMSampler:
 
         def ask() -> Advice:
             return conversation.advice(
-                messages, view.space, self._n_points, taken=known, fixed=view.space.target
+                messages,
+                view.space,
+                self._n_points,
+                taken=known,
+                fixed=view.space.target,
+                predicting=predicting,
             )
 
         return ask

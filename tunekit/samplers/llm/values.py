@@ -1,8 +1,8 @@
-"""Reads the values of a reply: dotted paths, flat or nested, and numbers written as texts."""
+"""Reads a reply's JSON and values: dotted paths, flat or nested, and numbers written as texts."""
 
 from __future__ import annotations
 
-import math
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +11,23 @@ from tunekit.errors import TunekitError
 from tunekit.spaces import Categorical, Float, Int, Scalar, Space
 
 MAX_DEPTH = 40
+MAX_OBJECTS = 20
+
+
+def json_objects(text: str) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects of a text; models like to wrap one in prose or a code fence."""
+    decoder = json.JSONDecoder()
+    at = text.find("{")
+    for _ in range(MAX_OBJECTS):
+        if at < 0:
+            return
+        try:
+            found, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            at = text.find("{", at + 1)
+            continue
+        yield found
+        at = text.find("{", end)
 
 
 def flat_values(
@@ -55,14 +72,21 @@ def read_value(value: object, space: Space, path: str) -> object:
         TunekitError: the text is no plain number.
     """
     domain = space.by_path[path].domain
-    if not isinstance(domain, Float | Int) or not isinstance(value, str):
-        return value
-    try:
-        number = float(value)
-    except ValueError:
+    number = read_number(value) if isinstance(domain, Float | Int) else value
+    if isinstance(domain, Float | Int) and isinstance(number, str):
         raise TunekitError(
             f'parameter "{path}": got {shown(value)}, expected a plain number without a unit.'
-        ) from None
-    if not math.isfinite(number):
-        return number
-    return int(number) if isinstance(domain, Int) and number.is_integer() else number
+        )
+    if isinstance(value, str) and isinstance(domain, Int) and isinstance(number, float):
+        return int(number) if number.is_integer() else number
+    return number
+
+
+def read_number(value: object) -> object:
+    """Return the number that a text is, and everything else as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        return value
