@@ -38,22 +38,27 @@ class CrossValidated:
         Raises:
             ValueError: scikit-learn cannot fit this pipeline.
         """
-        from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
+        from sklearn.model_selection import KFold, StratifiedKFold
 
-        x, y = _data(self.data, self.seed)
         is_regression = self.data == REGRESSION
-        split = KFold if is_regression else StratifiedKFold
+        kind = KFold if is_regression else StratifiedKFold
+        split = kind(FOLDS, shuffle=True, random_state=self.seed)
         pipeline = cash_pipeline.make_pipeline(params.nested(), is_regression=is_regression)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an unconverged network still has a score
-            scores = cross_val_score(
-                pipeline,
-                x,
-                y,
-                cv=split(FOLDS, shuffle=True, random_state=self.seed),
-                error_score="raise",
-            )
-        return 1.0 - float(np.mean(scores))
+        return mean_error(pipeline, *_data(self.data, self.seed), split=split)
+
+
+def mean_error(pipeline: Any, x: NDArray[np.float64], y: NDArray[Any], *, split: Any) -> float:
+    """Return 1 minus the mean score over the folds of a scikit-learn splitter.
+
+    Raises:
+        ValueError: scikit-learn cannot fit this pipeline.
+    """
+    from sklearn.model_selection import cross_val_score
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an unconverged network still has a score
+        scores = cross_val_score(pipeline, x, y, cv=split, error_score="raise")
+    return 1.0 - float(np.mean(scores))
 
 
 def suite(seed: int = 0) -> list[Problem]:

@@ -94,11 +94,14 @@ def _discriminant() -> Space:
 
 
 def make_pipeline(point: Mapping[str, Any], *, is_regression: bool) -> Any:
-    """Build the unfitted pipeline for a nested point of the space."""
+    """Build the unfitted pipeline for a nested point of the space.
+
+    `features` may be absent; then all columns are used.
+    """
     from sklearn.pipeline import Pipeline
 
     scaling, params = branch_of(point["scaler"])
-    features, model = branch_of(point["features"]), branch_of(point["model"])
+    features, model = branch_of(point.get("features", "all")), branch_of(point["model"])
     return Pipeline(
         [
             ("scaler", scaler(scaling, n_quantiles=params.get("n"))),
@@ -117,13 +120,15 @@ def branch_of(choice: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def scaler(name: str, *, n_quantiles: int | None = None, output: str = "normal") -> Any:
-    """Return the scaler of a name: "none", "standard" or "quantile"."""
-    from sklearn.preprocessing import QuantileTransformer, StandardScaler
+    """Return the scaler of a name: "none", "standard", "minmax" or "quantile"."""
+    from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, StandardScaler
 
     if name == "none":
         return "passthrough"
     if name == "standard":
         return StandardScaler()
+    if name == "minmax":
+        return MinMaxScaler()
     return QuantileTransformer(n_quantiles=n_quantiles, output_distribution=output, random_state=0)
 
 

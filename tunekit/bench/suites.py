@@ -18,6 +18,7 @@ SUITES: dict[str, str] = {
     "taskset": "tunekit.bench.taskset",
     "yahpo": "tunekit.bench.yahpo",
     "cash": "tunekit.bench.cash",
+    "classifiers": "tunekit.bench.classifiers",
     "replay": "tunekit.bench.replay",
     "gym": "tunekit.bench.gym",
 }
