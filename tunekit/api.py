@@ -29,6 +29,14 @@ from tunekit.stoppers.base import Stopper, check_works
 from tunekit.storages.base import Storage
 from tunekit.studies.arguments import json_mapping, one_of
 from tunekit.studies.catalogue import name_of, storage_of
+from tunekit.studies.earlier import (
+    copied_past,
+    earlier_studies,
+    learning,
+    names_of,
+    with_curves,
+)
+from tunekit.studies.examples import with_examples, with_kept_examples
 from tunekit.studies.optuna_objects import adopted, own_seed
 from tunekit.studies.reopen import check_kept, check_new, check_same, kept_past
 from tunekit.studies.study import Study
@@ -93,8 +101,8 @@ def study(
         attrs: plain JSON stored with a new study.
         warm_start: earlier studies to learn from, by name in the same storage or as objects;
             their spaces may differ. Their results are copied when the study is created. The
-            sampler "auto" then becomes "bayesian", which can use them; the stopper "curve"
-            learns from their curves.
+            sampler "auto" then becomes "bayesian", which can use them, and with a language model
+            passes them on to both; the stopper "curve" learns from their curves.
         checkpoints: a folder or URI for `trial.save_checkpoint`, or `Checkpoints(root,
             keep_best=...)`; to change it later, move the contents first.
         study_name: Optuna's word for `name`.
@@ -142,10 +150,13 @@ def study(
         if record is None:
             check_works(rule, spec.objectives)
             decider = decider or _sampler(proposer, spec.sampler_options)
-            record = _created(opened, spec)
+            record = _created(opened, with_examples(opened, spec))
+        kept_options = with_kept_examples(spec, record.spec)
+        if isinstance(sampler, str) and kept_options != spec.sampler_options:
+            decider = _sampler(sampler, kept_options)
     else:
-        earlier = _earlier(warm_start)
-        spec = _learning(spec, proposer)
+        earlier = earlier_studies(warm_start)
+        spec = learning(spec, proposer)
         opened = storage_of(storage)
         check_new(opened, spec.name, load_if_exists=load_if_exists)
         if _found(opened, spec.name) is None:
@@ -290,71 +301,25 @@ def _sampler(sampler: str | Sampler, options: Mapping[str, Any]) -> Sampler:
     return found
 
 
-def _earlier(given: str | Study | Sequence[str | Study]) -> list[str | Study]:
-    """Return the named earlier studies, without duplicates."""
-    several = [given] if isinstance(given, str | Study) else given
-    if not isinstance(several, Sequence) or not all(isinstance(s, str | Study) for s in several):
-        raise InvalidArgument(f"warm_start={shown(given)}, expected names of studies, or studies.")
-    names = [s if isinstance(s, str) else s.name for s in several]
-    if not names or len(set(names)) < len(names):
-        raise InvalidArgument(f"warm_start={shown(names)}, expected studies that differ.")
-    return list(several)
-
-
-def _learning(spec: StudySpec, sampler: str | Sampler) -> StudySpec:
-    """Return the spec with a sampler that can learn from earlier studies."""
-    if not isinstance(sampler, str) or "past" in spec.sampler_options:
-        raise InvalidArgument(
-            "warm_start needs a sampler given by its short name and sets its option past "
-            "itself; remove one of them."
-        )
-    return replace(spec, sampler="bayesian" if sampler == "auto" else sampler)
-
-
 def _warm(
     storage: Storage, spec: StudySpec, earlier: Sequence[str | Study]
 ) -> tuple[StudyRecord, Sampler]:
     """Return the study with the results of earlier ones, and its sampler."""
     found = _found(storage, spec.name)
-    past = _copied(storage, earlier, spec) if found is None else kept_past(found, _names(earlier))
+    past = (
+        copied_past(storage, earlier, spec)
+        if found is None
+        else kept_past(found, names_of(earlier))
+    )
     options = {**spec.sampler_options, "past": past}
     decider = _sampler(spec.sampler, options)
-    rule_options = spec.stopper_options if found else _with_curves(storage, earlier, spec)
+    rule_options = spec.stopper_options if found else with_curves(storage, earlier, spec)
     new = replace(spec, sampler_options=options, stopper_options=rule_options)
     record = found or _created(storage, new)
-    stored = kept_past(record, _names(earlier))
+    stored = kept_past(record, names_of(earlier))
     if stored != past:  # another process was faster, with another copy
         decider = _sampler(spec.sampler, {**options, "past": stored})
     return record, decider
-
-
-def _copied(
-    storage: Storage, earlier: Sequence[str | Study], spec: StudySpec
-) -> list[dict[str, Any]]:
-    from tunekit.studies.warm_start import snapshot  # needs scipy, which other studies do not load
-
-    places = _places(storage, earlier)
-    return [snapshot(where, name, spec.objectives).to_dict() for where, name in places]
-
-
-def _with_curves(
-    storage: Storage, earlier: Sequence[str | Study], spec: StudySpec
-) -> Mapping[str, Any]:
-    """Return the options of the stopper, with the curves of earlier studies if it can use them."""
-    from tunekit.studies.warm_start import reported_curves
-
-    if spec.stopper != "curve" or "past" in spec.stopper_options:
-        return spec.stopper_options
-    found = reported_curves(_places(storage, earlier), spec.objectives)
-    return {**spec.stopper_options, "past": found}
-
-
-def _names(earlier: Sequence[str | Study]) -> list[str]:
-    return [s if isinstance(s, str) else s.name for s in earlier]
-
-
-def _places(storage: Storage, earlier: Sequence[str | Study]) -> list[tuple[Storage, str]]:
-    return [(storage, s) if isinstance(s, str) else (s.storage, s.name) for s in earlier]
 
 
 def _named_stopper(

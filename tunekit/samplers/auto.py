@@ -51,10 +51,16 @@ class AutoSampler:
         llm: options of a language model that proposes some of the trials; see
             `tunekit.samplers.llm.sampler.LLMSampler`, whose limits hold. The rules choose the
             sampler of all other trials.
+        past: trials of earlier studies, as `tunekit.study(warm_start=...)` writes them beside
+            `llm`. The model, which then always proposes, learns from all of them; the language
+            model sees the best ones.
+        examples: trials of similar studies, as `tunekit.study` finds them for a language model,
+            which sees the best ones. Nothing else learns from them.
 
     Raises:
         InvalidArgument: `budget` is not a whole number of 1 or more, the cost options
-            contradict each other, or an option of the language model is out of range.
+            contradict each other, `past` or `examples` is malformed, or an option of the language
+            model is out of range.
         MissingExtra: the client of the language model is not installed.
     """
 
@@ -70,6 +76,8 @@ class AutoSampler:
         priors: Mapping[str, Mapping[str, Any]] | None = None,
         prior_strength: float | None = None,
         llm: Mapping[str, Any] | None = None,
+        past: Sequence[Mapping[str, Any]] = (),
+        examples: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         if budget is not None and (not is_whole(budget) or budget < 1):
             raise InvalidArgument(
@@ -79,13 +87,21 @@ class AutoSampler:
         self._grid = GridSampler()
         self._cost, self._cost_budget = cost, cost_budget
         self._beliefs: dict[str, Any] = {"priors": priors} if priors else {}
+        if past:
+            self._beliefs["past"] = past
         if prior_strength is not None:
             self._beliefs["prior_strength"] = prior_strength
         if cost is not None or cost_budget is not None or self._beliefs:
             self._model  # noqa: B018 - checks these options
         self._bred: Sampler | None = None
         self._durations = _Durations()
-        self._advised = None if llm is None else _advised(llm, _Classical(self))
+        if llm is None and examples:
+            raise InvalidArgument(
+                "auto: examples are for a language model, and llm= is missing; give past= for "
+                "trials that the model learns from."
+            )
+        told = {"past": past, "examples": examples}
+        self._advised = None if llm is None else _advised(llm, told, _Classical(self))
 
     @property
     def asks_outside(self) -> bool:
@@ -200,8 +216,13 @@ class _Classical:
         self.suggest, self.fitted = auto.classical, auto.fitted
 
 
-def _advised(options: Mapping[str, Any], arm: Sampler) -> LLMSampler:
+def _advised(options: Mapping[str, Any], told: Mapping[str, Any], arm: Sampler) -> LLMSampler:
     """Return a sampler that takes some proposals from a language model.
+
+    Args:
+        options: of the language model.
+        told: trials of earlier studies, where its own options name none.
+        arm: the sampler of all other trials.
 
     Raises:
         InvalidArgument: an option is unknown, missing or out of range.
@@ -214,7 +235,7 @@ def _advised(options: Mapping[str, Any], arm: Sampler) -> LLMSampler:
             f'auto: llm={shown(options)}, expected options, such as {{"model": "llama3.2"}}.'
         )
     check_options("auto: llm", LLMSampler, options, without=("arm",))
-    return LLMSampler(**options, arm=arm)
+    return LLMSampler(**{**told, **options}, arm=arm)
 
 
 class _Durations:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from tunekit.records import Direction
 from tunekit.spaces import Categorical, Domain, Space
 from tunekit.storages.base import Storage
 from tunekit.studies.histories import read_history
+
+N_SIMILAR = 3
 
 LEAST_LIKE = 0.5
 """Share of the parameters of both spaces together that have to be alike."""
 
 
 def similar_studies(
-    storage: Storage, space: Space, metric: str, *, direction: Direction = "minimize", n: int = 3
+    storage: Storage,
+    space: Space,
+    metric: str,
+    *,
+    direction: Direction = "minimize",
+    n: int = N_SIMILAR,
 ) -> list[str]:
     """Return the names of the most similar studies with a result, for `warm_start`.
 
@@ -26,16 +35,18 @@ def similar_studies(
         direction: of the metric.
         n: most names to return, the most similar study first, the newer one of equals.
     """
-    found = []
+    alike_ones = []
     for record in storage.list_studies():
         spec = record.spec
         wanted = [o for o in spec.objectives if (o.metric, o.direction) == (metric, direction)]
         if spec.space is None or not wanted or not record.n_trials:
             continue
         likeness = alike(space, spec.space)
-        if likeness >= LEAST_LIKE and read_history(storage, record).best is not None:
-            found.append((-likeness, -record.created, spec.name))
-    return [name for _, _, name in sorted(found)[:n]]
+        if likeness >= LEAST_LIKE:
+            alike_ones.append((-likeness, -record.created, spec.name, record))
+    ranked = (record for *_, record in sorted(alike_ones, key=lambda found: found[:3]))
+    with_result = (r.spec.name for r in ranked if read_history(storage, r).best is not None)
+    return list(islice(with_result, n))  # the trials of no further study are read
 
 
 def alike(a: Space, b: Space) -> float:

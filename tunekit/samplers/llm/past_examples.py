@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,10 @@ from tunekit.samplers.bayesian.past_studies import PastStudy
 from tunekit.samplers.llm.prompt import MAX_TEXT_CHARS
 from tunekit.spaces import Space
 
-N_STUDIES = 3
+MAX_STUDIES = 10
+MAX_CHARS = 20_000
+"""Characters of all examples together, as JSON."""
+
 N_POINTS = 5
 """Points of one study that are shown: its best ones that fit the space."""
 
@@ -26,13 +30,14 @@ def past_examples(
         objective: whose direction the results are shown in.
     """
     ranked = sorted(past, key=lambda study: -_n_shared(study, space))
-    shown = []
+    shown: list[dict[str, Any]] = []
     for study in ranked:
         points = study.points(space)[:N_POINTS]
         rows = [{"params": dict(p), "result": objective.loss(loss)} for p, loss in points]
-        if rows:
-            shown.append({"study": study.name[:MAX_TEXT_CHARS], "best points": rows})
-    return shown[:N_STUDIES]
+        example = {"study": study.name[:MAX_TEXT_CHARS], "best points": rows}
+        if rows and len(json.dumps([*shown, example])) <= MAX_CHARS:
+            shown.append(example)
+    return shown[:MAX_STUDIES]
 
 
 def _n_shared(study: PastStudy, space: Space) -> int:

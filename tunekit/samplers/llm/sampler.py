@@ -80,6 +80,10 @@ class LLMSampler:
             together. Only with one objective.
         past: trials of earlier studies, as `tunekit.study(warm_start=...)` writes them: the model
             sees the best ones, and the default `arm` learns from all.
+        n_similar: most similar studies of the storage whose best points the model sees where
+            `past` names none. They are sent to the endpoint; 0 sends nothing of other studies.
+            `tunekit.study(sampler="llm")` looks for them when it creates a study.
+        examples: those points, as it writes them. The `arm` does not learn from them.
         arm: the classical sampler, an object; by default `bayesian`. A method
             `fitted(view) -> FittedSearch | None` lets it weigh advice and tell its state.
 
@@ -111,10 +115,13 @@ class LLMSampler:
         with_state: bool = True,
         predicts: bool = False,
         past: Sequence[Mapping[str, Any]] = (),
+        n_similar: int = 3,
+        examples: Sequence[Mapping[str, Any]] = (),
         arm: Sampler | None = None,
     ) -> None:
         check_requests_allowed("a language model")
         check_whole(n_points, "llm: n_points", low=1, high=20)
+        check_whole(n_similar, "llm: n_similar", low=0, high=10)
         check_whole(retries, "llm: retries", low=0, high=10)
         check_number(temperature, "llm: temperature", low=0, high=2)
         check_number(timeout_s, "llm: timeout_s", low=0.1, high=3600)
@@ -136,7 +143,7 @@ class LLMSampler:
             self._backend = CachedReplies(self._backend, cache, identity=identity)
         self._desk: Desk = BackgroundDesk(wait_s=wait_s)
         self._sleep = time.sleep
-        self._past = past_studies(past)
+        self._examples = past_studies(past) or past_studies(examples)
         self._arm: Sampler = BayesianSampler(past=past) if arm is None else _checked_arm(arm)
 
     @property
@@ -261,7 +268,7 @@ class LLMSampler:
             return None
         known = taken(view.history)
         state = model_state(view, self._fitted(view)) if self._with_state else None
-        examples = past_examples(self._past, view.space, view.objectives[0])
+        examples = past_examples(self._examples, view.space, view.objectives[0])
         messages = messages_for(
             view, self._n_points, task=self._task, state=state, examples=examples
         )
