@@ -13,7 +13,7 @@ from tunekit.identifiers import new_seed
 from tunekit.shown import shown_url
 from tunekit.storages.base import Storage
 from tunekit.studies.catalogue import storage_of
-from tunekit.studies.optuna_import import Reader, spec_of
+from tunekit.studies.optuna_import import OptunaTrialReader, spec_of
 from tunekit.studies.study import Study
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def from_optuna(
     spec = spec_of(study, found, given, new_seed())
     if sampler is not None:
         spec = replace(spec, sampler=sampler, sampler_options={})
-    reader = Reader(spec)
+    reader = OptunaTrialReader(spec)
     read = [reader.read(trial) for trial in found]
     opened = storage_of(storage)
     record = opened.create_study(spec)

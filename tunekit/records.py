@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 from tunekit.checks import is_whole, shown
 from tunekit.errors import InvalidArgument
 from tunekit.optuna_names.trial_values import TrialSource, TrialValues
-from tunekit.optuna_names.words import NO, YES, Answer, member_name
+from tunekit.optuna_names.words import NO, YES, CallableBool, member_name
 from tunekit.shown import without_secrets
 from tunekit.spaces import Params, Scalar, Space
 
@@ -60,7 +60,7 @@ class TrialState(StrEnum):
     __hash__ = str.__hash__
 
     @property
-    def is_finished(self) -> Answer:
+    def is_finished(self) -> CallableBool:
         """Return whether the trial has ended for good; Optuna's `is_finished()` works as well."""
         return NO if self in _OPEN else YES
 

@@ -12,7 +12,7 @@ from tunekit_dashboard.actions.study_actions import study_actions
 from tunekit_dashboard.cards import forget_cards, guarded
 from tunekit_dashboard.client import Reader, page_reader
 from tunekit_dashboard.frame import StudyFrame, draw_facts, draw_filters, draw_header, study_frame
-from tunekit_dashboard.navigation import GeneralView, StudyView, link, remember_pages
+from tunekit_dashboard.navigation import GeneralPage, StudyPage, link, remember_pages
 from tunekit_dashboard.places import StudyPlace, place_in
 from tunekit_dashboard.views import GENERAL_VIEWS, STUDY_VIEWS
 
@@ -27,19 +27,19 @@ def main() -> None:
     remember_pages(pages)
     forget_cards()
     page = st.navigation(list(pages.values()), position="hidden")
-    views: list[GeneralView | StudyView] = [*GENERAL_VIEWS, *STUDY_VIEWS]
+    views: list[GeneralPage | StudyPage] = [*GENERAL_VIEWS, *STUDY_VIEWS]
     title = next(v.title for v in views if pages[v.url] is page)
     st.set_page_config(f"{title} · tunekit", page_icon=ICON, layout="wide")
     page.run()
 
 
-def _page(view: GeneralView | StudyView, draw: Callable[[], None]) -> st.Page:
+def _page(view: GeneralPage | StudyPage, draw: Callable[[], None]) -> st.Page:
     is_first = view is GENERAL_VIEWS[0]
     # Streamlit sends the titles of all pages twice with each tick of a fragment, and shows none.
     return st.Page(draw, title="-", icon="", url_path=view.url, default=is_first)
 
 
-def _draw_general(view: GeneralView) -> None:
+def _draw_general(view: GeneralPage) -> None:
     def draw() -> None:
         reader = page_reader()
         _draw_links(reader)
@@ -48,11 +48,11 @@ def _draw_general(view: GeneralView) -> None:
     guarded(draw)
 
 
-def _draw_study(view: StudyView) -> None:
+def _draw_study(view: StudyPage) -> None:
     guarded(partial(_draw_study_page, view))
 
 
-def _draw_study_page(view: StudyView) -> None:
+def _draw_study_page(view: StudyPage) -> None:
     place = place_in(st.query_params.to_dict())
     if place is None:
         st.info("Choose a study.", icon=":material/arrow_back:")

@@ -26,7 +26,7 @@ from tunekit.storages.http.browser import (
     DASHBOARD_SERVICE,
     SHARE_HEADER,
 )
-from tunekit.storages.http.connection import Answer, Connection
+from tunekit.storages.http.connection import Connection, ServiceResponse
 from tunekit.storages.http.shared_messages import SharedStudy
 from tunekit_dashboard.answers import AnswerCache, KeptAnswer, Key
 from tunekit_dashboard.identity import Identity, browser_identity
@@ -216,7 +216,7 @@ class Reader:
         *,
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> ServiceResponse:
         # Each run of a page has a thread of its own, so a kept connection would never be used
         # again; the service is on this machine, where a new one costs next to nothing.
         connection = Connection(

@@ -11,7 +11,7 @@ import streamlit as st
 from tunekit.plots.figure import Figure, PanelFigure, PlaneFigure
 from tunekit.plots.tables import table
 from tunekit_dashboard.charts.echarts import Drawable, draw
-from tunekit_dashboard.charts.options import Drawn
+from tunekit_dashboard.charts.options import EChart
 from tunekit_dashboard.frame import StudyFrame
 from tunekit_dashboard.texts import plain
 from tunekit_dashboard.theme import is_dark
@@ -114,7 +114,7 @@ def _chart(
     return () if state is None else drawn.picked(_selected(state))
 
 
-def _pick(key: str, drawn: Drawn, on_pick: OnPick) -> None:
+def _pick(key: str, drawn: EChart, on_pick: OnPick) -> None:
     on_pick(drawn.picked(_selected(st.session_state.get(key))))
 
 

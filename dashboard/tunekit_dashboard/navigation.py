@@ -16,7 +16,7 @@ _PAGES = "tunekit pages"
 
 
 @dataclass(frozen=True, slots=True)
-class StudyView:
+class StudyPage:
     """A page about one study.
 
     Attributes:
@@ -37,11 +37,11 @@ class StudyView:
 
 
 @dataclass(frozen=True, slots=True)
-class GeneralView:
+class GeneralPage:
     """A page about all studies or about the service.
 
     Attributes:
-        url, title, icon: as those of a `StudyView`.
+        url, title, icon: as those of a `StudyPage`.
         show: draws it; errors become a card.
         is_shown: says of a caller whether its link is there; by default always.
     """

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tunekit.analysis.charts.records import Axis, PointsChart
+from tunekit.analysis.charts.records import ParameterAxis, PointsChart
 
 EDGE = 0.1
 """Share of a range that counts as its end."""
@@ -43,7 +43,7 @@ def pilings(chart: PointsChart) -> Iterator[Piling]:
         )  # fmt: skip
 
 
-def _unit(axis: Axis, value: float) -> float:
+def _unit(axis: ParameterAxis, value: float) -> float:
     low, high = axis.low or 0.0, axis.high or 0.0
     if axis.is_log and low > 0 and value > 0:
         return math.log(value / low) / math.log(high / low)

@@ -8,7 +8,7 @@ import sys
 import tunekit.client
 
 
-def objective(trial: tunekit.client.Trial) -> float:
+def objective(trial: tunekit.client.ServiceTrial) -> float:
     """Return the loss of gradient descent on (w - 3)^2."""
     w = loss = 0.0
     for step in range(1, 9):

@@ -26,7 +26,7 @@ JITTERS = (1e-10, 1e-8, 1e-6, 1e-4, 1e-2)
 
 
 @dataclass(frozen=True, slots=True)
-class Priors:
+class HyperparameterPriors:
     """Sets normal priors (mean, standard deviation) on the logarithms of the parameters.
 
     Attributes:
@@ -197,7 +197,7 @@ def fit(
     x: Floats,
     y: Floats,
     *,
-    priors: Priors | None = None,
+    priors: HyperparameterPriors | None = None,
     starts: Sequence[Floats] = (),
     iterations: int = 40,
 ) -> TreeGP:
@@ -214,7 +214,7 @@ def fit(
     Raises:
         LinAlgError: no start leads to a positive definite covariance.
     """
-    mean, sd = (priors or Priors()).of(structure)
+    mean, sd = (priors or HyperparameterPriors()).of(structure)
     free = _free(structure, x)
     target = _Target(structure, x, y, (mean, sd), free)
     best: tuple[float, Floats] | None = None

@@ -29,7 +29,7 @@ from tunekit.records import TrialState
 from tunekit.storages.urls import open_storage
 from tunekit.testing.dashboard import chromium, served_dashboard
 from tunekit.testing.postgres import free_port
-from tunekit.testing.studies import Recipe, made_trials, make_study
+from tunekit.testing.studies import TrialMix, made_trials, make_study
 from tunekit.testing.walk import SETTLED
 
 WINDOW = {"width": 1400, "height": 1000}
@@ -55,7 +55,7 @@ def main() -> None:
         "--patience", type=float, default=180.0, help="seconds to wait for a chart"
     )
     given = parser.parse_args()
-    recipe = Recipe(given.trials, given.reports, seed=1)
+    recipe = TrialMix(given.trials, given.reports, seed=1)
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         views = [
             *ours(browser, Path(folder), recipe, given.patience),
@@ -72,7 +72,7 @@ def main() -> None:
         )
 
 
-def ours(browser: Any, folder: Path, recipe: Recipe, patience_s: float) -> Iterator[View]:
+def ours(browser: Any, folder: Path, recipe: TrialMix, patience_s: float) -> Iterator[View]:
     """Yield the views of tunekit's page of results."""
     url = f"sqlite:///{folder}/tunekit.db"
     storage = open_storage(f"{url}?project=default")
@@ -90,7 +90,7 @@ def ours(browser: Any, folder: Path, recipe: Recipe, patience_s: float) -> Itera
             )
 
 
-def theirs(browser: Any, folder: Path, recipe: Recipe, patience_s: float) -> Iterator[View]:
+def theirs(browser: Any, folder: Path, recipe: TrialMix, patience_s: float) -> Iterator[View]:
     """Yield the views of optuna-dashboard's page of a study."""
     url = f"sqlite:///{folder}/optuna.db"
     write_optuna(url, recipe)
@@ -168,7 +168,7 @@ def optuna_dashboard(url: str) -> Iterator[tuple[str, int]]:
             process.terminate()
 
 
-def write_optuna(url: str, recipe: Recipe) -> None:
+def write_optuna(url: str, recipe: TrialMix) -> None:
     """Write the same trials into a database of Optuna, in bulk, as its own storage would."""
     import optuna
     from optuna.storages._rdb import models as m

@@ -20,8 +20,8 @@ from tunekit.records import ObjectiveSpec, StudySpec
 from tunekit.storages.http.account_messages import RoleName
 from tunekit.storages.urls import open_storage
 from tunekit.testing.dashboard import PASSWORD, ServedDashboard, chromium, served_dashboard
-from tunekit.testing.studies import SPACE, Recipe, begin_trials, make_study
-from tunekit.testing.walk import SHARED_PAGES, STUDY_PAGES, Seen, Walk
+from tunekit.testing.studies import SPACE, TrialMix, begin_trials, make_study
+from tunekit.testing.walk import SHARED_PAGES, STUDY_PAGES, PageVisit, Walk
 
 PROJECT = "vision"
 MAX_BYTES = 500_000
@@ -36,7 +36,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         url = f"sqlite:///{folder}/walk.db"
-        studies = make_studies(url, Recipe(given.trials, given.reports, seed=1))
+        studies = make_studies(url, TrialMix(given.trials, given.reports, seed=1))
         print("| page | KB | WebGL | axe | failures |\n| --- | --- | --- | --- | --- |")
         seen = []
         for s in walk(browser, url, studies, given.shots):
@@ -51,13 +51,13 @@ def main() -> None:
     raise SystemExit(any(s.findings or s.failures or s.wire_bytes > MAX_BYTES for s in seen))
 
 
-def make_studies(url: str, long: Recipe) -> dict[str, int]:
+def make_studies(url: str, long: TrialMix) -> dict[str, int]:
     """Make the studies; return their ids by name."""
     storage = open_storage(f"{url}?project={PROJECT}")
     recipes = {
-        "finished": Recipe(120),
-        "running": Recipe(40, seed=3),
-        "sick": Recipe(80, failed=0.6, seed=4),
+        "finished": TrialMix(120),
+        "running": TrialMix(40, seed=3),
+        "sick": TrialMix(80, failed=0.6, seed=4),
         "long": long,
     }
     ids = {name: make_study(storage, name, recipe).id for name, recipe in recipes.items()}
@@ -69,7 +69,7 @@ def make_studies(url: str, long: Recipe) -> dict[str, int]:
     return ids
 
 
-def walk(browser: Browser, url: str, ids: dict[str, int], shots: Path) -> Iterator[Seen]:
+def walk(browser: Browser, url: str, ids: dict[str, int], shots: Path) -> Iterator[PageVisit]:
     """Yield what is seen of every page, by everybody."""
     with served_dashboard(url, accounts=True) as served, browser_context(browser) as root:
         people = Accounts(served, root)
@@ -97,7 +97,7 @@ def walk(browser: Browser, url: str, ids: dict[str, int], shots: Path) -> Iterat
 
 def of_study(
     context: BrowserContext, served: ServedDashboard, shots: Path, study: int
-) -> Iterator[Seen]:
+) -> Iterator[PageVisit]:
     """Yield what is seen of every page of a study."""
     query = f"project={PROJECT}&study={study}&trial=3"
     yield from pages(context, served, shots, {p: f"{p}?{query}" for p in STUDY_PAGES})
@@ -105,7 +105,7 @@ def of_study(
 
 def pages(
     context: BrowserContext, served: ServedDashboard, shots: Path, paths: dict[str, str]
-) -> Iterator[Seen]:
+) -> Iterator[PageVisit]:
     """Yield what is seen of pages, each in a tab of its own."""
     for name, path in paths.items():
         tab = context.new_page()

@@ -85,7 +85,7 @@ class Soak:
                 self._work(client.study(name))
             round_number += 1
 
-    def _work(self, study: tunekit.client.Study) -> None:
+    def _work(self, study: tunekit.client.ServiceStudy) -> None:
         while not self._ended.is_set():
             trial = study.ask(wait_s=1.0)
             if trial is None:

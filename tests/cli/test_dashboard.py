@@ -15,7 +15,7 @@ import pytest
 
 from tunekit.storages.urls import open_storage
 from tunekit.testing.dashboard import served_dashboard
-from tunekit.testing.studies import Recipe, make_study
+from tunekit.testing.studies import TrialMix, make_study
 
 pytestmark = pytest.mark.slow
 
@@ -38,8 +38,8 @@ def dashboard(url: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 def file(tmp_path: Path) -> str:
     url = f"sqlite:///{tmp_path}/own.db"
     storage = open_storage(url)
-    make_study(storage, "mine", Recipe(3))
-    make_study(storage, "vision/theirs", Recipe(3))
+    make_study(storage, "mine", TrialMix(3))
+    make_study(storage, "vision/theirs", TrialMix(3))
     storage.close()
     return url
 

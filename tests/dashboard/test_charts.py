@@ -12,7 +12,7 @@ from tunekit.plots.figure import (
     Axis,
     Band,
     Bars,
-    Grid,
+    Heatmap,
     Line,
     ParallelAxis,
     ParallelFigure,
@@ -24,7 +24,7 @@ from tunekit.plots.figure import (
 )
 from tunekit.plots.palette import LOOKS, NO_VALUE, SCALE
 from tunekit_dashboard.charts.echarts import Drawable, draw
-from tunekit_dashboard.charts.options import Drawn
+from tunekit_dashboard.charts.options import EChart
 
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -40,11 +40,11 @@ TREE = TreeFigure(
 )  # fmt: skip
 
 
-def _plane(*marks: Any, x: Axis = Axis("x"), y: Axis = Axis("y")) -> Drawn:  # noqa: B008
+def _plane(*marks: Any, x: Axis = Axis("x"), y: Axis = Axis("y")) -> EChart:  # noqa: B008
     return draw(PlaneFigure("title", "alt", x, y, marks))
 
 
-def _tree_item(drawn: Drawn, *path: int) -> dict[str, Any]:
+def _tree_item(drawn: EChart, *path: int) -> dict[str, Any]:
     item = drawn.option["series"][0]["data"][0]
     for i in path:
         item = item["children"][i]
@@ -115,7 +115,9 @@ def test_bars_start_at_zero_and_are_read_from_the_top_with_their_intervals() -> 
 
 
 def test_points_upon_a_grid_keep_their_exact_places() -> None:
-    grid = Grid("model", "loss", (0.01, 0.1, 1.0), (0.0, 2.0), ((1.0, 2.0, None), (4.0, 5.0, 6.0)))
+    grid = Heatmap(
+        "model", "loss", (0.01, 0.1, 1.0), (0.0, 2.0), ((1.0, 2.0, None), (4.0, 5.0, 6.0))
+    )
     points = Points("", (0.05,), (1.7,))
     drawn = _plane(grid, points, x=Axis("lr", is_log=True), y=Axis("depth"))
     cells, dots = drawn.option["series"]
@@ -231,7 +233,7 @@ def test_names_of_users_are_cut_and_never_part_of_a_template() -> None:
                     (Points(name, (1.0,), (0.0,)), Bars(name, (1.0,)),
                      Spans(name, (0,), (1.0,), (2.0,), (name,)))),
         PlaneFigure(name, "alt", Axis(name), Axis(name),
-                    (Grid(name, name, (1.0,), (1.0,), ((1.0,),)),)),
+                    (Heatmap(name, name, (1.0,), (1.0,), ((1.0,),)),)),
         ParallelFigure(name, "alt", axes, (1,), ("complete",), True),
         TreeFigure(name, "alt", (TreeFigureNode(0, None, name, 1, None),), name, True),
     ]  # fmt: skip

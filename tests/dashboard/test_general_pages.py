@@ -21,7 +21,7 @@ from tunekit.storages.sql.storage import SQLStorage
 from tunekit.storages.urls import open_database
 from tunekit.studies import labels
 from tunekit.testing.service import running_service
-from tunekit.testing.studies import Recipe, make_study
+from tunekit.testing.studies import TrialMix, make_study
 from tunekit.testing.team import Team
 from tunekit_dashboard.cards import root_of
 from tunekit_dashboard.sentences import event_sentence
@@ -58,10 +58,10 @@ def opened(service: Service) -> Iterator[Opened]:
     team.member("nina", "empty", "editor")
     team.accounts.projects.set_role("speech", "adam", "viewer")
     storage = service.of_project("vision")
-    first = make_study(storage, "first", Recipe(30))
+    first = make_study(storage, "first", TrialMix(30))
     labels.set_tags(storage, first.id, ["baseline"])
-    make_study(storage, "second *x*", Recipe(20, seed=5), attrs={})
-    make_study(service.of_project("speech"), "hidden from vera", Recipe(3))
+    make_study(storage, "second *x*", TrialMix(20, seed=5), attrs={})
+    make_study(service.of_project("speech"), "hidden from vera", TrialMix(3))
     tokens = {name: team.token(name) for name in ("root", "vera", "adam", "nina")}
     with running_service(service) as url:
 

@@ -11,7 +11,7 @@ from tunekit.storages.base import Storage
 from tunekit.storages.urls import open_storage
 from tunekit.testing.dashboard import ServedDashboard, served_dashboard
 from tunekit.testing.relay import relay_to
-from tunekit.testing.studies import Recipe, begin_trials, make_study, tell_trial
+from tunekit.testing.studies import TrialMix, begin_trials, make_study, tell_trial
 from tunekit.testing.walk import Walk
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -38,7 +38,7 @@ def test_a_tick_without_news_costs_little_and_news_are_seen_without_a_reload(
     url: str, served: ServedDashboard, page: Page
 ) -> None:
     storage = open_storage(f"{url}?project=default")
-    study = make_study(storage, "running", Recipe(20))
+    study = make_study(storage, "running", TrialMix(20))
     (number,) = begin_trials(storage, study.id, 1)
     with relay_to("127.0.0.1", served.port) as relay:
         sent: list[int] = []  # bytes of the service before each message to it
@@ -74,7 +74,7 @@ def test_a_study_that_is_deleted_while_it_is_open_leaves_a_sentence(
     url: str, served: ServedDashboard, page: Page
 ) -> None:
     storage = open_storage(f"{url}?project=default")
-    study = make_study(storage, "doomed", Recipe(5))
+    study = make_study(storage, "doomed", TrialMix(5))
     page.goto(served.page(f"overview?study={study.id}"))
     expect(page.get_by_role("heading", name="doomed")).to_be_visible()
     storage.delete_study("doomed")
@@ -87,7 +87,7 @@ def test_a_study_that_is_deleted_while_it_is_open_leaves_a_sentence(
 def test_a_page_goes_on_when_its_service_is_started_again(tmp_path: Path, page: Page) -> None:
     url = f"sqlite:///{tmp_path}/restarted.db"
     storage = open_storage(f"{url}?project=default")
-    study = make_study(storage, "lasting", Recipe(5))
+    study = make_study(storage, "lasting", TrialMix(5))
     with served_dashboard(url) as first:
         page.goto(first.page(f"overview?study={study.id}&state=complete"))
         expect(page.get_by_text(re.compile("5 trials")).first).to_be_visible()

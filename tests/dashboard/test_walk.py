@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tunekit.storages.urls import open_storage
 from tunekit.testing.dashboard import ServedDashboard, served_dashboard
-from tunekit.testing.studies import Recipe, make_study
+from tunekit.testing.studies import TrialMix, make_study
 from tunekit.testing.walk import STUDY_PAGES, Walk
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.slow]
@@ -21,7 +21,7 @@ MAX_WEBGL = 6
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedDashboard]:
     url = f"sqlite:///{tmp_path_factory.mktemp('walk')}/walk.db"
     storage = open_storage(f"{url}?project=default")
-    make_study(storage, "finished", Recipe(60))
+    make_study(storage, "finished", TrialMix(60))
     storage.close()
     with served_dashboard(url, "--root-path", "/lab") as found:
         yield found

@@ -20,7 +20,6 @@ from tunekit_integrations.dbms.catalogue import Catalogue, Knob
 from tunekit_integrations.dbms.records import (
     Applied,
     ApplyMode,
-    Check,
     Clamp,
     FailureKind,
     InForce,
@@ -28,6 +27,7 @@ from tunekit_integrations.dbms.records import (
     Machine,
     Measurement,
     Settings,
+    SettingsCheck,
     Snapshot,
     TargetFailure,
     Value,
@@ -207,11 +207,11 @@ class SimulatedTarget:
             for name, knob in KNOBS.items()
         }  # fmt: skip
 
-    def check(self, settings: Settings) -> Check:
+    def check(self, settings: Settings) -> SettingsCheck:
         in_force = self.in_force()
         buffers = int(settings.get("buffers", in_force["buffers"].value))
         too_much = f"buffers would take {buffers} MB of {self._limit_mb} MB."
-        return Check(
+        return SettingsCheck(
             (too_much,) if buffers > self._limit_mb else (),
             buffers * 2**20,
             tuple(k for k in settings if KNOBS[k].mode is RESTART),

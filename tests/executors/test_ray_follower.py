@@ -15,7 +15,7 @@ from tunekit.executors.base import Limits, Ranks
 from tunekit.executors.ranks import RankExecutor
 from tunekit.executors.ray.follower import STRANGERS, Follower
 from tunekit.executors.ray.host import Setup
-from tunekit.executors.ray.wire import TOKEN_BYTES, Line
+from tunekit.executors.ray.wire import TOKEN_BYTES, MessageChannel
 from tunekit.records import CONTINUE, TrialState
 from tunekit.testing.executors import PATIENCE_S, make_task
 
@@ -79,7 +79,7 @@ def test_a_rank_has_the_devices_and_cores_of_its_follower_and_its_output_is_brou
 def test_who_knows_no_token_and_who_says_nothing_keep_nobody_waiting(ranks):
     (address,) = ranks.followers
     silent = socket.create_connection(address)
-    stranger = Line.connect(address, b"x" * TOKEN_BYTES)
+    stranger = MessageChannel.connect(address, b"x" * TOKEN_BYTES)
     stranger.send(b"objective", {}, make_task(1))
     assert run(ranks, tell).outcome.state is TrialState.COMPLETE
     assert not stranger.receive()[1], "hung up on"

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from tunekit.executors.ray.wire import TOKEN_BYTES, Line
+from tunekit.executors.ray.wire import TOKEN_BYTES, MessageChannel
 
 TOKEN = b"t" * TOKEN_BYTES
 
@@ -26,8 +26,8 @@ def received(line, n):
 
 
 def test_messages_arrive_whole_and_in_order(listener):
-    worker = Line.connect(listener.getsockname(), TOKEN)
-    driver = Line(listener.accept()[0], TOKEN)
+    worker = MessageChannel.connect(listener.getsockname(), TOKEN)
+    driver = MessageChannel(listener.accept()[0], TOKEN)
     sent = [("a", 1), ("b", {"x": [1.5]}), ("c", "y" * 100_000)]
     for message in sent:
         worker.send(*message)
@@ -47,7 +47,7 @@ class Bomb:
 
 def test_nothing_is_unpickled_for_a_peer_with_another_token(listener):
     with socket.create_connection(listener.getsockname()) as stranger:
-        driver = Line(listener.accept()[0], TOKEN)
+        driver = MessageChannel(listener.accept()[0], TOKEN)
         data = pickle.dumps((Bomb(),))
         stranger.sendall(b"x" * TOKEN_BYTES + len(data).to_bytes(8, "big") + data)
         while driver.receive()[1]:

@@ -8,7 +8,7 @@ from tests.plots.sample_trials import LOSS, SPACE, history, trials
 from tunekit.analysis.audit import stop_audit
 from tunekit.analysis.charts.contour import contour_chart
 from tunekit.analysis.charts.points import points_chart
-from tunekit.analysis.charts.records import StopsChart, Verdict
+from tunekit.analysis.charts.records import StopsChart, StopVerdict
 from tunekit.analysis.charts.results import front_chart
 from tunekit.analysis.charts.timeline import budget_chart, timeline_chart
 from tunekit.plots.axes import result_axis
@@ -17,7 +17,7 @@ from tunekit.plots.contour import contour_figure
 from tunekit.plots.figure import (
     MAX_MARKS,
     Figure,
-    Grid,
+    Heatmap,
     Line,
     PanelFigure,
     PlaneFigure,
@@ -61,7 +61,7 @@ def test_slices_share_the_marks_and_keep_the_good_trials() -> None:
 
 def test_a_contour_stays_within_the_marks_and_names_its_base() -> None:
     figure = contour_figure(contour_chart(history(trials(900)), SPACE, LOSS, (), seq=1))
-    assert isinstance(figure.marks[0], Grid) and n_marks(figure) == MAX_MARKS
+    assert isinstance(figure.marks[0], Heatmap) and n_marks(figure) == MAX_MARKS
     assert figure.y.is_log and not figure.x.is_log
     assert "The other parameters are those of trial" in figure.note.replace("; the", ". The")
     assert "The model expects the lowest loss" in figure.alt
@@ -185,9 +185,10 @@ def test_the_best_result_over_time_keeps_each_improvement_of_a_long_study() -> N
 
 def test_the_audit_shows_predictions_beside_what_came() -> None:
     verdicts = (
-        Verdict(5, "complete", "", True, 4.0, 3.5), Verdict(4, "complete", "", True, 5.0, 0.5),
-        Verdict(3, "stopped", "", False, 6.0, None),
-    )  # fmt: skip
+        StopVerdict(5, "complete", "", True, 4.0, 3.5),
+        StopVerdict(4, "complete", "", True, 5.0, 0.5),
+        StopVerdict(3, "stopped", "", False, 6.0, None),
+    )
     audit = replace(stop_audit(history([]), {}), n_stopped=1, n_audited=2, false_stops=(4,),
                     false_stop_rate=0.5, interval=(0.1, 0.9))  # fmt: skip
     figure = stops_figure(StopsChart(1, 3, 3, audit, verdicts, "loss"))

@@ -9,7 +9,7 @@ import pytest
 import tunekit as tk
 from tests.scaling.sweeps import CELLS, best_lr, rows
 from tunekit.errors import InvalidArgument
-from tunekit.plots.figure import MAX_MARKS, Band, Grid, Line, PlaneFigure, Points
+from tunekit.plots.figure import MAX_MARKS, Band, Heatmap, Line, PlaneFigure, Points
 from tunekit.plots.tables import n_marks, table
 from tunekit.scaling.law_figures import extrapolation_figure, optima_figure
 from tunekit.scaling.loss_figures import loss_figure, surfaces_figure
@@ -75,7 +75,7 @@ def test_a_surface_shows_the_plateau_and_the_choice_of_the_law(law):
     figure = surfaces_figure(law)
     assert len(figure.panels) == len(CELLS)
     panel, optimum = figure.panels[-1], law.optima[-1]
-    grid, plateau = mark(panel, Grid), mark(panel, Points, "run of the plateau")
+    grid, plateau = mark(panel, Heatmap), mark(panel, Points, "run of the plateau")
     assert (len(grid.x), len(grid.y)) == (len(grid.z[0]), len(grid.z))
     assert min(min(row) for row in grid.z) >= 0
     assert max(max(row) for row in grid.z) <= 3
@@ -95,7 +95,7 @@ def test_a_surface_shows_the_plateau_and_the_choice_of_the_law(law):
 
 def test_lines_of_equal_compute_cross_the_loss_over_n_and_d(law):
     figure = loss_figure(law)
-    grid = mark(figure, Grid)
+    grid = mark(figure, Heatmap)
     at = [(i, k) for i in (0, 5, -1) for k in (0, 7, -1)]
     for i, k in at:
         wanted = float(law.fitted.loss.loss(grid.x[k], grid.y[i]))

@@ -12,7 +12,7 @@ import pytest
 from tunekit.service.app import Service
 from tunekit.storages.urls import open_storage
 from tunekit.testing.service import running_service
-from tunekit.testing.storages.desk import Desk, start, tell
+from tunekit.testing.storages.access import Access, start, tell
 
 
 def read(url: str) -> tuple[int, str]:
@@ -23,10 +23,10 @@ def read(url: str) -> tuple[int, str]:
 def test_metrics_count_requests_claims_and_results(tmp_path: Path) -> None:
     with running_service(Service(open_storage(tmp_path / "team.db"))) as url:
         storage = open_storage(url)
-        desk = Desk(storage)
-        (lease,) = desk.claim()
-        desk.send(start(lease), tell(lease))
-        desk.send(tell(lease))
+        access = Access(storage)
+        (lease,) = access.claim()
+        access.send(start(lease), tell(lease))
+        access.send(tell(lease))
         storage.close()
         assert read(f"{url}/healthz") == (204, "")
         assert read(f"{url}/readyz") == (204, "")
@@ -63,8 +63,8 @@ class Process:
 def test_log_lines_are_json_with_who_and_what_and_end_with_sigterm(tmp_path: Path) -> None:
     service = Process(TUNEKIT_SERVE_STORAGE=str(tmp_path / "team.db"))
     storage = open_storage(f"{service.url}/vision")
-    desk = Desk(storage)
-    desk.claim(worker="host/1")
+    access = Access(storage)
+    access.claim(worker="host/1")
     storage.close()
     request = urllib.request.Request(f"{service.url}/nowhere", headers={"X-Request-ID": "mine-1"})
     with pytest.raises(urllib.error.HTTPError) as refused:

@@ -22,7 +22,7 @@ from tunekit.records import ObjectiveSpec, StudySpec
 from tunekit.service import routes
 from tunekit.service.access.roles import Role
 from tunekit.service.app import create_app
-from tunekit.testing.callers import OTHER, PROJECT, Caller, all_callers
+from tunekit.testing.callers import OTHER, PROJECT, RequestSender, all_callers
 from tunekit.testing.team import Team, bearer
 
 METHODS = ("get", "put", "post", "delete", "patch")
@@ -51,7 +51,9 @@ IDS = [f"{method} {path}" for method, path, _ in OPERATIONS]
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TestClient, list[Caller]]]:
+def asked(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[TestClient, list[RequestSender]]]:
     service = service_at(f"sqlite:///{tmp_path_factory.mktemp('matrix')}/team.db")
     assert service.accounts is not None
     callers = all_callers(Team(service.accounts), service.storage.database)
@@ -62,7 +64,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TestClient
         yield client, callers
 
 
-def outcome(client: TestClient, method: str, path: str, caller: Caller) -> str:
+def outcome(client: TestClient, method: str, path: str, caller: RequestSender) -> str:
     """Ask with a body and ids that no handler accepts: only the gate's answer matters."""
     url = path.replace("{project}", PROJECT)
     url = re.sub(r"\{(study_id|number|token_id|\w*_id)\}", "999999", url)
@@ -80,7 +82,7 @@ def outcome(client: TestClient, method: str, path: str, caller: Caller) -> str:
 
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS, ids=IDS)
 def test_a_route_answers_exactly_those_who_may_ask(
-    asked: tuple[TestClient, list[Caller]], method: str, path: str, operation: Operation
+    asked: tuple[TestClient, list[RequestSender]], method: str, path: str, operation: Operation
 ) -> None:
     client, callers = asked
     if operation["operationId"] in ("log_in", "set_up"):  # refuse what the body says, with 401
@@ -92,7 +94,7 @@ def test_a_route_answers_exactly_those_who_may_ask(
 
 @pytest.mark.parametrize(("method", "path"), OF_STUDIES, ids=[" ".join(o) for o in OF_STUDIES])
 def test_the_id_of_a_study_opens_nothing_from_another_project(
-    asked: tuple[TestClient, list[Caller]], method: str, path: str
+    asked: tuple[TestClient, list[RequestSender]], method: str, path: str
 ) -> None:
     client, callers = asked
     outsider = next(c for c in callers if c.name == "outsider")

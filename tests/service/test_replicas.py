@@ -15,7 +15,7 @@ from tunekit.storages.sql.access_tables import sessions
 from tunekit.storages.sql.storage import SQLStorage
 from tunekit.storages.urls import open_database, open_storage
 from tunekit.testing.service import running_service
-from tunekit.testing.storages.desk import Desk, start, tell
+from tunekit.testing.storages.access import Access, start, tell
 
 
 def test_an_sqlite_file_has_one_replica_until_that_ends(tmp_path: Path) -> None:
@@ -57,12 +57,12 @@ def test_two_replicas_hand_out_each_trial_once_and_take_each_result_once(
     services = [Service(open_storage(postgres_url)) for _ in range(2)]
     with running_service(services[0]) as one, running_service(services[1]) as other:
         first, second = open_storage(one), open_storage(other)
-        desk = Desk(first)
+        access = Access(first)
         told: list[int] = []
 
         def work(storage: object) -> None:
-            mine = Desk.__new__(Desk)
-            mine.storage, mine.id = storage, desk.id  # type: ignore[assignment]
+            mine = Access.__new__(Access)
+            mine.storage, mine.id = storage, access.id  # type: ignore[assignment]
             while leases := mine.claim(max_trials=40):
                 (lease,) = leases
                 assert mine.send(start(lease), tell(lease)).statuses == ("ok", "ok")
@@ -74,7 +74,7 @@ def test_two_replicas_hand_out_each_trial_once_and_take_each_result_once(
         for thread in threads:
             thread.join()
         assert sorted(told) == list(range(40))
-        assert len(desk.trials()) == 40
+        assert len(access.trials()) == 40
         first.close()
         second.close()
 

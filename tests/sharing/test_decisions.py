@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tunekit.sharing.fair_share import Claimant, Held, decide, fair_shares, whole_shares
+from tunekit.sharing.fair_share import Claimant, RunningTrial, decide, fair_shares, whole_shares
 
 QUOTAS = {"ada": None, "bob": 3, "eve": 7, "fay": 0}
 
@@ -25,7 +25,7 @@ def pools(draw, priorities=(0, 1, 5), running=True):
         left -= n
         quota[owner] -= n
         held = tuple(
-            Held(k, draw(st.floats(0, 100)), draw(st.floats(0, 100)), draw(st.booleans()))
+            RunningTrial(k, draw(st.floats(0, 100)), draw(st.floats(0, 100)), draw(st.booleans()))
             for k in range(n)
         )
         out.append(
@@ -149,7 +149,7 @@ def test_nothing_gives_way_while_all_are_within_one_slot_of_their_shares(pool):
     claimants, capacity = pool
     fair = fair_shares(claimants, capacity)
     settled = [
-        replace(c, running=[Held(k) for k in range(n)], waiting=c.demand - n)
+        replace(c, running=[RunningTrial(k) for k in range(n)], waiting=c.demand - n)
         for c, n in zip(claimants, whole_shares(claimants, fair), strict=True)
     ]
     assert not any(decide(settled, capacity).preempt)
@@ -157,7 +157,7 @@ def test_nothing_gives_way_while_all_are_within_one_slot_of_their_shares(pool):
 
 TWO_LACK_A_PART_AND_ONE_HAS_TOO_MANY = (
     [
-        Claimant("a", running=[Held(k) for k in range(3)]),
+        Claimant("a", running=[RunningTrial(k) for k in range(3)]),
         Claimant("b", waiting=2),
         Claimant("c", waiting=2),
     ],
@@ -188,7 +188,7 @@ def _zipped(claimants, decision):
 
 def _after(c, slots, preempted):
     """Return the claimant after it has filled its slots and its victims have gone."""
-    new = [Held(1000 + k, 0.0, 0.0) for k in range(slots - len(c.running))]
+    new = [RunningTrial(1000 + k, 0.0, 0.0) for k in range(slots - len(c.running))]
     kept = [h for h in c.running if h.number not in preempted and not h.is_stopping]
     held = [replace(h, number=k) for k, h in enumerate([*kept, *new])]
     return replace(c, running=held, waiting=c.demand - len(held))
@@ -203,20 +203,22 @@ def test_two_studies_on_one_slot_take_turns_by_what_they_had():
     a, b = Claimant("a", waiting=9, served=5.0), Claimant("b", waiting=9, served=4.0)
     assert decide([a, b], 1).slots == (0, 1)
     assert decide([replace(a, served=3.0), b], 1).slots == (1, 0)
-    running = replace(a, running=[Held(0, 1e6)])
+    running = replace(a, running=[RunningTrial(0, 1e6)])
     assert not any(decide([running, b], 1).preempt), "half a slot is no reason to stop a trial"
 
 
 def test_a_slot_of_a_lower_priority_goes_to_two_urgent_studies_that_take_turns():
-    low = Claimant("low", running=[Held(0)])
+    low = Claimant("low", running=[RunningTrial(0)])
     a, b = (Claimant(name, priority=1, waiting=9) for name in "ab")
     assert decide([low, a, b], 1).preempt == ((0,), (), ())
 
 
 def test_an_owner_at_its_quota_gives_way_to_its_own_more_urgent_study():
-    calm = Claimant("calm", "ada", quota=2, running=[Held(0, 9, 9), Held(1, 9, 1)], waiting=5)
+    calm = Claimant(
+        "calm", "ada", quota=2, running=[RunningTrial(0, 9, 9), RunningTrial(1, 9, 1)], waiting=5
+    )
     urgent = Claimant("urgent", "ada", priority=1, quota=2, waiting=1)
-    other = Claimant("other", "bob", running=[Held(0)])
+    other = Claimant("other", "bob", running=[RunningTrial(0)])
     decision = decide([calm, urgent, other], 10)
     assert decision.preempt == ((1,), (), ())
     assert decision.slots == (2, 0, 1)

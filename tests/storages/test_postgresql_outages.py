@@ -14,7 +14,7 @@ from tunekit.storages.base import Storage
 from tunekit.storages.sql.postgresql import PostgreSQLDatabase
 from tunekit.storages.sql.storage import SQLStorage
 from tunekit.testing.storages import StorageConformance
-from tunekit.testing.storages.desk import Desk, start, tell
+from tunekit.testing.storages.access import Access, start, tell
 
 pytestmark = pytest.mark.postgres
 
@@ -48,25 +48,25 @@ class TestLossyPostgreSQL(StorageConformance):
 
 def test_a_crash_between_two_calls_is_not_noticed(postgres_server: Any, postgres_url: str) -> None:
     storage = SQLStorage(PostgreSQLDatabase(postgres_url))
-    desk = Desk(storage)
-    lease = desk.take()
+    access = Access(storage)
+    lease = access.take()
     postgres_server.restart()
-    assert desk.send(tell(lease)).statuses == ("ok",)
+    assert access.send(tell(lease)).statuses == ("ok",)
     postgres_server.restart()
-    assert desk.trial(0).metrics == {"loss": 1.0}
-    assert desk.kinds() == ["claimed", "started", "told"]
+    assert access.trial(0).metrics == {"loss": 1.0}
+    assert access.kinds() == ["claimed", "started", "told"]
     storage.close()
 
 
 def test_a_call_waits_until_the_server_is_back(postgres_server: Any, postgres_url: str) -> None:
     storage = SQLStorage(PostgreSQLDatabase(postgres_url))
-    desk = Desk(storage)
-    (lease,) = desk.claim()
+    access = Access(storage)
+    (lease,) = access.claim()
     postgres_server.stop()
     back = threading.Thread(target=postgres_server.start)
     back.start()
     try:
-        assert desk.send(start(lease)).statuses == ("ok",)
+        assert access.send(start(lease)).statuses == ("ok",)
     finally:
         back.join()
     storage.close()
@@ -76,15 +76,15 @@ def test_a_server_that_stays_away_is_named_and_nothing_is_lost(
     postgres_server: Any, postgres_url: str
 ) -> None:
     storage = SQLStorage(PostgreSQLDatabase(postgres_url, outage_s=0.2))
-    desk = Desk(storage)
-    lease = desk.take()
+    access = Access(storage)
+    lease = access.take()
     postgres_server.stop()
     try:
         with pytest.raises(StorageUnreachable, match=r"does not answer.*No stored data are lost"):
-            desk.send(tell(lease))
+            access.send(tell(lease))
     finally:
         postgres_server.start()
-    assert desk.send(tell(lease)).statuses == ("ok",)
+    assert access.send(tell(lease)).statuses == ("ok",)
     storage.close()
 
 
@@ -99,7 +99,7 @@ def test_a_worker_that_freezes_in_a_transaction_is_thrown_out(postgres_url: str)
 
 def test_connections_that_the_server_ends_are_replaced(postgres_url: str) -> None:
     storage = SQLStorage(PostgreSQLDatabase(postgres_url))
-    desk = Desk(storage)
+    access = Access(storage)
     other = PostgreSQLDatabase(postgres_url)
     end_all = text(
         "select pg_terminate_backend(pid) from pg_stat_activity "
@@ -107,8 +107,8 @@ def test_connections_that_the_server_ends_are_replaced(postgres_url: str) -> Non
     )
     for _ in range(3):
         other.read(lambda c: c.execute(end_all).all())
-        desk.take()
-    assert len(desk.trials()) == 3
+        access.take()
+    assert len(access.trials()) == 3
     storage.close()
     other.close()
 

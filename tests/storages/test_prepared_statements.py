@@ -11,7 +11,7 @@ from tunekit.spaces import Params
 from tunekit.storages.sql.postgresql import PostgreSQLDatabase
 from tunekit.storages.sql.prepared import KEY, PreparedStatements, prepared
 from tunekit.storages.sql.storage import SQLStorage
-from tunekit.testing.storages.desk import Desk, tell
+from tunekit.testing.storages.access import Access, tell
 
 pytestmark = pytest.mark.postgres
 
@@ -24,14 +24,14 @@ def database(postgres_url: str) -> Iterator[PostgreSQLDatabase]:
 
 
 @pytest.fixture
-def desk(database: PostgreSQLDatabase) -> Desk:
-    return Desk(SQLStorage(database))
+def access(database: PostgreSQLDatabase) -> Access:
+    return Access(SQLStorage(database))
 
 
-def run_trials(desk: Desk, n: int) -> None:
+def run_trials(access: Access, n: int) -> None:
     for _ in range(n):
-        lease = desk.take()
-        assert desk.send(tell(lease)).statuses == ("ok",)
+        lease = access.take()
+        assert access.send(tell(lease)).statuses == ("ok",)
 
 
 def statements(database: PostgreSQLDatabase) -> dict[str, int]:
@@ -42,11 +42,11 @@ def statements(database: PostgreSQLDatabase) -> dict[str, int]:
 
 
 def test_a_statement_is_prepared_once_and_executed_by_name(
-    desk: Desk, database: PostgreSQLDatabase
+    access: Access, database: PostgreSQLDatabase
 ) -> None:
-    run_trials(desk, 5)
+    run_trials(access, 5)
     before = statements(database)
-    run_trials(desk, 1)
+    run_trials(access, 1)
     assert all(n > before[s] for s, n in statements(database).items() if "UPDATE" in s)
     assert any("UNION ALL" in s for s in before), "the search for a free trial is prepared too"
 
@@ -58,38 +58,38 @@ def test_a_parameter_keeps_one_position_and_an_array_its_type() -> None:
 
 
 def test_a_pooler_that_changes_the_server_process_costs_one_retry(
-    desk: Desk, database: PostgreSQLDatabase
+    access: Access, database: PostgreSQLDatabase
 ) -> None:
-    run_trials(desk, 1)
+    run_trials(access, 1)
     with database.engine.connect() as connection:
         connection.execute(text("DEALLOCATE ALL"))
         connection.commit()
-    run_trials(desk, 2)
+    run_trials(access, 2)
     assert statements(database) == {}, "this connection uses plain statements from then on"
-    assert len(desk.trials()) == 3
-    assert desk.kinds() == ["claimed", "started", "told"] * 3
+    assert len(access.trials()) == 3
+    assert access.kinds() == ["claimed", "started", "told"] * 3
 
 
 def test_a_server_process_that_knows_another_clients_statements_costs_one_retry(
-    desk: Desk, database: PostgreSQLDatabase
+    access: Access, database: PostgreSQLDatabase
 ) -> None:
-    run_trials(desk, 1)
+    run_trials(access, 1)
     with database.engine.connect() as connection:
         connection.info[KEY] = PreparedStatements()  # as a new client behind a pooler has it
-    run_trials(desk, 2)
-    assert desk.kinds() == ["claimed", "started", "told"] * 3
+    run_trials(access, 2)
+    assert access.kinds() == ["claimed", "started", "told"] * 3
 
 
 def test_a_plan_from_an_empty_study_does_not_walk_through_a_long_one(
-    desk: Desk, database: PostgreSQLDatabase, postgres_url: str
+    access: Access, database: PostgreSQLDatabase, postgres_url: str
 ) -> None:
-    run_trials(desk, 8)  # the server keeps a plan after five uses
+    run_trials(access, 8)  # the server keeps a plan after five uses
     other = SQLStorage(PostgreSQLDatabase(postgres_url))
     point = Params({"x": 1.0})
     done = TrialRecord(0, TrialState.COMPLETE, params=point, sampler="random", metrics={"loss": 1})
-    other.add_trials(desk.id, [done] * 5_000, {})
+    other.add_trials(access.id, [done] * 5_000, {})
     other.close()
-    run_trials(desk, 1)
+    run_trials(access, 1)
     with database.engine.connect() as connection:
         connection.execute(text("SET plan_cache_mode = force_generic_plan"))
         names = "SELECT name, statement FROM pg_prepared_statements WHERE statement LIKE :what"

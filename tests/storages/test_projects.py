@@ -12,7 +12,7 @@ from tunekit.records import StudyState
 from tunekit.storages.memory.storage import MemoryStorage
 from tunekit.storages.project import ProjectStorage
 from tunekit.storages.urls import open_storage
-from tunekit.testing.storages.desk import spec
+from tunekit.testing.storages.access import spec
 
 
 def test_two_projects_have_studies_of_one_name() -> None:

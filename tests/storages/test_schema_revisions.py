@@ -16,7 +16,7 @@ from tunekit.storages.sql.revision import migrations
 from tunekit.storages.sql.schema import HEAD, metadata, revision, trials
 from tunekit.storages.sql.statements import FREE
 from tunekit.storages.urls import open_storage
-from tunekit.testing.storages.desk import Desk
+from tunekit.testing.storages.access import Access
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -76,7 +76,7 @@ def test_migrations_go_down_and_an_old_database_is_brought_up_again(url: str) ->
         command.downgrade(migrations(connection), "base")
         assert inspect(connection).get_table_names() == [revision.name]
     storage = open_storage(url)  # older than ours: opening it runs the migrations
-    Desk(storage).take()
+    Access(storage).take()
     storage.close()
     with engine.connect() as connection:
         assert connection.execute(text("select version_num from tk_revision")).scalar() == HEAD
@@ -85,7 +85,7 @@ def test_migrations_go_down_and_an_old_database_is_brought_up_again(url: str) ->
 
 def test_a_database_of_a_newer_tunekit_is_refused_and_left_alone(url: str) -> None:
     storage = open_storage(url)
-    Desk(storage).take()
+    Access(storage).take()
     storage.close()
     engine = create_engine(url)
     with engine.begin() as connection:
@@ -106,7 +106,7 @@ def test_tables_of_other_programs_in_the_same_database_stay(url: str) -> None:
         connection.execute(text("create table studies (id int)"))
         connection.execute(text("insert into studies values (7)"))
     storage = open_storage(url)
-    Desk(storage).take()
+    Access(storage).take()
     storage.close()
     with engine.connect() as connection:
         assert connection.execute(text("select id from studies")).scalar() == 7

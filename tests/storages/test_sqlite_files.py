@@ -15,7 +15,7 @@ from tunekit.records import TrialState
 from tunekit.storages.sql.sqlite import PAUSES_S, SQLiteDatabase, check_file, file_system
 from tunekit.storages.sql.storage import SQLStorage
 from tunekit.storages.urls import open_storage
-from tunekit.testing.storages.desk import Desk, spec
+from tunekit.testing.storages.access import Access, spec
 
 
 def test_a_file_is_in_wal_mode_with_foreign_keys(tmp_path: Path) -> None:
@@ -60,26 +60,26 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(
 def test_a_damaged_file_says_how_to_save_what_is_left(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
     storage = open_storage(path)
-    desk = Desk(storage)
-    desk.claim(200)
+    access = Access(storage)
+    access.claim(200)
     storage.close()
     size = path.stat().st_size
     with path.open("r+b") as file:
         file.seek(4096)
         file.write(os.urandom(16) * ((size - 4096) // 16))
     with pytest.raises(StorageError, match=r"damaged.*\.recover"):
-        Desk(open_storage(path), name="other").trials()
+        Access(open_storage(path), name="other").trials()
 
 
 def test_values_that_another_program_changed_are_named(tmp_path: Path) -> None:
     storage = open_storage(tmp_path / "s.db")
-    desk = Desk(storage)
-    desk.take()
+    access = Access(storage)
+    access.take()
     with sqlite3.connect(tmp_path / "s.db") as other:
         other.execute("update tk_trials set params = '{'")
     other.close()
     with pytest.raises(StorageError, match="not JSON"):
-        desk.trials()
+        access.trials()
     storage.close()
 
 
@@ -133,8 +133,8 @@ def test_a_read_only_file_or_folder_is_named(tmp_path: Path, exists: bool) -> No
 def test_a_full_disk_is_named_and_nothing_stored_is_lost(tmp_path: Path) -> None:
     database = SQLiteDatabase(tmp_path / "s.db")
     storage = SQLStorage(database)
-    desk = Desk(storage)
-    desk.take()
+    access = Access(storage)
+    access.take()
     pages: list[int] = []
 
     @event.listens_for(database.engine, "connect")
@@ -146,19 +146,19 @@ def test_a_full_disk_is_named_and_nothing_stored_is_lost(tmp_path: Path) -> None
     database.engine.dispose()
     with pytest.raises(StorageUnreachable, match=r"disk is full.*no stored data are lost"):
         for _ in range(1000):
-            desk.take()
+            access.take()
     assert pages
-    before = desk.trials()
+    before = access.trials()
     assert before[0].params == {"x": 0.5}
     event.remove(database.engine, "connect", limit)
     storage.close()
 
     again = open_storage(tmp_path / "s.db")
-    assert {t.number: t for t in again.changes(desk.id).trials} == before
-    seqs = [e.seq for e in again.events(desk.id)]
+    assert {t.number: t for t in again.changes(access.id).trials} == before
+    seqs = [e.seq for e in again.events(access.id)]
     assert seqs == list(range(1, len(seqs) + 1))
-    desk.storage = again
-    desk.take()  # it goes on
+    access.storage = again
+    access.take()  # it goes on
     again.close()
 
 
@@ -166,16 +166,16 @@ _FILL = """
 import resource, sys
 from tunekit.errors import StorageError
 from tunekit.storages.urls import open_storage
-from tunekit.testing.storages.desk import Desk
+from tunekit.testing.storages.access import Access
 storage = open_storage(sys.argv[1])
-desk = Desk(storage)
-desk.take()
+access = Access(storage)
+access.take()
 resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
 try:
     while True:
-        desk.take()
+        access.take()
 except StorageError as error:
-    print(len(desk.trials()), error)
+    print(len(access.trials()), error)
 """
 
 
@@ -227,22 +227,22 @@ def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_writer_that_keeps_the_file_too_long_is_named(tmp_path: Path) -> None:
     database = SQLiteDatabase(tmp_path / "s.db", outage_s=0.05)
-    desk = Desk(SQLStorage(database))
+    access = Access(SQLStorage(database))
     other = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StorageError, match=r"does not answer.*locked"):
-        desk.take()
-    assert desk.trials() == {}, "readers do not wait for writers"
+        access.take()
+    assert access.trials() == {}, "readers do not wait for writers"
     other.execute("ROLLBACK")
     other.close()
-    desk.take()
+    access.take()
     database.close()
 
 
 def test_a_waiting_writer_asks_as_often_as_those_who_have_just_come(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = Desk(SQLStorage(SQLiteDatabase(tmp_path / "s.db")))
+    access = Access(SQLStorage(SQLiteDatabase(tmp_path / "s.db")))
     other = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     pauses: list[float] = []
@@ -253,28 +253,28 @@ def test_a_waiting_writer_asks_as_often_as_those_who_have_just_come(
             other.execute("ROLLBACK")
 
     monkeypatch.setattr("tunekit.storages.sql.sqlite.sleep", sleep)
-    assert len(desk.claim()) == 1
+    assert len(access.claim()) == 1
     assert len(pauses) == 50
     assert PAUSES_S[0] <= min(pauses) <= max(pauses) <= PAUSES_S[1]
     other.close()
-    desk.storage.close()
+    access.storage.close()
 
 
 def test_a_forked_child_uses_connections_of_its_own(tmp_path: Path) -> None:
     code = """
 import os, sys, warnings
 from tunekit.storages.urls import open_storage
-from tunekit.testing.storages.desk import Desk
-desk = Desk(open_storage(sys.argv[1]))
-desk.take()
+from tunekit.testing.storages.access import Access
+access = Access(open_storage(sys.argv[1]))
+access.take()
 child = os.fork()
 for _ in range(50):
-    desk.take()
+    access.take()
 if child == 0:
     os._exit(0)
 _, status = os.waitpid(child, 0)
 assert status == 0
-print(len(desk.trials()), desk.storage.get_study("study").seq)
+print(len(access.trials()), access.storage.get_study("study").seq)
 """
     done = subprocess.run(
         [sys.executable, "-c", code, tmp_path / "s.db"], capture_output=True, text=True

@@ -8,7 +8,7 @@ from tunekit.storages.memory.storage import MemoryStorage
 from tunekit.storages.project import ProjectStorage
 from tunekit.storages.urls import open_storage
 from tunekit.testing.storages import StorageConformance
-from tunekit.testing.storages.desk import spec
+from tunekit.testing.storages.access import spec
 
 
 class TestMemoryStorage(StorageConformance):

@@ -7,7 +7,7 @@ import pytest
 from tunekit.errors import InvalidArgument, MissingExtra, StorageError, StorageUnreachable
 from tunekit.storages.memory.storage import MemoryStorage
 from tunekit.storages.urls import open_storage
-from tunekit.testing.storages.desk import spec
+from tunekit.testing.storages.access import spec
 
 
 def test_no_url_is_memory_and_a_storage_is_itself() -> None:

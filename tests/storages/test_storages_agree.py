@@ -34,7 +34,7 @@ from tunekit.storages.base import (
 )
 from tunekit.storages.memory.storage import MemoryStorage
 from tunekit.storages.urls import open_storage
-from tunekit.testing.storages.desk import Desk
+from tunekit.testing.storages.access import Access
 
 numbers = st.integers(0, 5)
 epochs = st.integers(1, 3)
@@ -79,10 +79,10 @@ class Twins(RuleBasedStateMachine):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
         self.sqlite = open_storage(Path(self.folder.name) / "s.db")
-        self.desks = [Desk(s, max_retries=1) for s in (self.sqlite, MemoryStorage())]
+        self.accesses = [Access(s, max_retries=1) for s in (self.sqlite, MemoryStorage())]
 
-    def both(self, use: Callable[[Desk], Any]) -> None:
-        one, two = [use(desk) for desk in self.desks]
+    def both(self, use: Callable[[Access], Any]) -> None:
+        one, two = [use(access) for access in self.accesses]
         assert one == two
 
     @rule(batch=st.lists(operations(), max_size=4), n=st.none() | st.integers(0, 3), key=keys)
@@ -101,18 +101,18 @@ class Twins(RuleBasedStateMachine):
 
     @rule(asked=st.sets(numbers, max_size=3))
     def promote(self, asked: set[int]) -> None:
-        known = self.desks[0].trials()
+        known = self.accesses[0].trials()
         reasons = {n: "good" for n in sorted(asked) if n in known}
         self.both(lambda d: d.storage.promote(d.id, reasons))
 
     @rule(number=numbers)
     def cancel(self, number: int) -> None:
-        if number < len(self.desks[0].trials()):
+        if number < len(self.accesses[0].trials()):
             self.both(lambda d: d.storage.cancel_trial(d.id, number, "by hand"))
 
     @rule(number=numbers, noted=attrs)
     def note(self, number: int, noted: dict[str, int]) -> None:
-        if number < len(self.desks[0].trials()):
+        if number < len(self.accesses[0].trials()):
             self.both(lambda d: d.storage.set_trial_attrs(d.id, number, noted))
 
     @rule(state=st.sampled_from(StudyState))

@@ -12,7 +12,7 @@ from scipy.optimize import approx_fprime
 from tunekit_surrogates.block_kernel import BlockKernel, Parameters
 from tunekit_surrogates.blocks import BlockStructure
 from tunekit_surrogates.pairs import Pairs
-from tunekit_surrogates.tree_gp import Priors, TreeGP, fit
+from tunekit_surrogates.tree_gp import HyperparameterPriors, TreeGP, fit
 
 # A switch of three values opens two blocks, of which the first opens another one.
 TREE = BlockStructure(((0, 1, 2), (3, 4), (5,), (6, 7)), (-1, 0, 0, 1), (0, 3, 0, 0, 0, 0, 0, 4))
@@ -31,7 +31,7 @@ def tree_rows(n, seed=0):
 
 
 def some_parameters(seed=1):
-    mean, sd = Priors().of(TREE)
+    mean, sd = HyperparameterPriors().of(TREE)
     rng = np.random.default_rng(seed)
     return Parameters.from_array(mean + 0.7 * sd * rng.normal(size=len(mean)), 8)
 
@@ -105,7 +105,7 @@ def test_leaving_one_out_is_what_fitting_without_it_predicts():
 
 def test_a_fit_raises_the_density_of_what_it_was_not_shown():
     x, y = tree_rows(60)
-    mode = Parameters.from_array(Priors().of(TREE)[0], 8)
+    mode = Parameters.from_array(HyperparameterPriors().of(TREE)[0], 8)
     before = TreeGP.given(TREE, mode, x, y, np.full(60, math.exp(mode.noise)))
     assert fit(TREE, x, y).leave_one_out_density() > before.leave_one_out_density()
 

@@ -36,7 +36,7 @@ RUNNERS_OWN = (
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldJob:
     """A job that this runner holds; `latest` is it as of the last heartbeat."""
 
     job: Job
@@ -76,7 +76,7 @@ class JobRunner:
         self._say = say
         interrupts = Interrupts(say, sigterm_drains=True, grace_s=grace_s)
         self._shared = SharedRun(executor, interrupts=interrupts)
-        self._held: dict[str, Held] = {}  # by the name of its study
+        self._held: dict[str, HeldJob] = {}  # by the name of its study
         self._lost: set[str] = set()
         self._lock = threading.Lock()  # of both
 
@@ -110,7 +110,7 @@ class JobRunner:
         self._take_one()
         return True
 
-    def _follow(self, name: str, held: Held) -> None:
+    def _follow(self, name: str, held: HeldJob) -> None:
         now = held.latest
         if now.quota != held.job.quota:
             self._shared.set_quota(now.owner, self._quota_of(now))
@@ -120,7 +120,7 @@ class JobRunner:
             self._shared.change(name, weight=now.weight, priority=now.priority)
             self._say(f"job {now.id} has weight {now.weight:g} and priority {now.priority} now")
         with self._lock:
-            self._held[name] = Held(now, now)
+            self._held[name] = HeldJob(now, now)
 
     def _take_one(self) -> None:
         """Claim a job; beyond one a slot only such as are more urgent than one that is held."""
@@ -131,7 +131,7 @@ class JobRunner:
         if job is None:
             return
         with self._lock:
-            self._held[job.name] = Held(job, job)
+            self._held[job.name] = HeldJob(job, job)
             self._lost.discard(job.name)
         try:
             self._start(job)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tunekit.api import load_study
-from tunekit.cli.quarantine import Quarantine
+from tunekit.cli.quarantine import WorkerQuarantine
 from tunekit.driver.interrupts import Interrupts
 from tunekit.errors import TunekitError
 from tunekit.executors.base import Executor
@@ -45,7 +45,7 @@ class PullingWorker:
         study: str | None,
         checkpoints: str | None = None,
         n_trials: int | None,
-        quarantine: Quarantine,
+        quarantine: WorkerQuarantine,
         grace_s: float = math.inf,
         say: Callable[[str], None],
     ) -> None:

@@ -9,7 +9,7 @@ from tunekit.errors import WorkerQuarantined
 from tunekit.records import Outcome, TrialRecord, TrialState
 
 
-class Quarantine:
+class WorkerQuarantine:
     """Counts trials that fail one after the other for the same cause.
 
     Args:

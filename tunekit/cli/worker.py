@@ -54,7 +54,7 @@ def worker(
     equal_failures: Annotated[
         int,
         typer.Option(
-            "--equal-failures", min=1, help="Quarantine after so many equal failures in a row."
+            "--equal-failures", min=1, help="Equal failures in a row that end this worker."
         ),
     ] = 3,
 ) -> None:
@@ -70,7 +70,7 @@ def worker(
     """
     from tunekit.checks import seconds
     from tunekit.cli.pulling import PullingWorker
-    from tunekit.cli.quarantine import Quarantine
+    from tunekit.cli.quarantine import WorkerQuarantine
     from tunekit.cli.run import amounts, what_to_run
     from tunekit.cli.runner import executor_of, objective_of
     from tunekit.cli.settings import validated
@@ -101,7 +101,7 @@ def worker(
         study=study,
         checkpoints=checkpoints,
         n_trials=n_trials,
-        quarantine=Quarantine(equal_failures),
+        quarantine=WorkerQuarantine(equal_failures),
         grace_s=math.inf if grace is None else seconds(grace) or 0.0,
         say=terminal.print_line,
     )

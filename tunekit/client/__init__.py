@@ -6,7 +6,7 @@ study.run(objective)  # or study.ask(), trial.report(step, loss=...), trial.tell
 """
 
 from tunekit.client.client import Client, connect
-from tunekit.client.study import Study
-from tunekit.client.trial import Trial
+from tunekit.client.study import ServiceStudy
+from tunekit.client.trial import ServiceTrial
 
-__all__ = ["Client", "Study", "Trial", "connect"]
+__all__ = ["Client", "ServiceStudy", "ServiceTrial", "connect"]

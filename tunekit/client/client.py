@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tunekit.client.leases import Leases
 from tunekit.client.spool import Spool, spool_folder
-from tunekit.client.study import Study
+from tunekit.client.study import ServiceStudy
 from tunekit.errors import InvalidArgument
 from tunekit.identifiers import new_id
 from tunekit.storages.http.connection import Connection, quoted
@@ -35,7 +35,7 @@ class Client:
         self.worker = f"{socket.gethostname()[:60]}/{os.getpid()}/{new_id(4)}"
         self.leases = Leases(lease_s)
 
-    def study(self, name: str) -> Study:
+    def study(self, name: str) -> ServiceStudy:
         """Return a study of the project.
 
         Raises:
@@ -43,7 +43,7 @@ class Client:
         """
         path = f"/projects/{quoted(self.project)}/studies/by-name"
         answer = self.http.request("GET", path, query={"name": name})
-        return Study(self, answer.doc)
+        return ServiceStudy(self, answer.doc)
 
     def flush(self) -> int:
         """Send the results in the spool; return how many are left, because the service is away."""

@@ -10,7 +10,7 @@ from tunekit.errors import LeaseLost, TunekitError, UnknownStudy, UnknownTrial
 from tunekit.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
-    from tunekit.client.trial import Trial
+    from tunekit.client.trial import ServiceTrial
 
 LOST = (LeaseLost, UnknownTrial, UnknownStudy)
 
@@ -24,12 +24,12 @@ class Leases:
 
     def __init__(self, lease_s: float) -> None:
         self.lease_s = lease_s
-        self._held: dict[int, Trial] = {}
+        self._held: dict[int, ServiceTrial] = {}
         self._thread = ExitStack()
         self._lock = threading.Lock()
         self._is_beating = False
 
-    def hold(self, trial: Trial) -> None:
+    def hold(self, trial: ServiceTrial) -> None:
         """Renew the lease of a trial until it is dropped."""
         with self._lock:
             self._held[id(trial)] = trial
@@ -37,7 +37,7 @@ class Leases:
                 self._thread.enter_context(Heartbeat(self._beat, self.lease_s / 3))
                 self._is_beating = True
 
-    def drop(self, trial: Trial) -> None:
+    def drop(self, trial: ServiceTrial) -> None:
         """Renew the lease of a trial no longer."""
         with self._lock:
             self._held.pop(id(trial), None)

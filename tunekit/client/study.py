@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunekit.client.leases import LOST
 from tunekit.client.log import log
-from tunekit.client.trial import Result, Trial
+from tunekit.client.trial import Result, ServiceTrial
 from tunekit.errors import InvalidResult, TrialConflict, TrialPaused, TrialStopped
 from tunekit.identifiers import new_id
 from tunekit.storages.http.connection import quoted
@@ -21,7 +21,7 @@ LONGEST_WAIT_S = 30.0
 GONE = (*LOST, TrialConflict)
 
 
-class Study:
+class ServiceStudy:
     """A study of the service.
 
     Attributes:
@@ -55,7 +55,7 @@ class Study:
             )
         return self._objectives[0]
 
-    def ask(self, *, wait_s: float = LONGEST_WAIT_S) -> Trial | None:
+    def ask(self, *, wait_s: float = LONGEST_WAIT_S) -> ServiceTrial | None:
         """Return a trial to run, `None` if none is free; `reason` then says why.
 
         Results in the spool are sent first.
@@ -79,11 +79,11 @@ class Study:
         self.is_over = bool(asked["is_over"])
         if not asked["trials"]:
             return None
-        trial = Trial(self, asked["trials"][0])
+        trial = ServiceTrial(self, asked["trials"][0])
         self.client.leases.hold(trial)
         return trial
 
-    def run(self, objective: Callable[[Trial], Result], n_trials: int | None = None) -> int:
+    def run(self, objective: Callable[[ServiceTrial], Result], n_trials: int | None = None) -> int:
         """Run trials until the study is over; return how many were run.
 
         An exception makes a trial FAILED, and the next one starts. On Ctrl-C the running trial
@@ -107,14 +107,14 @@ class Study:
         return done
 
 
-def _run_one(trial: Trial, objective: Callable[[Trial], Any]) -> None:
+def _run_one(trial: ServiceTrial, objective: Callable[[ServiceTrial], Any]) -> None:
     try:
         _evaluate(trial, objective)
     except GONE as error:
         log().warning("trial %d goes on elsewhere, its result is dropped: %s", trial.number, error)
 
 
-def _evaluate(trial: Trial, objective: Callable[[Trial], Any]) -> None:
+def _evaluate(trial: ServiceTrial, objective: Callable[[ServiceTrial], Any]) -> None:
     try:
         result = objective(trial)
         trial.tell(result)

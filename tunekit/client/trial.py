@@ -14,7 +14,7 @@ from tunekit.errors import InvalidResult, TrialConflict, TrialPaused, TrialStopp
 from tunekit.identifiers import new_id
 
 if TYPE_CHECKING:
-    from tunekit.client.study import Study
+    from tunekit.client.study import ServiceStudy
 
 REPORT_OUTAGE_S = 1.0
 TELL_OUTAGE_S = 5.0
@@ -23,7 +23,7 @@ TELL_OUTAGE_S = 5.0
 Result = float | Mapping[str, float] | None
 
 
-class Trial:
+class ServiceTrial:
     """A trial to evaluate; end it with `tell`, `fail` or `release`.
 
     Attributes:
@@ -35,7 +35,7 @@ class Trial:
         lost: set when another worker has taken the trial over; `report` and `tell` raise it.
     """
 
-    def __init__(self, study: Study, asked: Mapping[str, Any]) -> None:
+    def __init__(self, study: ServiceStudy, asked: Mapping[str, Any]) -> None:
         self.number = int(asked["number"])
         self.params = dict(asked["params"])
         self.sampler = str(asked["sampler"])
@@ -63,7 +63,7 @@ class Trial:
 
         Raises:
             TrialStopped, TrialPaused: the stopper ends the trial; let it propagate to
-                `Study.run`, or tell it with state "stopped" or "paused".
+                `ServiceStudy.run`, or tell it with state "stopped" or "paused".
             LeaseLost: another worker has the trial now.
             InvalidResult: no metric was given, or `value` where there are several objectives.
         """

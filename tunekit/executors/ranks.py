@@ -14,7 +14,7 @@ from tunekit.errors import RankLost
 from tunekit.executors.base import Ended, Ranks, ReportHandler, Task
 from tunekit.executors.devices import Seat
 from tunekit.executors.process.executor import ProcessExecutor, Shipped, shipped, unpickled
-from tunekit.executors.ray.wire import Line
+from tunekit.executors.ray.wire import MessageChannel
 
 
 class RankExecutor:
@@ -38,7 +38,7 @@ class RankExecutor:
             seats=[Seat(devices, {**interface_of(ranks.host), **envs[0]})]
         )
         self._objective = b""
-        self._others: dict[int, tuple[Line, Task]] = {}
+        self._others: dict[int, tuple[MessageChannel, Task]] = {}
 
     def open(self, objective: Callable[..., Any], on_report: ReportHandler) -> None:
         """Prepare to run the ranks of one objective.
@@ -60,7 +60,7 @@ class RankExecutor:
             return
         address = self._ranks.followers[task.number - 1]
         try:
-            line = Line.connect(address, self._ranks.token)
+            line = MessageChannel.connect(address, self._ranks.token)
             self._others[task.number] = line, task
             line.send(self._objective, self._envs[task.number], task)
         except OSError as error:

@@ -49,7 +49,7 @@ def is_started(trial: TrialRecord) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Configuration:
+class ReplicatedPoint:
     """A point with all its trials, by number.
 
     Attributes:
@@ -77,12 +77,12 @@ class Configuration:
         return {block_of(t.evidence) for t in alive}
 
 
-def configurations(history: History) -> list[Configuration]:
+def configurations(history: History) -> list[ReplicatedPoint]:
     """Return the configurations of a study with one objective, by their first trial's number."""
     return list(by_point(history).values())
 
 
-def by_point(history: History) -> dict[Key, Configuration]:
+def by_point(history: History) -> dict[Key, ReplicatedPoint]:
     """Return the same by the keys of their points."""
     groups: dict[Key, list[TrialRecord]] = {}
     for trial in history:
@@ -91,7 +91,7 @@ def by_point(history: History) -> dict[Key, Configuration]:
     return {key: _configuration(history, trials) for key, trials in groups.items()}
 
 
-def _configuration(history: History, trials: Sequence[TrialRecord]) -> Configuration:
+def _configuration(history: History, trials: Sequence[TrialRecord]) -> ReplicatedPoint:
     complete = [t for t in trials if t.state is TrialState.COMPLETE]
     by_block: dict[int, list[float]] = {}
     for trial in complete:
@@ -109,7 +109,7 @@ def _configuration(history: History, trials: Sequence[TrialRecord]) -> Configura
     params = trials[0].params
     assert params is not None
     losses = {block: _mean(found) for block, found in sorted(by_block.items())}
-    return Configuration(params, tuple(trials), losses, metrics, is_out)
+    return ReplicatedPoint(params, tuple(trials), losses, metrics, is_out)
 
 
 class Noise:
@@ -128,7 +128,7 @@ class Noise:
     Reference: Searle, Casella and McCulloch, 1992, "Variance components", section 4.
     """
 
-    def __init__(self, found: Iterable[Configuration]) -> None:
+    def __init__(self, found: Iterable[ReplicatedPoint]) -> None:
         several = [c.losses for c in found if len(c.losses) > 1]
         self.blocks = sorted({block for losses in several for block in losses})
         table = np.full((len(several), len(self.blocks)), np.nan)
@@ -153,7 +153,7 @@ class Noise:
         out = (raw - np.mean(raw[rest])) * between / (between + error)
         return np.asarray(out - np.mean(out))
 
-    def mean(self, found: Configuration) -> float:
+    def mean(self, found: ReplicatedPoint) -> float:
         """Return a configuration's block-adjusted mean loss; `inf` without a result."""
         if not found.losses:
             return math.inf
@@ -233,11 +233,11 @@ def leaderboard(study: _StudyTrials, *, level: float = 0.95, test: Test = "t") -
     return [_standing(c, noise, level, sign, p) for c, p in zip(ranked, p_values, strict=True)]
 
 
-def ranking(found: Iterable[Configuration], noise: Noise) -> list[Configuration]:
+def ranking(found: Iterable[ReplicatedPoint], noise: Noise) -> list[ReplicatedPoint]:
     """Return configurations, ordered by mean loss plus `RANKING_ERRORS` standard errors."""
     sd = noise.sd if noise.dof else 0.0
 
-    def careful(c: Configuration) -> tuple[float, int]:
+    def careful(c: ReplicatedPoint) -> tuple[float, int]:
         return noise.mean(c) + RANKING_ERRORS * sd / math.sqrt(len(c.losses)), c.number
 
     return sorted(found, key=careful)
@@ -248,7 +248,7 @@ def _mean(values: Sequence[float]) -> float:
     return values[0] if len(values) == 1 else float(np.mean(values))
 
 
-def _p_values(ranked: Sequence[Configuration], test: Test) -> list[float]:
+def _p_values(ranked: Sequence[ReplicatedPoint], test: Test) -> list[float]:
     winner = ranked[0]
     out = [math.nan] * len(ranked)
     tested = []
@@ -263,7 +263,7 @@ def _p_values(ranked: Sequence[Configuration], test: Test) -> list[float]:
     return out
 
 
-def _standing(c: Configuration, noise: Noise, level: float, sign: float, p: float) -> Standing:
+def _standing(c: ReplicatedPoint, noise: Noise, level: float, sign: float, p: float) -> Standing:
     mean = sign * noise.mean(c)
     half = noise.half_width(len(c.losses), level=level)
     return Standing(c.number, c.params, mean, mean - half, mean + half, len(c.losses), p)

@@ -139,7 +139,7 @@ class OptunaNotes:
         )
 
 
-class Answer(int):
+class CallableBool(int):
     """Yes or no, which may be called as well: where we have a property, Optuna has a method."""
 
     __slots__ = ()
@@ -152,4 +152,4 @@ class Answer(int):
         return repr(bool(self))
 
 
-YES, NO = Answer(1), Answer(0)
+YES, NO = CallableBool(1), CallableBool(0)

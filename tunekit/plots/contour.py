@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunekit.analysis.charts.contour_records import ContourChart
-from tunekit.plots.figure import Axis, Grid, Mark, PlaneFigure, Points
+from tunekit.plots.figure import Axis, Heatmap, Mark, PlaneFigure, Points
 from tunekit.plots.parallel import parameter_axis
 from tunekit.plots.roles import role_of
 from tunekit.plots.texts import amount, best_word, label, path_label, plenty, sentences, shown_of
@@ -23,7 +23,7 @@ def contour_figure(chart: ContourChart) -> PlaneFigure:
     marks: list[Mark] = []
     if chart.mean:
         is_lower = chart.direction == "minimize"
-        marks.append(Grid(f"expected {metric}", metric, chart.x, chart.y, chart.mean, is_lower))
+        marks.append(Heatmap(f"expected {metric}", metric, chart.x, chart.y, chart.mean, is_lower))
     marks += _points(chart)
     note = sentences(shown_of(chart.shown, chart.total), _model(chart))
     if not marks:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from tunekit.analysis.charts.records import Band as BandData
 from tunekit.analysis.charts.records import CurveLine, CurvesChart
+from tunekit.analysis.charts.records import ReportQuantiles as BandData
 from tunekit.plots.axes import result_axis, step_axis
 from tunekit.plots.figure import MAX_MARKS, Band, Line, Mark, PlaneFigure, Role, Values
 from tunekit.plots.roles import role_of

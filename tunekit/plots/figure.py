@@ -109,7 +109,7 @@ class Bars:
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class Heatmap:
     """Colours over a grid.
 
     Attributes:
@@ -146,7 +146,7 @@ class Spans:
     role: Role = "complete"
 
 
-Mark: TypeAlias = Points | Line | Band | Bars | Grid | Spans
+Mark: TypeAlias = Points | Line | Band | Bars | Heatmap | Spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +248,7 @@ Figure: TypeAlias = PlaneFigure | PanelFigure | TreeFigure | ParallelFigure
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class FigureTable:
     """The numbers of a figure: one row a mark."""
 
     columns: tuple[str, ...]

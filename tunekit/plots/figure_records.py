@@ -11,9 +11,9 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 from tunekit.analysis.charts.records import Chart
-from tunekit.plots.figure import Axis, Band, Grid, Line, Mark, PanelFigure, PlaneFigure, Points
+from tunekit.plots.figure import Axis, Band, Heatmap, Line, Mark, PanelFigure, PlaneFigure, Points
 
-M = TypeVar("M", Band, Grid, Line, Points)
+M = TypeVar("M", Band, Heatmap, Line, Points)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class PlaneRecord:
     alt: str
     x: Axis
     y: Axis
-    grids: tuple[Grid, ...] = ()
+    grids: tuple[Heatmap, ...] = ()
     bands: tuple[Band, ...] = ()
     lines: tuple[Line, ...] = ()
     points: tuple[Points, ...] = ()
@@ -86,14 +86,14 @@ def _plane_record(figure: PlaneFigure) -> PlaneRecord:
     Raises:
         TypeError: it has bars or spans, which no record holds.
     """
-    known = (Grid, Band, Line, Points)
+    known = (Heatmap, Band, Line, Points)
     strange = [m for m in figure.marks if not isinstance(m, known)]
     if strange:
         raise TypeError(f"{type(strange[0]).__name__} has no place in a PlaneRecord.")
     marks = figure.marks
     return PlaneRecord(
         figure.title, figure.alt, figure.x, figure.y,
-        _of(Grid, marks), _of(Band, marks), _of(Line, marks), _of(Points, marks),
+        _of(Heatmap, marks), _of(Band, marks), _of(Line, marks), _of(Points, marks),
         figure.note, figure.reason,
     )  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from tunekit.plots.figure import Table
+from tunekit.plots.figure import FigureTable
 from tunekit.plots.palette import LOOKS
 from tunekit.plots.tables import Cell
 from tunekit.plots.texts import amount, label, shown_of
@@ -23,7 +23,7 @@ def cell_text(cell: Cell) -> str:
     return amount(cell) if isinstance(cell, float) else label(str(cell), MAX_CELL)
 
 
-def table_html(table: Table, most: int) -> str:
+def table_html(table: FigureTable, most: int) -> str:
     """Return a table of at most `most` rows, which says how many there are."""
     head = "".join(f"<th>{escape(label(name))}</th>" for name in table.columns)
     rows = "".join(

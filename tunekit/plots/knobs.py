@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunekit.analysis.charts.knob_records import Estimate, KnobMeasure, KnobsChart
-from tunekit.plots.figure import Axis, Bars, PanelFigure, PlaneFigure, Points, Table
+from tunekit.plots.figure import Axis, Bars, FigureTable, PanelFigure, PlaneFigure, Points
 from tunekit.plots.texts import amount, label, sentences
 
 GAIN = "speed as a multiple of the default's"
@@ -38,16 +38,16 @@ def measures_figure(chart: KnobsChart) -> PanelFigure:
     return PanelFigure("before and after", alt, panels, reason=reason)
 
 
-def measures_table(chart: KnobsChart) -> Table:
+def measures_table(chart: KnobsChart) -> FigureTable:
     """Return throughput and latencies before and after, with their intervals."""
     rows = tuple([(m.name, _shown(m.before, m.unit), _shown(m.after, m.unit)) for m in
                   chart.measures])  # fmt: skip
-    return Table(("measure", "before", "after"), rows)
+    return FigureTable(("measure", "before", "after"), rows)
 
 
-def changes_table(chart: KnobsChart) -> Table:
+def changes_table(chart: KnobsChart) -> FigureTable:
     """Return the changed knobs, with units, reason, restart and risk."""
-    return Table(
+    return FigureTable(
         ("knob", "before", "after", "why", "restart", "risk", "can be lost"),
         tuple(
             [
@@ -59,9 +59,9 @@ def changes_table(chart: KnobsChart) -> Table:
     )  # fmt: skip
 
 
-def rejections_table(chart: KnobsChart) -> Table:
+def rejections_table(chart: KnobsChart) -> FigureTable:
     """Return what was rejected and why."""
-    return Table(
+    return FigureTable(
         ("trial", "changes", "kind", "why", "times as fast in its trial"),
         tuple([(r.number, r.changes, r.kind, r.why, r.factor) for r in chart.rejections]),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tunekit.analysis.charts.records import Axis as AxisData
+from tunekit.analysis.charts.records import ParameterAxis as AxisData
 from tunekit.analysis.charts.records import PointsChart
 from tunekit.analysis.charts.samples import spread
 from tunekit.plots.axes import result_axis

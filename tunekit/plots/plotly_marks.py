@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from tunekit.plots.figure import Band, Bars, Grid, Line, Mark, PlaneFigure, Points, Spans
+from tunekit.plots.figure import Band, Bars, Heatmap, Line, Mark, PlaneFigure, Points, Spans
 from tunekit.plots.palette import LOOKS, SCALE, Shape
 from tunekit.plots.plotly_axes import edges, moment, places
 from tunekit.plots.plotly_texts import plain
@@ -45,7 +45,7 @@ def see_through(color: str, opacity: float) -> str:
 
 def _points(mark: Points, figure: PlaneFigure) -> list[Any]:
     look = LOOKS[mark.role]
-    has_ground = any(isinstance(m, Grid) for m in figure.marks)
+    has_ground = any(isinstance(m, Heatmap) for m in figure.marks)
     outline = {"width": 1.0 if has_ground else 0.0, "color": "white"}
     size = 9 if mark.role in ("best", "selected") else 6
     return [
@@ -137,7 +137,7 @@ def _bars(mark: Bars, figure: PlaneFigure) -> list[Any]:
     ]
 
 
-def _grid(mark: Grid, figure: PlaneFigure) -> list[Any]:
+def _grid(mark: Heatmap, figure: PlaneFigure) -> list[Any]:
     return [
         go.Heatmap(
             x=edges(figure.x, mark.x),
@@ -178,6 +178,6 @@ _TRACES: Mapping[type[Mark], Callable[[Any, PlaneFigure], list[Any]]] = {
     Line: _line,
     Band: _band,
     Bars: _bars,
-    Grid: _grid,
+    Heatmap: _grid,
     Spans: _spans,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tunekit.analysis.charts.proposer_records import Proposer, ProposersChart
+from tunekit.analysis.charts.proposer_records import ProposerRecord, ProposersChart
 from tunekit.plots.axes import result_axis
 from tunekit.plots.figure import Axis, Line, PlaneFigure, Role
 from tunekit.plots.texts import amount, best_word, label, plenty, sentences
@@ -48,7 +48,7 @@ def share_figure(chart: ProposersChart) -> PlaneFigure:
     return PlaneFigure(title, alt, TRIAL, y, lines)
 
 
-def _line(p: Proposer, last: int, role: Role) -> Line:
+def _line(p: ProposerRecord, last: int, role: Role) -> Line:
     x, y = [float(n) for n in p.improved_at], list(p.improved_to)
     if x[-1] < last:
         x, y = [*x, float(last)], [*y, y[-1]]
@@ -56,7 +56,7 @@ def _line(p: Proposer, last: int, role: Role) -> Line:
     return Line(name, tuple(x), tuple(y), role, is_stepped=True)
 
 
-def _alt(able: Sequence[Proposer], chart: ProposersChart) -> str:
+def _alt(able: Sequence[ProposerRecord], chart: ProposersChart) -> str:
     word = best_word(chart.direction)
     return sentences(
         *(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tunekit.analysis.charts.records import StopsChart, Verdict
+from tunekit.analysis.charts.records import StopsChart, StopVerdict
 from tunekit.analysis.charts.samples import spread
 from tunekit.plots.axes import result_axis
 from tunekit.plots.figure import MAX_MARKS, Axis, Line, Mark, PlaneFigure, Points, Role
@@ -25,7 +25,7 @@ def stops_figure(chart: StopsChart) -> PlaneFigure:
         return PlaneFigure(title, alt, x, y, (), note, sentences(why))
     shown = spread(able, MAX_MARKS - 2)
     false = set(chart.audit.false_stops)
-    groups: tuple[tuple[str, list[Verdict], Role], ...] = (
+    groups: tuple[tuple[str, list[StopVerdict], Role], ...] = (
         ("rightly condemned", [v for v in shown if v.number not in false], "stopped"),
         ("would have been best", [v for v in shown if v.number in false], "failed"),
     )
@@ -35,7 +35,7 @@ def stops_figure(chart: StopsChart) -> PlaneFigure:
     return PlaneFigure(title, alt, x, y, tuple(marks), note)
 
 
-def _points(name: str, of: list[Verdict], role: Role) -> Points:
+def _points(name: str, of: list[StopVerdict], role: Role) -> Points:
     return Points(
         f"{name} ({len(of):,})",
         tuple([v.predicted for v in of]),

@@ -11,7 +11,8 @@ from tunekit.plots.figure import (
     Band,
     Bars,
     Figure,
-    Grid,
+    FigureTable,
+    Heatmap,
     Line,
     Mark,
     PanelFigure,
@@ -19,7 +20,6 @@ from tunekit.plots.figure import (
     PlaneFigure,
     Points,
     Spans,
-    Table,
     TreeFigure,
 )
 
@@ -30,7 +30,7 @@ Cell: TypeAlias = str | float | int | None
 _Row: TypeAlias = dict[str, Cell]
 
 
-def table(figure: Figure) -> Table:
+def table(figure: Figure) -> FigureTable:
     """Return the numbers of a figure: one row a point, vertex, cell, bar, interval, node or line.
 
     Times are texts with their zone, places of a category are its text.
@@ -44,7 +44,7 @@ def table(figure: Figure) -> Table:
     else:
         rows = list(_parallel(figure))
     columns = tuple(dict.fromkeys(name for row in rows for name in row))
-    return Table(columns, tuple(tuple(row.get(name) for name in columns) for row in rows))
+    return FigureTable(columns, tuple(tuple(row.get(name) for name in columns) for row in rows))
 
 
 def n_marks(figure: Figure) -> int:
@@ -72,7 +72,7 @@ def _size(mark: Mark) -> int:
         return len(mark.lengths)
     if isinstance(mark, Spans):
         return len(mark.rows)
-    return len(mark.x) * len(mark.y) if isinstance(mark, Grid) else len(mark.x)
+    return len(mark.x) * len(mark.y) if isinstance(mark, Heatmap) else len(mark.x)
 
 
 def _plane(figure: PlaneFigure) -> Iterator[_Row]:
@@ -111,7 +111,7 @@ def _bars(mark: Bars, figure: PlaneFigure) -> Iterator[_Row]:
         yield row
 
 
-def _grid(mark: Grid, figure: PlaneFigure) -> Iterator[_Row]:
+def _grid(mark: Heatmap, figure: PlaneFigure) -> Iterator[_Row]:
     for y, row in zip(mark.y, mark.z, strict=True):
         for x, z in zip(mark.x, row, strict=True):
             yield {"series": mark.name, **_place(figure, x, y), mark.title: z}
@@ -134,7 +134,7 @@ _ROWS: Mapping[type, Callable[[Any, PlaneFigure], Iterator[_Row]]] = {
     Line: _line,
     Band: _band,
     Bars: _bars,
-    Grid: _grid,
+    Heatmap: _grid,
     Spans: _spans,
 }
 

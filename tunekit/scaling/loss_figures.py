@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tunekit.plots.figure import Axis, Grid, Line, Mark, PanelFigure, PlaneFigure, Points
+from tunekit.plots.figure import Axis, Heatmap, Line, Mark, PanelFigure, PlaneFigure, Points
 from tunekit.plots.texts import amount, sentences
 from tunekit.scaling.law_figures import AXES, D_TITLE, N_TITLE
 from tunekit_surrogates.scaling import CellOptimum, CellSurface, LossLaw, Runs
@@ -69,7 +69,7 @@ def loss_figure(law: Law) -> PlaneFigure:
     n = np.geomspace(law.runs.n.min() / 2, law.runs.n.max() * 4, N_STEPS)
     d = np.geomspace(law.runs.d.min() / 2, law.runs.d.max() * 4, D_STEPS)
     z = fitted.loss(*np.meshgrid(n, d))
-    grid = Grid(
+    grid = Heatmap(
         "loss", "loss", tuple(n.tolist()), tuple(d.tolist()), tuple(map(tuple, z.tolist()))
     )
     flops = np.geomspace(6 * n[0] * d[0], 6 * n[-1] * d[-1], N_FLOPS + 2)[1:-1]
@@ -97,7 +97,7 @@ def _surface(law: Law, optimum: CellOptimum) -> PlaneFigure:
         gaps = [[100 * surface.gap(float(a), float(b)) for a in x] for b in y]
         z = tuple(tuple(min(gap, MOST) for gap in row) for row in gaps)
         name = "loss excess in %"
-        marks.append(Grid(name, name, tuple(x.tolist()), tuple(y.tolist()), z))
+        marks.append(Heatmap(name, name, tuple(x.tolist()), tuple(y.tolist()), z))
     near = runs.loss <= surface.best * (1 + BAND)
     for name, mask, role in (
         ("run of the plateau", near, "best"),

@@ -14,7 +14,7 @@ from tunekit.history import History
 from tunekit.records import ObjectiveSpec
 from tunekit.scaling.roles import STUDY
 from tunekit.spaces import Space
-from tunekit.studies.export_columns import Columns
+from tunekit.studies.export_columns import ExportColumns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Row: TypeAlias = Mapping[str, Any]
 
 
-class RecordedStudy(Protocol):
+class LawStudy(Protocol):
     """The part of a study that a law is fitted from."""
 
     name: str
@@ -34,7 +34,7 @@ class RecordedStudy(Protocol):
     def refresh(self) -> History: ...  # noqa: D102
 
 
-Source: TypeAlias = "RecordedStudy | str | Path | pd.DataFrame | Sequence[Row] | Mapping[str, Any]"
+Source: TypeAlias = "LawStudy | str | Path | pd.DataFrame | Sequence[Row] | Mapping[str, Any]"
 Data: TypeAlias = "Source | Sequence[Source]"
 """A study, a `.csv` or `.parquet` file, a DataFrame, rows, columns by name, or several."""
 
@@ -80,7 +80,7 @@ def _sources(data: Any) -> Sequence[Any]:
 
 def _table(source: Any, place: int) -> RunTable:
     if hasattr(source, "refresh") and hasattr(source, "objectives"):
-        return _of_study(cast(RecordedStudy, source))
+        return _of_study(cast(LawStudy, source))
     if isinstance(source, str | Path):
         return _of_file(Path(source))
     name = f"table {place + 1}"
@@ -102,14 +102,14 @@ def _table(source: Any, place: int) -> RunTable:
 def of_history(name: str, history: History, space: Space | None) -> RunTable:
     """Return the table of a study's trials, as they are exported."""
     trials = list(history)
-    columns = Columns.of(trials)
+    columns = ExportColumns.of(trials)
     rows = [{**columns.row(t), STUDY: name} for t in trials]
     scales = {} if space is None else space.scales
     target = {} if space is None else {r: float(space.target[p]) for r, p in scales.items()}  # type: ignore[arg-type]
     return RunTable(name, rows, (*columns.names, STUDY), scales, target, tuple(history.objectives))
 
 
-def _of_study(study: RecordedStudy) -> RunTable:
+def _of_study(study: LawStudy) -> RunTable:
     return of_history(study.name, study.refresh(), study.space)
 
 

@@ -25,7 +25,7 @@ from tunekit.service.access.gate import Gate, OpenGate
 from tunekit.service.access.grants import DEFAULT_PROJECT
 from tunekit.service.access.headers import SecurityHeaders
 from tunekit.service.access.hosts import ANY, checked_hosts
-from tunekit.service.access.origin import Origin
+from tunekit.service.access.origin import RequestOrigin
 from tunekit.service.access.owners import Owners
 from tunekit.service.access.quotas import QuotaBook
 from tunekit.service.access.rates import RateLimits
@@ -196,7 +196,7 @@ class Service:
             self._projects[project] = found
         return found
 
-    def _guard(self, project: str, study_id: int, origins: Sequence[Origin]) -> ClaimGuard:
+    def _guard(self, project: str, study_id: int, origins: Sequence[RequestOrigin]) -> ClaimGuard:
         return ClaimGuard(self.quotas, project, study_id, origins=origins)
 
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from tunekit.service.access.origin import ORIGIN, Origin
+from tunekit.service.access.origin import ORIGIN, RequestOrigin
 from tunekit.service.coalesced import Coalesced
 from tunekit.storages.base import Exchange, ExchangeRequest
 from tunekit.storages.exchange import ExchangeGuard
@@ -24,9 +24,9 @@ from tunekit.storages.project import ProjectStorage
 _Key = tuple[str, int]
 """Project and study, so that each request is checked against the project that it came for."""
 
-_Item = tuple[ProjectStorage, ExchangeRequest, Origin]
+_Item = tuple[ProjectStorage, ExchangeRequest, RequestOrigin]
 
-GuardOf = Callable[[str, int, Sequence[Origin]], ExchangeGuard]
+GuardOf = Callable[[str, int, Sequence[RequestOrigin]], ExchangeGuard]
 """Returns what takes part in the transaction of a batch, for project, study and origins."""
 
 
@@ -57,7 +57,7 @@ class GroupCommit:
         study_id: int,
         request: ExchangeRequest,
         *,
-        origin: Origin | None = None,
+        origin: RequestOrigin | None = None,
     ) -> Exchange:
         """Return the answer to a request, committed together with others of the study.
 

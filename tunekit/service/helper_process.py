@@ -13,6 +13,7 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any, TypeVar
@@ -28,6 +29,14 @@ class ProcessEnded(Exception):
 
 class ProcessLate(ProcessEnded):
     """A helper process was ended because it missed a deadline; the text names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An error of tunekit's, by its code and sentence, as it comes through the pipe."""
+
+    code: str
+    message: str
 
 
 class HelperProcess:

@@ -10,7 +10,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from tunekit.service.http_guard import GuardedProtocol
-from tunekit.service.tls import Certificate
+from tunekit.service.tls import CertificateFiles
 from tunekit.storages.http.connection import IDLE_S
 
 MAX_CONNECTIONS = 1000
@@ -39,7 +39,7 @@ def server_config(
     app: ASGIApp,
     *,
     shutdown_s: float = 30.0,
-    certificate: Certificate | None = None,
+    certificate: CertificateFiles | None = None,
     has_pages: bool = False,
 ) -> uvicorn.Config:
     """Return how to serve an application.

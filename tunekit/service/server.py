@@ -22,7 +22,7 @@ from tunekit.service.http_server import ServiceServer, server_config
 from tunekit.service.logs import set_up_logs
 from tunekit.service.settings import ServiceSettings
 from tunekit.service.sole_replica import sole_replica
-from tunekit.service.tls import Certificate, certificate
+from tunekit.service.tls import CertificateFiles, certificate
 from tunekit.storages.sql.storage import SQLStorage
 from tunekit.storages.urls import open_database
 
@@ -126,7 +126,7 @@ def _hosts(settings: ServiceSettings) -> tuple[str, ...]:
 
 
 def _pages(
-    settings: ServiceSettings, shown: str, hosts: tuple[str, ...], files: Certificate | None
+    settings: ServiceSettings, shown: str, hosts: tuple[str, ...], files: CertificateFiles | None
 ) -> DashboardProcess:
     """Return the process of the dashboard, which reaches the service on this machine.
 

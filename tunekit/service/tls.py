@@ -10,14 +10,14 @@ from tunekit.errors import InvalidArgument
 
 
 @dataclass(frozen=True, slots=True)
-class Certificate:
+class CertificateFiles:
     """Files in PEM form: the certificate with those that signed it, and its private key."""
 
     chain: Path
     key: Path
 
 
-def certificate(chain: Path | None, key: Path | None) -> Certificate | None:
+def certificate(chain: Path | None, key: Path | None) -> CertificateFiles | None:
     """Return the certificate in two files, `None` if neither is given.
 
     Raises:
@@ -38,7 +38,7 @@ def certificate(chain: Path | None, key: Path | None) -> Certificate | None:
             f"{chain} and {key} are not a certificate and its key ({reason}); give the PEM files "
             "of one certificate, the key without a password."
         ) from None
-    return Certificate(chain, key)
+    return CertificateFiles(chain, key)
 
 
 def _no_password() -> str:

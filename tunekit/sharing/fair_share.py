@@ -16,7 +16,7 @@ EPSILON = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class RunningTrial:
     """A running trial: the seconds it has run, and the seconds a pre-emption would lose."""
 
     number: int
@@ -46,7 +46,7 @@ class Claimant:
     weight: float = 1.0
     priority: int = 0
     quota: int | None = None
-    running: Sequence[Held] = ()
+    running: Sequence[RunningTrial] = ()
     waiting: int = 0
     served: float = 0.0
 
@@ -196,7 +196,7 @@ class _Preemption:
             for c, n in zip(claimants, slots, strict=True)
         ]
         self._min_run_s = min_run_s
-        self._candidates: dict[int, list[Held]] = {}
+        self._candidates: dict[int, list[RunningTrial]] = {}
         self._free = capacity - sum(self._holds)
         self._quota = _quotas(claimants)
         for c, n in zip(claimants, self._holds, strict=True):
@@ -269,7 +269,7 @@ class _Preemption:
     def _has_one_too_many(self, j: int) -> bool:
         return self._holds[j] - self._shares[j] >= 1 - EPSILON
 
-    def _losable(self, j: int) -> list[Held]:
+    def _losable(self, j: int) -> list[RunningTrial]:
         """Return the trials of a claimant that may give way, the one that loses least last."""
         if j not in self._candidates:
             able = [

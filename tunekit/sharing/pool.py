@@ -11,7 +11,7 @@ from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Ended, Executor, Guest, ReportHandler, Task
 from tunekit.executors.process.executor import shipped
 from tunekit.records import Decision, Outcome, Report, TrialState
-from tunekit.sharing.fair_share import Held
+from tunekit.sharing.fair_share import RunningTrial
 
 MAX_SLICES = 2**16
 
@@ -147,11 +147,11 @@ class Slice:
         self._ended.clear()
         self._pool.drop(self._key)
 
-    def held(self) -> list[Held]:
+    def held(self) -> list[RunningTrial]:
         """Return the running trials, and what each would lose if it were stopped now."""
         now = self._pool.now_s
         return [
-            Held(n, now - begun, now - saved, n in self._stopping)
+            RunningTrial(n, now - begun, now - saved, n in self._stopping)
             for n, (begun, saved) in self.running.items()
         ]
 

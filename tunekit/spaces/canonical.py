@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class Activation:
     """Activates a column for certain cells of another one.
 
     Attributes:
@@ -50,7 +50,7 @@ class Canonical:
         self.encoder = encoder
         space = encoder.space
         self.domains = [space.by_path[c.path].domain for c in encoder.columns]
-        self.gates: list[tuple[Gate, ...] | None] = [
+        self.gates: list[tuple[Activation, ...] | None] = [
             self._gates(c.conditions) for c in encoder.columns
         ]
 
@@ -73,7 +73,7 @@ class Canonical:
                 column[~self._is_open(gate, x)] = np.nan
         return x
 
-    def _gates(self, conditions: tuple[Condition, ...]) -> tuple[Gate, ...] | None:
+    def _gates(self, conditions: tuple[Condition, ...]) -> tuple[Activation, ...] | None:
         """Return the gates of a column; `None` if a constant keeps it inactive."""
         gates = []
         for c in conditions:
@@ -85,13 +85,13 @@ class Canonical:
             gates.append(self._gate(self.encoder.index(c.parent), parent, c))
         return tuple(gates)
 
-    def _gate(self, column: int, parent: Domain, condition: Condition) -> Gate:
+    def _gate(self, column: int, parent: Domain, condition: Condition) -> Activation:
         if isinstance(parent, Categorical):
             opens = np.array([v in condition.values for v in parent.choices])
-            return Gate(column, opens, np.empty(0))
-        return Gate(column, None, np.array(list(condition.values), dtype=np.float64))
+            return Activation(column, opens, np.empty(0))
+        return Activation(column, None, np.array(list(condition.values), dtype=np.float64))
 
-    def _is_open(self, gate: Gate, x: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def _is_open(self, gate: Activation, x: NDArray[np.float64]) -> NDArray[np.bool_]:
         u = x[:, gate.column]
         known = ~np.isnan(u)
         u = np.where(known, u, 0.0)

@@ -17,7 +17,7 @@ Effect: TypeAlias = Literal["widening", "narrowing", "neutral"]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class SpaceChange:
     """One difference between two spaces.
 
     Attributes:
@@ -53,12 +53,12 @@ class SpaceEdit:
     n_outside: int
 
 
-def diff(old: Space, new: Space) -> list[Change]:
+def diff(old: Space, new: Space) -> list[SpaceChange]:
     """Return the changes, in the order of the old space, then additions."""
-    changes: list[Change] = []
+    changes: list[SpaceChange] = []
     for path, p in old.by_path.items():
         if path not in new.by_path:
-            changes.append(Change(path, "removed", "narrowing"))
+            changes.append(SpaceChange(path, "removed", "narrowing"))
             continue
         changes.extend(_domain_changes(p, new.by_path[path]))
         if p.conditions != new.by_path[path].conditions:
@@ -66,14 +66,14 @@ def diff(old: Space, new: Space) -> list[Change]:
     for path, p in new.by_path.items():
         if path not in old.by_path:
             default = p.domain.default_value()
-            changes.append(Change(path, f"added, old trials take {default!r}", "widening"))
+            changes.append(SpaceChange(path, f"added, old trials take {default!r}", "widening"))
     before = {(c.text, *c.names.values()): c.text for c in old.compiled_constraints}
     after = {(c.text, *c.names.values()): c.text for c in new.compiled_constraints}
     changes += [
-        Change(before[k], "constraint removed", "widening") for k in before if k not in after
+        SpaceChange(before[k], "constraint removed", "widening") for k in before if k not in after
     ]
     changes += [
-        Change(after[k], "constraint added", "narrowing") for k in after if k not in before
+        SpaceChange(after[k], "constraint added", "narrowing") for k in after if k not in before
     ]
     return changes
 
@@ -241,52 +241,52 @@ def _kept(when: When, name: str, node: Node) -> When | None:
     return When(when.parent, conditions.pop(when.parent), when.space, also=conditions)
 
 
-def _domain_changes(old: Parameter, new: Parameter) -> list[Change]:
+def _domain_changes(old: Parameter, new: Parameter) -> list[SpaceChange]:
     a, b, path = old.domain, new.domain, old.path
     if a == b:
         return []
     if isinstance(a, Categorical) and isinstance(b, Categorical):
         return _choice_changes(a, b, path)
     if not isinstance(a, Float | Int) or type(a) is not type(b):
-        return [Change(path, f"changed from {a!r} to {b!r}", "narrowing")]
+        return [SpaceChange(path, f"changed from {a!r} to {b!r}", "narrowing")]
     return _range_changes(a, b, path)  # type: ignore[arg-type]
 
 
-def _choice_changes(a: Categorical, b: Categorical, path: str) -> list[Change]:
+def _choice_changes(a: Categorical, b: Categorical, path: str) -> list[SpaceChange]:
     before, after = typed(*a.choices), typed(*b.choices)
     known, wanted = set(before), set(after)
     changes = []
     if added := [v for k, v in after if (k, v) not in known]:
-        changes.append(Change(path, f"choices {added!r} added", "widening"))
+        changes.append(SpaceChange(path, f"choices {added!r} added", "widening"))
     if removed := [v for k, v in before if (k, v) not in wanted]:
-        changes.append(Change(path, f"choices {removed!r} removed", "narrowing"))
+        changes.append(SpaceChange(path, f"choices {removed!r} removed", "narrowing"))
     if typed(a.default) != typed(b.default):
-        changes.append(Change(path, f"default {a.default!r} -> {b.default!r}", "neutral"))
+        changes.append(SpaceChange(path, f"default {a.default!r} -> {b.default!r}", "neutral"))
     if a.ordered != b.ordered or (not added and not removed and before != after):
-        changes.append(Change(path, "order changed", "neutral"))
+        changes.append(SpaceChange(path, "order changed", "neutral"))
     return changes
 
 
-def _range_changes(a: Float | Int, b: Float | Int, path: str) -> list[Change]:
+def _range_changes(a: Float | Int, b: Float | Int, path: str) -> list[SpaceChange]:
     changes = []
     if (a.lo, a.hi) != (b.lo, b.hi):
         text = f"[{a.lo!r}, {a.hi!r}] -> [{b.lo!r}, {b.hi!r}]"
         if b.lo < a.lo or b.hi > a.hi:
-            changes.append(Change(path, f"bounds {text}", "widening"))
+            changes.append(SpaceChange(path, f"bounds {text}", "widening"))
         if b.lo > a.lo or b.hi < a.hi:
-            changes.append(Change(path, f"bounds {text}", "narrowing"))
+            changes.append(SpaceChange(path, f"bounds {text}", "narrowing"))
     if (a.step, a.lo if a.step else None) != (b.step, b.lo if b.step else None):
         effect: Effect = "widening" if _is_finer(a, b) else "narrowing"
         if a.step != b.step or effect == "narrowing":
-            changes.append(Change(path, f"step {a.step!r} -> {b.step!r}", effect))
+            changes.append(SpaceChange(path, f"step {a.step!r} -> {b.step!r}", effect))
     for name in ("log", "default", "fidelity", "scale"):
         before, after = getattr(a, name), getattr(b, name)
         if before != after:
-            changes.append(Change(path, f"{name} {before!r} -> {after!r}", "neutral"))
+            changes.append(SpaceChange(path, f"{name} {before!r} -> {after!r}", "neutral"))
     if added := [v for v in b.special if v not in a.special]:
-        changes.append(Change(path, f"special values {added!r} added", "widening"))
+        changes.append(SpaceChange(path, f"special values {added!r} added", "widening"))
     if removed := [v for v in a.special if v not in b.special]:
-        changes.append(Change(path, f"special values {removed!r} removed", "narrowing"))
+        changes.append(SpaceChange(path, f"special values {removed!r} removed", "narrowing"))
     return changes
 
 
@@ -301,9 +301,9 @@ def _is_finer(a: Float | Int, b: Float | Int) -> bool:
     return abs(ratio - round(ratio)) < 1e-9 and abs(offset - round(offset)) < 1e-9
 
 
-def _condition_change(old: Parameter, new: Parameter) -> Change:
+def _condition_change(old: Parameter, new: Parameter) -> SpaceChange:
     before = {c.parent: c.values for c in old.conditions}
     wider = all(c.values >= before[c.parent] for c in new.conditions if c.parent in before)
     looser = wider and all(c.parent in before for c in new.conditions)
     text = f"active when {new.requirement() or 'always'}, was {old.requirement() or 'always'}"
-    return Change(old.path, text, "widening" if looser else "narrowing")
+    return SpaceChange(old.path, text, "widening" if looser else "narrowing")

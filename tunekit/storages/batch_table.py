@@ -13,7 +13,7 @@ from typing import Any
 
 from tunekit.storages.base import ExchangeRequest
 from tunekit.storages.operations import Changing
-from tunekit.storages.table import Cells, Row, StudyRow, StudyTable, TrialChange
+from tunekit.storages.table import Cells, Row, StudyTable, StudyTableRow, TrialChange
 
 
 class BatchTable:
@@ -29,7 +29,7 @@ class BatchTable:
         self._n_new = sum(r.claim.n for r in requests if r.claim is not None)
         n_changes = sum(isinstance(op, Changing) for r in requests for op in r.operations)
         self._n_events = n_changes + self._n_new
-        self._locked: StudyRow | None = None
+        self._locked: StudyTableRow | None = None
         self._counters = (0, 0)
         self._trials: list[dict[str, Any]] = []
         self._events: list[dict[str, Any]] = []
@@ -39,7 +39,7 @@ class BatchTable:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.table, name)
 
-    def lock(self, n_events: int, n_new: int = 0) -> StudyRow:
+    def lock(self, n_events: int, n_new: int = 0) -> StudyTableRow:
         """Reserve numbers of those that the first lock has reserved for all."""
         if self._locked is None:
             self._locked = self.table.lock(self._n_events, self._n_new)
@@ -50,7 +50,7 @@ class BatchTable:
         self._counters = seq + n_events, n_trials + n_new
         return self._row(self._locked)
 
-    def look(self) -> StudyRow:
+    def look(self) -> StudyTableRow:
         """Return the row, as it is within this batch."""
         return self.table.look() if self._locked is None else self._row(self._locked)
 
@@ -110,7 +110,7 @@ class BatchTable:
         self._write_trials()
         return self.table
 
-    def _row(self, locked: StudyRow) -> StudyRow:
+    def _row(self, locked: StudyTableRow) -> StudyTableRow:
         seq, n_trials = self._counters
         return replace(locked, seq=seq, n_trials=n_trials)
 

@@ -14,7 +14,7 @@ from tunekit.storages.base import EventKind
 from tunekit.storages.checks import goal_conflict, promoted_reason, space_conflict, unknown_trial
 from tunekit.storages.exchange import merge_attrs
 from tunekit.storages.rows import branch_text, decode, decoded_mapping, encode
-from tunekit.storages.table import StudyRow, StudyTable, TrialChange, event_row, trial_row
+from tunekit.storages.table import StudyTable, StudyTableRow, TrialChange, event_row, trial_row
 from tunekit.storages.transitions import CANCEL, PROMOTE
 
 Curves: TypeAlias = Mapping[int, Mapping[int, str]]
@@ -121,7 +121,7 @@ class StudyEdits:
         self._answer(key, numbers)
         return numbers
 
-    def _answered(self, key: str | None, study: StudyRow, n_new: int) -> list[int] | None:
+    def _answered(self, key: str | None, study: StudyTableRow, n_new: int) -> list[int] | None:
         """Return the answer to an earlier request with the key, giving back what was reserved."""
         known = None if key is None else self._table.request(key)
         if known is None:
@@ -170,7 +170,7 @@ class StudyEdits:
 
     def _note(
         self,
-        study: StudyRow,
+        study: StudyTableRow,
         kind: EventKind,
         number: int | None,
         data: Mapping[str, Any],
@@ -182,6 +182,6 @@ class StudyEdits:
         self._table.add_events([row])
 
 
-def _check_number(number: int, study: StudyRow) -> None:
+def _check_number(number: int, study: StudyTableRow) -> None:
     if not 0 <= number < study.n_trials:
         raise unknown_trial(number, study.n_trials)

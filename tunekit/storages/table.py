@@ -19,7 +19,7 @@ Cells: TypeAlias = Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class StudyRow:
+class StudyTableRow:
     """The current counters and settings of a study.
 
     Attributes:
@@ -57,7 +57,7 @@ class TrialChange(NamedTuple):
 class StudyTable(Protocol):
     """One study during a transaction that the caller opens and commits."""
 
-    def lock(self, n_events: int, n_new: int = 0) -> StudyRow:
+    def lock(self, n_events: int, n_new: int = 0) -> StudyTableRow:
         """Lock the study against other writers and reserve event and trial numbers.
 
         Returns:
@@ -68,7 +68,7 @@ class StudyTable(Protocol):
         """
         ...
 
-    def look(self) -> StudyRow:
+    def look(self) -> StudyTableRow:
         """Return the row without a lock.
 
         Raises:

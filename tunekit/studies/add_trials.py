@@ -12,16 +12,16 @@ from tunekit.errors import InvalidArgument
 from tunekit.records import Report, TrialRecord, TrialState
 
 if TYPE_CHECKING:
-    from tunekit.studies.optuna_import import Reader
+    from tunekit.studies.optuna_import import OptunaTrialReader
 
 
 def add(reader: StudyReader, trials: Sequence[Any]) -> list[int]:
     """Add the trials; see `Study.add_trials`."""
-    from tunekit.studies.optuna_import import Reader
+    from tunekit.studies.optuna_import import OptunaTrialReader
 
     reader.refresh()
     reader.refresh_space()
-    foreign = Reader(reader.record.spec)
+    foreign = OptunaTrialReader(reader.record.spec)
     read = [_read(foreign, trial) for trial in trials]
     # Two studies may have used the same numbers: here they go by their places.
     records = [replace(_checked(reader, r), number=i) for i, (r, _) in enumerate(read)]
@@ -31,7 +31,7 @@ def add(reader: StudyReader, trials: Sequence[Any]) -> list[int]:
     return numbers
 
 
-def _read(reader: Reader, trial: Any) -> tuple[TrialRecord, Sequence[Report]]:
+def _read(reader: OptunaTrialReader, trial: Any) -> tuple[TrialRecord, Sequence[Report]]:
     if not isinstance(trial, TrialRecord):
         return reader.read(trial)
     known = trial.source is not None and trial.source.curve is not None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tunekit.errors import InvalidArgument, MissingExtra, StorageError
 from tunekit.identifiers import new_id
 from tunekit.records import Report, StudyRecord, TrialRecord
-from tunekit.studies.export_columns import Columns
+from tunekit.studies.export_columns import ExportColumns
 from tunekit.studies.export_formats import csv_table, json_row, parquet_table
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def rows(trials: Sequence[TrialRecord]) -> list[dict[str, Any]]:
 
     A metric has its own name, or `metrics.<name>` where another key has that name.
     """
-    columns = Columns.of(trials)
+    columns = ExportColumns.of(trials)
     return [columns.row(t) for t in trials]
 
 
@@ -87,7 +87,7 @@ def _write_json(
     trials: Sequence[TrialRecord],
     reports: Mapping[int, Sequence[Report]],
 ) -> None:
-    columns = Columns.of(trials)
+    columns = ExportColumns.of(trials)
     document = {
         "version": VERSION,
         "study": study.spec.name,
@@ -101,11 +101,11 @@ def _write_json(
 
 def _write_csv(path: Path, study: StudyRecord, trials: Sequence[TrialRecord], _: object) -> None:
     with path.open("wb") as file:
-        file.writelines(csv_table(Columns.of(trials), [trials]))
+        file.writelines(csv_table(ExportColumns.of(trials), [trials]))
 
 
 def _write_parquet(
     path: Path, study: StudyRecord, trials: Sequence[TrialRecord], _: object
 ) -> None:
     with path.open("wb") as file:
-        file.writelines(parquet_table(study.spec.name, Columns.of(trials), [trials]))
+        file.writelines(parquet_table(study.spec.name, ExportColumns.of(trials), [trials]))

@@ -16,7 +16,7 @@ _GROUPS = ("params.", "attrs.", "metrics.")
 
 
 @dataclass
-class Columns:
+class ExportColumns:
     """The columns that trials need: the same for all rows, whatever a trial lacks.
 
     Attributes:
@@ -32,7 +32,7 @@ class Columns:
     kinds: dict[str, set[type]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, trials: Iterable[TrialRecord]) -> Columns:
+    def of(cls, trials: Iterable[TrialRecord]) -> ExportColumns:
         """Return the columns of all trials; keeps none of them."""
         metrics: set[str] = set()
         attrs: set[str] = set()

@@ -14,7 +14,7 @@ from typing import Any
 
 from tunekit.errors import MissingExtra, StorageError
 from tunekit.records import Report, TrialRecord
-from tunekit.studies.export_columns import Columns, LongInt, metric_key
+from tunekit.studies.export_columns import ExportColumns, LongInt, metric_key
 
 ROWS = 1000
 """Rows of one group in a Parquet file."""
@@ -25,7 +25,9 @@ Batch = Sequence[TrialRecord]
 Curves = Mapping[int, Sequence[Report]]
 
 
-def json_row(columns: Columns, trial: TrialRecord, reports: Sequence[Report]) -> dict[str, Any]:
+def json_row(
+    columns: ExportColumns, trial: TrialRecord, reports: Sequence[Report]
+) -> dict[str, Any]:
     """Return a trial with its reports as plain JSON."""
     curve = [
         {"step": r.step, **_plain({metric_key(k): v for k, v in r.metrics.items()})}
@@ -34,7 +36,7 @@ def json_row(columns: Columns, trial: TrialRecord, reports: Sequence[Report]) ->
     return {**_plain(columns.row(trial)), "reports": curve}
 
 
-def json_lines(columns: Columns, batches: Iterable[tuple[Batch, Curves]]) -> Iterator[bytes]:
+def json_lines(columns: ExportColumns, batches: Iterable[tuple[Batch, Curves]]) -> Iterator[bytes]:
     """Yield one line for each trial, in one piece a batch."""
     for trials, curves in batches:
         rows = [json_row(columns, t, curves.get(t.number, ())) for t in trials]
@@ -42,7 +44,7 @@ def json_lines(columns: Columns, batches: Iterable[tuple[Batch, Curves]]) -> Ite
 
 
 def csv_table(
-    columns: Columns, batches: Iterable[Batch], *, disarms: bool = False
+    columns: ExportColumns, batches: Iterable[Batch], *, disarms: bool = False
 ) -> Iterator[bytes]:
     """Yield the header, then the rows of each batch.
 
@@ -63,7 +65,7 @@ def csv_table(
     yield _taken(text)
 
 
-def parquet_table(name: str, columns: Columns, batches: Iterable[Batch]) -> Iterator[bytes]:
+def parquet_table(name: str, columns: ExportColumns, batches: Iterable[Batch]) -> Iterator[bytes]:
     """Yield a Parquet file of the rows, with the study's name as metadata.
 
     A column whose values have no common plain type holds JSON texts.

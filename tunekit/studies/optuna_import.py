@@ -58,7 +58,7 @@ def spec_of(study: Any, trials: Sequence[Any], name: str, seed: int) -> StudySpe
     )
 
 
-class Reader:
+class OptunaTrialReader:
     """Reads trials of Optuna, in order; each domain is noted with the first trial that has it.
 
     Args:

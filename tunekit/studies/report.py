@@ -15,7 +15,7 @@ from tunekit.analysis.health.findings import Finding
 from tunekit.driver.study_reader import StudyReader
 from tunekit.errors import MissingExtra
 from tunekit.history import History
-from tunekit.plots.figure import Figure, Table
+from tunekit.plots.figure import Figure, FigureTable
 from tunekit.plots.html import table_html
 from tunekit.plots.knobs import changes_table, measures_table, rejections_table
 from tunekit.plots.tables import table
@@ -169,5 +169,5 @@ def _failures(history: History) -> str:
         return ""
     rows = tuple((t.number, str(t.state), cut(t.end_reason, 300)) for t in failed)
     return _section(
-        "last failures", table_html(Table(("trial", "state", "why"), rows), MAX_TRIALS)
+        "last failures", table_html(FigureTable(("trial", "state", "why"), rows), MAX_TRIALS)
     )

@@ -11,7 +11,7 @@ from tunekit.analysis.charts.samples import number
 from tunekit.driver.study_reader import StudyReader
 from tunekit.errors import TunekitError
 from tunekit.history import History, nothing_best
-from tunekit.plots.figure import Table
+from tunekit.plots.figure import FigureTable
 from tunekit.plots.html import sparkline, table_html
 from tunekit.plots.texts import amount, label, listed, path_label, plenty
 from tunekit.records import ObjectiveSpec, TrialRecord
@@ -54,7 +54,7 @@ def best_sentence(history: History) -> str:
     return f"Best {name} {amount(value)}, of trial {history.best.number} ({goals[0].direction}d)."
 
 
-def best_table(history: History, most: int) -> Table:
+def best_table(history: History, most: int) -> FigureTable:
     """Return the best trials with their results and params, of several objectives the front."""
     goals = history.objectives
     trials = history.pareto() if len(goals) > 1 else _ranked(history, goals[0])
@@ -62,7 +62,7 @@ def best_table(history: History, most: int) -> Table:
         (t.number, *[number(t.metrics.get(o.metric)) for o in goals], params_text(t.params))
         for t in trials[:most]
     ]
-    return Table(("trial", *[label(o.metric) for o in goals], "params"), tuple(rows))
+    return FigureTable(("trial", *[label(o.metric) for o in goals], "params"), tuple(rows))
 
 
 def params_text(params: Mapping[str, Any] | None) -> str:

@@ -19,7 +19,7 @@ PROJECT, OTHER = "vision", "speech"
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class RequestSender:
     """Somebody who sends requests.
 
     Attributes:
@@ -61,14 +61,14 @@ class Caller:
         return "passes"
 
 
-def all_callers(team: Team, database: Database) -> list[Caller]:
+def all_callers(team: Team, database: Database) -> list[RequestSender]:
     """Create two projects, and return a caller of every kind."""
     team.project(PROJECT)
     team.project(OTHER)
-    callers = [Caller("anonymous", None, is_known=False)]
+    callers = [RequestSender("anonymous", None, is_known=False)]
     for role in ("viewer", "worker", "editor", "admin"):
         team.member(role, PROJECT, role)
-        callers.append(Caller(role, team.token(role), Role[role.upper()]))
+        callers.append(RequestSender(role, team.token(role), Role[role.upper()]))
     team.member("outsider", OTHER, "admin")
     team.accounts.projects.set_role(OTHER, "admin", "admin")
     team.user("creator", may_create=True)
@@ -79,19 +79,21 @@ def all_callers(team: Team, database: Database) -> list[Caller]:
     database.write(lambda c: c.execute(_of(revoked).values(revoked=clock())))
     return [
         *callers,
-        Caller("outsider", team.token("outsider")),
-        Caller("creator", team.token("creator"), may_create=True),
-        Caller(
+        RequestSender("outsider", team.token("outsider")),
+        RequestSender("creator", team.token("creator"), may_create=True),
+        RequestSender(
             "operator", team.token("operator"), Role.OPERATOR, is_operator=True, may_create=True
         ),
-        Caller("operator's viewer token", narrow, Role.VIEWER, is_operator=True, is_full=False),
-        Caller(
+        RequestSender(
+            "operator's viewer token", narrow, Role.VIEWER, is_operator=True, is_full=False
+        ),
+        RequestSender(
             "admin's token of another project", team.token("admin", project=OTHER), is_full=False
         ),
-        Caller("machine", team.machine(PROJECT), Role.WORKER, is_full=False),
-        Caller("machine of another project", team.machine(OTHER, "admin"), is_full=False),
-        Caller("expired token", expired, is_known=False),
-        Caller("revoked token", revoked, is_known=False),
+        RequestSender("machine", team.machine(PROJECT), Role.WORKER, is_full=False),
+        RequestSender("machine of another project", team.machine(OTHER, "admin"), is_full=False),
+        RequestSender("expired token", expired, is_known=False),
+        RequestSender("revoked token", revoked, is_known=False),
     ]
 
 

@@ -11,11 +11,13 @@ from fastapi import FastAPI
 
 from tunekit.service.app import Service, create_app
 from tunekit.service.http_server import ServiceServer, server_config
-from tunekit.service.tls import Certificate
+from tunekit.service.tls import CertificateFiles
 
 
 @contextmanager
-def running_service(service: Service, *, certificate: Certificate | None = None) -> Iterator[str]:
+def running_service(
+    service: Service, *, certificate: CertificateFiles | None = None
+) -> Iterator[str]:
     """Serve on a thread of this process; yield the URL of the service without a project."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         app = create_app(service)

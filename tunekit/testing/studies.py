@@ -45,7 +45,7 @@ SPACE = Space(
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class TrialMix:
     """What the trials of a made study look like.
 
     Attributes:
@@ -64,23 +64,23 @@ class Recipe:
     starts: float = 1.79e9
 
 
-def make_study(storage: Storage, name: str, recipe: Recipe, **settings: Any) -> StudyRecord:
+def make_study(storage: Storage, name: str, mix: TrialMix, **settings: Any) -> StudyRecord:
     """Create a study of one metric `error` over `SPACE`, with ended trials.
 
     Args:
         storage: where to create it.
         name: of the study.
-        recipe: what its trials look like.
+        mix: what its trials look like.
         settings: further fields of its `StudySpec`.
     """
     spec = StudySpec(
-        name, (ObjectiveSpec("error"),), space=SPACE, seed=recipe.seed, sampler="random",
+        name, (ObjectiveSpec("error"),), space=SPACE, seed=mix.seed, sampler="random",
         stopper="median", **settings,
     )  # fmt: skip
     study = storage.create_study(spec)
     batch: list[TrialRecord] = []
     reports: dict[int, tuple[Report, ...]] = {}
-    for trial, curve in made_trials(recipe):
+    for trial, curve in made_trials(mix):
         batch.append(trial)
         reports[trial.number] = curve
         if len(batch) == BATCH:
@@ -91,22 +91,22 @@ def make_study(storage: Storage, name: str, recipe: Recipe, **settings: Any) -> 
     return next(r for r in storage.list_studies() if r.id == study.id)
 
 
-def made_trials(recipe: Recipe) -> Iterator[tuple[TrialRecord, tuple[Report, ...]]]:
-    """Yield the trials of a recipe, each with its reports."""
-    rng = np.random.default_rng(recipe.seed)
-    at = recipe.starts
-    for number in range(recipe.n_trials):
+def made_trials(mix: TrialMix) -> Iterator[tuple[TrialRecord, tuple[Report, ...]]]:
+    """Yield the trials of a mix, each with its reports."""
+    rng = np.random.default_rng(mix.seed)
+    at = mix.starts
+    for number in range(mix.n_trials):
         params = drawn_params(rng)
         final = error_of(params) + 0.01 * float(rng.normal())
         kind = rng.random()
         state = TrialState.COMPLETE
-        if kind < recipe.failed:
+        if kind < mix.failed:
             state = TrialState.FAILED
-        elif kind < recipe.failed + recipe.stopped and final > 0.2:
+        elif kind < mix.failed + mix.stopped and final > 0.2:
             state = TrialState.STOPPED
-        n = recipe.n_reports if state is TrialState.COMPLETE else max(recipe.n_reports // 4, 1)
+        n = mix.n_reports if state is TrialState.COMPLETE else max(mix.n_reports // 4, 1)
         curve = tuple(
-            Report(step, {"error": final + 0.5 * (1 / step - 1 / recipe.n_reports)})
+            Report(step, {"error": final + 0.5 * (1 / step - 1 / mix.n_reports)})
             for step in range(1, n + 1)
         )
         took = 30.0 + 60.0 * float(rng.random())

@@ -34,7 +34,7 @@ _FAILURES = ("Traceback", "This page failed", "Still computing")
 
 
 @dataclass
-class Seen:
+class PageVisit:
     """What was seen of one page.
 
     Attributes:
@@ -69,7 +69,7 @@ class Walk:
         self._page = page
         self._base = base
         self._shots = shots
-        self._seen = Seen("")
+        self._seen = PageVisit("")
         self._urls: dict[str, str] = {}
         wire = page.context.new_cdp_session(page)
         wire.send("Network.enable")
@@ -78,7 +78,7 @@ class Walk:
         wire.on("Network.webSocketFrameReceived", self._received)
         page.on("console", self._said)
 
-    def visit(self, name: str, path: str, *, with_axe: bool = True) -> Seen:
+    def visit(self, name: str, path: str, *, with_axe: bool = True) -> PageVisit:
         """Return what is seen of a page, once it has drawn everything.
 
         Args:
@@ -86,7 +86,7 @@ class Walk:
             path: of the page with its query.
             with_axe: whether to run the accessibility checks.
         """
-        seen = self._seen = Seen(name)
+        seen = self._seen = PageVisit(name)
         self._page.goto(self._base + path)
         self.settle()
         if self._shots is not None:

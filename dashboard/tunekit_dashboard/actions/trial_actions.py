@@ -7,7 +7,7 @@ import streamlit as st
 from tunekit.analysis.charts.records import TrialChart
 from tunekit.records import Branch, TrialState
 from tunekit.spaces import Scalar
-from tunekit.storages.http.messages import Cancel, Retry
+from tunekit.storages.http.messages import Cancel, RetryTrial
 from tunekit_dashboard.actions.enqueue import enqueue_button
 from tunekit_dashboard.actions.permission import action_button, attempt
 from tunekit_dashboard.client import page_reader
@@ -69,7 +69,7 @@ def _retry(place: StudyPlace, number: int, *, has_checkpoint: bool) -> None:
         reader = page_reader(place)
         attempt(
             lambda: reader.change(
-                "POST", f"{place.path}/trials/{number}:retry", Retry(from_checkpoint=goes_on)
+                "POST", f"{place.path}/trials/{number}:retry", RetryTrial(from_checkpoint=goes_on)
             ),
             "The new trial waits for a free worker.",
         )

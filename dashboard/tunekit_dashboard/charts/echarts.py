@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from tunekit.plots.figure import ParallelFigure, PlaneFigure, TreeFigure
-from tunekit_dashboard.charts.options import Drawn, Option
+from tunekit_dashboard.charts.options import EChart, Option
 from tunekit_dashboard.charts.parallel import draw_parallel
 from tunekit_dashboard.charts.planes import draw_plane
 from tunekit_dashboard.charts.trees import draw_tree, draw_treemap
@@ -20,7 +20,7 @@ Drawable: TypeAlias = PlaneFigure | TreeFigure | ParallelFigure
 """A figure of one chart; a page draws each panel of a `PanelFigure` by itself."""
 
 
-def draw(figure: Drawable, *, is_dark: bool = False, is_nested: bool = False) -> Drawn:
+def draw(figure: Drawable, *, is_dark: bool = False, is_nested: bool = False) -> EChart:
     """Return the chart of a figure.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from tunekit.plots.figure import Axis, Grid, PlaneFigure
+from tunekit.plots.figure import Axis, Heatmap, PlaneFigure
 from tunekit.plots.palette import SCALE
 from tunekit_dashboard.charts.options import Option, finite, plain, short
 
@@ -18,7 +18,7 @@ class HasOption(Protocol):
         """Return the option."""
 
 
-def heatmap(mark: Grid) -> Option:
+def heatmap(mark: Heatmap) -> Option:
     """Return the series of a grid, on the second pair of axes, which counts cells."""
     cells = [
         [column, row, plain(value)]
@@ -34,7 +34,7 @@ def heatmap(mark: Grid) -> Option:
 
 
 def grid_axes(
-    mark: Grid, figure: PlaneFigure, x: Option, y: Option
+    mark: Heatmap, figure: PlaneFigure, x: Option, y: Option
 ) -> tuple[list[Option], list[Option]]:
     """Return the axes with numbers, which end at the grid's edges, and behind them its cells."""
     return (
@@ -43,7 +43,7 @@ def grid_axes(
     )
 
 
-def grid_colors(mark: Grid, series: Sequence[HasOption]) -> Option:
+def grid_colors(mark: Heatmap, series: Sequence[HasOption]) -> Option:
     """Return the scale of colours beside a grid; it leaves the colours of other marks alone."""
     known = finite(value for row in mark.z for value in row)
     low, high = (min(known), max(known)) if known else (0.0, 1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tunekit.plots.figure import Axis, Band, Bars, Grid, Line, Mark, PlaneFigure, Points, Spans
+from tunekit.plots.figure import Axis, Band, Bars, Heatmap, Line, Mark, PlaneFigure, Points, Spans
 from tunekit.plots.palette import LOOKS, Look
 from tunekit_dashboard.charts.grids import heatmap
 from tunekit_dashboard.charts.options import Option, plain, short, symbol
@@ -42,7 +42,7 @@ def series_of(mark: Mark, figure: PlaneFigure, key: str) -> list[Series]:
             return _band(mark, figure, key)
         case Bars():
             return [_bars(mark)]
-        case Grid():
+        case Heatmap():
             return [Series(heatmap(mark))]
         case Spans():
             return []  # all of them together make one series

@@ -30,7 +30,7 @@ _SYMBOLS: Mapping[Shape, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class EChart:
     """A chart as ECharts takes it.
 
     Attributes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tunekit.plots.figure import ParallelAxis, ParallelFigure, Role
 from tunekit.plots.palette import LOOKS
-from tunekit_dashboard.charts.options import Drawn, Option, base, finite, plain, short
+from tunekit_dashboard.charts.options import EChart, Option, base, finite, plain, short
 
 NOT_ACTIVE = "not active"
 _LANE = 0.14
@@ -16,7 +16,7 @@ _BEHIND: tuple[Role, ...] = ("other", "queued", "failed", "diverged", "stopped",
 """Roles in drawing order: what comes later lies on top."""
 
 
-def draw_parallel(figure: ParallelFigure) -> Drawn:
+def draw_parallel(figure: ParallelFigure) -> EChart:
     """Return one line a trial; a parameter that is not active has its own lane at the bottom.
 
     ECharts would draw a line straight through a missing value, as if it were one.
@@ -39,7 +39,7 @@ def draw_parallel(figure: ParallelFigure) -> Drawn:
         "series": series,
     }  # fmt: skip
     note = f"The lowest place of an axis is for trials in which it is {NOT_ACTIVE}."
-    return Drawn(option, tuple(picks), 460, note if has_lane else "")
+    return EChart(option, tuple(picks), 460, note if has_lane else "")
 
 
 class _Scale:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tunekit.plots.figure import Axis, Band, Bars, Grid, Line, Mark, PlaneFigure, Spans
+from tunekit.plots.figure import Axis, Band, Bars, Heatmap, Line, Mark, PlaneFigure, Spans
 from tunekit.plots.palette import LOOKS
 from tunekit_dashboard.charts.grids import grid_axes, grid_colors
 from tunekit_dashboard.charts.marks import Series, series_of, spans_series
-from tunekit_dashboard.charts.options import Drawn, Option, base, plain, short
+from tunekit_dashboard.charts.options import EChart, Option, base, plain, short
 
 _ROW = 28
 """Height of a category of the y axis, in pixels."""
@@ -15,14 +15,14 @@ MANY_BANDS, MANY_LINES = 2, 6
 """Marks of a kind beyond which the legend does not list them."""
 
 
-def draw_plane(figure: PlaneFigure) -> Drawn:
+def draw_plane(figure: PlaneFigure) -> EChart:
     """Return points, lines, bands, bars, grids and spans over two axes."""
     made: list[Series] = []
     for i, mark in enumerate(figure.marks):
         made += series_of(mark, figure, str(i))
     if spans := [m for m in figure.marks if isinstance(m, Spans)]:
         made += spans_series(spans, figure.x)
-    grid = next((m for m in figure.marks if isinstance(m, Grid)), None)
+    grid = next((m for m in figure.marks if isinstance(m, Heatmap)), None)
     names = _legend(figure.marks)
     is_listed = bool(figure.y.categories) and any(
         isinstance(m, Bars | Spans) for m in figure.marks
@@ -48,7 +48,7 @@ def draw_plane(figure: PlaneFigure) -> Drawn:
         option["dataZoom"] = [{"type": "inside", "filterMode": "none"}]
     option["useUTC"] = True  # as the notes of figures say
     height = max(_LEAST, _ROW * len(figure.y.categories) + 90) if is_listed else _PLAIN
-    return Drawn(option, tuple(s.picks for s in made), height)
+    return EChart(option, tuple(s.picks for s in made), height)
 
 
 def _axis(axis: Axis, *, name_gap: int, scale: bool) -> Option:
@@ -81,7 +81,7 @@ def _legend(marks: tuple[Mark, ...]) -> list[str]:
         is_one_of_many = (isinstance(mark, Band) and n_bands > MANY_BANDS) or (
             isinstance(mark, Line) and mark.number is not None and n_single > MANY_LINES
         )
-        if isinstance(mark, Grid) or is_one_of_many:
+        if isinstance(mark, Heatmap) or is_one_of_many:
             continue
         names[short(mark.name) or LOOKS[mark.role].name] = None
     return list(names)

@@ -8,7 +8,7 @@ from typing import Any
 
 from tunekit.plots.figure import TreeFigure, TreeFigureNode
 from tunekit.plots.palette import NO_VALUE, blend, ink_on
-from tunekit_dashboard.charts.options import Drawn, Option, base, finite, plain, short
+from tunekit_dashboard.charts.options import EChart, Option, base, finite, plain, short
 
 _SMALLEST, _LARGEST = 8.0, 40.0
 """Diameters of a node in pixels."""
@@ -18,7 +18,7 @@ _ROW = 26
 """Height that a leaf needs for its label, in pixels."""
 
 
-def draw_tree(figure: TreeFigure) -> Drawn:
+def draw_tree(figure: TreeFigure) -> EChart:
     """Return a tree from left to right.
 
     A node's area stands for its trials, its colour for the best result, its border for the spread.
@@ -36,10 +36,10 @@ def draw_tree(figure: TreeFigure) -> Drawn:
         "select": {"itemStyle": {"borderColor": "#d64545", "borderWidth": 3}},
     }  # fmt: skip
     option = base(figure.title) | {"series": [series]}
-    return Drawn(option, (_picks(figure),), max(260, _ROW * _n_leaves(figure.nodes) + 40))
+    return EChart(option, (_picks(figure),), max(260, _ROW * _n_leaves(figure.nodes) + 40))
 
 
-def draw_treemap(figure: TreeFigure) -> Drawn:
+def draw_treemap(figure: TreeFigure) -> EChart:
     """Return nested areas; a node's area stands for its trials, its colour for the best result."""
     root = _nested(figure, _area_style(figure))
     series = {
@@ -51,7 +51,7 @@ def draw_treemap(figure: TreeFigure) -> Drawn:
         "itemStyle": {"gapWidth": 2, "borderWidth": 2},
     }  # fmt: skip
     option = base(figure.title) | {"series": [series]}
-    return Drawn(option, (_picks(figure),), 480)
+    return EChart(option, (_picks(figure),), 480)
 
 
 def _picks(figure: TreeFigure) -> tuple[int | None, ...]:

@@ -16,7 +16,7 @@ a dialog calls `hold_live()` first. A user's text goes through `texts.plain` whe
 Markdown. Times go through `times.shown_time`.
 """
 
-from tunekit_dashboard.navigation import GeneralView, StudyView
+from tunekit_dashboard.navigation import GeneralPage, StudyPage
 from tunekit_dashboard.views import (
     admin,
     compare,
@@ -36,10 +36,10 @@ from tunekit_dashboard.views import (
     workers,
 )
 
-GENERAL_VIEWS: tuple[GeneralView, ...] = (studies.VIEW, compare.VIEW, admin.VIEW)
+GENERAL_VIEWS: tuple[GeneralPage, ...] = (studies.VIEW, compare.VIEW, admin.VIEW)
 """Pages about all studies or the service, in the order of their links; the first is the start."""
 
-STUDY_VIEWS: tuple[StudyView, ...] = (
+STUDY_VIEWS: tuple[StudyPage, ...] = (
     overview.VIEW,
     progress.VIEW,
     tree.VIEW,

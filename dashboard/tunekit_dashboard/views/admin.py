@@ -14,7 +14,7 @@ from tunekit_dashboard.admin.quotas import show_quotas
 from tunekit_dashboard.admin.tokens import show_machine_tokens, show_own_tokens
 from tunekit_dashboard.cards import guarded
 from tunekit_dashboard.client import Reader
-from tunekit_dashboard.navigation import GeneralView
+from tunekit_dashboard.navigation import GeneralPage
 from tunekit_dashboard.places import PROJECT
 from tunekit_dashboard.texts import cut, plain
 
@@ -62,4 +62,4 @@ def _parts(reader: Reader, project: str) -> list[tuple[str, Part]]:
     return parts
 
 
-VIEW = GeneralView("admin", "Admin", ":material/admin_panel_settings:", show)
+VIEW = GeneralPage("admin", "Admin", ":material/admin_panel_settings:", show)

@@ -14,7 +14,7 @@ from tunekit.spaces.serialize import space_to_dict
 from tunekit.storages.http.connection import quoted
 from tunekit_dashboard.client import Reader
 from tunekit_dashboard.figures import show_figure
-from tunekit_dashboard.navigation import GeneralView
+from tunekit_dashboard.navigation import GeneralPage
 from tunekit_dashboard.places import PROJECT, StudyPlace, whole
 from tunekit_dashboard.texts import cut, number, numbers, plain
 from tunekit_dashboard.times import shown_time
@@ -168,4 +168,4 @@ def _leaves(value: object, path: str) -> list[tuple[str, str]]:
     return [(path, str(value))]
 
 
-VIEW = GeneralView("compare", "Compare", ":material/compare_arrows:", show)
+VIEW = GeneralPage("compare", "Compare", ":material/compare_arrows:", show)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from tunekit.analysis.charts.knob_records import KnobsChart
 from tunekit.analysis.charts.knobs import MARK
-from tunekit.plots.figure import Table
+from tunekit.plots.figure import FigureTable
 from tunekit.plots.knobs import (
     changes_table,
     gains_figure,
@@ -18,7 +18,7 @@ from tunekit.plots.knobs import (
 )
 from tunekit_dashboard.figures import show_figure
 from tunekit_dashboard.frame import StudyFrame
-from tunekit_dashboard.navigation import StudyView
+from tunekit_dashboard.navigation import StudyPage
 from tunekit_dashboard.texts import plain
 
 
@@ -40,7 +40,7 @@ def show(study: StudyFrame) -> None:
     _rows("Rejected, and why", rejections_table(chart))
     if chart.left_out:
         with st.expander("Knobs that were not searched"):
-            _rows("", Table(("knob", "why"), chart.left_out))
+            _rows("", FigureTable(("knob", "why"), chart.left_out))
 
 
 def _verdict(chart: KnobsChart) -> None:
@@ -56,7 +56,7 @@ def _verdict(chart: KnobsChart) -> None:
         st.warning(plain(warning, 400), icon=":material/warning:")
 
 
-def _rows(title: str, rows: Table) -> None:
+def _rows(title: str, rows: FigureTable) -> None:
     if not rows.rows:
         return
     if title:
@@ -81,4 +81,4 @@ def is_shown(study: StudyFrame) -> bool:
     return not study.place.is_shared and MARK.items() <= attrs.items()
 
 
-VIEW = StudyView("knobs", "Knobs", ":material/tune:", show, is_shown=is_shown)
+VIEW = StudyPage("knobs", "Knobs", ":material/tune:", show, is_shown=is_shown)

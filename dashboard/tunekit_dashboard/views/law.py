@@ -7,7 +7,7 @@ import streamlit as st
 from tunekit.plots.figure_records import LawChart, panel_figure
 from tunekit_dashboard.figures import show_figure
 from tunekit_dashboard.frame import StudyFrame
-from tunekit_dashboard.navigation import StudyView
+from tunekit_dashboard.navigation import StudyPage
 from tunekit_dashboard.texts import numbers, plain
 
 
@@ -33,4 +33,4 @@ def is_shown(study: StudyFrame) -> bool:
     return space is not None and bool(space.scales)
 
 
-VIEW = StudyView("law", "Law", ":material/trending_up:", show, is_shown=is_shown)
+VIEW = StudyPage("law", "Law", ":material/trending_up:", show, is_shown=is_shown)

@@ -19,7 +19,7 @@ from tunekit_dashboard.actions.sharing import share_button
 from tunekit_dashboard.cards import guarded
 from tunekit_dashboard.figures import show_figure
 from tunekit_dashboard.frame import StudyFrame
-from tunekit_dashboard.navigation import StudyView
+from tunekit_dashboard.navigation import StudyPage
 from tunekit_dashboard.sentences import event_sentence
 from tunekit_dashboard.texts import cut, number, numbers, plain
 from tunekit_dashboard.times import shown_time
@@ -156,4 +156,4 @@ def _last_events(study: StudyFrame) -> list[Event]:
     return list(reversed(study.read("/events", EventPage, after=after).events))
 
 
-VIEW = StudyView("overview", "Overview", ":material/dashboard:", show)
+VIEW = StudyPage("overview", "Overview", ":material/dashboard:", show)

@@ -14,7 +14,7 @@ from tunekit.plots.parallel import parallel_figure
 from tunekit.plots.slices import slices_figure
 from tunekit_dashboard.figures import show_figure, trial_links
 from tunekit_dashboard.frame import StudyFrame
-from tunekit_dashboard.navigation import StudyView
+from tunekit_dashboard.navigation import StudyPage
 from tunekit_dashboard.texts import cut
 
 MAX_PICKED = 12
@@ -94,4 +94,4 @@ _TABS: Mapping[str, Callable[[StudyFrame], None]] = {
     "parallel": _parallel,
 }
 
-VIEW = StudyView("parameters", "Parameters", ":material/tune:", show)
+VIEW = StudyPage("parameters", "Parameters", ":material/tune:", show)

@@ -11,7 +11,7 @@ from tunekit.records import StudyState
 from tunekit_dashboard.client import page_reader
 from tunekit_dashboard.figures import show_figure, trial_links
 from tunekit_dashboard.frame import StudyFrame, study_frame
-from tunekit_dashboard.navigation import StudyView
+from tunekit_dashboard.navigation import StudyPage
 from tunekit_dashboard.places import StudyPlace
 
 CURVES_S = 10.0
@@ -36,4 +36,4 @@ def _curves(place: StudyPlace, picked: tuple[int, ...]) -> None:
     show_figure(curves_figure(chart, picked), key="curves")
 
 
-VIEW = StudyView("progress", "Progress", ":material/show_chart:", show)
+VIEW = StudyPage("progress", "Progress", ":material/show_chart:", show)

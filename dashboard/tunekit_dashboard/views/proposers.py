@@ -10,7 +10,7 @@ from tunekit.analysis.charts.proposer_records import AdviceRow, AdviceText, Prop
 from tunekit.plots.proposers import proposers_figure, share_figure
 from tunekit_dashboard.figures import show_figure
 from tunekit_dashboard.frame import StudyFrame
-from tunekit_dashboard.navigation import StudyView
+from tunekit_dashboard.navigation import StudyPage
 from tunekit_dashboard.places import TRIAL, trial_in
 from tunekit_dashboard.texts import cut, number, numbers, plain
 
@@ -121,7 +121,7 @@ def _texts(study: StudyFrame, text: AdviceText, rows: tuple[AdviceRow, ...]) -> 
                    trial=str(at))  # fmt: skip
 
 
-VIEW = StudyView(
+VIEW = StudyPage(
     "proposers", "Proposers", ":material/lightbulb:", show,
     is_shown=lambda study: not study.place.is_shared,
 )  # fmt: skip

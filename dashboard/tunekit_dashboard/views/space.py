@@ -21,7 +21,7 @@ from tunekit_dashboard.actions.permission import action_button, attempt
 from tunekit_dashboard.client import page_reader
 from tunekit_dashboard.frame import StudyFrame
 from tunekit_dashboard.live import hold_live
-from tunekit_dashboard.navigation import StudyView
+from tunekit_dashboard.navigation import StudyPage
 from tunekit_dashboard.piling import Piling, pilings
 from tunekit_dashboard.places import StudyPlace
 from tunekit_dashboard.texts import cut, numbers, plain
@@ -210,4 +210,4 @@ def _read(text: str) -> Scalar:
     return value if isinstance(value, str | int | float | bool) else text
 
 
-VIEW = StudyView("space", "Space", ":material/category:", show)
+VIEW = StudyPage("space", "Space", ":material/category:", show)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tunekit.analysis.charts.records import StopsChart, Verdict
+from tunekit.analysis.charts.records import StopsChart, StopVerdict
 from tunekit.plots.stops import stops_figure
 from tunekit_dashboard.figures import show_figure, trial_links
 from tunekit_dashboard.frame import StudyFrame
-from tunekit_dashboard.navigation import StudyView
+from tunekit_dashboard.navigation import StudyPage
 from tunekit_dashboard.texts import cut, number, numbers, plain
 from tunekit_dashboard.times import shown_span
 
@@ -91,7 +91,7 @@ def _verdicts(study: StudyFrame, chart: StopsChart) -> None:
     st.caption(f"{len(shown):,} of {numbers(chart.total, 'verdict')}, the newest first.")
 
 
-def _sentence(v: Verdict, chart: StopsChart) -> str:
+def _sentence(v: StopVerdict, chart: StopsChart) -> str:
     metric = cut(chart.metric, 40)
     what = "Ran on to check the stopper" if v.is_audited else "Stopped"
     parts = [f"{what}: {v.reason.rstrip('.')}." if v.reason else f"{what}."]
@@ -105,4 +105,4 @@ def _sentence(v: Verdict, chart: StopsChart) -> str:
     return " ".join(parts)
 
 
-VIEW = StudyView("stops", "Stops", ":material/content_cut:", show)
+VIEW = StudyPage("stops", "Stops", ":material/content_cut:", show)

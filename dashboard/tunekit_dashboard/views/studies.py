@@ -11,7 +11,7 @@ from tunekit.records import StudyState
 from tunekit.storages.http.connection import quoted
 from tunekit_dashboard.client import Reader
 from tunekit_dashboard.live import LIVE_S, watch_answers
-from tunekit_dashboard.navigation import GeneralView, link
+from tunekit_dashboard.navigation import GeneralPage, link
 from tunekit_dashboard.pills import state_pill
 from tunekit_dashboard.places import PROJECT, StudyPlace
 from tunekit_dashboard.sentences import event_sentence
@@ -233,4 +233,4 @@ def _storage(project: str) -> str:
     return f"{service_root()}/{quoted(project)}"
 
 
-VIEW = GeneralView("studies", "Studies", ":material/list:", show)
+VIEW = GeneralPage("studies", "Studies", ":material/list:", show)

@@ -8,7 +8,7 @@ from tunekit.analysis.charts.records import FrontChart
 from tunekit.plots.front import front_figure
 from tunekit_dashboard.figures import show_figure, trial_links
 from tunekit_dashboard.frame import StudyFrame
-from tunekit_dashboard.navigation import StudyView
+from tunekit_dashboard.navigation import StudyPage
 from tunekit_dashboard.texts import cut, numbers, plain
 
 
@@ -50,7 +50,7 @@ def _names(chart: FrontChart) -> list[str]:
     return made
 
 
-VIEW = StudyView(
+VIEW = StudyPage(
     "tradeoffs", "Trade-offs", ":material/balance:", show,
     is_shown=lambda study: len(study.record.spec.objectives) > 1,
 )  # fmt: skip

@@ -14,7 +14,7 @@ from tunekit_dashboard.actions.enqueue import enqueue_button
 from tunekit_dashboard.figures import show_figure
 from tunekit_dashboard.filters import choose_branch
 from tunekit_dashboard.frame import StudyFrame
-from tunekit_dashboard.navigation import StudyView
+from tunekit_dashboard.navigation import StudyPage
 from tunekit_dashboard.texts import number, plain
 
 FORMS = {"tree": "Tree", "areas": "Areas"}
@@ -104,4 +104,4 @@ def _choices(chart: TreeChart, node: TreeNode) -> Mapping[str, Scalar]:
     return dict(reversed(found.items()))
 
 
-VIEW = StudyView("tree", "Search tree", ":material/account_tree:", show)
+VIEW = StudyPage("tree", "Search tree", ":material/account_tree:", show)

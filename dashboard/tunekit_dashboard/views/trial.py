@@ -15,7 +15,7 @@ from tunekit_dashboard.actions.trial_actions import trial_actions
 from tunekit_dashboard.artifacts import artifacts_of
 from tunekit_dashboard.figures import show_figure
 from tunekit_dashboard.frame import StudyFrame
-from tunekit_dashboard.navigation import StudyView
+from tunekit_dashboard.navigation import StudyPage
 from tunekit_dashboard.places import trial_in
 from tunekit_dashboard.texts import cut, number, numbers, plain
 from tunekit_dashboard.times import shown_span, shown_time
@@ -212,4 +212,4 @@ def _text(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-VIEW = StudyView("trial", "Trial", ":material/science:", show, is_linked=False)
+VIEW = StudyPage("trial", "Trial", ":material/science:", show, is_linked=False)

@@ -10,7 +10,7 @@ import streamlit as st
 
 from tunekit.analysis.charts.records import TrialRow, TrialsChart
 from tunekit_dashboard.frame import StudyFrame
-from tunekit_dashboard.navigation import StudyView
+from tunekit_dashboard.navigation import StudyPage
 from tunekit_dashboard.texts import cut, numbers
 from tunekit_dashboard.times import shown_span, shown_time
 
@@ -130,4 +130,4 @@ def _empty(study: StudyFrame) -> str:
     return "No trial is within the filters; “Show all” on the left removes them."
 
 
-VIEW = StudyView("trials", "Trials", ":material/table_rows:", show)
+VIEW = StudyPage("trials", "Trials", ":material/table_rows:", show)

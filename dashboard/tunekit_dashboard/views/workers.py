@@ -9,7 +9,7 @@ from tunekit.analysis.charts.time_records import TimelineChart
 from tunekit.plots.timeline import idle_gaps, timeline_figure
 from tunekit_dashboard.figures import show_figure, trial_links
 from tunekit_dashboard.frame import StudyFrame
-from tunekit_dashboard.navigation import StudyView
+from tunekit_dashboard.navigation import StudyPage
 from tunekit_dashboard.texts import cut, numbers, plain
 from tunekit_dashboard.times import shown_span, shown_time
 
@@ -83,7 +83,7 @@ def _share(w: WorkerRow) -> str:
     return f"{min(w.busy_s / known, 1.0):.0%}" if known > 0 else ""
 
 
-VIEW = StudyView(
+VIEW = StudyPage(
     "workers", "Workers", ":material/engineering:", show,
     is_shown=lambda study: not study.place.is_shared,
 )  # fmt: skip

@@ -53,7 +53,7 @@ class Block:
         }
 
 
-class Comparison:
+class BlockRunner:
     """Runs blocks of a workload on two servers, or on one in turns.
 
     Args:

@@ -10,10 +10,10 @@ from tunekit.errors import did_you_mean
 from tunekit_integrations.dbms.catalogue import Catalogue, Knob
 from tunekit_integrations.dbms.records import (
     ApplyMode,
-    Check,
     InForce,
     Machine,
     Settings,
+    SettingsCheck,
     Value,
 )
 
@@ -28,7 +28,7 @@ def judge(
     catalogue: Catalogue,
     opened: Collection[str] = (),
     may_restart: bool = True,
-) -> Check:
+) -> SettingsCheck:
     """Return what can be said about settings without the server.
 
     Args:
@@ -56,7 +56,7 @@ def judge(
             f"{', '.join(needs_restart)}: a change takes a restart, which is not allowed here; "
             "allow restarts or leave it out."
         )
-    return Check(
+    return SettingsCheck(
         errors=tuple(errors), needs_restart=tuple(needs_restart), unchanged=tuple(unchanged)
     )
 

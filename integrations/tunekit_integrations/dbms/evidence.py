@@ -16,7 +16,7 @@ from tunekit_integrations.dbms.candidates import (
 )
 from tunekit_integrations.dbms.catalogue import UNITS, Catalogue
 from tunekit_integrations.dbms.finalists import Judged
-from tunekit_integrations.dbms.protocol import Confirmation, Protocol
+from tunekit_integrations.dbms.protocol import Protocol, Recheck
 from tunekit_integrations.dbms.records import ApplyMode, InForce, Measurement, Settings
 from tunekit_integrations.dbms.target import KnobTarget, Workload
 from tunekit_integrations.dbms.verdict import interval
@@ -25,7 +25,7 @@ VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class RunFindings:
     """What a run found; `told` writes it."""
 
     target: KnobTarget
@@ -36,7 +36,7 @@ class Told:
     opened: tuple[str, ...]
 
 
-def told(found: Told) -> dict[str, Any]:
+def told(found: RunFindings) -> dict[str, Any]:
     """Return the evidence of a run."""
     instance, calibration = found.target.instance, found.protocol.calibration
     accepted = next((j for j in found.judged if j.is_accepted), None)
@@ -119,7 +119,7 @@ def _finalist(judged: Judged, catalogue: Catalogue) -> dict[str, Any]:
     }
 
 
-def _measures(confirmed: Confirmation) -> list[dict[str, Any]]:
+def _measures(confirmed: Recheck) -> list[dict[str, Any]]:
     """Return throughput and latency of both sides, with their intervals over rounds."""
     out = [_measure("throughput", "1/s", confirmed, _throughput)]
     for p in PERCENTILES:
@@ -132,7 +132,7 @@ def _measures(confirmed: Confirmation) -> list[dict[str, Any]]:
     return [m for m in out if m]
 
 
-def _measure(name: str, unit: str, confirmed: Confirmation, read: Any) -> dict[str, Any]:
+def _measure(name: str, unit: str, confirmed: Recheck, read: Any) -> dict[str, Any]:
     sides = {
         "before": [read(_slices(r, "default")) for r in confirmed.rounds],
         "after": [read(_slices(r, "candidate")) for r in confirmed.rounds],

@@ -10,7 +10,7 @@ from typing import Any
 from tunekit.records import TrialRecord, TrialState
 from tunekit.studies.study import Study
 from tunekit_integrations.dbms.candidates import touches_recovery
-from tunekit_integrations.dbms.protocol import Confirmation, Protocol
+from tunekit_integrations.dbms.protocol import Protocol, Recheck
 from tunekit_integrations.dbms.records import Settings, TargetFailure
 from tunekit_integrations.dbms.target import Workload
 from tunekit_integrations.dbms.trials import NOTE, OBJECTIVE
@@ -33,7 +33,7 @@ class Judged:
     number: int
     settings: Settings
     screened: float
-    confirmation: Confirmation | None = None
+    confirmation: Recheck | None = None
     failure: dict[str, Any] = field(default_factory=dict)
     recovery_s: tuple[float, float] | None = None
 

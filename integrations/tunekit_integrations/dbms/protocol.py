@@ -8,12 +8,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tunekit.errors import ExecutorFailed
-from tunekit_integrations.dbms.blocks import Block, Comparison, mean_query_gains, per_unit
+from tunekit_integrations.dbms.blocks import Block, BlockRunner, mean_query_gains, per_unit
 from tunekit_integrations.dbms.protocol_options import ProtocolOptions
 from tunekit_integrations.dbms.records import Applied, FailureKind, Settings, TargetFailure
 from tunekit_integrations.dbms.sides import Side
 from tunekit_integrations.dbms.target import KnobTarget, Workload
-from tunekit_integrations.dbms.verdict import Basis, Interval, Verdict, deviation, interval, judged
+from tunekit_integrations.dbms.verdict import (
+    Basis,
+    ConfidenceInterval,
+    Verdict,
+    deviation,
+    interval,
+    judged,
+)
 
 MIN_CPU_SHARE = 0.5
 """Least share of the processor time left by others that the server has to use for CPU to stand for
@@ -43,7 +50,7 @@ class Calibration:
     trial_s: float
 
     @property
-    def bias(self) -> Interval:
+    def bias(self) -> ConfidenceInterval:
         """Return the mean log gain of the default over itself, with its interval."""
         return interval(self.gains)
 
@@ -75,7 +82,7 @@ class Screening:
 
 
 @dataclass(frozen=True, slots=True)
-class Confirmation:
+class Recheck:
     """Fresh comparisons of one candidate with the default.
 
     Attributes:
@@ -88,7 +95,7 @@ class Confirmation:
     rounds: tuple[tuple[Block, ...], ...]
     gains: tuple[float, ...]
     verdict: Verdict
-    wall: Interval
+    wall: ConfidenceInterval
     query_gains: dict[str, float]
 
 
@@ -117,7 +124,7 @@ class Protocol:
         self.options = options
         self.default = Side(target, workload)
         self.candidate = self.default if twin is None else Side(twin, workload)
-        self._comparison = Comparison(
+        self._runner = BlockRunner(
             self.default, self.candidate, options, shared_work=workload.is_query_set
         )
         # What computes at once: never more sessions than processors.
@@ -171,7 +178,7 @@ class Protocol:
         applied = self.candidate.put(settings)
         blocks: list[Block] = []
         while len(blocks) < self.options.n_blocks:
-            blocks.append(self._comparison.block(settings, seed=self._next_seed()))
+            blocks.append(self._runner.block(settings, seed=self._next_seed()))
             if blocks[-1].is_censored or self._is_hopeless(blocks):
                 break
         worked = sum(m.seconds for b in blocks for m in (*b.default, *b.candidate))
@@ -188,7 +195,7 @@ class Protocol:
             overhead_s,
         )
 
-    def confirm(self, settings: Settings) -> Confirmation:
+    def confirm(self, settings: Settings) -> Recheck:
         """Measure a candidate anew, a restart before each comparison, and judge it.
 
         No measurement that led to its choice counts. Rounds are added while the verdict is close:
@@ -215,9 +222,7 @@ class Protocol:
                 False, verdict.gain, verdict.lower, verdict.bound, verdict.n_rounds, verdict.sd
             )
         blocks = [b for r in rounds for b in r]
-        return Confirmation(
-            tuple(rounds), tuple(gains), verdict, wall, dict(mean_query_gains(blocks))
-        )
+        return Recheck(tuple(rounds), tuple(gains), verdict, wall, dict(mean_query_gains(blocks)))
 
     def recover(self) -> None:
         """Bring both sides back to their own configuration after a failure.
@@ -238,12 +243,12 @@ class Protocol:
 
     def _round(self, settings: Settings) -> tuple[Block, ...]:
         """Run one comparison behind a restart of both sides."""
-        if self._comparison.is_twin:
+        if self._runner.is_twin:
             self.default.begin_anew({})
         self.candidate.begin_anew(settings)
         return tuple(
             [
-                self._comparison.block(settings, seed=self._next_seed(), is_cut=False)
+                self._runner.block(settings, seed=self._next_seed(), is_cut=False)
                 for _ in range(self.options.round_blocks)
             ]
         )

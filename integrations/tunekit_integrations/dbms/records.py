@@ -132,7 +132,7 @@ class InForce:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class SettingsCheck:
     """What can be said about settings before anything is changed.
 
     Attributes:

@@ -8,11 +8,11 @@ from typing import Protocol
 from tunekit_integrations.dbms.catalogue import Catalogue
 from tunekit_integrations.dbms.records import (
     Applied,
-    Check,
     InForce,
     Instance,
     Measurement,
     Settings,
+    SettingsCheck,
     Snapshot,
 )
 
@@ -87,7 +87,7 @@ class KnobTarget(Protocol):
         """Return every knob of the catalogue that this server has, as it has it."""
         ...
 
-    def check(self, settings: Settings) -> Check:
+    def check(self, settings: Settings) -> SettingsCheck:
         """Judge settings and change nothing; asks the server's own preflight where it has one."""
         ...
 

@@ -17,7 +17,7 @@ from tunekit.storages.base import Storage
 from tunekit.studies.study import Study
 from tunekit_integrations.dbms.advised import enqueue_advised
 from tunekit_integrations.dbms.candidates import point_with
-from tunekit_integrations.dbms.evidence import Told, told
+from tunekit_integrations.dbms.evidence import RunFindings, told
 from tunekit_integrations.dbms.finalists import Judged, best_first, judge_finalists
 from tunekit_integrations.dbms.formulas import formula
 from tunekit_integrations.dbms.guard import own_configuration_kept
@@ -141,7 +141,9 @@ def tune_knobs(
         _run(study, KnobTrials(protocol, workload), n_trials, progress)
         judged = judge_finalists(protocol, best_first(study, protocol), workload, said)
         accepted = next((j for j in judged if j.is_accepted), None)
-        found = Told(target, workload, protocol, judged, dict(searched.left_out), tuple(opened))
+        found = RunFindings(
+            target, workload, protocol, judged, dict(searched.left_out), tuple(opened)
+        )
         study.set_user_attr(NOTE, told(found))
         return Tuned(study, {} if accepted is None else accepted.settings, judged)
 

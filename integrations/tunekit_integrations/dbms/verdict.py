@@ -33,16 +33,16 @@ NOT_SIGNIFICANT = "no significant gain"
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class ConfidenceInterval:
     """A mean and its 95 % interval."""
 
     mean: float
     low: float
     high: float
 
-    def as_factor(self) -> Interval:
+    def as_factor(self) -> ConfidenceInterval:
         """Return the factor of speed of an interval of log gains: 1.2 does 1.2 times as much."""
-        return Interval(math.exp(self.mean), math.exp(self.low), math.exp(self.high))
+        return ConfidenceInterval(math.exp(self.mean), math.exp(self.low), math.exp(self.high))
 
     def to_dict(self) -> dict[str, float]:
         """Return plain JSON."""
@@ -63,7 +63,7 @@ class Verdict:
     """
 
     is_accepted: bool
-    gain: Interval
+    gain: ConfidenceInterval
     lower: float
     bound: float
     n_rounds: int
@@ -118,7 +118,7 @@ def judged(gains: Sequence[float], of_default: Sequence[float]) -> Verdict:
     gain = mean - bias
     return Verdict(
         n >= MIN_ROUNDS and lower > bound,
-        Interval(gain, gain - error, gain + error),
+        ConfidenceInterval(gain, gain - error, gain + error),
         lower,
         bound,
         n,
@@ -126,14 +126,14 @@ def judged(gains: Sequence[float], of_default: Sequence[float]) -> Verdict:
     )
 
 
-def interval(values: Sequence[float]) -> Interval:
+def interval(values: Sequence[float]) -> ConfidenceInterval:
     """Return the mean of values, with the 95 % interval of Student's t; one has no interval."""
     n = len(values)
     mean = math.fsum(values) / n
     if n < 2:
-        return Interval(mean, mean, mean)
+        return ConfidenceInterval(mean, mean, mean)
     reach = math.sqrt(_sum_of_squares(values, mean) / (n - 1) / n) * quantile(n - 1)
-    return Interval(mean, mean - reach, mean + reach)
+    return ConfidenceInterval(mean, mean - reach, mean + reach)
 
 
 def deviation(values: Sequence[float]) -> float:

@@ -27,7 +27,7 @@ ROBUST = 2.0
 N_STEPS = 60
 
 
-class Descent:
+class LevenbergMarquardt:
     """Levenberg-Marquardt steps to the mode, with weights that follow the excess.
 
     Attributes:

@@ -8,14 +8,14 @@ import numpy as np
 
 from tunekit_surrogates.scaling.arrays import Floats, Mask
 from tunekit_surrogates.scaling.bowl import Bowl
-from tunekit_surrogates.scaling.descent import Descent
+from tunekit_surrogates.scaling.descent import LevenbergMarquardt
 from tunekit_surrogates.scaling.design import Design, Exponents
 from tunekit_surrogates.scaling.loss_law import LossLaw
 from tunekit_surrogates.scaling.optima import BAND
 from tunekit_surrogates.scaling.priors import Priors
 from tunekit_surrogates.scaling.regression import PowerLaw
 from tunekit_surrogates.scaling.runs import Runs
-from tunekit_surrogates.scaling.surface_model import Start, SurfaceModel
+from tunekit_surrogates.scaling.surface_model import StartingPoint, SurfaceModel
 
 CELL_RUNS = 8
 """A cell with fewer finite runs has no plateau."""
@@ -75,7 +75,7 @@ def fit_surface(
     priors = priors or Priors()
     model = SurfaceModel(runs, exponents=exponents)
     model.lay_out(priors, _start(model, priors))
-    descent = Descent(model, priors)
+    descent = LevenbergMarquardt(model, priors)
     p, cov = descent.run()
     parts = model.parts(p)
     dof = max(float(model.cell.max()), 4.0)
@@ -146,7 +146,7 @@ def _cell_spread(offsets: Floats) -> float:
     return float(np.sqrt(np.mean(offsets**2))) if len(offsets) else 0.0
 
 
-def _start(model: SurfaceModel, priors: Priors) -> Start:
+def _start(model: SurfaceModel, priors: Priors) -> StartingPoint:
     """Return where the intercepts start: at the runs that are low for their scale."""
     low = _low_for_scale(model)
     lr_slope = np.array([prior.mean for prior in model.lr.priors(n=priors.lr_n, d=priors.lr_d)])
@@ -155,7 +155,7 @@ def _start(model: SurfaceModel, priors: Priors) -> Start:
     if model.tau is not None:
         slope = np.array([prior.mean for prior in model.tau.priors(ratio=priors.tau_ratio)])
         tau = float((model.log_tau - model.tau_rows @ slope)[low].mean())
-    return Start(
+    return StartingPoint(
         lr=float((model.x[:, 0] - model.rows @ lr_slope)[low].mean()),
         bs=float((model.x[:, 1] - model.rows @ bs_slope)[low].mean()),
         tau=tau,

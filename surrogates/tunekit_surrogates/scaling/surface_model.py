@@ -69,7 +69,7 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class StartingPoint:
     """Where the descent starts.
 
     Attributes:
@@ -138,7 +138,7 @@ class SurfaceModel:
             position[chosen] = np.arange(len(chosen))
         return np.asarray(position[self.cell])
 
-    def lay_out(self, priors: Priors, start: Start) -> None:
+    def lay_out(self, priors: Priors, start: StartingPoint) -> None:
         """Give each block of parameters its place and prior."""
         lr_mean, lr_sd = moments(self.lr.priors(n=priors.lr_n, d=priors.lr_d))
         bs_mean, bs_sd = moments(self.lr.priors(n=priors.bs_n, d=priors.bs_d))

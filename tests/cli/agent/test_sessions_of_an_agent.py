@@ -11,7 +11,7 @@ import pytest
 import tunekit as tk
 from tests.cli.agent.sessions import SPACE, run_inside, run_session, team_service
 from tunekit.cli.agent.budget import Budget
-from tunekit.cli.agent.requests import Ask, CreateStudy, Tell
+from tunekit.cli.agent.requests import AskArguments, CreateStudy, TellArguments
 from tunekit.cli.agent.studies import AgentStudies
 from tunekit.errors import MissingExtra, NotAllowed, QuotaReached
 from tunekit.storages.urls import open_storage
@@ -186,21 +186,21 @@ def agents(tmp_path: Path, n: int, budget: Budget) -> list[AgentStudies]:
 def test_two_servers_at_once_never_give_out_more_than_the_budget(tmp_path, monkeypatch):
     one, two = agents(tmp_path, 2, Budget("a", 2, 1))
     one.create_study(CreateStudy("mine", SPACE, {"loss": "minimize"}, sampler="random", seed=1))
-    one.ask(Ask("mine"))
+    one.ask(AskArguments("mine"))
     mark, given = one.storage.set_trial_attrs, []
 
     def late(*args):
-        given.append(two.ask(Ask("mine")))  # between the claim of the other and its mark
+        given.append(two.ask(AskArguments("mine")))  # between the claim of the other and its mark
         mark(*args)
 
     monkeypatch.setattr(one.storage, "set_trial_attrs", late)
     with pytest.raises(QuotaReached, match="used up"):
-        one.ask(Ask("mine"))
+        one.ask(AskArguments("mine"))
     assert len(given) == 1
     states = [str(t.state) for t in tk.load_study("mine", storage=one.storage).trials]
     assert sorted(states) == ["cancelled", "running", "running"]
     with pytest.raises(QuotaReached):
-        two.ask(Ask("mine"))
+        two.ask(AskArguments("mine"))
 
 
 def test_a_study_beyond_the_limit_of_two_servers_is_cancelled(tmp_path, monkeypatch):
@@ -221,13 +221,13 @@ def test_a_study_beyond_the_limit_of_two_servers_is_cancelled(tmp_path, monkeypa
 def test_a_trial_that_another_worker_has_taken_over_cannot_be_told(tmp_path):
     (one,) = agents(tmp_path, 1, Budget("a", 9, 1))
     one.create_study(CreateStudy("mine", SPACE, {"loss": "minimize"}, sampler="random", seed=1))
-    number = one.ask(Ask("mine"))["trial"]
+    number = one.ask(AskArguments("mine"))["trial"]
     record = one.storage.get_study("mine")
     one.storage.expire(record.id, [(number, 1)])
     taken = tk.load_study("mine", storage=one.storage).ask()
     assert taken.number == number
     with pytest.raises(NotAllowed, match="somebody else runs it now"):
-        one.tell(Tell("mine", number, {"loss": 1.0}))
+        one.tell(TellArguments("mine", number, {"loss": 1.0}))
 
 
 def test_without_the_package_the_install_line_is_printed(cli, monkeypatch):

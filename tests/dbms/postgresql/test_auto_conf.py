@@ -9,7 +9,7 @@ from psycopg2 import sql
 
 from tests.dbms.postgresql.versions import programs_of
 from tunekit_integrations.dbms.postgresql import auto_conf
-from tunekit_integrations.dbms.postgresql.session import Session
+from tunekit_integrations.dbms.postgresql.session import ReconnectingSession
 
 texts = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), max_size=20)
 names = st.from_regex(r"[a-z_][a-z0-9_]{0,10}(\.[a-z_]+)?", fullmatch=True)
@@ -42,7 +42,7 @@ def test_the_server_reads_what_is_written_and_the_other_way_round(servers):
     programs_of(15)
     server = servers(15)
     odd = 'a\'b\\c "d" #e'
-    session = Session(server.url)
+    session = ReconnectingSession(server.url)
     session.run(sql.SQL("ALTER SYSTEM SET log_line_prefix = {}").format(sql.Literal(odd)))
     file = server.data_folder / auto_conf.FILE
     assert auto_conf.read_settings(file.read_text()) == {"log_line_prefix": odd}

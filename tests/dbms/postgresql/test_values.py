@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tunekit_integrations.dbms.catalogue import load_catalogue
-from tunekit_integrations.dbms.postgresql.values import Setting, text_of
+from tunekit_integrations.dbms.postgresql.values import SettingRow, text_of
 from tunekit_integrations.dbms.records import ApplyMode
 from tunekit_integrations.dbms.space import choices_of
 
@@ -15,7 +15,7 @@ KNOBS = load_catalogue("postgresql").knobs
 def setting(name, value, unit=None, vartype="integer", **others):
     own = {"context": "user", "min_val": "0", "max_val": "1000", "enumvals": None}
     own |= {"boot_val": value, "source": "configuration file", "pending_restart": False}
-    return Setting(name, value, unit, vartype, **{**own, **others})
+    return SettingRow(name, value, unit, vartype, **{**own, **others})
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def setting(name, value, unit=None, vartype="integer", **others):
         (setting("random_page_cost", "1e+100", None, "real"), 1e100),
         (setting("jit", "on", None, "bool"), True),
     ],
-    ids=lambda x: x.name if isinstance(x, Setting) else repr(x),
+    ids=lambda x: x.name if isinstance(x, SettingRow) else repr(x),
 )
 def test_a_value_comes_in_the_unit_of_its_knob(row, value):
     found = row.in_force(KNOBS[row.name]).value

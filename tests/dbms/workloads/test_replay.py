@@ -11,9 +11,9 @@ import pytest
 from tunekit.errors import InvalidArgument
 from tunekit_integrations.dbms.postgresql.target import PostgreSQLTarget
 from tunekit_integrations.dbms.workloads.replay.parameters import (
-    Column,
+    ColumnStatistics,
     NotReplayed,
-    Slot,
+    Placeholder,
     slots_of,
     with_casts,
 )
@@ -129,10 +129,10 @@ def test_parameters_are_found_beside_the_columns_of_their_own_query() -> None:
         " AND a.z IN ($3)) LIMIT $4"
     )
     assert slots_of(sql) == {
-        1: Slot("a", "x"),
-        2: Slot("s.b", "y"),
-        3: Slot("a", "z"),
-        4: Slot(),
+        1: Placeholder("a", "x"),
+        2: Placeholder("s.b", "y"),
+        3: Placeholder("a", "z"),
+        4: Placeholder(),
     }
     with pytest.raises(NotReplayed, match=r"\$1 is compared with no column"):
         slots_of("SELECT $1 FROM a")
@@ -145,7 +145,7 @@ def test_typed_constants_become_casts() -> None:
 
 
 def test_values_are_as_frequent_as_in_the_table() -> None:
-    column = Column("text", ("a", "b"), (0.6, 0.3), ("c", "d"))
+    column = ColumnStatistics("text", ("a", "b"), (0.6, 0.3), ("c", "d"))
     rng = np.random.default_rng(0)
     drawn = [column.draw(rng) for _ in range(4000)]
     assert abs(drawn.count("a") / 4000 - 0.6) < 0.04

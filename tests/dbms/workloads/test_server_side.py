@@ -15,7 +15,7 @@ from tunekit_integrations.dbms.postgresql.counters import (
     read_counters,
 )
 from tunekit_integrations.dbms.postgresql.plans import plan_digests
-from tunekit_integrations.dbms.postgresql.session import Session
+from tunekit_integrations.dbms.postgresql.session import ReconnectingSession
 from tunekit_integrations.dbms.workloads.query_set import Query, QuerySet
 from tunekit_integrations.dbms.workloads.tpch.workload import TPCH
 
@@ -24,14 +24,14 @@ SORTED = "SELECT count(*) FROM (SELECT g FROM generate_series(1, 200000) g ORDER
 
 
 @pytest.fixture
-def session(tpch_url: str) -> Iterator[Session]:
+def session(tpch_url: str) -> Iterator[ReconnectingSession]:
     """A session on the database with TPC-H, whose settings end with it."""
-    made = Session(tpch_url)
+    made = ReconnectingSession(tpch_url)
     yield made
     made.close()
 
 
-def _moved(session: Session, knob: str, value: str) -> set[str]:
+def _moved(session: ReconnectingSession, knob: str, value: str) -> set[str]:
     """Return the queries of TPC-H whose digest changes with a knob."""
     queries = TPCH(scale=SCALE).queries()
     before = plan_digests(session, queries)
@@ -42,18 +42,20 @@ def _moved(session: Session, knob: str, value: str) -> set[str]:
     return {name for name in queries if before[name] != after[name]}
 
 
-def test_a_knob_that_changes_plans_changes_their_digests(session: Session) -> None:
+def test_a_knob_that_changes_plans_changes_their_digests(session: ReconnectingSession) -> None:
     moved = _moved(session, "random_page_cost", "100")
     assert "q03" in moved
     assert _moved(session, "enable_hashjoin", "off")
 
 
-def test_a_knob_that_changes_no_plan_changes_no_digest(session: Session) -> None:
+def test_a_knob_that_changes_no_plan_changes_no_digest(session: ReconnectingSession) -> None:
     assert not _moved(session, "vacuum_cost_limit", "1000")
     assert not _moved(session, "random_page_cost", "4.0001")
 
 
-def test_code_that_is_compiled_at_a_lower_cost_is_another_plan(session: Session) -> None:
+def test_code_that_is_compiled_at_a_lower_cost_is_another_plan(
+    session: ReconnectingSession,
+) -> None:
     if session.run("SELECT pg_jit_available()") != [(True,)]:
         pytest.skip("this server was built without JIT")
     session.run("SET jit = on")
@@ -62,7 +64,7 @@ def test_code_that_is_compiled_at_a_lower_cost_is_another_plan(session: Session)
     assert not is_of_the_planner("postgresql", ["work_mem"])
 
 
-def _used(workload: QuerySet, session: Session, url: str, pid: int | None) -> Counters:
+def _used(workload: QuerySet, session: ReconnectingSession, url: str, pid: int | None) -> Counters:
     before = read_counters(session, pid)
     workload.run(url, seconds=0, deadline_s=60, seed=0)
     await_clients_gone(session)
@@ -75,7 +77,7 @@ def _used(workload: QuerySet, session: Session, url: str, pid: int | None) -> Co
 
 
 def test_temporary_files_and_time_of_sessions_that_have_ended_count(
-    postgres_server: PostgresServer, session: Session, tpch_url: str
+    postgres_server: PostgresServer, session: ReconnectingSession, tpch_url: str
 ) -> None:
     busy = QuerySet("sort", {"q": Query(SORTED, weight=5)})
     found = _used(busy, session, tpch_url, postgres_server.pid)
@@ -85,7 +87,7 @@ def test_temporary_files_and_time_of_sessions_that_have_ended_count(
 
 
 def test_a_server_that_sleeps_uses_next_to_no_time(
-    postgres_server: PostgresServer, session: Session, tpch_url: str
+    postgres_server: PostgresServer, session: ReconnectingSession, tpch_url: str
 ) -> None:
     idle = QuerySet("sleep", {"q": Query("SELECT pg_sleep(0.3)")})
     busy = QuerySet("sort", {"q": Query(SORTED, weight=5)})
@@ -96,7 +98,9 @@ def test_a_server_that_sleeps_uses_next_to_no_time(
     assert slept.temp_bytes == 0
 
 
-def test_changes_are_counted_in_bytes_of_the_log(session: Session, tpch_url: str) -> None:
+def test_changes_are_counted_in_bytes_of_the_log(
+    session: ReconnectingSession, tpch_url: str
+) -> None:
     writes = QuerySet(
         "write",
         {"q": Query("CREATE TEMP TABLE t AS SELECT 1"), "w": Query("SELECT pg_switch_wal()")},
@@ -106,5 +110,5 @@ def test_changes_are_counted_in_bytes_of_the_log(session: Session, tpch_url: str
     assert found.wal_bytes > 0
 
 
-def test_the_time_of_a_server_elsewhere_is_not_known(session: Session) -> None:
+def test_the_time_of_a_server_elsewhere_is_not_known(session: ReconnectingSession) -> None:
     assert read_counters(session, None).cpu_seconds is None

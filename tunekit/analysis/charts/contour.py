@@ -21,7 +21,7 @@ from tunekit.spaces import Categorical, Constant, Parameter, Space
 from tunekit.spaces.encode import Encoder
 from tunekit_surrogates.block_kernel import Parameters
 from tunekit_surrogates.blocks import BlockStructure
-from tunekit_surrogates.tree_gp import Priors, TreeGP, fit
+from tunekit_surrogates.tree_gp import HyperparameterPriors, TreeGP, fit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -166,7 +166,7 @@ def _with_model(
 
 def _fitted(structure: BlockStructure, x: NDArray[np.float64], y: NDArray[np.float64]) -> TreeGP:
     few = chosen_rows(y, FIT_ROWS)
-    priors = Priors()
+    priors = HyperparameterPriors()
     try:
         parameters = fit(structure, x[few], y[few], iterations=ITERATIONS).parameters
     except LinAlgError:

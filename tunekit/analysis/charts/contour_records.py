@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tunekit.analysis.charts.records import Axis, Chart
+from tunekit.analysis.charts.records import Chart, ParameterAxis
 from tunekit.records import Direction
 
 
@@ -26,7 +26,7 @@ class ContourChart(Chart):
 
     metric: str
     direction: Direction = "minimize"
-    axes: tuple[Axis, ...] = ()
+    axes: tuple[ParameterAxis, ...] = ()
     base: int | None = None
     x: tuple[float, ...] = ()
     y: tuple[float, ...] = ()

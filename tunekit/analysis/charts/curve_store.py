@@ -16,7 +16,7 @@ CHUNK = 500
 
 
 @dataclass(slots=True)
-class Curve:
+class StoredCurve:
     """The reports of one trial.
 
     Attributes:
@@ -40,7 +40,7 @@ class CurveStore(Mapping[int, Sequence[Report]]):
 
     def __init__(self, storage: Storage, study_id: int, metric: str) -> None:
         self.metric = metric
-        self.curves: dict[int, Curve] = {}
+        self.curves: dict[int, StoredCurve] = {}
         self._storage = storage
         self._study_id = study_id
         self._follower = HistoryFollower()
@@ -74,7 +74,7 @@ class CurveStore(Mapping[int, Sequence[Report]]):
             is_whole = bool(t.state.is_finished)
             # A trial that has just ended is read whole: a report may have replaced an earlier one.
             if curve is None or curve.epoch != t.epoch or is_whole:
-                self.curves[t.number] = Curve(t.epoch, is_whole)
+                self.curves[t.number] = StoredCurve(t.epoch, is_whole)
             elif curve.steps:
                 after[t.number] = curve.steps[-1]
         numbers = [t.number for t in trials]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tunekit.analysis.charts.curve_store import Curve, CurveStore
-from tunekit.analysis.charts.records import Band, CurveLine, CurvesChart
+from tunekit.analysis.charts.curve_store import CurveStore, StoredCurve
+from tunekit.analysis.charts.records import CurveLine, CurvesChart, ReportQuantiles
 from tunekit.analysis.charts.samples import good_trials, interval, number, predicted
 from tunekit.history import History
 from tunekit.records import ObjectiveSpec, TrialRecord, TrialState
@@ -50,7 +50,7 @@ def curves_chart(
     )  # fmt: skip
 
 
-def _steps(curves: Sequence[Curve]) -> NDArray[np.int64]:
+def _steps(curves: Sequence[StoredCurve]) -> NDArray[np.int64]:
     """Return up to 64 steps from the first to the last one, evenly on a logarithmic scale."""
     if not curves:
         return np.empty(0, dtype=np.int64)
@@ -60,7 +60,7 @@ def _steps(curves: Sequence[Curve]) -> NDArray[np.int64]:
     return first + offsets
 
 
-def _at(curve: Curve, steps: NDArray[np.int64]) -> NDArray[np.float64]:
+def _at(curve: StoredCurve, steps: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the last value reported up to each step, NaN before the first and after the last."""
     own = np.frombuffer(curve.steps, dtype=np.int64)
     values = np.frombuffer(curve.values, dtype=np.float64)
@@ -72,14 +72,14 @@ def _at(curve: Curve, steps: NDArray[np.int64]) -> NDArray[np.float64]:
     return found
 
 
-def _band(state: str, rows: NDArray[np.float64]) -> Band:
+def _band(state: str, rows: NDArray[np.float64]) -> ReportQuantiles:
     finite = np.where(np.isfinite(rows), rows, np.nan)
     counts = np.sum(np.isfinite(finite), axis=0)
     quantiles = np.full((len(QUANTILES), rows.shape[1]), np.nan)
     some = counts > 0
     with np.errstate(over="ignore", invalid="ignore"):  # values near the largest number
         quantiles[:, some] = np.nanpercentile(finite[:, some], QUANTILES, axis=0)
-    return Band(
+    return ReportQuantiles(
         state,
         tuple([int(n) for n in counts]),
         tuple([tuple([number(float(v)) for v in line]) for line in quantiles]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tunekit.analysis.charts.records import Axis, PointsChart
+from tunekit.analysis.charts.records import ParameterAxis, PointsChart
 from tunekit.analysis.charts.samples import cut, good_trials, number, sample
 from tunekit.analysis.importance import importance
 from tunekit.errors import NoCompleteTrial
@@ -70,14 +70,14 @@ def by_importance(history: History, space: Space) -> list[Parameter]:
     return sorted(varying, key=lambda p: -shares.get(p.path, 0.0))
 
 
-def parameter_axis(p: Parameter) -> Axis:
+def parameter_axis(p: Parameter) -> ParameterAxis:
     """Return the axis of a parameter."""
     domain = p.domain
     if isinstance(domain, Categorical):
-        return Axis(p.path, choices=tuple([cut(str(c)) for c in domain.choices[:200]]))
+        return ParameterAxis(p.path, choices=tuple([cut(str(c)) for c in domain.choices[:200]]))
     if isinstance(domain, Float | Int):
-        return Axis(p.path, number(domain.lo), number(domain.hi), bool(domain.log))
-    return Axis(p.path)
+        return ParameterAxis(p.path, number(domain.lo), number(domain.hi), bool(domain.log))
+    return ParameterAxis(p.path)
 
 
 def place_of(p: Parameter, trial: TrialRecord) -> float | None:

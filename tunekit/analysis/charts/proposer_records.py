@@ -11,7 +11,7 @@ from tunekit.spaces import Scalar
 
 
 @dataclass(frozen=True, slots=True)
-class Proposer:
+class ProposerRecord:
     """What the proposals of one sampler were worth.
 
     Attributes:
@@ -90,7 +90,7 @@ class ProposersChart(Chart):
 
     metric: str
     direction: Direction
-    proposers: tuple[Proposer, ...]
+    proposers: tuple[ProposerRecord, ...]
     numbers: tuple[int, ...]
     allowed: tuple[float, ...]
     taken: tuple[float, ...]

@@ -8,7 +8,7 @@ from typing import Any
 from tunekit.analysis.charts.proposer_records import (
     AdviceRow,
     AdviceText,
-    Proposer,
+    ProposerRecord,
     ProposersChart,
 )
 from tunekit.analysis.charts.samples import cut, number, spread
@@ -72,10 +72,12 @@ def proposers_chart(
     )  # fmt: skip
 
 
-def _proposer(history: History, objective: ObjectiveSpec, row: ProposerRow, most: int) -> Proposer:
+def _proposer(
+    history: History, objective: ObjectiveSpec, row: ProposerRow, most: int
+) -> ProposerRecord:
     steps = _improvements(history, objective, row.sampler)
     kept = spread(steps, most)
-    return Proposer(
+    return ProposerRecord(
         row.sampler, row.n_trials, row.hits, number(row.best), row.best_number,
         tuple([n for n, _ in kept]), tuple([number(value) for _, value in kept]),
     )  # fmt: skip

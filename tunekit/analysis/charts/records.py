@@ -48,7 +48,7 @@ class HistoryChart(Chart):
 
 
 @dataclass(frozen=True, slots=True)
-class Band:
+class ReportQuantiles:
     """Quantiles of the reports of trials in one state, at each step of the chart.
 
     Attributes:
@@ -84,7 +84,7 @@ class CurvesChart(Chart):
 
     metric: str
     steps: tuple[int, ...]
-    bands: tuple[Band, ...]
+    bands: tuple[ReportQuantiles, ...]
     lines: tuple[CurveLine, ...]
     direction: Direction = "minimize"
 
@@ -199,7 +199,7 @@ class TreeChart(Chart):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class StopVerdict:
     """A trial that a stopper condemned; an audited one ran on all the same."""
 
     number: int
@@ -220,7 +220,7 @@ class StopsChart(Chart):
     """
 
     audit: StopAudit
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[StopVerdict, ...]
     metric: str = ""
     direction: Direction = "minimize"
     saved_s: float | None = None
@@ -234,7 +234,7 @@ class HealthChart(Chart):
 
 
 @dataclass(frozen=True, slots=True)
-class Axis:
+class ParameterAxis:
     """A parameter of a chart of points.
 
     Attributes:
@@ -263,7 +263,7 @@ class PointsChart(Chart):
 
     metric: str
     n_axes: int
-    axes: tuple[Axis, ...]
+    axes: tuple[ParameterAxis, ...]
     numbers: tuple[int, ...]
     states: tuple[str, ...]
     values: tuple[float | None, ...]

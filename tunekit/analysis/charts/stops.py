@@ -7,7 +7,7 @@ from statistics import median
 
 from tunekit.analysis.audit import StopAudit, stop_audit
 from tunekit.analysis.charts.curve_store import CurveStore
-from tunekit.analysis.charts.records import StopsChart, Verdict
+from tunekit.analysis.charts.records import StopsChart, StopVerdict
 from tunekit.analysis.charts.samples import cut, number, predicted
 from tunekit.history import History
 from tunekit.records import ObjectiveSpec, TrialRecord
@@ -19,7 +19,7 @@ def stops_chart(
     """Return the audit of all trials, and the newest verdicts, the last one first."""
     condemned = [t for t in history.finished() if "stopper" in t.stop_evidence or _is_audited(t)]
     verdicts = tuple(
-        Verdict(
+        StopVerdict(
             t.number, str(t.state), cut(_reason(t), 300), _is_audited(t),
             predicted(t, objective.metric),
             number(t.metrics.get(objective.metric)),

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tunekit.analysis.health.evidence import Evidence, Points
+from tunekit.analysis.health.evidence import EncodedTrials, Evidence
 from tunekit.analysis.health.findings import Finding, healthy, line, unknown
 from tunekit.records import TrialRecord
 from tunekit.spaces import Float, Int, Space
@@ -53,7 +53,7 @@ def check(evidence: Evidence) -> Finding:
     )
 
 
-def _baseline(evidence: Evidence, points: Points) -> int | None:
+def _baseline(evidence: Evidence, points: EncodedTrials) -> int | None:
     named = _first(points, lambda t: bool(t.user_attrs.get("baseline")))
     if named is not None:
         return named
@@ -71,5 +71,5 @@ def _declares_defaults(space: Space) -> bool:
     return any(isinstance(p.domain, Float | Int) and p.domain.default is not None for p in space)
 
 
-def _first(points: Points, holds: Callable[[TrialRecord], bool]) -> int | None:
+def _first(points: EncodedTrials, holds: Callable[[TrialRecord], bool]) -> int | None:
     return next((i for i, t in enumerate(points.trials) if holds(t)), None)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunekit.analysis.health.evidence import Evidence, Points, blocks_of
+from tunekit.analysis.health.evidence import EncodedTrials, Evidence, blocks_of
 from tunekit.analysis.health.findings import MAX_NUMBERS, Finding, healthy, unknown
 from tunekit.noise.replicates import UNMEASURED
 from tunekit.records import TrialState
@@ -62,7 +62,7 @@ def check(evidence: Evidence) -> Finding:
     return _finding(evidence, points, wasted, group, counts)
 
 
-def _is_informative(points: Points, group: NDArray[Any], counts: NDArray[Any]) -> bool:
+def _is_informative(points: EncodedTrials, group: NDArray[Any], counts: NDArray[Any]) -> bool:
     """Return whether results of equal points differ by a noticeable part of all differences."""
     complete = np.array([t.state is TrialState.COMPLETE for t in points.trials], dtype=bool)
     several = complete & (counts[group] > 1)
@@ -81,7 +81,7 @@ def _is_informative(points: Points, group: NDArray[Any], counts: NDArray[Any]) -
     return False
 
 
-def _expected(evidence: Evidence, points: Points) -> float:
+def _expected(evidence: Evidence, points: EncodedTrials) -> float:
     """Return how many repeats draws from the prior rarely exceed; 0 in a space that is used up.
 
     Two draws of one branch coincide with the product of the chances of its columns; the number of
@@ -122,7 +122,7 @@ def _chance(p: Parameter) -> float:
 
 def _finding(
     evidence: Evidence,
-    points: Points,
+    points: EncodedTrials,
     wasted: NDArray[Any],
     group: NDArray[Any],
     counts: NDArray[Any],

@@ -31,7 +31,7 @@ _MEASURED = frozenset({TrialState.COMPLETE, TrialState.DIVERGED})
 
 
 @dataclass(frozen=True, slots=True)
-class Points:
+class EncodedTrials:
     """Trials with their points.
 
     Attributes:
@@ -51,10 +51,10 @@ class Points:
     def __len__(self) -> int:
         return len(self.trials)
 
-    def where(self, mask: NDArray[np.bool_]) -> Points:
+    def where(self, mask: NDArray[np.bool_]) -> EncodedTrials:
         """Return some of the trials."""
         kept = [t for t, flag in zip(self.trials, mask.tolist(), strict=True) if flag]
-        return Points(
+        return EncodedTrials(
             kept, self.units[mask], self.losses[mask], self.keys[mask], self.is_able[mask]
         )
 
@@ -99,7 +99,7 @@ class Evidence:
         return self.history.finished()
 
     @cached_property
-    def started(self) -> Points:
+    def started(self) -> EncodedTrials:
         """Return all trials with a final point of the current space."""
         fits = _Fits(self.space)
         every = self.history if self._trials is None else self._trials
@@ -108,16 +108,16 @@ class Evidence:
         losses = self.history.losses(found)
         losses[[t.state is TrialState.DIVERGED for t in found]] = math.inf
         able = [self._is_able(t) for t in found]
-        return Points(found, units, losses, _keys(units), np.array(able, dtype=bool))
+        return EncodedTrials(found, units, losses, _keys(units), np.array(able, dtype=bool))
 
     @cached_property
-    def measured(self) -> Points:
+    def measured(self) -> EncodedTrials:
         """Return the trials that ran to their end, with a result or diverged."""
         mask = [t.state in _MEASURED and self.history.is_at_target(t) for t in self.started.trials]
         return self.started.where(np.array(mask, dtype=bool))
 
     @cached_property
-    def able(self) -> Points:
+    def able(self) -> EncodedTrials:
         """Return the trials that may be the best."""
         return self.started.where(self.started.is_able)
 
@@ -167,6 +167,6 @@ def _keys(units: _Floats) -> NDArray[np.int64]:
     return np.unique(view, return_inverse=True)[1].astype(np.int64)
 
 
-def blocks_of(points: Points) -> NDArray[np.int64]:
+def blocks_of(points: EncodedTrials) -> NDArray[np.int64]:
     """Return the `(n,)` blocks on which the trials were measured."""
     return np.array([block_of(t.evidence) for t in points.trials], dtype=np.int64)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tunekit.analysis.health.evidence import Evidence, Points
+from tunekit.analysis.health.evidence import EncodedTrials, Evidence
 from tunekit.analysis.health.response import Response, normal_scores
 from tunekit.spaces import Float, Int, Parameter
 from tunekit.spaces.domains import SPECIAL_SHARE
@@ -44,7 +44,7 @@ def inner(domain: Float | Int, units: _Floats) -> _Floats:
     return np.where(units < SPECIAL_SHARE, np.nan, (units - SPECIAL_SHARE) / (1 - SPECIAL_SHARE))
 
 
-def places_of(evidence: Evidence, points: Points, columns: Sequence[int]) -> _Floats:
+def places_of(evidence: Evidence, points: EncodedTrials, columns: Sequence[int]) -> _Floats:
     """Return `(n, k)` places of some columns within their ranges, NaN for special values."""
     found = points.units[:, list(columns)].copy()
     for i, j in enumerate(columns):
@@ -54,7 +54,7 @@ def places_of(evidence: Evidence, points: Points, columns: Sequence[int]) -> _Fl
     return found
 
 
-def top_trials(points: Points, active: NDArray[np.bool_]) -> NDArray[np.int64]:
+def top_trials(points: EncodedTrials, active: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return the best active trials, the very best first; of several objectives the front."""
     from tunekit_surrogates.non_domination import non_dominated
 
@@ -66,7 +66,7 @@ def top_trials(points: Points, active: NDArray[np.bool_]) -> NDArray[np.int64]:
     return np.asarray(at[np.argsort(losses[:, 0], kind="stable")[:n]])
 
 
-def model_sample(points: Points, needed: list[int]) -> tuple[Points, list[int]]:
+def model_sample(points: EncodedTrials, needed: list[int]) -> tuple[EncodedTrials, list[int]]:
     """Return at most `MAX_TRIALS` trials, a quarter of them the best, and the columns to use."""
     if len(points) > MAX_TRIALS:
         order = np.argsort(normal_scores(points.losses[:, 0]), kind="stable")
@@ -83,7 +83,7 @@ def model_sample(points: Points, needed: list[int]) -> tuple[Points, list[int]]:
     return points, columns
 
 
-def related(points: Points, n: int) -> list[int]:
+def related(points: EncodedTrials, n: int) -> list[int]:
     """Return the `n` columns most correlated with the first objective, in their order."""
     y = normal_scores(points.losses[:, 0])
     x = np.where(np.isnan(points.units), 0.5, points.units)
@@ -134,7 +134,7 @@ def falls_locally(
     return False
 
 
-def _nearest(points: Points, columns: Sequence[Column]) -> Points:
+def _nearest(points: EncodedTrials, columns: Sequence[Column]) -> EncodedTrials:
     """Return the part of the trials that is nearest to the best one, at least `MIN_TRIALS`."""
     scores = np.mean([normal_scores(column) for column in points.losses.T], axis=0)
     best = points.units[int(np.argmin(scores))]

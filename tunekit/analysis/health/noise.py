@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tunekit.analysis.health.evidence import EARLY, Evidence, Points, blocks_of
+from tunekit.analysis.health.evidence import EARLY, EncodedTrials, Evidence, blocks_of
 from tunekit.analysis.health.findings import Finding, healthy, unknown
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Repeats:
     dof: int
 
 
-def repeats(points: Points, k: int) -> Repeats:
+def repeats(points: EncodedTrials, k: int) -> Repeats:
     """Return the repeated results of objective `k`; block effects are taken out."""
     first, group = np.unique(points.keys, return_index=True, return_inverse=True)[1:]
     order = np.argsort(first, kind="stable")

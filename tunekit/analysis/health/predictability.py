@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tunekit.analysis.health.evidence import Evidence, Points
+from tunekit.analysis.health.evidence import EncodedTrials, Evidence
 from tunekit.analysis.health.findings import Finding, healthy, unknown
 from tunekit.analysis.health.response import basis, normal_scores
 
@@ -80,7 +80,7 @@ def check(evidence: Evidence) -> Finding:
     )
 
 
-def _constant(points: Points, name: str, k: int) -> Finding:
+def _constant(points: EncodedTrials, name: str, k: int) -> Finding:
     value = abs(float(points.losses[0, k]))
     return Finding(
         "predictability",
@@ -93,7 +93,7 @@ def _constant(points: Points, name: str, k: int) -> Finding:
     )
 
 
-def _spread(points: Points) -> Points:
+def _spread(points: EncodedTrials) -> EncodedTrials:
     if len(points) <= MAX_TRIALS:
         return points
     mask = np.zeros(len(points), dtype=bool)
@@ -101,7 +101,7 @@ def _spread(points: Points) -> Points:
     return points.where(mask)
 
 
-def dependence(evidence: Evidence, points: Points, k: int) -> tuple[float, float, float]:
+def dependence(evidence: Evidence, points: EncodedTrials, k: int) -> tuple[float, float, float]:
     """Return the largest leave-one-out correlation of objective `k`, its p-value, its median.
 
     The median is that of shuffled results.
@@ -122,7 +122,7 @@ def dependence(evidence: Evidence, points: Points, k: int) -> tuple[float, float
     return float(best[0]), p, float(np.median(best[1:]))
 
 
-def _grams(evidence: Evidence, points: Points) -> Iterator[_Floats]:
+def _grams(evidence: Evidence, points: EncodedTrials) -> Iterator[_Floats]:
     """Yield `(n, n)` kernels: additive over the parameters, and of all of them together."""
     columns = evidence.encoder.columns
     kept = list(range(len(columns)))

@@ -37,7 +37,7 @@ LEAST_SHARE = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class LossDifference:
     """The estimated change of the standardised loss between two places of one parameter.
 
     Attributes:
@@ -70,14 +70,14 @@ class Response:
         self._fit(shares)
         self._shares = shares
 
-    def step(self, j: int, start: float, end: float) -> Step:
+    def step(self, j: int, start: float, end: float) -> LossDifference:
         """Return the change of the loss when parameter `j` goes from one place to another."""
         places = basis(self._columns[j], np.array([start, end]))
         change = (places[1] - places[0]) * self._shares[j]
         toward = self._parts[j] @ change
         prior = float(change @ (places[1] - places[0]))
         var = prior - float(toward @ self._inverse @ toward)
-        return Step(float(toward @ self._alpha), float(np.sqrt(max(var, 1e-12))))
+        return LossDifference(float(toward @ self._alpha), float(np.sqrt(max(var, 1e-12))))
 
     def _fit(self, shares: _Floats) -> None:
         """Set the posterior for these shares and the noise of the largest evidence."""

@@ -55,7 +55,7 @@ class OneStudy:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class AskArguments:
     """A request for the next trial of a study."""
 
     study: str = _said("name of the study")
@@ -67,7 +67,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
+class TellArguments:
     """The result of a trial."""
 
     study: str = _said("name of the study")

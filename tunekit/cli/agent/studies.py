@@ -115,7 +115,7 @@ class AgentStudies:
         self._opened[made.id] = made
         return {"created": made.name, "space": describe(space), **self._left()}
 
-    def ask(self, given: r.Ask) -> dict[str, Any]:
+    def ask(self, given: r.AskArguments) -> dict[str, Any]:
         """Return the next trial of a study; the agent holds it until it tells the result.
 
         Raises:
@@ -144,7 +144,7 @@ class AgentStudies:
             **self._left(),
         }
 
-    def tell(self, given: r.Tell) -> dict[str, Any]:
+    def tell(self, given: r.TellArguments) -> dict[str, Any]:
         """Store the result of a trial that the agent holds; results are final.
 
         Raises:

@@ -64,13 +64,13 @@ TOOLS = {
             "Get the next trial to run: its number and its params, proposed from all results so "
             "far. Every trial counts against your budget, so run it and tell its result. Several "
             "may run at once.",
-            r.Ask, AgentStudies.ask,
+            r.AskArguments, AgentStudies.ask,
         ),
         Tool(
             "tell", "Tell a result",
             "Store what you measured in a trial that ask gave you. Results are final. Tell a "
             "crash as failed: the sampler learns to avoid it.",
-            r.Tell, AgentStudies.tell,
+            r.TellArguments, AgentStudies.tell,
         ),
         Tool(
             "best", "Read the best trial",

@@ -20,7 +20,7 @@ from tunekit.executors.process.executor import ProcessExecutor, Shipped
 from tunekit.executors.process.worker import pickled
 from tunekit.executors.ranks import interface_of
 from tunekit.executors.ray.host import Setup, TrialLog
-from tunekit.executors.ray.wire import Line
+from tunekit.executors.ray.wire import MessageChannel
 from tunekit.records import CONTINUE
 
 POLL_S = 60.0
@@ -51,7 +51,7 @@ class Follower:
         except OSError as error:
             raise ConnectionError(f"cannot listen at {ip}: {error}") from None
         self._listener.setblocking(False)
-        self._strangers: list[Line] = []
+        self._strangers: list[MessageChannel] = []
         self.address: tuple[str, int] = (ip, self._listener.getsockname()[1])
 
     def serve(self) -> NoReturn:
@@ -68,14 +68,14 @@ class Follower:
                 finally:
                     line.close()
 
-    def _next(self) -> tuple[Line, bytes, Mapping[str, str], Task]:
+    def _next(self) -> tuple[MessageChannel, bytes, Mapping[str, str], Task]:
         """Return the first connection with the right token, and its task."""
         while True:
-            anybody: list[socket.socket | Line] = [self._listener, *self._strangers]
+            anybody: list[socket.socket | MessageChannel] = [self._listener, *self._strangers]
             select.select(anybody, [], [])
             with contextlib.suppress(OSError):  # no new connection, or it was closed again
                 accepted = self._listener.accept()[0]
-                self._strangers.append(Line(accepted, self._setup.ranks_token))
+                self._strangers.append(MessageChannel(accepted, self._setup.ranks_token))
             if len(self._strangers) > STRANGERS:  # who says nothing costs a descriptor
                 self._strangers.pop(0).close()
             for line in list(self._strangers):
@@ -88,7 +88,12 @@ class Follower:
                     line.close()
 
     def _run(
-        self, line: Line, objective: bytes, env: Mapping[str, str], task: Task, log: TrialLog
+        self,
+        line: MessageChannel,
+        objective: bytes,
+        env: Mapping[str, str],
+        task: Task,
+        log: TrialLog,
     ) -> None:
         interface = interface_of(self.address[0])
         seat = Seat(self._devices, {**self._setup.thread_limits(), **interface, **env})

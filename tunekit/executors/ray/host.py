@@ -23,7 +23,7 @@ from tunekit.executors.devices import Seat, thread_limits
 from tunekit.executors.process.child import TAIL_BYTES
 from tunekit.executors.process.executor import ProcessExecutor, Shipped
 from tunekit.executors.process.worker import pickled
-from tunekit.executors.ray.wire import Line
+from tunekit.executors.ray.wire import MessageChannel
 from tunekit.records import CONTINUE, Decision, Report
 
 POLL_S = 60.0
@@ -89,7 +89,7 @@ def serve(
     """
     setup.enter_folder()
     try:
-        line = Line.connect(setup.address, setup.token)
+        line = MessageChannel.connect(setup.address, setup.token)
     except OSError as error:
         host, port = setup.address
         raise ConnectionError(f"cannot reach the driver at {host}:{port}: {error}") from None
@@ -111,7 +111,7 @@ class _Host:
     """One driver, one process of the objective, one task at a time."""
 
     def __init__(
-        self, line: Line, executor: ProcessExecutor, log: TrialLog, ranks: Ranks | None
+        self, line: MessageChannel, executor: ProcessExecutor, log: TrialLog, ranks: Ranks | None
     ) -> None:
         self._line = line
         self._executor = executor

@@ -22,7 +22,7 @@ _LENGTH_BYTES = 8
 _KEEPALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4}
 
 
-class Line:
+class MessageChannel:
     """One end of a connection that carries pickled messages in both directions.
 
     Args:
@@ -42,7 +42,7 @@ class Line:
         self._buffer = bytearray()
 
     @classmethod
-    def connect(cls, address: tuple[str, int], token: bytes) -> Line:
+    def connect(cls, address: tuple[str, int], token: bytes) -> MessageChannel:
         """Return a line to a driver that knows the token.
 
         Raises:

@@ -23,7 +23,7 @@ from tunekit.executors.process.spawn import started
 from tunekit.executors.ray.agent import NOT_INSTALLED, ClusterPlan
 from tunekit.executors.ray.host import Setup
 from tunekit.executors.ray.placement import Amounts, Group, capacity, shortage
-from tunekit.executors.ray.wire import TOKEN_BYTES, Line
+from tunekit.executors.ray.wire import TOKEN_BYTES, MessageChannel
 
 log = logging.getLogger("tunekit")
 
@@ -61,7 +61,7 @@ class JoinedWorker:
     """
 
     key: int
-    line: Line
+    line: MessageChannel
     node: str
     host: str
     pid: int
@@ -166,7 +166,7 @@ class RayPool:
 
     def _let_tear_down(self) -> None:
         """Tell the workers to exit, and wait until they have or the time is over."""
-        leaving: list[Line] = []
+        leaving: list[MessageChannel] = []
         for worker in self.workers.values():
             with contextlib.suppress(OSError):
                 worker.line.send("leave", 0)
@@ -266,7 +266,7 @@ class RayPool:
 
     def _accept(self, listener: Any) -> None:
         with contextlib.suppress(OSError):  # it went away again
-            line = Line(listener.accept()[0], self._token)
+            line = MessageChannel(listener.accept()[0], self._token)
             self._selector.register(line, selectors.EVENT_READ, self._greet)
 
     def _greet(self, line: Any) -> None:

@@ -25,7 +25,7 @@ from tunekit.samplers.bayesian.fidelity_levels import FidelityLevels, fidelity_l
 from tunekit.samplers.bayesian.fitting import fitted
 from tunekit.spaces import Scalar
 from tunekit.spaces.encode import Encoder
-from tunekit_surrogates.tree_gp import Priors, TreeGP
+from tunekit_surrogates.tree_gp import HyperparameterPriors, TreeGP
 
 LEAST = 0.2
 """Minimum information of a cheaper run, as a share of a full run's information."""
@@ -116,10 +116,10 @@ def may_win(encoder: Encoder, x: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.ones(len(x), dtype=bool) if fidelity is None else fidelity.is_target(x)
 
 
-def priors_of(fidelity: Fidelity | None) -> Priors | None:
+def priors_of(fidelity: Fidelity | None) -> HyperparameterPriors | None:
     """Return the priors of a process that stretches the fidelity; `None` without a fidelity."""
     stretched = () if fidelity is None else tuple((j, STRETCH) for j in fidelity.columns)
-    return None if fidelity is None else Priors(stretched=stretched)
+    return None if fidelity is None else HyperparameterPriors(stretched=stretched)
 
 
 @dataclass(frozen=True, slots=True)

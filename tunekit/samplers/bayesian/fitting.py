@@ -13,7 +13,7 @@ from tunekit.identifiers import digest
 from tunekit.records import TrialRecord
 from tunekit_surrogates.block_kernel import Parameters
 from tunekit_surrogates.blocks import BlockStructure
-from tunekit_surrogates.tree_gp import Priors, TreeGP, fit
+from tunekit_surrogates.tree_gp import HyperparameterPriors, TreeGP, fit
 
 MAX_ROWS = 600
 """Maximum rows to condition a process on: half are the best rows, half are spread evenly."""
@@ -38,7 +38,7 @@ def fitted_part(
     y: NDArray[np.float64],
     *,
     warm: NDArray[np.float64] | None = None,
-    priors: Priors | None = None,
+    priors: HyperparameterPriors | None = None,
 ) -> tuple[TreeGP, str]:
     """Return a process given those of `(n, d)` rows that it was fitted to, and how it was.
 
@@ -51,7 +51,7 @@ def fitted_part(
         warm: `(p,)` last parameters, to start from.
         priors: priors of the parameters; by default the standard ones.
     """
-    priors = priors or Priors()
+    priors = priors or HyperparameterPriors()
     mode = priors.of(structure)[0]
     starts = [mode] if warm is None else [warm, mode] if len(y) <= FEW_ROWS else [warm]
     few = chosen_rows(y, MAX_FIT_ROWS)
@@ -100,7 +100,7 @@ def key_of(structure: BlockStructure, kernel: str) -> str:
 
 def parameters_evidence(gp: TreeGP, key: str) -> dict[str, Any]:
     """Return the parameters that differ from the prior's mode, as plain JSON."""
-    mode = Priors().of(gp.structure)[0]
+    mode = HyperparameterPriors().of(gp.structure)[0]
     theta = gp.parameters.to_array()
     moved = np.flatnonzero(np.abs(theta - mode) > 5e-3)
     return {
@@ -127,7 +127,7 @@ def stored_parameters(
     """Return `(p,)` parameters in a proposal's evidence, `None` if another model wrote them."""
     if evidence.get("model") != key:
         return None
-    theta = Priors().of(structure)[0]
+    theta = HyperparameterPriors().of(structure)[0]
     at, values = evidence.get("at", []), evidence.get("theta", [])
     if len(at) != len(values) or not all(0 <= i < len(theta) for i in at):
         return None

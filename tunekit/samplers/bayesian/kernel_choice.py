@@ -27,7 +27,7 @@ from tunekit.samplers.bayesian.training_data import structure_of
 from tunekit.spaces.encode import Encoder
 from tunekit_surrogates.block_kernel import Parameters
 from tunekit_surrogates.blocks import BlockStructure
-from tunekit_surrogates.tree_gp import Priors, TreeGP
+from tunekit_surrogates.tree_gp import HyperparameterPriors, TreeGP
 
 FIRST = 20  # minimum number of trials to compare kernels; fewer decide by chance
 EVERY = 10  # minimum number of trials between comparisons; from 100 trials on, a tenth of them
@@ -85,7 +85,7 @@ def fit_chosen(
     y: NDArray[np.float64],
     trials: Sequence[TrialRecord],
     *,
-    priors: Priors | None = None,
+    priors: HyperparameterPriors | None = None,
 ) -> Fit:
     """Return the process with the kernel that the trials favour.
 

@@ -9,8 +9,8 @@ from typing import Literal, TypeAlias
 from tunekit.history import History
 from tunekit.noise.replicates import (
     UNMEASURED,
-    Configuration,
     Noise,
+    ReplicatedPoint,
     by_point,
     key_of,
     ranking,
@@ -53,11 +53,11 @@ class Standings:
         self.noise = Noise(self.known)
         self.found = ranking([c for c in self.known if c.losses and not c.is_out], self.noise)
 
-    def get(self, params: Mapping[str, Scalar]) -> Configuration | None:
+    def get(self, params: Mapping[str, Scalar]) -> ReplicatedPoint | None:
         """Return a point with its trials, `None` if it has none."""
         return self._by_key.get(key_of(params))
 
-    def loss(self, found: Configuration) -> float:
+    def loss(self, found: ReplicatedPoint) -> float:
         """Return the mean loss of a point, `inf` if it cannot win."""
         return math.inf if found.is_out else self.noise.mean(found)
 
@@ -95,19 +95,19 @@ class Standings:
         return found is not None and self._is_running(found)
 
     @staticmethod
-    def _is_running(found: Configuration) -> bool:
+    def _is_running(found: ReplicatedPoint) -> bool:
         return any(not t.state.is_finished for t in found.trials)
 
-    def difference(self, a: Configuration, b: Configuration) -> tuple[float, float]:
+    def difference(self, a: ReplicatedPoint, b: ReplicatedPoint) -> tuple[float, float]:
         """Return by how much `a` loses more than `b`, and the half-width of its interval."""
         return self.noise.mean(a) - self.noise.mean(b), self._half(a, b, self.rules.alpha)
 
-    def is_clearly_better(self, a: Configuration, b: Configuration) -> bool:
+    def is_clearly_better(self, a: ReplicatedPoint, b: ReplicatedPoint) -> bool:
         """Return whether `a` is better than `b`, with all comparisons taken into account."""
         half = self._half(a, b, self.rules.alpha / self._n_changes)
         return self.difference(a, b)[0] < -self.rules.tolerance - half
 
-    def _half(self, a: Configuration, b: Configuration, alpha: float) -> float:
+    def _half(self, a: ReplicatedPoint, b: ReplicatedPoint, alpha: float) -> float:
         if self.rules.n_blocks == 1:
             return 0.0
         if not self.is_noise_known:
@@ -117,7 +117,7 @@ class Standings:
         error = self.noise.sd * math.sqrt(1.0 / len(a.losses) + 1.0 / len(b.losses))
         return float(stdtrit(self.noise.dof, 1.0 - alpha)) * error
 
-    def compare(self, a: Configuration, b: Configuration | None) -> Verdict:
+    def compare(self, a: ReplicatedPoint, b: ReplicatedPoint | None) -> Verdict:
         """Return how `a`, which has a result, compares with `b`."""
         if a.is_out:
             return "failed"

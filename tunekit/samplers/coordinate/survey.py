@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from tunekit.noise.replicates import Configuration, Key, key_of
+from tunekit.noise.replicates import Key, ReplicatedPoint, key_of
 from tunekit.samplers.coordinate.changes import Step, Tree
 from tunekit.samplers.coordinate.rules import told
 from tunekit.samplers.coordinate.standings import Standings, Verdict
@@ -70,7 +70,7 @@ class Survey:
     seen: list[Seen] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
     n_excluded: int = 0
-    better: Configuration | None = None
+    better: ReplicatedPoint | None = None
 
     @property
     def is_settled(self) -> bool:
@@ -100,9 +100,9 @@ class Surveyor:
         surveys = [self._descend(c.params, every, depth=0) for c in fitting]
         return min(surveys, key=lambda s: len(s.runs))
 
-    def _near_best(self) -> list[Configuration]:
+    def _near_best(self) -> list[ReplicatedPoint]:
         """Return the best point of the current space, and others within the tolerance of it."""
-        near: list[Configuration] = []
+        near: list[ReplicatedPoint] = []
         for c in self._standings.found:
             if near and self._apart(c, near[0]) > self._standings.rules.tolerance:
                 break
@@ -112,10 +112,10 @@ class Surveyor:
                 break
         return near
 
-    def _apart(self, a: Configuration, b: Configuration) -> float:
+    def _apart(self, a: ReplicatedPoint, b: ReplicatedPoint) -> float:
         return self._standings.noise.mean(a) - self._standings.noise.mean(b)
 
-    def _fits(self, found: Configuration) -> bool:
+    def _fits(self, found: ReplicatedPoint) -> bool:
         try:
             return not self._tree.space.violated(self._tree.space.validate(found.params))
         except (ValueError, KeyError):
@@ -176,7 +176,7 @@ class Surveyor:
         verdict: Verdict = "tie" if found.is_settled else "not run" if found.runs else "running"
         return Seen(step, found.centre, verdict, float("nan"), 0.0, tuple(found.seen))
 
-    def _judge(self, out: Survey, seen: Seen, known: Configuration | None, depth: int) -> None:
+    def _judge(self, out: Survey, seen: Seen, known: ReplicatedPoint | None, depth: int) -> None:
         """Add a change to a survey with its verdict, and the runs that it still needs."""
         step, there = seen.step, self._standings.get(seen.point)
         missing = self._standings.state(seen.point)
@@ -199,15 +199,15 @@ class Surveyor:
             verdict = seen.verdict  # the best values of the branch are not known yet
         out.seen.append(replace(seen, verdict=verdict, apart=apart, half=half))
 
-    def _is_first(self, out: Survey, there: Configuration) -> bool:
+    def _is_first(self, out: Survey, there: ReplicatedPoint) -> bool:
         return out.better is None or self._apart(there, out.better) < 0.0
 
     def _repeat(
         self,
         out: Survey,
         seen: Seen,
-        there: Configuration,
-        known: Configuration,
+        there: ReplicatedPoint,
+        known: ReplicatedPoint,
         apart: float,
         depth: int,
     ) -> None:
@@ -221,7 +221,7 @@ class Surveyor:
                 return
 
 
-def _agrees(found: Configuration, outside: Mapping[str, Scalar], below: Collection[str]) -> bool:
+def _agrees(found: ReplicatedPoint, outside: Mapping[str, Scalar], below: Collection[str]) -> bool:
     """Return whether a point has the same values outside of a branch."""
     theirs = {path: v for path, v in dict(found.params).items() if path not in below}
     return theirs.keys() == outside.keys() and all(

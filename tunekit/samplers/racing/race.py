@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tunekit.noise.paired_tests import LEAST, Test, holm, p_worse, spent
-from tunekit.noise.replicates import Configuration, Noise
+from tunekit.noise.replicates import Noise, ReplicatedPoint
 
 WARM_DOF = 2
 """Minimum degrees of freedom to rely on the noise estimate."""
@@ -43,8 +43,8 @@ class Race:
 
     rules: RaceRules
     noise: Noise
-    entrants: list[Configuration]
-    fits: Callable[[Configuration], bool]
+    entrants: list[ReplicatedPoint]
+    fits: Callable[[ReplicatedPoint], bool]
     planned: dict[int, set[int]] = field(default_factory=dict)
     means: dict[int, float] = field(init=False)
 
@@ -54,7 +54,7 @@ class Race:
         out = eliminated(self.entrants, self.means, self.rules)
         self.entrants = [c for c in self.entrants if c.number not in out]
 
-    def next(self, *, is_decided_too: bool = False) -> tuple[Configuration, int, str] | None:
+    def next(self, *, is_decided_too: bool = False) -> tuple[ReplicatedPoint, int, str] | None:
         """Return a configuration, the block to measure it on and why; `None` without doubt.
 
         The leader and its strongest rival are measured until their intervals separate, the one
@@ -78,17 +78,17 @@ class Race:
         """Return whether repeats have shown that the objective has no noise."""
         return self.noise.dof >= WARM_DOF and self.noise.sd == 0.0
 
-    def free_block(self, found: Configuration) -> int | None:
+    def free_block(self, found: ReplicatedPoint) -> int | None:
         """Return the first unmeasured block of a configuration, `None` if none is left."""
         have = found.blocks | self.planned.get(found.number, set())
         block = next(b for b in range(len(have) + 1) if b not in have)
         return None if block == self.rules.n_blocks else block
 
-    def plan(self, found: Configuration, block: int) -> None:
+    def plan(self, found: ReplicatedPoint, block: int) -> None:
         """Record that a block is planned for a configuration in this call."""
         self.planned.setdefault(found.number, set()).add(block)
 
-    def doubtful(self) -> list[Configuration]:
+    def doubtful(self) -> list[ReplicatedPoint]:
         """Return the configurations whose uncertainty matters, the most urgent first."""
         if len(self.entrants) < 2:
             return []
@@ -101,27 +101,27 @@ class Race:
             return []
         return [*sorted((lead, rivals[0]), key=self._n), *rivals[1:]]
 
-    def _n(self, found: Configuration) -> int:
+    def _n(self, found: ReplicatedPoint) -> int:
         return len(found.blocks | self.planned.get(found.number, set()))
 
-    def _error(self, found: Configuration) -> float:
+    def _error(self, found: ReplicatedPoint) -> float:
         # Running and planned trials count, so that parallel workers spread over the rivals.
         return self.rules.width * self.noise.sd / math.sqrt(self._n(found))
 
-    def _optimistic(self, found: Configuration) -> float:
+    def _optimistic(self, found: ReplicatedPoint) -> float:
         return self.means[found.number] - self._error(found)
 
-    def _pessimistic(self, found: Configuration) -> float:
+    def _pessimistic(self, found: ReplicatedPoint) -> float:
         return self.means[found.number] + self._error(found)
 
-    def _why(self, found: Configuration) -> str:
+    def _why(self, found: ReplicatedPoint) -> str:
         if found is self.entrants[0]:
             return f"it leads, on {len(found.losses)} block(s)"
         return f"it may beat trial {self.entrants[0].number}, on {len(found.losses)} block(s)"
 
 
 def eliminated(
-    entrants: list[Configuration], means: dict[int, float], rules: RaceRules
+    entrants: list[ReplicatedPoint], means: dict[int, float], rules: RaceRules
 ) -> dict[int, float]:
     """Return the significantly worse configurations: number -> corrected p-value.
 

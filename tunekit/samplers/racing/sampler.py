@@ -17,8 +17,8 @@ from tunekit.noise.paired_tests import LEAST, Test
 from tunekit.noise.replicates import (
     BAD,
     UNMEASURED,
-    Configuration,
     Noise,
+    ReplicatedPoint,
     configurations,
     is_started,
     key_of,
@@ -189,7 +189,7 @@ class _Turn:
             )
         return proposal
 
-    def _on_block(self, found: Configuration, block: int, why: str) -> Proposal:
+    def _on_block(self, found: ReplicatedPoint, block: int, why: str) -> Proposal:
         self._race.plan(found, block)
         self._n_trials += 1
         self._n_repeats += 1
@@ -233,7 +233,7 @@ class _Turn:
             proposal = replace(proposal, params=point, reason=why, evidence={})
         return self._new(number, proposal)
 
-    def _near(self, params: Params) -> Configuration | None:
+    def _near(self, params: Params) -> ReplicatedPoint | None:
         """Return the most urgent configuration in doubt that nearly duplicates a point."""
         doubtful = [c for c in self._race.doubtful() if self._fits(c)]
         if not doubtful or self._race.is_exact:
@@ -248,7 +248,7 @@ class _Turn:
                 return found
         return None
 
-    def _fits(self, found: Configuration) -> bool:
+    def _fits(self, found: ReplicatedPoint) -> bool:
         """Return whether a configuration is a point of the current space."""
         space = self._view.space
         try:
@@ -258,7 +258,7 @@ class _Turn:
 
 
 def collapsed(
-    found: Sequence[Configuration], view: StudyView, noise: Noise
+    found: Sequence[ReplicatedPoint], view: StudyView, noise: Noise
 ) -> Iterator[TrialRecord]:
     """Yield the trials as the other sampler sees them: one result per configuration.
 
@@ -272,7 +272,7 @@ def collapsed(
             yield replace(t, state=TrialState.CANCELLED, sampler="user", metrics={}, evidence={})
 
 
-def _standing(c: Configuration, view: StudyView, noise: Noise) -> TrialRecord:
+def _standing(c: ReplicatedPoint, view: StudyView, noise: Noise) -> TrialRecord:
     first = c.trials[0]
     bad = next((t for t in c.trials if t.state in BAD), None)
     if bad is not None:

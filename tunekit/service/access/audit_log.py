@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from tunekit.service.access.origin import Origin
+from tunekit.service.access.origin import RequestOrigin
 from tunekit.storages.base import Exchange, ExchangeRequest, Pause, Release, Tell
 from tunekit.storages.http.oversight_messages import AuditEntry
 from tunekit.storages.rows import decoded_mapping, encode
@@ -30,7 +30,7 @@ class AuditLog:
 
     def add(
         self,
-        origin: Origin,
+        origin: RequestOrigin,
         action: str,
         *,
         project: str = "",
@@ -62,7 +62,7 @@ def note_exchanges(
     project: str,
     study_id: int,
     *,
-    origins: Sequence[Origin],
+    origins: Sequence[RequestOrigin],
     requests: Sequence[ExchangeRequest],
     answers: Sequence[Exchange | Exception],
 ) -> None:
@@ -91,7 +91,7 @@ def _numbers(request: ExchangeRequest, answer: Exchange | Exception) -> dict[str
 
 
 def _row(
-    origin: Origin, action: str, project: str, study_id: int | None, data: str
+    origin: RequestOrigin, action: str, project: str, study_id: int | None, data: str
 ) -> dict[str, Any]:
     return {
         "principal": origin.principal,

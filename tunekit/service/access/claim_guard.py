@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tunekit.service.access.audit_log import note_exchanges
-from tunekit.service.access.origin import Origin
+from tunekit.service.access.origin import RequestOrigin
 from tunekit.service.access.quotas import QuotaBook, gpus_of, read_quotas, running_in, used_up
 from tunekit.storages.base import Exchange, ExchangeRequest
 from tunekit.storages.batch_table import BatchTable
@@ -29,7 +29,7 @@ class ClaimGuard:
     """
 
     def __init__(
-        self, book: QuotaBook, project: str, study_id: int, *, origins: Sequence[Origin]
+        self, book: QuotaBook, project: str, study_id: int, *, origins: Sequence[RequestOrigin]
     ) -> None:
         self._project = project
         self._study_id = study_id

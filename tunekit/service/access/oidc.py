@@ -20,7 +20,7 @@ from authlib.integrations.httpx_client import AsyncOAuth2Client
 from joserfc.errors import JoseError
 
 from tunekit.errors import NotAuthenticated, StorageUnreachable
-from tunekit.service.access.oidc_records import Begun, Identity, OIDCSettings
+from tunekit.service.access.oidc_records import Begun, OIDCIdentity, OIDCSettings
 
 DISCOVERY = "/.well-known/openid-configuration"
 TIMEOUT_S = 10.0
@@ -77,7 +77,9 @@ class OIDC:
             raise self._unreachable(error) from None
         return Begun(made["url"], made["state"], made["nonce"], made["code_verifier"])
 
-    async def finish(self, begun: Begun, redirect_uri: str, answer: dict[str, str]) -> Identity:
+    async def finish(
+        self, begun: Begun, redirect_uri: str, answer: dict[str, str]
+    ) -> OIDCIdentity:
         """Return who came back, from a verified ID token.
 
         Args:
@@ -108,7 +110,7 @@ class OIDC:
         if claims is None:
             raise NotAuthenticated("the provider sent no ID token; check the client there.")
         name = claims.get("preferred_username") or claims.get("email") or claims["sub"]
-        return Identity(f"{claims['iss']} {claims['sub']}", str(name))
+        return OIDCIdentity(f"{claims['iss']} {claims['sub']}", str(name))
 
     async def _discover(self) -> None:
         """Read the provider's metadata once, and accept strong signatures only."""

@@ -48,7 +48,7 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class OIDCIdentity:
     """Who somebody is at the provider.
 
     Attributes:

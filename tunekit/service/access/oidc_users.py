@@ -6,14 +6,14 @@ import re
 
 from tunekit.errors import NameTaken, NotAuthenticated
 from tunekit.service.access.accounts import Accounts
-from tunekit.service.access.oidc_records import Identity
+from tunekit.service.access.oidc_records import OIDCIdentity
 from tunekit.storages.http.account_messages import UserNew
 
 MAX_TRIES = 20
 """Names that are tried for a new account before it is refused."""
 
 
-def account_of(accounts: Accounts, who: Identity, *, may_create: bool) -> tuple[int, str]:
+def account_of(accounts: Accounts, who: OIDCIdentity, *, may_create: bool) -> tuple[int, str]:
     """Return id and name of an account; blocks.
 
     It is found by the subject alone: a name or e-mail address can be given to somebody else at
@@ -36,7 +36,7 @@ def account_of(accounts: Accounts, who: Identity, *, may_create: bool) -> tuple[
     return row.id, row.name
 
 
-def _create(accounts: Accounts, who: Identity) -> None:
+def _create(accounts: Accounts, who: OIDCIdentity) -> None:
     base = re.sub(r"[^a-z0-9._@+-]", "-", who.name.lower()).lstrip("._@+-")[:60] or "user"
     for n in range(1, MAX_TRIES + 1):
         name = base if n == 1 else f"{base}-{n}"

@@ -12,7 +12,7 @@ from tunekit.service.access.address_limits import address_of
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class RequestOrigin:
     """Where a change comes from; empty texts where it is not known."""
 
     principal: str = ""
@@ -20,12 +20,12 @@ class Origin:
     request_id: str = ""
 
 
-UNKNOWN = Origin()
-ORIGIN: ContextVar[Origin] = ContextVar("tunekit_origin", default=UNKNOWN)
+UNKNOWN = RequestOrigin()
+ORIGIN: ContextVar[RequestOrigin] = ContextVar("tunekit_origin", default=UNKNOWN)
 """Of the request that this task serves."""
 
 
-def origin_of(request: Request, principal: str) -> Origin:
+def origin_of(request: Request, principal: str) -> RequestOrigin:
     """Return where a request comes from."""
     request_id = str(structlog.contextvars.get_contextvars().get("request_id", ""))
-    return Origin(principal, address_of(request.scope), request_id)
+    return RequestOrigin(principal, address_of(request.scope), request_id)

@@ -12,7 +12,7 @@ from tunekit.service.access.database import AccessDatabase
 from tunekit.service.access.grants import DEFAULT_PROJECT
 from tunekit.service.access.names import check_project_name
 from tunekit.service.access.users import id_of
-from tunekit.storages.http.account_messages import Member, RoleName
+from tunekit.storages.http.account_messages import ProjectMember, RoleName
 from tunekit.storages.sql.access_tables import members, projects, tokens, users
 from tunekit.storages.sql.job_tables import jobs
 from tunekit.storages.sql.oversight_tables import quotas, share_links
@@ -94,7 +94,7 @@ class Projects:
 
         self._db.write(work)
 
-    def members(self, project: str, after: str, limit: int) -> list[Member]:
+    def members(self, project: str, after: str, limit: int) -> list[ProjectMember]:
         """Return the members of a project by name, after a name."""
         query = (
             select(users.c.name, members.c.role)
@@ -105,7 +105,7 @@ class Projects:
             .limit(limit)
         )
         rows = self._db.read(lambda c: c.execute(query).all())
-        return [Member(row.name, row.role) for row in rows]
+        return [ProjectMember(row.name, row.role) for row in rows]
 
     def set_role(self, project: str, user: str, role: RoleName) -> None:
         """Give a user a role in a project, instead of the one they have.

@@ -36,7 +36,7 @@ class Asking:
         self._rounds = Rounds(commits, pool)
         self._queue = pool.settings.queue
         self._waiting: Coalesced[tuple[str, int], Waiting, Asked] = Coalesced(
-            self._serve, size=lambda key: self._rounds.pace.size(key[1])
+            self._serve, size=lambda key: self._rounds.suggest_times.size(key[1])
         )
         self._hub = hub
         self._running: dict[tuple[str, int, str], asyncio.Task[Asked]] = {}

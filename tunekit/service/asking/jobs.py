@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from tunekit.records import Checkpoint, Decision, Report
+from tunekit.service.helper_process import Refused
 from tunekit.storages.base import Lease, Operation
 from tunekit.storages.http.work_messages import AskedTrial
 
@@ -107,14 +108,6 @@ class KeepCheckpoints:
 
     study: StudyRef
     batch: NewReports
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """An error of tunekit's, by its code and sentence."""
-
-    code: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)

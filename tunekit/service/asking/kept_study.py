@@ -16,7 +16,8 @@ from tunekit.errors import TunekitError
 from tunekit.executors.base import Task
 from tunekit.records import CONTINUE, Checkpoint, Decision, Report, StudyRecord, StudyState
 from tunekit.samplers.sobol import SobolSampler
-from tunekit.service.asking.jobs import NewReports, Proposed, Refused, Room
+from tunekit.service.asking.jobs import NewReports, Proposed, Room
+from tunekit.service.helper_process import Refused
 from tunekit.stoppers.audited import audited
 from tunekit.storages.base import Exchange, Lease, Operation, Start, Status, Storage
 from tunekit.storages.http.work_messages import AskedTrial

@@ -16,11 +16,12 @@ from fastapi.concurrency import run_in_threadpool
 
 from tunekit.errors import SpaceExhausted, TunekitError
 from tunekit.records import StudyRecord, StudyState
-from tunekit.service.access.origin import ORIGIN, Origin
-from tunekit.service.asking.jobs import FindRoom, Propose, Proposed, Refused, Room, StudyRef
-from tunekit.service.asking.pace import Pace
+from tunekit.service.access.origin import ORIGIN, RequestOrigin
+from tunekit.service.asking.jobs import FindRoom, Propose, Proposed, Room, StudyRef
 from tunekit.service.asking.pool import SuggestionPool
+from tunekit.service.asking.suggest_times import SuggestTimes
 from tunekit.service.group_commit import GroupCommit
+from tunekit.service.helper_process import Refused
 from tunekit.storages.base import (
     Claim,
     Exchange,
@@ -51,7 +52,7 @@ class Waiting:
     storage: ProjectStorage
     record: StudyRecord
     ask: Ask
-    origin: Origin = field(default_factory=ORIGIN.get)
+    origin: RequestOrigin = field(default_factory=ORIGIN.get)
 
 
 class Rounds:
@@ -66,7 +67,7 @@ class Rounds:
         self._commits = commits
         self._pool = pool
         self._always: dict[int, Room] = {}
-        self.pace = Pace(pool.settings.deadline_s)
+        self.suggest_times = SuggestTimes(pool.settings.deadline_s)
 
     async def serve(self, batch: Sequence[Waiting]) -> Sequence[Asked | Exception]:
         """Return the answer or error for each request, in order.
@@ -76,7 +77,7 @@ class Rounds:
         """
         first = batch[0]
         study = study_ref(first.storage, first.record)
-        numbers = [min(w.ask.n, self.pace.most(study.id, len(batch))) for w in batch]
+        numbers = [min(w.ask.n, self.suggest_times.most(study.id, len(batch))) for w in batch]
         room = await self._find_room(first, study, sum(numbers))
         claims = await _settled(
             self._claim(w, n, room.most) for w, n in zip(batch, numbers, strict=True)
@@ -128,7 +129,7 @@ class Rounds:
             proposed = work.result()
         except TunekitError as error:
             return _given_back(leases, error)
-        self.pace.note(study.id, len(leases), time.monotonic() - began)
+        self.suggest_times.note(study.id, len(leases), time.monotonic() - began)
         return proposed
 
     async def _renew(self, waiting: Waiting, leases: Iterable[Lease]) -> Exchange:

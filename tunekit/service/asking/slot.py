@@ -8,8 +8,8 @@ from multiprocessing.connection import Connection
 
 from tunekit.errors import TunekitError
 from tunekit.service.asking import slot_process
-from tunekit.service.asking.jobs import READY, Answer, Crashed, Job, Refused
-from tunekit.service.helper_process import HelperProcess, received
+from tunekit.service.asking.jobs import READY, Answer, Crashed, Job
+from tunekit.service.helper_process import HelperProcess, Refused, received
 from tunekit.storages.http.connection import error_of
 
 READING_S = 300.0

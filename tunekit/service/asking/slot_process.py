@@ -16,11 +16,10 @@ from tunekit.service.asking.jobs import (
     FindRoom,
     Job,
     Propose,
-    Refused,
     StudyRef,
 )
 from tunekit.service.asking.kept_study import KeptStudy
-from tunekit.service.helper_process import answer_all
+from tunekit.service.helper_process import Refused, answer_all
 from tunekit.storages.base import Storage
 from tunekit.storages.urls import open_storage
 

@@ -196,7 +196,7 @@ class ChartStudy:
         return store
 
 
-class KeptStudies:
+class ChartStudies:
     """The studies of a process, those read least recently only as long as they fit."""
 
     def __init__(self, storage: Storage) -> None:

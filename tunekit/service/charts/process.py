@@ -7,8 +7,8 @@ from multiprocessing.connection import Connection
 
 from tunekit.errors import ServiceBusy
 from tunekit.service.charts import process_main
-from tunekit.service.charts.queries import ChartQuery, Refused
-from tunekit.service.helper_process import HelperProcess, ProcessEnded, received
+from tunekit.service.charts.queries import ChartQuery
+from tunekit.service.helper_process import HelperProcess, ProcessEnded, Refused, received
 from tunekit.storages.http.connection import error_of
 
 MAX_WAITING = 32

@@ -6,19 +6,19 @@ from functools import partial
 from multiprocessing.connection import Connection
 
 from tunekit.errors import TunekitError
-from tunekit.service.charts.kept_studies import KeptStudies
-from tunekit.service.charts.queries import ChartQuery, Refused
-from tunekit.service.helper_process import answer_all
+from tunekit.service.charts.kept_studies import ChartStudies
+from tunekit.service.charts.queries import ChartQuery
+from tunekit.service.helper_process import Refused, answer_all
 from tunekit.storages.urls import open_storage
 
 
 def main(queries: Connection, url: str) -> None:
     """Answer queries until the other end closes; `url` is that of the storage."""
-    studies = KeptStudies(open_storage(url, must_exist=True))
+    studies = ChartStudies(open_storage(url, must_exist=True))
     answer_all(queries, partial(_answer, studies))
 
 
-def _answer(studies: KeptStudies, query: ChartQuery) -> str | Refused:
+def _answer(studies: ChartStudies, query: ChartQuery) -> str | Refused:
     try:
         return studies.chart(query)
     except TunekitError as error:

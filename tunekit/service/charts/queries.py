@@ -72,11 +72,3 @@ class ChartQuery:
     offset: int = 0
     held_back: str = ""
     study: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The error that answers a query, by its code."""
-
-    code: str
-    message: str

@@ -17,7 +17,7 @@ from tunekit.service.access.roles import Role
 from tunekit.service.endpoints import endpoint
 from tunekit.service.routes.parts import InProject
 from tunekit.storages.sql.storage import SQLStorage
-from tunekit.studies.export_columns import Columns
+from tunekit.studies.export_columns import ExportColumns
 from tunekit.studies.export_formats import csv_table, json_lines, parquet_table
 
 router = APIRouter(prefix="/projects/{project}/studies/{study_id}", tags=["reads"])
@@ -67,7 +67,7 @@ def _parts(
     storage: SQLStorage, record: StudyRecord, format: Format, *, exact: bool
 ) -> Iterator[bytes]:
     batches = _batches(storage, record.id)
-    columns = Columns.of(t for batch in batches() for t in batch)
+    columns = ExportColumns.of(t for batch in batches() for t in batch)
     if format == "csv":
         yield from csv_table(columns, batches(), disarms=not exact)
     elif format == "parquet":

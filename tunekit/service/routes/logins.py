@@ -27,7 +27,7 @@ router = APIRouter(tags=["logins"])
     role=Role.ANYONE,
     body=m.LoginRequest,
     example={"name": "ann", "password": "correct horse battery"},
-    answer=m.Session,
+    answer=m.Login,
 )
 async def log_in(
     request: Request, accounts: InAccounts, before: SessionSecret, given: m.LoginRequest
@@ -61,7 +61,7 @@ def log_out(request: Request, accounts: InAccounts, before: SessionSecret) -> Re
     role=Role.ANYONE,
     body=m.SetupRequest,
     example={"secret": "of-the-link", "password": "correct horse battery"},
-    answer=m.Session,
+    answer=m.Login,
 )
 async def set_up(
     request: Request, accounts: InAccounts, before: SessionSecret, given: m.SetupRequest
@@ -102,7 +102,7 @@ async def begin_session(
     """Return the answer that begins a session; the browser's last one ends."""
     note(request, user=name)
     session = await run_in_threadpool(accounts.sessions.begin, user_id, instead_of=before)
-    answer = reply(m.Session(name, session.csrf, session.expires), headers=NO_STORE)
+    answer = reply(m.Login(name, session.csrf, session.expires), headers=NO_STORE)
     set_cookie(request, answer, session.secret)
     return answer
 

@@ -30,15 +30,15 @@ def list_members(
 
 @endpoint(
     router, "PUT", "/{user}", role=Role.ADMIN, body=m.MemberRole,
-    example={"role": "admin"}, answer=m.Member
+    example={"role": "admin"}, answer=m.ProjectMember
 )  # fmt: skip
 def set_member(
     request: Request, accounts: InAccounts, project: str, user: UserName, given: m.MemberRole
-) -> m.Member:
+) -> m.ProjectMember:
     """Give a user a role in the project, instead of the one they have."""
     note(request, **to_dict(given))
     accounts.projects.set_role(project, user, given.role)
-    return m.Member(user, given.role)
+    return m.ProjectMember(user, given.role)
 
 
 @endpoint(router, "DELETE", "/{user}", role=Role.ADMIN, status=204)

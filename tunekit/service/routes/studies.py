@@ -22,7 +22,7 @@ from tunekit.service.routes.parts import (
 )
 from tunekit.spaces import Float, Space
 from tunekit.spaces.serialize import space_to_dict
-from tunekit.storages.http.messages import StudyPage, StudyPatch
+from tunekit.storages.http.messages import StudyPatch, StudyRecordPage
 from tunekit.studies.labels import check_runs
 
 router = APIRouter(prefix="/projects/{project}/studies", tags=["studies"])
@@ -55,7 +55,7 @@ def create_study(request: Request, storage: Storing, key: Key, given: StudySpec)
     return record
 
 
-@endpoint(router, "GET", "", role=Role.VIEWER, answer=StudyPage)
+@endpoint(router, "GET", "", role=Role.VIEWER, answer=StudyRecordPage)
 def list_studies(
     storage: InProject,
     after: Annotated[str, Query(max_length=1000, description="Name of the last one.")] = "",

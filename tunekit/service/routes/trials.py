@@ -74,19 +74,24 @@ def set_trial_attrs(storage: InProject, study_id: int, number: int, given: m.Tri
 
 @endpoint(
     router, "POST", "/trials/{number}:cancel", role=Role.EDITOR, body=m.Cancel,
-    example={"reason": "wrong data"}, answer=m.Done
+    example={"reason": "wrong data"}, answer=m.Changed
 )  # fmt: skip
-def cancel_trial(storage: InProject, study_id: int, number: int, given: m.Cancel) -> m.Done:
+def cancel_trial(storage: InProject, study_id: int, number: int, given: m.Cancel) -> m.Changed:
     """End an unfinished trial as cancelled."""
-    return m.Done(storage.cancel_trial(study_id, number, given.reason))
+    return m.Changed(storage.cancel_trial(study_id, number, given.reason))
 
 
 @endpoint(
-    router, "POST", "/trials/{number}:retry", role=Role.EDITOR, body=m.Retry,
+    router, "POST", "/trials/{number}:retry", role=Role.EDITOR, body=m.RetryTrial,
     example={"from_checkpoint": False}, answer=m.Numbers,
 )  # fmt: skip
 def retry_trial(
-    request: Request, storage: Storing, study_id: int, number: Number, key: Key, given: m.Retry
+    request: Request,
+    storage: Storing,
+    study_id: int,
+    number: Number,
+    key: Key,
+    given: m.RetryTrial,
 ) -> m.Numbers:
     """Run the point of an ended trial again, as a new trial; the same key does it once."""
     storage.check_study(study_id)

@@ -21,7 +21,7 @@ class LoginRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class Login:
     """A login; its cookie comes with the answer.
 
     Attributes:
@@ -143,7 +143,7 @@ class MemberRole:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class ProjectMember:
     """A user with a role in a project."""
 
     user: str
@@ -154,7 +154,7 @@ class Member:
 class MemberPage:
     """Members by name; `after` continues the list, `None` at its end."""
 
-    members: tuple[Member, ...]
+    members: tuple[ProjectMember, ...]
     after: str | None = None
 
 

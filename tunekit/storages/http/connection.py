@@ -41,7 +41,7 @@ _LOST = (OSError, http.client.HTTPException)
 _MAY_PASS = frozenset({429, 502, 503, 504})
 
 
-class Answer(NamedTuple):
+class ServiceResponse(NamedTuple):
     """An answer of the service: its JSON document, or the bytes of a file, and headers."""
 
     doc: Any
@@ -101,7 +101,7 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         is_repeatable: bool = True,
         outage_s: float | None = None,
-    ) -> Answer:
+    ) -> ServiceResponse:
         """Return the answer to a request below `/api/v1`.
 
         Args:
@@ -151,7 +151,7 @@ class Connection:
 
     def _once(
         self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]
-    ) -> Answer:
+    ) -> ServiceResponse:
         connection = self._connection()
         try:
             if connection.sock is None:
@@ -217,11 +217,11 @@ def _backoff_s(tries: int) -> float:
     return random.uniform(0.0, min(2.0, 0.05 * 2.0 ** min(tries, 10)))  # noqa: S311 - spreads load
 
 
-def _checked(response: http.client.HTTPResponse, content: bytes) -> Answer:
+def _checked(response: http.client.HTTPResponse, content: bytes) -> ServiceResponse:
     """Return the answer of a response, or raise the error that it carries."""
     kind = response.headers.get_content_type()
     if response.status < 400 and kind == "application/octet-stream":
-        return Answer(content, dict(response.headers))
+        return ServiceResponse(content, dict(response.headers))
     try:
         doc = json.loads(content) if content else None
     except ValueError:
@@ -229,7 +229,7 @@ def _checked(response: http.client.HTTPResponse, content: bytes) -> Answer:
         if response.status < 400:
             raise _NoAnswer("the answer is cut off", may_be_applied=True) from None
     if response.status < 400:
-        return Answer(doc, dict(response.headers))
+        return ServiceResponse(doc, dict(response.headers))
     if isinstance(doc, dict) and isinstance(doc.get("code"), str):
         raise _error_of(doc, response)
     if response.status in _MAY_PASS:  # of a proxy in front of the service

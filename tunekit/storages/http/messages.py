@@ -51,7 +51,7 @@ class StudyName:
 
 
 @dataclass(frozen=True, slots=True)
-class StudyPage:
+class StudyRecordPage:
     """Studies in order of name; `after` continues the list, `None` at its end."""
 
     studies: tuple[StudyRecord, ...]
@@ -194,7 +194,7 @@ class TrialAttrs:
 
 
 @dataclass(frozen=True, slots=True)
-class Retry:
+class RetryTrial:
     """Runs an ended trial again; from its last checkpoint, if it has one and that is wanted."""
 
     from_checkpoint: bool = False
@@ -215,7 +215,7 @@ class Numbers:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class Changed:
     """Whether a request changed anything."""
 
     changed: bool

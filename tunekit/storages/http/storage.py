@@ -27,7 +27,7 @@ from tunekit.storages.checks import (
 )
 from tunekit.storages.codec import from_dict, to_dict
 from tunekit.storages.http import messages as m
-from tunekit.storages.http.connection import Answer, Connection, quoted
+from tunekit.storages.http.connection import Connection, ServiceResponse, quoted
 from tunekit.storages.rows import normal
 
 T = TypeVar("T")
@@ -72,11 +72,11 @@ class HTTPStorage(CheckedStorage):
     def list_studies(self) -> list[StudyRecord]:
         """Return all studies of the project by name."""
         found: list[StudyRecord] = []
-        page = m.StudyPage((), "")
+        page = m.StudyRecordPage((), "")
         while page.after is not None:
             query = {"after": page.after or None}
             page = from_dict(
-                m.StudyPage, self._http.request("GET", self._studies, query=query).doc
+                m.StudyRecordPage, self._http.request("GET", self._studies, query=query).doc
             )
             found += page.studies
         return found
@@ -153,7 +153,7 @@ class HTTPStorage(CheckedStorage):
         """End an unfinished trial as CANCELLED; return whether it was unfinished."""
         path = f"{self._path(study_id)}/trials/{number}:cancel"
         answer = self._http.request("POST", path, to_dict(m.Cancel(reason)), is_repeatable=False)
-        return from_dict(m.Done, answer.doc).changed
+        return from_dict(m.Changed, answer.doc).changed
 
     def _exchange(self, study_id: int, request: ExchangeRequest) -> Exchange:
         path = f"{self._path(study_id)}/trials:exchange"
@@ -249,13 +249,15 @@ class HTTPStorage(CheckedStorage):
     def _path(self, study_id: int) -> str:
         return f"{self._studies}/{study_id}"
 
-    def _get(self, study_id: int, path: str = "", **query: int | None) -> Answer:
+    def _get(self, study_id: int, path: str = "", **query: int | None) -> ServiceResponse:
         return self._http.request("GET", f"{self._path(study_id)}{path}", query=query)
 
     def _patch(self, study_id: int, patch: m.StudyPatch) -> None:
         self._http.request("PATCH", self._path(study_id), to_dict(patch))
 
-    def _put(self, study_id: int, path: str, doc: dict[str, Any], expected: int) -> Answer:
+    def _put(
+        self, study_id: int, path: str, doc: dict[str, Any], expected: int
+    ) -> ServiceResponse:
         headers = {"If-Match": f'"{expected}"'}
         target = f"{self._path(study_id)}{path}"
         return self._http.request("PUT", target, doc, headers=headers, is_repeatable=False)

@@ -20,7 +20,7 @@ from tunekit.storages.rows import (
     normal,
     spec_fields,
 )
-from tunekit.storages.table import Cells, Row, StudyRow, TrialChange
+from tunekit.storages.table import Cells, Row, StudyTableRow, TrialChange
 from tunekit.storages.transitions import TRANSITIONS, Transition
 
 _RUNNING = str(TrialState.RUNNING)
@@ -64,18 +64,18 @@ class MemoryTable:
 
     # Interface of the rules
 
-    def lock(self, n_events: int, n_new: int = 0) -> StudyRow:
+    def lock(self, n_events: int, n_new: int = 0) -> StudyTableRow:
         """Reserve event and trial numbers."""
         self._study["seq"] += n_events
         self._study["n_trials"] += n_new
         return self.look()
 
-    def look(self) -> StudyRow:
+    def look(self) -> StudyTableRow:
         """Return where the study stands."""
         s = self._study
         retries = self._spec.max_retries
         place = s["seq"], s["n_trials"], s["state"], s["space_version"]
-        return StudyRow(*place, retries, time.time())
+        return StudyTableRow(*place, retries, time.time())
 
     def set_study(self, **cells: Any) -> None:
         """Write cells of the study's row."""

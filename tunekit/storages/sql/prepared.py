@@ -31,7 +31,7 @@ _ARRAY = re.compile(r"CAST\(%\((\w+)\)s AS ([^\[]+\[\])\)")
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedStatement:
     """A statement to prepare once and to execute often.
 
     Attributes:
@@ -46,7 +46,7 @@ class Prepared:
 
 
 @cache
-def prepared(sql: str) -> Prepared:
+def prepared(sql: str) -> PreparedStatement:
     """Return how to prepare and execute a statement with parameters such as `%(name)s`."""
     positions: dict[str, int] = {}
 
@@ -59,7 +59,7 @@ def prepared(sql: str) -> Prepared:
     given = [f"%({n})s::{arrays[n]}" if n in arrays else f"%({n})s" for n in positions]
     name = f"tunekit_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     call = f"EXECUTE {name}({', '.join(given)})" if given else f"EXECUTE {name}"
-    return Prepared(name, f"PREPARE {name} AS {text}", call)
+    return PreparedStatement(name, f"PREPARE {name} AS {text}", call)
 
 
 class PreparedStatements:

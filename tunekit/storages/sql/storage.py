@@ -38,7 +38,7 @@ from tunekit.storages.sql.service_tables import artifacts, notes
 from tunekit.storages.sql.statements import STUDIES, STUDY, STUDY_OF_ID
 from tunekit.storages.sql.table import SQLTable
 from tunekit.storages.stored_shapes import shaped_as_written
-from tunekit.storages.table import StudyRow, StudyTable
+from tunekit.storages.table import StudyTable, StudyTableRow
 from tunekit.storages.writes import StorageWrites
 
 T = TypeVar("T")
@@ -137,7 +137,7 @@ class SQLStorage(StorageReads, StorageWrites):
         rows = self._db.read(lambda c: c.execute(STUDIES).all())
         return sorted((self._study_record(r) for r in rows), key=lambda r: r.spec.name)
 
-    def look(self, study_id: int) -> StudyRow:
+    def look(self, study_id: int) -> StudyTableRow:
         """Return how far a study has got, or raise `UnknownStudy`; cheaper than its record."""
         return self._read(study_id, lambda table: table.look())
 

@@ -31,7 +31,7 @@ from tunekit.storages.sql.statements import (
     UPDATES,
     UPSERTS,
 )
-from tunekit.storages.table import Cells, Row, StudyRow, TrialChange
+from tunekit.storages.table import Cells, Row, StudyTableRow, TrialChange
 
 BEFORE_ALL_STEPS = -(2**63)
 
@@ -49,19 +49,19 @@ class SQLTable:
         """Runs statements in the transaction."""
         return self._cursor
 
-    def lock(self, n_events: int, n_new: int = 0) -> StudyRow:
+    def lock(self, n_events: int, n_new: int = 0) -> StudyTableRow:
         """Lock the study and reserve event and trial numbers."""
         return self._study(TAKE, n_events=n_events, n_new=n_new)
 
-    def look(self) -> StudyRow:
+    def look(self) -> StudyTableRow:
         """Return the row without a lock."""
         return self._study(LOOK)
 
-    def _study(self, statement: Any, **bound: Any) -> StudyRow:
+    def _study(self, statement: Any, **bound: Any) -> StudyTableRow:
         rows = self._cursor.rows(statement, {"study": self._study_id, **bound})
         if not rows:
             raise deleted_study(self._study_id)
-        study = StudyRow(*rows[0])
+        study = StudyTableRow(*rows[0])
         self._cursor.grown(study.n_trials)
         return study
 

@@ -12,32 +12,32 @@ from tunekit.errors import InvalidArgument, StudyExists
 from tunekit.records import Report, TrialRecord, TrialState
 from tunekit.spaces import Params
 from tunekit.storages.base import Claim, Exchange, ExchangeRequest, Renew, Reports, Storage
-from tunekit.testing.storages.desk import Desk, Rules, new_key, spec, start, tell
+from tunekit.testing.storages.access import Access, Rules, new_key, spec, start, tell
 
 
 class RequestRules(Rules):
     """Rules: a request may be split into pages, repeated, or batched with other workers'."""
 
     @pytest.fixture
-    def curves(self, desk: Desk) -> Desk:
+    def curves(self, access: Access) -> Access:
         """Return a study with three trials of 3, 1 and 4 reports."""
-        for lease, n in zip(desk.claim(3), (3, 1, 4), strict=True):
+        for lease, n in zip(access.claim(3), (3, 1, 4), strict=True):
             points = tuple(Report(step, {"loss": 1.0 / step}) for step in range(1, n + 1))
-            desk.send(Reports(lease.number, lease.epoch, points))
-        return desk
+            access.send(Reports(lease.number, lease.epoch, points))
+        return access
 
-    def test_changes_are_read_in_pages_of_which_none_is_missed(self, desk: Desk) -> None:
-        leases = desk.claim(7)
-        desk.send(start(leases[2]), tell(leases[2]), start(leases[5]))
+    def test_changes_are_read_in_pages_of_which_none_is_missed(self, access: Access) -> None:
+        leases = access.claim(7)
+        access.send(start(leases[2]), tell(leases[2]), start(leases[5]))
         cursor, numbers = 0, []
-        while len(page := desk.storage.changes(desk.id, cursor, 3).trials) == 3:
+        while len(page := access.storage.changes(access.id, cursor, 3).trials) == 3:
             numbers += [t.number for t in page]
             cursor = page[-1].seq
         numbers += [t.number for t in page]
         assert numbers == [0, 1, 3, 4, 6, 2, 5]
-        assert desk.storage.changes(desk.id, 0, 3).cursor == 4
+        assert access.storage.changes(access.id, 0, 3).cursor == 4
 
-    def test_reports_are_read_after_the_step_that_a_reader_has(self, curves: Desk) -> None:
+    def test_reports_are_read_after_the_step_that_a_reader_has(self, curves: Access) -> None:
         read = curves.storage.reports
         new = read(curves.id, [0, 2, 1], after_step={0: 1, 2: 4})
         assert {n: [r.step for r in points] for n, points in new.items()} == {0: [2, 3], 1: [1]}
@@ -45,7 +45,7 @@ class RequestRules(Rules):
         assert {n: [r.step for r in p] for n, p in rest.items()} == {0: [3], 2: [1, 2, 3, 4]}
         assert rest[0][0].metrics == {"loss": 1.0 / 3}
 
-    def test_reports_are_read_in_pages_in_order_of_number_and_step(self, curves: Desk) -> None:
+    def test_reports_are_read_in_pages_in_order_of_number_and_step(self, curves: Access) -> None:
         seen: list[tuple[int, int]] = []
         while True:
             last = dict(seen)  # trial -> last step
@@ -65,49 +65,49 @@ class RequestRules(Rules):
             with pytest.raises(StudyExists):
                 storage.create_study(spec("a", seed=1), key=other)
 
-    def test_a_repeated_enqueue_appends_nothing(self, desk: Desk) -> None:
+    def test_a_repeated_enqueue_appends_nothing(self, access: Access) -> None:
         key = new_key()
 
         def enqueue(key: str | None) -> list[int]:
-            return desk.storage.enqueue(desk.id, [{"x": 1}, {"x": 2}], user_attrs={}, key=key)
+            return access.storage.enqueue(access.id, [{"x": 1}, {"x": 2}], user_attrs={}, key=key)
 
         assert enqueue(key) == enqueue(key) == [0, 1]
         assert enqueue(new_key()) == [2, 3]
         assert enqueue(None) == [4, 5]
-        desk.claim(6)
+        access.claim(6)
         assert enqueue(key) == [0, 1]
-        record = desk.storage.get_study("study")
+        record = access.storage.get_study("study")
         assert (record.n_trials, record.seq) == (6, 12)
-        assert [e.seq for e in desk.storage.events(desk.id)] == list(range(1, 13))
+        assert [e.seq for e in access.storage.events(access.id)] == list(range(1, 13))
 
-    def test_a_repeated_addition_appends_nothing(self, desk: Desk) -> None:
+    def test_a_repeated_addition_appends_nothing(self, access: Access) -> None:
         key = new_key()
         trial = TrialRecord(7, TrialState.COMPLETE, params=Params({"x": 1}), metrics={"loss": 2.0})
 
         def add(key: str | None) -> list[int]:
             curve = {7: [Report(1, {"loss": 3.0})]}
-            return desk.storage.add_trials(
-                desk.id, [trial, replace(trial, number=8)], curve, key=key
+            return access.storage.add_trials(
+                access.id, [trial, replace(trial, number=8)], curve, key=key
             )
 
         assert add(key) == add(key) == [0, 1]
         assert add(None) == [2, 3]
         assert add(key) == [0, 1]
-        record = desk.storage.get_study("study")
+        record = access.storage.get_study("study")
         assert (record.n_trials, record.seq) == (4, 4)
-        assert set(desk.storage.reports(desk.id)) == {0, 2}
+        assert set(access.storage.reports(access.id)) == {0, 2}
 
     @pytest.mark.parametrize("key", ["", "a\nb", "k" * 201])
-    def test_a_key_that_cannot_be_kept_is_refused(self, desk: Desk, key: str) -> None:
+    def test_a_key_that_cannot_be_kept_is_refused(self, access: Access, key: str) -> None:
         with pytest.raises(InvalidArgument, match="request key"):
-            desk.storage.create_study(spec("other"), key=key)
+            access.storage.create_study(spec("other"), key=key)
         with pytest.raises(InvalidArgument, match="request key"):
-            desk.storage.enqueue(desk.id, [{"x": 1}], user_attrs={}, key=key)
+            access.storage.enqueue(access.id, [{"x": 1}], user_attrs={}, key=key)
 
-    def test_the_exchanges_of_many_workers_are_answered_apart(self, desk: Desk) -> None:
-        a, b = desk.take(worker="a"), desk.take(worker="b")
-        answers = desk.storage.exchange_many(
-            desk.id,
+    def test_the_exchanges_of_many_workers_are_answered_apart(self, access: Access) -> None:
+        a, b = access.take(worker="a"), access.take(worker="b")
+        answers = access.storage.exchange_many(
+            access.id,
             [
                 ExchangeRequest("a", [tell(a)], Claim(1, new_key())),
                 ExchangeRequest("b", [Renew(b.number, b.epoch + 1)]),
@@ -124,17 +124,17 @@ class RequestRules(Rules):
         assert "worker" in str(refused)
         assert isinstance(fourth, Exchange)
         assert [x.number for x in fourth.leases] == [3, 4]
-        assert [desk.trial(n).worker for n in range(5)] == ["a", "b", "a", "c", "c"]
-        assert desk.trial(0).state is TrialState.COMPLETE
-        assert [e.seq for e in desk.storage.events(desk.id)] == list(range(1, 9))
+        assert [access.trial(n).worker for n in range(5)] == ["a", "b", "a", "c", "c"]
+        assert access.trial(0).state is TrialState.COMPLETE
+        assert [e.seq for e in access.storage.events(access.id)] == list(range(1, 9))
 
-    def test_exchanges_of_many_workers_may_be_repeated(self, desk: Desk) -> None:
-        lease = desk.take()
+    def test_exchanges_of_many_workers_may_be_repeated(self, access: Access) -> None:
+        lease = access.take()
         requests = [
             ExchangeRequest("w", [tell(lease)], Claim(1, new_key())),
             ExchangeRequest("v", claim=Claim(1, new_key())),
         ]
-        first = desk.storage.exchange_many(desk.id, requests)
-        log = desk.kinds()
-        assert desk.storage.exchange_many(desk.id, requests) == first
-        assert desk.kinds() == log
+        first = access.storage.exchange_many(access.id, requests)
+        log = access.kinds()
+        assert access.storage.exchange_many(access.id, requests) == first
+        assert access.kinds() == log

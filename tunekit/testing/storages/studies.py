@@ -13,7 +13,7 @@ from tunekit.errors import InvalidArgument, StudyExists, TrialConflict, UnknownS
 from tunekit.records import MetricConstraint, ObjectiveSpec, StudySpec, StudyState
 from tunekit.spaces import Float, Space
 from tunekit.storages.base import Storage
-from tunekit.testing.storages.desk import Desk, Rules, spec, tell
+from tunekit.testing.storages.access import Access, Rules, spec, tell
 
 
 class StudyRules(Rules):
@@ -71,27 +71,27 @@ class StudyRules(Rules):
                 storage.record(unknown)
 
     def test_a_renamed_study_keeps_its_id_trials_and_workers(self, storage: Storage) -> None:
-        desk = Desk(storage, name="before")
-        lease = desk.take()
-        storage.rename_study(desk.id, "after")
-        storage.rename_study(desk.id, "after")
+        access = Access(storage, name="before")
+        lease = access.take()
+        storage.rename_study(access.id, "after")
+        storage.rename_study(access.id, "after")
         assert [s.spec.name for s in storage.list_studies()] == ["after"]
-        assert storage.record(desk.id).spec.name == "after"
-        assert desk.kinds()[-1:] == ["study"]
-        assert desk.send(tell(lease)).statuses == ("ok",)
+        assert storage.record(access.id).spec.name == "after"
+        assert access.kinds()[-1:] == ["study"]
+        assert access.send(tell(lease)).statuses == ("ok",)
         with pytest.raises(UnknownStudy):
             storage.get_study("before")
-        assert Desk(storage, name="before").id != desk.id
+        assert Access(storage, name="before").id != access.id
 
     def test_a_taken_or_unreadable_new_name_changes_nothing(self, storage: Storage) -> None:
-        desk, _ = Desk(storage, name="a"), Desk(storage, name="b")
-        before = storage.record(desk.id)
+        access, _ = Access(storage, name="a"), Access(storage, name="b")
+        before = storage.record(access.id)
         with pytest.raises(StudyExists, match='"b" exists'):
-            storage.rename_study(desk.id, "b")
+            storage.rename_study(access.id, "b")
         for name in ("", "line\nbreak", "x" * 201):
             with pytest.raises(InvalidArgument, match="study name"):
-                storage.rename_study(desk.id, name)
-        assert storage.record(desk.id) == before
+                storage.rename_study(access.id, name)
+        assert storage.record(access.id) == before
         with pytest.raises(UnknownStudy):
             storage.rename_study(2**40, "c")
 
@@ -111,84 +111,84 @@ class StudyRules(Rules):
         assert storage.get_study("größe 粒度 🎛").spec.name == "größe 粒度 🎛"
 
     def test_a_deleted_study_takes_its_trials_along(self, storage: Storage) -> None:
-        desk, other = Desk(storage, name="gone"), Desk(storage, name="stays")
-        desk.take()
+        access, other = Access(storage, name="gone"), Access(storage, name="stays")
+        access.take()
         other.take()
         storage.delete_study("gone")
         assert [s.spec.name for s in storage.list_studies()] == ["stays"]
         assert len(other.trials()) == 1
-        again = Desk(storage, name="gone")
+        again = Access(storage, name="gone")
         assert again.trials() == {}
-        assert again.id != desk.id
+        assert again.id != access.id
 
-    def test_a_worker_of_a_deleted_study_is_told_so(self, desk: Desk) -> None:
-        desk.storage.delete_study("study")
-        for use in (desk.claim, desk.trials, desk.send):
+    def test_a_worker_of_a_deleted_study_is_told_so(self, access: Access) -> None:
+        access.storage.delete_study("study")
+        for use in (access.claim, access.trials, access.send):
             with pytest.raises(UnknownStudy, match="deleted"):
                 use()
 
     @pytest.mark.parametrize("state", list(StudyState))
     def test_a_state_is_kept_and_told_with_every_exchange(
-        self, desk: Desk, state: StudyState
+        self, access: Access, state: StudyState
     ) -> None:
-        desk.storage.set_state(desk.id, state)
-        assert desk.storage.get_study("study").state is state
-        assert desk.send().study_state is state
+        access.storage.set_state(access.id, state)
+        assert access.storage.get_study("study").state is state
+        assert access.send().study_state is state
 
-    def test_setting_the_same_state_again_is_no_event(self, desk: Desk) -> None:
-        desk.storage.set_state(desk.id, StudyState.PAUSED)
-        desk.storage.set_state(desk.id, StudyState.PAUSED)
-        assert desk.kinds() == ["study"]
+    def test_setting_the_same_state_again_is_no_event(self, access: Access) -> None:
+        access.storage.set_state(access.id, StudyState.PAUSED)
+        access.storage.set_state(access.id, StudyState.PAUSED)
+        assert access.kinds() == ["study"]
 
-    def test_attributes_are_merged(self, desk: Desk) -> None:
-        desk.storage.set_attrs(desk.id, {"a": 1, "b": [1, {"c": None}]})
-        desk.storage.set_attrs(desk.id, {"a": "ü\0", "d": math.inf})
-        attrs = desk.storage.get_study("study").spec.attrs
+    def test_attributes_are_merged(self, access: Access) -> None:
+        access.storage.set_attrs(access.id, {"a": 1, "b": [1, {"c": None}]})
+        access.storage.set_attrs(access.id, {"a": "ü\0", "d": math.inf})
+        attrs = access.storage.get_study("study").spec.attrs
         assert attrs == {"a": "ü\0", "b": [1, {"c": None}], "d": math.inf}
 
-    def test_attributes_that_are_no_json_are_refused(self, desk: Desk) -> None:
+    def test_attributes_that_are_no_json_are_refused(self, access: Access) -> None:
         with pytest.raises(InvalidArgument, match="plain JSON"):
-            desk.storage.set_attrs(desk.id, {"a": object()})
-        assert desk.storage.get_study("study").spec.attrs == {}
+            access.storage.set_attrs(access.id, {"a": object()})
+        assert access.storage.get_study("study").spec.attrs == {}
 
     def test_spaces_have_versions(self, storage: Storage) -> None:
         first, second = Space(x=Float(0.0, 1.0)), Space(x=Float(0.0, 2.0))
-        desk = Desk(storage, space=first)
-        assert storage.spaces(desk.id) == {1: first}
-        assert storage.set_space(desk.id, second, expected_version=1) == 2
-        assert storage.spaces(desk.id) == {1: first, 2: second}
+        access = Access(storage, space=first)
+        assert storage.spaces(access.id) == {1: first}
+        assert storage.set_space(access.id, second, expected_version=1) == 2
+        assert storage.spaces(access.id) == {1: first, 2: second}
         record = storage.get_study("study")
         assert (record.space_version, record.spec.space) == (2, second)
-        assert desk.send().space_version == 2
+        assert access.send().space_version == 2
 
-    def test_a_study_without_a_space_has_version_0_of_it(self, desk: Desk) -> None:
-        assert desk.storage.spaces(desk.id) == {}
+    def test_a_study_without_a_space_has_version_0_of_it(self, access: Access) -> None:
+        assert access.storage.spaces(access.id) == {}
         space = Space(x=Float(0.0, 1.0))
-        assert desk.storage.set_space(desk.id, space, expected_version=0) == 1
-        assert desk.storage.spaces(desk.id) == {1: space}
+        assert access.storage.set_space(access.id, space, expected_version=0) == 1
+        assert access.storage.spaces(access.id) == {1: space}
 
     def test_a_space_that_another_process_changed_is_a_conflict(self, storage: Storage) -> None:
         space = Space(x=Float(0.0, 1.0))
-        desk = Desk(storage, space=space)
-        storage.set_space(desk.id, Space(x=Float(0.0, 2.0)), expected_version=1)
+        access = Access(storage, space=space)
+        storage.set_space(access.id, Space(x=Float(0.0, 2.0)), expected_version=1)
         with pytest.raises(TrialConflict, match="version 2"):
-            storage.set_space(desk.id, Space(x=Float(0.0, 3.0)), expected_version=1)
-        assert len(storage.spaces(desk.id)) == 2
+            storage.set_space(access.id, Space(x=Float(0.0, 3.0)), expected_version=1)
+        assert len(storage.spaces(access.id)) == 2
 
-    def test_new_objectives_are_stored_unless_the_study_has_changed(self, desk: Desk) -> None:
-        storage, found = desk.storage, desk.storage.get_study("study")
+    def test_new_objectives_are_stored_unless_the_study_has_changed(self, access: Access) -> None:
+        storage, found = access.storage, access.storage.get_study("study")
         goal = replace(
             found.spec,
             objectives=(ObjectiveSpec("error", "maximize"),),
             constraints=(MetricConstraint.parse("size <= 2"),),
         )
-        lease = desk.take()
+        lease = access.take()
         with pytest.raises(TrialConflict, match="event"):
-            storage.set_goal(desk.id, goal, expected_seq=found.seq)
+            storage.set_goal(access.id, goal, expected_seq=found.seq)
         assert storage.get_study("study").spec == found.spec
         now = storage.get_study("study").seq
-        storage.set_goal(desk.id, goal, expected_seq=now)
+        storage.set_goal(access.id, goal, expected_seq=now)
         stored = storage.get_study("study")
         assert (stored.spec, stored.seq) == (goal, now + 1)
-        assert desk.kinds()[-1] == "study"
-        assert desk.send(tell(lease)).statuses == ("ok",)
+        assert access.kinds()[-1] == "study"
+        assert access.send(tell(lease)).statuses == ("ok",)

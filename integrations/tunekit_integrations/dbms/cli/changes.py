@@ -13,7 +13,7 @@ from tunekit.errors import InvalidArgument
 from tunekit_integrations.dbms.cli.flags import Opened, Restart, Target, TargetOptions, Yes
 
 if TYPE_CHECKING:
-    from tunekit_integrations.dbms.records import Check, Settings
+    from tunekit_integrations.dbms.records import Settings, SettingsCheck
     from tunekit_integrations.dbms.target import KnobTarget
 
 Changes = Annotated[
@@ -138,7 +138,7 @@ def _settings(
     return {c["knob"]: c["after"] for c in accepted}
 
 
-def _shown(server: KnobTarget, settings: Settings, found: Check) -> dict[str, Any]:
+def _shown(server: KnobTarget, settings: Settings, found: SettingsCheck) -> dict[str, Any]:
     from tunekit_integrations.dbms.evidence import changes_told
 
     in_force = server.in_force()

@@ -11,7 +11,7 @@ from tunekit.cli.options import Format, Name, OneFormat, Storage
 
 if TYPE_CHECKING:
     from tunekit.analysis.charts.knob_records import KnobsChart
-    from tunekit.plots.figure import Table
+    from tunekit.plots.figure import FigureTable
     from tunekit.storages.base import Storage as Store
 
 
@@ -70,7 +70,7 @@ def _print(chart: KnobsChart) -> None:
         _print_table(title, rows)
 
 
-def _print_table(title: str, rows: Table) -> None:
+def _print_table(title: str, rows: FigureTable) -> None:
     from tunekit.cli.output import print_table, text
 
     if rows.rows:

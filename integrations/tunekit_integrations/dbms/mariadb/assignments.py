@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Mapping
 
-from tunekit_integrations.dbms.mariadb.connection import Connection
+from tunekit_integrations.dbms.mariadb.connection import AutocommitConnection
 from tunekit_integrations.dbms.mariadb.variables import POOL, SWITCH, Variable, read_variables
 from tunekit_integrations.dbms.records import FailureKind, TargetFailure
 
@@ -21,7 +21,7 @@ _ROUNDS = 2
 
 
 def assign(
-    connection: Connection,
+    connection: AutocommitConnection,
     wanted: Mapping[str, str],
     there: dict[str, Variable],
     *,
@@ -57,7 +57,7 @@ def assign(
     return there
 
 
-def _set(connection: Connection, variable: Variable, text: str) -> None:
+def _set(connection: AutocommitConnection, variable: Variable, text: str) -> None:
     prefix = f"{SWITCH}_"
     if variable.name.startswith(prefix):
         flag = f"{variable.name.removeprefix(prefix)}={text.lower()}"
@@ -82,7 +82,7 @@ def is_same(variable: Variable, text: str) -> bool:
         return variable.text == text
 
 
-def _wait_for_resize(connection: Connection) -> None:
+def _wait_for_resize(connection: AutocommitConnection) -> None:
     """Wait until the pool has its size: old versions and MySQL change it in the background.
 
     Raises:

@@ -16,7 +16,7 @@ from tunekit_integrations.dbms.mariadb.variables import (
     knobs_in_force,
     text_of,
 )
-from tunekit_integrations.dbms.records import Check, InForce, Settings
+from tunekit_integrations.dbms.records import InForce, Settings, SettingsCheck
 
 _SLOWER_RECOVERY = (
     "innodb_log_file_size",
@@ -35,7 +35,7 @@ def check_settings(
     clients: int,
     may_restart: bool,
     keeps: bool,
-) -> Check:
+) -> SettingsCheck:
     """Return what can be said about settings without the server's program.
 
     Args:
@@ -90,7 +90,7 @@ def in_force_of(
 
 
 def _outgrown(
-    settings: Settings, found: Check, variables: Mapping[str, Variable], facts: Facts
+    settings: Settings, found: SettingsCheck, variables: Mapping[str, Variable], facts: Facts
 ) -> tuple[str, ...]:
     """Return the buffer pool where it is to outgrow what the server reserved at its start."""
     if POOL not in settings or POOL in found.unchanged or POOL_CAP not in variables:

@@ -110,7 +110,7 @@ def password_for(address: Address) -> str:
     return (found.get("client", "password", fallback="") or "").strip("'\"")
 
 
-class Connection:
+class AutocommitConnection:
     """Runs statements in autocommit mode.
 
     Args:
@@ -136,7 +136,9 @@ class Connection:
 
 
 @contextmanager
-def connected(url: str, *, read_timeout_s: float = READ_TIMEOUT_S) -> Iterator[Connection]:
+def connected(
+    url: str, *, read_timeout_s: float = READ_TIMEOUT_S
+) -> Iterator[AutocommitConnection]:
     """Connect to a database, and leave it at the end.
 
     Raises:
@@ -170,7 +172,7 @@ def connected(url: str, *, read_timeout_s: float = READ_TIMEOUT_S) -> Iterator[C
         raw._read_timeout = read_timeout_s
         undo.pop_all()
     try:
-        yield Connection(raw)
+        yield AutocommitConnection(raw)
     finally:
         # A server that is gone must not hide why it is.
         with contextlib.suppress(pymysql.Error):

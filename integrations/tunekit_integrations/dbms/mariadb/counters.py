@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import psutil
 
-from tunekit_integrations.dbms.mariadb.connection import Connection
+from tunekit_integrations.dbms.mariadb.connection import AutocommitConnection
 from tunekit_integrations.dbms.records import Measurement
 
 
@@ -30,7 +30,7 @@ class Counters:
         return replace(found, cpu_seconds=cpu, wal_bytes=self.log_bytes - before.log_bytes)
 
 
-def read_counters(connection: Connection, *, pid: int | None) -> Counters:
+def read_counters(connection: AutocommitConnection, *, pid: int | None) -> Counters:
     """Return the counters of a server.
 
     Args:

@@ -11,7 +11,7 @@ import psutil
 
 from tunekit_integrations.dbms.catalogue import Catalogue, load_catalogue
 from tunekit_integrations.dbms.machine import this_machine
-from tunekit_integrations.dbms.mariadb.connection import Address, Connection
+from tunekit_integrations.dbms.mariadb.connection import Address, AutocommitConnection
 from tunekit_integrations.dbms.mariadb.variables import (
     defaults_of,
     parse_version,
@@ -48,7 +48,7 @@ class Facts:
 
 
 def ask_facts(
-    connection: Connection,
+    connection: AutocommitConnection,
     address: Address,
     *,
     ram_bytes: int | None = None,

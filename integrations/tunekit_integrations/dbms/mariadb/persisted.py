@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from tunekit_integrations.dbms.mariadb.connection import Connection
+from tunekit_integrations.dbms.mariadb.connection import AutocommitConnection
 from tunekit_integrations.dbms.mariadb.variables import SWITCH
 
 PREFIX = "persisted:"
@@ -13,7 +13,9 @@ PREFIX = "persisted:"
 _FLAG = f"{SWITCH}_"
 
 
-def read_persisted(connection: Connection, knobs: Collection[str]) -> dict[str, str | None]:
+def read_persisted(
+    connection: AutocommitConnection, knobs: Collection[str]
+) -> dict[str, str | None]:
     """Return prefixed variable -> its persisted text, `None` where nothing is persisted."""
     rows = connection.rows(
         "SELECT VARIABLE_NAME, VARIABLE_VALUE FROM performance_schema.persisted_variables"
@@ -23,7 +25,7 @@ def read_persisted(connection: Connection, knobs: Collection[str]) -> dict[str, 
 
 
 def persist(
-    connection: Connection, base: Mapping[str, str | None], texts: Mapping[str, str]
+    connection: AutocommitConnection, base: Mapping[str, str | None], texts: Mapping[str, str]
 ) -> None:
     """Persist settings, and what the snapshot has for all others.
 

@@ -7,7 +7,7 @@ import json
 import re
 from typing import Any
 
-from tunekit_integrations.dbms.mariadb.connection import Connection
+from tunekit_integrations.dbms.mariadb.connection import AutocommitConnection
 
 # Estimates that change with statistics and cost constants while the plan stays.
 _ESTIMATES = re.compile(
@@ -16,7 +16,7 @@ _ESTIMATES = re.compile(
 )
 
 
-def signature(connection: Connection, sql: str) -> str:
+def signature(connection: AutocommitConnection, sql: str) -> str:
     """Return a digest of a query's plan.
 
     Raises:

@@ -14,7 +14,11 @@ from tunekit_integrations.dbms.mariadb import plans
 from tunekit_integrations.dbms.mariadb.assignments import assign, is_same
 from tunekit_integrations.dbms.mariadb.attached_server import AttachedServer
 from tunekit_integrations.dbms.mariadb.checking import check_settings, in_force_of
-from tunekit_integrations.dbms.mariadb.connection import Connection, address_of, connected
+from tunekit_integrations.dbms.mariadb.connection import (
+    AutocommitConnection,
+    address_of,
+    connected,
+)
 from tunekit_integrations.dbms.mariadb.counters import Counters, read_counters
 from tunekit_integrations.dbms.mariadb.facts import Facts, ask_facts, check_identity
 from tunekit_integrations.dbms.mariadb.option_file import options_text, read_text, write_whole
@@ -30,13 +34,13 @@ from tunekit_integrations.dbms.mariadb.variables import (
 from tunekit_integrations.dbms.records import (
     Applied,
     ApplyMode,
-    Check,
     Clamp,
     FailureKind,
     InForce,
     Instance,
     Measurement,
     Settings,
+    SettingsCheck,
     Snapshot,
     TargetFailure,
 )
@@ -101,7 +105,7 @@ class MariadbTarget:
         return self._facts
 
     @contextlib.contextmanager
-    def _connected(self) -> Iterator[Connection]:
+    def _connected(self) -> Iterator[AutocommitConnection]:
         with self._explained(), connected(self.url) as connection:
             yield connection
 
@@ -115,7 +119,7 @@ class MariadbTarget:
                 failure.log = self._server.log_excerpt()
             raise
 
-    def _read(self, connection: Connection) -> dict[str, Variable]:
+    def _read(self, connection: AutocommitConnection) -> dict[str, Variable]:
         return read_variables(connection, is_mysql=self._is_mysql)
 
     def in_force(self) -> Mapping[str, InForce]:
@@ -126,7 +130,7 @@ class MariadbTarget:
     def _in_force(self, variables: Mapping[str, Variable]) -> dict[str, InForce]:
         return in_force_of(variables, self._ask(), may_restart=self._server.may_restart)
 
-    def check(self, settings: Settings) -> Check:
+    def check(self, settings: Settings) -> SettingsCheck:
         """Judge settings: names, bounds, memory, pairs, and the server's own reader of options."""
         with self._connected() as connection:
             variables = self._read(connection)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from tunekit_integrations.dbms.capped import capped
 from tunekit_integrations.dbms.catalogue import UNITS, Catalogue, Knob
-from tunekit_integrations.dbms.mariadb.connection import Connection
+from tunekit_integrations.dbms.mariadb.connection import AutocommitConnection
 from tunekit_integrations.dbms.records import ApplyMode, InForce, Value
 
 SWITCH = "optimizer_switch"
@@ -66,7 +66,7 @@ class Variable:
     mode: ApplyMode | None
 
 
-def read_variables(connection: Connection, *, is_mysql: bool) -> dict[str, Variable]:
+def read_variables(connection: AutocommitConnection, *, is_mysql: bool) -> dict[str, Variable]:
     """Return name -> variable; each flag of `optimizer_switch` is one of its own."""
     found = {}
     for row in connection.rows(_OF_MYSQL if is_mysql else _OF_MARIADB):

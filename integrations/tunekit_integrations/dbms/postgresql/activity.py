@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from tunekit_integrations.dbms.postgresql.counters import await_clients_gone
-from tunekit_integrations.dbms.postgresql.session import Session
+from tunekit_integrations.dbms.postgresql.session import ReconnectingSession
 from tunekit_integrations.dbms.profile import METRICS, WorkloadProfile, profile_of
 from tunekit_integrations.dbms.target import Workload
 
@@ -39,7 +39,7 @@ class Activity:
     active_s: float | None
 
 
-def read_activity(session: Session) -> Activity:
+def read_activity(session: ReconnectingSession) -> Activity:
     """Return the totals of the session's database.
 
     Raises:
@@ -99,7 +99,7 @@ def profile_workload(
     Raises:
         TargetFailure: the server was lost, or the workload failed.
     """
-    session = Session(url)
+    session = ReconnectingSession(url)
     try:
         before = read_activity(session)
         workload.run(url, seconds=seconds, deadline_s=deadline_s, seed=seed)

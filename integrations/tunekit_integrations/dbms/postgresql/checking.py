@@ -12,11 +12,11 @@ from tunekit_integrations.dbms.constraints import broken_constraints
 from tunekit_integrations.dbms.postgresql.memory import MOST_SHARED, memory_estimate
 from tunekit_integrations.dbms.postgresql.values import SYNONYMS
 from tunekit_integrations.dbms.records import (
-    Check,
     InForce,
     Instance,
     Machine,
     Settings,
+    SettingsCheck,
     Value,
 )
 from tunekit_integrations.dbms.space import choices_of, range_of, specials_of
@@ -33,7 +33,7 @@ def check_settings(
     opened: Collection[str],
     clients: int,
     shared_bytes: int = 0,
-) -> Check:
+) -> SettingsCheck:
     """Return what can be said about settings without the server's program.
 
     Args:

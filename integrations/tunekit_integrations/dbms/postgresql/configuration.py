@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping
 from tunekit_integrations.dbms.catalogue import Catalogue
 from tunekit_integrations.dbms.postgresql import auto_conf
 from tunekit_integrations.dbms.postgresql.server import Server
-from tunekit_integrations.dbms.postgresql.session import Session
-from tunekit_integrations.dbms.postgresql.values import COLUMNS, MODES, Setting, as_setting
+from tunekit_integrations.dbms.postgresql.session import ReconnectingSession
+from tunekit_integrations.dbms.postgresql.values import COLUMNS, MODES, SettingRow, as_setting
 from tunekit_integrations.dbms.records import FailureKind, InForce, TargetFailure
 
 RELOAD_S = 10.0
@@ -27,11 +27,11 @@ class Configuration:
         server: whose files are edited where it does not run.
     """
 
-    def __init__(self, session: Session, server: Server) -> None:
+    def __init__(self, session: ReconnectingSession, server: Server) -> None:
         self._session = session
         self._server = server
 
-    def rows(self, names: Collection[str]) -> dict[str, Setting]:
+    def rows(self, names: Collection[str]) -> dict[str, SettingRow]:
         """Return settings that can be changed, as new sessions see them.
 
         Raises:
@@ -44,7 +44,7 @@ class Configuration:
         found = [as_setting(row) for row in rows]
         return {s.name: s for s in found if s.context in MODES}
 
-    def in_force(self, catalogue: Catalogue, rows: Mapping[str, Setting]) -> dict[str, InForce]:
+    def in_force(self, catalogue: Catalogue, rows: Mapping[str, SettingRow]) -> dict[str, InForce]:
         """Return settings as the contract has them, before any of them caps another."""
         return {n: rows[n].in_force(catalogue.knobs[n]) for n in catalogue.knobs if n in rows}
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from tunekit_integrations.dbms.postgresql.session import Session
+from tunekit_integrations.dbms.postgresql.session import ReconnectingSession
 from tunekit_integrations.dbms.records import TargetFailure
 from tunekit_integrations.dbms.workloads.session import APPLICATION as WORKLOAD_CLIENT
 
@@ -31,7 +31,7 @@ class Counters:
     wal_bytes: int
 
 
-def read_counters(session: Session, pid: int | None) -> Counters:
+def read_counters(session: ReconnectingSession, pid: int | None) -> Counters:
     """Return the totals of a server.
 
     Raises:
@@ -47,7 +47,7 @@ def read_counters(session: Session, pid: int | None) -> Counters:
     return Counters(_cpu_seconds(pid), int(temporary), int(log))
 
 
-def await_clients_gone(session: Session) -> None:
+def await_clients_gone(session: ReconnectingSession) -> None:
     """Wait until the sessions of a workload have ended: only then do their counts show.
 
     Raises:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tunekit_integrations.dbms.machine import this_machine
 from tunekit_integrations.dbms.postgresql.server import ForeignServer, Server
-from tunekit_integrations.dbms.postgresql.session import Session
+from tunekit_integrations.dbms.postgresql.session import ReconnectingSession
 from tunekit_integrations.dbms.records import (
     FailureKind,
     Instance,
@@ -17,14 +17,14 @@ from tunekit_integrations.dbms.records import (
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class ResourceLimits:
     """What a user lets a server use; `None` for all that there is."""
 
     ram_bytes: int | None = None
     cpus: int | None = None
 
 
-def instance_of(session: Session, server: Server, budget: Budget) -> Instance:
+def instance_of(session: ReconnectingSession, server: Server, budget: ResourceLimits) -> Instance:
     """Return what is known of a server.
 
     Raises:
@@ -52,7 +52,7 @@ def instance_of(session: Session, server: Server, budget: Budget) -> Instance:
     )
 
 
-def running_identity(session: Session) -> tuple[str, str]:
+def running_identity(session: ReconnectingSession) -> tuple[str, str]:
     """Return the data folder, "" where this role may not see it, and the identifier.
 
     Raises:
@@ -90,7 +90,7 @@ def check_owner(snapshot: Snapshot, folder: str, identifier: str) -> None:
         )
 
 
-def _machine(server: Server, budget: Budget) -> Machine:
+def _machine(server: Server, budget: ResourceLimits) -> Machine:
     if server.data_folder is not None:
         return this_machine(
             server.data_folder, pid=server.pid, ram_bytes=budget.ram_bytes, cpus=budget.cpus

@@ -7,14 +7,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tunekit_integrations.dbms.postgresql.session import Session
+from tunekit_integrations.dbms.postgresql.session import ReconnectingSession
 
 _ESTIMATES = ("Startup Cost", "Total Cost", "Plan Rows", "Plan Width")
 """What may differ between equal plans. `COSTS OFF` would also hide whether code is compiled (JIT),
 which hangs on the costs and takes longer than many a query."""
 
 
-def plan_digests(session: Session, queries: Mapping[str, str]) -> dict[str, str]:
+def plan_digests(session: ReconnectingSession, queries: Mapping[str, str]) -> dict[str, str]:
     """Return query -> digest of its plan without costs.
 
     Raises:

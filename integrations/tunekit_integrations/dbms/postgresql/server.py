@@ -13,7 +13,7 @@ from typing import Protocol
 
 from tunekit.errors import InvalidArgument
 from tunekit_integrations.dbms.postgresql.control import system_identifier
-from tunekit_integrations.dbms.postgresql.session import Session
+from tunekit_integrations.dbms.postgresql.session import ReconnectingSession
 from tunekit_integrations.dbms.records import FailureKind, TargetFailure
 
 RESTART_S = 120.0
@@ -133,7 +133,7 @@ class ForeignServer:
             )
         self._run_command()
         until = time.monotonic() + RESTART_S
-        session = Session(self.url)
+        session = ReconnectingSession(self.url)
         while True:
             try:
                 session.run("SELECT 1")

@@ -28,7 +28,7 @@ _LOST = ("08", "57P")
 """Classes of SQLSTATE: connection exceptions, and a server that shuts down or starts."""
 
 
-class Session:
+class ReconnectingSession:
     """A connection in autocommit mode that opens at its first statement, and again when lost.
 
     Args:

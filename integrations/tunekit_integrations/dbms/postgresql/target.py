@@ -18,7 +18,7 @@ from tunekit_integrations.dbms.postgresql.control import system_identifier
 from tunekit_integrations.dbms.postgresql.counters import await_clients_gone, read_counters
 from tunekit_integrations.dbms.postgresql.explaining import explain
 from tunekit_integrations.dbms.postgresql.identity import (
-    Budget,
+    ResourceLimits,
     check_owner,
     instance_of,
     running_identity,
@@ -27,17 +27,17 @@ from tunekit_integrations.dbms.postgresql.plans import plan_digests
 from tunekit_integrations.dbms.postgresql.preflight import preflight
 from tunekit_integrations.dbms.postgresql.programs import find_programs
 from tunekit_integrations.dbms.postgresql.server import ForeignServer, Server
-from tunekit_integrations.dbms.postgresql.session import Session
-from tunekit_integrations.dbms.postgresql.values import Setting, text_of
+from tunekit_integrations.dbms.postgresql.session import ReconnectingSession
+from tunekit_integrations.dbms.postgresql.values import SettingRow, text_of
 from tunekit_integrations.dbms.records import (
     Applied,
-    Check,
     Clamp,
     FailureKind,
     InForce,
     Instance,
     Measurement,
     Settings,
+    SettingsCheck,
     Snapshot,
     TargetFailure,
 )
@@ -74,8 +74,8 @@ class PostgreSQLTarget:
         self._server = server
         self._opened = frozenset(opened)
         self._clients = clients
-        self._budget = Budget(int(ram_bytes) if ram_bytes else None, cpus)
-        self._session = Session(server.url)
+        self._budget = ResourceLimits(int(ram_bytes) if ram_bytes else None, cpus)
+        self._session = ReconnectingSession(server.url)
         self._configuration = Configuration(self._session, server)
         self._instance: Instance | None = None
         self._base: Snapshot | None = None
@@ -155,7 +155,7 @@ class PostgreSQLTarget:
         with self._explained():
             return self._in_force(self._rows())
 
-    def _rows(self) -> Mapping[str, Setting]:
+    def _rows(self) -> Mapping[str, SettingRow]:
         instance = self.instance
         names = [
             name
@@ -166,19 +166,19 @@ class PostgreSQLTarget:
         ]
         return self._configuration.rows(names)
 
-    def _in_force(self, rows: Mapping[str, Setting]) -> Mapping[str, InForce]:
+    def _in_force(self, rows: Mapping[str, SettingRow]) -> Mapping[str, InForce]:
         found = self._configuration.in_force(self.catalogue, rows)
         values = capped({name: there.value for name, there in found.items()}, self.catalogue)
         return {name: replace(there, value=values[name]) for name, there in found.items()}
 
-    def check(self, settings: Settings) -> Check:
+    def check(self, settings: Settings) -> SettingsCheck:
         """Judge settings and change nothing; the server's program judges them on a copy."""
         return self._check(settings, self.in_force(), asks_program=True)
 
     def _check(
         self, settings: Settings, in_force: Mapping[str, InForce], *, asks_program: bool
-    ) -> Check:
-        def judged(shared_bytes: int = 0) -> Check:
+    ) -> SettingsCheck:
+        def judged(shared_bytes: int = 0) -> SettingsCheck:
             return check_settings(
                 settings,
                 in_force,
@@ -246,7 +246,7 @@ class PostgreSQLTarget:
         except TargetFailure as other:
             failure.message += f" The configuration is not back yet: {other.message}"
 
-    def _put(self, texts: Mapping[str, str | None]) -> Mapping[str, Setting]:
+    def _put(self, texts: Mapping[str, str | None]) -> Mapping[str, SettingRow]:
         """Write and put in force, with a restart where allowed and needed; return what is."""
         if self._configuration.write(texts):
             self._configuration.reload()
@@ -256,7 +256,7 @@ class PostgreSQLTarget:
             rows = self._rows()
         return rows
 
-    def _read_back(self, settings: Settings, rows: Mapping[str, Setting]) -> Applied:
+    def _read_back(self, settings: Settings, rows: Mapping[str, SettingRow]) -> Applied:
         there = self._in_force(rows)
         got = {
             name: value if there[name].chosen == value else there[name].value

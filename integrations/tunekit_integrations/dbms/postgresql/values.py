@@ -35,7 +35,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class SettingRow:
     """A row of `pg_settings`, with the columns of `COLUMNS`."""
 
     name: str
@@ -126,6 +126,6 @@ def _step(knob: Knob) -> float:
     return float(match[1]) * UNITS[match[2]] / UNITS[knob.unit] if match else 0.0
 
 
-def as_setting(row: tuple[Any, ...]) -> Setting:
+def as_setting(row: tuple[Any, ...]) -> SettingRow:
     """Return a row of `COLUMNS` as a record."""
-    return Setting(*row)
+    return SettingRow(*row)

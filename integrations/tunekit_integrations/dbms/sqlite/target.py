@@ -18,13 +18,13 @@ from tunekit_integrations.dbms.machine import this_machine
 from tunekit_integrations.dbms.owned_process import scratch_folder
 from tunekit_integrations.dbms.records import (
     Applied,
-    Check,
     Clamp,
     FailureKind,
     InForce,
     Instance,
     Measurement,
     Settings,
+    SettingsCheck,
     Snapshot,
     TargetFailure,
     Value,
@@ -125,7 +125,7 @@ class SqliteTarget:
             is_set=name in self._settings or value != self._defaults[name],
         )
 
-    def check(self, settings: Settings) -> Check:
+    def check(self, settings: Settings) -> SettingsCheck:
         """Judge settings by the catalogue, the memory they take, and the disk a rewrite takes."""
         in_force = self.in_force()
         found = judge(

@@ -14,7 +14,7 @@ from tunekit.errors import InvalidArgument
 from tunekit_integrations.dbms.postgresql.session import Row
 from tunekit_integrations.dbms.records import Measurement
 from tunekit_integrations.dbms.workloads.digests import result_digest
-from tunekit_integrations.dbms.workloads.session import DeadlineReached, Session, session
+from tunekit_integrations.dbms.workloads.session import DeadlineReached, WorkloadSession, session
 
 PERCENTILES = (50, 95, 99)
 
@@ -130,7 +130,7 @@ class QuerySet:
         except DeadlineReached:
             done.is_censored = True
 
-    def _take(self, client: Session, todo: SimpleQueue[str], done: _Pass) -> None:
+    def _take(self, client: WorkloadSession, todo: SimpleQueue[str], done: _Pass) -> None:
         while True:
             try:
                 name = todo.get_nowait()

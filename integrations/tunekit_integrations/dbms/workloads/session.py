@@ -30,7 +30,7 @@ class DeadlineReached(Exception):
     """A statement was cut off because its time was up."""
 
 
-class Session:
+class WorkloadSession:
     """Runs statements, one at a time, none beyond the deadline.
 
     Args:
@@ -62,7 +62,7 @@ class Session:
 
 
 @contextmanager
-def session(url: str, *, deadline: float, is_read_only: bool = False) -> Iterator[Session]:
+def session(url: str, *, deadline: float, is_read_only: bool = False) -> Iterator[WorkloadSession]:
     """Open a session; on exit it is closed.
 
     Args:
@@ -82,7 +82,7 @@ def session(url: str, *, deadline: float, is_read_only: bool = False) -> Iterato
     cut.daemon = True
     cut.start()
     try:
-        yield Session(connection, deadline)
+        yield WorkloadSession(connection, deadline)
     finally:
         cut.cancel()
         cut.join()  # the number of a closed socket may belong to another file

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tunekit_integrations.dbms.postgresql.session import Session
+from tunekit_integrations.dbms.postgresql.session import ReconnectingSession
 from tunekit_integrations.dbms.workloads.replay.recorded import Recorded
 from tunekit_integrations.dbms.workloads.statements import parse
 
@@ -26,7 +26,7 @@ class NotReplayed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ColumnStatistics:
     """What is known of a column's values.
 
     Attributes:
@@ -52,7 +52,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class Placeholder:
     """Where a parameter stands: beside a column, or as the number of rows wanted.
 
     Attributes:
@@ -65,7 +65,7 @@ class Slot:
     is_array: bool = False
 
 
-def slots_of(sql: str) -> dict[int, Slot]:
+def slots_of(sql: str) -> dict[int, Placeholder]:
     """Return parameter -> where it stands.
 
     Raises:
@@ -74,7 +74,7 @@ def slots_of(sql: str) -> dict[int, Slot]:
     from sqlglot import exp
 
     tree = parsed(sql)
-    found: dict[int, Slot] = {}
+    found: dict[int, Placeholder] = {}
     for parameter in tree.find_all(exp.Placeholder):
         number = int(parameter.name.removeprefix("p"))
         slot = _slot(parameter)
@@ -97,7 +97,7 @@ def parsed(sql: str) -> exp.Expression:
     return trees[0]
 
 
-def _slot(parameter: exp.Expression) -> Slot | None:
+def _slot(parameter: exp.Expression) -> Placeholder | None:
     from sqlglot import exp
 
     node: exp.Expr | None = parameter.parent
@@ -106,7 +106,7 @@ def _slot(parameter: exp.Expression) -> Slot | None:
         is_array = is_array or isinstance(node, exp.Any)
         node = node.parent
     if isinstance(node, exp.Limit):
-        return Slot()
+        return Placeholder()
     if not isinstance(node, exp.Predicate):
         return None
     for side in node.iter_expressions():
@@ -115,7 +115,7 @@ def _slot(parameter: exp.Expression) -> Slot | None:
             inner = inner.this.unnest()
         if isinstance(inner, exp.Column):
             table = _table(inner)
-            return Slot(table, inner.name, is_array) if table else None
+            return Placeholder(table, inner.name, is_array) if table else None
     return None
 
 
@@ -144,7 +144,9 @@ def _named(table: exp.Table) -> str:
     return ".".join(part.sql(dialect="postgres") for part in parts if isinstance(part, exp.Expr))
 
 
-def columns_of(session: Session, slots: Mapping[int, Slot]) -> dict[int, Column]:
+def columns_of(
+    session: ReconnectingSession, slots: Mapping[int, Placeholder]
+) -> dict[int, ColumnStatistics]:
     """Return parameter -> the column that it is compared with.
 
     Raises:
@@ -153,7 +155,7 @@ def columns_of(session: Session, slots: Mapping[int, Slot]) -> dict[int, Column]
     return {number: _column(session, slot) for number, slot in slots.items() if slot.column}
 
 
-def _column(session: Session, slot: Slot) -> Column:
+def _column(session: ReconnectingSession, slot: Placeholder) -> ColumnStatistics:
     for table in slot.table.split("\n"):
         rows = session.run(
             "SELECT format_type(a.atttypid, NULL), s.most_common_vals::text::text[],"
@@ -168,14 +170,16 @@ def _column(session: Session, slot: Slot) -> Column:
         for kind, common, shares, bounds in rows:
             if not common and not bounds:
                 raise NotReplayed(f"there are no statistics of {table}.{slot.column}; ANALYZE it")
-            return Column(kind, tuple(common or ()), tuple(shares or ()), tuple(bounds or ()))
+            return ColumnStatistics(
+                kind, tuple(common or ()), tuple(shares or ()), tuple(bounds or ())
+            )
     raise NotReplayed(f"no table of it has a column {slot.column}")
 
 
 def filled(
     statement: Recorded,
-    slots: Mapping[int, Slot],
-    columns: Mapping[int, Column],
+    slots: Mapping[int, Placeholder],
+    columns: Mapping[int, ColumnStatistics],
     rng: np.random.Generator,
 ) -> str:
     """Return the statement with values drawn for its parameters.

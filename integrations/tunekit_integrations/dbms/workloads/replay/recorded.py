@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tunekit.errors import InvalidArgument
-from tunekit_integrations.dbms.postgresql.session import Session
+from tunekit_integrations.dbms.postgresql.session import ReconnectingSession
 
 _MOST = 10_000
 _OWN = ("pg_stat_", "pg_catalog.", "information_schema.", "pg_settings", "EXPLAIN ")
@@ -31,7 +31,7 @@ class Recorded:
     rows: int
 
 
-def recorded_statements(session: Session) -> list[Recorded]:
+def recorded_statements(session: ReconnectingSession) -> list[Recorded]:
     """Return the statements of this database, those that took longest first.
 
     Raises:

@@ -9,7 +9,7 @@ import numpy as np
 
 from tunekit.checks import check_whole
 from tunekit.errors import InvalidArgument
-from tunekit_integrations.dbms.postgresql.session import Session
+from tunekit_integrations.dbms.postgresql.session import ReconnectingSession
 from tunekit_integrations.dbms.records import FailureKind, Measurement, TargetFailure
 from tunekit_integrations.dbms.workloads.query_set import Query, QuerySet
 from tunekit_integrations.dbms.workloads.replay.parameters import (
@@ -72,7 +72,7 @@ class StatementReplay:
         """
         if self._set is not None:
             return
-        session = Session(url)
+        session = ReconnectingSession(url)
         try:
             self._set = self._chosen(session)
         finally:
@@ -106,7 +106,7 @@ class StatementReplay:
             raise InvalidArgument("prepare the replay with the URL of a database first.")
         return self._set
 
-    def _chosen(self, session: Session) -> QuerySet:
+    def _chosen(self, session: ReconnectingSession) -> QuerySet:
         rng = np.random.default_rng(self._seed)
         recorded = recorded_statements(session)
         session.run("SET default_transaction_read_only = on")
@@ -128,7 +128,9 @@ class StatementReplay:
         return QuerySet(self.name, _weighted(replayed), clients=self.clients)
 
 
-def _variants(session: Session, recorded: Recorded, rng: np.random.Generator) -> Iterator[str]:
+def _variants(
+    session: ReconnectingSession, recorded: Recorded, rng: np.random.Generator
+) -> Iterator[str]:
     """Yield the statement with values, as the server's planner accepts it."""
     from sqlglot import exp
 

@@ -14,7 +14,7 @@ MOST = 64
 MAX_STUDIES = 1000
 
 
-class Pace:
+class SuggestTimes:
     """Remembers how long the sampler of each study took for a trial.
 
     Args:

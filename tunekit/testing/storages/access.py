@@ -37,7 +37,7 @@ def tell(lease: Lease, loss: float = 1.0, key: str | None = None, **fields: Any)
     return Tell(lease.number, lease.epoch, outcome, key or new_key())
 
 
-class Desk:
+class Access:
     """Gives a worker's and a reader's access to one study in a storage."""
 
     def __init__(self, storage: Storage, **fields: Any) -> None:
@@ -91,6 +91,6 @@ class Rules:
         raise NotImplementedError("override the storage fixture")
 
     @pytest.fixture
-    def desk(self, storage: Storage) -> Desk:
+    def access(self, storage: Storage) -> Access:
         """Return a fresh study in the storage."""
-        return Desk(storage)
+        return Access(storage)
