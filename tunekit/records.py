@@ -147,12 +147,15 @@ class MetricConstraint:
     def __str__(self) -> str:
         return f"{self.metric} {self.op} {self.bound:g}"
 
+    def slack(self, metrics: Metrics) -> float:
+        """Return the signed distance to the bound, above 0 if it is violated; NaN if unknown."""
+        value = metrics.get(self.metric, math.nan)
+        return value - self.bound if self.op == "<=" else self.bound - value
+
     def violation(self, metrics: Metrics) -> float:
         """Return the amount of violation: 0 if it holds, `inf` if the metric is missing."""
-        value = metrics.get(self.metric, math.nan)
-        if math.isnan(value):
-            return math.inf
-        return max(0.0, value - self.bound if self.op == "<=" else self.bound - value)
+        slack = self.slack(metrics)
+        return math.inf if math.isnan(slack) else max(0.0, slack)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tunekit.bench.contenders import Contender
-from tunekit.bench.episode import Proposer, SamplerProposer, feasible_loss, measured
+from tunekit.bench.episode import Proposer, SamplerProposer
+from tunekit.bench.outcomes import feasible_loss, measured
 from tunekit.bench.peers.base import PeerProposer, Setting, make_peer
 from tunekit.bench.problem import Problem
 from tunekit.bench.standings import Row, costs

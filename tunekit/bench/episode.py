@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import heapq
 import json
-import math
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
+from tunekit.bench.growing_front import GrowingFront
+from tunekit.bench.outcomes import exact_losses, feasible_losses, measured
 from tunekit.bench.problem import Problem
-from tunekit.errors import InvalidArgument, InvalidResult, SpaceExhausted
-from tunekit.executors.results import checked_metrics, diverged_reason
+from tunekit.errors import InvalidArgument, SpaceExhausted
 from tunekit.history import History
 from tunekit.records import Proposal, TrialRecord, TrialState
 from tunekit.samplers.base import Sampler, StudyView, suggested
@@ -36,7 +35,11 @@ class Proposer(Protocol):
         ...
 
     def tell(self, record: TrialRecord, loss: float | None) -> None:
-        """Receive a finished trial; `loss` is `None` if it failed or broke a constraint."""
+        """Receive a finished trial.
+
+        `loss` is `None` if it failed or broke a constraint; with several objectives it is the
+        negative hypervolume reached so far.
+        """
         ...
 
 
@@ -60,7 +63,8 @@ class Episode:
 
     Attributes:
         numbers: trial numbers, counted in the order of asking.
-        losses: lower is better; `None` for a trial without a feasible result.
+        losses: lower is better; `None` for a trial without a feasible result. With several
+            objectives, the negative hypervolume that the trials so far dominate.
         exact: losses without noise.
         states: final state of each trial.
         cpu_ms: CPU time of each trial's suggestion.
@@ -111,17 +115,17 @@ def play(
     next is asked for. A trial takes `problem.seconds`, or about one second by default.
 
     Raises:
-        InvalidArgument: no trials, no workers, or several objectives.
+        InvalidArgument: no trials, no workers, or several objectives without a reference point.
         Exception: any error of the proposer.
     """
     if n_trials < 1 or workers < 1:
         raise InvalidArgument(
             f"n_trials={n_trials}, workers={workers}: expected 1 or more of each."
         )
-    if len(problem.objectives) > 1:
+    if (n := len(problem.objectives)) > 1 and len(problem.reference) != n:
         raise InvalidArgument(
-            f"{problem.name} has {len(problem.objectives)} objectives; expected exactly one, "
-            "because regret compares single values."
+            f"{problem.name} has {n} objectives and the reference point {problem.reference}; "
+            f"give reference= with {n} losses, since regret compares hypervolumes."
         )
     return _Play(problem, proposer, n_trials=n_trials, workers=workers, seed=seed).run(
         keep_params=keep_params
@@ -145,6 +149,9 @@ class _Play:
         self._n_asked = 0
         self._running: list[tuple[float, int, _Running]] = []  # heap ordered by end time
         self._episode = Episode()
+        # A noisy problem has two fronts, that of the measured and that of the exact losses.
+        several = len(problem.objectives) > 1
+        self._fronts = [GrowingFront(problem.reference) for _ in range(2)] if several else []
 
     def run(self, *, keep_params: bool) -> Episode:
         exhausted = False
@@ -190,12 +197,12 @@ class _Play:
         self._clock, number, running = heapq.heappop(self._running)
         record = replace(measured(self._problem, running.record), finished=self._clock)
         self._note(record)
-        loss = feasible_loss(self._problem, record)
+        loss, exact = self._losses(record)
         self._proposer.tell(record, loss)
         out = self._episode
         out.numbers.append(number)
         out.losses.append(loss)
-        out.exact.append(exact_loss(self._problem, record, loss))
+        out.exact.append(exact)
         out.states.append(str(record.state))
         out.cpu_ms.append(round(running.cpu_ms, 4))
         out.ended_s.append(self._clock)
@@ -204,6 +211,18 @@ class _Play:
         out.arms.append(record.sampler)
         if keep_params:
             out.params.append(dict(record.params or {}))
+
+    def _losses(self, record: TrialRecord) -> tuple[float | None, float | None]:
+        """Return the loss of an ended trial, measured and exact."""
+        measured = feasible_losses(self._problem, record)
+        exact = exact_losses(self._problem, record, measured)
+        if not self._fronts:
+            return _first(measured), _first(exact)
+        reached = [
+            None if losses is None else -front.add(losses)
+            for front, losses in zip(self._fronts, (measured, exact), strict=True)
+        ]
+        return reached[0], reached[1]
 
     def _note(self, record: TrialRecord) -> None:
         self._seq += 1
@@ -218,42 +237,5 @@ class _Play:
         return 0.5 + float(stream(self._view.seed ^ _JITTER_SEED, record.number).random())
 
 
-def measured(problem: Problem, record: TrialRecord) -> TrialRecord:
-    """Evaluate a trial; return it as complete, diverged (NaN or infinite) or failed (raised)."""
-    assert record.params is not None
-    if broken := problem.space.violated(record.params):
-        why = f'breaks the constraint "{broken[0]}"'
-        return replace(record, state=TrialState.FAILED, end_reason=why)
-    try:
-        metrics: Mapping[str, float] = checked_metrics(
-            problem.evaluate(record.params), problem.objectives
-        )
-    except InvalidResult:
-        raise  # a bug in the problem, not a failed trial
-    except Exception as error:
-        why = f"{type(error).__name__}: {error}"
-        return replace(record, state=TrialState.FAILED, end_reason=why, error=why)
-    why = diverged_reason(metrics, problem.objectives)
-    state = TrialState.DIVERGED if why else TrialState.COMPLETE
-    return replace(record, state=state, metrics=metrics, end_reason=why)
-
-
-def feasible_loss(problem: Problem, record: TrialRecord) -> float | None:
-    """Return the loss of a complete trial that satisfies the constraints, else `None`."""
-    if record.state is not TrialState.COMPLETE:
-        return None
-    if any(c.violation(record.metrics) > 0 for c in problem.constraints):
-        return None
-    objective = problem.objectives[0]
-    return objective.loss(record.metrics[objective.metric])
-
-
-def exact_loss(problem: Problem, record: TrialRecord, loss: float | None) -> float | None:
-    """Return the loss without the noise that the problem adds."""
-    if loss is None or problem.exact is None:
-        return loss
-    assert record.params is not None
-    objective = problem.objectives[0]
-    metrics = checked_metrics(problem.exact(record.params), problem.objectives)
-    exact = objective.loss(metrics[objective.metric])
-    return exact if math.isfinite(exact) else None
+def _first(losses: tuple[float, ...] | None) -> float | None:
+    return None if losses is None else losses[0]

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tunekit.bench.episode import exact_loss, feasible_loss, measured
+from tunekit.bench.growing_front import front_scale
+from tunekit.bench.outcomes import exact_losses, feasible_losses, measured
 from tunekit.bench.problem import N_REFERENCE, Problem
 from tunekit.bench.regret import LossScale, scale_of
 from tunekit.bench.sources import ProblemSource, problems_of
@@ -52,6 +53,8 @@ class PoolTask:
         n = self.n_points or int(problem.tags.get("pool", N_REFERENCE))
         losses = kept_pool(problem, n, path=self.folder / self._file(n))
         best = problem.best_known
+        if len(problem.objectives) > 1:
+            return front_scale(losses, problem.reference, n_trials=self.n_trials, best_known=best)
         known = None if best is None else problem.objectives[0].loss(best)
         return scale_of(losses, n_trials=self.n_trials, best_known=known)
 
@@ -60,11 +63,12 @@ class PoolTask:
 
 
 def kept_pool(problem: Problem, n_points: int, *, path: Path) -> NDArray[np.float64]:
-    """Load float64[n_points], the losses cached at `path`, or compute and cache them."""
+    """Load the losses of `random_losses` cached at `path`, or compute and cache them."""
     if path.exists():
         losses: NDArray[np.float64] = np.load(path, allow_pickle=False)
         again = random_losses(problem, range(min(N_CHECKED, n_points)))
-        if np.allclose(losses[: len(again)], again, rtol=1e-6, equal_nan=True):
+        same_shape = losses.shape[1:] == again.shape[1:]
+        if same_shape and np.allclose(losses[: len(again)], again, rtol=1e-6, equal_nan=True):
             return losses
     losses = random_losses(problem, range(n_points))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,11 +79,15 @@ def kept_pool(problem: Problem, n_points: int, *, path: Path) -> NDArray[np.floa
 
 
 def random_losses(problem: Problem, numbers: Sequence[int]) -> NDArray[np.float64]:
-    """Return float64[n], noise-free losses of random points; NaN if failed or infeasible."""
-    losses = np.empty(len(numbers))
+    """Return noise-free losses of random points; NaN if failed or infeasible.
+
+    The shape is `(n,)` for one objective and `(n, m)` for several.
+    """
+    losses = np.full((len(numbers), len(problem.objectives)), math.nan)
     for i, number in enumerate(numbers):
         point = sample(problem.space, stream(POOL_SEED, number))
         record = measured(problem, TrialRecord(number, TrialState.RUNNING, params=point))
-        exact = exact_loss(problem, record, feasible_loss(problem, record))
-        losses[i] = math.nan if exact is None else exact
-    return losses
+        exact = exact_losses(problem, record, feasible_losses(problem, record))
+        if exact is not None:
+            losses[i] = exact
+    return losses if len(problem.objectives) > 1 else losses[:, 0]

@@ -20,8 +20,9 @@ class Problem:
     Attributes:
         name: `suite/instance`, for example `trees/jenatton-0`.
         evaluate: objective function; deterministic in the params, unless `noise` is above 0.
-        best_known: best known value of the only objective; if `None`, the best of
-            `N_REFERENCE` random points replaces it.
+        best_known: best known value of the only objective, or hypervolume of several; if
+            `None`, that of `N_REFERENCE` random points replaces it.
+        reference: with several objectives, the losses up to which hypervolumes count.
         noise: standard deviation of the noise in `evaluate`; regret excludes it.
         exact: noise-free objective function of a noisy problem.
         seconds: simulated duration of an evaluation, for comparisons by time.
@@ -34,6 +35,7 @@ class Problem:
     objectives: tuple[ObjectiveSpec, ...] = (ObjectiveSpec("loss"),)
     constraints: tuple[MetricConstraint, ...] = ()
     best_known: float | None = None
+    reference: tuple[float, ...] = ()
     noise: float = 0.0
     exact: Evaluate | None = None
     seconds: Callable[[Params], float] | None = None

@@ -37,6 +37,7 @@ class LossScale:
         nothing: loss credited before the first result.
         n_points: number of random points in the pool.
         n_failed: number of points that failed or were infeasible.
+        is_hypervolume: whether losses are negative hypervolumes.
     """
 
     best: float
@@ -45,6 +46,7 @@ class LossScale:
     nothing: float
     n_points: int
     n_failed: int
+    is_hypervolume: bool = False
 
 
 def scale_of(

@@ -43,7 +43,8 @@ READING = (
     "is the mean over all trials, final the value after the last one. Brackets hold bootstrap "
     "95 % intervals over the seeds. Ranks are means over the problems that every contender ran. "
     "Differences are means over pairs of runs with the same problem and seed, +- their standard "
-    "error; below 0 is better."
+    "error; below 0 is better. With several objectives, regret compares hypervolumes, and share "
+    "is the final one over the best known."
 )
 
 _STYLE = (
@@ -151,7 +152,7 @@ class ComparisonReport:
 def shown(row: Row) -> Row:
     """Format a row of standings for display, with each measure and its interval in one cell."""
     out = {k: v for k, v in row.items() if k in ("family", "problem", "contender", "runs")}
-    for name in ("auc", "final"):
+    for name in ("auc", "final", *(["share"] if "share" in row else [])):
         out[name] = f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
     for name in ("rank_auc", "rank_final"):
         out[name] = f"{row[name]:.2f}" if name in row else None

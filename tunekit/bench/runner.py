@@ -133,7 +133,13 @@ def proposer_of(contender: Contender, problem: Problem, cell: Cell) -> Proposer:
         return SamplerProposer(make("sampler", contender.name, dict(contender.options)))
     from tunekit.bench.peers.base import Setting, make_peer
 
-    setting = Setting(cell.seed, cell.n_trials, cell.workers)
+    setting = Setting(
+        cell.seed,
+        cell.n_trials,
+        cell.workers,
+        objectives=problem.objectives,
+        constraints=problem.constraints,
+    )
     return make_peer(contender, problem.space, setting)
 
 

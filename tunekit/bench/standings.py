@@ -45,11 +45,14 @@ class ProblemScore:
         seeds: int[n_seeds], in the order of `curves`.
         curves: float64[n_seeds, n_trials], normalised regret after each trial.
         cpu_ms: float64[n_suggestions], CPU time of every suggestion.
+        shares: float64[n_seeds], final hypervolume as a share of the best known, with several
+            objectives.
     """
 
     seeds: tuple[int, ...]
     curves: NDArray[np.float64]
     cpu_ms: NDArray[np.float64]
+    shares: NDArray[np.float64] | None = None
 
     @property
     def auc(self) -> NDArray[np.float64]:
@@ -130,6 +133,7 @@ class Standings:
                         "runs": sum(len(s.seeds) for s in own),
                         **_measure("auc", [s.auc for s in own]),
                         **_measure("final", [s.final for s in own]),
+                        **_shares(own),
                         **ranked.get(entry, {}),
                         **costs(s.cpu_ms for s in own),
                     }
@@ -179,7 +183,19 @@ def _score(
     seeds = tuple(sorted(found))
     curves = np.array([normalised(found[s]["exact"], scale) for s in seeds])
     cpu_ms = np.concatenate([np.asarray(found[s]["cpu_ms"], float) for s in seeds])
-    return ProblemScore(seeds, curves, cpu_ms if cpu_ms.size else np.array([math.nan]))
+    shares = None
+    if scale.is_hypervolume:
+        reached = [
+            min((v for v in found[s]["exact"] if v is not None), default=0.0) for s in seeds
+        ]
+        shares = np.array(reached) / scale.best
+    return ProblemScore(seeds, curves, cpu_ms if cpu_ms.size else np.array([math.nan]), shares)
+
+
+def _shares(scores: Sequence[ProblemScore]) -> Row:
+    """Return the mean share of the best hypervolume, if all problems have several objectives."""
+    shares = [s.shares for s in scores if s.shares is not None]
+    return _measure("share", shares) if len(shares) == len(scores) else {}
 
 
 def _measure(name: str, values: Sequence[NDArray[np.float64]]) -> Row:

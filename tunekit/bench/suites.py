@@ -19,6 +19,8 @@ SUITES: dict[str, str] = {
     "yahpo": "tunekit.bench.yahpo",
     "cash": "tunekit.bench.cash",
     "classifiers": "tunekit.bench.classifiers",
+    "fronts": "tunekit.bench.fronts",
+    "constrained": "tunekit.bench.constrained",
     "replay": "tunekit.bench.replay",
     "gym": "tunekit.bench.gym",
 }

@@ -32,6 +32,7 @@ COLUMNS = (
     "runs",
     "auc",
     "final",
+    "share",
     "rank_auc",
     "rank_final",
     "cpu_ms",
@@ -258,7 +259,8 @@ def _conclude(report: ComparisonReport, folder: Path, form: ListFormat) -> int:
     rows = tables.get("standings", [])
     if form is ListFormat.TABLE:
         rows = [shown(row) for row in rows]
-    emit_list("standings", rows, form, columns=COLUMNS)
+    columns = [name for name in COLUMNS if name != "share" or any(name in row for row in rows)]
+    emit_list("standings", rows, form, columns=columns)
     if form is ListFormat.TABLE and report.against is not None:
         _print_differences(tables.get("differences", []))
     if form is ListFormat.TABLE and "settings" in tables:

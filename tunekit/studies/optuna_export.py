@@ -100,9 +100,8 @@ def frozen(
     if is_waiting and params:
         made.system_attrs["fixed_params"] = params
     for bound in constraints:
-        value = t.metrics.get(bound.metric, math.nan)
-        if math.isfinite(value):
-            slack = value - bound.bound if bound.op == "<=" else bound.bound - value
+        slack = bound.slack(t.metrics)
+        if math.isfinite(slack):
             made.set_constraint(str(bound), slack)
     return made
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.util import find_spec
@@ -11,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 from tunekit.bench.contenders import Contender
 from tunekit.bench.episode import Proposer
 from tunekit.errors import InvalidArgument, MissingExtra, TunekitError, did_you_mean
-from tunekit.records import Proposal, TrialRecord
+from tunekit.records import MetricConstraint, ObjectiveSpec, Proposal, TrialRecord, TrialState
 from tunekit.registry import make
 from tunekit.samplers.base import StudyView
 from tunekit.spaces import Params, Scalar, Space
@@ -29,12 +30,16 @@ class Setting:
         n_trials: trial budget.
         workers: number of trials that run in parallel.
         first: point that the peer must propose first, if given.
+        objectives: objectives of the problem.
+        constraints: constraints on its metrics.
     """
 
     seed: int
     n_trials: int
     workers: int = 1
     first: Params | None = None
+    objectives: tuple[ObjectiveSpec, ...] = (ObjectiveSpec("loss"),)
+    constraints: tuple[MetricConstraint, ...] = ()
 
 
 class Peer(Protocol):
@@ -58,6 +63,20 @@ class Observer(Protocol):
 
     def observe(self, params: Params, loss: float) -> None:
         """Receive a finished trial."""
+        ...
+
+
+@runtime_checkable
+class MetricsPeer(Protocol):
+    """A peer that supports several objectives and constraints on metrics."""
+
+    def tell_metrics(
+        self, params: Params, losses: Sequence[float] | None, slacks: Mapping[str, float]
+    ) -> None:
+        """Receive all losses of a proposed point, and its distance above each bound.
+
+        `losses` is `None` if its trial failed; a slack above 0 breaks its constraint.
+        """
         ...
 
 
@@ -113,6 +132,7 @@ def make_peer(contender: Contender, space: Space, setting: Setting) -> Proposer:
 
     Raises:
         InvalidArgument: unknown peer or options.
+            Also if the problem has several objectives, which the peer does not support.
         MissingPeer: its library is not installed.
     """
     name = contender.name.removesuffix(DEFAULT)
@@ -128,7 +148,12 @@ def make_peer(contender: Contender, space: Space, setting: Setting) -> Proposer:
         raise InvalidArgument(
             f'peer "{name}" rejects the options {options}: {error}; correct or remove them.'
         ) from None
-    return PeerProposer(peer, contender.name)
+    if len(setting.objectives) > 1 and not isinstance(peer, MetricsPeer):
+        raise InvalidArgument(
+            f'peer "{name}" supports one objective, and the problem has '
+            f"{len(setting.objectives)}; compare it on other problems."
+        )
+    return PeerProposer(peer, contender.name, setting)
 
 
 def check_peer(name: str) -> PeerEntry:
@@ -182,18 +207,33 @@ class MissingPeer(MissingExtra):
 class PeerProposer:
     """Asks and tells a peer through the proposer interface; peers do not use views."""
 
-    def __init__(self, peer: Peer, name: str) -> None:
+    def __init__(self, peer: Peer, name: str, setting: Setting | None = None) -> None:
         self._peer = peer
         self._name = name
+        self._setting = setting or Setting(0, 1)
 
     def ask(self, view: StudyView, number: int) -> Proposal:
         """Propose the peer's point in canonical form."""
         return Proposal(canonical(view.space, self._peer.ask()), self._name)
 
     def tell(self, record: TrialRecord, loss: float | None) -> None:
-        """Pass the result to the peer."""
+        """Pass the result to the peer.
+
+        A peer without support for constraints takes a trial that breaks one as failed.
+        """
         assert record.params is not None
-        self._peer.tell(record.params, loss)
+        setting = self._setting
+        if not isinstance(self._peer, MetricsPeer) or (
+            len(setting.objectives) == 1 and not setting.constraints
+        ):
+            self._peer.tell(record.params, loss)
+            return
+        slacks = {str(c): c.slack(record.metrics) for c in setting.constraints}
+        if record.state is not TrialState.COMPLETE or not all(map(math.isfinite, slacks.values())):
+            self._peer.tell_metrics(record.params, None, {})
+            return
+        losses = [o.loss(record.metrics[o.metric]) for o in setting.objectives]
+        self._peer.tell_metrics(record.params, losses, slacks)
 
     def observe(self, record: TrialRecord, loss: float) -> None:
         """Pass a trial to the peer that it did not propose.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -16,6 +16,7 @@ from optuna.samplers import (
     RandomSampler,
     TPESampler,
 )
+from optuna.study import StudyDirection
 
 from tunekit.bench.peers.base import Setting, point_key
 from tunekit.errors import InvalidArgument
@@ -72,7 +73,9 @@ class OptunaPeer:
                 sampler = make(seed=setting.seed, **{**preset, **options})
             except (TypeError, ValueError) as error:
                 raise InvalidArgument(f"optuna-{kind}: {error}.") from None
-        self._study = optuna.create_study(sampler=sampler)
+        # losses, of which less is better, whatever the direction of the objectives
+        directions = [StudyDirection.MINIMIZE] * len(setting.objectives)
+        self._study = optuna.create_study(sampler=sampler, directions=directions)
         self._space = space
         self._codec = Codec(space)
         self._running: dict[str, list[Trial]] = defaultdict(list)
@@ -95,6 +98,18 @@ class OptunaPeer:
             self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
         else:
             self._study.tell(trial, loss)
+
+    def tell_metrics(
+        self, params: Params, losses: Sequence[float] | None, slacks: Mapping[str, float]
+    ) -> None:
+        """Complete the oldest running trial at a point with all losses and constraints."""
+        trial = self._running[point_key(params)].pop(0)
+        if losses is None:
+            self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            return
+        for name, value in slacks.items():
+            trial.set_constraint(name, value)
+        self._study.tell(trial, list(losses))
 
     def observe(self, params: Params, loss: float) -> None:
         """Add a finished trial."""

@@ -25,7 +25,7 @@ from optuna.trial import TrialState as OptunaState
 
 from tunekit.errors import InvalidParams, InvalidSpace
 from tunekit.history import History
-from tunekit.records import MetricConstraint, TrialRecord, TrialState
+from tunekit.records import TrialRecord, TrialState
 from tunekit.samplers.grid import n_steps
 from tunekit.spaces import Categorical, Constant, Float, Int, Parameter, Scalar, Space
 from tunekit.stoppers.optuna_trials import OptunaTrials
@@ -193,7 +193,7 @@ def running_trial(
 
 def _finish(trial: FrozenTrial, record: TrialRecord, history: History) -> None:
     values = [float(record.metrics.get(o.metric, math.nan)) for o in history.objectives]
-    slacks = {str(c): _slack(c, record) for c in history.constraints}
+    slacks = {str(c): c.slack(record.metrics) for c in history.constraints}
     finite = all(map(math.isfinite, values))
     bounded = all(map(math.isfinite, slacks.values()))
     trial.state = OptunaState.FAIL
@@ -208,12 +208,6 @@ def _finish(trial: FrozenTrial, record: TrialRecord, history: History) -> None:
     if trial.state is not OptunaState.FAIL and bounded:
         for name, slack in slacks.items():
             trial.set_constraint(name, slack)
-
-
-def _slack(constraint: MetricConstraint, record: TrialRecord) -> float:
-    """Return the signed distance to the bound, above 0 if it is violated."""
-    value = record.metrics.get(constraint.metric, math.nan)
-    return value - constraint.bound if constraint.op == "<=" else constraint.bound - value
 
 
 def kept_attrs(record: TrialRecord, codec: Codec, kind: str = "trial") -> dict[str, Any]:
