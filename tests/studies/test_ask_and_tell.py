@@ -3,6 +3,7 @@
 import pytest
 
 import tunekit as tk
+from tunekit.errors import LeaseLost, UnknownTrial
 from tunekit.records import TrialState
 from tunekit.storages.memory.storage import MemoryStorage
 
@@ -182,3 +183,31 @@ def test_a_run_to_a_total_does_not_wait_for_what_its_own_process_is_still_to_tel
     for trial in by_hand:
         study.tell(trial, 1.0)
     assert study.refresh().counts() == {TrialState.COMPLETE: 5}
+
+
+def test_a_trial_is_reported_by_its_number_also_from_another_process(tmp_path):
+    url = f"sqlite:///{tmp_path}/s.db"
+    given = {"stopper": "median", "stopper_options": {"min_reports": 3, "min_trials": 2}}
+    study = tk.study("s", space=SPACE, storage=url, seed=1, audit=0.0, **given)
+    for _ in range(2):
+        trial = study.ask()
+        for step in range(3):
+            assert study.report(trial, 1.0, step).action == "continue"
+        study.tell(trial, 1.0)
+    late, gone = study.ask().number, study.ask()
+    for step in range(2):
+        assert study.report(late, 9.0, step).action == "continue"
+    other = tk.load_study("s", storage=url)
+    decision = other.report(late, {"value": 8.0}, 2)
+    assert (decision.action, decision.evidence["best"]) == ("stop", 8.0)
+    assert [r.step for r in study.reports(late)[late]] == [0, 1, 2]
+    told = other.tell(late, state="stopped")
+    assert (told.state, told.metrics) == (TrialState.STOPPED, {"value": 8.0})
+    assert told.end_reason == decision.reason
+    study.storage.expire(study.id, [(gone.number, 1)])
+    assert other.ask().number == gone.number
+    assert study.report(gone, 1.0, 0).action == "stop"  # it belongs to another process now
+    with pytest.raises(LeaseLost, match="is stopped and takes no reports"):
+        study.report(late, 1.0, 3)
+    with pytest.raises(UnknownTrial):
+        study.report(99, 1.0, 0)

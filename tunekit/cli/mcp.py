@@ -47,10 +47,10 @@ def mcp(
 ) -> None:
     """Give a coding agent tools to tune with, over the Model Context Protocol on stdin and stdout.
 
-    The agent can list and describe studies, create them, ask for trials, tell results, and read
-    the best trial and the health checks. It runs trials only of its own studies and of those
-    named with --study. It deletes nothing, and cannot exceed the budget, which is counted in the
-    storage under the agent's name: a restart does not reset it.
+    The agent can list and describe studies, create them, ask for trials, report what they reach,
+    tell results, and read the best trial and the health checks. It runs trials only of its own
+    studies and of those named with --study. It deletes nothing, and cannot exceed the budget,
+    which is counted in the storage under the agent's name: a restart does not reset it.
 
     With a service, the token is $TUNEKIT_TOKEN or that of `tunekit login`; one of role worker
     works in the studies that exist, creating them needs the role editor.

@@ -147,9 +147,10 @@ class Worker:
             self._give_back(leases, error, lease_s=lease_s)
             raise
         proposals = {start.number: start.proposal for start in starts}
-        return [self._task(lease, proposals.get(lease.number)) for lease in leases], starts
+        return [self.task_of(lease, proposals.get(lease.number)) for lease in leases], starts
 
-    def _task(self, lease: Lease, proposal: Proposal | None) -> Task:
+    def task_of(self, lease: Lease, proposal: Proposal | None = None) -> Task:
+        """Return the trial of a lease, with its proposal if this process has just made one."""
         reader = self.reader
         known = reader.history.get(lease.number)
         if proposal is not None:

@@ -94,10 +94,8 @@ class AskedTrials:
         worker = self._worker
         worker.reader.refresh_space()
         worker.reader.refresh()
-        number = trial_number(trial)
-        known = worker.reader.history.get(number)
-        if known is None:
-            raise UnknownTrial(f"study {self._name!r} has no trial {number!r}; see study.trials.")
+        known = self._known(trial)
+        number = known.number
         if skip_if_finished and known.state.is_finished:
             return known
         asked = trial if isinstance(trial, Trial) else self._asked.get(number)
@@ -118,6 +116,43 @@ class AskedTrials:
             self._stopping.follow(self._asked)
             self._asked.pop(number, None)
         return _told(worker, number, status)
+
+    def report(
+        self, trial: Trial | int, metrics: object, step: int, *, stopper: Stopper | None
+    ) -> Decision:
+        """Report metrics of a trial that was asked for, here or elsewhere; see `Study.report`."""
+        self._worker.reader.refresh()
+        known = self._known(trial)
+        asked = trial if isinstance(trial, Trial) else self._asked.get(known.number)
+        is_running = known.state is TrialState.RUNNING
+        is_ours = asked is not None and asked.epoch == known.epoch and is_running
+        if asked is None or not (is_ours or isinstance(trial, Trial)):
+            asked = self._taken_up(known, stopper)
+        return asked.report(metrics, step, raise_on_stop=False)
+
+    def _taken_up(self, known: TrialRecord, stopper: Stopper | None) -> Trial:
+        """Return a running trial that another process has asked for, with its curve so far."""
+        if known.state is not TrialState.RUNNING:
+            raise LeaseLost(
+                f"trial {known.number} is {known.state} and takes no reports; ask for a new trial."
+            )
+        worker, self._stopping.stopper = self._worker, stopper
+        lease = Lease(known.number, known.epoch, known.params)
+        task = worker.begin_at_checkpoint(worker.task_of(lease))
+        curve = worker.reader.curves([task.number]).get(task.number, [])
+        self._stopping.follow({*self._asked, task.number})
+        self._stopping.know(task.number, curve, is_whole=True)
+        trial = self._asked[task.number] = Trial(task, partial(self._on_report, task))
+        trial.last_report = next((r for r in reversed(curve) if r.metrics), None)
+        self._reports.start_lease(task.number, task.epoch)
+        return trial
+
+    def _known(self, trial: Trial | int) -> TrialRecord:
+        number = trial_number(trial)
+        known = self._worker.reader.history.get(number)
+        if known is None:
+            raise UnknownTrial(f"study {self._name!r} has no trial {number!r}; see study.trials.")
+        return known
 
     def _claim_new(self, fixed: Mapping[str, object]) -> Lease:
         """Return the lease of a trial with these values; those that wait go on waiting."""

@@ -18,7 +18,7 @@ from tunekit.errors import InvalidArgument
 from tunekit.executors.base import Executor
 from tunekit.executors.choose import make_executor
 from tunekit.executors.trial import Trial
-from tunekit.records import StudyRecord, StudyState, TrialRecord, TrialState
+from tunekit.records import StudyRecord, StudyState, TrialRecord
 from tunekit.samplers.base import Sampler
 from tunekit.spaces import Space
 from tunekit.spaces.versions import SpaceEdit
@@ -28,8 +28,8 @@ from tunekit.storages.base import Storage
 from tunekit.storages.checks import unknown_trial
 from tunekit.studies import add_trials, arguments, enqueue, space_edits
 from tunekit.studies.ask_tell import AskedTrials
+from tunekit.studies.by_hand import TrialsByHand
 from tunekit.studies.checkpoint_paths import CheckpointPaths
-from tunekit.studies.fixed_distributions import suggest_all
 from tunekit.studies.labels import check_runs
 from tunekit.studies.objectives_run import surrounded
 from tunekit.studies.reopen import renamed
@@ -41,7 +41,7 @@ from tunekit.studies.trial_numbers import trial_number
 Callback: TypeAlias = "Callable[[Study, TrialRecord], None]"
 
 
-class Study(StudyReads, StudyLabels, CheckpointPaths):
+class Study(StudyReads, TrialsByHand, StudyLabels, CheckpointPaths):
     """A stored set of trials over one space; made by `tunekit.study` or `tunekit.load_study`.
 
     Attributes:
@@ -170,70 +170,6 @@ class Study(StudyReads, StudyLabels, CheckpointPaths):
         if self.record().state in (StudyState.STOPPED, StudyState.CANCELLED):
             self.resume()
         return Orchestrator(self._worker, executor, **watched)
-
-    def ask(
-        self,
-        fixed_distributions: Mapping[str, Any] | None = None,
-        *,
-        fixed: Mapping[str, object] | None = None,
-    ) -> Trial:
-        """Return a new trial to evaluate by hand; give its result to `tell`.
-
-        Waiting trials (enqueued, or given back by a worker) come first, unless it is `fixed`.
-
-        Args:
-            fixed_distributions: Optuna's distributions by name, which the trial suggests now.
-            fixed: a part of a point: a new trial with these values, the rest proposed.
-
-        Raises:
-            InvalidArgument: the study is paused, stopped or cancelled.
-            SpaceExhausted: the sampler has no further point.
-            UnknownParameter, InvalidParams: the fixed values are not part of a point of the space.
-        """
-        trial = self._asked.ask(self._audited_stopper(), fixed)
-        trial.study = self
-        suggest_all(trial, fixed_distributions or {})
-        return trial
-
-    def tell(
-        self,
-        trial: Trial | int,
-        result: object = None,
-        *,
-        values: object = None,
-        state: TrialState | str | None = None,
-        reason: str = "",
-        skip_if_finished: bool = False,
-    ) -> TrialRecord:
-        """End a trial that was asked for; telling the same again is harmless.
-
-        Args:
-            trial: what `ask` gave, or its number.
-            result: a number, or a mapping of metrics; NaN or infinite makes it DIVERGED.
-            values: Optuna's word for `result`; a sequence has one value for each objective.
-            state: another end than by the result, such as "failed"; then no result is needed.
-                "pruned" is "stopped", "fail" is "failed"; Optuna's members are taken too.
-            reason: one sentence kept with the trial.
-            skip_if_finished: leave a trial that has ended as it is, whatever is told.
-
-        Returns:
-            The trial as it is stored now.
-
-        Raises:
-            InvalidResult: the result is not a metric, or lacks an objective.
-            TrialConflict: the trial was told another result before.
-            LeaseLost: the trial was given to another worker, or cancelled.
-            UnknownTrial: no trial of that number.
-            InvalidArgument: `trial` or `state` is invalid.
-        """
-        result = arguments.one_of(result, values, ("result", "values"))
-        return self._asked.tell(
-            trial,
-            result,
-            state=state,
-            reason=arguments.reason_text(reason),
-            skip_if_finished=skip_if_finished,
-        )
 
     # Changing it
 

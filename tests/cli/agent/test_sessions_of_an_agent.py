@@ -11,7 +11,12 @@ import pytest
 import tunekit as tk
 from tests.cli.agent.sessions import SPACE, run_inside, run_session, team_service
 from tunekit.cli.agent.budget import Budget
-from tunekit.cli.agent.requests import AskArguments, CreateStudy, TellArguments
+from tunekit.cli.agent.requests import (
+    AskArguments,
+    CreateStudy,
+    ReportArguments,
+    TellArguments,
+)
 from tunekit.cli.agent.studies import AgentStudies
 from tunekit.errors import MissingExtra, NotAllowed, QuotaReached
 from tunekit.storages.urls import open_storage
@@ -25,7 +30,8 @@ def test_an_agent_tunes_within_its_budget_on_every_storage(place):
     async def script(agent):
         tools = (await agent.client.list_tools()).tools
         assert [t.name for t in tools] == [
-            "list_studies", "describe_study", "create_study", "ask", "tell", "best", "health",
+            "list_studies", "describe_study", "create_study", "ask", "report", "tell", "best",
+            "health",
         ]  # fmt: skip
         made = await agent.create()
         assert (made["trials_left"], made["studies_left"]) == (4, 0)
@@ -73,6 +79,57 @@ def test_a_restart_does_not_reset_the_budget_and_a_held_trial_can_be_told(tmp_pa
     assert "used up" in run_session(url, "--max-trials", "1", script=second)
 
 
+async def curve(agent, losses):
+    """Run a trial that reports these losses; return its number and the last decision."""
+    trial = (await agent.call("ask", study="mine"))["trial"]
+    for step, loss in enumerate(losses):
+        said = await agent.call(
+            "report", study="mine", trial=trial, step=step, metrics={"loss": loss}
+        )
+    return trial, said
+
+
+def test_a_report_says_whether_a_trial_goes_on_also_after_a_restart(tmp_path):
+    url = f"sqlite:///{tmp_path}/agent.db"
+
+    async def first(agent):
+        await agent.create(stopper="median", seed=2)
+        for k in range(6):
+            trial, said = await curve(agent, [1.0, 0.5 + 0.01 * k, 0.3, 0.25])
+            assert (said["decision"], said["reason"]) == ("continue", "")
+            await agent.call("tell", study="mine", trial=trial, metrics={"loss": 0.25})
+        return (await curve(agent, [9.0, 8.5, 8.2]))[0]  # one too few to be judged
+
+    async def second(agent):
+        said = await agent.call("report", study="mine", trial=late, step=3, metrics={"loss": 8.0})
+        assert said["decision"] == "stop" and "median" in said["reason"]
+        assert said["trials_left"] == 1
+        told = await agent.call("tell", study="mine", trial=late, state="stopped")
+        assert (told["state"], told["metrics"]) == ("stopped", {"loss": 8.0})
+        refused = {"step": 4, "metrics": {"loss": 7.0}}
+        return [
+            await agent.refused("report", study="mine", trial=late, **refused),
+            await agent.refused("report", study="mine", trial=99, **refused),
+        ]
+
+    flags = ("--max-trials", "8")
+    late = run_session(url, *flags, script=first)
+    ended, unknown = run_session(url, *flags, script=second)
+    assert "is stopped and takes no reports" in ended
+    assert "has no trial 99" in unknown
+
+
+def test_reports_of_one_trial_are_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr("tunekit.cli.agent.studies.MAX_REPORTS", 3)
+    (one,) = agents(tmp_path, 1, Budget("a", 9, 1))
+    one.create_study(CreateStudy("mine", SPACE, {"loss": "minimize"}, sampler="random", seed=1))
+    number = one.ask(AskArguments("mine"))["trial"]
+    for step in (0, 1, 2, 2):
+        one.report(ReportArguments("mine", number, step, {"loss": 1.0}))
+    with pytest.raises(QuotaReached, match="report less often"):
+        one.report(ReportArguments("mine", number, 3, {"loss": 1.0}))
+
+
 def test_other_peoples_studies_can_be_read_but_not_run_unless_they_are_named(tmp_path):
     name, url = "theirs", f"sqlite:///{tmp_path}/agent.db"
     theirs = tk.study(name, space={"x": tk.Float(0.0, 1.0)}, storage=url, sampler="random", seed=1)
@@ -82,11 +139,15 @@ def test_other_peoples_studies_can_be_read_but_not_run_unless_they_are_named(tmp
         (row,) = (await agent.call("list_studies"))["studies"]
         assert (row["name"], row["may_ask"]) == (name, False)
         await agent.call("describe_study", study=name)
-        for tool, more in (("ask", {}), ("tell", {"trial": 0, "metrics": {"value": 1.0}})):
+        step = {"trial": 0, "step": 0, "metrics": {"value": 1.0}}
+        for tool, more in (("ask", {}), ("tell", {"trial": 0, "metrics": {"value": 1.0}}),
+                           ("report", step)):  # fmt: skip
             assert "is not yours" in await agent.refused(tool, study=name, **more)
 
     async def guest(agent):
         said = await agent.refused("tell", study=name, trial=0, metrics={"value": -9.0})
+        assert "was not given to you" in said
+        said = await agent.refused("report", study=name, trial=0, step=0, metrics={"value": -9.0})
         assert "was not given to you" in said
         trial = (await agent.call("ask", study=name))["trial"]
         await agent.call("tell", study=name, trial=trial, metrics={"value": 0.5})
@@ -138,6 +199,14 @@ HOSTILE = [
     ("tell", {"study": "mine", "trial": 0, "metrics": {"loss": "0.1"}}),
     ("tell", {"study": "mine", "trial": 0, "metrics": {"other": 1.0}}),
     ("tell", {"study": "mine", "trial": 0, "metrics": {"loss": 1.0}, "state": "waiting"}),
+    ("report", {"study": "mine", "trial": 0, "step": -1, "metrics": {"loss": 1.0}}),
+    ("report", {"study": "mine", "trial": 0, "step": 10**30, "metrics": {"loss": 1.0}}),
+    ("report", {"study": "mine", "trial": 0, "step": 0.5, "metrics": {"loss": 1.0}}),
+    ("report", {"study": "mine", "trial": 0, "step": 0, "metrics": {}}),
+    ("report", {"study": "mine", "trial": 0, "step": 0, "metrics": {"loss": "NaN"}}),
+    ("report", {"study": "mine", "trial": 7, "step": 0, "metrics": {"loss": 1.0}}),
+    ("create_study", {"name": "b", "space": SPACE, "objectives": {"loss": "minimize"},
+                      "stopper": "optuna"}),
     ("create_study", {"name": "mine", "space": SPACE, "objectives": {"loss": "minimize"}}),
     ("create_study", {"name": "", "space": SPACE, "objectives": {"loss": "minimize"}}),
     ("create_study", {"name": "b", "space": {}, "objectives": {}}),
@@ -228,6 +297,8 @@ def test_a_trial_that_another_worker_has_taken_over_cannot_be_told(tmp_path):
     assert taken.number == number
     with pytest.raises(NotAllowed, match="somebody else runs it now"):
         one.tell(TellArguments("mine", number, {"loss": 1.0}))
+    with pytest.raises(NotAllowed, match="somebody else runs it now"):
+        one.report(ReportArguments("mine", number, 0, {"loss": 1.0}))
 
 
 def test_without_the_package_the_install_line_is_printed(cli, monkeypatch):

@@ -44,6 +44,11 @@ class CreateStudy:
         'who proposes: "auto" unless you have a reason; "random", "grid", "sobol", ...',
         default="auto",
     )
+    stopper: str = _said(
+        'who ends hopeless trials early, by what you report: "auto", "asha", "median", ...; empty '
+        "if you report nothing",
+        default="",
+    )
     seed: int | None = _said("seed of every random draw", default=None)
 
 
@@ -67,6 +72,18 @@ class AskArguments:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportArguments:
+    """What was measured of a trial that goes on."""
+
+    study: str = _said("name of the study")
+    trial: int = _said("number of the trial, as ask gave it")
+    step: int = _said("how far the trial is: epoch, batch, seconds; the same unit in all trials")
+    metrics: Mapping[str, float] = _said(
+        "what you measured at this step by name, above all the objective"
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class TellArguments:
     """The result of a trial."""
 
@@ -77,8 +94,10 @@ class TellArguments:
         "failed trial",
         default_factory=dict,
     )
-    state: Literal["complete", "failed"] = _said(
-        '"failed" if the trial crashed or could not be measured', default="complete"
+    state: Literal["complete", "failed", "stopped", "paused"] = _said(
+        '"failed" if the trial crashed or could not be measured; "stopped" or "paused" if report '
+        "said so, without metrics: the last report counts",
+        default="complete",
     )
     reason: str = _said("one sentence, above all on why it failed", default="")
 

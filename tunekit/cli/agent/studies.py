@@ -28,6 +28,12 @@ N_LAST = 10
 MAX_REASON = 1000
 """Characters of a reason that are kept."""
 
+MAX_REPORTS = 1000
+"""Steps of one trial that are kept."""
+
+STOPPERS = ("", "asha", "auto", "fast", "hyperband", "median", "second_look")
+"""Stoppers that an agent may choose: those that need no options."""
+
 SAMPLERS = (
     "auto", "bayesian", "cmaes", "coordinate", "evolution", "gp", "grid", "mcts", "nsgaii",
     "nsgaiii", "random", "sobol", "tpe",
@@ -94,6 +100,11 @@ class AgentStudies:
             raise InvalidArgument(
                 f"sampler {given.sampler[:50]!r}, expected one of {', '.join(SAMPLERS)}."
             )
+        if given.stopper not in STOPPERS:
+            raise InvalidArgument(
+                f"stopper {given.stopper[:50]!r}, expected one of {', '.join(STOPPERS[1:])}, or "
+                "leave it out."
+            )
         self.budget.check_studies(self._n_created() + 1)
         space = space_from_dict({"format": FORMAT, **given.space})
         made = study(
@@ -103,6 +114,7 @@ class AgentStudies:
             constraints=list(given.constraints),
             storage=self.storage,
             sampler=given.sampler,
+            stopper=given.stopper or None,
             seed=given.seed,
             attrs={AGENT: self.budget.agent, "max_trials": self.budget.max_trials},
             load_if_exists=False,
@@ -144,6 +156,34 @@ class AgentStudies:
             **self._left(),
         }
 
+    def report(self, given: r.ReportArguments) -> dict[str, Any]:
+        """Store what was measured at a step of a trial, and return whether it goes on.
+
+        Raises:
+            NotAllowed: the trial is somebody else's.
+            UnknownTrial: the study has none of this number.
+            LeaseLost: it has ended.
+            InvalidArgument, InvalidResult: the step or a metric is no number, or there is none.
+            QuotaReached: the trial has reported at too many steps.
+        """
+        opened = self._ours(given.study)
+        self._check_holds(opened, given.trial)
+        if not given.metrics:
+            raise InvalidArgument("got no metrics to report; name at least one.")
+        steps = {x.step for x in opened.reports(given.trial).get(given.trial, ())}
+        if len(steps) >= MAX_REPORTS and given.step not in steps:
+            raise QuotaReached(
+                f"trial {given.trial} has reported at {MAX_REPORTS} steps, which is all that are "
+                "kept; report less often, or tell its result."
+            )
+        decision = opened.report(given.trial, dict(given.metrics), given.step)
+        return {
+            "trial": given.trial,
+            "decision": decision.action,
+            "reason": decision.reason,
+            **self._left(),
+        }
+
     def tell(self, given: r.TellArguments) -> dict[str, Any]:
         """Store the result of a trial that the agent holds; results are final.
 
@@ -154,16 +194,7 @@ class AgentStudies:
             TrialConflict: it has ended with another result.
         """
         opened = self._ours(given.study)
-        known = opened.refresh().get(given.trial)
-        if known is None:
-            raise UnknownTrial(
-                f"study {opened.name!r} has no trial {given.trial}; tell the number that ask gave."
-            )
-        if not self.budget.holds(known):
-            raise NotAllowed(
-                f"trial {given.trial} was not given to you, or somebody else runs it now; tell "
-                "only the trials that ask gave you."
-            )
+        self._check_holds(opened, given.trial)
         told = opened.tell(
             given.trial,
             dict(given.metrics) or None,
@@ -190,6 +221,18 @@ class AgentStudies:
         """Return what goes wrong in a study, each with one thing to do."""
         opened = load_study(given.study, storage=self.storage, sampler="random", stopper=[])
         return opened.health().to_dict()
+
+    def _check_holds(self, opened: Study, number: int) -> None:
+        known = opened.refresh().get(number)
+        if known is None:
+            raise UnknownTrial(
+                f"study {opened.name!r} has no trial {number}; give the number that ask gave."
+            )
+        if not self.budget.holds(known):
+            raise NotAllowed(
+                f"trial {number} was not given to you, or somebody else runs it now; report and "
+                "tell only the trials that ask gave you."
+            )
 
     def n_trials_left(self) -> int:
         """Return how many trials the agent may still be given."""

@@ -67,6 +67,13 @@ TOOLS = {
             r.AskArguments, AgentStudies.ask,
         ),
         Tool(
+            "report", "Report a step",
+            "Store what you measured of a trial that is not done yet, and learn whether it is "
+            "worth going on. If the decision is stop or pause, end the trial's program and tell "
+            "that state.",
+            r.ReportArguments, AgentStudies.report,
+        ),
+        Tool(
             "tell", "Tell a result",
             "Store what you measured in a trial that ask gave you. Results are final. Tell a "
             "crash as failed: the sampler learns to avoid it.",
