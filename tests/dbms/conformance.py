@@ -248,6 +248,7 @@ def a_twin_has_the_same_knobs_and_a_life_of_its_own(case: Case) -> None:
     try:
         assert values(twin) == values(case.target)
         assert twin.url != case.target.url
+        assert twin.instance.machine == case.target.instance.machine
         twin.apply(case.one)
         assert not values(case.target).items() >= case.one.items()
         with pytest.raises(TargetFailure):

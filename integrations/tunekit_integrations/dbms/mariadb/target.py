@@ -310,7 +310,10 @@ class MariadbTarget:
             )
         finally:
             self._server.start()
-        return _over(twin, opened=self._opened, clients=self._clients, **self._caps)
+        made = _over(twin, opened=self._opened, clients=self._clients, **self._caps)
+        # One machine: the disk that the copy took narrows no range.
+        made._facts = replace(made._ask(), machine=self._ask().machine)
+        return made
 
 
 def open_mariadb(

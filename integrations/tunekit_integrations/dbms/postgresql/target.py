@@ -367,7 +367,9 @@ class PostgreSQLTarget:
         finally:
             self._server.start()
         options = {"opened": self._opened, "clients": self._clients, **asdict(self._budget)}
-        return self._started(twin, {**options, "catalogue": self.catalogue})
+        made = self._started(twin, {**options, "catalogue": self.catalogue})
+        made._instance = self.instance  # one machine: the disk that the copy took narrows no range
+        return made
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

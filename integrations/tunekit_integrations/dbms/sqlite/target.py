@@ -258,6 +258,8 @@ class SqliteTarget:
         twin = SqliteTarget.provision(
             opened=self._opened, clients=self._clients, ram_bytes=self.instance.machine.ram_bytes
         )
+        # One machine: the disk that the copy takes narrows no range.
+        twin.instance = replace(twin.instance, machine=self.instance.machine)
         with connected(url_of(self._file, {})) as source, connected(twin.url) as copy:
             source.backup(copy)
         twin._base = replace(self._base, identity={"file": str(twin._file)})
