@@ -15,7 +15,7 @@ import pytest
 from tests.service.conftest import service_at
 from tunekit.records import ObjectiveSpec, StudySpec
 from tunekit.service.access.rates import Rate, RateLimits, RateSettings
-from tunekit.service.app import Service
+from tunekit.service.app import Service, create_app
 from tunekit.spaces import Float, Space
 from tunekit.testing.service import running_service
 from tunekit.testing.team import Team
@@ -33,6 +33,9 @@ SELF_DESTRUCTIVE = ("log_out", "revoke_token", "delete_project", "stream_events"
 
 HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
 ROUNDS = int(os.environ.get("TUNEKIT_FAULT_ROUNDS", "1"))
+PARTS = 1 if ROUNDS > 1 else 3
+"""With one round, each of the two runs over all operations takes every third of them: a run of all
+takes minutes, most of them in the generator."""
 UNLIMITED = Rate(1e9, 1e9)
 
 
@@ -100,6 +103,13 @@ def generate(
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
 
 
+def only(service: Service, part: int) -> list[str]:
+    """Return flags that choose every `PARTS`-th operation, from `part` on."""
+    paths = create_app(service).openapi()["paths"].values()
+    names = sorted(operation["operationId"] for path in paths for operation in path.values())
+    return [f"--include-operation-id={name}" for name in names[part::PARTS]]
+
+
 def answered(service: Service, route: str = "") -> int:
     """Return how many requests of a route the service granted: a run must not be all refusals."""
     lines = service.metrics.exposition().decode().splitlines()
@@ -113,17 +123,18 @@ def test_no_valid_request_breaks_the_service_or_its_description(
 ) -> None:
     generate(
         served, tmp_path, "--phases=examples,coverage,fuzzing", f"--max-examples={2 * ROUNDS}",
-        "--mode=positive", "--exclude-operation-id=delete_study", study=1,
-        tries_others=ROUNDS > 1,
+        "--mode=positive", "--exclude-operation-id=delete_study", *only(served, part=0),
+        study=1, tries_others=ROUNDS > 1,
     )  # fmt: skip
-    assert answered(served) > 100
+    assert answered(served) > 100 / PARTS
 
 
 def test_no_invalid_request_is_taken_for_a_valid_one(served: Service, tmp_path: Path) -> None:
     # Without an id given: it would repair the requests in which that id is what is wrong.
     generate(
         served, tmp_path, "--phases=coverage", "--mode=negative",
-        "--exclude-operation-id=delete_study", tries_others=ROUNDS > 1,
+        "--exclude-operation-id=delete_study", *only(served, part=PARTS - 1),
+        tries_others=ROUNDS > 1,
     )  # fmt: skip
 
 
