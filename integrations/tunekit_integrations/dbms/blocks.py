@@ -5,14 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
+from typing import TypeAlias
 
 from tunekit_integrations.dbms.host_load import HostLoad
+from tunekit_integrations.dbms.passes import Divisible, joined
 from tunekit_integrations.dbms.protocol_options import ProtocolOptions
 from tunekit_integrations.dbms.records import FailureKind, Measurement, Settings, TargetFailure
 from tunekit_integrations.dbms.sides import Side
+from tunekit_integrations.dbms.target import Workload
 from tunekit_integrations.dbms.verdict import Basis
 
-PERCENTILES = (50, 95, 99)
+TURNS = ((False, 0), (True, 0), (True, 1), (False, 1))
+"""Whether it is the candidate's turn, and of which half of the block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +58,30 @@ class Block:
         }
 
 
+_Halves: TypeAlias = tuple[list[Measurement], list[Measurement]]
+"""What one side has measured in the two halves of a block, part by part."""
+
+
 class BlockRunner:
     """Runs blocks of a workload on two servers, or on one in turns.
+
+    Two servers take turns at each part of a pass over queries; on one server a change of sides
+    costs a reload or a restart, so that a turn is a whole pass.
 
     Args:
         default: the server with its own configuration.
         candidate: the twin, or the same side once more.
         options: of the protocol.
-        shared_work: whether a slice is one pass over queries, whose results are compared.
+        workload: whose slices are run; where a slice is a pass over queries, results are compared.
     """
 
     def __init__(
-        self, default: Side, candidate: Side, options: ProtocolOptions, *, shared_work: bool
+        self, default: Side, candidate: Side, options: ProtocolOptions, workload: Workload
     ) -> None:
         self.default, self.candidate = default, candidate
         self._options = options
-        self._shared_work = shared_work
+        self._workload = workload
+        self._parts: Sequence[Workload] = ()
         self._digests: dict[str, str | None] = {}
         self._default_s: float | None = None
 
@@ -89,53 +102,77 @@ class BlockRunner:
         Raises:
             TargetFailure: of the candidate, or of the server.
         """
+        parts = self._parts = self._parts or self._divided(seed)
         load, server_s = HostLoad(), 0.0
-        default: list[Measurement] = []
-        candidate: list[Measurement] = []
-        for is_candidate, half in ((False, 0), (True, 0), (True, 1), (False, 1)):
-            limit = self._deadline(default if is_candidate and is_cut else [])
+        default: _Halves = ([], [])
+        candidate: _Halves = ([], [])
+        for part, (is_candidate, half) in product(parts, TURNS):
+            taken = (candidate if is_candidate else default)[half]
+            limit = self._limit(default, taken, is_bounded=is_candidate and is_cut)
             side = self.candidate if is_candidate else self.default
             side.put(settings if is_candidate else {})
-            found = side.measure(seconds=self._options.slice_s, deadline_s=limit, seed=seed + half)
+            found = side.measure(
+                part, seconds=self._options.slice_s, deadline_s=limit, seed=seed + half
+            )
             server_s += found.cpu_seconds or 0.0
             self._check_results(found, is_candidate=is_candidate)
-            (candidate if is_candidate else default).append(found)
+            taken.append(found)
             if not (is_candidate and is_cut):
                 self._check_ended(found, limit, is_candidate=is_candidate)
-            elif self._is_too_slow(default, found):
+            elif self._is_too_slow(default, taken):
                 share = load.others_share(server_s)
                 cutoff = self._options.cutoff
-                return Block(tuple(default), tuple(candidate), share, True, cutoff)
-        return Block(tuple(default), tuple(candidate), load.others_share(server_s))
+                return Block(_whole(default), _whole(candidate), share, True, cutoff)
+            if not is_candidate and len(taken) == len(parts):
+                self._default_s = _seconds(taken)
+        return Block(_whole(default), _whole(candidate), load.others_share(server_s))
 
-    def _deadline(self, default: Sequence[Measurement]) -> float:
+    def _divided(self, seed: int) -> Sequence[Workload]:
+        """Return the parts of a pass, by the seconds that the default takes for each query."""
+        if not (self.is_twin and isinstance(self._workload, Divisible)):
+            return (self._workload,)
+        self.default.put({})
+        limit = self._options.first_s
+        found = self.default.measure(self._workload, seconds=0.0, deadline_s=limit, seed=seed)
+        self._check_ended(found, limit, is_candidate=False)
+        self._default_s = found.seconds
+        return self._workload.parts(found.per_query, self._options.slice_s)
+
+    def _limit(self, default: _Halves, taken: Sequence[Measurement], *, is_bounded: bool) -> float:
         """Return the seconds after which a slice is cut off."""
         options = self._options
-        if not self._shared_work:
+        if not self._workload.is_query_set:
             return options.slice_s + options.hang_s
-        if default:
-            return max(m.seconds for m in default) * options.cutoff
+        if is_bounded:
+            return self._pass_s(default) * options.cutoff - _seconds(taken)
         return options.first_s if self._default_s is None else 5 * self._default_s + options.hang_s
 
+    def _pass_s(self, default: _Halves) -> float:
+        """Return the seconds that the default takes for a pass: the most of what was seen last."""
+        n = len(self._parts)
+        now = [_seconds(half) for half in default if len(half) == n]
+        return max([*now, *([self._default_s] if n > 1 and self._default_s else [])])
+
     def _check_ended(self, found: Measurement, limit: float, *, is_candidate: bool) -> None:
-        """Check that a slice was not cut off, and remember the default's seconds."""
+        """Check that a slice was not cut off."""
         if found.is_censored:
             whose = "the candidate" if is_candidate else "the server's own configuration"
             raise TargetFailure(
                 FailureKind.TIMEOUT, f"the workload did not end within {limit:.3g} s with {whose}."
             )
-        if not is_candidate:
-            self._default_s = found.seconds
 
-    def _is_too_slow(self, default: Sequence[Measurement], found: Measurement) -> bool:
+    def _is_too_slow(self, default: _Halves, taken: Sequence[Measurement]) -> bool:
+        found, cutoff = taken[-1], self._options.cutoff
         if found.is_censored:
             return True
+        if self._workload.is_query_set:
+            return _seconds(taken) > cutoff * self._pass_s(default)
         slow = found.seconds / found.units
-        return slow > self._options.cutoff * max(m.seconds / m.units for m in default)
+        return slow > cutoff * max(m.seconds / m.units for half in default for m in half)
 
     def _check_results(self, found: Measurement, *, is_candidate: bool) -> None:
         """Compare digests with the default's, except of queries whose result varies by itself."""
-        if not self._shared_work or found.is_censored:
+        if not self._workload.is_query_set or found.is_censored:
             return
         for query, digest in found.digests.items():
             if is_candidate:
@@ -148,6 +185,15 @@ class BlockRunner:
                     )
             elif self._digests.setdefault(query, digest) != digest:
                 self._digests[query] = None
+
+
+def _whole(halves: _Halves) -> tuple[Measurement, ...]:
+    """Return a slice for each half that was begun."""
+    return tuple([joined(half) for half in halves if half])
+
+
+def _seconds(parts: Sequence[Measurement]) -> float:
+    return math.fsum(part.seconds for part in parts)
 
 
 def per_unit(slices: Sequence[Measurement], basis: Basis) -> float | None:

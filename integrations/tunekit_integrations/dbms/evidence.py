@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tunekit_integrations.dbms.blocks import PERCENTILES, Block, per_unit, percentile
+from tunekit_integrations.dbms.blocks import Block, per_unit, percentile
 from tunekit_integrations.dbms.candidates import (
     is_of_the_planner,
     settings_text,
@@ -16,6 +16,7 @@ from tunekit_integrations.dbms.candidates import (
 )
 from tunekit_integrations.dbms.catalogue import UNITS, Catalogue
 from tunekit_integrations.dbms.finalists import Judged
+from tunekit_integrations.dbms.latencies import PERCENTILES
 from tunekit_integrations.dbms.protocol import Protocol, Recheck
 from tunekit_integrations.dbms.records import ApplyMode, InForce, Measurement, Settings
 from tunekit_integrations.dbms.target import KnobTarget, Workload

@@ -105,7 +105,7 @@ def _recovery(
     for chosen in ({}, settings):
         side.begin_anew(chosen)
         options = protocol.options
-        side.measure(seconds=options.slice_s, deadline_s=options.first_s, seed=0)
+        side.measure(workload, seconds=options.slice_s, deadline_s=options.first_s, seed=0)
         seconds.append(side.target.crash())
         side.forget()
     return seconds[0], seconds[1]

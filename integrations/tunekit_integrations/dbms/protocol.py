@@ -124,9 +124,7 @@ class Protocol:
         self.options = options
         self.default = Side(target, workload)
         self.candidate = self.default if twin is None else Side(twin, workload)
-        self._runner = BlockRunner(
-            self.default, self.candidate, options, shared_work=workload.is_query_set
-        )
+        self._runner = BlockRunner(self.default, self.candidate, options, workload)
         # What computes at once: never more sessions than processors.
         self._busy_at_most = max(min(workload.clients, target.instance.machine.cpus), 1)
         self._seed = seed

@@ -14,8 +14,8 @@ class ProtocolOptions:
     """How long and how often a configuration is measured.
 
     Attributes:
-        slice_s: seconds of a slice of a workload that is no set of queries; of one that is, a
-            slice is one pass.
+        slice_s: seconds of a slice. On two servers a pass over queries is cut into parts that take
+            at least so long; on one server a slice is a whole pass.
         n_blocks: blocks of default, candidate, candidate, default in a trial; each ends early
             where the candidate is hopeless.
         aa_rounds: comparisons of the default with itself before the first trial.

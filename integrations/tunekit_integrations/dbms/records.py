@@ -224,6 +224,7 @@ class Measurement:
         temp_bytes, wal_bytes: written to temporary files and to the log of changes.
         per_query: query -> its seconds, for workloads of single queries.
         digests: query -> digest of its result, to notice wrong ones.
+        executions: seconds of each query that ended, for workloads of single queries.
         is_censored: whether it was cut off at its deadline, so that the truth is slower.
     """
 
@@ -236,4 +237,5 @@ class Measurement:
     wal_bytes: int = 0
     per_query: Mapping[str, float] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
+    executions: tuple[float, ...] = ()
     is_censored: bool = False

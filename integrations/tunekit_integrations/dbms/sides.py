@@ -93,15 +93,15 @@ class Side:
         """Take it that nothing is known of what is in place, as after a failure."""
         self._settings = None
 
-    def measure(self, *, seconds: float, deadline_s: float, seed: int) -> Measurement:
-        """Run a slice; refuse one that hardly worked.
+    def measure(
+        self, work: Workload, *, seconds: float, deadline_s: float, seed: int
+    ) -> Measurement:
+        """Run a slice of the workload or of a part of it; refuse one that hardly worked.
 
         Raises:
             TargetFailure: the server failed, or more than 1 % of the work did.
         """
-        found = self.target.measure(
-            self._workload, seconds=seconds, deadline_s=deadline_s, seed=seed
-        )
+        found = self.target.measure(work, seconds=seconds, deadline_s=deadline_s, seed=seed)
         done = found.units + found.errors
         if not found.is_censored and (found.units == 0 or found.errors > 0.01 * done):
             raise TargetFailure(

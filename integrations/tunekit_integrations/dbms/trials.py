@@ -8,7 +8,7 @@ from typing import Any
 
 from tunekit.errors import TrialStopped
 from tunekit.executors.trial import Trial
-from tunekit_integrations.dbms.blocks import PERCENTILES, Block, per_unit, percentile, totals
+from tunekit_integrations.dbms.blocks import Block, per_unit, percentile, totals
 from tunekit_integrations.dbms.candidates import (
     changes_of,
     is_of_the_planner,
@@ -16,6 +16,7 @@ from tunekit_integrations.dbms.candidates import (
     restarting,
     settings_text,
 )
+from tunekit_integrations.dbms.latencies import PERCENTILES
 from tunekit_integrations.dbms.protocol import Protocol, Screening
 from tunekit_integrations.dbms.records import Applied, FailureKind, Settings, TargetFailure
 from tunekit_integrations.dbms.target import KnobTarget, Workload

@@ -29,9 +29,7 @@ def tune(
     opened: Opened = None,
     restart: Restart = None,
     clients: Annotated[int | None, typer.Option("--clients", min=1, help="Sessions.")] = None,
-    slice_s: Annotated[
-        float, typer.Option("--slice", metavar="SECONDS", help="Of timed work.")
-    ] = 1.5,
+    slice_s: Annotated[float, typer.Option("--slice", metavar="SECONDS", help="Of a turn.")] = 1.5,
     sampler: Annotated[str, typer.Option("--sampler", help="Short name.")] = "auto",
     llm: Annotated[
         str | None, typer.Option("--llm", metavar="MODEL", help="Ask a language model, too.")

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from tunekit_integrations.dbms.latencies import percentiles
 from tunekit_integrations.dbms.records import Measurement
 from tunekit_integrations.dbms.sqlite.connection import connected
 
@@ -122,11 +123,10 @@ class ShopWorkload:
                 if "interrupted" not in str(error):
                     raise
                 is_censored = True
-        percentiles = np.percentile(list(took.values()), (50, 95, 99)) if took else ()
         return Measurement(
             units=len(took),
             seconds=time.perf_counter() - started,
-            latency_s=dict(zip((50, 95, 99), map(float, percentiles), strict=False)),
+            latency_s=percentiles(list(took.values())),
             per_query=took,
             digests=digests,
             is_censored=is_censored,

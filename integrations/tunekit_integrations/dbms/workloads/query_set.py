@@ -11,12 +11,12 @@ from queue import Empty, SimpleQueue
 import numpy as np
 
 from tunekit.errors import InvalidArgument
+from tunekit_integrations.dbms.latencies import percentiles
+from tunekit_integrations.dbms.passes import grouped
 from tunekit_integrations.dbms.postgresql.session import Row
 from tunekit_integrations.dbms.records import Measurement
 from tunekit_integrations.dbms.workloads.digests import result_digest
 from tunekit_integrations.dbms.workloads.session import DeadlineReached, WorkloadSession, session
-
-PERCENTILES = (50, 95, 99)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,19 @@ class QuerySet:
         """Return name -> how often a pass runs the query."""
         return {name: query.weight for name, query in self._queries.items()}
 
+    def parts(self, seconds_of: Mapping[str, float], seconds: float) -> list[QuerySet]:
+        """Return sets that together are this one, of at least so many seconds each."""
+        known = {name: seconds_of.get(name, 0.0) for name in self._queries}
+        return [
+            QuerySet(
+                self.name,
+                {name: self._queries[name] for name in names},
+                clients=self.clients,
+                is_read_only=self._is_read_only,
+            )
+            for names in grouped(known, seconds)
+        ]
+
     def prepare(self, url: str) -> None:
         """Do nothing: the data are the user's."""
 
@@ -150,6 +163,7 @@ class QuerySet:
             units=len(done.executions),
             seconds=seconds,
             latency_s=percentiles([taken for _, taken in done.executions]),
+            executions=tuple([taken for _, taken in done.executions]),
             # A query that did not run as often as its weight says has no comparable time.
             per_query={n: s for n, s in per_query.items() if counts[n] == self._queries[n].weight},
             digests={
@@ -159,11 +173,3 @@ class QuerySet:
             },
             is_censored=done.is_censored,
         )
-
-
-def percentiles(latencies_s: list[float]) -> dict[int, float]:
-    """Return percentile -> seconds; {} without latencies."""
-    if not latencies_s:
-        return {}
-    values = np.percentile(np.asarray(latencies_s), PERCENTILES)
-    return {p: float(v) for p, v in zip(PERCENTILES, values, strict=True)}

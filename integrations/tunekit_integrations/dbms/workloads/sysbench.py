@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from tunekit.errors import InvalidArgument, did_you_mean
+from tunekit_integrations.dbms.latencies import PERCENTILES
 from tunekit_integrations.dbms.mariadb.connection import address_of, connected, password_for
 from tunekit_integrations.dbms.records import FailureKind, Measurement, TargetFailure
 from tunekit_integrations.dbms.workloads.session import session
@@ -30,7 +31,6 @@ SCRIPTS = {
 """Name of a workload -> script of sysbench."""
 
 PREPARE_S = 900.0
-_PERCENTILES = (50, 95, 99)
 _READ_ONLY = ("read_only", "point_select")
 
 _BUCKET = re.compile(r"^\s*([0-9.]+) \|\**\s+(\d+)\s*$", re.MULTILINE)
@@ -199,8 +199,8 @@ def _percentiles(buckets: list[tuple[float, int]]) -> dict[int, float]:
         return {}
     seconds, counts = zip(*buckets, strict=True)
     total = np.cumsum(counts)
-    found = np.searchsorted(total, np.array(_PERCENTILES) / 100 * total[-1])
-    return {p: float(seconds[i]) for p, i in zip(_PERCENTILES, found, strict=True)}
+    found = np.searchsorted(total, np.array(PERCENTILES) / 100 * total[-1])
+    return {p: float(seconds[i]) for p, i in zip(PERCENTILES, found, strict=True)}
 
 
 def _failure(text: str) -> TargetFailure:

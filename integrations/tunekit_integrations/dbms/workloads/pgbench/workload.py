@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias, get_args
 
 from tunekit.checks import check_whole
 from tunekit.errors import InvalidArgument
+from tunekit_integrations.dbms.latencies import percentiles
 from tunekit_integrations.dbms.records import FailureKind, Measurement, TargetFailure
 from tunekit_integrations.dbms.workloads.pgbench.log import read_log, transactions_per_second
 from tunekit_integrations.dbms.workloads.pgbench.program import (
@@ -19,7 +20,6 @@ from tunekit_integrations.dbms.workloads.pgbench.program import (
     find_pgbench,
     run_pgbench,
 )
-from tunekit_integrations.dbms.workloads.query_set import percentiles
 from tunekit_integrations.dbms.workloads.session import (
     FROZEN_AFTER_S,
     as_failures,
