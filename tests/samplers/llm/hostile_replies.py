@@ -1,8 +1,11 @@
-"""Replies that a study has to survive: a corpus of forms that occur, and a strategy for others.
+"""Replies that a study has to survive: two corpora, and a strategy for others.
 
-`hostile_replies.json` lists, by name, what models, gateways and attackers send: half-finished
-JSON, other formats, wrong units, prose, error pages, refusals, injections. A text is the model's
-message; a body is sent in place of the whole response.
+`hostile_replies.json` is written by hand. It lists, by name, what models, gateways and attackers
+may send: half-finished JSON, other formats, wrong units, prose, error pages, refusals, injections.
+A text is the model's message; a body is sent in place of the whole response.
+
+`vendor_replies.json` holds responses of providers and servers in the forms that they document or
+that users have posted; `source` says where. Names, numbers and long messages are shortened.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import tunekit as tk
 from tunekit.testing.openai_server import Said
 
 CORPUS = Path(__file__).with_suffix(".json")
+VENDORS = CORPUS.with_name("vendor_replies.json")
 
 SPACE = tk.Space(
     model=tk.Categorical(
@@ -48,6 +52,16 @@ def corpus() -> dict[str, Said]:
         else:
             given["text"] = given.get("text", "") * times
         found[name] = Said(**given)
+    return found
+
+
+def vendor_corpus() -> dict[str, Said]:
+    """Return the responses of providers by name."""
+    found = {}
+    for name, entry in json.loads(VENDORS.read_text(encoding="utf-8")).items():
+        body = entry["body"] if isinstance(entry["body"], str) else json.dumps(entry["body"])
+        headers = entry.get("headers", {})
+        found[name] = Said(status=entry["status"], headers=headers, body=body.encode())
     return found
 
 

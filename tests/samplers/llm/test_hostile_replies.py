@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tunekit as tk
-from tests.samplers.llm.hostile_replies import REPLIES, SPACE, corpus
+from tests.samplers.llm.hostile_replies import REPLIES, SPACE, corpus, vendor_corpus
 from tunekit.samplers.llm.past_advice import advices, spent
 from tunekit.samplers.llm.sampler import LLMSampler
 from tunekit.samplers.random import RandomSampler
@@ -80,7 +80,7 @@ def check(endpoint: Endpoint, study: tk.Study, n_trials: int) -> int:
     return endpoint.n_sent
 
 
-CORPUS = corpus()
+CORPUS = corpus() | vendor_corpus()
 
 
 @pytest.mark.parametrize("name", CORPUS)
@@ -89,6 +89,31 @@ def test_a_reply_of_the_corpus_ends_no_study(endpoint: Endpoint, name: str) -> N
     assert check(endpoint, study, 4) >= 1
     advised = [t for t in study.trials if t.sampler == "llm"]
     assert bool(advised) == name.startswith("usable: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "n_sent"),
+    [
+        ("OpenAI: no credit", "status 429: You exceeded your current quota", 1),
+        ("OpenAI: too many tokens a minute", "status 429: Rate limit reached", 2),
+        ("vLLM: flat error", "status 400: max_tokens must be at least 1", 1),
+        ("Ollama: no such model, own endpoint", 'status 404: model "m" not found', 1),
+        ("LM Studio: another address, status 200", "status 200: Unexpected endpoint", 1),
+        ("llama.cpp: still loading", "status 503: Loading model", 2),
+        ("Anthropic: overloaded", "status 529: Overloaded", 2),
+        ("Gemini: exhausted, in a list", "status 429: Resource has been exhausted", 2),
+        ("OpenRouter: its provider failed, status 200", "status 502: Provider returned error", 2),
+        ("OpenRouter: limited upstream", "status 429: m is temporarily rate-limited upstream", 2),
+    ],
+)
+def test_the_reason_of_a_provider_is_told_and_asked_again_where_waiting_helps(
+    endpoint: Endpoint, name: str, said: str, n_sent: int
+) -> None:
+    study = study_of(endpoint, [CORPUS[name]] * 40, 1)
+    (_, advice), *_ = advices(study.trials)
+    assert said in advice["problems"][0]
+    assert endpoint.n_sent == n_sent
+    assert spent(advices(study.trials)).tokens == 0  # refused, so nobody has paid for it
 
 
 def test_the_whole_corpus_in_turn_ends_no_study(endpoint: Endpoint) -> None:

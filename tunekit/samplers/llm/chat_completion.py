@@ -17,6 +17,7 @@ from tunekit.samplers.llm.backends import (
     estimated_tokens,
     price,
 )
+from tunekit.samplers.llm.error_bodies import error_of
 from tunekit.shown import HIDDEN, without_secrets
 
 MAX_BODY_BYTES = 4 * MAX_REPLY_CHARS + 65_536
@@ -66,6 +67,7 @@ def answer_of(
 
     Raises:
         Unusable: it is no chat completion.
+        NoAnswer: it is an error.
         Unanswered: the model refused, or the reply is empty or too long.
     """
     text = hidden(_text(document, secrets), secrets)
@@ -103,7 +105,9 @@ def add_bill(
     none.dollars = price(prompt_tokens, reply_tokens, per_million)
 
 
-def refusal(status: int, said: str, after: str, secrets: Sequence[str] = ()) -> NoAnswer:
+def refusal(
+    status: int, said: str, after: str, secrets: Sequence[str] = (), *, is_final: bool = False
+) -> NoAnswer:
     """Return why an endpoint refused a request.
 
     Args:
@@ -111,10 +115,11 @@ def refusal(status: int, said: str, after: str, secrets: Sequence[str] = ()) -> 
         said: the endpoint's message.
         after: its header Retry-After: seconds or a date, empty for none.
         secrets: texts to hide in the message.
+        is_final: whether the same request cannot succeed later, whatever the status says.
     """
     return NoAnswer(
         f"the endpoint answered with status {status}: {shown(said, secrets) or 'no reason given'}",
-        may_retry=status in RETRY_STATUS,
+        may_retry=status in RETRY_STATUS and not is_final,
         retry_after_s=_seconds(after),
     )
 
@@ -151,7 +156,12 @@ def _text(document: object, secrets: Sequence[str]) -> str:
         message = document["choices"][0]["message"]  # type: ignore[index]
         text, refused = message.get("content"), message.get("refusal")
     except (KeyError, IndexError, TypeError, AttributeError):
+        error = error_of(document)
+        if error is not None:  # gateways send it with status 200
+            said, status = error.said, error.status or 200
+            raise refusal(status, said, "", secrets, is_final=error.is_final) from None
         raise Unusable("the endpoint sent JSON that is no chat completion.") from None
+    text = _joined(text) if isinstance(text, list) else text
     if not isinstance(text, str) or not text.strip():
         if isinstance(refused, str) and refused:
             raise Unanswered(f"the model refused: {shown(refused, secrets)}")
@@ -159,6 +169,12 @@ def _text(document: object, secrets: Sequence[str]) -> str:
     if len(text) > MAX_REPLY_CHARS:
         raise Unanswered(f"the reply is longer than {MAX_REPLY_CHARS:,} characters.")
     return text
+
+
+def _joined(parts: Sequence[object]) -> str:
+    """Return the text of a message in parts, without the thoughts of a model that reasons."""
+    texts = [p.get("text") for p in parts if isinstance(p, Mapping) and p.get("type") == "text"]
+    return "".join(t for t in texts if isinstance(t, str))
 
 
 def _tokens(document: object, messages: Sequence[Message], n_reply: int) -> tuple[int, int]:

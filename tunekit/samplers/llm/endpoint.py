@@ -23,6 +23,7 @@ from tunekit.samplers.llm.chat_completion import (
     fields_of,
     refusal,
 )
+from tunekit.samplers.llm.error_bodies import ErrorBody, error_body
 
 if TYPE_CHECKING:
     import httpx2
@@ -213,16 +214,10 @@ def _document(content: bytearray) -> object:
 
 def _refusal(response: httpx2.Response, content: bytes, secrets: Sequence[str]) -> NoAnswer:
     """Return why an endpoint refused a request."""
-    said = content[: 4 * MAX_SAID].decode("utf-8", "replace")
-    name: object = None
-    try:
-        error = json.loads(content)["error"]
-        said = error["message"] if isinstance(error["message"], str) else said
-        name = error.get("param")
-    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
-        pass
+    error = error_body(content) or ErrorBody()
+    said = error.said or content[: 4 * MAX_SAID].decode("utf-8", "replace")
     after = response.headers.get("Retry-After", "")
-    found = refusal(response.status_code, said, after, secrets)
-    if response.status_code == 400 and isinstance(name, str) and name in OPTIONAL:
-        return _FieldRefused(str(found), name)
+    found = refusal(response.status_code, said, after, secrets, is_final=error.is_final)
+    if response.status_code == 400 and error.param in OPTIONAL:
+        return _FieldRefused(str(found), error.param)
     return found
