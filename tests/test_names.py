@@ -14,8 +14,8 @@ PACKAGES = (
     "dashboard/tunekit_dashboard",
 )
 SHARED: set[str] = {
-    "Axis", "Counters", "Limits", "Member", "Model", "Rung", "Runs", "Standings", "Table",
-    "Verdict", "Workload",
+    "Limits", "Rung",
+    "Workload",
 }  # fmt: skip
 """Names that stand twice still."""
 

@@ -23,7 +23,7 @@ LONGEST_PAUSE_S = 30.0
 Report = dict[str, Any]
 
 
-class Verdict(NamedTuple):
+class ReportDecision(NamedTuple):
     """What to do after a report: go on, or end the trial as stopped or paused.
 
     Attributes:
@@ -36,9 +36,9 @@ class Verdict(NamedTuple):
     evidence: Mapping[str, Any]
 
 
-GO_ON = Verdict("continue", "", {})
+GO_ON = ReportDecision("continue", "", {})
 
-Send = Callable[[Sequence[Report]], Verdict]
+Send = Callable[[Sequence[Report]], ReportDecision]
 
 
 class ReportBatches:
@@ -55,7 +55,7 @@ class ReportBatches:
         self._pause_s = EVERY_S
         self._is_away = False
 
-    def add(self, step: int, metrics: Mapping[str, float]) -> Verdict:
+    def add(self, step: int, metrics: Mapping[str, float]) -> ReportDecision:
         """Add a report, send what is due, and return the latest verdict of the service."""
         self._waiting.append({"step": step, "metrics": written(metrics)})
         is_full = len(self._waiting) >= MAX_WAITING and not self._is_away
@@ -63,7 +63,7 @@ class ReportBatches:
             self.flush()
         return self.verdict
 
-    def flush(self) -> Verdict:
+    def flush(self) -> ReportDecision:
         """Send what waits now, and return the latest verdict."""
         try:
             while self._waiting:

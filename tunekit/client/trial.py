@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tunekit.client.leases import LOST
 from tunekit.client.log import log
 from tunekit.client.numbers import number, written
-from tunekit.client.reports import Report, ReportBatches, Verdict
+from tunekit.client.reports import Report, ReportBatches, ReportDecision
 from tunekit.client.spool import LATER, Post
 from tunekit.errors import InvalidResult, TrialConflict, TrialPaused, TrialStopped, TunekitError
 from tunekit.identifiers import new_id
@@ -54,7 +54,7 @@ class ServiceTrial:
         """Show the study, the number and the point."""
         return f"<Trial {self.number} of {self._study.name!r}: {self.params}>"
 
-    def report(self, step: int, value: float | None = None, **metrics: float) -> Verdict:
+    def report(self, step: int, value: float | None = None, **metrics: float) -> ReportDecision:
         """Report metrics at a step, of which `value` is that of the only objective.
 
         Reports are sent together: 20 at a time, or the next one after half a second. Between
@@ -74,7 +74,7 @@ class ServiceTrial:
             raise InvalidResult(f"step {step}: got no metric; report such as loss=0.5.")
         return self._obey(self._reports.add(step, metrics))
 
-    def flush(self) -> Verdict:
+    def flush(self) -> ReportDecision:
         """Send all reports now, such as before a checkpoint, and return the decision.
 
         Raises:
@@ -157,17 +157,17 @@ class ServiceTrial:
         if self.lost is not None:
             raise self.lost
 
-    def _obey(self, verdict: Verdict) -> Verdict:
+    def _obey(self, verdict: ReportDecision) -> ReportDecision:
         if verdict.action == "stop":
             raise TrialStopped(verdict.reason)
         if verdict.action == "pause":
             raise TrialPaused(verdict.reason)
         return verdict
 
-    def _send(self, reports: Sequence[Report]) -> Verdict:
+    def _send(self, reports: Sequence[Report]) -> ReportDecision:
         post = self._report_post(reports)
         answer = self._client.http.request("POST", post.path, post.body, outage_s=REPORT_OUTAGE_S)
-        return Verdict(**answer.doc["decision"])
+        return ReportDecision(**answer.doc["decision"])
 
     def _report_post(self, reports: Sequence[Report]) -> Post:
         lease_s = self._client.leases.lease_s

@@ -27,7 +27,7 @@ Suggest: TypeAlias = Callable[[StudyView, Sequence[int]], list[Proposal]]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ProxyScore:
     """The proxy's verdict on a candidate.
 
     Attributes:
@@ -90,21 +90,23 @@ class Screen:
         best = min(range(len(verdicts)), key=lambda i: verdicts[i].rank)
         return self._told(candidates[best], verdicts, best)
 
-    def _judged(self, params: Params) -> Verdict:
+    def _judged(self, params: Params) -> ProxyScore:
         failed = (2, 0.0, 0.0)
         try:
             returned = self._proxy(Params(params))
             values = dict(returned) if isinstance(returned, Mapping) else {self._score: returned}
             values = {str(name): float(v) for name, v in values.items()}
         except Exception as error:  # a user function: any exception costs one candidate only
-            return Verdict(failed, {}, " ".join(f"{type(error).__name__}: {error}".split())[:200])
+            return ProxyScore(
+                failed, {}, " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            )
         score = values.get(self._score, math.nan)
         if math.isnan(score):
-            return Verdict(failed, {}, f"{self._score} is missing or NaN in {values}"[:200])
+            return ProxyScore(failed, {}, f"{self._score} is missing or NaN in {values}"[:200])
         violation = sum(b.violation(values) for b in self._bounds)
-        return Verdict((int(violation > 0.0), violation, score), values)
+        return ProxyScore((int(violation > 0.0), violation, score), values)
 
-    def _told(self, chosen: Proposal, verdicts: Sequence[Verdict], best: int) -> Proposal:
+    def _told(self, chosen: Proposal, verdicts: Sequence[ProxyScore], best: int) -> Proposal:
         errors = [v.error for v in verdicts if v.error]
         verdict = verdicts[best]
         note: dict[str, Any] = {

@@ -11,7 +11,7 @@ from tunekit.history import History
 from tunekit.samplers.coordinate.certificate import Certificate
 from tunekit.samplers.coordinate.changes import Step, Tree
 from tunekit.samplers.coordinate.rules import CoordinateRules, told
-from tunekit.samplers.coordinate.standings import Standings
+from tunekit.samplers.coordinate.standings import PointResults
 from tunekit.scaling.rungs import Rung
 from tunekit.spaces import Float, Int, Params, Scalar, Space
 from tunekit.spaces.domains import typed
@@ -81,7 +81,7 @@ def drift_of(
 ) -> list[Drift]:
     """Return the drift of each varied parameter that is active in a rung's best point."""
     tree = Tree(space, rules)
-    standings = Standings(history, rules, n_changes=tree.n_changes)
+    standings = PointResults(history, rules, n_changes=tree.n_changes)
     if certificate.params is None:
         return []
     centre = dict(certificate.params)
@@ -140,7 +140,7 @@ def vertex_of(space: Space, path: str, certificate: Certificate) -> Scalar:
 
 
 def _cost(
-    tree: Tree, standings: Standings, centre: Params, path: str, start: Scalar
+    tree: Tree, standings: PointResults, centre: Params, path: str, start: Scalar
 ) -> tuple[float, float, bool]:
     """Return what it costs to go back to the carried value, and whether that is worse."""
     if typed(dict(centre)[path]) == typed(start):

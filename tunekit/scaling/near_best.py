@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tunekit.noise.replicates import UNMEASURED
 from tunekit.samplers.coordinate.rules import CoordinateRules
-from tunekit.samplers.coordinate.standings import Standings
+from tunekit.samplers.coordinate.standings import PointResults
 from tunekit.scaling.rungs import base_value, rung_of
 from tunekit.spaces import Float, Int, Scalar, Space
 from tunekit.studies.study import Study
@@ -52,7 +52,7 @@ def near_best(study: Study, *, tolerance: float) -> NearBest:
     own = getattr(study.sampler, "rules", None)
     rules = own if isinstance(own, CoordinateRules) else CoordinateRules()
     space = study.space
-    standings = Standings(study.refresh(), rules)
+    standings = PointResults(study.refresh(), rules)
     best = standings.found[0]
     least = standings.noise.mean(best)
     rung = rung_of(study.user_attrs)

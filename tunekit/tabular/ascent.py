@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from tunekit.spaces import Constant, Parameter, Params, Scalar, Space, walk
-from tunekit.tabular.models import Model
+from tunekit.tabular.models import LossModel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,7 +23,7 @@ FIRST_STEP = 0.1
 
 
 def climb(
-    model: Model, x: Floats, *, caution: float, distance: Distance, limits: Floats
+    model: LossModel, x: Floats, *, caution: float, distance: Distance, limits: Floats
 ) -> Floats:
     """Return `(m, d)` rows with better cautious predictions than their `(m, d)` starts.
 

@@ -31,7 +31,7 @@ Look: TypeAlias = "Callable[[Floats], tuple[Floats, Floats]]"
 of these. Rows may move, but each must stay in its branch."""
 
 
-class Model(Protocol):
+class LossModel(Protocol):
     """A model of the loss; rows are `(n, d)` encoded points, NaN where inactive."""
 
     @property
@@ -48,7 +48,7 @@ class Model(Protocol):
         ...
 
 
-def gaussian_process(x: Floats, losses: Floats, encoder: Encoder) -> Model:
+def gaussian_process(x: Floats, losses: Floats, encoder: Encoder) -> LossModel:
     """Return a Gaussian process over the tree, from `(n, d)` rows and `(n,)` losses."""
     centre, scale = float(np.mean(losses)), float(np.std(losses)) or 1.0
     gp = fitted(structure_of(encoder), x, (losses - centre) / scale)
@@ -58,7 +58,7 @@ def gaussian_process(x: Floats, losses: Floats, encoder: Encoder) -> Model:
     return _Process(gp, centre, scale, max(1.0, float(np.sqrt(np.mean(errors)))))
 
 
-def networks(x: Floats, losses: Floats, encoder: Encoder, *, seed: int) -> Model:
+def networks(x: Floats, losses: Floats, encoder: Encoder, *, seed: int) -> LossModel:
     """Return IGNITE's ensemble of networks, from `(n, d)` rows and `(n,)` losses.
 
     Raises:

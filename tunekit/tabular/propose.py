@@ -19,9 +19,9 @@ from tunekit.spaces.encode import Encoder
 from tunekit.tabular import models
 from tunekit.tabular.ascent import climb, mutated
 from tunekit.tabular.features import Features
-from tunekit.tabular.models import Model
+from tunekit.tabular.models import LossModel
 from tunekit.tabular.risk import Risk, outside
-from tunekit.tabular.table import Data, Table, read
+from tunekit.tabular.table import Data, RecordedPoints, read
 from tunekit_surrogates.density import Density
 
 if TYPE_CHECKING:
@@ -99,10 +99,10 @@ def offline(
 class _Search:
     """Searches one table with one model."""
 
-    table: Table
+    table: RecordedPoints
     encoder: Encoder
     rows: Floats
-    model: Model
+    model: LossModel
     caution: float
 
     def __post_init__(self) -> None:

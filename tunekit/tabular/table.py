@@ -43,7 +43,7 @@ NAMED = 5
 
 
 @dataclass(frozen=True)
-class Table:
+class RecordedPoints:
     """Recorded points and their results.
 
     Attributes:
@@ -62,7 +62,7 @@ class Table:
 
 def read(
     data: Data, space: Space | None, objective: str | Mapping[str, Direction] | None
-) -> Table:
+) -> RecordedPoints:
     """Return the table in the data; see `tunekit.offline`.
 
     Raises:
@@ -89,7 +89,7 @@ def read(
 
 def _of_study(
     study: RecordedStudy, space: Space | None, objective: str | Mapping[str, Direction] | None
-) -> Table:
+) -> RecordedPoints:
     history = study.refresh()
     wanted = _objective(objective, study.objectives[0].metric)
     for known in study.objectives:
@@ -106,7 +106,9 @@ def _of_study(
     return _merged(to, wanted, found)
 
 
-def _of_records(records: list[dict[str, Any]], space: Space, objective: ObjectiveSpec) -> Table:
+def _of_records(
+    records: list[dict[str, Any]], space: Space, objective: ObjectiveSpec
+) -> RecordedPoints:
     if not records:
         return _merged(space, objective, [])
     columns = list(dict.fromkeys(key for record in records for key in record))
@@ -204,13 +206,13 @@ def _cell(p: Parameter, given: object) -> Scalar:
 
 def _merged(
     space: Space, objective: ObjectiveSpec, found: Sequence[tuple[int, Params, float]]
-) -> Table:
+) -> RecordedPoints:
     groups: dict[Key, list[int]] = {}
     for i, (_, point, _) in enumerate(found):
         groups.setdefault(key_of(point), []).append(i)
     firsts = [members[0] for members in groups.values()]
     losses = [float(np.mean([found[i][2] for i in members])) for members in groups.values()]
-    return Table(
+    return RecordedPoints(
         space,
         objective,
         [found[i][1] for i in firsts],

@@ -14,7 +14,7 @@ from tunekit.registry import check_options
 from tunekit.samplers.base import StudyView, at_target, held, repaired, sample
 from tunekit.samplers.coordinate.changes import Tree
 from tunekit.samplers.coordinate.rules import CoordinateRules, told
-from tunekit.samplers.coordinate.standings import Standings, Verdict
+from tunekit.samplers.coordinate.standings import PointResults, Verdict
 from tunekit.samplers.coordinate.survey import Seen, Survey, Surveyor
 from tunekit.samplers.random_streams import light_stream, stream
 from tunekit.shown import counted
@@ -190,10 +190,12 @@ def certificate_of(view: StudyView, sampler: object, rules: Mapping[str, Any]) -
     return certificate(view, replace(base, **rules), start_of(view, start))
 
 
-def surveyed(view: StudyView, rules: CoordinateRules, start: Params) -> tuple[Survey, Standings]:
+def surveyed(
+    view: StudyView, rules: CoordinateRules, start: Params
+) -> tuple[Survey, PointResults]:
     """Return the survey of a study as its sampler sees it."""
     tree = Tree(view.space, rules)
-    standings = Standings(view.history, rules, n_changes=tree.n_changes)
+    standings = PointResults(view.history, rules, n_changes=tree.n_changes)
     return Surveyor(tree, standings, start).survey(), standings
 
 
@@ -240,7 +242,7 @@ def one_objective(objectives: tuple[ObjectiveSpec, ...], what: str) -> None:
         )
 
 
-def _change(seen: Seen, standings: Standings) -> Change:
+def _change(seen: Seen, standings: PointResults) -> Change:
     there = standings.get(seen.point)
     return Change(
         seen.step.path,

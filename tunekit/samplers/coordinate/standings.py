@@ -30,7 +30,7 @@ WARM_DOF = 4
 """Degrees of freedom from which on the scatter of repeats is believed; fewer are often lucky."""
 
 
-class Standings:
+class PointResults:
     """The points of a study with their results, less is better.
 
     Args:

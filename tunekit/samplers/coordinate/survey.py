@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from tunekit.noise.replicates import Key, ReplicatedPoint, key_of
 from tunekit.samplers.coordinate.changes import Step, Tree
 from tunekit.samplers.coordinate.rules import told
-from tunekit.samplers.coordinate.standings import Standings, Verdict
+from tunekit.samplers.coordinate.standings import PointResults, Verdict
 from tunekit.spaces import Params, Scalar
 from tunekit.spaces.domains import typed
 
@@ -84,7 +84,7 @@ SETTLED: tuple[Verdict, ...] = ("worse", "tie", "failed")
 class Surveyor:
     """Looks around points of one study."""
 
-    def __init__(self, tree: Tree, standings: Standings, start: Params) -> None:
+    def __init__(self, tree: Tree, standings: PointResults, start: Params) -> None:
         self._tree = tree
         self._standings = standings
         self._start = start

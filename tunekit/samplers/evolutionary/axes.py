@@ -18,7 +18,7 @@ Shape: TypeAlias = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Axis:
+class NumberAxis:
     """A number as a coordinate in `[0, 1]`.
 
     Attributes:
@@ -96,7 +96,7 @@ class Structure:
                     found.append((p.path, repr(value)))
         return tuple(found)
 
-    def numbers(self, params: Params) -> list[Axis]:
+    def numbers(self, params: Params) -> list[NumberAxis]:
         """Return the active numbers of a point that are not at a special value."""
         return [
             axis
@@ -115,20 +115,20 @@ def is_special(domain: object, value: Scalar) -> bool:
     return isinstance(domain, Float | Int) and value in domain.special
 
 
-def axis_of(p: Parameter) -> Axis | None:
+def axis_of(p: Parameter) -> NumberAxis | None:
     """Return the axis of a number, `None` if it has nothing to move along."""
     domain = p.domain
     if isinstance(domain, Categorical):
         n = len(domain.choices)
-        return Axis(p.path, domain, 1 / n, False) if domain.ordered and n > 1 else None
+        return NumberAxis(p.path, domain, 1 / n, False) if domain.ordered and n > 1 else None
     if not isinstance(domain, Float | Int) or domain.lo == domain.hi:
         return None
     if isinstance(domain, Float):
         step = 0.0 if domain.step is None else 1 / domain.n_cells()
-        return Axis(p.path, domain, step, False) if step < 1 else None
+        return NumberAxis(p.path, domain, step, False) if step < 1 else None
     n = domain.grid()[2]
     if n == 1:
         return None
     if domain.log and n > SMALL_LOG_INT:
-        return Axis(p.path, domain, 0.0, False)
-    return Axis(p.path, domain, 1 / n, domain.log)
+        return NumberAxis(p.path, domain, 0.0, False)
+    return NumberAxis(p.path, domain, 1 / n, domain.log)

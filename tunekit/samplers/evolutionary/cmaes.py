@@ -22,11 +22,11 @@ from tunekit.samplers.base import (
     sample,
 )
 from tunekit.samplers.evolutionary.arrivals import Arrivals
-from tunekit.samplers.evolutionary.axes import Axis, Shape, Structure, is_special, specials
+from tunekit.samplers.evolutionary.axes import NumberAxis, Shape, Structure, is_special, specials
 from tunekit.samplers.evolutionary.cmaes_restarts import (
     CmaSettings,
+    RestartedRuns,
     Restarts,
-    Runs,
     noted,
     optimiser,
 )
@@ -62,7 +62,7 @@ class Knowledge:
         self.elite: list[tuple[Merit, int, Params]] = []
         self._seed = view.seed
         self._settings = settings
-        self._runs: dict[Shape, Runs] = {}
+        self._runs: dict[Shape, RestartedRuns] = {}
         self._others: dict[Shape, list[tuple[NDArray[np.float64], Merit]]] = {}
         self._best: dict[str, tuple[Merit, int, float]] = {}
 
@@ -94,7 +94,7 @@ class Knowledge:
         if key < WORST:
             self._note_best(params, axes, key, number)
 
-    def runs(self, params: Params) -> Runs | None:
+    def runs(self, params: Params) -> RestartedRuns | None:
         """Return the runs of a point's structure, `None` if it has no numbers."""
         axes = self.structure.numbers(params)
         if not axes:
@@ -102,29 +102,33 @@ class Knowledge:
         shape = self.structure.shape(params)
         return self._runs.get(shape) or self._first(shape, axes)
 
-    def _first(self, shape: Shape, axes: Sequence[Axis]) -> Runs:
+    def _first(self, shape: Shape, axes: Sequence[NumberAxis]) -> RestartedRuns:
         others = sorted(self._others.get(shape, []), key=lambda pair: pair[1])
         if max(N_WARM, 4 * len(axes)) <= len(others) and len(axes) <= MAX_WARM_DIM:
             return self._warm(axes, [x for x, _ in others])
         start = [self._best[a.path][2] if a.path in self._best else middle(a) for a in axes]
-        return Runs(axes, np.array(start), seed=self._seed, settings=self._settings)
+        return RestartedRuns(axes, np.array(start), seed=self._seed, settings=self._settings)
 
-    def _warm(self, axes: Sequence[Axis], best_first: list[NDArray[np.float64]]) -> Runs:
+    def _warm(
+        self, axes: Sequence[NumberAxis], best_first: list[NDArray[np.float64]]
+    ) -> RestartedRuns:
         """Start from the best of other trials (M. Nomura et al., Warm Starting CMA-ES, 2021)."""
         from cmaes import get_warm_start_mgd
 
         ranked = [(x, float(rank)) for rank, x in enumerate(best_first)]
         mean, sigma, cov = get_warm_start_mgd(ranked, gamma=max(0.1, 2 / len(ranked)))
         settings = CmaSettings(float(sigma), self._settings.population, self._settings.restarts)
-        return Runs(axes, mean, seed=self._seed, settings=settings, cov=cov)
+        return RestartedRuns(axes, mean, seed=self._seed, settings=settings, cov=cov)
 
-    def _note_best(self, params: Params, axes: Sequence[Axis], key: Merit, number: int) -> None:
+    def _note_best(
+        self, params: Params, axes: Sequence[NumberAxis], key: Merit, number: int
+    ) -> None:
         for a in axes:
             if a.path not in self._best or (key, number) < self._best[a.path][:2]:
                 self._best[a.path] = (key, number, a.coordinate(params[a.path]))
 
 
-def middle(axis: Axis) -> float:
+def middle(axis: NumberAxis) -> float:
     """Return the coordinate of the default, the middle if the default is a special value."""
     default = axis.domain.default_value()
     return 0.5 if is_special(axis.domain, default) else axis.coordinate(default)
@@ -150,7 +154,7 @@ class CmaEsSampler:
         MissingExtra: the package `cmaes` is not installed.
 
     Reference:
-        See `Runs`; N. Hansen et al., A Method for Handling Uncertainty (ranks), 2009.
+        See `RestartedRuns`; N. Hansen et al., A Method for Handling Uncertainty (ranks), 2009.
     """
 
     name = "cmaes"
@@ -278,7 +282,10 @@ def elite_picker(known: Knowledge, rng: np.random.Generator, *, floor: float) ->
 
 
 def sampled(
-    point: Params, runs: Runs, rng: np.random.Generator, fixed: Mapping[str, Scalar] | None
+    point: Params,
+    runs: RestartedRuns,
+    rng: np.random.Generator,
+    fixed: Mapping[str, Scalar] | None,
 ) -> tuple[Params, dict[str, Any]]:
     """Return the point with sampled numbers, and the evidence to tell the result with."""
     evaluate, tell = runs.ask(rng)
@@ -291,7 +298,7 @@ def sampled(
     return point, {"run": runs.index, "generation": runs.generation, "x": tell.tolist()}
 
 
-def why(runs: Runs) -> str:
+def why(runs: RestartedRuns) -> str:
     """Return the origin of a sample in one sentence."""
     return (
         f"CMA-ES on {len(runs.axes)} numbers: run {runs.index + 1}, "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from tunekit.errors import MissingExtra
-from tunekit.samplers.evolutionary.axes import Axis
+from tunekit.samplers.evolutionary.axes import NumberAxis
 from tunekit.samplers.evolutionary.merit import Merit
 from tunekit.samplers.random_streams import stream
 
@@ -38,7 +38,7 @@ class CmaSettings:
     restarts: Restarts = "bipop"
 
 
-class Runs:
+class RestartedRuns:
     """Performs successive CMA-ES runs on the numbers of one structure.
 
     A generation consists of the next `population` trials of the run that end, whichever
@@ -60,7 +60,7 @@ class Runs:
 
     def __init__(
         self,
-        axes: Sequence[Axis],
+        axes: Sequence[NumberAxis],
         start: NDArray[np.float64],
         *,
         seed: int,
@@ -176,7 +176,7 @@ def optimiser() -> Any:
     return CMAwM
 
 
-def noted(evidence: Mapping[str, Any], runs: Runs) -> NDArray[np.float64] | None:
+def noted(evidence: Mapping[str, Any], runs: RestartedRuns) -> NDArray[np.float64] | None:
     """Return the `(d,)` coordinates to tell from a proposal's evidence, if of the current run."""
     x = evidence.get("x")
     if evidence.get("run") != runs.index or not isinstance(x, list) or len(x) != len(runs.axes):

@@ -14,7 +14,7 @@ from tunekit.samplers.base import StudyView, at_target, held, known_points, repa
 from tunekit.samplers.evolutionary.arrivals import Arrivals
 from tunekit.samplers.evolutionary.cmaes import sampled
 from tunekit.samplers.evolutionary.cmaes_restarts import optimiser
-from tunekit.samplers.evolutionary.population import Algorithm, Member, Population
+from tunekit.samplers.evolutionary.population import Algorithm, Individual, Population
 from tunekit.samplers.evolutionary.variation import Breeding
 from tunekit.samplers.proxy import CANDIDATES, Proxy, Screen
 from tunekit.samplers.random_streams import stream
@@ -271,7 +271,7 @@ class _Parents:
         best = self._population.best_in.get(branch)
         return None if best is None else best.params
 
-    def _winner(self) -> Member:
+    def _winner(self) -> Individual:
         """Return a tournament winner, or with `P_BRANCH` the best of a random branch.
 
         A branch is judged by its best member, which must therefore breed even after it has left

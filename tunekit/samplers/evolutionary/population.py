@@ -28,7 +28,7 @@ N_SUCCESSES = 25  # number of recent successes of an operator that its step widt
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class Individual:
     """A current or former member of the population.
 
     Attributes:
@@ -68,7 +68,7 @@ class Population:
 
     def __init__(self, view: StudyView, *, algorithm: Algorithm, size: int) -> None:
         self.structure = Structure(view.space)
-        self.best_in: dict[tuple[str, Scalar], Member] = {}
+        self.best_in: dict[tuple[str, Scalar], Individual] = {}
         self.keys: set[tuple[tuple[str, Scalar], ...]] = set()
         self.is_single = len(view.objectives) == 1
         self.cma = Knowledge(view, CmaSettings()) if self.is_single else None
@@ -76,14 +76,14 @@ class Population:
         self.n_told = 0
         self._algorithm = algorithm
         self._size = size
-        self._living: list[Member] = []
-        self._recent: deque[Member] = deque(maxlen=size)
-        self._newborn: list[Member] = []
-        self._members: dict[int, Member] = {}
+        self._living: list[Individual] = []
+        self._recent: deque[Individual] = deque(maxlen=size)
+        self._newborn: list[Individual] = []
+        self._members: dict[int, Individual] = {}
         self._scores: deque[ChildScore] = deque(maxlen=MEMORY)
 
     @property
-    def living(self) -> list[Member]:
+    def living(self) -> list[Individual]:
         """Return the members from best to worst."""
         return self._living
 
@@ -96,7 +96,7 @@ class Population:
             key = (BROKEN, key[1], key[2])
         axes = self.structure.axes
         outline = tuple((path, v) for path, v in params.items() if path not in axes)
-        child = Member(key, trial.number, params, losses, outline, self.n_told)
+        child = Individual(key, trial.number, params, losses, outline, self.n_told)
         self.n_told += 1
         self.keys.add(tuple(params.items()))
         if self.cma is not None:
@@ -132,7 +132,7 @@ class Population:
         logs = [math.log(v) for v in good] + [math.log(default)] * 2
         return math.exp(sum(logs) / len(logs))
 
-    def _admit(self, child: Member) -> int | None:
+    def _admit(self, child: Individual) -> int | None:
         """Add a child if it is good or young enough; return its rank, else `None`."""
         if not self.is_single:
             return self._admit_front(child)
@@ -147,7 +147,7 @@ class Population:
         del self._living[self._size :]
         return place
 
-    def _admit_front(self, child: Member) -> int | None:
+    def _admit_front(self, child: Individual) -> int | None:
         if self._algorithm == "regularised":
             self._recent.append(child)
             self._living = ordered(list(self._recent))
@@ -160,7 +160,7 @@ class Population:
             return self._living.index(child) if child in self._living else None
         return None
 
-    def _note_branches(self, child: Member) -> None:
+    def _note_branches(self, child: Individual) -> None:
         if child.merit[0] > FEASIBLE:
             return
         for path, value in child.outline:
@@ -170,7 +170,7 @@ class Population:
                 if best is None or is_old or self._is_better(child, best):
                     self.best_in[path, value] = child
 
-    def _is_better(self, new: Member, old: Member) -> bool:
+    def _is_better(self, new: Individual, old: Individual) -> bool:
         """Return whether `new` may replace `old` as the best of a branch.
 
         With several objectives it only needs to be non-dominated, so the best of a branch moves
@@ -180,10 +180,12 @@ class Population:
             return _rank(new) < _rank(old)
         return not dominates(old.losses, new.losses)
 
-    def _has_aged(self, member: Member) -> bool:
+    def _has_aged(self, member: Individual) -> bool:
         return self._algorithm == "regularised" and member.birth <= self.n_told - self._size
 
-    def _note_score(self, child: Member, evidence: Mapping[str, Any], place: int | None) -> None:
+    def _note_score(
+        self, child: Individual, evidence: Mapping[str, Any], place: int | None
+    ) -> None:
         arm, number, dials = (evidence.get(k) for k in ("arm", "parent", "dials"))
         if not isinstance(arm, str):
             return
@@ -197,13 +199,13 @@ class Population:
         )
         self._scores.append(score)
 
-    def _has_improved(self, child: Member, parent: Member) -> bool:
+    def _has_improved(self, child: Individual, parent: Individual) -> bool:
         if self.is_single or child.merit[:2] != parent.merit[:2]:
             return child.merit < parent.merit
         return dominates(child.losses, parent.losses)
 
 
-def ordered(members: list[Member]) -> list[Member]:
+def ordered(members: list[Individual]) -> list[Individual]:
     """Return members with several losses from best to worst: feasible ones first, by NSGA-II."""
     inside = [m for m in members if m.merit[0] == FEASIBLE]
     outside = [m for m in members if m.merit[0] != FEASIBLE]
@@ -211,5 +213,5 @@ def ordered(members: list[Member]) -> list[Member]:
     return [inside[i] for i in ranks] + sorted(outside, key=_rank)
 
 
-def _rank(member: Member) -> tuple[Merit, int]:
+def _rank(member: Individual) -> tuple[Merit, int]:
     return member.merit, member.number

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tunekit.samplers.base import keeping
-from tunekit.samplers.evolutionary.axes import Axis, Structure, is_special
+from tunekit.samplers.evolutionary.axes import NumberAxis, Structure, is_special
 from tunekit.spaces import Categorical, Float, Int, Parameter, Params, Scalar, walk
 from tunekit.spaces.constant import Constant
 
@@ -199,7 +199,7 @@ def has_choice(p: Parameter) -> bool:
     return not isinstance(p.domain, Constant) and p.domain.size > 1
 
 
-def nudged(axis: Axis, value: Scalar, step: float) -> Scalar:
+def nudged(axis: NumberAxis, value: Scalar, step: float) -> Scalar:
     """Return the value a step away, on a discrete range at least the next one."""
     x = axis.coordinate(value)
     if axis.step and abs(step) < axis.step:
@@ -215,7 +215,7 @@ def reflect(x: float) -> float:
     return 2.0 - x if x > 1.0 else x
 
 
-def _difference(axis: Axis, there: Params, here: Params) -> float:
+def _difference(axis: NumberAxis, there: Params, here: Params) -> float:
     """Return the difference of two points along an axis, 0 if one of them lacks it."""
     if axis.path not in there or axis.path not in here:
         return 0.0

@@ -14,7 +14,7 @@ from tunekit.service.asking.rounds import study_ref
 from tunekit.service.coalesced import Coalesced
 from tunekit.service.group_commit import GroupCommit
 from tunekit.storages.base import ExchangeRequest, Operation, Reports, Saved
-from tunekit.storages.http.work_messages import ReportBatch, Reported, Verdict
+from tunekit.storages.http.work_messages import DecisionMessage, ReportBatch, Reported
 from tunekit.storages.project import ProjectStorage
 
 MAX_KEPT = 10_000
@@ -66,7 +66,7 @@ class Reporting:
         else:
             decision = CONTINUE
         self._keep(record.id, new, decision)
-        verdict = Verdict(decision.action, decision.reason, decision.evidence)
+        verdict = DecisionMessage(decision.action, decision.reason, decision.evidence)
         return Reported("ok", verdict)
 
     def last_decision(self, study_id: int, number: int, epoch: int) -> Decision:

@@ -130,7 +130,7 @@ class ReportBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class DecisionMessage:
     """What a worker has to do after its reports: go on, or end the trial in that state.
 
     Attributes:
@@ -149,7 +149,7 @@ class Reported:
     """The decision on a trial after its reports."""
 
     status: Status
-    decision: Verdict
+    decision: DecisionMessage
 
 
 @dataclass(frozen=True, slots=True)

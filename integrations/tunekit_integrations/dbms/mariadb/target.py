@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tunekit_integrations.dbms.catalogue import Catalogue
+from tunekit_integrations.dbms.counters import Counters
 from tunekit_integrations.dbms.mariadb import plans
 from tunekit_integrations.dbms.mariadb.assignments import assign, is_same
 from tunekit_integrations.dbms.mariadb.attached_server import AttachedServer
@@ -19,7 +20,7 @@ from tunekit_integrations.dbms.mariadb.connection import (
     address_of,
     connected,
 )
-from tunekit_integrations.dbms.mariadb.counters import Counters, read_counters
+from tunekit_integrations.dbms.mariadb.counters import read_counters
 from tunekit_integrations.dbms.mariadb.facts import Facts, ask_facts, check_identity
 from tunekit_integrations.dbms.mariadb.option_file import options_text, read_text, write_whole
 from tunekit_integrations.dbms.mariadb.persisted import persist, read_persisted

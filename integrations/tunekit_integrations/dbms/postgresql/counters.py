@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 import psutil
 
+from tunekit_integrations.dbms.counters import Counters
 from tunekit_integrations.dbms.postgresql.session import ReconnectingSession
 from tunekit_integrations.dbms.records import TargetFailure
 from tunekit_integrations.dbms.workloads.session import APPLICATION as WORKLOAD_CLIENT
@@ -14,21 +14,6 @@ from tunekit_integrations.dbms.workloads.session import APPLICATION as WORKLOAD_
 _LINGERS_S = 2.0
 _LOOK_S = 0.002
 _LOOKS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Counters:
-    """Totals since the server started.
-
-    Attributes:
-        cpu_seconds: of all its processes, `None` where they are on another machine.
-        temp_bytes: written to temporary files, of all databases.
-        wal_bytes: written to the log of changes.
-    """
-
-    cpu_seconds: float | None
-    temp_bytes: int
-    wal_bytes: int
 
 
 def read_counters(session: ReconnectingSession, pid: int | None) -> Counters:
@@ -44,7 +29,7 @@ def read_counters(session: ReconnectingSession, pid: int | None) -> Counters:
         if "recovery" not in failure.message:
             raise
         log = 0  # a standby writes none
-    return Counters(_cpu_seconds(pid), int(temporary), int(log))
+    return Counters(_cpu_seconds(pid), wal_bytes=int(log), temp_bytes=int(temporary))
 
 
 def await_clients_gone(session: ReconnectingSession) -> None:

@@ -307,14 +307,7 @@ class PostgreSQLTarget:
             found = workload.run(self.url, seconds=seconds, deadline_s=deadline_s, seed=seed)
             await_clients_gone(self._session)
             after = read_counters(self._session, self._server.pid)
-        is_known = before.cpu_seconds is not None and after.cpu_seconds is not None
-        cpu = (after.cpu_seconds or 0) - (before.cpu_seconds or 0) if is_known else None
-        return replace(
-            found,
-            cpu_seconds=cpu,
-            temp_bytes=after.temp_bytes - before.temp_bytes,
-            wal_bytes=after.wal_bytes - before.wal_bytes,
-        )
+        return after.added_to(found, before)
 
     def plan_signature(self, queries: Mapping[str, str]) -> Mapping[str, str]:
         """Return query -> digest of its plan without costs."""
