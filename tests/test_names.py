@@ -13,11 +13,6 @@ PACKAGES = (
     "integrations/tunekit_integrations",
     "dashboard/tunekit_dashboard",
 )
-SHARED: set[str] = {
-    "Limits", "Rung",
-    "Workload",
-}  # fmt: skip
-"""Names that stand twice still."""
 
 
 def test_no_two_public_classes_share_a_name() -> None:
@@ -28,4 +23,4 @@ def test_no_two_public_classes_share_a_name() -> None:
                 if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                     places[node.name].append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert len(places) > 500, "the packages were not found"
-    assert {name: at for name, at in places.items() if len(at) > 1 and name not in SHARED} == {}
+    assert {name: at for name, at in places.items() if len(at) > 1} == {}

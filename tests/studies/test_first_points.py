@@ -12,7 +12,7 @@ from tunekit.errors import InvalidArgument
 from tunekit.samplers.llm.buckets import LABELS, BucketCodec
 from tunekit.samplers.llm.earlier_runs import EarlierRuns
 from tunekit.samplers.llm.endpoint import OpenAIEndpoint
-from tunekit.samplers.llm.similar import Workload, distance, nearest
+from tunekit.samplers.llm.similar import EarlierWorkload, distance, nearest
 from tunekit.spaces import Params
 from tunekit.studies.first_points import FIRST, PROFILE, enqueue_first_points
 from tunekit.studies.tuning_pairs import tuning_pairs
@@ -142,8 +142,8 @@ def test_a_profile_is_numbers_and_words(profile):
         enqueue_first_points(study, profile, backend=OpenAIEndpoint("m", base="http://x/v1"))
 
 
-def workload(name: str, **profile: Any) -> Workload:
-    return Workload(name, profile, SPACE.default())
+def workload(name: str, **profile: Any) -> EarlierWorkload:
+    return EarlierWorkload(name, profile, SPACE.default())
 
 
 def test_the_nearest_profiles_count_numbers_by_their_range_and_words_by_equality():
@@ -166,8 +166,8 @@ def test_the_rank_learns_within_each_workload_whatever_its_unit():
     slow = tuple((p, 1000.0 * loss(p, 0.9)) for p in points)
     fast = tuple((p, 0.001 * loss(p, 0.1)) for p in points)
     known = [
-        Workload("slow", {"read_ratio": 0.9}, points[6], slow),
-        Workload("fast", {"read_ratio": 0.1}, points[4], fast),
+        EarlierWorkload("slow", {"read_ratio": 0.9}, points[6], slow),
+        EarlierWorkload("fast", {"read_ratio": 0.1}, points[4], fast),
     ]
     assert EarlierRuns(SPACE, known).expected(points, {"read_ratio": 0.9}) is None  # too few
     runs = EarlierRuns(SPACE, [*known, *known])

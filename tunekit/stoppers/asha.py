@@ -12,7 +12,7 @@ from tunekit.records import CONTINUE, Decision, ObjectiveSpec, TrialState
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.losses import LossCurveReader, Unit, as_metrics, shown
 from tunekit.stoppers.options import MetricStopper, check_unit
-from tunekit.stoppers.rungs import Ladder, Rung
+from tunekit.stoppers.rungs import Ladder, RungStanding
 
 Mode: TypeAlias = Literal["stop", "promote"]
 
@@ -102,7 +102,7 @@ class AshaStopper(MetricStopper):
                 found[trial.number] = self._sentence(rungs[-1], watched)
         return found
 
-    def _goes_on(self, rung: Rung) -> bool:
+    def _goes_on(self, rung: RungStanding) -> bool:
         return not rung.has_diverged and rung.before < self._n_kept(rung.n)
 
     def _n_kept(self, n: int) -> int:
@@ -112,13 +112,13 @@ class AshaStopper(MetricStopper):
     def _is_member(self, number: int) -> bool:
         return self.members is None or self.members(number)
 
-    def _sentence(self, rung: Rung, watched: tuple[ObjectiveSpec, ...]) -> str:
+    def _sentence(self, rung: RungStanding, watched: tuple[ObjectiveSpec, ...]) -> str:
         return (
             f"{shown(rung.own, watched)} at {self.unit[:-1]} {rung.level} has "
             f"{rung.before} of {rung.n} trials before it; the best {self._n_kept(rung.n)} continue"
         )
 
-    def _evidence(self, rung: Rung, watched: tuple[ObjectiveSpec, ...]) -> dict[str, Any]:
+    def _evidence(self, rung: RungStanding, watched: tuple[ObjectiveSpec, ...]) -> dict[str, Any]:
         return {
             "metrics": as_metrics(rung.own, watched),
             "unit": self.unit,

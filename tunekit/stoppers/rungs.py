@@ -19,7 +19,7 @@ from tunekit.stoppers.reached import Reached, Value
 
 
 @dataclass(frozen=True, slots=True)
-class Rung:
+class RungStanding:
     """A trial at a rung, compared with the others that have reached it.
 
     Attributes:
@@ -35,7 +35,7 @@ class Rung:
     before: int
 
     @classmethod
-    def of(cls, level: int, own: Losses, others: Sequence[Losses]) -> Rung:
+    def of(cls, level: int, own: Losses, others: Sequence[Losses]) -> RungStanding:
         """Return the standing of a trial among the finite losses of others, ascending."""
         before = bisect_left(others, own) if len(own) == 1 else n_before(own, others)
         return cls(level, own, len(others) + 1, before)
@@ -86,7 +86,7 @@ class Ladder:
 
     def passed(
         self, number: int, view: CurveView, watched: tuple[ObjectiveSpec, ...]
-    ) -> list[Rung]:
+    ) -> list[RungStanding]:
         """Return the rungs that a trial has passed with its latest report, ascending.
 
         A step that jumps over several rungs passes all of them with the same losses.
@@ -105,12 +105,12 @@ class Ladder:
 
     def standing(
         self, number: int, level: int, view: CurveView, watched: tuple[ObjectiveSpec, ...]
-    ) -> Rung | None:
+    ) -> RungStanding | None:
         """Return a trial's standing at a rung, `None` if it has not reached it."""
         own = self._reached.value(self.reader.read(number, view, watched), level)
         if own is None:
             return None
-        return Rung.of(level, own, self._reached.at(level, view, watched).others(number))
+        return RungStanding.of(level, own, self._reached.at(level, view, watched).others(number))
 
     def numbers_at(
         self, level: int, view: CurveView, watched: tuple[ObjectiveSpec, ...]

@@ -20,7 +20,7 @@ from tunekit.stoppers.losses import (
 )
 from tunekit.stoppers.options import MetricStopper, check_unit
 from tunekit.stoppers.reached import Reached
-from tunekit.stoppers.rungs import Ladder, Rung
+from tunekit.stoppers.rungs import Ladder, RungStanding
 
 FACTOR = 1.5
 """Factor between adjacent rungs."""
@@ -131,7 +131,7 @@ class SecondLookStopper(MetricStopper):
 
     def _standing_of_line(
         self, number: int, level: int, view: CurveView, watched: tuple[ObjectiveSpec, ...]
-    ) -> Rung | None:
+    ) -> RungStanding | None:
         """Return the standing of a trial's line at the horizon, one report after a rung."""
         horizon = max(_progress(view, n, self.unit) for n in view.reports)
         if horizon != self._horizon:
@@ -139,7 +139,7 @@ class SecondLookStopper(MetricStopper):
             self._lines.forget()
         reached = self._lines.at(level, view, watched)
         own = reached.losses.get(number)
-        return None if own is None else Rung.of(level, own, reached.others(number))
+        return None if own is None else RungStanding.of(level, own, reached.others(number))
 
     def _smoothed(self, curve: Curve, level: int) -> Losses | None:
         """Return the best losses of the last reports up to a rung."""
@@ -168,9 +168,9 @@ class SecondLookStopper(MetricStopper):
 
     def _stop(
         self,
-        rung: Rung,
+        rung: RungStanding,
         n_kept: int,
-        line: Rung | None,
+        line: RungStanding | None,
         n_lines: int,
         n: int,
         watched: tuple[ObjectiveSpec, ...],

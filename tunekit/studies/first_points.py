@@ -13,7 +13,7 @@ from tunekit.records import StudyRecord
 from tunekit.samplers.llm.backends import Backend
 from tunekit.samplers.llm.earlier_runs import EarlierRuns
 from tunekit.samplers.llm.first_points import Check, FirstPoints, Situation, first_points
-from tunekit.samplers.llm.similar import Profile, Workload, nearest
+from tunekit.samplers.llm.similar import EarlierWorkload, Profile, nearest
 from tunekit.spaces import Params, Space
 from tunekit.spaces.versions import fitted
 from tunekit.storages.base import Storage
@@ -106,7 +106,7 @@ def enqueue_first_points(
     return found
 
 
-def earlier_workloads(storage: Storage, space: Space, new: StudyRecord) -> list[Workload]:
+def earlier_workloads(storage: Storage, space: Space, new: StudyRecord) -> list[EarlierWorkload]:
     """Return the workloads of other studies with a profile, a result and a space that fits.
 
     Args:
@@ -127,7 +127,7 @@ def earlier_workloads(storage: Storage, space: Space, new: StudyRecord) -> list[
     return found[:MAX_WORKLOADS]
 
 
-def workload_of(record: StudyRecord, history: History, space: Space) -> Workload | None:
+def workload_of(record: StudyRecord, history: History, space: Space) -> EarlierWorkload | None:
     """Return a study's workload with its runs; `None` if its best point lies outside the space."""
     best = history.best
     if best is None or best.params is None:
@@ -141,7 +141,7 @@ def workload_of(record: StudyRecord, history: History, space: Space) -> Workload
         params = None if trial.params is None else _fitted(trial.params, space)
         if params is not None:
             runs.append((params, objective.loss(trial.metrics[objective.metric])))
-    return Workload(record.spec.name, record.spec.attrs[PROFILE], point, tuple(runs))
+    return EarlierWorkload(record.spec.name, record.spec.attrs[PROFILE], point, tuple(runs))
 
 
 def is_profile(value: object) -> bool:
@@ -169,7 +169,7 @@ def _fitted(params: Mapping[str, Any], space: Space) -> Params | None:
         return None
 
 
-def _runs(space: Space, earlier: Sequence[Workload]) -> EarlierRuns | None:
+def _runs(space: Space, earlier: Sequence[EarlierWorkload]) -> EarlierRuns | None:
     """Return what ranks candidates; without scikit-learn the model's own order does."""
     try:
         return EarlierRuns(space, earlier)

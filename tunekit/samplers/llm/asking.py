@@ -9,7 +9,7 @@ from typing import Any
 
 from tunekit.noise.replicates import Key
 from tunekit.samplers.llm.backends import Answer, Backend, Message, NoAnswer
-from tunekit.samplers.llm.limits import Limits
+from tunekit.samplers.llm.limits import SpendingLimits
 from tunekit.samplers.llm.past_advice import Spent
 from tunekit.samplers.llm.predictions import (
     PredictionRequest,
@@ -105,7 +105,7 @@ class Conversation:
     backend: Backend
     timeout_s: float
     retries: int
-    limits: Limits
+    limits: SpendingLimits
     before: Spent
     sleep: Callable[[float], None] = time.sleep
     _answers: list[Answer] = field(default_factory=list)

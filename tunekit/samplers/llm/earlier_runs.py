@@ -9,7 +9,7 @@ import numpy as np
 
 from tunekit.checks import is_number
 from tunekit.errors import MissingExtra
-from tunekit.samplers.llm.similar import Profile, Workload
+from tunekit.samplers.llm.similar import EarlierWorkload, Profile
 from tunekit.spaces import Params, Space
 from tunekit.spaces.encode import Encoder
 
@@ -33,7 +33,7 @@ class EarlierRuns:
     boosting, averaged, on knobs and features of the workload.
     """
 
-    def __init__(self, space: Space, workloads: Sequence[Workload]) -> None:
+    def __init__(self, space: Space, workloads: Sequence[EarlierWorkload]) -> None:
         self._encoder = Encoder(space)
         used = [w for w in workloads if len(w.runs) > 1]
         numbers = {f for w in used for f, v in w.profile.items() if is_number(v)}

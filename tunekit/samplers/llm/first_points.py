@@ -22,7 +22,7 @@ from tunekit.samplers.llm.buckets import LABELS, BucketCodec
 from tunekit.samplers.llm.earlier_runs import EarlierRuns
 from tunekit.samplers.llm.replies import MAX_RATIONALE, reply_document
 from tunekit.samplers.llm.retrying import answered
-from tunekit.samplers.llm.similar import Profile, Workload
+from tunekit.samplers.llm.similar import EarlierWorkload, Profile
 from tunekit.samplers.llm.values import flat_values
 from tunekit.spaces import Params, Scalar, Space
 from tunekit.spaces.describe import describe
@@ -141,7 +141,7 @@ class FirstPoints:
 
 
 def prompt_for(
-    space: Space, situation: Situation, examples: Sequence[Workload] = (), *, k: int = 1
+    space: Space, situation: Situation, examples: Sequence[EarlierWorkload] = (), *, k: int = 1
 ) -> list[Message]:
     """Return the conversation that asks for `k` configurations.
 
@@ -173,7 +173,7 @@ def first_points(
     backend: Backend,
     situation: Situation,
     *,
-    examples: Sequence[Workload] = (),
+    examples: Sequence[EarlierWorkload] = (),
     runs: EarlierRuns | None = None,
     check: Check = lambda params: (),
     k: int = 8,

@@ -9,7 +9,7 @@ from tunekit.samplers.llm.past_advice import Spent
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SpendingLimits:
     """What all requests of a study may cost together; `None` for no limit.
 
     Raises:

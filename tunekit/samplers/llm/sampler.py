@@ -26,12 +26,12 @@ from tunekit.samplers.bayesian.past_studies import past_studies
 from tunekit.samplers.bayesian.sampler import BayesianSampler
 from tunekit.samplers.duplicates import taken
 from tunekit.samplers.grid import GridSampler
+from tunekit.samplers.llm.advice_source import AdviceSource, BackgroundAdvice
 from tunekit.samplers.llm.advised_search import exponent, proposal_within
 from tunekit.samplers.llm.asking import Advice, Conversation
 from tunekit.samplers.llm.backends import Backend
 from tunekit.samplers.llm.chosen_backend import backend_of
-from tunekit.samplers.llm.desk import BackgroundDesk, Desk
-from tunekit.samplers.llm.limits import Limits
+from tunekit.samplers.llm.limits import SpendingLimits
 from tunekit.samplers.llm.model_state import model_state
 from tunekit.samplers.llm.past_advice import KEY, advices, newest_ranges, predicted, unused
 from tunekit.samplers.llm.past_examples import past_examples
@@ -126,7 +126,7 @@ class LLMSampler:
         check_number(temperature, "llm: temperature", low=0, high=2)
         check_number(timeout_s, "llm: timeout_s", low=0.1, high=3600)
         check_number(wait_s, "llm: wait_s", low=0, high=3600)
-        self._limits = Limits(max_dollars, max_tokens, max_seconds)
+        self._limits = SpendingLimits(max_dollars, max_tokens, max_seconds)
         check_flag(with_state, "llm: with_state")
         check_flag(predicts, "llm: predicts")
         self._task, self._n_points = task, n_points
@@ -141,7 +141,7 @@ class LLMSampler:
             place = base or os.environ.get("TUNEKIT_LLM_BASE", "")
             identity = {"model": model, "base": place, "temperature": temperature}
             self._backend = CachedReplies(self._backend, cache, identity=identity)
-        self._desk: Desk = BackgroundDesk(wait_s=wait_s)
+        self._advice_source: AdviceSource = BackgroundAdvice(wait_s=wait_s)
         self._sleep = time.sleep
         self._examples = past_studies(past) or past_studies(examples)
         self._arm: Sampler = BayesianSampler(past=past) if arm is None else _checked_arm(arm)
@@ -154,7 +154,7 @@ class LLMSampler:
     def replaying(self, trials: Mapping[int, TrialRecord]) -> LLMSampler:
         """Return the same sampler with the stored answers of trials instead of a network."""
         other = copy(self)
-        other._desk = StoredAnswers(trials)
+        other._advice_source = StoredAnswers(trials)
         return other
 
     def suggest(self, view: StudyView, numbers: Sequence[int]) -> list[Proposal]:
@@ -171,7 +171,7 @@ class LLMSampler:
             if proposal.sampler == GridSampler.name:
                 found.append(proposal)
                 continue
-            advice = self._desk.advice(number, self._request(turns, number))
+            advice = self._advice_source.advice(number, self._request(turns, number))
             if advice is not None:
                 turns = turns.with_advice(number, advice)
             proposal = self._chosen(turns, number, proposal, found)

@@ -14,7 +14,7 @@ Profile: TypeAlias = Mapping[str, float | int | str | bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Workload:
+class EarlierWorkload:
     """An earlier workload with what was measured under it.
 
     Attributes:
@@ -30,7 +30,9 @@ class Workload:
     runs: tuple[tuple[Params, float], ...] = ()
 
 
-def nearest(profile: Profile, workloads: Sequence[Workload], k: int) -> list[Workload]:
+def nearest(
+    profile: Profile, workloads: Sequence[EarlierWorkload], k: int
+) -> list[EarlierWorkload]:
     """Return the `k` workloads whose profiles are nearest, nearest first; of equals by name."""
     profiles = [profile, *(w.profile for w in workloads)]
     ranked = sorted(workloads, key=lambda w: (distance(profile, w.profile, profiles), w.name))

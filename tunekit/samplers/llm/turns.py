@@ -10,7 +10,7 @@ from typing import Any
 from tunekit.samplers.base import StudyView
 from tunekit.samplers.bayesian.initial_design import n_initial
 from tunekit.samplers.llm.asking import Advice
-from tunekit.samplers.llm.limits import Limits
+from tunekit.samplers.llm.limits import SpendingLimits
 from tunekit.samplers.llm.past_advice import FRESH, HitRates, Spent, hit_rates, spent, unused
 from tunekit.samplers.random_streams import light_stream
 from tunekit.spaces import Space
@@ -88,7 +88,7 @@ class Turns:
         draw: float = light_stream(self.view.seed ^ _OTHER_STREAM, number).random()
         return draw < self.share(number)
 
-    def may_ask(self, number: int, limits: Limits) -> bool:
+    def may_ask(self, number: int, limits: SpendingLimits) -> bool:
         """Return whether to ask for advice: affordable, due, and not just refused."""
         if limits.reached(self.spent):
             return False
@@ -98,7 +98,7 @@ class Turns:
         fresh = {id_ for id_, _ in unused(self.view, self.given, number)}
         return not fresh or number - self.spent.last > FRESH
 
-    def absence(self, limits: Limits) -> str:
+    def absence(self, limits: SpendingLimits) -> str:
         """Return why the model does not propose though it is its turn."""
         if reached := limits.reached(self.spent):
             return f"no more advice of the language model: {reached}"

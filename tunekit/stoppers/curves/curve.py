@@ -21,7 +21,7 @@ from tunekit.stoppers.curves.complete import (
 )
 from tunekit.stoppers.losses import LossCurveReader
 from tunekit.stoppers.options import MetricStopper
-from tunekit.stoppers.rungs import Ladder, Rung
+from tunekit.stoppers.rungs import Ladder, RungStanding
 from tunekit_surrogates.curves.predictor import Forecast
 
 Rule: TypeAlias = Literal["chance", "rank", "both"]
@@ -191,7 +191,7 @@ class CurveStopper(MetricStopper):
         best = min(finals, default=math.inf)
         return best if math.isfinite(best) else None
 
-    def _verdict(self, number: int, rung: Rung, study: _Study) -> _Verdict:
+    def _verdict(self, number: int, rung: RungStanding, study: _Study) -> _Verdict:
         t = rung.level
         forecast = self._forecast([number], t, study)
         chance = None

@@ -9,7 +9,7 @@ from typing import Protocol
 from tunekit.samplers.llm.asking import Advice
 
 
-class Desk(Protocol):
+class AdviceSource(Protocol):
     """Gives advice that has come for a study."""
 
     def advice(self, number: int, ask: Callable[[], Advice] | None) -> Advice | None:
@@ -22,7 +22,7 @@ class Desk(Protocol):
         ...
 
 
-class BackgroundDesk:
+class BackgroundAdvice:
     """Makes one request at a time, on a thread of its own.
 
     Args:
@@ -36,7 +36,7 @@ class BackgroundDesk:
         self._advice: Advice | None = None
 
     def advice(self, number: int, ask: Callable[[], Advice] | None) -> Advice | None:
-        """Return advice once, when it has come; see `Desk`."""
+        """Return advice once, when it has come; see `AdviceSource`."""
         if ask is not None and not self._is_asking:
             self._is_asking = True
             self._done.clear()
