@@ -95,7 +95,7 @@ def islands(x: Vector) -> list[float]:
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class ConstrainedFamily:
     """Describes one function.
 
     Attributes:
@@ -111,27 +111,29 @@ class Family:
 
 
 FAMILIES = (
-    Family(townsend, ((-2.25, 2.25), (-2.5, 1.75)), -2.0239884, (2.0052938, 1.1944509)),
-    Family(gramacy, ((0.0, 1.0), (0.0, 1.0)), 0.5997880, (0.1954, 0.4044)),
-    Family(mishras_bird, ((-10.0, 0.0), (-6.5, 0.0)), -106.7645367, (-3.1302468, -1.5821422)),
-    Family(
+    ConstrainedFamily(townsend, ((-2.25, 2.25), (-2.5, 1.75)), -2.0239884, (2.0052938, 1.1944509)),
+    ConstrainedFamily(gramacy, ((0.0, 1.0), (0.0, 1.0)), 0.5997880, (0.1954, 0.4044)),
+    ConstrainedFamily(
+        mishras_bird, ((-10.0, 0.0), (-6.5, 0.0)), -106.7645367, (-3.1302468, -1.5821422)
+    ),
+    ConstrainedFamily(
         spring,
         ((0.05, 2.0), (0.25, 1.3), (2.0, 15.0)),
         0.0126652,
         (0.0516891, 0.3567177, 11.2889660),
     ),
-    Family(
+    ConstrainedFamily(
         welded_beam,
         ((0.125, 10.0), (0.1, 10.0), (0.1, 10.0), (0.1, 10.0)),
         1.7248523,
         (0.2057296, 3.4704887, 9.0366239, 0.2057296),
     ),
-    Family(islands, ((0.0, 1.0),) * 4, 0.0, tuple(CENTRES[-1].tolist())),
+    ConstrainedFamily(islands, ((0.0, 1.0),) * 4, 0.0, tuple(CENTRES[-1].tolist())),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Metrics:
+class ConstrainedMetrics:
     """Names the loss and the constraints `g1 <= 0`, ... of a function of `x0`, `x1`, ..."""
 
     function: Callable[[Vector], list[float]]
@@ -160,10 +162,10 @@ def suite(seed: int = 0) -> list[Problem]:
     ]
 
 
-def _problem(family: Family, rng: np.random.Generator, seed: int) -> Problem:
+def _problem(family: ConstrainedFamily, rng: np.random.Generator, seed: int) -> Problem:
     space = Space({f"x{i}": Float(lo, hi) for i, (lo, hi) in enumerate(family.bounds)})
     default = sample(space, rng)
-    evaluate = Metrics(family.function)
+    evaluate = ConstrainedMetrics(family.function)
     n_bounds = len(evaluate(default)) - 1
     return Problem(
         f"constrained/{family.function.__name__}-{seed}",

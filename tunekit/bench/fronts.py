@@ -90,7 +90,7 @@ def srn(x: Vector) -> list[float]:
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class FrontFamily:
     """Describes one function.
 
     Attributes:
@@ -113,19 +113,19 @@ ZDT_REFERENCE = (1.1, 4.0)
 
 FAMILIES = (
     # Integrals of the published fronts; the tests compare them with fine grids.
-    Family(zdt1, UNIT, ZDT_REFERENCE, 1.1 * 4.0 - 1.0 / 3.0, "flip"),
-    Family(zdt2, UNIT, ZDT_REFERENCE, 1.1 * 4.0 - 2.0 / 3.0, "flip"),
-    Family(zdt3, UNIT, ZDT_REFERENCE, 4.521763, "flip"),
-    Family(dtlz2, UNIT, (1.1, 1.1), 1.21 - np.pi / 4.0, "shift"),
-    Family(dtlz2_of_three, UNIT, (1.1,) * 3, 1.331 - np.pi / 6.0, "shift"),
-    Family(c2_dtlz2, UNIT, (1.1, 1.1), 0.382334, "shift"),
-    Family(bnh, ((0.0, 5.0), (0.0, 3.0)), (140.0, 50.0), 5285.34),
-    Family(srn, ((-20.0, 20.0),) * 2, (250.0, 50.0), 42690.0),
+    FrontFamily(zdt1, UNIT, ZDT_REFERENCE, 1.1 * 4.0 - 1.0 / 3.0, "flip"),
+    FrontFamily(zdt2, UNIT, ZDT_REFERENCE, 1.1 * 4.0 - 2.0 / 3.0, "flip"),
+    FrontFamily(zdt3, UNIT, ZDT_REFERENCE, 4.521763, "flip"),
+    FrontFamily(dtlz2, UNIT, (1.1, 1.1), 1.21 - np.pi / 4.0, "shift"),
+    FrontFamily(dtlz2_of_three, UNIT, (1.1,) * 3, 1.331 - np.pi / 6.0, "shift"),
+    FrontFamily(c2_dtlz2, UNIT, (1.1, 1.1), 0.382334, "shift"),
+    FrontFamily(bnh, ((0.0, 5.0), (0.0, 3.0)), (140.0, 50.0), 5285.34),
+    FrontFamily(srn, ((-20.0, 20.0),) * 2, (250.0, 50.0), 42690.0),
 )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Metrics:
+class FrontMetrics:
     """Names the losses `f1`, `f2`, ... and the constraints `g1 <= 0`, ... of a moved function.
 
     Attributes:
@@ -165,14 +165,14 @@ def suite(seed: int = 0) -> list[Problem]:
     ]
 
 
-def _problem(family: Family, rng: np.random.Generator, seed: int) -> Problem:
+def _problem(family: FrontFamily, rng: np.random.Generator, seed: int) -> Problem:
     d, m = len(family.bounds), len(family.reference)
     flipped, shift = np.zeros(d, dtype=bool), np.zeros(d)
     if family.moves == "flip":
         flipped = rng.random(d) < 0.5
     elif family.moves == "shift":
         shift[m - 1 :] = np.round(rng.uniform(-0.3, 0.3, d - m + 1), 6)
-    evaluate = Metrics(family.function, m, flipped, shift)
+    evaluate = FrontMetrics(family.function, m, flipped, shift)
     space = Space({f"x{i}": Float(lo, hi) for i, (lo, hi) in enumerate(family.bounds)})
     default = sample(space, rng)
     n_bounds = len(evaluate(default)) - m
