@@ -54,7 +54,7 @@ def test_the_best_beside_a_region_that_diverges_is_found(seed):
 
     trials = study(SQUARE, 30, run, seed=seed)
     assert min(t.metrics["loss"] for t in trials if t.state is TrialState.COMPLETE) < 0.092
-    assert sum(t.state is TrialState.DIVERGED for t in trials) <= 18
+    assert sum(t.state is TrialState.DIVERGED for t in trials) <= 20
 
 
 def test_a_small_chance_counts_with_a_power_and_its_gradient_follows():

@@ -1,4 +1,4 @@
-"""Which kernel a study gets: by its space, then by what the trials speak for."""
+"""Which kernel a study gets: the one without a trend, then what the trials speak for."""
 
 from __future__ import annotations
 
@@ -40,12 +40,11 @@ def trials(evidence):
     ]
 
 
-def test_before_there_is_evidence_the_shape_of_the_space_decides():
+def test_before_there_is_evidence_the_kernel_without_a_trend_is_used():
     x = rows(FIRST - 1)
     fit = fit_chosen(FLAT, x, bumps(x), [])
-    assert fit.kernel == next(iter(kernels_of(FLAT))) == "trend"
-    assert fit.compared_at == 0
-    assert next(iter(kernels_of(TREE))) == "blocks"
+    assert (fit.kernel, fit.compared_at) == ("blocks", 0)
+    assert next(iter(kernels_of(FLAT))) == next(iter(kernels_of(TREE))) == "blocks"
 
 
 def test_trials_of_a_sum_of_single_effects_speak_for_the_additive_kernel():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from tunekit.samplers.base import (
 )
 from tunekit.samplers.bayesian.fidelity_levels import fidelity_levels
 from tunekit.samplers.bayesian.learnable import Learnable
+from tunekit.samplers.bayesian.plateau import is_plateau
 from tunekit.samplers.random_streams import Draws, in_numpy, light_stream, stream
 from tunekit.spaces import Categorical, Constant, Parameter, Params, Scalar, Space, walk
 
@@ -29,7 +31,9 @@ N_DRAWS = 4
 """Draws per number; the one farthest from the values of earlier points is taken."""
 
 SHRINK = 0.6
-"""Factor that pulls a drawn number towards its default."""
+"""Factor that pulls a drawn number towards its default in a space with branches. There, a trial
+judges its branch as well, and a poor number would condemn it; in a flat space the search would be
+boxed in around the default."""
 
 MAX_WALKS = 12
 
@@ -56,6 +60,7 @@ class InitialDesign:
         learnable: number of trials that a model can learn from.
         densities: path -> prior density to draw a parameter from.
         past: earlier studies, whose winners are tried early.
+        may_extend: whether the design goes on while all results lie on one plateau.
     """
 
     view: StudyView
@@ -63,11 +68,14 @@ class InitialDesign:
     learnable: Learnable
     densities: Mapping[str, PriorDensity] = field(default_factory=dict)
     past: EarlierStudies | None = None
+    may_extend: bool = True
 
     def is_over(self, n_busy: int) -> bool:
         """Return whether a model can propose, with so many trials still running."""
         can_learn = self.learnable.n_measured >= 2 or self.learnable.n_failed > 0
-        return can_learn and sum(self.learnable) + n_busy >= self.n_start
+        if not can_learn or sum(self.learnable) + n_busy < self.n_start:
+            return False
+        return not (self.may_extend and is_plateau(self.view.history))
 
     def proposal(self, number: int, busy: Sequence[Params]) -> Proposal | None:
         """Return the proposal for a trial, `None` once there are enough trials to model.
@@ -97,10 +105,19 @@ class InitialDesign:
         rng: Draws = (stream if self.densities else light_stream)(view.seed, number)
         known = known_points(view)
         point = stratified_walk(
-            view.space, before, rng, fixed, densities=self.densities, known=known
+            view.space,
+            before,
+            rng,
+            fixed,
+            densities=self.densities,
+            known=known,
+            to_ends=n >= self.n_start,
         )
         what = "follows the priors and " if self.densities else ""
-        why = f"{what}covers the branches until {self.n_start} trials have ended ({n} so far)"
+        until = f"{self.n_start} trials have ended ({n} so far)"
+        if n >= self.n_start:
+            until = f"a result is better than the others ({n} lie on one plateau)"
+        why = f"{what}covers the branches until {until}"
         return Proposal(point, "bayesian", why)
 
 
@@ -133,10 +150,11 @@ def stratified_walk(
     *,
     densities: Mapping[str, PriorDensity] | None = None,
     known: Iterable[Mapping[str, Scalar]] = (),
+    to_ends: bool = False,
 ) -> Params:
     """Return a point with the least used choices and numbers far from those of earlier points.
 
-    Numbers stay closer to their defaults than uniform draws, because defaults are rarely bad.
+    In a space with branches numbers stay closer to their defaults than uniform draws.
 
     Args:
         space: to walk through.
@@ -145,12 +163,15 @@ def stratified_walk(
         fixed: values to keep.
         densities: path -> prior density to draw a parameter from.
         known: points known to satisfy the constraints, as starts for a search.
+        to_ends: whether to favour the ends of the ranges. In many dimensions hardly a uniform
+            point comes near to a corner, and a model without information prefers corners as well.
 
     Raises:
         InvalidSpace: no point satisfies the constraints.
     """
     points = list(before)
     believed = densities or {}
+    spread = SHRINK if any(p.conditions for p in space) else 1.0
 
     def pick(p: Parameter, chosen: Mapping[str, Scalar]) -> Scalar:
         if p.path in believed:
@@ -158,7 +179,7 @@ def stratified_walk(
         used = [point[p.path] for point in points if p.path in point]
         if isinstance(p.domain, Categorical):
             return _least_used(p.domain, used, rng)
-        return p.domain.from_unit(_far_place(p, used, rng))
+        return p.domain.from_unit(_far_place(p, used, rng, spread=spread, to_ends=to_ends))
 
     for _ in range(PLAIN_DRAWS):
         point = walk(space, keeping(fixed, pick))
@@ -174,11 +195,15 @@ def _least_used(domain: Categorical, used: list[Scalar], rng: Draws) -> Scalar:
     return rarest[int(rng.integers(len(rarest)))]
 
 
-def _far_place(p: Parameter, used: list[Scalar], rng: Draws) -> float:
+def _far_place(
+    p: Parameter, used: list[Scalar], rng: Draws, *, spread: float, to_ends: bool
+) -> float:
     draws = [rng.random() for _ in range(N_DRAWS)]
     if isinstance(p.domain, Constant):
         return 0.0
+    if to_ends:
+        draws = [math.sin(0.5 * math.pi * u) ** 2 for u in draws]  # the arcsine distribution
     centre = p.domain.to_unit(p.domain.default_value())
-    draws = [centre + SHRINK * (u - centre) for u in draws]
+    draws = [centre + spread * (u - centre) for u in draws]
     known = [p.domain.to_unit(v) for v in used]
     return max(draws, key=lambda u: min((abs(u - k) for k in known), default=0.0))

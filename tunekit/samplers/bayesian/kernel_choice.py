@@ -1,4 +1,4 @@
-"""Chooses a study's kernel: first by the shape of the space, later by leave-one-out density.
+"""Chooses a study's kernel: first the cautious one, later by leave-one-out density.
 
 Reference: Rasmussen and Williams, 2006, "Gaussian Processes for Machine Learning", section 5.4.2:
 the density of each value given all others compares kernels without a complexity penalty.
@@ -67,16 +67,16 @@ class Fit:
 
 
 def kernels_of(encoder: Encoder) -> dict[str, BlockStructure]:
-    """Return the kernels to compare, the default of the space first.
+    """Return the kernels to compare, the default first.
 
-    `trend` gives most of the variance to a wide, smooth part, which suits flat spaces; `blocks`
-    gives it none. `additive` adds an effect of each single parameter to that of its block.
+    `blocks` takes nothing for granted; `trend` gives most of the variance to a wide, smooth part,
+    which suits a bowl, but only climbs where there is none. `additive` adds an effect of each
+    single parameter to that of its block.
     """
     structure = structure_of(encoder)
     smooth, rough = structure, replace(structure, trend=0.0)
-    if structure.has_branches:
-        return {"blocks": rough, "trend": smooth, "additive": rough.additive(ADDITIVE)}
-    return {"trend": smooth, "blocks": rough, "additive": smooth.additive(ADDITIVE)}
+    of_additive = rough if structure.has_branches else smooth
+    return {"blocks": rough, "trend": smooth, "additive": of_additive.additive(ADDITIVE)}
 
 
 def fit_chosen(

@@ -18,6 +18,7 @@ from tunekit.samplers.bayesian.costs import Costs
 from tunekit.samplers.bayesian.initial_design import InitialDesign, n_initial
 from tunekit.samplers.bayesian.learnable import LearnableTrials
 from tunekit.samplers.bayesian.past_studies import past_studies
+from tunekit.samplers.bayesian.plateau import MOST
 from tunekit.samplers.bayesian.priors import STRENGTH, UserPriors
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ class BayesianSampler:
     cheapest one that is informative; see `tunekit.samplers.bayesian.fidelity`.
 
     Args:
-        n_start: trials before the model proposes; by default enough to cover the root branches.
+        n_start: trials before the model proposes; by default enough to cover the root branches,
+            and more while all results lie on one plateau.
         priors: beliefs about single parameters, such as
             `{"lr": {"lognormal": [3e-4, 1.0]}, "model": {"weights": {"svm": 3, "forest": 1}}}`;
             see `tunekit.samplers.bayesian.priors.UserPriors`. The first trials follow them.
@@ -156,9 +158,11 @@ class BayesianSampler:
     ) -> InitialDesign:
         if self._known is None or self._known.space != view.space:
             self._known = LearnableTrials(view.space)
-        learnable = self._known.count(view, enough=max(2, n_start))
+        learnable = self._known.count(view, enough=max(MOST, n_start))
         past = self._model(view) if self._past else None
-        return InitialDesign(view, n_start, learnable, densities, past)
+        return InitialDesign(
+            view, n_start, learnable, densities, past, may_extend=self.n_start is None
+        )
 
     def _model(self, view: StudyView) -> ModelSearch:
         from tunekit.samplers.bayesian.model_search import ModelSearch
