@@ -19,6 +19,8 @@ SUITES: dict[str, str] = {
     "yahpo": "tunekit.bench.yahpo",
     "cash": "tunekit.bench.cash",
     "classifiers": "tunekit.bench.classifiers",
+    "boosters": "tunekit.bench.boosters",
+    "networks": "tunekit.bench.networks",
     "fronts": "tunekit.bench.fronts",
     "constrained": "tunekit.bench.constrained",
     "replay": "tunekit.bench.replay",
