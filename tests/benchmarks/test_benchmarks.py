@@ -38,5 +38,6 @@ def test_the_quick_prediction_table_shows_three_shares_beside_the_last_value() -
         [sys.executable, str(script), "--quick"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    rows = [line for line in done.stdout.splitlines() if line.startswith("| median")]
-    assert [row.split("|")[2].strip() for row in rows] == ["10%", "25%", "50%"]
+    rows = [line for line in done.stdout.splitlines() if line.startswith("| 50, ")]
+    shares = ["50, 10%", "50, 25%", "50, 50%"]
+    assert [row.split("|")[1].strip() for row in rows] == 2 * shares

@@ -69,6 +69,58 @@ def test_the_same_curve_goes_on_where_its_parameter_promises_more():
     assert stopper.decide(40, study(own=0.9)).action == "continue"
 
 
+def test_a_decision_from_few_curves_says_that_the_last_value_is_the_prediction():
+    stopped = {k: TrialState.STOPPED for k in range(20)}
+    decision = chance_stopper(min_reports=10).decide(40, study(states=stopped))
+    assert decision.evidence["model"] == "last value"
+    assert decision.evidence["fallback"] == "fewer than 30 complete curves"
+    assert "20 complete curves (last value: fewer than 30 complete curves)" in decision.reason
+    many = chance_stopper(min_reports=10).decide(40, study()).evidence
+    assert many["fallback"] == ""
+
+
+def test_a_trial_behind_at_a_low_rung_gets_a_second_look_and_goes_on_while_it_falls():
+    def last(own):
+        curves = [[1.0 - 0.001 * k] * 6 for k in range(20)] + [own]
+        seen = {k: [Report(i, {"loss": v}) for i, v in enumerate(c)] for k, c in enumerate(curves)}
+        return CurveStopper().decide(20, view_of(seen, running=[20]))
+
+    assert last([2.0, 2.0, 2.0]).action == "continue"  # behind at report 3, and looked at again
+    assert last([2.0, 2.0, 2.0, 2.0]).action == "stop"
+    assert last([3.0, 2.5, 2.0, 1.2]).action == "continue"
+    said = last([2.0, 2.0, 2.0, 2.0])
+    assert {"n_before_line", "n_before", "predicted"} <= said.evidence.keys()
+    assert "20 are before it" in said.reason
+    assert "predicted final loss" in said.reason
+
+
+def test_a_diverged_trial_ends_at_once_even_among_the_first():
+    seen = {0: [Report(0, {"loss": 1.0}), Report(1, {"loss": float("nan")})]}
+    decision = CurveStopper().decide(0, view_of(seen, running=[0]))
+    assert decision.action == "stop" and "diverged" in decision.reason
+
+
+def test_other_metrics_that_all_trials_report_are_read():
+    def view(*, telling):
+        rng = np.random.default_rng(2)
+        seen, xs = {}, [*rng.random(40), 0.9]
+        for k, x in enumerate(xs):
+            grad = x if telling else rng.random()
+            seen[k] = [
+                Report(i, {"loss": float(v), "grad": grad + 0.01 * rng.normal()})
+                for i, v in enumerate(curve(rng, x))
+            ]
+        seen[40] = seen[40][:8]
+        return view_of(seen, running=[40])  # whose trials have no parameters
+
+    def predicted(shown):
+        return chance_stopper(min_reports=8, limit=0.99).decide(40, shown).evidence["predicted"]
+
+    end = curve(np.random.default_rng(0), 0.9)[-1]
+    assert predicted(view(telling=True)) == pytest.approx(end, abs=0.05)
+    assert predicted(view(telling=False)) > end + 0.15
+
+
 def test_between_rungs_nothing_is_decided():
     assert chance_stopper(min_reports=10).decide(40, study(reports=9)).action == "continue"
     assert chance_stopper(min_reports=10).decide(40, study(reports=11)).action == "continue"

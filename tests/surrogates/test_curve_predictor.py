@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import kendalltau
 
 from tunekit_surrogates.curves.conformal import Residuals
 from tunekit_surrogates.curves.features import carried
@@ -38,7 +39,7 @@ def test_it_beats_the_last_value_where_a_parameter_decides_later():
     assert forecast.n_curves == 60 and "trees" in forecast.model
 
 
-@pytest.mark.parametrize("n", [20, 60])
+@pytest.mark.parametrize("n", [30, 60])
 def test_intervals_hold_what_they_say_on_unseen_runs(n):
     inside = []
     for seed in range(5):
@@ -114,12 +115,58 @@ def test_a_missing_report_takes_the_value_before_it():
     np.testing.assert_array_equal(carried(rows), expected)
 
 
-def test_of_few_runs_nothing_or_little_is_said():
-    test = runs(1, seed=1)
+def test_of_few_runs_the_last_value_is_said_and_why():
+    test = runs(100, seed=1)
     assert fitted(2).forecast(test.curves[:, :SEEN], test.x) is None
-    few = fitted(8).forecast(test.curves[:, :SEEN], test.x)
-    assert few.model in ("last value", "parametric")
-    assert few.quantile(0.95)[0] - few.quantile(0.05)[0] > 0.05
+    for n in (8, 29):
+        few = fitted(n).forecast(test.curves[:, :SEEN], test.x)
+        assert (few.model, few.fallback) == ("last value", "fewer than 30 complete curves")
+        assert few.centre == pytest.approx(test.curves[:, SEEN - 1])
+        assert few.quantile(0.95)[0] - few.quantile(0.05)[0] > 0.05
+    enough = fitted(30).forecast(test.curves[:, :SEEN], test.x)
+    assert enough.fallback == "" and "trees" in enough.model
+
+
+def test_smooth_curves_are_extrapolated_from_few_runs_where_that_is_clearly_better():
+    rng = np.random.default_rng(0)
+    start, end, slowness = rng.uniform(1, 3, 12), rng.uniform(0, 1, 12), rng.uniform(3, 20, 12)
+    steps = np.arange(T)[None]
+    curves = end[:, None] + (start - end)[:, None] * np.exp(-steps / slowness[:, None])
+    known = Completed(curves[:8], curves[:8, -1].copy(), np.zeros((8, 0)))
+    f = CurvePredictor(known).forecast(curves[8:, :15], np.zeros((4, 0)))
+    assert (f.model, f.fallback) == ("parametric", "")
+    errors = [np.abs(v - curves[8:, -1]).mean() for v in (f.centre, curves[8:, 14])]
+    assert errors[0] < 0.1 * errors[1]
+
+
+def test_where_no_model_is_better_on_held_out_runs_the_last_value_is_said():
+    rng = np.random.default_rng(0)
+    walks = np.cumsum(rng.normal(size=(200, T)), axis=1)  # whose past tells nothing of the rest
+    known = Completed(walks[:60], walks[:60, -1].copy(), rng.random((60, 3)))
+    f = CurvePredictor(known).forecast(walks[60:, :SEEN], rng.random((140, 3)))
+    assert f.model == "last value"
+    assert f.fallback == "no model predicts held-out curves better"
+    assert f.centre == pytest.approx(walks[60:, SEEN - 1])
+
+
+def test_a_further_metric_that_tells_of_the_end_is_read_where_it_is_reported():
+    rng = np.random.default_rng(0)
+    hidden = rng.random(200)
+    steps = np.arange(1, T + 1) / T
+    drop = 0.5 * hidden[:, None] * np.clip(steps - 0.3, 0.0, None)
+    curves = 1 + 0.05 * rng.normal(size=(200, T)) - drop
+    noise = rng.normal(size=(2, 200, T))
+    others = np.stack([hidden[:, None] + 0.1 * noise[0], noise[1]])
+    x = np.zeros((200, 0))
+    known = Completed(curves[:60], curves[:60, -1].copy(), x[:60], others[:, :60])
+    predictor, heads = CurvePredictor(known), curves[60:, :SEEN]
+    with_it = predictor.forecast(heads, x[60:], others=others[:, 60:, :SEEN])
+    without = predictor.forecast(heads, x[60:])
+    truth = curves[60:, -1]
+    taus = [kendalltau(f.centre, truth).statistic for f in (with_it, without)]
+    assert taus[0] > taus[1] + 0.2
+    nothing = predictor.forecast(heads, x[60:], others=np.full((2, 140, SEEN), np.nan))
+    assert np.isfinite(nothing.centre).all()
 
 
 def test_earlier_runs_are_used_where_they_help_and_only_there():

@@ -112,12 +112,16 @@ class SecondLookStopper(MetricStopper):
                 return decision
         return CONTINUE
 
+    def n_started(self, view: CurveView, watched: tuple[ObjectiveSpec, ...]) -> int:
+        """Return how many trials have reported and not diverged."""
+        return len(self._latest.at(0, view, watched).finite)
+
     def _judged(
         self, number: int, level: int, view: CurveView, watched: tuple[ObjectiveSpec, ...]
     ) -> Decision:
         """Return the verdict at one rung."""
         rung = self._ladder.standing(number, level, view, watched)
-        n = len(self._latest.at(0, view, watched).finite)
+        n = self.n_started(view, watched)
         n_kept = max(LEAST, math.ceil(self.share * n / level))
         if rung is None or rung.before < n_kept:
             return CONTINUE

@@ -53,3 +53,21 @@ def curve_features(curves: Floats) -> Floats:
         *curves[:, -N_LAST - 1 : -1].T,
     ]
     return np.column_stack(columns)
+
+
+def trend_features(curves: Floats) -> Floats:
+    """Return `(n, 4)` features of `(n, t)` curves without NaN: where they are and where they go.
+
+    The last value, the mean of the last third, the mean of all, and the mean of the last steps.
+    """
+    t = curves.shape[1]
+    k = max(1, t // 3)
+    steps = np.diff(curves, axis=1) if t > 1 else np.zeros((len(curves), 1))
+    return np.column_stack(
+        [
+            curves[:, -1],
+            curves[:, -k:].mean(axis=1),
+            curves.mean(axis=1),
+            steps[:, -k:].mean(axis=1),
+        ]
+    )

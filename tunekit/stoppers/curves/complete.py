@@ -11,17 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunekit.errors import InvalidArgument
-from tunekit.records import ObjectiveSpec, TrialRecord, TrialState
+from tunekit.records import ObjectiveSpec, Report, TrialRecord, TrialState
 from tunekit.spaces import Scalar
 from tunekit.stoppers.base import CurveView
 from tunekit.stoppers.curves.columns import Columns
 from tunekit.stoppers.losses import Curve, LossCurveReader, worst_if_diverged
 from tunekit_surrogates.curves.predictor import Completed, CurvePredictor, Forecast
 
+MAX_OTHERS = 6
+"""Maximum number of further metrics that predictions read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A predictor and its training data."""
+    """A predictor and its training data.
+
+    Attributes:
+        others: names of the further metrics that the predictor may read.
+    """
 
     watched: ObjectiveSpec
     numbers: tuple[int, ...]
@@ -29,12 +36,20 @@ class Fitted:
     completed: Completed
     columns: Columns
     predictor: CurvePredictor
+    others: tuple[str, ...] = ()
 
     def forecast(
-        self, heads: Sequence[Sequence[float]], points: Sequence[Mapping[str, Scalar]]
+        self,
+        heads: Sequence[Sequence[float]],
+        points: Sequence[Mapping[str, Scalar]],
+        reports: Sequence[Sequence[Report]] = (),
     ) -> Forecast | None:
         """Return the forecast for runs with equally many losses, `None` with too little data."""
-        return self.predictor.forecast(np.array(heads, np.float64), self.columns.encode(points))
+        curves = np.array(heads, np.float64)
+        others = None
+        if self.others and reports:
+            others = further(reports, self.watched, self.others, curves.shape[1])
+        return self.predictor.forecast(curves, self.columns.encode(points), others=others)
 
 
 class CompleteTrials:
@@ -66,11 +81,15 @@ class CompleteTrials:
         if known is not None and known.watched == watched and known.numbers == numbers:
             if all(a is b for a, b in zip(curves, known.curves, strict=True)):
                 return known
-        self._fitted = self._fit(used, curves, watched)
+        self._fitted = self._fit(used, curves, view, watched)
         return self._fitted
 
     def _fit(
-        self, used: Sequence[TrialRecord], curves: tuple[Curve, ...], watched: ObjectiveSpec
+        self,
+        used: Sequence[TrialRecord],
+        curves: tuple[Curve, ...],
+        view: CurveView,
+        watched: ObjectiveSpec,
     ) -> Fitted | None:
         rows = [
             (t, [losses[0] for losses in curve.losses])
@@ -78,10 +97,14 @@ class CompleteTrials:
         ]
         points = [dict(t.params or {}) for t in used]
         columns = Columns.of([*points, *(p for study in self.past for p in study.points)])
+        known_losses = padded([losses for _, losses in rows])
+        reports = [view.reports.get(t.number, ()) for t in used]
+        others = further_metrics(reports, watched)
         completed = Completed(
-            padded([losses for _, losses in rows]),
+            known_losses,
             np.array([final_loss(t, losses, watched) for t, losses in rows], np.float64),
             columns.encode(points),
+            further(reports, watched, others, known_losses.shape[1]) if others else None,
         )
         known, numbers = self._fitted, tuple(t.number for t in used)
         if known is not None and _equal(known.completed, completed):  # reread without changes
@@ -89,7 +112,7 @@ class CompleteTrials:
         else:
             past = tuple(study.completed(columns) for study in self.past)
             predictor = CurvePredictor(completed, past=past)
-        return Fitted(watched, numbers, curves, completed, columns, predictor)
+        return Fitted(watched, numbers, curves, completed, columns, predictor, others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,11 +222,46 @@ def padded(rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:
     return out
 
 
+def further_metrics(
+    reports: Sequence[Sequence[Report]], watched: ObjectiveSpec
+) -> tuple[str, ...]:
+    """Return the names of the other metrics that all trials report, at most `MAX_OTHERS`."""
+    named = [{name for r in trial for name in r.metrics} for trial in reports]
+    shared = set.intersection(*named) - {watched.metric} if named else set()
+    return tuple(sorted(shared)[:MAX_OTHERS])
+
+
+def further(
+    reports: Sequence[Sequence[Report]],
+    watched: ObjectiveSpec,
+    names: Sequence[str],
+    width: int,
+) -> NDArray[np.float64]:
+    """Return the `(k, n, width)` values of further metrics by the trials' reports.
+
+    A column belongs to a step with the watched metric and takes the latest value up to it; NaN
+    where there is none.
+    """
+    out = np.full((len(names), len(reports), width), np.nan)
+    for i, trial in enumerate(reports):
+        ordered = sorted(trial, key=lambda r: r.step)  # stable: of one step the later counts
+        steps = sorted({r.step for r in ordered if watched.metric in r.metrics})[:width]
+        for j, name in enumerate(names):
+            values = {r.step: r.metrics[name] for r in ordered if name in r.metrics}
+            known = sorted(values)
+            places = np.searchsorted(known, steps, side="right")
+            found = [values[known[p - 1]] if p else np.nan for p in places.tolist()]
+            out[j, i, : len(steps)] = [math.inf if math.isinf(v) else v for v in found]
+    return out
+
+
 def _equal(a: Completed, b: Completed) -> bool:
-    return all(
-        np.array_equal(p, q, equal_nan=True)
-        for p, q in ((a.curves, b.curves), (a.finals, b.finals), (a.x, b.x))
-    )
+    pairs = [(a.curves, b.curves), (a.finals, b.finals), (a.x, b.x)]
+    if a.others is not None and b.others is not None:
+        pairs.append((a.others, b.others))
+    elif a.others is not b.others:
+        return False
+    return all(np.array_equal(p, q, equal_nan=True) for p, q in pairs)
 
 
 def _plain(loss: float) -> float | None:

@@ -22,6 +22,7 @@ from tunekit.stoppers.curves.complete import (
 from tunekit.stoppers.losses import LossCurveReader
 from tunekit.stoppers.options import MetricStopper
 from tunekit.stoppers.rungs import Ladder, RungStanding
+from tunekit.stoppers.second_look import SecondLookStopper
 from tunekit_surrogates.curves.predictor import Forecast
 
 Rule: TypeAlias = Literal["chance", "rank", "both"]
@@ -73,10 +74,10 @@ class CurveStopper(MetricStopper):
     held-out errors on trials of this study. Trials are compared at their k-th reports, so they
     should report at the same pace.
 
-    * `rule="both"`, the default, stops a trial at report `t` if `spare * n / t` or more of the
-      `n` started trials were better there. From report `predict_from` on, it also stops a trial
-      outside the best `spare / 3 * n / t` if P(it beats the best) is below `limit`. The best two
-      at a rung always continue.
+    * `rule="both"`, the default, takes the verdicts of `second_look` with `share=spare`: a trial
+      stops if it lags behind, at low rungs only after a second look. From report `predict_from`
+      on, a trial outside the best `spare / 3 * n / t` of `n` started ones also stops at rung `t`
+      if P(it beats the best) is below `limit`. The best two at a rung always continue.
     * `rule="chance"` stops when P(it beats the best) is below `limit`, whatever its rank. A few
       complete curves say little about an exceptional one: among random trials this rule often
       loses the best, but it suits similar trials.
@@ -88,9 +89,11 @@ class CurveStopper(MetricStopper):
     resolve such a small probability. A trial already better than every ended trial is never
     stopped. The models learn only from trials that ended by themselves, so some must: the first
     `n_first` trials (including trial 0, often the default) are never stopped, nor is any trial
-    while fewer than `keep_min` ended trials ran to their end. With up to 12 complete trials,
-    parametric curves or the last value predict; with more, models do. With fewer than 3, nothing
-    is predicted.
+    while fewer than `keep_min` ended trials ran to their end. Below 30 complete trials, and
+    where held-out trials do not show that a model is better, the last value predicts, or its
+    extrapolation where that is clearly better; a decision says so. With fewer than 3, nothing is
+    predicted. Models also read the other metrics that all complete trials report, such as the
+    training loss, where that helps.
 
     Args:
         metric: what is watched; it may be left out if the study has one objective.
@@ -99,11 +102,11 @@ class CurveStopper(MetricStopper):
         limit: probability to beat the best below which a trial is hopeless.
         patience: consecutive rungs at which the probability must be below the limit.
         spare: with `rule="both"`, how many trials continue; 1 means about one in `t` at report
-            `t`.
+            `t`; see `SecondLookStopper`.
         predict_from: with `rule="both"`, number of reports from which predictions count.
         eta: with `rule="rank"`, one in `eta` trials continues.
         min_reports: grace period, and first rung.
-        factor: factor between adjacent rungs.
+        factor: factor between adjacent rungs at which predictions count.
         n_first: number of first trials that are never stopped; 1 or more.
         keep_min: minimum share of trials that run to their end.
         refit_every: number of further ended trials between fits.
@@ -121,7 +124,7 @@ class CurveStopper(MetricStopper):
     rule: Rule = "both"
     limit: float = 0.05
     patience: int = 1
-    spare: float = 2.0
+    spare: float = 1.0
     predict_from: int = 10
     eta: float = 3
     min_reports: int = 3
@@ -149,6 +152,13 @@ class CurveStopper(MetricStopper):
             check_whole(getattr(self, name), name, low=1)
         self._reader = LossCurveReader()
         self._ladder = Ladder(self.min_reports, self.factor, self._reader)
+        self._second = SecondLookStopper(
+            self.metric,
+            direction=self.direction,
+            share=self.spare,
+            min_resource=self.min_reports,
+            n_exempt=self.n_first,
+        )
         self._trials = CompleteTrials(refit_every=self.refit_every, past=past_runs(self.past))
         self._predicted_by: Fitted | None = None
         self._predicted: dict[int, dict[int, float]] = {}
@@ -161,19 +171,35 @@ class CurveStopper(MetricStopper):
                 objective of that name.
         """
         watched = self.only_watched(view)
+        losses = self._losses(number, view, watched)
+        is_dead = bool(losses) and not math.isfinite(losses[-1])
+        seen = CONTINUE
+        if self.rule == "both" or is_dead:
+            seen = self._second.decide(number, view)
         passed = self._ladder.passed(number, view, (watched,))
-        if not passed or number < self.n_first or not self._may_stop(view):
-            return CONTINUE
-        rung = passed[-1]
+        if is_dead or number < self.n_first or (seen is CONTINUE and not passed):
+            return seen
         best = self._best(view, watched)
-        if best is not None and rung.own[0] < best:  # already better than every final value
+        is_first = best is not None and losses[-1] < best  # better than every final value
+        if is_first or not self._may_stop(view):
             return CONTINUE
-        fitted = self._trials.fitted(view, watched, self._reader)
-        study = _Study(view, watched, fitted, best)
-        verdict = self._verdict(number, rung, study)
+        study = _Study(view, watched, self._trials.fitted(view, watched, self._reader), best)
+        if seen is not CONTINUE:
+            return self._explained(number, seen, study)
+        verdict = self._verdict(number, passed[-1], study)
         if not self._condemns(number, verdict, study):
             return CONTINUE
         return self._stop(verdict, watched, best)
+
+    def _explained(self, number: int, seen: Decision, study: _Study) -> Decision:
+        """Return the verdict of the second look with what is predicted for the trial."""
+        n_reports = len(self._losses(number, study.view, study.watched))
+        forecast = self._forecast([number], n_reports, study)
+        if forecast is None:
+            return seen
+        evidence = {"metric": study.watched.metric, "rule": self.rule, "report": n_reports}
+        said = _predicted(forecast, study.watched, evidence)
+        return Decision("stop", f"{seen.reason}; {said}", {**seen.evidence, **evidence})
 
     def _may_stop(self, view: CurveView) -> bool:
         ran, stopped = 0, 0
@@ -206,10 +232,10 @@ class CurveStopper(MetricStopper):
             before = sum(c < centres[number] for c in centres.values())
             n_allowed = max(1, math.ceil(len(centres) / self.eta))
             return _Verdict(t, before, len(centres), n_allowed, forecast, chance)
-        n_started = sum(bool(reports) for reports in study.view.reports.values())
-        is_hopeless = t >= self.predict_from and self._is_hopeless(number, t, study)
-        spare = self.spare / SURE if is_hopeless else self.spare
-        n_allowed = max(LEAST, math.ceil(spare * n_started / t))
+        if t < self.predict_from or not self._is_hopeless(number, t, study):
+            return _Verdict(t, rung.before, rung.n, None)
+        n_started = self._second.n_started(study.view, (study.watched,))
+        n_allowed = max(LEAST, math.ceil(self.spare / SURE * n_started / t))
         return _Verdict(t, rung.before, rung.n, n_allowed, forecast, chance)
 
     def _condemns(self, number: int, verdict: _Verdict, study: _Study) -> bool:
@@ -252,7 +278,9 @@ class CurveStopper(MetricStopper):
             return None
         trials = [study.view.history.get(n) for n in numbers]
         heads = [self._losses(n, study.view, study.watched)[:rung] for n in numbers]
-        return study.fitted.forecast(heads, [dict(t.params or {}) if t else {} for t in trials])
+        points = [dict(t.params or {}) if t else {} for t in trials]
+        reports = [study.view.reports.get(n, ()) for n in numbers]
+        return study.fitted.forecast(heads, points, reports)
 
     def _losses(self, number: int, view: CurveView, watched: ObjectiveSpec) -> list[float]:
         curve = self._reader.read(number, view, (watched,))
@@ -261,7 +289,7 @@ class CurveStopper(MetricStopper):
     def _stop(self, verdict: _Verdict, watched: ObjectiveSpec, best: float | None) -> Decision:
         said, evidence = [], {"metric": watched.metric, "rule": self.rule, "report": verdict.rung}
         if verdict.forecast is not None:
-            said.append(_predicted(verdict, watched, evidence))
+            said.append(_predicted(verdict.forecast, watched, evidence))
         if best is not None and verdict.chance is not None:
             top = _metric(best, watched)
             evidence |= {"best": top, "chance": verdict.chance, "limit": self.limit}
@@ -280,10 +308,8 @@ class CurveStopper(MetricStopper):
         return Decision("stop", "; ".join(said), evidence)
 
 
-def _predicted(verdict: _Verdict, watched: ObjectiveSpec, evidence: dict[str, Any]) -> str:
+def _predicted(f: Forecast, watched: ObjectiveSpec, evidence: dict[str, Any]) -> str:
     """Return the forecast as text, and add it to the evidence."""
-    f = verdict.forecast
-    assert f is not None
     ends = [float(f.quantile(q)[0]) for q in ((1 - LEVEL) / 2, (1 + LEVEL) / 2)]
     if watched.direction == "maximize":
         ends.reverse()
@@ -296,9 +322,11 @@ def _predicted(verdict: _Verdict, watched: ObjectiveSpec, evidence: dict[str, An
         "diverging": float(f.diverging[0]),
         "n_curves": f.n_curves,
         "model": f.model,
+        "fallback": f.fallback,
         "with_past": f.with_past,
     }
-    curves = f"from {f.n_curves} complete curves ({f.model})"
+    model = f"{f.model}: {f.fallback}" if f.fallback else f.model
+    curves = f"from {f.n_curves} complete curves ({model})"
     if predicted is None:
         return f"it has diverged, {curves}"
     interval = f"[{_text(low)}, {_text(high)}]"
