@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunekit.bench.stopping_rules import MakeRule, StoppingRule
+from tunekit.bench.stopping_rules import ChoosingRule, InOrder, MakeRule, StoppingRule
 from tunekit.errors import InvalidArgument
 from tunekit.stoppers.losses import worst_if_diverged
 
@@ -71,12 +71,15 @@ def replay(losses: NDArray[np.float64], rule: StoppingRule, slots: int) -> tuple
     """
     n, length = losses.shape
     finals = np.where(np.isfinite(losses[:, -1]), losses[:, -1], np.inf)
+    order = rule if isinstance(rule, ChoosingRule) else InOrder()
+    order.begin(n)
     running: list[int] = []
-    done, used, kept, started = [0] * n, 0, math.inf, 0
-    while started < n or running:
-        while started < n and len(running) < slots:
-            running.append(started)
-            started += 1
+    done, used, kept = [0] * n, 0, math.inf
+    while True:
+        while len(running) < slots and (chosen := order.choose()) is not None:
+            running.append(chosen)
+        if not running:
+            break
         for number in list(running):
             loss = float(losses[number, done[number]])
             done[number] += 1
@@ -87,7 +90,8 @@ def replay(losses: NDArray[np.float64], rule: StoppingRule, slots: int) -> tuple
                 kept = min(kept, float(finals[number]))
             if is_last or is_stopped:
                 running.remove(number)
-                rule.end(number, loss, is_stopped=is_stopped)
+                if is_last or not order.is_paused(number):
+                    rule.end(number, loss, is_stopped=is_stopped)
     best = float(finals.min())
     return used, (kept - best) / max(abs(best), 1e-12)
 

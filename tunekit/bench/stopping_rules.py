@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+from tunekit.bench.ray_hyperband import RayHyperbandRule
 from tunekit.history import History
 from tunekit.records import AUDIT, ObjectiveSpec, Report, TrialRecord, TrialState
 from tunekit.registry import make
@@ -28,6 +29,42 @@ class StoppingRule(Protocol):
     def end(self, number: int, loss: float, *, is_stopped: bool) -> None:
         """Take the end of a trial."""
         ...
+
+
+@runtime_checkable
+class ChoosingRule(Protocol):
+    """A rule that also chooses which run goes next, and may let runs pause."""
+
+    def begin(self, n_runs: int) -> None:
+        """Take the number of runs that wait."""
+        ...
+
+    def choose(self) -> int | None:
+        """Return the run to start or to go on with, `None` if all that are left have to wait."""
+        ...
+
+    def is_paused(self, number: int) -> bool:
+        """Return whether a run that has left its slot may go on later."""
+        ...
+
+
+class InOrder:
+    """Starts the runs of a stream one after the other, as a `ChoosingRule`; none pauses."""
+
+    def __init__(self) -> None:
+        self._waiting: Iterator[int] = iter(())
+
+    def begin(self, n_runs: int) -> None:
+        """Take the number of runs that wait."""
+        self._waiting = iter(range(n_runs))
+
+    def choose(self) -> int | None:
+        """Return the next run, `None` after the last."""
+        return next(self._waiting, None)
+
+    def is_paused(self, number: int) -> bool:
+        """Return that no run is."""
+        return False
 
 
 class OwnRule:
@@ -163,5 +200,7 @@ def rules(epochs: int, extra: tuple[str, ...] = ()) -> dict[str, MakeRule]:
     if find_spec("ray") is not None:
         asha = {"grace_period": 4, "reduction_factor": 2, "max_t": epochs}
         made["Ray ASHA 4, 2"] = partial(RayRule, "ASHAScheduler", **asha)
+        made["Ray HyperBand (default)"] = partial(RayHyperbandRule, epochs)
+        made["Ray HyperBand 4, 2"] = partial(RayHyperbandRule, epochs, eta=2, n_halvings=4)
         made["Ray Median from 4"] = partial(RayRule, "MedianStoppingRule", grace_period=4)
     return made

