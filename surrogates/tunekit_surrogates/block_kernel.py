@@ -1,9 +1,13 @@
 """The block kernel: sums one kernel per block over the blocks that two points both activate.
 
-`k = s * sum_b w_b 1[b active in both] own_b h_b`, where `own_b` mixes a trend and a Matern 5/2
-over the block's own columns. `h_b` is 1 for a root and `(1 - c) + c own_parent(b)` otherwise, so
-that the effect of a branch may vary with the parameters beside its switch. Sums and products of
-kernels are kernels, so `k` is one.
+`k = s * sum_b w_b 1[b active in both] own_b h_b / sqrt(v v')`, where `own_b` mixes a trend and a
+Matern 5/2 over the block's own columns. `h_b` is 1 for a root and `(1 - c) + c own_parent(b)`
+otherwise, so that the effect of a branch may vary with the parameters beside its switch. Sums and
+products of kernels are kernels, so `k` is one.
+
+`v` is the sum of `w_b` over the active blocks of a point, so that the prior variance is `s` in all
+branches. Without it, deep branches would promise more only because they have more blocks, and a
+choice that opens no child would never be worth a trial.
 """
 
 from __future__ import annotations
@@ -26,8 +30,8 @@ class Parameters:
 
     Attributes:
         lengths: `(d,)` length scale of each column.
-        weights: `(b,)` share of each block.
-        scale: variance factor `s` of the whole kernel.
+        weights: `(b,)` share of each block, relative to those active beside it.
+        scale: variance `s` of the whole kernel.
         coupling: logit of `c`.
         noise: noise variance.
     """
@@ -78,20 +82,25 @@ class BlockKernel:
         self.embedding = Embedding(structure, x)
         self.n = len(x)
         self._rows = self._blocks_of(x)
+        self._active = self._flags(x)
 
     def covariance(self, p: Parameters) -> Floats:
         """Return `(n, n)` noise-free covariances of the data."""
-        return self._between(self._rows, self.n, p)
+        size = total_share(p, self._active)
+        return self._between(self._rows, self.n, p) / np.sqrt(np.outer(size, size))
 
     def cross(self, p: Parameters, x: Floats) -> Floats:
         """Return `(m, n)` covariances of other `(m, d)` rows with the data."""
-        return self._between(self._blocks_of(x), len(x), p)
+        sizes = [total_share(p, active) for active in (self._flags(x), self._active)]
+        return self._between(self._blocks_of(x), len(x), p) / np.sqrt(np.outer(*sizes))
 
     def variance(self, p: Parameters, x: Floats) -> Floats:
         """Return `(m,)` prior variances of other `(m, d)` rows."""
-        share = np.exp(p.scale + p.weights)
-        active = [self.embedding.active(x, b) for b in range(len(self.structure))]
-        return np.asarray(share @ np.array(active, dtype=np.float64).reshape(len(share), len(x)))
+        return np.asarray(np.exp(p.scale) * self._flags(x).any(axis=0))
+
+    def _flags(self, x: Floats) -> Floats:
+        """Return `(b, m)` flags, 0 or 1, of the active blocks of `(m, d)` rows."""
+        return active_blocks(self.structure, x)
 
     def _blocks_of(self, x: Floats) -> list[_BlockRows]:
         """Return, for each block, the active ones of `(n, d)` rows."""
@@ -122,6 +131,18 @@ class BlockKernel:
                 part *= 1.0 - c + c * above[np.ix_(left.in_parent, right.in_parent)]
             _add(k, left.index, right.index, part)
         return k
+
+
+def active_blocks(structure: BlockStructure, x: Floats) -> Floats:
+    """Return `(b, m)` flags, 0 or 1, of the active blocks of `(m, d)` rows."""
+    firsts = [columns[0] for columns in structure.columns]
+    return np.asarray(~np.isnan(x[:, firsts].T), dtype=np.float64)
+
+
+def total_share(p: Parameters, active: Floats) -> Floats:
+    """Return the `(m,)` sums of the active blocks' shares, 1 without any, from `(b, m)` flags."""
+    total = np.exp(p.weights) @ active
+    return np.asarray(np.where(total > 0.0, total, 1.0))
 
 
 def correlation(d2: Floats, trend: float, *, with_slope: bool) -> tuple[Floats, Floats]:

@@ -13,7 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from tunekit_surrogates.block_kernel import Parameters, correlation
+from tunekit_surrogates.block_kernel import (
+    Parameters,
+    active_blocks,
+    correlation,
+    total_share,
+)
 from tunekit_surrogates.blocks import BlockStructure, Floats
 
 Indices = NDArray[np.int64]
@@ -50,6 +55,7 @@ class Pairs:
         self._parts = _parts_of(structure, self.block)
         self.moved(left)
         self._children = np.flatnonzero(self.parent >= 0)
+        self._active = active_blocks(structure, left), active_blocks(structure, right)
 
     def _differ(self, left: Floats) -> Floats:
         """Return `(e,)` differences `u - v` per entry; `u != v` for categories."""
@@ -83,23 +89,30 @@ class Pairs:
         factor[self._children] = 1.0 - c + c * above
         share = np.exp(p.scale + p.weights)[self.block]
         m, n = self.shape
-        k = _summed(self._at, share * own * factor, m * n)
+        sizes = [total_share(p, active) for active in self._active]
+        norm = 1.0 / np.sqrt(np.outer(*sizes))
+        k = _summed(self._at, share * own * factor, m * n).reshape(m, n) * norm
 
         def back(g: Floats) -> _Slopes:
-            # k = share * own * ((1 - c) + c * own_parent), so with dL/dk = g:
+            # k = norm * share * own * ((1 - c) + c * own_parent), so with g = norm * dL/dk:
             # dL/d own = share g factor, plus c share' g' own' from each child pair (')
-            gb = share * g.ravel()[self._at]
+            gb = share * (norm * g).ravel()[self._at]
             through = (gb * own)[self._children]
             q = gb * factor
             q += _summed(self.parent[self._children], c * through, len(own))
             filled, weights = gb * own * factor, np.zeros(len(p.weights))
             for part in self._parts:
                 weights[part.block] = filled[part.pairs].sum()
+            scale = float(weights.sum())
+            # d norm / d log w = -norm / 2 * (w / v + w / v') over the blocks active in each
+            whole = g * k
+            for axis, size, active in zip((1, 0), sizes, self._active, strict=True):
+                weights -= 0.5 * np.exp(p.weights) * (active @ (whole.sum(axis=axis) / size))
             # dc/d logit = c (1 - c) and d factor/dc = own_parent - 1
             coupling = c * (1.0 - c) * float(np.sum(through * (above - 1.0)))
-            return _Slopes(self, q * slope, inverse, weights, coupling)
+            return _Slopes(self, q * slope, inverse, weights, scale, coupling)
 
-        return k.reshape(m, n), back
+        return k, back
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +148,7 @@ class _Slopes:
 
     Attributes:
         weights: `(b,)` derivatives in the logarithms of the blocks' shares.
+        scale: derivative in the logarithm of the variance.
         coupling: derivative in the logit of `c`.
     """
 
@@ -144,10 +158,11 @@ class _Slopes:
         of_pairs: Floats,
         inverse: Floats,
         weights: Floats,
+        scale: float,
         coupling: float,
     ) -> None:
         self._pairs, self._of_pairs, self._inverse = pairs, of_pairs, inverse
-        self.weights, self.coupling = weights, coupling
+        self.weights, self.scale, self.coupling = weights, scale, coupling
 
     def in_lengths(self) -> Floats:
         """Return `(d,)` derivatives in the logarithms of the length scales."""

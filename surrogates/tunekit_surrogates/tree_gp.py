@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, lapack, solve_triangular
 from scipy.optimize import minimize
 
-from tunekit_surrogates.block_kernel import BlockKernel, Parameters
+from tunekit_surrogates.block_kernel import BlockKernel, Parameters, active_blocks
 from tunekit_surrogates.blocks import BlockStructure, Floats
 from tunekit_surrogates.pairs import Pairs
 
@@ -266,8 +266,7 @@ class _Target:
         self.mean, self.sd = prior
         self.n_columns = len(structure.sizes)
         self._pairs = Pairs(structure, x, x, upper=True)
-        firsts = [columns[0] for columns in structure.columns]
-        self._active = (~np.isnan(x[:, firsts])).astype(np.float64)
+        self._is_active = active_blocks(structure, x).any(axis=0)
 
     def __call__(self, z: Floats) -> tuple[float, Floats]:
         theta = self.mean.copy()
@@ -275,8 +274,8 @@ class _Target:
         p = Parameters.from_array(theta, self.n_columns)
         upper, back = self._pairs.covariance(p)
         k = upper + upper.T
-        share = np.exp(p.scale + p.weights)
-        k[np.diag_indices_from(k)] = self._active @ share
+        prior = math.exp(p.scale) * self._is_active
+        k[np.diag_indices_from(k)] = prior
         noise = math.exp(p.noise)
         try:
             chol = cholesky(k, np.full(len(k), noise))
@@ -287,11 +286,10 @@ class _Target:
         # eq. 5.9: d(log likelihood)/dk = (alpha alpha^T - (K + N)^-1) / 2
         g = 0.5 * (np.outer(alpha, alpha) - _inverse(chol))
         slopes = back(2.0 * g)  # each pair fills two symmetric entries
-        weights = slopes.weights + share * (np.diag(g) @ self._active)
         found = Parameters(
             slopes.in_lengths(),
-            weights,
-            float(weights.sum()),
+            slopes.weights,
+            slopes.scale + float(np.diag(g) @ prior),
             slopes.coupling,
             noise * float(np.trace(g)),
         )

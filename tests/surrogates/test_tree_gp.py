@@ -54,8 +54,19 @@ def test_rows_without_a_block_in_common_but_the_root_share_only_the_root():
     root = BlockStructure(((0, 1, 2),), (-1,), (0, 3, 0))
     alone = Parameters(p.lengths[:3], p.weights[:1], p.scale, p.coupling, p.noise)
     both = np.array([first, second])
-    expected = BlockKernel(root, both[:, :3]).covariance(alone)[0, 1]
-    assert BlockKernel(TREE, both).covariance(p)[0, 1] == pytest.approx(expected)
+    of_root = BlockKernel(root, both[:, :3]).covariance(alone)[0, 1]
+    w = np.exp(p.weights)
+    deeper = w[1] + (0.0 if np.isnan(first[6]) else w[3])
+    share = w[0] / math.sqrt((w[0] + deeper) * (w[0] + w[2]))
+    assert BlockKernel(TREE, both).covariance(p)[0, 1] == pytest.approx(share * of_root)
+
+
+def test_all_branches_have_the_same_prior_variance():
+    x, _ = tree_rows(60)
+    p = some_parameters()
+    n_active = (~np.isnan(x[:, [0, 3, 5, 6]])).sum(axis=1)
+    assert set(n_active) == {1, 2, 3}, "a choice without children is among the rows"
+    np.testing.assert_allclose(BlockKernel(TREE, x).variance(p, x), math.exp(p.scale))
 
 
 @pytest.mark.parametrize("n_parameters", [12])
@@ -71,6 +82,7 @@ def test_the_slopes_in_the_parameters_are_those_of_differences(n_parameters):
     expected = approx_fprime(theta, value, 1e-7)
     np.testing.assert_allclose(slopes.in_lengths(), expected[:8], rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(slopes.weights, expected[8:n_parameters], rtol=1e-3, atol=1e-4)
+    assert slopes.scale == pytest.approx(expected[-3], rel=1e-3, abs=1e-4)
     assert slopes.coupling == pytest.approx(expected[-2], rel=1e-3, abs=1e-4)
 
 
