@@ -142,7 +142,13 @@ class _Play:
         self._workers = workers
         self._history = History(problem.objectives, problem.constraints, problem.space.target)
         self._view = StudyView(
-            problem.space, problem.objectives, problem.constraints, seed, self._history, {}
+            problem.space,
+            problem.objectives,
+            problem.constraints,
+            seed,
+            self._history,
+            {},
+            n_trials,
         )
         self._seq = 0
         self._clock = 0.0

@@ -143,6 +143,7 @@ class Orchestrator:
             raise
         finally:
             self._suggesting.close()
+            reader.planned = None  # of the next run it is another one
             self.executor.close()
             self._display.close()
 
@@ -237,6 +238,7 @@ class Orchestrator:
         return bool(fresh) and self._suggest(ask, self._start_all)
 
     def _suggest(self, ask: Callable[[], T], then: Callable[[T], bool]) -> bool:
+        self.worker.reader.planned = self._budget.planned()
         self._suggesting.start_work(ask, then)
         return not self._suggesting.wait() or self._suggested()
 

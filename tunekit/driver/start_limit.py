@@ -19,6 +19,11 @@ class StartLimit:
         self._n_claimed = 0
 
     @property
+    def n_started(self) -> int:
+        """Return the number of trials that have started."""
+        return self._n_started
+
+    @property
     def left(self) -> int | None:
         """Return how many more trials may be claimed, `None` without a limit."""
         if self._most is None:

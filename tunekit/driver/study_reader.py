@@ -28,6 +28,7 @@ class StudyReader:
     Attributes:
         is_held: while set, nothing changes here, so that a sampler may read on another thread.
         history: all trials up to the last `refresh`.
+        planned: final number of trials as the current run expects it, `None` if unknown.
         space_version: version of the last read space, 0 if a program discovers it.
     """
 
@@ -35,6 +36,7 @@ class StudyReader:
         self.storage = storage
         self.record = record
         self.is_held = False
+        self.planned: int | None = None
         self.history = History(record.spec.objectives, record.spec.constraints)
         self.space_version = min(record.space_version, 1)  # 0 where the space is discovered
         self._space = record.spec.space
@@ -130,8 +132,9 @@ class StudyReader:
     def view(self, fixed: dict[int, Params]) -> StudyView:
         """Return the current view for a sampler."""
         spec = self.record.spec
+        planned = spec.max_trials if self.planned is None else self.planned
         return StudyView(
-            self.space, spec.objectives, spec.constraints, spec.seed, self._fitting, fixed
+            self.space, spec.objectives, spec.constraints, spec.seed, self._fitting, fixed, planned
         )
 
     def use_space(self, version: int) -> None:

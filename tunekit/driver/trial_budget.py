@@ -13,6 +13,9 @@ from tunekit.history import History
 from tunekit.records import TrialState
 from tunekit.storages.base import Lease
 
+N_PACED = 3
+"""Minimum number of started trials to estimate how many fit into a time limit."""
+
 
 class TrialBudget:
     """Counts the trials that a run starts against its goal, but for promoted ones.
@@ -31,8 +34,8 @@ class TrialBudget:
         self, goal: Goal, history: History, worker: str = "", limit: StartLimit | None = None
     ) -> None:
         self.is_exhausted = False
-        own = StartLimit(goal.n_trials)
-        self._limits = [own] if limit is None else [own, limit]
+        self._own = StartLimit(goal.n_trials)
+        self._limits = [self._own] if limit is None else [self._own, limit]
         self._n_claimed = 0
         self._held_at: int | None = None
         self._goal = goal
@@ -141,6 +144,26 @@ class TrialBudget:
         if self._goal.n_trials is not None:
             return len(self._history) + self._goal.n_trials
         return None
+
+    def planned(self) -> int | None:
+        """Return the final number of trials that this run expects, `None` if unknown.
+
+        Under a time limit it follows from the pace so far.
+        """
+        n = len(self._history)
+        known = [self._goal.total_trials, self._n_at_pace()]
+        left = [x for limit in self._limits if (x := limit.left) is not None]
+        if left:
+            known.append(n + max(min(left) - self._history.n_waiting, 0))
+        return min((x for x in known if x is not None), default=None)
+
+    def _n_at_pace(self) -> int | None:
+        """Return the number of trials at the time limit, `None` without one or early in a run."""
+        timeout_s, n = self._goal.timeout_s, self._own.n_started
+        if timeout_s is None or n < N_PACED:
+            return None
+        spent_s = max(time.monotonic() - self._begin, 1e-9)
+        return len(self._history) + int(n * max(timeout_s - spent_s, 0.0) / spent_s)
 
     def _left(self) -> int | None:
         if self.is_exhausted or self.is_held:

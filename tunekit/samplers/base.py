@@ -25,6 +25,10 @@ MAX_KNOWN = 200
 """Maximum number of a study's points to try as starts of a constraint search."""
 
 
+PLANNED = "planned"
+"""Key in the evidence of a proposal for the planned number of trials that it depends on."""
+
+
 @dataclass(frozen=True, slots=True)
 class StudyView:
     """Everything a sampler may read of a study; it must not modify any of it.
@@ -33,6 +37,9 @@ class StudyView:
         space: the current space (of an open space, the discovered part).
         history: finished and pending trials, with columnar access.
         fixed: trial number -> enqueued params, which the proposal must keep.
+        planned: final number of trials of the study as its run expects it, `None` if unknown. A
+            sampler that uses it writes it as `PLANNED` into the evidence of its proposals, from
+            which a replay takes it.
     """
 
     space: Space
@@ -41,6 +48,7 @@ class StudyView:
     seed: int
     history: History
     fixed: dict[int, Params]
+    planned: int | None = None
 
 
 class Sampler(Protocol):

@@ -13,7 +13,7 @@ from typing import Any
 
 from tunekit.history import History
 from tunekit.records import Checkpoint, StudyRecord, TrialRecord, TrialState
-from tunekit.samplers.base import Sampler, StudyView, replaying, suggested
+from tunekit.samplers.base import PLANNED, Sampler, StudyView, replaying, suggested
 from tunekit.spaces import Params
 from tunekit.storages.base import Event, Storage
 from tunekit.storages.rows import checkpoints_of
@@ -66,6 +66,7 @@ def replay(storage: Storage, study: StudyRecord, sampler: Sampler) -> list[Diffe
             study.spec.seed,
             history,
             {n: p for n in numbers if (p := _fixed(trials.get(n)))},
+            trial.evidence.get(PLANNED),
         )
         proposal = suggested(sampler, view, numbers)[numbers.index(trial.number)]
         if proposal.params != trial.params:

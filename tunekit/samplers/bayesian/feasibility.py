@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
 from tunekit.samplers.base import StudyView
+from tunekit.samplers.bayesian.beyond import doubting
 from tunekit.samplers.bayesian.candidates import Climb
 from tunekit.samplers.bayesian.fitting import fitted
 from tunekit.samplers.bayesian.learnable import FAILED_STATES
@@ -68,6 +69,10 @@ class ConditionModel:
         worst = np.full(len(x), self.gp.y.max())
         gp = self.gp.with_data(x, worst, noise=self._noise)
         return replace(self, gp=gp)
+
+    def doubting(self) -> ConditionModel:
+        """Return a condition of a metric that is sure only near its data; labels stay."""
+        return self if self.is_label else replace(self, gp=doubting(self.gp))
 
     @property
     def _noise(self) -> float:
@@ -171,6 +176,11 @@ class FeasibilityModel:
     data: Observed
     feasible: list[ConditionModel]
     prior: LogFactor | None = None
+    negligible: ClassVar[float] = -math.inf
+
+    def doubting(self) -> FeasibilityModel:
+        """Return the same model: before the first feasible trial nothing has converged."""
+        return self
 
     @property
     def good(self) -> NDArray[np.float64]:

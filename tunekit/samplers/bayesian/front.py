@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from tunekit.records import TrialRecord
 from tunekit.samplers.base import StudyView
+from tunekit.samplers.bayesian.beyond import NEGLIGIBLE_GROWTH, doubting
 from tunekit.samplers.bayesian.chebyshev import ChebyshevImprovement, chebyshev
 from tunekit.samplers.bayesian.fantasies import Drawn
 from tunekit.samplers.bayesian.feasibility import (
@@ -35,7 +37,7 @@ from tunekit.samplers.bayesian.search import RowScore
 from tunekit.samplers.bayesian.training_data import Observed, TrialRows, standardised, structure_of
 from tunekit.spaces.encode import Encoder
 from tunekit_surrogates.blocks import BlockStructure
-from tunekit_surrogates.hypervolume import reference_point
+from tunekit_surrogates.hypervolume import hypervolume, reference_point
 from tunekit_surrogates.non_domination import layers, non_dominated
 from tunekit_surrogates.tree_gp import TreeGP
 
@@ -69,6 +71,22 @@ class FrontModel:
     gps: list[TreeGP]
     feasible: list[ConditionModel]
     prior: LogFactor | None = None
+
+    @property
+    def negligible(self) -> float:
+        """Return the log of a growth of the front that is not worth a trial.
+
+        It is `-inf` with priors or a fidelity, and for more objectives than hypervolumes serve.
+        """
+        y = self.y[self.data.feasible]
+        if self.prior is not None or self.data.fidelity is not None or y.shape[1] > MAX_FRONT:
+            return -math.inf
+        return math.log(NEGLIGIBLE_GROWTH * hypervolume(y[non_dominated(y)], reference_point(y)))
+
+    def doubting(self) -> FrontModel:
+        """Return a model that is sure only near its data; see `beyond`."""
+        feasible = [f.doubting() for f in self.feasible]
+        return replace(self, gps=[doubting(gp) for gp in self.gps], feasible=feasible)
 
     @property
     def good(self) -> NDArray[np.float64]:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunekit.records import Proposal
-from tunekit.samplers.base import StudyView, at_target, held
+from tunekit.samplers.base import PLANNED, StudyView, at_target, held
+from tunekit.samplers.bayesian.beyond import WHY, best_of_random, log_patience
 from tunekit.samplers.bayesian.candidates import Candidates
 from tunekit.samplers.bayesian.cost_model import CostModel, learnt_costs
 from tunekit.samplers.bayesian.costs import Costs
@@ -132,7 +133,14 @@ class FittedSearch:
         best = _first_new(rows, pending, model.data.x)
         row, value = rows[best], float(values[best])
         gain = value - (0.0 if cost is None else float(cost.log_probability(row[None])[0]))
+        if is_beyond := cost is None and self._is_negligible(number, gain):
+            row = best_of_random(model.doubting().score(pending, rng), candidates, model.good)
+            gain = float(score(row[None])[0])
         evidence, why = model.explained(row, gain)
+        if is_beyond:
+            evidence, why = {**evidence, "beyond": True}, WHY
+        if self.view.planned is not None:
+            evidence[PLANNED] = self.view.planned
         fidelity = model.data.fidelity
         if fidelity is not None and not set(fidelity.paths) <= set(fixed or ()):
             relative = fidelity.share if self.costs is None else self.costs.relative
@@ -145,6 +153,11 @@ class FittedSearch:
         if self.region is not None and not fixed and may_win(model.encoder, row[None])[0]:
             evidence.update(self.region.evidence(row))
         return Proposal(model.encoder.decode(row[None])[0], "bayesian", why, evidence)
+
+    def _is_negligible(self, number: int, gain: float) -> bool:
+        """Return whether a log improvement is not worth a trial; a region has its own restarts."""
+        limit = self.model.negligible + log_patience(number, self.view.planned)
+        return self.region is None and gain < limit
 
     @one_thread()
     def log_improvements(

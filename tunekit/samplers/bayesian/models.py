@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from tunekit.samplers.base import StudyView
 from tunekit.samplers.bayesian.acquisition import ExpectedImprovement
+from tunekit.samplers.bayesian.beyond import BOLDNESS, NEGLIGIBLE, doubting
 from tunekit.samplers.bayesian.ensemble import BlendedImprovement
 from tunekit.samplers.bayesian.feasibility import (
     ConditionModel,
@@ -53,6 +55,7 @@ class ObjectiveModel:
 
     Attributes:
         y, order: `(n,)` standardised losses; `(n,)` trials by loss, feasible ones first.
+        boldness: factor on the exploration.
     """
 
     encoder: Encoder
@@ -63,6 +66,22 @@ class ObjectiveModel:
     feasible: list[ConditionModel]
     prior: PriorTerm | None = None
     sources: tuple[tuple[float, PastModel], ...] = ()
+    boldness: float = 1.0
+
+    @property
+    def negligible(self) -> float:
+        """Return the log of an improvement that is not worth a trial.
+
+        It is `-inf` where something else than the trials of this study also says where to look.
+        """
+        is_alone = self.prior is None and not self.sources and self.data.fidelity is None
+        return math.log(NEGLIGIBLE) if is_alone else -math.inf
+
+    def doubting(self) -> ObjectiveModel:
+        """Return a model that is sure only near its data; see `beyond`."""
+        fit = replace(self.fit, gp=doubting(self.gp))
+        feasible = [f.doubting() for f in self.feasible]
+        return replace(self, fit=fit, feasible=feasible, boldness=BOLDNESS)
 
     @property
     def gp(self) -> TreeGP:
@@ -89,6 +108,7 @@ class ObjectiveModel:
         noisy = N_UNCERTAIN if noise > NOISY else 0
         terms: list[LogFactor] = [*cautious(self.feasible), *([self.prior] if self.prior else [])]
         exploration = TREE_EXPLORATION if self.gp.structure.has_branches else 1.0
+        exploration *= self.boldness
         others = [(weight, s.gp) for weight, s in self.sources]
         kind = partial(BlendedImprovement, others=others) if others else ExpectedImprovement
         improvement = kind(
