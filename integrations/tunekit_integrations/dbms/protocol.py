@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tunekit.errors import ExecutorFailed
 from tunekit_integrations.dbms.blocks import Block, BlockRunner, mean_query_gains, per_unit
@@ -21,6 +22,7 @@ from tunekit_integrations.dbms.verdict import (
     interval,
     judged,
 )
+from tunekit_integrations.dbms.waiting import retry
 
 MIN_CPU_SHARE = 0.5
 """Least share of the processor time left by others that the server has to use for CPU to stand for
@@ -228,16 +230,16 @@ class Protocol:
         Raises:
             ExecutorFailed: a server does not come back.
         """
-        ends = time.monotonic() + self.options.patience_s
+        patience_s = self.options.patience_s
         for side in {id(s): s for s in (self.default, self.candidate)}.values():
-            while (failure := _put_back(side)) is not None:
-                if time.monotonic() > ends:
-                    raise ExecutorFailed(
-                        f"the server did not come back within {self.options.patience_s:g} s after "
-                        f"a failed trial: {failure.message} Start it, then run the same command "
-                        "again; the study goes on."
-                    ) from failure
-                time.sleep(min(0.2, self.options.patience_s))
+            try:
+                retry(partial(_put_back, side), within_s=patience_s, every_s=min(0.2, patience_s))
+            except TargetFailure as failure:
+                raise ExecutorFailed(
+                    f"the server did not come back within {patience_s:g} s after a failed trial: "
+                    f"{failure.message} Start it, then run the same command again; the study goes "
+                    "on."
+                ) from failure
 
     def _round(self, settings: Settings) -> tuple[Block, ...]:
         """Run one comparison behind a restart of both sides."""
@@ -280,20 +282,19 @@ class Protocol:
         return self._seed - 2
 
 
-def _put_back(side: Side) -> TargetFailure | None:
+def _put_back(side: Side) -> None:
     """Bring a side back to its own configuration, by a restart where it does not answer."""
     side.forget()
     try:
         side.put({})
     except TargetFailure as failure:
         if not side.target.instance.may_restart:
-            return failure
+            raise
         try:  # frozen, or dead
             side.target.restart()
             side.put({})
         except TargetFailure:
-            return failure
-    return None
+            raise failure from None
 
 
 def _round_gain(blocks: Sequence[Block], basis: Basis) -> float:

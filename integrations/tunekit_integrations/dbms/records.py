@@ -154,6 +154,15 @@ class SettingsCheck:
         """Return whether the settings may be applied."""
         return not self.errors
 
+    def refuse_errors(self) -> None:
+        """Raise where the settings must not be applied.
+
+        Raises:
+            TargetFailure: with all errors.
+        """
+        if self.errors:
+            raise TargetFailure(FailureKind.INVALID, " ".join(self.errors))
+
 
 @dataclass(frozen=True, slots=True)
 class Clamp:
@@ -177,6 +186,13 @@ class Applied:
     effective: Settings
     clamped: tuple[Clamp, ...] = ()
     pending_restart: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, settings: Settings, effective: Mapping[str, InForce]) -> Applied:
+        """Return what became of settings on a server that rounds no value in its own units."""
+        got = {name: effective[name].value for name in settings}
+        clamped = tuple(Clamp(n, v, got[n]) for n, v in settings.items() if got[n] != v)
+        return cls(got, clamped)
 
 
 @dataclass(frozen=True, slots=True)

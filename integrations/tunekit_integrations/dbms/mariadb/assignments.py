@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping
 
 from tunekit_integrations.dbms.mariadb.connection import AutocommitConnection
 from tunekit_integrations.dbms.mariadb.variables import POOL, SWITCH, Variable, read_variables
 from tunekit_integrations.dbms.records import FailureKind, TargetFailure
+from tunekit_integrations.dbms.waiting import wait_until
 
 RESIZE_S = 60.0
 LOOK_S = 0.01
@@ -88,15 +88,20 @@ def _wait_for_resize(connection: AutocommitConnection) -> None:
     Raises:
         TargetFailure: it takes too long, as pages are in use.
     """
-    ends = time.monotonic() + RESIZE_S
-    while time.monotonic() < ends:
-        rows = connection.rows("SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_resize_status'")
-        status = str(rows[0][1]) if rows else ""
-        if not status or status.startswith(("Completed", "Size did not change")):
-            return
-        if "ailed" in status or "cannot" in status.lower():
-            raise TargetFailure(FailureKind.OUT_OF_MEMORY, f"the pool kept its size: {status}.")
-        time.sleep(LOOK_S)
-    raise TargetFailure(
-        FailureKind.TIMEOUT, f"the buffer pool was not resized within {RESIZE_S:g} s: {status}."
-    )
+    if not wait_until(lambda: _is_resized(connection), within_s=RESIZE_S, every_s=LOOK_S):
+        raise TargetFailure(
+            FailureKind.TIMEOUT,
+            f"the pool was not resized within {RESIZE_S:g} s: {_resize_status(connection)}.",
+        )
+
+
+def _is_resized(connection: AutocommitConnection) -> bool:
+    status = _resize_status(connection)
+    if "ailed" in status or "cannot" in status.lower():
+        raise TargetFailure(FailureKind.OUT_OF_MEMORY, f"the pool kept its size: {status}.")
+    return not status or status.startswith(("Completed", "Size did not change"))
+
+
+def _resize_status(connection: AutocommitConnection) -> str:
+    rows = connection.rows("SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_resize_status'")
+    return str(rows[0][1]) if rows else ""

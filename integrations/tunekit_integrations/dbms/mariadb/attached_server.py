@@ -15,6 +15,7 @@ from tunekit.errors import InvalidArgument
 from tunekit_integrations.dbms.mariadb.connection import address_of, connected, split_password
 from tunekit_integrations.dbms.mariadb.option_file import HEAD, read_text
 from tunekit_integrations.dbms.records import FailureKind, TargetFailure
+from tunekit_integrations.dbms.waiting import wait_until
 
 RESTART_S = 120.0
 LOOK_S = 0.02
@@ -88,15 +89,13 @@ class AttachedServer:
             raise TargetFailure(
                 FailureKind.NO_START, f"{shlex.join(self._command)} failed: {error}."
             ) from error
-        while not done.returncode and time.monotonic() < ends:
-            if self.answers():
-                return
-            time.sleep(LOOK_S)
-        raise TargetFailure(
-            FailureKind.NO_START,
-            f"the server did not come back after {shlex.join(self._command)}.",
-            log=(done.stdout + done.stderr)[-4000:],
-        )
+        left_s = ends - time.monotonic()
+        if done.returncode or not wait_until(self.answers, within_s=left_s):
+            raise TargetFailure(
+                FailureKind.NO_START,
+                f"the server did not come back after {shlex.join(self._command)}.",
+                log=(done.stdout + done.stderr)[-4000:],
+            )
 
     def revive(self) -> None:
         """Restart a server that does not answer, where that is allowed."""

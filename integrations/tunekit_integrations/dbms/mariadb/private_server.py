@@ -18,6 +18,7 @@ from tunekit_integrations.dbms.owned_process import (
     unprivileged_user,
 )
 from tunekit_integrations.dbms.records import FailureKind, TargetFailure
+from tunekit_integrations.dbms.waiting import wait_until
 
 DATABASE = "tunekit"
 START_S = 60.0
@@ -195,23 +196,29 @@ class PrivateServer:
         command = [str(self.programs.server), f"--defaults-file={self._main_file}"]
         process = OwnedProcess(command, log=self.folder / "log", user=self._user)
         self._process = process
-        url = Address("root", socket=str(self._socket)).url()
-        while time.perf_counter() - started < START_S:
-            if process.has_ended():
-                raise self._did_not_start(process)
-            if self._socket.exists():
-                try:
-                    with connected(url, read_timeout_s=START_S):
-                        return time.perf_counter() - started
-                except TargetFailure:
-                    pass  # it listens already, and does not answer yet
-            time.sleep(LOOK_S)
-        process.kill()
-        raise TargetFailure(
-            FailureKind.TIMEOUT,
-            f"the server did not answer within {START_S:g} s of its start.",
-            log=process.log_excerpt(),
+        in_time = wait_until(
+            lambda: process.has_ended() or self._lets_in(), within_s=START_S, every_s=LOOK_S
         )
+        if not in_time:
+            process.kill()
+            raise TargetFailure(
+                FailureKind.TIMEOUT,
+                f"the server did not answer within {START_S:g} s of its start.",
+                log=process.log_excerpt(),
+            )
+        if process.has_ended():
+            raise self._did_not_start(process)
+        return time.perf_counter() - started
+
+    def _lets_in(self) -> bool:
+        if not self._socket.exists():
+            return False
+        url = Address("root", socket=str(self._socket)).url()
+        try:
+            with connected(url, read_timeout_s=START_S):
+                return True
+        except TargetFailure:
+            return False  # it listens already, and does not answer yet
 
     def _did_not_start(self, process: OwnedProcess) -> TargetFailure:
         log = process.log_excerpt()

@@ -35,7 +35,6 @@ from tunekit_integrations.dbms.mariadb.variables import (
 from tunekit_integrations.dbms.records import (
     Applied,
     ApplyMode,
-    Clamp,
     FailureKind,
     InForce,
     Instance,
@@ -176,18 +175,14 @@ class MariadbTarget:
         """
         base = self._base or self.snapshot()
         check = self.check(settings)
-        if not check.is_ok:
-            raise TargetFailure(FailureKind.INVALID, " ".join(check.errors))
+        check.refuse_errors()
         try:
             now = self._put(base, self._texts(settings), must_restart=POOL in check.needs_restart)
         except TargetFailure:
             with contextlib.suppress(TargetFailure):
                 self.revert(base)
             raise
-        effective = self._in_force(now)
-        got = {name: effective[name].value for name in settings}
-        clamped = tuple(Clamp(n, v, got[n]) for n, v in settings.items() if got[n] != v)
-        return Applied(got, clamped)
+        return Applied.of(settings, self._in_force(now))
 
     def _put(
         self, base: Snapshot, texts: Mapping[str, str], *, must_restart: bool

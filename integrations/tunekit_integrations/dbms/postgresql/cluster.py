@@ -18,6 +18,7 @@ from tunekit_integrations.dbms.owned_process import (
 from tunekit_integrations.dbms.postgresql.auto_conf import with_settings
 from tunekit_integrations.dbms.postgresql.programs import run_program
 from tunekit_integrations.dbms.records import FailureKind, TargetFailure
+from tunekit_integrations.dbms.waiting import wait_until
 
 USER = "tunekit"
 PORT = 5432  # of a socket in a folder of its own, so that no other server has it
@@ -78,14 +79,15 @@ class PrivateCluster:
         started = time.perf_counter()
         if self.pid is None:
             self._spawn()
-        while not self._is_ready():
-            if self.pid is None:
-                raise self._no_start("the server does not start with this configuration")
-            if time.perf_counter() - started > START_S:
-                self.kill()
-                raise self._no_start(f"the server did not start within {START_S:g} s")
-            time.sleep(LOOK_S)
+        if not wait_until(self._is_ready_or_gone, within_s=START_S, every_s=LOOK_S):
+            self.kill()
+            raise self._no_start(f"the server did not start within {START_S:g} s")
+        if self.pid is None:
+            raise self._no_start("the server does not start with this configuration")
         return time.perf_counter() - started
+
+    def _is_ready_or_gone(self) -> bool:
+        return self._is_ready() or self.pid is None
 
     def stop(self) -> None:
         """Stop it cleanly: sessions are ended and a checkpoint is made; kill it if that hangs."""
@@ -171,9 +173,7 @@ class PrivateCluster:
             return
         children = self._process.children()
         self._process.stop(number, timeout_s=STOP_S)
-        until = time.monotonic() + STOP_S
-        while any(_is_alive(child) for child in children) and time.monotonic() < until:
-            time.sleep(LOOK_S)
+        wait_until(lambda: not any(map(_is_alive, children)), within_s=STOP_S, every_s=LOOK_S)
 
     def _no_start(self, what: str) -> TargetFailure:
         log = self.log_tail()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Mapping
 
 from tunekit_integrations.dbms.catalogue import Catalogue
@@ -11,6 +10,7 @@ from tunekit_integrations.dbms.postgresql.server import Server
 from tunekit_integrations.dbms.postgresql.session import ReconnectingSession
 from tunekit_integrations.dbms.postgresql.values import COLUMNS, MODES, SettingRow, as_setting
 from tunekit_integrations.dbms.records import FailureKind, InForce, TargetFailure
+from tunekit_integrations.dbms.waiting import wait_until
 
 RELOAD_S = 10.0
 LOOK_S = 0.001
@@ -102,15 +102,15 @@ class Configuration:
         run, loaded = self._session.run, "SELECT pg_conf_load_time()"
         ((before,),) = run(loaded)
         run("SELECT pg_reload_conf()")
-        until = time.monotonic() + RELOAD_S
-        while run(loaded) == [(before,)]:
-            if time.monotonic() > until:
-                raise TargetFailure(
-                    FailureKind.INVALID,
-                    "the server does not take its configuration; its files have an error, which "
-                    "the view pg_file_settings shows.",
-                )
-            time.sleep(LOOK_S)
+        is_loaded = wait_until(
+            lambda: run(loaded) != [(before,)], within_s=RELOAD_S, every_s=LOOK_S
+        )
+        if not is_loaded:
+            raise TargetFailure(
+                FailureKind.INVALID,
+                "the server does not take its configuration; its files have an error, which the "
+                "view pg_file_settings shows.",
+            )
 
     def edit(self, texts: Texts) -> None:
         """Change the file of a server that does not run.

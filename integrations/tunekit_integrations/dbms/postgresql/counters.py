@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import psutil
 
 from tunekit_integrations.dbms.counters import Counters
 from tunekit_integrations.dbms.postgresql.session import ReconnectingSession
 from tunekit_integrations.dbms.records import TargetFailure
+from tunekit_integrations.dbms.waiting import wait_until
 from tunekit_integrations.dbms.workloads.session import APPLICATION as WORKLOAD_CLIENT
 
 _LINGERS_S = 2.0
@@ -38,10 +37,12 @@ def await_clients_gone(session: ReconnectingSession) -> None:
     Raises:
         TargetFailure: the server does not answer.
     """
-    gives_up = time.monotonic() + _LINGERS_S
     statement = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
-    while session.run(statement, (WORKLOAD_CLIENT,)) != [(0,)] and time.monotonic() < gives_up:
-        time.sleep(_LOOK_S)
+    wait_until(
+        lambda: session.run(statement, (WORKLOAD_CLIENT,)) == [(0,)],
+        within_s=_LINGERS_S,
+        every_s=_LOOK_S,
+    )
 
 
 def _cpu_seconds(pid: int | None) -> float | None:

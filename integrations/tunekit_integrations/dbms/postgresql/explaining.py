@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 from tunekit_integrations.dbms.postgresql.server import Server
 from tunekit_integrations.dbms.records import FailureKind, TargetFailure
+from tunekit_integrations.dbms.waiting import wait_until
 
 SETTLE_S = 2.0
 """Seconds in which the server notes the end of a process after its client has noticed it."""
-
-LOOK_S = 0.02
 
 _ENDED = "was terminated by signal"
 _WANT_OF_MEMORY = ("was terminated by signal 9", "out of memory", "Out of memory")
@@ -23,16 +20,15 @@ def explain(failure: TargetFailure, server: Server) -> None:
     """
     if failure.kind is FailureKind.INVALID:
         return
-    log = server.log_tail()
     is_lost = failure.kind is FailureKind.LOST_CONNECTION
-    until = time.monotonic() + SETTLE_S
-    while is_lost and _ENDED not in log and _may_still_say(server) and time.monotonic() < until:
-        time.sleep(LOOK_S)
-        log = server.log_tail()
+    if is_lost:
+        wait_until(lambda: _ENDED in server.log_tail() or _is_silent(server), within_s=SETTLE_S)
+    log = server.log_tail()
     failure.log = failure.log or log
     if is_lost and any(sign in log for sign in _WANT_OF_MEMORY):
         failure.kind = FailureKind.OUT_OF_MEMORY
 
 
-def _may_still_say(server: Server) -> bool:
-    return server.is_private and server.pid is not None
+def _is_silent(server: Server) -> bool:
+    """Return whether nothing more comes into the log: no server of ours writes it."""
+    return not server.is_private or server.pid is None

@@ -6,7 +6,6 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -15,9 +14,9 @@ from tunekit.errors import InvalidArgument
 from tunekit_integrations.dbms.postgresql.control import system_identifier
 from tunekit_integrations.dbms.postgresql.session import ReconnectingSession
 from tunekit_integrations.dbms.records import FailureKind, TargetFailure
+from tunekit_integrations.dbms.waiting import retry
 
 RESTART_S = 120.0
-LOOK_S = 0.02
 
 
 class Server(Protocol):
@@ -132,18 +131,14 @@ class ForeignServer:
                 FailureKind.INVALID, "this server may not be restarted; give the command for it."
             )
         self._run_command()
-        until = time.monotonic() + RESTART_S
         session = ReconnectingSession(self.url)
-        while True:
-            try:
-                session.run("SELECT 1")
-                session.close()
-                return
-            except TargetFailure as failure:
-                if time.monotonic() > until:
-                    message = f"the server does not answer after its restart: {failure.message}"
-                    raise TargetFailure(FailureKind.NO_START, message, log=self._told) from None
-            time.sleep(LOOK_S)
+        try:
+            retry(lambda: session.run("SELECT 1"), within_s=RESTART_S)
+        except TargetFailure as failure:
+            message = f"the server does not answer after its restart: {failure.message}"
+            raise TargetFailure(FailureKind.NO_START, message, log=self._told) from None
+        finally:
+            session.close()
 
     def log_tail(self) -> str:
         """Return what the last restart said."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tunekit.errors import MissingExtra
 from tunekit_integrations.dbms.records import FailureKind, TargetFailure
+from tunekit_integrations.dbms.waiting import retry
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -21,7 +22,6 @@ STATEMENT_S = 30.0
 RECOVERY_S = 120.0
 """Seconds in which a server recovers from the crash of one of its processes."""
 
-LOOK_S = 0.02
 
 _KINDS = {"53200": FailureKind.OUT_OF_MEMORY, "57014": FailureKind.TIMEOUT}
 _LOST = ("08", "57P")
@@ -93,16 +93,16 @@ class ReconnectingSession:
             import psycopg2
         except ImportError:
             raise MissingExtra("knobs", "tuning PostgreSQL") from None
-        until = time.monotonic() + RECOVERY_S
-        while True:
+
+        def connect() -> Connection:
             try:
                 made = psycopg2.connect(self._dsn, async_=True, application_name="tunekit knobs")
                 self._wait(made, time.monotonic() + timeout_s)
-                return made
             except psycopg2.Error as error:
-                if not _is_recovering(error) or time.monotonic() > until:
-                    raise failure_of(error) from None
-            time.sleep(LOOK_S)
+                raise failure_of(error) from None
+            return made
+
+        return retry(connect, within_s=RECOVERY_S, may_pass=_is_recovering)
 
     def _wait(self, connection: Connection, deadline: float) -> None:
         from psycopg2.extensions import POLL_OK, POLL_READ
@@ -121,9 +121,9 @@ class ReconnectingSession:
             poller.unregister(connection.fileno())
 
 
-def _is_recovering(error: Exception) -> bool:
+def _is_recovering(failure: TargetFailure) -> bool:
     """Return whether a server will answer soon; an error in a connection has no SQLSTATE."""
-    text = str(error)
+    text = failure.message
     return "the database system is" in text and "shutting down" not in text
 
 

@@ -226,9 +226,7 @@ class PostgreSQLTarget:
                 configuration of the snapshot is back by then, or the message says that not.
         """
         base = self._base or self.snapshot()
-        check = self._check(settings, self._base_in_force, asks_program=False)
-        if not check.is_ok:
-            raise TargetFailure(FailureKind.INVALID, " ".join(check.errors))
+        self._check(settings, self._base_in_force, asks_program=False).refuse_errors()
         texts = dict(base.set_values)
         for name, value in settings.items():
             if not self._base_in_force[name].is_same(value):

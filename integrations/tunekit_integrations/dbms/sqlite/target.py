@@ -18,7 +18,6 @@ from tunekit_integrations.dbms.machine import this_machine
 from tunekit_integrations.dbms.owned_process import scratch_folder
 from tunekit_integrations.dbms.records import (
     Applied,
-    Clamp,
     FailureKind,
     InForce,
     Instance,
@@ -169,14 +168,9 @@ class SqliteTarget:
 
     def apply(self, settings: Settings) -> Applied:
         """Put settings in force for all connections that open `url` from now on."""
-        check = self.check(settings)
-        if not check.is_ok:
-            raise TargetFailure(FailureKind.INVALID, " ".join(check.errors))
+        self.check(settings).refuse_errors()
         self._put(settings)
-        effective = self.in_force()
-        got = {name: effective[name].value for name in settings}
-        clamped = tuple(Clamp(n, v, got[n]) for n, v in settings.items() if got[n] != v)
-        return Applied(got, clamped)
+        return Applied.of(settings, self.in_force())
 
     def _put(self, settings: Settings) -> None:
         """Put settings in force, and for all other knobs what the snapshot has."""
