@@ -15,6 +15,7 @@ from tunekit.records import ObjectiveSpec
 from tunekit.scaling.roles import STUDY
 from tunekit.spaces import Space
 from tunekit.studies.export_columns import ExportColumns
+from tunekit.tabular.table import RecordedStudy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,16 +23,10 @@ if TYPE_CHECKING:
 Row: TypeAlias = Mapping[str, Any]
 
 
-class LawStudy(Protocol):
+class LawStudy(RecordedStudy, Protocol):
     """The part of a study that a law is fitted from."""
 
     name: str
-
-    @property
-    def space(self) -> Space: ...  # noqa: D102
-    @property
-    def objectives(self) -> tuple[ObjectiveSpec, ...]: ...  # noqa: D102
-    def refresh(self) -> History: ...  # noqa: D102
 
 
 Source: TypeAlias = "LawStudy | str | Path | pd.DataFrame | Sequence[Row] | Mapping[str, Any]"

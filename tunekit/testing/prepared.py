@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tunekit.executors.base import Executor
+from tunekit.executors.base import Ended, Executor
 from tunekit.executors.prepared import WorkerInfo
 from tunekit.executors.trial import Trial
 from tunekit.records import CONTINUE, Decision, Report, TrialState
@@ -58,15 +58,18 @@ class PreparedRules:
         """Return a new executor."""
         raise NotImplementedError
 
+    def _ended(self, objective: Prepared, n: int) -> list[Ended]:
+        executor = self.make()
+        executor.open(objective, _continue)
+        try:
+            return run_tasks(executor, n)
+        finally:
+            executor.close()
+
     def test_an_objective_is_set_up_once_a_process_and_torn_down_at_its_end(
         self, tmp_path: Path
     ) -> None:
-        executor = self.make()
-        executor.open(Prepared(tmp_path), _continue)
-        try:
-            ended = run_tasks(executor, 6)
-        finally:
-            executor.close()
+        ended = self._ended(Prepared(tmp_path), 6)
         assert [e.outcome.metrics for e in ended] == [{"loss": float(n)} for n in range(6)]
         logs = [p.read_text().splitlines() for p in tmp_path.iterdir()]
         assert sum(len(log) - 2 for log in logs) == 6
@@ -74,11 +77,6 @@ class PreparedRules:
             assert log == ["setup", *["trial in conformance"] * (len(log) - 2), "teardown"]
 
     def test_a_set_up_that_fails_fails_the_trial_and_is_tried_again(self, tmp_path: Path) -> None:
-        executor = self.make()
-        executor.open(Unprepared(tmp_path), _continue)
-        try:
-            ended = run_tasks(executor, 2)
-        finally:
-            executor.close()
+        ended = self._ended(Unprepared(tmp_path), 2)
         assert [e.outcome.state for e in ended] == [TrialState.FAILED] * 2
         assert all("no data here" in e.outcome.reason for e in ended)

@@ -56,12 +56,13 @@ class Budget:
         Raises:
             QuotaReached: that is more than it may have.
         """
-        if n > self.max_trials:
-            raise QuotaReached(
-                f"the budget of {counted(self.max_trials, 'trial')} is used up, so none is given "
-                "out. Report the best result; only the person who started this server can "
-                "raise --max-trials."
-            )
+        _check(
+            n,
+            self.max_trials,
+            counted(self.max_trials, "trial"),
+            "Report the best result",
+            option="--max-trials",
+        )
 
     def check_studies(self, n: int) -> None:
         """Check that the agent may have created `n` studies.
@@ -69,9 +70,18 @@ class Budget:
         Raises:
             QuotaReached: that is more than it may create.
         """
-        if n > self.max_studies:
-            raise QuotaReached(
-                f"the budget of {counted(self.max_studies, 'study')} to create is used up. Go on "
-                "in a study that list_studies shows; only the person who started this server can "
-                "raise --max-studies."
-            )
+        _check(
+            n,
+            self.max_studies,
+            f"{counted(self.max_studies, 'study')} to create",
+            "Continue in a study that list_studies shows",
+            option="--max-studies",
+        )
+
+
+def _check(n: int, most: int, what: str, advice: str, *, option: str) -> None:
+    if n > most:
+        raise QuotaReached(
+            f"the budget of {what} is used up. {advice}; only the person who started this server "
+            f"can raise {option}."
+        )
