@@ -1,7 +1,7 @@
 """Keeps answers of the service between the runs of a page, within a bound of bytes.
 
 An entry belongs to who asked for it: the key starts with what identifies the caller and with what
-the service permits them, so that no two users share one and a changed right starts anew.
+the service permits them, so that no two users share one and a changed right starts a fresh cache.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class AnswerCache:
             return found
 
     def keep(self, key: Key, answer: KeptAnswer) -> None:
-        """Keep an answer; those that were used longest ago make room."""
+        """Keep an answer, evicting the least recently used ones to make room."""
         with self._lock:
             before = self._kept.pop(key, None)
             self._size += answer.size - (before.size if before else 0)

@@ -1,4 +1,4 @@
-"""Draws the cards that stand in the place of a page that cannot be shown, each with a way on."""
+"""Draws a card in place of a page that cannot be shown, with a next step."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def guarded(draw: Callable[[], None]) -> None:
 
 
 def _computing(detail: str) -> None:
-    """Draw a card that asks again by itself, until the service has computed what it is at."""
+    """Draw a card that polls until the service has finished computing."""
     card("Still being computed", detail, icon=":material/hourglass_top:")
     place = _next_card()
     st.session_state.pop(f"{_CARDS} {place}", None)

@@ -1,4 +1,4 @@
-"""The filters of a study: they hold for all its charts, and stand in the address of the page."""
+"""The filters of a study, which apply to all its charts and are kept in the page's address."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Filters:
 
     @property
     def address(self) -> dict[str, str]:
-        """Return what stands for them in the address of a page."""
+        """Return their query parameters for the address of a page."""
         return {k: str(v) for k, v in self.query.items() if v is not None}
 
 

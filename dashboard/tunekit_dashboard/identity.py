@@ -1,4 +1,4 @@
-"""Says on whose behalf a page reads: the login of the browser, or that of the terminal.
+"""Identifies the user behind a page: the browser's login, or the terminal's.
 
 The service sets a cookie that scripts cannot read; the browser sends it with the page, and the
 page hands it on with every request. The dashboard itself stores no login and has no rights.
@@ -25,7 +25,7 @@ from tunekit.storages.http.browser import (
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whom the requests of a page speak for.
+    """The user on whose behalf a page sends requests.
 
     Attributes:
         headers: of every request.

@@ -1,4 +1,4 @@
-"""Names the study of a page, as it stands in the address of the page."""
+"""Reads the study of a page from the page's address."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class StudyPlace:
 
     @property
     def query(self) -> dict[str, str]:
-        """Return what stands for it in the address of a page."""
+        """Return its query parameters for the address of a page."""
         if self.is_shared:
             return {SHARE: self.share}
         return {PROJECT: self.project, STUDY: str(self.study_id)}
@@ -75,10 +75,10 @@ def trial_in(query: Mapping[str, str]) -> int | None:
 
 
 def whole(text: str, name: str, *, most: int) -> int:
-    """Return a whole number from 0 that stands in an address.
+    """Read a non-negative whole number from an address.
 
     Raises:
-        InvalidArgument: it is none, or too large.
+        InvalidArgument: it is not a whole number, or it is too large.
     """
     if not (text.isascii() and text.isdigit() and len(text) <= 16 and int(text) <= most):
         raise InvalidArgument(

@@ -50,7 +50,7 @@ finally:
 
 for candidate in tuned.judged:
     if candidate.confirmation is None:
-        print(f"trial {candidate.number} failed when measured anew: {candidate.failure}")
+        print(f"trial {candidate.number} failed when measured again: {candidate.failure}")
         continue
     verdict = candidate.confirmation.verdict
     gain = verdict.gain.as_factor()

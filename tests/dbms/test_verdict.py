@@ -71,7 +71,7 @@ def test_a_lucky_session_is_not_believed_after_restarts() -> None:
 
 @pytest.mark.parametrize("has_twin", [True, False])
 def test_the_default_is_hardly_ever_faster_than_itself(has_twin: bool) -> None:
-    """Two candidates a run, as many as are measured anew; at most 1 run in 20 may be wrong."""
+    """Two candidates a run, as many as are measured again; at most 1 run in 20 may be wrong."""
     n, wrong = 400, 0
     for seed in range(n):
         target = SimulatedTarget(

@@ -333,7 +333,7 @@ def test_a_published_law_carries_by_its_exponents(storage):
         ({"transfer": {"lr": "step_law"}}, "names the size 'N', but the rungs have m, width"),
         ({"transfer": {"lr": {"depth": 1.0}}}, "the rungs have m, width"),
         ({"transfer": {"lr": {"width": "a"}}}, "expected a finite number"),
-        ({"transfer": {"act": "1/m"}}, "is no number"),
+        ({"transfer": {"act": "1/m"}}, "is not a number"),
         ({"transfer": {"lrr": "1/m"}}, "transfer: "),
         ({"transfer": ["lr"]}, "expected a mapping by parameter"),
         ({"multiplier": "depth"}, "expected one of the sizes"),

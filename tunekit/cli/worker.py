@@ -34,7 +34,7 @@ def worker(
         bool, typer.Option("--project", help="Pull trials of all studies of the project.")
     ] = False,
     n_trials: Annotated[
-        int | None, typer.Option("--n-trials", "-n", min=1, help="Start so many trials, then end.")
+        int | None, typer.Option("--n-trials", "-n", min=1, help="Trials to start, then end.")
     ] = None,
     workers: Workers = None,
     executor: Executor = "process",

@@ -39,7 +39,7 @@ class Client:
         """Return a study of the project.
 
         Raises:
-            UnknownStudy: there is none of this name.
+            UnknownStudy: no study has this name.
         """
         path = f"/projects/{quoted(self.project)}/studies/by-name"
         answer = self.http.request("GET", path, query={"name": name})

@@ -17,7 +17,7 @@ def number(value: Any, name: str) -> float | dict[str, str]:
         name: of the metric, for the error.
 
     Raises:
-        InvalidResult: it is no number.
+        InvalidResult: it is not a number.
     """
     try:
         found = float(value)
@@ -32,6 +32,6 @@ def written(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Return metrics by name as JSON values.
 
     Raises:
-        InvalidResult: one is no number.
+        InvalidResult: one is not a number.
     """
     return {str(name): number(value, str(name)) for name, value in metrics.items()}

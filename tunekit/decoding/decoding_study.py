@@ -41,7 +41,7 @@ class DecodingStudy:
         max_dollars: float | None = None,
         **options: Any,
     ) -> Ending:
-        """Measure the baseline, unless that is done, and then so many further points.
+        """Measure the baseline if it is missing, then `n_trials` further points.
 
         Args:
             n_trials: points besides the baseline, counted over all runs.

@@ -127,7 +127,7 @@ class CheckpointTracker:
         return bool(self._known.get(number))
 
     def may_go_on(self, number: int, epoch: int) -> bool:
-        """Return whether a trial whose process died under this lease may run again.
+        """Return whether a trial may run again after its process died under this lease.
 
         It resumes from its checkpoint, up to `max_retries` times without a new one.
         """

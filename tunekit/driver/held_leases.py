@@ -2,7 +2,7 @@
 
 A start is written together with the result of a short trial, and by the heartbeat if the trial
 takes longer than `START_S`. If the process is killed before, the trial runs again with params
-that are proposed anew, like a trial that was claimed and never started.
+that are proposed again, like a trial that was claimed and never started.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class Interrupts:
         return self._count
 
     def raise_to(self, count: int) -> None:
-        """Act as if so many interrupts had come: 1 finishes the running trials, 2 stops them."""
+        """Act as after `count` interrupts: 1 finishes the running trials, 2 stops them."""
         if count > self._count:
             self._count = count
             self._until = time.monotonic() + self._grace_s

@@ -52,7 +52,7 @@ def mcnemar(n_lost: int, n_won: int) -> float:
         n_won: pairs in which only this one succeeds.
 
     Returns:
-        The exact probability of so many losses or more if each is as likely as a win; 1 without
+        The exact probability of at least this many losses if each is as likely as a win; 1 without
         a loss.
 
     Reference: McNemar, 1947, "Note on the sampling error of the difference between correlated

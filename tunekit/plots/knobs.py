@@ -15,7 +15,7 @@ def gains_figure(chart: KnobsChart) -> PlaneFigure:
     names = tuple([label(c.name) for c in rows])
     x, y = Axis(GAIN), Axis("", categories=names)
     if not rows:
-        reason = "No configuration was measured anew yet."
+        reason = "No configuration was measured again yet."
         return PlaneFigure("fresh comparisons", reason, x, y, (), reason=reason)
     means = Bars(
         "mean and 95 % interval",
@@ -33,7 +33,7 @@ def gains_figure(chart: KnobsChart) -> PlaneFigure:
 def measures_figure(chart: KnobsChart) -> PanelFigure:
     """Return throughput and latencies before and after, one panel each."""
     panels = tuple([_panel(m) for m in chart.measures])
-    reason = "" if panels else "Nothing was measured anew yet."
+    reason = "" if panels else "Nothing was measured again yet."
     alt = sentences(*[f"{m.name} {_both(m)}" for m in chart.measures]) or reason
     return PanelFigure("before and after", alt, panels, reason=reason)
 

@@ -28,7 +28,7 @@ SHARE = 0.1
 
 
 ENDED_WITHOUT = (TrialState.CANCELLED, TrialState.LOST, TrialState.FAILED)
-"""States after which a run is enqueued anew."""
+"""States after which a run is enqueued again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ DriftVerdict: TypeAlias = Literal["none", "drift", "open"]
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """How far the best value of one parameter lies from the one that was carried to a rung.
+    """The distance of a parameter's best value from the value carried up to the rung.
 
     Attributes:
         path: the parameter.

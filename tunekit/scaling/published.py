@@ -17,7 +17,7 @@ def preset_named(name: str) -> Preset:
     """Return a published law.
 
     Raises:
-        InvalidArgument: there is none of this name.
+        InvalidArgument: no law has this name.
     """
     if name not in PRESETS:
         raise InvalidArgument(

@@ -99,7 +99,7 @@ def _value(role: str, source: Source, row: Row, place: str) -> Any:
     """Return the value of a role in a row, `None` if it has none.
 
     Raises:
-        InvalidArgument: it is no number.
+        InvalidArgument: it is not a number.
     """
     if callable(source):
         try:

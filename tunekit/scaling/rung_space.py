@@ -31,8 +31,8 @@ def check_rules(
         domain = space.by_path[path].domain
         if not isinstance(domain, Float | Int) or path in space.target or path not in movable:
             raise InvalidArgument(
-                f'transfer: "{path}" is no number outside of a Repeat, so the rule "{rule.text}" '
-                'cannot move it; use "constant".'
+                f'transfer: "{path}" is not a number outside of a Repeat, so the rule '
+                f'"{rule.text}" cannot move it; use "constant".'
             )
         if domain.step is not None:
             raise InvalidArgument(

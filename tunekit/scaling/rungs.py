@@ -44,7 +44,7 @@ class Rung:
 
 
 def rung_of(attrs: Mapping[str, Any]) -> Rung | None:
-    """Return which rung a study is by its attributes, `None` if it is none."""
+    """Return the index of a study's rung, `None` if the study is not part of a tunnel."""
     found = attrs.get(KEY)
     if not isinstance(found, Mapping) or "rung" not in found:
         return None

@@ -128,7 +128,7 @@ def _described(
     *,
     example: Any,
 ) -> dict[str, Any]:
-    """Return what the description says of a request: who may send it, and what is in it."""
+    """Describe a request for the OpenAPI document: its least role and its body."""
     extra: dict[str, Any] = {"x-role": role.name.lower()}
     if role is not Role.ANYONE:
         extra["security"] = [{name: []} for name in SECURITY_SCHEMES]
@@ -147,7 +147,7 @@ def _described(
 def _answers(
     method: str, answer: type | tuple[type, ...] | None, status: int
 ) -> dict[int | str, dict[str, Any]]:
-    """Return what the description says of the answers, by their status."""
+    """Describe the answers for the OpenAPI document, by status."""
     responses: dict[int | str, dict[str, Any]] = {
         code: {"description": text, **_PROBLEM} for code, text in _REFUSALS.items()
     }

@@ -66,7 +66,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(*_TOO_LARGE)
 
     def on_message_begin(self) -> None:
-        """Count anew."""
+        """Reset the count."""
         super().on_message_begin()
         self._n_headers = self._head_bytes = 0
 

@@ -1,4 +1,4 @@
-"""Serves the application under a path, behind a proxy that cuts it off or one that does not."""
+"""Serves the application under a path prefix, whether or not the proxy strips it."""
 
 from __future__ import annotations
 

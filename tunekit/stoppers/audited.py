@@ -73,7 +73,7 @@ def is_drawn(seed: int, number: int, n_reports: int, share: float) -> bool:
     """Return whether a trial is audited if condemned, the same answer in every process.
 
     Reports are divided into stretches whose ends are `STRETCH` times as far as their beginnings,
-    from a place of each trial's own; each stretch is drawn anew, so that the answer needs no
+    from a place of each trial's own; each stretch has its own draw, so that the answer needs no
     memory of an earlier verdict.
     """
     offset = _draw(f"audit {seed} {number}")

@@ -12,7 +12,7 @@ from typing import Any
 from tunekit.testing.openai_server import Said
 
 OWN_SHARE = 0.15
-"""How much of a question's difficulty each point of the space sees anew."""
+"""How much of a question's difficulty is drawn for each point of the space."""
 
 
 @dataclass(frozen=True)

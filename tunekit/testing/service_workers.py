@@ -73,7 +73,7 @@ class ServiceWorkers:
         self._killed.append(process)
 
     def wait_for_results(self, n: int) -> None:
-        """Return when the study has so many results."""
+        """Wait until the study has `n` results."""
         wait_for(lambda: self.stored.n_told >= n, f"for {n} results")
 
     def finish(self, *, token: str | None = None) -> int:

@@ -44,7 +44,7 @@ def action_button(
 
 
 def attempt(change: Callable[[], object], told: str) -> None:
-    """Make a change, say so and draw the page anew; a refusal is told where the reader is.
+    """Make a change, confirm it and redraw the page; show a refusal next to the control.
 
     Args:
         change: sends it.

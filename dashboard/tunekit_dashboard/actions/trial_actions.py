@@ -18,7 +18,7 @@ from tunekit_dashboard.theme import main_kind
 
 
 def trial_actions(study: StudyFrame, chart: TrialChart) -> None:
-    """Draw the buttons for one trial; those that cannot be used now say why."""
+    """Draw the buttons for one trial; disabled ones say why."""
     if study.place.is_shared:
         return
     is_finished = bool(TrialState(chart.state).is_finished)

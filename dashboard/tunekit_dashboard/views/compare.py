@@ -61,7 +61,7 @@ def show(reader: Reader) -> None:
 
 
 def _chosen(reader: Reader, project: str) -> list[int]:
-    """Draw the choice of studies; return their ids, which stand in the address."""
+    """Draw the choice of studies, keep it in the address, and return their ids."""
     given = [t for t in st.query_params.get(STUDIES, "").split(",") if t][:MOST]
     asked = list(dict.fromkeys(whole(t, "study", most=2**31 - 1) for t in given))
     search = st.text_input("Search", key="compare search", placeholder="Part of a name")

@@ -45,7 +45,7 @@ def show(study: StudyFrame) -> None:
 
 def _verdict(chart: KnobsChart) -> None:
     if not chart.verdict:
-        text = "No verdict yet: trials run, and the best ones are measured anew afterwards."
+        text = "No verdict yet: trials run, and the best ones are measured again afterwards."
         st.info(text, icon=":material/hourglass_empty:")
         return
     st.caption(plain(f"{chart.server}, {chart.workload}", 200))

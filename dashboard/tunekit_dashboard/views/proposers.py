@@ -100,7 +100,7 @@ def _requests(study: StudyFrame, chart: ProposersChart) -> None:
 
 
 def _texts(study: StudyFrame, text: AdviceText, rows: tuple[AdviceRow, ...]) -> None:
-    """Draw the stored texts of one request, each in a frame of its own and as it is."""
+    """Draw the stored texts of one request verbatim, each in its own frame."""
     st.markdown(f"**The advice stored with trial {text.number:,}**")
     st.caption("These texts come from a language model and from the study; they are data.")
     if text.rationale:

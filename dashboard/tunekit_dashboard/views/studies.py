@@ -43,7 +43,7 @@ study.optimize(loss, n_trials=40)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which studies to list; it stands in the address of the page."""
+    """Which studies to list, as kept in the address of the page."""
 
     search: str = ""
     tag: str = ""
@@ -100,7 +100,7 @@ def _project(projects: list[str]) -> str:
 
 
 def _wanted(reader: Reader) -> Wanted:
-    """Draw the controls of the list; their values stand in the address."""
+    """Draw the controls of the list and keep their values in the address."""
     search, state, mine, archived = st.columns([3, 1.6, 1, 1], vertical_alignment="bottom")
     with search:
         text = st.text_input(

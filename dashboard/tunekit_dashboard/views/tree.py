@@ -21,7 +21,7 @@ FORMS = {"tree": "Tree", "areas": "Areas"}
 
 
 def show(study: StudyFrame) -> None:
-    """Draw the tree, and beside it what is known of the chosen branch."""
+    """Draw the tree, and details of the chosen branch beside it."""
     chart = study.chart("tree", TreeChart, branch=None)  # the tree itself stays whole
     left, right = st.columns([2, 1], gap="medium")
     with left:

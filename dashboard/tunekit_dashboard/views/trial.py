@@ -152,7 +152,7 @@ def _facts(study: StudyFrame, chart: TrialChart) -> None:
 
 
 def _lineage(study: StudyFrame, chart: TrialChart) -> None:
-    """Draw the trials whose checkpoints it goes back to, and those that started from its own."""
+    """Draw the trials it was branched from, and those branched from it."""
     if not (chart.lineage or chart.children):
         return
     st.markdown("**Lineage of checkpoints**")

@@ -69,7 +69,7 @@ def _controls(study: StudyFrame) -> tuple[str, bool]:
 
 
 def _page_asked() -> int:
-    """Return the page in the address, from 0; a hand-made one that is none is the first."""
+    """Return the page number in the address, from 0; an invalid one counts as the first page."""
     text = st.query_params.get("page", "1")
     is_number = text.isascii() and text.isdigit() and 0 < len(text) <= 9
     return max(int(text) - 1, 0) if is_number else 0

@@ -49,7 +49,7 @@ def show(study: StudyFrame) -> None:
 
 
 def _table(chart: WorkersChart) -> None:
-    """Draw one row a worker, those that fail again and again first."""
+    """Draw one row per worker, repeatedly failing ones first."""
     if not chart.workers:
         return
     workers = sorted(chart.workers, key=lambda w: _ORDER.get(w.state, 9))

@@ -1,4 +1,4 @@
-"""Turns points of a search space into changes of a server, and says of what kind they are."""
+"""Turns points of a search space into changes of a server, and classifies them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LOG_OF_CHANGES = (
 
 
 def changes_of(params: Mapping[str, Scalar], in_force: Mapping[str, InForce]) -> dict[str, Value]:
-    """Return the knobs of a point whose value is another than the one in force."""
+    """Return the knobs of a point that differ from what is in force."""
     values = {path.rpartition(".")[2]: value for path, value in params.items()}
     return {
         k: v

@@ -1,4 +1,4 @@
-"""Chooses the trials that are measured anew, and judges them."""
+"""Chooses the finalists, measures them again and judges them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tunekit_integrations.dbms.trials import NOTE, OBJECTIVE
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A candidate that was measured anew.
+    """A finalist with its repeated measurements.
 
     Attributes:
         number: of its trial.
@@ -44,7 +44,7 @@ class Judged:
 
 
 def best_first(study: Study, protocol: Protocol) -> list[TrialRecord]:
-    """Return the trials worth a second look, those that are as fast with less trouble first.
+    """Return the trials worth measuring again; of equally fast ones, the least intrusive first.
 
     Results within two standard errors of the best one count as equal to it; among them one
     without a restart comes first, then one with fewer changes. The best one is always there.
@@ -74,11 +74,11 @@ def judge_finalists(
     workload: Workload,
     said: Callable[[str], None],
 ) -> tuple[Judged, ...]:
-    """Measure candidates anew, one after the other, until one is accepted."""
+    """Measure candidates again, one after the other, until one is accepted."""
     out: list[Judged] = []
     for trial in trials:
         settings: Settings = trial.user_attrs[NOTE]["settings"]
-        said(f"measuring trial {trial.number} anew")
+        said(f"measuring trial {trial.number} again")
         screened = 1.0 / trial.metrics[OBJECTIVE]
         try:
             confirmed = protocol.confirm(settings)

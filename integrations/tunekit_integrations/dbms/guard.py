@@ -142,7 +142,7 @@ def restore_files(journal: Journal) -> list[Path]:
 
 
 def _ends() -> tuple[signal.Signals, ...]:
-    """Return the signals that end a process, without those that it was told to ignore (nohup)."""
+    """Return the signals that end a process, except ignored ones (nohup)."""
     return tuple([s for s in ENDS if signal.getsignal(s) is not signal.SIG_IGN])
 
 

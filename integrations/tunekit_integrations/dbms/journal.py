@@ -65,7 +65,7 @@ class Journal:
         """Return the journal that `to_dict` wrote.
 
         Raises:
-            StorageError: it is none.
+            StorageError: the data is not a journal.
         """
         try:
             if data["format"] != FORMAT:

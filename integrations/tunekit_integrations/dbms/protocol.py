@@ -1,4 +1,4 @@
-"""The trial protocol: calibrate on the default, screen candidates, measure the best ones anew."""
+"""The trial protocol: calibrate on the default, screen candidates, measure the best again."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ class Protocol:
         )
 
     def confirm(self, settings: Settings) -> Recheck:
-        """Measure a candidate anew, a restart before each comparison, and judge it.
+        """Measure a candidate again, with a restart before each comparison, and judge it.
 
         No measurement that led to its choice counts. Rounds are added while the verdict is close:
         not accepted, but a gain of the size measured would be, were it known as well as A/A.
@@ -242,7 +242,7 @@ class Protocol:
                 ) from failure
 
     def _round(self, settings: Settings) -> tuple[Block, ...]:
-        """Run one comparison behind a restart of both sides."""
+        """Run one comparison after restarting both sides."""
         if self._runner.is_twin:
             self.default.begin_anew({})
         self.candidate.begin_anew(settings)

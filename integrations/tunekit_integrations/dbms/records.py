@@ -133,7 +133,7 @@ class InForce:
 
 @dataclass(frozen=True, slots=True)
 class SettingsCheck:
-    """What can be said about settings before anything is changed.
+    """The result of checking settings before anything is changed.
 
     Attributes:
         errors: sentences; with any, the settings must not be applied.
@@ -166,7 +166,7 @@ class SettingsCheck:
 
 @dataclass(frozen=True, slots=True)
 class Clamp:
-    """A value that the server took otherwise than it was given."""
+    """A value that the server changed when it took it."""
 
     knob: str
     asked: Value

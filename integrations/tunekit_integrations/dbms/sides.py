@@ -70,7 +70,7 @@ class Side:
         return applied
 
     def begin_anew(self, settings: Settings) -> Applied:
-        """Put settings in place behind a restart, where one is allowed, with data and caches set.
+        """Apply settings with a restart where one is allowed, then reset data and warm caches.
 
         Where it is not, new sessions are all that is new; a workload opens them for each slice.
         """
@@ -90,7 +90,7 @@ class Side:
         self.warm_s += time.perf_counter() - began
 
     def forget(self) -> None:
-        """Take it that nothing is known of what is in place, as after a failure."""
+        """Forget which settings are in place, as after a failure."""
         self._settings = None
 
     def measure(

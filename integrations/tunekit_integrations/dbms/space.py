@@ -184,7 +184,7 @@ def _holds_exactly(node: Mapping[str, Any], value: Value) -> bool:
 def _without_effect(
     catalogue: Catalogue, nodes: Mapping[str, Any], in_force: Mapping[str, InForce]
 ) -> list[str]:
-    """Return knobs whose needs are not searched and not met, and those that need such a knob."""
+    """Return knobs with unmet requirements that are not searched, and their dependants."""
     out: list[str] = []
     while True:
         more = [

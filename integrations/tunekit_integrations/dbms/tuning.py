@@ -37,7 +37,7 @@ class Tuned:
     Attributes:
         study: with all trials, and what the report tells in its attribute "knobs".
         settings: the accepted changes; empty where there is no significant gain.
-        judged: the candidates that were measured anew, with their verdicts.
+        judged: the candidates that were measured again, with their verdicts.
     """
 
     study: Study
@@ -69,7 +69,7 @@ def tune_knobs(
 
     The trials are the configuration in force, the rules of thumb, and then what the sampler
     proposes, which knows what a restart costs. Each is measured in turns with the default, on a
-    twin where the target can make one. The best ones are measured anew, across restarts where
+    twin where the target can make one. The best ones are measured again, across restarts where
     allowed, and accepted only if they beat what the default gains over itself.
 
     A study of the same name goes on; one that has all its trials is judged again.

@@ -13,13 +13,13 @@ def as_floats(name: str, values: ArrayLike) -> Floats:
     """Return `values` as a one-dimensional float array.
 
     Raises:
-        ValueError: if they are no numbers, or not one-dimensional.
+        ValueError: if they are not numbers, or not one-dimensional.
     """
     try:
         array = np.asarray(values, dtype=float)
     except (TypeError, ValueError):
         raise ValueError(
-            f"{name} holds values that are no numbers; give one number for each run."
+            f"{name} holds values that are not numbers; give one number for each run."
         ) from None
     if array.ndim != 1:
         raise ValueError(

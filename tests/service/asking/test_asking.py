@@ -187,7 +187,7 @@ class Mine:
     ("settings", "words"),
     [
         ({"space": None}, "has no declared space"),
-        ({"sampler": Mine()}, "none of tunekit's own samplers"),
+        ({"sampler": Mine()}, "not a sampler of tunekit's own"),
         ({"sampler": "proxy", "sampler_options": {"proxy": "math:fsum"}}, 'the module "math"'),
         ({"sampler": "optuna", "sampler_options": {"name": "optuna.samplers:RandomSampler"}},
          'the module "optuna.samplers"'),

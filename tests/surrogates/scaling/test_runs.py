@@ -64,7 +64,7 @@ def test_a_run_given_twice_counts_once_and_a_second_seed_counts_too():
         ({"n": [1e8, 0.1, 2e8]}, "seem to be in millions or billions"),
         ({"d": [2.0, 2.0, 4.0]}, "a batch larger than all their tokens"),
         ({"d": [2e9, 2e9]}, "different lengths"),
-        ({"lr": ["a", "b", "c"]}, "values that are no numbers"),
+        ({"lr": ["a", "b", "c"]}, "values that are not numbers"),
     ],
 )
 def test_values_that_cannot_be_are_refused(changed, match):

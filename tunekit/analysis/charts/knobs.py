@@ -96,7 +96,7 @@ def _shown_finalist(found: Mapping[str, Any]) -> Mapping[str, Any] | None:
 def _sentence(found: Mapping[str, Any], best: Mapping[str, Any] | None) -> str:
     if best is None:
         if found["finalists"]:
-            return "No significant gain: the best candidates failed when they were measured anew."
+            return "No significant gain: the best candidates failed when they were measured again."
         return "No significant gain: no candidate was faster than the configuration in force."
     verdict = best["verdict"]
     gain = _estimate(verdict["gain"], is_log=True)
@@ -206,11 +206,11 @@ def _why(
         return str(trial.state), trial.end_reason
     if finalist is not None:
         why = finalist["failure"].get("message") or (
-            "measured anew, its lower bound does not beat what the default gains over itself"
+            "measured again, its lower bound does not beat what the default gains over itself"
         )
         return "not confirmed", why
     if trial.metrics["time_ratio"] >= 1.0:
         return "slower", "not faster than the configuration in force"
     return "candidate", "faster in its trial, " + (
-        "but another one was better" if has_verdict else "not measured anew yet"
+        "but another one was better" if has_verdict else "not measured again yet"
     )

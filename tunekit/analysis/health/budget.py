@@ -83,7 +83,7 @@ def _records(losses: _Floats) -> tuple[list[int], float, float]:
 
 
 def _front(losses: _Floats) -> tuple[list[int], float, float]:
-    """Return the late points of the front, how unlikely so many are, and their volume."""
+    """Return the late points of the front, the chance of at least that many, and their volume."""
     from tunekit_surrogates.hypervolume import hypervolume
     from tunekit_surrogates.non_domination import non_dominated
 

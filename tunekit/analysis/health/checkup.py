@@ -58,7 +58,7 @@ def study_health(
 def _without_consequences(
     found: dict[CheckName, Finding], evidence: Evidence
 ) -> dict[CheckName, Finding]:
-    """Return the findings without those that only follow from another one."""
+    """Return the findings, leaving out mere consequences of others."""
     if found["predictability"].is_sick and not found["noise"].is_sick:
         # That no parameter predicts the metric speaks for noise as well, if repeats differ at all.
         found["noise"] = noise.check(evidence, level=0.5)

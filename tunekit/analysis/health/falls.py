@@ -32,7 +32,7 @@ HUG = 0.015
 LOCAL_STRETCH = 0.35
 """Share of what the nearest trials fill, next to a bound, on which the loss has to fall."""
 NEAREST = 4
-"""One of so many trials, those nearest to the best one, shows the loss around it."""
+"""The inverse share of the trials, those nearest to the best, that show the loss around it."""
 LOCAL_Z = 1.0
 """Standard errors by which the loss has to fall there."""
 

@@ -31,7 +31,7 @@ MAX_TRIALS = 200
 MAX_COLUMNS = 40
 SHUFFLES = 199
 NO_SIGN = 0.01
-"""p-value from which on nothing speaks for a dependence; so many of the sick are missed."""
+"""p-value above which there is no evidence of a dependence; the share of sick studies missed."""
 MAX_CORRELATION = 0.45
 """Correlation with the predictions that has to be excluded, one-sided at 99 %."""
 RIDGES = (0.1, 1.0)

@@ -163,7 +163,7 @@ class AgentStudies:
             NotAllowed: the trial is somebody else's.
             UnknownTrial: the study has none of this number.
             LeaseLost: it has ended.
-            InvalidArgument, InvalidResult: the step or a metric is no number, or there is none.
+            InvalidArgument, InvalidResult: a step or metric is not numeric, or none is given.
             QuotaReached: the trial has reported at too many steps.
         """
         opened = self._ours(given.study)

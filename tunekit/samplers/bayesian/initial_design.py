@@ -71,7 +71,7 @@ class InitialDesign:
     may_extend: bool = True
 
     def is_over(self, n_busy: int) -> bool:
-        """Return whether a model can propose, with so many trials still running."""
+        """Return whether a model can propose while `n_busy` trials still run."""
         can_learn = self.learnable.n_measured >= 2 or self.learnable.n_failed > 0
         if not can_learn or sum(self.learnable) + n_busy < self.n_start:
             return False

@@ -10,7 +10,7 @@ from tunekit.samplers.llm.asking import Advice
 
 
 class AdviceSource(Protocol):
-    """Gives advice that has come for a study."""
+    """A source of the advice that a model gave for a study."""
 
     def advice(self, number: int, ask: Callable[[], Advice] | None) -> Advice | None:
         """Return advice that is not yet stored with a trial, `None` without any.
@@ -23,7 +23,7 @@ class AdviceSource(Protocol):
 
 
 class BackgroundAdvice:
-    """Makes one request at a time, on a thread of its own.
+    """Makes one request at a time on a background thread.
 
     Args:
         wait_s: seconds that a proposal waits for an answer.

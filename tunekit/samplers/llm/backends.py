@@ -106,7 +106,7 @@ def check_base(base: str) -> None:
 
 
 def estimated_tokens(n_chars: int) -> int:
-    """Return about how many tokens a text of so many characters has."""
+    """Estimate the number of tokens in a text of `n_chars` characters."""
     return -(-n_chars // 4)
 
 

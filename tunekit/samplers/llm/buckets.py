@@ -67,7 +67,7 @@ class BucketCodec:
         """Return a valid point of the buckets: their middles, unless constraints forbid them.
 
         Raises:
-            InvalidParams: a bucket is none of its parameter's, or no point keeps the constraints.
+            InvalidParams: a bucket is not one of its parameter, or no point is feasible.
             UnknownParameter: the space has no such parameter.
         """
         given = {self.space.resolve(name): value for name, value in buckets.items()}
@@ -145,7 +145,7 @@ def choices_of(parameter: Parameter) -> list[Scalar]:
 
 
 def _is_listed(parameter: Parameter) -> bool:
-    """Return whether a number has so few values that they stand for themselves."""
+    """Return whether a number has few enough values to need no buckets."""
     domain = parameter.domain
     assert isinstance(domain, Float | Int)
     return _n_values(domain) <= N_BUCKETS

@@ -26,7 +26,7 @@ _NAME = re.compile(r"[0-9a-f]{64}\.json")
 
 
 class CachedReplies:
-    """A model whose replies are kept in a folder; a kept one costs nothing.
+    """A model with an on-disk cache of its replies; a cache hit costs nothing.
 
     A file holds the reply and the model's name. Its own name is a hash of the question, which is
     not kept. A file that cannot be read counts as absent.
@@ -81,7 +81,7 @@ class CachedReplies:
         return answer
 
     def _keep(self, path: Path, answer: Answer) -> None:
-        """Write a reply as a whole or not at all, and remove the oldest ones beyond the size."""
+        """Write a reply atomically, and evict the oldest ones beyond the size limit."""
         content = json.dumps({"text": answer.text, "model": answer.model}).encode()
         handle, part = tempfile.mkstemp(dir=self._folder, suffix=".part")
         try:
@@ -111,7 +111,7 @@ def _files(folder: Path) -> list[tuple[Path, os.stat_result]]:
 
 
 def _read(path: Path) -> Answer | None:
-    """Return a kept reply, `None` if there is none that can be read."""
+    """Return a cached reply, `None` if there is no readable one."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)

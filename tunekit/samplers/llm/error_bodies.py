@@ -31,7 +31,7 @@ class ErrorBody:
 
 
 def error_body(content: bytes) -> ErrorBody | None:
-    """Return the error in the body of a response, `None` if it is none that is known."""
+    """Return the error that a response reports, `None` if its form is unknown."""
     try:
         return error_of(json.loads(content))
     except (ValueError, RecursionError):
@@ -39,7 +39,7 @@ def error_body(content: bytes) -> ErrorBody | None:
 
 
 def error_of(document: object) -> ErrorBody | None:
-    """Return the error in a JSON document, `None` if it is none that is known.
+    """Return the error in a JSON document, `None` if its form is unknown.
 
     Read are `{"error": {"message": ..., "code": ...}}` (OpenAI, Anthropic, llama.cpp, OpenRouter),
     the same in a list (Gemini), `{"error": "text"}` (Ollama, LM Studio), and

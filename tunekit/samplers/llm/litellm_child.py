@@ -1,4 +1,4 @@
-"""Runs in a process of its own and asks models through litellm, one request a line.
+"""Runs in a child process and asks models through litellm, one request per line.
 
 litellm bounds neither the size of a response nor the time it may trickle in, prints to the
 terminal, and changes global state, so it stays out of the process of the study. Here every

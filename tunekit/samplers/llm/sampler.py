@@ -321,7 +321,7 @@ class StoredAnswers:
         self._given = dict(advices(trials.values()))
 
     def advice(self, number: int, ask: Callable[[], Advice] | None) -> Advice | None:
-        """Return the advice that came with a trial; nothing is asked."""
+        """Return the advice stored with a trial, without asking the model."""
         stored = self._given.get(number)
         return None if stored is None else Advice.stored(stored)
 
@@ -330,7 +330,7 @@ def _checked_arm(arm: object) -> Sampler:
     """Return a classical sampler.
 
     Raises:
-        InvalidArgument: it is none, or asks a language model itself.
+        InvalidArgument: it is not a classical sampler, or asks a language model itself.
     """
     if not callable(getattr(arm, "suggest", None)) or getattr(arm, "asks_outside", False):
         raise InvalidArgument(

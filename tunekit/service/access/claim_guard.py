@@ -19,7 +19,7 @@ _ROUNDING = 1e-9
 
 
 class ClaimGuard:
-    """Guards the exchanges of one batch; made anew for each.
+    """Guards the exchanges of one batch; each batch gets its own.
 
     Args:
         book: knows the quotas.

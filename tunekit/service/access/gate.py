@@ -47,7 +47,7 @@ class Gate(Protocol):
         Raises:
             NotAuthenticated: the service does not know them.
             NotAllowed: their role in the project, or their token's scope, is too low.
-            UnknownProject: they have no role in the project, or there is none of this name.
+            UnknownProject: they have no role in the project, or it does not exist.
         """
         ...
 

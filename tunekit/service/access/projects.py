@@ -156,7 +156,7 @@ def project_id_of(c: Connection, name: str) -> int:
 
 
 def unknown_project(name: str) -> UnknownProject:
-    """Return the error for a project that does not exist or is none of the caller's."""
+    """Return the error for a project that does not exist or is closed to the caller."""
     return UnknownProject(
         f"no project {name[:64]!r} among yours; `tunekit project ls` lists them."
     )

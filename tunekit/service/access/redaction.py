@@ -1,4 +1,4 @@
-"""Hides in a study what is nobody's business outside of its project.
+"""Removes from a study what must not leave its project.
 
 What is known to hold such things is left out. What a person or an objective chose freely is
 searched: paths, URLs, network addresses, and the names of workers and people that are known.

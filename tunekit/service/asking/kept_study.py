@@ -66,7 +66,7 @@ class KeptStudy:
         record: of the study.
 
     Raises:
-        InvalidArgument: its sampler or stopper is none of tunekit's own, or runs code of users.
+        InvalidArgument: its sampler or stopper is not built in, or runs code of users.
     """
 
     def __init__(self, storage: Storage, record: StudyRecord) -> None:

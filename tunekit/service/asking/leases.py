@@ -1,4 +1,4 @@
-"""Writes that end or extend a worker's lease, and what it is told if the lease is gone."""
+"""Writes that end or extend a worker's lease, and the error for a lost lease."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ def check_ask(record: StudyRecord, ask: Ask) -> None:
 
     Raises:
         InvalidArgument: a number is out of its range, the study's space is not declared, or its
-            sampler or stopper is none of tunekit's own.
+            sampler or stopper is not built in.
     """
     spec = record.spec
     if not 1 <= ask.n <= MAX_ASKED:
@@ -31,11 +31,11 @@ def check_ask(record: StudyRecord, ask: Ask) -> None:
         )
     if not registry.is_built_in("sampler", spec.sampler):
         raise InvalidArgument(
-            f'study "{spec.name}" proposes with "{spec.sampler}", which is none of tunekit\'s own '
-            f"samplers, and the service runs no code of users; {advice}."
+            f'study "{spec.name}" proposes with "{spec.sampler}", which is not a sampler of '
+            f"tunekit's own, and the service runs no code of users; {advice}."
         )
     if spec.stopper and not registry.is_built_in("stopper", spec.stopper):
         raise InvalidArgument(
-            f'study "{spec.name}" stops with "{spec.stopper}", which is none of tunekit\'s own '
+            f'study "{spec.name}" stops with "{spec.stopper}", which is not one of tunekit\'s own '
             f"stoppers, and the service runs no code of users; {advice}."
         )

@@ -112,7 +112,7 @@ class Rounds:
     async def _propose(
         self, study: StudyRef, batch: Sequence[Waiting], claims: Sequence[Exchange | Exception]
     ) -> Proposed:
-        """Return what is to become of all claimed trials; renew their leases meanwhile."""
+        """Propose params for all claimed trials while renewing their leases."""
         held = [
             (w, claim.leases)
             for w, claim in zip(batch, claims, strict=True)

@@ -136,7 +136,7 @@ class Artifacts:
         """Return an artifact with its content to read.
 
         Raises:
-            UnknownTrial: there is none of this name.
+            UnknownTrial: the trial has no artifact of this name.
         """
         query = select(*_COLUMNS, artifacts.c.file).where(_this(study_id, number, name))
         row = self._database.read(lambda c: c.execute(query).first())
@@ -149,7 +149,7 @@ class Artifacts:
         """Delete an artifact with its content.
 
         Raises:
-            UnknownTrial: there is none of this name.
+            UnknownTrial: the trial has no artifact of this name.
         """
         gone = delete(artifacts).where(_this(study_id, number, name)).returning(artifacts.c.file)
         file = self._database.write_once(lambda c: c.execute(gone).scalar())

@@ -1,4 +1,4 @@
-"""What is asked of the process that computes charts."""
+"""The requests to the process that computes charts."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def chart(path: str, answer: type[m.Chart]) -> Callable[[Asked], Asked]:
 
 
 def chart_answer(tag: str, text: str | None) -> Response:
-    """Return the answer with a chart, or the one that says that it has not changed."""
+    """Return the response with a chart, or 304 if it has not changed."""
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if text is None:
         return Response(status_code=304, headers=headers)

@@ -86,7 +86,7 @@ class Cursor:
         self._run(compiled, compiled.bound(values))
 
     def grown(self, n_trials: int) -> None:
-        """Note how many trials a study has, for which the server may have to plan anew."""
+        """Note how many trials a study has, because its growth may call for new plans."""
         if self._prepared is not None:
             self._prepared.grown(n_trials, self._execute_text)
 

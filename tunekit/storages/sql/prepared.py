@@ -20,7 +20,7 @@ KEY = "tunekit prepared"
 """Where the `info` of a connection to PostgreSQL keeps its `PreparedStatements`."""
 
 GROWTH = 4
-"""Factor of a study's size at which its statements are planned anew."""
+"""Factor of a study's size at which its statements are planned again."""
 
 # A pool of connections outside this process may hand each transaction to another server process.
 # That one may lack the statement (26000), or have it from another client (42P05).
@@ -66,7 +66,7 @@ class PreparedStatements:
     """The prepared statements of one connection.
 
     The server keeps the plan that suits the table's size at the first uses. With few trials it
-    may well walk through all of them, so the plans are made anew whenever the study has grown.
+    may well walk through all of them, so they are planned again whenever the study has grown.
     """
 
     def __init__(self) -> None:

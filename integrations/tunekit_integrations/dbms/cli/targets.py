@@ -68,7 +68,7 @@ def open_workload(text: str, clients: int | None) -> Workload:
     """Return the workload that a text such as "tpch:0.1" names.
 
     Raises:
-        InvalidArgument: there is none of this name.
+        InvalidArgument: nothing is registered under this name.
     """
     name, _, rest = text.partition(":")
     many = {} if clients is None else {"clients": clients}
@@ -111,10 +111,10 @@ def _weighted(text: str) -> dict[str, int]:
 
 
 def number(text: str, flag: str) -> float:
-    """Return the number that a text is.
+    """Parse a number.
 
     Raises:
-        InvalidArgument: it is none.
+        InvalidArgument: it is not a number.
     """
     try:
         return float(text)
@@ -144,7 +144,7 @@ def settings_of(texts: Sequence[str], catalogue: Catalogue) -> dict[str, Value]:
     A number with a unit is converted: "shared_buffers=2GB".
 
     Raises:
-        InvalidArgument: a knob is unknown or closed, or the value is none of its kind.
+        InvalidArgument: a knob is unknown or closed, or a value does not have its type.
     """
     return {
         name: value_of(name, value, catalogue) for name, value in (_pair(text) for text in texts)

@@ -42,7 +42,7 @@ def tune(
     storage: Storage = None,
     form: OneFormat = Format.TABLE,
 ) -> None:
-    """Search the knobs of a server, and judge the best ones anew.
+    """Search the knobs of a server, then measure the best candidates again and judge them.
 
     The server ends with its own configuration, whatever happens; `apply` is another step. On a
     server that runs already nothing is restarted unless --restart says how.

@@ -30,7 +30,7 @@ def read_text(file: Path) -> str:
 
 
 def write_whole(file: Path, text: str) -> None:
-    """Replace a file's text, whole or not at all, also when the power fails.
+    """Replace a file's text atomically, even if the power fails.
 
     An empty text deletes the file, as there was none before.
 

@@ -237,7 +237,7 @@ class PrivateServer:
         self.start()
 
     def revive(self) -> None:
-        """Start the server where it is dead, and afresh where it does not answer.
+        """Start a dead server, and restart one that does not answer.
 
         Raises:
             TargetFailure: it does not start.

@@ -39,7 +39,7 @@ def with_settings(text: str, values: Mapping[str, str | None]) -> str:
 
 
 def edit(data_folder: Path, values: Mapping[str, str | None]) -> None:
-    """Change settings of a server that does not run; whole or not at all.
+    """Change the settings of a stopped server atomically.
 
     Raises:
         OSError: the file cannot be read or written.

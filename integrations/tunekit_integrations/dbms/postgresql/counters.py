@@ -46,7 +46,7 @@ def await_clients_gone(session: ReconnectingSession) -> None:
 
 
 def _cpu_seconds(pid: int | None) -> float | None:
-    """Return the time of a postmaster, its processes, and those that have ended.
+    """Return the CPU time of a postmaster and all its processes, living and ended.
 
     A process that ends between two looks would count twice or not at all, so that the postmaster
     is asked again until it has buried none meanwhile.

@@ -1,4 +1,4 @@
-"""Adds to a failure what the server's log says of it."""
+"""Adds an excerpt of the server's log to a failure."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class ForeignServer:
         restart: command that restarts it, run without a shell; never restarted without.
 
     Raises:
-        InvalidArgument: the DSN is none of libpq.
+        InvalidArgument: libpq cannot read the DSN.
     """
 
     is_private = False
@@ -177,7 +177,7 @@ class ForeignServer:
             given = parse_dsn(dsn)
         except psycopg2.ProgrammingError as error:
             raise InvalidArgument(
-                f"the address of the server is none of PostgreSQL ({str(error).strip()}); "
+                f"this is not an address of a PostgreSQL server ({str(error).strip()}); "
                 "expected postgresql://user@host:port/database."
             ) from None
         password = given.pop("password", None)

@@ -124,7 +124,7 @@ class PostgreSQLTarget:
             options: of `PostgreSQLTarget`.
 
         Raises:
-            InvalidArgument: the DSN is none of libpq.
+            InvalidArgument: libpq cannot read the DSN.
         """
         return cls(ForeignServer(dsn, restart=restart), **options)
 
@@ -380,7 +380,7 @@ def open_postgresql(where: str, **options: Any) -> PostgreSQLTarget:
         options: of `PostgreSQLTarget.attach` or `PostgreSQLTarget.provision`.
 
     Raises:
-        InvalidArgument: the address is none of PostgreSQL, or it is not installed.
+        InvalidArgument: it is not an address of PostgreSQL, or PostgreSQL is not installed.
         TargetFailure: a cluster cannot be made.
     """
     if where in ("postgresql", "postgres"):

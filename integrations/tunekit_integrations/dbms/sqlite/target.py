@@ -187,7 +187,7 @@ class SqliteTarget:
         self._settings = {n: v for n, v in wanted.items() if n != "page_size"}
 
     def restart(self) -> float:
-        """Open the file afresh and return the seconds until it answered."""
+        """Reopen the file and return the seconds until it answered."""
         started = time.perf_counter()
         with connected(self.url) as connection:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()

@@ -87,7 +87,7 @@ class QuerySet:
         return {name: query.weight for name, query in self._queries.items()}
 
     def parts(self, seconds_of: Mapping[str, float], seconds: float) -> list[QuerySet]:
-        """Return sets that together are this one, of at least so many seconds each."""
+        """Split this set into parts that run for at least `seconds` each."""
         known = {name: seconds_of.get(name, 0.0) for name in self._queries}
         return [
             QuerySet(

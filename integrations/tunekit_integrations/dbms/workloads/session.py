@@ -116,7 +116,7 @@ def client_dsn(url: str, *, options: Mapping[str, str]) -> str:
     """Return a connection string of libpq with settings for the session added.
 
     Raises:
-        InvalidArgument: the URL is none of PostgreSQL.
+        InvalidArgument: the URL is not one of PostgreSQL.
     """
     import psycopg2
     from psycopg2.extensions import make_dsn, parse_dsn

@@ -86,7 +86,7 @@ def is_limited(sql: str, *, system: str = "postgresql") -> bool:
 def order_columns(sql: str, *, system: str = "postgresql") -> tuple[int, ...]:
     """Return the positions of the result's columns that a query orders by.
 
-    The columns stop where a key is none of the result's, as nobody can see that order in it.
+    The columns stop at a key that the result does not contain, because its order cannot be seen.
     """
     from sqlglot import exp
 

@@ -106,7 +106,7 @@ class Sysbench:
             self._fill(url)
 
     def reset(self, url: str) -> None:
-        """Fill the tables anew where the script writes."""
+        """Refill the tables if the script writes to them."""
         if self._script not in _READ_ONLY:
             self._fill(url)
 
@@ -178,7 +178,7 @@ def read_report(text: str) -> Measurement:
     """Return what a report of sysbench with a histogram says.
 
     Raises:
-        TargetFailure: it is none.
+        TargetFailure: it is not such a report.
     """
     counts = {name: float(number) for name, number in _COUNTS.findall(text)}
     buckets = [(float(ms) / 1000, int(count)) for ms, count in _BUCKET.findall(text)]

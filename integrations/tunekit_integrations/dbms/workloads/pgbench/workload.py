@@ -105,7 +105,7 @@ class Pgbench:
             self._load(url)
 
     def reset(self, url: str) -> None:
-        """Load the built-in tables anew, unless all scripts only read them.
+        """Reload the built-in tables, unless all scripts only read them.
 
         Raises:
             TargetFailure: the server refused them, or was lost.

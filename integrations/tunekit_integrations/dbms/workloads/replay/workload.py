@@ -99,7 +99,7 @@ class StatementReplay:
         return self._prepared().run(url, seconds=seconds, deadline_s=deadline_s, seed=seed)
 
     def parts(self, seconds_of: Mapping[str, float], seconds: float) -> list[QuerySet]:
-        """Return sets that together are a pass, of at least so many seconds each."""
+        """Split a pass into parts that run for at least `seconds` each."""
         return self._prepared().parts(seconds_of, seconds)
 
     def reset(self, url: str) -> None:
