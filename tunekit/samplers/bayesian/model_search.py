@@ -15,7 +15,7 @@ from tunekit.samplers.bayesian.candidates import Candidates
 from tunekit.samplers.bayesian.cost_model import CostModel, learnt_costs
 from tunekit.samplers.bayesian.costs import Costs
 from tunekit.samplers.bayesian.densities import PriorDensity
-from tunekit.samplers.bayesian.feasibility import FeasibleImprovement
+from tunekit.samplers.bayesian.feasibility import FeasibilityModel, FeasibleImprovement
 from tunekit.samplers.bayesian.fidelity import chosen, may_win
 from tunekit.samplers.bayesian.models import Model, ObjectiveModel, model_of
 from tunekit.samplers.bayesian.past_studies import PastStudy
@@ -24,6 +24,7 @@ from tunekit.samplers.bayesian.search import RowScore, SearchSize
 from tunekit.samplers.bayesian.training_data import Observed, TrialRows, observed, structure_of
 from tunekit.samplers.bayesian.transfer import portfolio, rank_weights, sources_of
 from tunekit.samplers.bayesian.trust_region import RegionCandidates, TrustRegion, region_of
+from tunekit.samplers.bayesian.untried import EVERY, is_possible, untried_choice, why_untried
 from tunekit.samplers.random_streams import stream
 from tunekit.samplers.threads import one_thread
 from tunekit.spaces import Params, Space
@@ -128,17 +129,21 @@ class FittedSearch:
         cost = self.costs.term(pending) if self.costs is not None else None
         if cost is not None:
             score = FeasibleImprovement(score, [cost])
-        candidates = self._candidates(at_target(self.view.space, fixed), rng)
+        untried = self._untried(number, busy) if not fixed else None
+        candidates = self._candidates(at_target(self.view.space, untried or fixed), rng)
         rows, values = SearchSize().ranked(score, candidates, model.good)
         best = _first_new(rows, pending, model.data.x)
         row, value = rows[best], float(values[best])
         gain = value - (0.0 if cost is None else float(cost.log_probability(row[None])[0]))
-        if is_beyond := cost is None and self._is_negligible(number, gain):
+        is_beyond = cost is None and untried is None and self._is_negligible(number, gain)
+        if is_beyond:
             row = best_of_random(model.doubting().score(pending, rng), candidates, model.good)
             gain = float(score(row[None])[0])
         evidence, why = model.explained(row, gain)
         if is_beyond:
             evidence, why = {**evidence, "beyond": True}, WHY
+        if untried is not None:
+            evidence, why = {**evidence, "untried": dict(untried)}, why_untried(untried)
         if self.view.planned is not None:
             evidence[PLANNED] = self.view.planned
         fidelity = model.data.fidelity
@@ -153,6 +158,20 @@ class FittedSearch:
         if self.region is not None and not fixed and may_win(model.encoder, row[None])[0]:
             evidence.update(self.region.evidence(row))
         return Proposal(model.encoder.decode(row[None])[0], "bayesian", why, evidence)
+
+    def _untried(self, number: int, busy: Sequence[Params]) -> Params | None:
+        """Return values that lead to a choice without a trial, where this trial is for one."""
+        model, view = self.model, self.view
+        if number % EVERY or isinstance(model, FeasibilityModel):
+            return None
+        ranked = [model.data.trials[i] for i in model.order]
+        known = {t.number for t in ranked}
+        trials = [*ranked, *(t for t in view.history if t.number not in known)]
+        points = [*(t.params for t in trials if t.params is not None), *busy]
+        found = untried_choice(view.space, points)
+        if found is None or not is_possible(view.space, found, stream(view.seed, number)):
+            return None
+        return found
 
     def _is_negligible(self, number: int, gain: float) -> bool:
         """Return whether a log improvement is not worth a trial; a region has its own restarts."""
