@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tunekit.cli.command import terminal
 from tunekit.cli.options import ListFormat, ManyFormat, Name, Storage
+
+if TYPE_CHECKING:
+    from tunekit.records import ObjectiveSpec
+    from tunekit.studies.study import Study
 
 COLUMNS = ("rule", "slots", "speed_up", "kept", "loss_percent")
 
@@ -44,17 +48,11 @@ def stopping(
     from tunekit.bench.stopping_rules import rules
     from tunekit.cli.output import emit_list
     from tunekit.cli.stores import open_existing
-    from tunekit.errors import InvalidArgument, did_you_mean
+    from tunekit.errors import InvalidArgument
     from tunekit.records import TrialState
 
     study = load_study(name, storage=open_existing(storage))
-    objectives = {o.metric: o for o in study.objectives}
-    if metric is not None and metric not in objectives:
-        raise InvalidArgument(
-            f"--metric {metric}{did_you_mean(metric, objectives)}: expected one of the "
-            f"objectives {', '.join(objectives)}."
-        )
-    objective = objectives[metric or next(iter(objectives))]
+    objective = _objective(study, metric)
     complete = study.get_trials(states=[TrialState.COMPLETE])
     curves = whole_curves(complete, study.reports(), objective)
     made = rules(curves.shape[1])
@@ -78,3 +76,15 @@ def stopping(
             terminal.print_line(f"{len(rows)}/{len(made) * len(slots or (1,))} {o.rule}")
     rows.sort(key=lambda row: (row["slots"], -row["speed_up"]))
     emit_list("rules", rows, form, columns=COLUMNS)
+
+
+def _objective(study: Study, metric: str | None) -> ObjectiveSpec:
+    from tunekit.errors import InvalidArgument, did_you_mean
+
+    objectives = {o.metric: o for o in study.objectives}
+    if metric is not None and metric not in objectives:
+        raise InvalidArgument(
+            f"--metric {metric}{did_you_mean(metric, objectives)}: expected one of the "
+            f"objectives {', '.join(objectives)}."
+        )
+    return objectives[metric or next(iter(objectives))]

@@ -21,6 +21,7 @@ from tunekit.shown import shown_url
 from tunekit.spaces import Space
 from tunekit.stoppers.base import Stopper
 from tunekit.storages.base import Storage
+from tunekit.studies.study import Study
 
 UNITS = ("tokens", "dollars", "seconds")
 KEY = "decoding"
@@ -97,13 +98,7 @@ def study(
     proportions".
     """
     check_text(model, "model")
-    if minimize not in UNITS:
-        raise InvalidArgument(f"minimize={shown(minimize)}, expected one of {', '.join(UNITS)}.")
-    if minimize == "dollars" and price is None:
-        raise InvalidArgument(
-            'minimize="dollars" needs price=(dollars for a million prompt tokens, for a million '
-            "reply tokens)."
-        )
+    _check_unit(minimize, price)
     check_number(tolerance, "tolerance", low=0.0, high=0.5)
     check_number(alpha, "alpha", low=0.001, high=0.5)
     check_number(timeout_s, "timeout_s", low=0.1, high=3600)
@@ -144,14 +139,29 @@ def study(
         seed=seed,
         attrs={KEY: same},
     )
-    stored = made.user_attrs.get(KEY)
-    if stored != same:
-        other = sorted(k for k in same if not isinstance(stored, dict) or stored.get(k) != same[k])
-        raise StudyExists(
-            f"study {name!r} exists with other settings ({', '.join(other)}), whose answers "
-            "cannot be compared with these; choose another name."
-        )
+    _check_stored(made, same)
     return DecodingStudy(made, exam)
+
+
+def _check_unit(minimize: Unit, price: tuple[float, float] | None) -> None:
+    if minimize not in UNITS:
+        raise InvalidArgument(f"minimize={shown(minimize)}, expected one of {', '.join(UNITS)}.")
+    if minimize == "dollars" and price is None:
+        raise InvalidArgument(
+            'minimize="dollars" needs price=(dollars for a million prompt tokens, for a million '
+            "reply tokens)."
+        )
+
+
+def _check_stored(made: Study, same: Mapping[str, Any]) -> None:
+    stored = made.user_attrs.get(KEY)
+    if stored == same:
+        return
+    other = sorted(k for k in same if not isinstance(stored, dict) or stored.get(k) != same[k])
+    raise StudyExists(
+        f"study {made.name!r} exists with other settings ({', '.join(other)}), whose answers "
+        "cannot be compared with these; choose another name."
+    )
 
 
 def _space(given: Space | Mapping[str, object] | None, prompts: Mapping[str, str] | None) -> Space:

@@ -59,14 +59,28 @@ def _pair(chart: FrontChart, a: int, b: int, room: int) -> PlaneFigure:
         return PlaneFigure(title, reason, x, y, (), "", reason)
     front = spread(sorted(chart.front, key=lambda p: (p.values[a] or 0.0, p.number)), room // 4)
     others = spread(chart.others, room - 2 * len(front) - 4)
+    marks = _groups(front, others, (a, b))
+    if len(chart.metrics) == 2 and len(front) > 1:
+        marks.append(_line(front if chart.directions[0] == "minimize" else front[::-1]))
+    marks += _bounds(chart, points, (a, b))
+    drawn = len(front) + len(others)
+    note = sentences(shown_of(drawn, chart.total), axes[0].note, axes[1].note, _ruled_out(chart))
+    return PlaneFigure(title, _alt(chart), x, y, tuple(marks), note)
+
+
+def _groups(
+    front: Sequence[FrontPoint], others: Sequence[FrontPoint], pair: tuple[int, int]
+) -> list[Mark]:
+    """Return the points of the front, and the others by their feasibility."""
+    a, b = pair
     able = [p for p in others if p.is_feasible]
     barred = [p for p in others if not p.is_feasible]
-    groups: tuple[tuple[list[FrontPoint], str, Role], ...] = (
+    groups: tuple[tuple[Sequence[FrontPoint], str, Role], ...] = (
         (able, "dominated", "complete"),
         (barred, "violates a constraint", "failed"),
         (front, "on the front", "best"),
     )
-    marks: list[Mark] = [
+    return [
         Points(
             f"{name} ({len(of):,})",
             tuple([p.values[a] for p in of]),
@@ -78,12 +92,6 @@ def _pair(chart: FrontChart, a: int, b: int, room: int) -> PlaneFigure:
         for of, name, role in groups
         if of
     ]
-    if len(chart.metrics) == 2 and len(front) > 1:
-        marks.append(_line(front if chart.directions[0] == "minimize" else front[::-1]))
-    marks += _bounds(chart, points, (a, b))
-    drawn = len(front) + len(others)
-    note = sentences(shown_of(drawn, chart.total), axes[0].note, axes[1].note, _ruled_out(chart))
-    return PlaneFigure(title, _alt(chart), x, y, tuple(marks), note)
 
 
 def _line(front: Sequence[FrontPoint]) -> Line:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import plotly.graph_objects as go
@@ -37,16 +38,44 @@ def tree_traces(figure: TreeFigure) -> tuple[list[Any], int]:
 
 
 def _nodes(figure: TreeFigure, x: list[float], y: list[float]) -> list[Any]:
+    """Return the nodes with a value, which gives their colour, and the others."""
     valued = [i for i, node in enumerate(figure.nodes) if node.value is not None]
     others = [i for i, node in enumerate(figure.nodes) if node.value is None]
-    nodes = figure.nodes
+    traces = []
+    if valued:
+        title = {"text": plain(f"best {figure.value_title}")}
+        colored = {
+            "color": [figure.nodes[i].value for i in valued],
+            "colorscale": scale(lower_is_better=figure.lower_is_better),
+            "colorbar": {"title": title, "lenmode": "pixels", "len": 200, "x": 1.3},
+        }
+        traces.append(_trace(figure, (x, y), valued, colored))
+    if others:
+        traces.append(_trace(figure, (x, y), others, {"color": NO_VALUE}))
+    return traces
+
+
+def _trace(
+    figure: TreeFigure,
+    places: tuple[list[float], list[float]],
+    at: list[int],
+    colors: Mapping[str, Any],
+) -> Any:
+    nodes, (x, y) = figure.nodes, places
     leaves = set(range(len(nodes))) - {node.parent for node in nodes}
     most = max(node.size for node in nodes)
-    spreads = [node.spread for node in nodes if node.spread is not None]
-    widest = max(spreads, default=0.0) or 1.0
-
-    def trace(at: list[int], marker: dict[str, Any]) -> Any:
-        marker |= {
+    widest = max((node.spread for node in nodes if node.spread is not None), default=0.0) or 1.0
+    return go.Scatter(
+        x=[x[i] for i in at],
+        y=[y[i] for i in at],
+        mode="markers+text",
+        text=[plain(nodes[i].label) for i in at],
+        textposition=["middle right" if i in leaves else "top center" for i in at],
+        customdata=[[nodes[i].size, nodes[i].n_stopped, nodes[i].n_failed] for i in at],
+        hovertemplate="%{text}<br>%{customdata[0]} trials, %{customdata[1]} stopped, "
+        "%{customdata[2]} failed<extra></extra>",
+        marker={
+            **colors,
             "size": [_size(nodes[i], most) for i in at],
             "opacity": 1.0,
             "line": {
@@ -54,34 +83,10 @@ def _nodes(figure: TreeFigure, x: list[float], y: list[float]) -> list[Any]:
                 # The border shows how far the results are spread.
                 "width": [0.5 + 4.0 * (nodes[i].spread or 0.0) / widest for i in at],
             },
-        }
-        return go.Scatter(
-            x=[x[i] for i in at],
-            y=[y[i] for i in at],
-            mode="markers+text",
-            text=[plain(nodes[i].label) for i in at],
-            textposition=["middle right" if i in leaves else "top center" for i in at],
-            customdata=[[nodes[i].size, nodes[i].n_stopped, nodes[i].n_failed] for i in at],
-            hovertemplate="%{text}<br>%{customdata[0]} trials, %{customdata[1]} stopped, "
-            "%{customdata[2]} failed<extra></extra>",
-            marker=marker,
-            showlegend=False,
-            cliponaxis=False,
-        )
-
-    traces = []
-    if valued:
-        title = {"text": plain(f"best {figure.value_title}")}
-        bar = {"title": title, "lenmode": "pixels", "len": 200, "x": 1.3}
-        colored = {
-            "color": [nodes[i].value for i in valued],
-            "colorscale": scale(lower_is_better=figure.lower_is_better),
-            "colorbar": bar,
-        }
-        traces.append(trace(valued, colored))
-    if others:
-        traces.append(trace(others, {"color": NO_VALUE}))
-    return traces
+        },
+        showlegend=False,
+        cliponaxis=False,
+    )
 
 
 def _size(node: TreeFigureNode, most: int) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from tunekit.analysis.charts.study_records import StudyRow, StudyRowPage
+from tunekit.analysis.charts.study_records import StudyRow, StudyRowPage, StudySummary
 from tunekit.records import StudyState
 from tunekit.storages.http.connection import quoted
 from tunekit_dashboard.client import Reader
@@ -180,42 +180,50 @@ def _row(project: str, row: StudyRow) -> None:
     if row.summary is None:
         best.caption("being computed")
         return
-    summary = row.summary
     with best:
-        if summary.n_front and summary.best is None:
-            st.markdown(f"front of {summary.n_front}")
-        else:
-            noise = f" ± {number(summary.noise, 2)}" if summary.noise is not None else ""
-            if summary.best is not None:
-                st.markdown(f"**{number(summary.best)}**{noise}")
-                st.caption(plain(summary.metric, 30))
-            else:
-                st.caption(f"no {plain(summary.metric, 30)} yet")
+        _best(row.summary)
     with progress:
-        goal = summary.max_trials
-        if goal:
-            st.progress(min(summary.shown / goal, 1.0), text=f"{summary.shown:,} of {goal:,}")
-        else:
-            st.markdown(numbers(summary.shown, "trial"))
-        failed = sum(summary.counts.get(s, 0) for s in ("failed", "lost", "diverged"))
-        running = summary.counts.get("running", 0)
-        facts = [f"{n:,} {word}" for n, word in ((running, "running"), (failed, "failed")) if n]
-        if facts:
-            st.caption(", ".join(facts))
+        _progress(row.summary)
     with trend:
-        sparkline(
-            summary.trend,
-            f"Best {cut(summary.metric, 40)} so far: {number(summary.trend[0])} at first, "
-            f"{number(summary.trend[-1])} now."
-            if summary.trend
-            else "",
-        )
+        _trend(row.summary)
     with last:
-        event = summary.last_event
+        event = row.summary.last_event
         if event is None:
             st.caption("nothing yet")
         else:
             st.caption(f"{plain(event_sentence(event), 120)} {shown_time(event.at)}")
+
+
+def _best(summary: StudySummary) -> None:
+    if summary.n_front and summary.best is None:
+        st.markdown(f"front of {summary.n_front}")
+    elif summary.best is None:
+        st.caption(f"no {plain(summary.metric, 30)} yet")
+    else:
+        noise = f" ± {number(summary.noise, 2)}" if summary.noise is not None else ""
+        st.markdown(f"**{number(summary.best)}**{noise}")
+        st.caption(plain(summary.metric, 30))
+
+
+def _progress(summary: StudySummary) -> None:
+    goal = summary.max_trials
+    if goal:
+        st.progress(min(summary.shown / goal, 1.0), text=f"{summary.shown:,} of {goal:,}")
+    else:
+        st.markdown(numbers(summary.shown, "trial"))
+    failed = sum(summary.counts.get(s, 0) for s in ("failed", "lost", "diverged"))
+    running = summary.counts.get("running", 0)
+    facts = [f"{n:,} {word}" for n, word in ((running, "running"), (failed, "failed")) if n]
+    if facts:
+        st.caption(", ".join(facts))
+
+
+def _trend(summary: StudySummary) -> None:
+    alt = ""
+    if summary.trend:
+        first, now = number(summary.trend[0]), number(summary.trend[-1])
+        alt = f"Best {cut(summary.metric, 40)} so far: {first} at first, {now} now."
+    sparkline(summary.trend, alt)
 
 
 def _nothing(wanted: Wanted, project: str) -> None:
