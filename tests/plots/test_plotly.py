@@ -63,7 +63,7 @@ def test_nothing_that_a_user_typed_is_markup_tex_or_a_template() -> None:
     line = Line(HOSTILE, (1.0, 2.0), (2.0, 3.0), number=4)
     band = Band(HOSTILE, (1.0, 2.0), (1.0, 1.0), (2.0, 2.0))
     y = Axis(HOSTILE, categories=(HOSTILE, HOSTILE, HOSTILE))
-    plane = PlaneFigure(HOSTILE, HOSTILE, Axis(HOSTILE), y, (points, line, band), HOSTILE)
+    plane = PlaneFigure(HOSTILE, HOSTILE, Axis(HOSTILE), y, (points, line, band), note=HOSTILE)
     bars = replace(plane, marks=(Bars(HOSTILE, (1.0, 2.0, 3.0)),))
     objective = ObjectiveSpec(HOSTILE)
     found = history([replace(t, metrics={HOSTILE: 1.0}) for t in trials(20)], (objective,))

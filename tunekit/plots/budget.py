@@ -24,7 +24,7 @@ def budget_figure(chart: BudgetChart) -> PlaneFigure:
     y = Axis(title, low=0.0)
     if not chart.times:
         reason = "No trial has ended yet."
-        return PlaneFigure(title, reason, TIME, y, (), "", reason)
+        return PlaneFigure(title, reason, TIME, y, (), note="", reason=reason)
     at = _thinned(chart)
     ended = [chart.ended[k] for k in at]
     counts = [float(n) if goal is None else float(max(goal - n, 0)) for n in ended]
@@ -34,7 +34,7 @@ def budget_figure(chart: BudgetChart) -> PlaneFigure:
         x, left = (chart.times[-1], end), (counts[-1], 0.0)
         marks.append(Line("at the recent pace", x, left, "model", is_dashed=True))
     note = sentences(shown_of(len(at), chart.total, "ended trial"), "times in UTC")
-    return PlaneFigure(title, _budget_alt(chart, end), TIME, y, tuple(marks), note)
+    return PlaneFigure(title, _budget_alt(chart, end), TIME, y, tuple(marks), note=note)
 
 
 def best_figure(chart: BudgetChart) -> PlaneFigure:
@@ -47,7 +47,7 @@ def best_figure(chart: BudgetChart) -> PlaneFigure:
     axis = result_axis(chart.metric, distinct, chart.direction, is_wide=True)
     if not at:
         reason = sentences(f"no complete trial has a result of {metric} yet")
-        return PlaneFigure(title, reason, TIME, axis.axis, (), "", reason)
+        return PlaneFigure(title, reason, TIME, axis.axis, (), note="", reason=reason)
     line = Line(title, _times(chart, at), tuple(values), "best", is_stepped=True)
     alt = sentences(
         f"the {best_word(chart.direction)} {metric} is {amount(values[-1])}, of trial "
@@ -56,7 +56,7 @@ def best_figure(chart: BudgetChart) -> PlaneFigure:
         _since(chart),
     )
     note = sentences(shown_of(len(at), chart.total, "ended trial"), "times in UTC", axis.note)
-    return PlaneFigure(title, alt, TIME, axis.axis, (line,), note)
+    return PlaneFigure(title, alt, TIME, axis.axis, (line,), note=note)
 
 
 def _thinned(chart: BudgetChart) -> list[int]:

@@ -15,7 +15,7 @@ def contour_figure(chart: ContourChart) -> PlaneFigure:
     if not chart.axes:
         title = f"expected {metric} over two parameters"
         reason = sentences(chart.reason.rstrip("."))
-        return PlaneFigure(title, reason, Axis(""), Axis(""), (), "", reason)
+        return PlaneFigure(title, reason, Axis(""), Axis(""), (), note="", reason=reason)
     names = [path_label(a.path) for a in chart.axes]
     title = f"expected {metric} over {names[0]} and {names[1]}"
     x = parameter_axis(chart.axes[0], [*chart.x, *chart.points_x])
@@ -28,8 +28,8 @@ def contour_figure(chart: ContourChart) -> PlaneFigure:
     note = sentences(shown_of(chart.shown, chart.total), _model(chart))
     if not marks:
         reason = sentences(chart.reason.rstrip("."))
-        return PlaneFigure(title, reason, x, y, (), note, reason)
-    return PlaneFigure(title, _alt(chart, metric, names, (x, y)), x, y, tuple(marks), note)
+        return PlaneFigure(title, reason, x, y, (), note=note, reason=reason)
+    return PlaneFigure(title, _alt(chart, metric, names, (x, y)), x, y, tuple(marks), note=note)
 
 
 def _points(chart: ContourChart) -> list[Mark]:

@@ -33,7 +33,7 @@ def curves_figure(chart: CurvesChart, selected: Collection[int] = ()) -> PlaneFi
     x = step_axis(chart.steps)
     if not chart.lines and not bands:
         reason = sentences(f"no trial has reported {metric} yet")
-        return PlaneFigure(title, reason, x, axis.axis, (), "", reason)
+        return PlaneFigure(title, reason, x, axis.axis, (), note="", reason=reason)
     marks: list[Mark] = [mark for band in bands for mark in _band(chart, band)]
     n_drawn = sum(len(m.x) for m in marks if isinstance(m, Band | Line))
     for line in chart.lines:
@@ -49,7 +49,7 @@ def curves_figure(chart: CurvesChart, selected: Collection[int] = ()) -> PlaneFi
         "a band covers the trials that got as far as the step" if bands else "",
         "what lies beyond the axis is cut off" if axis.n_beyond else "",
     )
-    return PlaneFigure(title, _alt(chart, metric), x, axis.axis, tuple(marks), note)
+    return PlaneFigure(title, _alt(chart, metric), x, axis.axis, tuple(marks), note=note)
 
 
 def _largest(chart: CurvesChart) -> list[BandData]:

@@ -10,7 +10,7 @@ Texts of a figure come from users: a renderer shows them as text, never as HTML.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 Role: TypeAlias = Literal[
@@ -150,8 +150,8 @@ Mark: TypeAlias = Points | Line | Band | Bars | Heatmap | Spans
 
 
 @dataclass(frozen=True, slots=True)
-class PlaneFigure:
-    """Marks over two axes.
+class Captions:
+    """The words of a figure.
 
     Attributes:
         alt: the figure's message in one or two sentences, for those who do not see it.
@@ -161,22 +161,24 @@ class PlaneFigure:
 
     title: str
     alt: str
-    x: Axis
-    y: Axis
-    marks: tuple[Mark, ...]
-    note: str = ""
-    reason: str = ""
+    note: str = field(default="", kw_only=True)
+    reason: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
-class PanelFigure:
+class PlaneFigure(Captions):
+    """Marks over two axes."""
+
+    x: Axis
+    y: Axis
+    marks: tuple[Mark, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PanelFigure(Captions):
     """Small figures side by side, such as one for each parameter."""
 
-    title: str
-    alt: str
     panels: tuple[PlaneFigure, ...]
-    note: str = ""
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,16 +208,12 @@ class TreeFigureNode:
 
 
 @dataclass(frozen=True, slots=True)
-class TreeFigure:
+class TreeFigure(Captions):
     """A tree with a size and a value at each node."""
 
-    title: str
-    alt: str
     nodes: tuple[TreeFigureNode, ...]
     value_title: str
     lower_is_better: bool
-    note: str = ""
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,21 +225,17 @@ class ParallelAxis:
 
 
 @dataclass(frozen=True, slots=True)
-class ParallelFigure:
+class ParallelFigure(Captions):
     """One line a trial across parallel axes; the last axis holds the results.
 
     Attributes:
         numbers, roles: of the trials, in the order of the values of each axis.
     """
 
-    title: str
-    alt: str
     axes: tuple[ParallelAxis, ...]
     numbers: tuple[int, ...]
     roles: tuple[Role, ...]
     lower_is_better: bool
-    note: str = ""
-    reason: str = ""
 
 
 Figure: TypeAlias = PlaneFigure | PanelFigure | TreeFigure | ParallelFigure

@@ -11,36 +11,38 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 from tunekit.analysis.charts.records import Chart
-from tunekit.plots.figure import Axis, Band, Heatmap, Line, Mark, PanelFigure, PlaneFigure, Points
+from tunekit.plots.figure import (
+    Axis,
+    Band,
+    Captions,
+    Heatmap,
+    Line,
+    Mark,
+    PanelFigure,
+    PlaneFigure,
+    Points,
+)
 
 M = TypeVar("M", Band, Heatmap, Line, Points)
 
 
 @dataclass(frozen=True, slots=True)
-class PlaneRecord:
+class PlaneRecord(Captions):
     """A `PlaneFigure`; its marks are drawn in the order of the fields."""
 
-    title: str
-    alt: str
     x: Axis
     y: Axis
     grids: tuple[Heatmap, ...] = ()
     bands: tuple[Band, ...] = ()
     lines: tuple[Line, ...] = ()
     points: tuple[Points, ...] = ()
-    note: str = ""
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class PanelRecord:
+class PanelRecord(Captions):
     """A `PanelFigure`."""
 
-    title: str
-    alt: str
     panels: tuple[PlaneRecord, ...]
-    note: str = ""
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +69,17 @@ def panel_record(figure: PanelFigure | PlaneFigure) -> PanelRecord:
             figure.title,
             figure.alt,
             () if figure.reason else (figure,),
-            figure.note,
-            figure.reason,
+            note=figure.note,
+            reason=figure.reason,
         )
     panels = tuple([_plane_record(panel) for panel in figure.panels])
-    return PanelRecord(figure.title, figure.alt, panels, figure.note, figure.reason)
+    return PanelRecord(figure.title, figure.alt, panels, note=figure.note, reason=figure.reason)
 
 
 def panel_figure(record: PanelRecord) -> PanelFigure:
     """Return the figure of a record."""
     panels = tuple([_plane_figure(panel) for panel in record.panels])
-    return PanelFigure(record.title, record.alt, panels, record.note, record.reason)
+    return PanelFigure(record.title, record.alt, panels, note=record.note, reason=record.reason)
 
 
 def _plane_record(figure: PlaneFigure) -> PlaneRecord:
@@ -94,14 +96,14 @@ def _plane_record(figure: PlaneFigure) -> PlaneRecord:
     return PlaneRecord(
         figure.title, figure.alt, figure.x, figure.y,
         _of(Heatmap, marks), _of(Band, marks), _of(Line, marks), _of(Points, marks),
-        figure.note, figure.reason,
+        note=figure.note, reason=figure.reason,
     )  # fmt: skip
 
 
 def _plane_figure(record: PlaneRecord) -> PlaneFigure:
     marks: tuple[Mark, ...] = (*record.grids, *record.bands, *record.lines, *record.points)
     return PlaneFigure(
-        record.title, record.alt, record.x, record.y, marks, record.note, record.reason
+        record.title, record.alt, record.x, record.y, marks, note=record.note, reason=record.reason
     )
 
 

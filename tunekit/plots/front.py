@@ -29,7 +29,7 @@ def front_figure(chart: FrontChart) -> PlaneFigure | PanelFigure:
     """Return the front of two objectives, or a panel for each pair of more."""
     if len(chart.metrics) < 2:
         reason = "The study has one objective; a front needs two or more."
-        return PlaneFigure(TITLE, reason, Axis(""), Axis(""), (), "", reason)
+        return PlaneFigure(TITLE, reason, Axis(""), Axis(""), (), note="", reason=reason)
     pairs = list(combinations(range(len(chart.metrics)), 2))
     shown = pairs[:MAX_PAIRS]
     room = MAX_MARKS // len(shown)
@@ -38,8 +38,8 @@ def front_figure(chart: FrontChart) -> PlaneFigure | PanelFigure:
         return panels[0]
     of_pairs = f"{len(panels):,} of {len(pairs):,} pairs of objectives"
     if panels[0].reason:
-        return PanelFigure(TITLE, panels[0].reason, panels, "", panels[0].reason)
-    return PanelFigure(TITLE, panels[0].alt, panels, sentences(_counts(chart), of_pairs))
+        return PanelFigure(TITLE, panels[0].reason, panels, note="", reason=panels[0].reason)
+    return PanelFigure(TITLE, panels[0].alt, panels, note=sentences(_counts(chart), of_pairs))
 
 
 def _pair(chart: FrontChart, a: int, b: int, room: int) -> PlaneFigure:
@@ -56,7 +56,7 @@ def _pair(chart: FrontChart, a: int, b: int, room: int) -> PlaneFigure:
     x, y = axes[0].axis, axes[1].axis
     if not points:
         reason = "No trial is complete yet."
-        return PlaneFigure(title, reason, x, y, (), "", reason)
+        return PlaneFigure(title, reason, x, y, (), note="", reason=reason)
     front = spread(sorted(chart.front, key=lambda p: (p.values[a] or 0.0, p.number)), room // 4)
     others = spread(chart.others, room - 2 * len(front) - 4)
     marks = _groups(front, others, (a, b))
@@ -65,7 +65,7 @@ def _pair(chart: FrontChart, a: int, b: int, room: int) -> PlaneFigure:
     marks += _bounds(chart, points, (a, b))
     drawn = len(front) + len(others)
     note = sentences(shown_of(drawn, chart.total), axes[0].note, axes[1].note, _ruled_out(chart))
-    return PlaneFigure(title, _alt(chart), x, y, tuple(marks), note)
+    return PlaneFigure(title, _alt(chart), x, y, tuple(marks), note=note)
 
 
 def _groups(

@@ -27,7 +27,7 @@ def history_figure(chart: HistoryChart) -> PlaneFigure:
     missing = f"{sum(without.values()):,} without a result ({listed(without)})" if without else ""
     if not rows:
         reason = sentences(f"no trial has a result of {metric} yet{_among(chart, missing)}")
-        return PlaneFigure(title, reason, Axis("trial"), axis.axis, (), "", reason)
+        return PlaneFigure(title, reason, Axis("trial"), axis.axis, (), note="", reason=reason)
     best = spread(chart.improvements, MAX_MARKS // 4)
     known = set(best)
     others = spread([row for row in rows if row[0] not in known], MAX_MARKS - 2 * len(best) - 1)
@@ -35,7 +35,9 @@ def history_figure(chart: HistoryChart) -> PlaneFigure:
     n_drawn = len(others) + len(best)
     not_drawn = f"{missing} not drawn" if missing else ""
     note = sentences(shown_of(n_drawn, chart.total), not_drawn, axis.note)
-    return PlaneFigure(title, _alt(chart, metric), Axis("trial"), axis.axis, tuple(marks), note)
+    return PlaneFigure(
+        title, _alt(chart, metric), Axis("trial"), axis.axis, tuple(marks), note=note
+    )
 
 
 def _rows(chart: HistoryChart) -> list[_Row]:

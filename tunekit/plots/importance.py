@@ -27,9 +27,11 @@ def importance_figure(chart: ImportanceChart, place: int = 0) -> PlaneFigure:
     note = sentences(f"{shown_of(part.n, chart.total)} ({of})")
     if not bars:
         reason = sentences(f"of {branch_name(part)}: {part.reason.rstrip('.') or _NOTHING}")
-        return PlaneFigure(f"{TITLE}, {branch_name(part)}", reason, x, y, (), note, reason)
+        return PlaneFigure(
+            f"{TITLE}, {branch_name(part)}", reason, x, y, (), note=note, reason=reason
+        )
     marks = (Bars("share", tuple(share for _, share in bars), role="complete"),)
-    return PlaneFigure(f"{TITLE}, {branch_name(part)}", _alt(part), x, y, marks, note)
+    return PlaneFigure(f"{TITLE}, {branch_name(part)}", _alt(part), x, y, marks, note=note)
 
 
 def importance_panels(chart: ImportanceChart, most: int = 6) -> PanelFigure:
@@ -41,7 +43,7 @@ def importance_panels(chart: ImportanceChart, most: int = 6) -> PanelFigure:
     )
     note = sentences(f"{len(panels):,} of {plenty(len(chart.branches), 'part')} of the space")
     reason = panels[0].reason if all(p.reason for p in panels) else ""
-    return PanelFigure(TITLE, panels[0].alt, panels, note, reason)
+    return PanelFigure(TITLE, panels[0].alt, panels, note=note, reason=reason)
 
 
 def branch_name(part: BranchImportance) -> str:

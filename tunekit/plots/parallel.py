@@ -38,7 +38,7 @@ def parallel_figure(
     rows = _rows(chart, branch)
     if not rows:
         reason = sentences(f"no trial{' of this branch' if branch else ''} has a result yet")
-        return ParallelFigure(title, reason, (), (), (), is_lower, "", reason)
+        return ParallelFigure(title, reason, (), (), (), is_lower, note="", reason=reason)
     able = [i for i in range(len(chart.axes)) if _varies(chart.columns[i], rows)]
     axes = [_axis(chart.axes[i], [chart.columns[i][k] for k in rows]) for i in able[:most_axes]]
     results = [chart.values[k] for k in rows]
@@ -52,7 +52,7 @@ def parallel_figure(
     numbers = tuple(chart.numbers[k] for k in rows)
     roles = _roles(chart, rows)
     alt = _alt(chart, rows, axes[:-1])
-    return ParallelFigure(title, alt, tuple(axes), numbers, roles, is_lower, note)
+    return ParallelFigure(title, alt, tuple(axes), numbers, roles, is_lower, note=note)
 
 
 def parameter_axis(data: AxisData, values: Sequence[float | None]) -> Axis:

@@ -23,10 +23,10 @@ def proposers_figure(chart: ProposersChart) -> PlaneFigure:
     axis = result_axis(chart.metric, values, chart.direction, is_wide=True)
     if not able:
         why = sentences("no trial has a result that compares proposers yet")
-        return PlaneFigure(title, why, TRIAL, axis.axis, (), "", why)
+        return PlaneFigure(title, why, TRIAL, axis.axis, (), note="", reason=why)
     last = max(p.improved_at[-1] for p in able)
     lines = [_line(p, last, ROLES[min(i, len(ROLES) - 1)]) for i, p in enumerate(able)]
-    return PlaneFigure(title, _alt(able, chart), TRIAL, axis.axis, tuple(lines), axis.note)
+    return PlaneFigure(title, _alt(able, chart), TRIAL, axis.axis, tuple(lines), note=axis.note)
 
 
 def share_figure(chart: ProposersChart) -> PlaneFigure:
@@ -35,7 +35,7 @@ def share_figure(chart: ProposersChart) -> PlaneFigure:
     y = Axis("share of trials", low=0.0, high=1.0)
     if not chart.numbers:
         why = "No language model has been asked."
-        return PlaneFigure(title, why, TRIAL, y, (), "", why)
+        return PlaneFigure(title, why, TRIAL, y, (), note="", reason=why)
     x = tuple([float(n) for n in chart.numbers])
     lines = (
         Line("allowed", x, chart.allowed, "reference", is_dashed=True, is_stepped=True),

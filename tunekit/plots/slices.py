@@ -31,7 +31,7 @@ def slices_figure(chart: PointsChart, most: int = MAX_PANELS) -> PanelFigure:
     shown = [i for i, found in enumerate(values) if len(found) >= max(least, 1)][:most]
     if not shown:
         reason = sentences(f"no trial with a parameter that varies has a result of {metric} yet")
-        return PanelFigure(title, reason, (), "", reason)
+        return PanelFigure(title, reason, (), note="", reason=reason)
     axis = result_axis(chart.metric, [chart.values[k] for k in places], chart.direction)
     room = MAX_MARKS // len(shown)
     panels = tuple([_panel(chart, i, places, axis, room) for i in shown])
@@ -41,7 +41,9 @@ def slices_figure(chart: PointsChart, most: int = MAX_PANELS) -> PanelFigure:
         f"{len(panels):,} of {chart.n_axes:,} parameters, the most important that vary",
         axis.note,
     )
-    return PanelFigure(title, sentences(*[p.alt.rstrip(".") for p in panels[:3]]), panels, note)
+    return PanelFigure(
+        title, sentences(*[p.alt.rstrip(".") for p in panels[:3]]), panels, note=note
+    )
 
 
 def _panel(
@@ -74,7 +76,7 @@ def _panel(
     name = path_label(data.path)
     x = parameter_axis(data, [column[k] for k in active])
     note = sentences(shown_of(len(kept) + len(others), len(active), "shown trial"))
-    return PlaneFigure(name, _alt(chart, i, kept), x, axis.axis, marks, note)
+    return PlaneFigure(name, _alt(chart, i, kept), x, axis.axis, marks, note=note)
 
 
 def _alt(chart: PointsChart, i: int, good: Sequence[int]) -> str:

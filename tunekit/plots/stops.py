@@ -22,7 +22,7 @@ def stops_figure(chart: StopsChart) -> PlaneFigure:
     note = sentences(shown_of(len(able), chart.total, "condemned trial"), axis.note)
     if not able:
         why = "no condemned trial has run to its end with a prediction of its result"
-        return PlaneFigure(title, alt, x, y, (), note, sentences(why))
+        return PlaneFigure(title, alt, x, y, (), note=note, reason=sentences(why))
     shown = spread(able, MAX_MARKS - 2)
     false = set(chart.audit.false_stops)
     groups: tuple[tuple[str, list[StopVerdict], Role], ...] = (
@@ -32,7 +32,7 @@ def stops_figure(chart: StopsChart) -> PlaneFigure:
     marks: list[Mark] = [_points(name, of, role) for name, of, role in groups if of]
     ends = (min(v or 0.0 for v in heights), max(v or 0.0 for v in heights))
     marks.append(Line("as predicted", ends, ends, "reference", is_dashed=True))
-    return PlaneFigure(title, alt, x, y, tuple(marks), note)
+    return PlaneFigure(title, alt, x, y, tuple(marks), note=note)
 
 
 def _points(name: str, of: list[StopVerdict], role: Role) -> Points:

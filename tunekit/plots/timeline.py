@@ -20,7 +20,7 @@ def timeline_figure(chart: TimelineChart) -> PlaneFigure:
     x, y = Axis("time", is_time=True), Axis("worker", categories=names)
     if not chart.numbers:
         reason = "No trial has started yet."
-        return PlaneFigure("workers", reason, x, y, (), "", reason)
+        return PlaneFigure("workers", reason, x, y, (), note="", reason=reason)
     at = range(max(0, len(chart.numbers) - MAX_MARKS), len(chart.numbers))
     marks = []
     for state in dict.fromkeys(chart.states[k] for k in at):
@@ -37,7 +37,7 @@ def timeline_figure(chart: TimelineChart) -> PlaneFigure:
             )
         )
     note = sentences(shown_of(len(at), chart.total, "started trial"), "times in UTC")
-    return PlaneFigure("workers", _alt(chart), x, y, tuple(marks), note)
+    return PlaneFigure("workers", _alt(chart), x, y, tuple(marks), note=note)
 
 
 def worker_name(name: str) -> str:

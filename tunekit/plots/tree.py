@@ -17,11 +17,11 @@ def tree_figure(chart: TreeChart) -> TreeFigure:
     is_lower = chart.direction == "minimize"
     if not chart.nodes or not chart.nodes[0].visits:
         reason = "No trial has params yet."
-        return TreeFigure(title, reason, (), metric, is_lower, "", reason)
+        return TreeFigure(title, reason, (), metric, is_lower, note="", reason=reason)
     nodes = tuple(_with_folded(chart.nodes))
     one_level = "the space has no branches known yet" if len(chart.nodes) == 1 else ""
     note = sentences(shown_of(chart.shown, chart.total, "node"), one_level)
-    return TreeFigure(title, _alt(chart), nodes, metric, is_lower, note)
+    return TreeFigure(title, _alt(chart), nodes, metric, is_lower, note=note)
 
 
 def node_name(node: TreeNode) -> str:

@@ -22,7 +22,7 @@ def trial_figure(chart: TrialChart, metric: str = "") -> PlaneFigure:
     if curve is None:
         reason = sentences(f"trial {chart.number} has not reported {name}")
         axis = result_axis(metric, (), "minimize").axis
-        return PlaneFigure(title, reason, step_axis(()), axis, (), "", reason)
+        return PlaneFigure(title, reason, step_axis(()), axis, (), note="", reason=reason)
     is_shown = metric == chart.metric
     best = chart.best_curve if is_shown and chart.best != chart.number else None
     marks: list[Mark] = []

@@ -39,7 +39,7 @@ def optima_figure(law: Law, *, factor: str | None = None) -> PanelFigure:
     title = "optimum of each cell and the law" + (f", {label}" if label else "")
     if not optima:
         reason = sentences("no cell has enough runs for an optimum of its own")
-        return PanelFigure(title, reason, (), "", reason)
+        return PanelFigure(title, reason, (), note="", reason=reason)
     middle = (_middle([o.n for o in optima]), _middle([o.d for o in optima]))
     panels = tuple(
         _optima_panel(law.fitted, optima, role, axis, middle, label)
@@ -51,7 +51,7 @@ def optima_figure(law: Law, *, factor: str | None = None) -> PanelFigure:
         "the band is the 90 % interval of a new cell",
         f"{at_edge} of {len(optima)} optima lie at the edge of what was tried" if at_edge else "",
     )
-    return PanelFigure(title, sentences(*(p.alt.rstrip(".") for p in panels)), panels, note)
+    return PanelFigure(title, sentences(*(p.alt.rstrip(".") for p in panels)), panels, note=note)
 
 
 def extrapolation_figure(
@@ -79,7 +79,7 @@ def extrapolation_figure(
     far = at.extrapolation
     reach = "" if far is None else f", {amount(far)} x the largest compute of the runs"
     note = sentences(f"at D / N = {amount(ratio)}{reach}")
-    return PanelFigure(title, sentences(*(p.alt.rstrip(".") for p in panels)), panels, note)
+    return PanelFigure(title, sentences(*(p.alt.rstrip(".") for p in panels)), panels, note=note)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def surfaces_figure(law: Law) -> PanelFigure:
     optima = list(law.optima)
     if not optima:
         reason = sentences("no cell has enough runs for a surface")
-        return PanelFigure(title, reason, (), "", reason)
+        return PanelFigure(title, reason, (), note="", reason=reason)
     places = np.linspace(0, len(optima) - 1, min(len(optima), MAX_CELLS))
     shown = [optima[round(float(place))] for place in places]
     panels = tuple(_surface(law, optimum) for optimum in shown)
@@ -52,7 +52,7 @@ def surfaces_figure(law: Law) -> PanelFigure:
     alt = sentences(
         f"the loss excess of {len(shown)} cells, with the runs of the plateau and the law's choice"
     )
-    return PanelFigure(title, alt, panels, note)
+    return PanelFigure(title, alt, panels, note=note)
 
 
 def loss_figure(law: Law) -> PlaneFigure:
@@ -65,7 +65,7 @@ def loss_figure(law: Law) -> PlaneFigure:
     fitted = law.fitted.loss
     if fitted is None or fitted.axes != ("n", "d"):
         reason = sentences("the runs do not suffice for a law of the loss over N and D")
-        return PlaneFigure(title, reason, x, y, (), "", reason)
+        return PlaneFigure(title, reason, x, y, (), note="", reason=reason)
     n = np.geomspace(law.runs.n.min() / 2, law.runs.n.max() * 4, N_STEPS)
     d = np.geomspace(law.runs.d.min() / 2, law.runs.d.max() * 4, D_STEPS)
     z = fitted.loss(*np.meshgrid(n, d))
