@@ -84,7 +84,7 @@ def load_optuna_studies(source: str, names: Sequence[str] | None = None) -> list
     except ImportError:
         raise MissingExtra("optuna", "Reading an Optuna storage") from None
     if "://" not in source and not Path(source).is_file():
-        raise InvalidArgument(f"{source} is no file; give Optuna's URL or journal file.")
+        raise InvalidArgument(f"{source} is not a file; give Optuna's URL or journal file.")
     try:
         if "://" in source:
             storage: Any = optuna.storages.RDBStorage(source, skip_table_creation=True)

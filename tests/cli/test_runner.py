@@ -306,5 +306,5 @@ def test_submit_and_jobs_on_the_command_line(cli, url, submit, allowed, answer):
     assert answer("jobs", "cancel", "1", "--url", url)["job"]["state"] == "cancelled"
     assert cli("jobs", "show", "9", "--url", url).exit_code == 3
     refused = cli("jobs", "ls", "--url", "sqlite:///x.db")
-    assert refused.exit_code == 2 and "is no service" in refused.stderr
+    assert refused.exit_code == 2 and "is not a service" in refused.stderr
     assert not Path("x.db").exists()

@@ -195,7 +195,7 @@ def test_without_a_journal_no_server_is_changed(server: SimulatedTarget, tmp_pat
 def test_a_damaged_journal_is_told_by_its_path(journals: Journals) -> None:
     journals.folder.mkdir()
     (journals.folder / "a.json").write_text('{"format": "x"}')
-    with pytest.raises(StorageError, match=r"a\.json: it is no rollback journal"):
+    with pytest.raises(StorageError, match=r"a\.json: it is not a rollback journal"):
         journals.all()
 
 

@@ -162,7 +162,7 @@ def test_a_killed_writer_leaves_a_sound_file(target, mode):
 
 
 def test_a_users_file_is_never_crashed(own_file):
-    with pytest.raises(TargetFailure, match="no private file"):
+    with pytest.raises(TargetFailure, match="not a private file"):
         open_sqlite(own_file).crash()
 
 

@@ -59,7 +59,11 @@ def test_a_prompt_can_hold_the_question_and_parameters_of_its_own():
 @pytest.mark.parametrize(
     ("space", "prompts", "said"),
     [
-        ({"temprature": tk.Float(0.0, 1.0)}, {"a": "A"}, "'temprature' is no field of a request"),
+        (
+            {"temprature": tk.Float(0.0, 1.0)},
+            {"a": "A"},
+            "'temprature' is not a field of a request",
+        ),
         ({"style": ["x", "y"]}, {"a": "{style}", "b": "B"}, "does not occur in the prompt 'b'"),
         ({"prompt": ["a", "c"]}, {"a": "A", "b": "B"}, "give the same names"),
         ({"temperature": tk.Float(0.0, 1.0)}, {"a": "A", "b": "B"}, "no parameter 'prompt'"),
@@ -98,9 +102,9 @@ def test_the_questions_are_split_and_ordered_by_the_seed():
     [
         (PAIRS[:12], "expected 10 or more"),
         ([*PAIRS, PAIRS[0]], "appears twice"),
-        ([*PAIRS, {"q": "x"}], "is no question"),
+        ([*PAIRS, {"q": "x"}], "is not a question"),
         ([*PAIRS, ("x", 7)], "answer"),
-        ([*PAIRS, "text"], "is no question"),
+        ([*PAIRS, "text"], "is not a question"),
     ],
 )
 def test_questions_that_cannot_be_right_are_refused(questions, said):

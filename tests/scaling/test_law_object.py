@@ -114,7 +114,7 @@ def test_a_law_is_the_same_after_it_was_written_and_read(law, tmp_path: Path):
     assert again.validate() == law.validate()
     assert again.roles == law.roles
     assert str(again) == str(law)
-    for text, words in {"{": "no JSON", "[]": "no law", '{"format": 1}': "damaged"}.items():
+    for text, words in {"{": "not JSON", "[]": "not a law", '{"format": 1}': "damaged"}.items():
         path.write_text(text)
         with pytest.raises(InvalidArgument, match=words):
             tk.scaling.load(path)

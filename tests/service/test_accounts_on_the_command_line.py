@@ -117,7 +117,7 @@ def test_a_project_is_left_and_deleted(cli: Cli, url: str, team: Team) -> None:
     cli("project", "add", "vision")
     cli("project", "grant", "vision", "ben", "viewer")
     cli("project", "revoke", "vision", "ben")
-    assert "no member" in cli("project", "revoke", "vision", "ben", status=3).stderr
+    assert "not a member" in cli("project", "revoke", "vision", "ben", status=3).stderr
     assert "expected" in cli("project", "grant", "vision", "ben", "king", status=2).stderr
     machine = cli("token", "create", "robot", "--machine", "vision").stdout.strip()
     tk.study("digits", space=SPACE, storage=f"{url}/vision").storage.close()
@@ -196,7 +196,9 @@ def test_a_share_link_is_made_listed_and_revoked(cli: Cli, url: str, team: Team)
         ]
         with pytest.raises(UnknownStudy):
             read()
-    assert "no service" in cli("share", "ls", "digits", "--url", "sqlite:///x.db", status=2).stderr
+    assert (
+        "not a service" in cli("share", "ls", "digits", "--url", "sqlite:///x.db", status=2).stderr
+    )
     cli("share", "ls", "dogs", *at, status=3)
 
 

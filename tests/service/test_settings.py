@@ -37,7 +37,7 @@ def test_a_wrong_file_is_refused_in_a_sentence(tmp_path: Path, content: str, wor
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidArgument, match="is no file"):
+    with pytest.raises(InvalidArgument, match="is not a file"):
         read_settings(tmp_path / "none.yaml", {})
 
 

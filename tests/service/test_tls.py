@@ -92,7 +92,7 @@ def test_files_that_are_no_certificate_with_its_key_are_refused_at_the_start(
     assert certificate(None, None) is None
     with pytest.raises(InvalidArgument, match="both files"):
         certificate(chain, None)
-    with pytest.raises(InvalidArgument, match="is no file"):
+    with pytest.raises(InvalidArgument, match="is not a file"):
         certificate(chain, tmp_path / "missing")
     with pytest.raises(InvalidArgument, match="not a certificate and its key"):
         certificate(chain, other)

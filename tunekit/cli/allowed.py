@@ -50,7 +50,7 @@ class AllowedFolders:
         """
         given = PurePath(text)
         if ".." in given.parts or "\0" in text or not given.name:
-            raise InvalidArgument(f'"{text}" is no path below a folder; write one without "..".')
+            raise InvalidArgument(f'"{text}" is not a path below a folder; leave out "..".')
         for folder in self.folders:
             real = Path(folder, given).resolve()
             if not real.is_file():
@@ -61,7 +61,7 @@ class AllowedFolders:
                 f'"{text}" lies outside of the folders that this runner allows; copy it there.'
             )
         raise InvalidArgument(
-            f'"{text}" is no file below the folders that this runner allows; copy it there.'
+            f'"{text}" is not a file below the folders that this runner allows; copy it there.'
         )
 
     def function(self, target: str) -> AllowedFunction:
@@ -106,7 +106,7 @@ class AllowedFolders:
     def _module(self, name: str) -> Path:
         parts = name.split(".")
         if not all(part.isidentifier() for part in parts):
-            raise InvalidArgument(f'"{name}" is no module; write it as package.module.')
+            raise InvalidArgument(f'"{name}" is not a module; write it as package.module.')
         if parts[0] in sys.stdlib_module_names or not self._is_ours(parts[0]):
             raise InvalidArgument(
                 f'module "{parts[0]}" is one of the Python installation; name a file of the '
@@ -178,7 +178,7 @@ class AllowedFunction:
         module = sys.modules.get(getattr(unwrap(found), "__module__", None) or "")
         file = getattr(module, "__file__", None)
         if file is None or not callable(found):
-            raise InvalidArgument(f"{self.target} is no function of the allowed folders.")
+            raise InvalidArgument(f"{self.target} is not a function of the allowed folders.")
         allowed.file(str(Path(file).resolve()))
         return found
 

@@ -242,7 +242,7 @@ def job_space(settings: RunSettings) -> Space | None:
 
     Raises:
         InvalidArgument: it names a file.
-        InvalidSpace: it is no space.
+        InvalidSpace: it is not a space.
     """
     if isinstance(settings.space, str):
         raise InvalidArgument(

@@ -1,7 +1,7 @@
 """Commands of other distributions: entry points in the group `tunekit.commands`.
 
 An entry point names a Typer app, which becomes a group of commands. Reading entry points costs a
-process about 50 ms, so it is done for help, for completion and for a name that is no command of
+process about 50 ms, so it is done for help, for completion and for a name that is not a command of
 tunekit's own, and never otherwise.
 """
 

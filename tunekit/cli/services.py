@@ -70,7 +70,7 @@ def base_of(url: str) -> str:
     """Return the URL of a service as its token is stored under.
 
     Raises:
-        InvalidArgument: it is no URL of a service.
+        InvalidArgument: it is not a URL of a service.
     """
     from tunekit.shown import shown_url
     from tunekit.storages.http.urls import split_project

@@ -42,7 +42,7 @@ class Model:
         """Return a connection, with the key of this process's environment.
 
         Raises:
-            InvalidArgument: the base is no URL.
+            InvalidArgument: the base is not a URL.
             MissingExtra: the HTTP client is not installed.
         """
         return endpoint_of(self.name, self.base, per_million=self.price)

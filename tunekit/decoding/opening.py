@@ -116,7 +116,7 @@ def study(
         Floor(tolerance, alpha),
         check,
     )
-    exam.model.endpoint()  # an address that is no URL, or a package that is missing, is told now
+    exam.model.endpoint()  # reports a bad address or a missing package now
     point = dict(tree.default() if baseline is None else tree.complete(baseline))
     same = {
         "questions": exam.questions.digest(),

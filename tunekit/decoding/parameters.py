@@ -50,7 +50,7 @@ def space(
     reason.
 
     Args:
-        prompts: name -> text of the prompts to choose from; one alone is no parameter.
+        prompts: name -> text of the prompts to choose from; one alone is not a parameter.
         effort: values of `reasoning_effort` to choose from, for models that have it, such as
             `("low", "medium", "high")`.
         max_tokens: least and most tokens of a reply, to search between.
@@ -91,9 +91,9 @@ def check_parameters(space: Space, prompts: Mapping[str, str]) -> None:
             lacking = [name for name, text in prompts.items() if f"{{{path}}}" not in text]
             if lacking:
                 raise InvalidArgument(
-                    f"the parameter {path!r} is no field of a request and does not occur in the "
-                    f'prompt {lacking[0]!r}; write "{{{path}}}" into each prompt, or use one of '
-                    f"{', '.join([*FIELDS, *INSTRUCTIONS])}."
+                    f"the parameter {path!r} is not a field of a request and does not occur in "
+                    f'the prompt {lacking[0]!r}; write "{{{path}}}" into each prompt, or use '
+                    f"one of {', '.join([*FIELDS, *INSTRUCTIONS])}."
                 )
     if len(prompts) > 1 and PROMPT not in space.by_path:
         raise InvalidArgument(

@@ -67,7 +67,7 @@ def question_set(given: Questions, *, held_out: float, seed: int) -> QuestionSet
         seed: of the split.
 
     Raises:
-        InvalidArgument: one is no question, appears twice, or too few are left to tune on.
+        InvalidArgument: one is not a question, appears twice, or too few are left to tune on.
     """
     check_number(held_out, "held_out", low=0.0, high=0.9)
     found = tuple(_question(q) for q in given)
@@ -97,7 +97,7 @@ def _question(given: Question | Mapping[str, str] | tuple[str, str]) -> Question
         text, answer = given
     else:
         raise InvalidArgument(
-            f'{shown(given)} is no question; give a mapping with "question" and "answer".'
+            f'{shown(given)} is not a question; give a mapping with "question" and "answer".'
         )
     check_text(text, "question")
     check_text(answer, "answer")

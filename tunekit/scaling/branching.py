@@ -82,7 +82,7 @@ def stable_run(study: Study, params: Mapping[str, object], *, steps: Sequence[in
     Raises:
         InvalidArgument: the steps are no whole numbers of 1 or more, or the study keeps no
             checkpoints of them.
-        UnknownParameter, InvalidParams: it is no point of the space.
+        UnknownParameter, InvalidParams: it is not a point of the space.
     """
     wanted = _steps(steps)
     _check_kept(study, wanted)

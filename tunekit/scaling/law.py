@@ -267,11 +267,11 @@ class Law:
         """Return the law that `to_dict` wrote.
 
         Raises:
-            InvalidArgument: it is no law, or one of another version.
+            InvalidArgument: it is not a law, or one of another version.
         """
         if not isinstance(values, Mapping) or values.get("format") != stored.FORMAT:
             raise InvalidArgument(
-                "scaling: this is no law that this version reads; fit it again with "
+                "scaling: this is not a law that this version reads; fit it again with "
                 "tunekit.scaling.fit."
             )
         try:
@@ -328,7 +328,7 @@ def _scales(cells: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
     """Return cells as pairs of N and D.
 
     Raises:
-        InvalidArgument: a cell is no pair of numbers.
+        InvalidArgument: a cell is not a pair of numbers.
     """
     found = []
     for cell in cells:
@@ -352,5 +352,5 @@ def load(path: str | Path) -> Law:
     except OSError as error:
         raise InvalidArgument(f'scaling: "{path}" cannot be read: {error.strerror}.') from None
     except ValueError as error:
-        raise InvalidArgument(f'scaling: "{path}" is no JSON: {error}.') from None
+        raise InvalidArgument(f'scaling: "{path}" is not JSON: {error}.') from None
     return Law.from_dict(values)

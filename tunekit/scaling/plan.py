@@ -15,7 +15,7 @@ from tunekit_surrogates.scaling import PlannedRun
 COLUMNS = ("N", "D", "lr", "bs", "flops", "purpose")
 
 Sizes = Mapping[float, Mapping[str, Any]] | Callable[[float], Mapping[str, Any]]
-"""N -> the params that make a model of this size, where N is no parameter of the space."""
+"""N -> the params that make a model of this size, where N is not a parameter of the space."""
 
 BEYOND = 4.0
 """Factor by which a learning rate, batch size or weight decay may lie beyond the range of its
@@ -157,7 +157,7 @@ def _path(role: str, roles: Roles, space: Space) -> str | None:
         else "fit the law with the name of the parameter"
     )
     raise InvalidArgument(
-        f"scaling: the law reads {role} from {what}, which is no parameter of this space, so no "
+        f"scaling: the law reads {role} from {what}, not a parameter of this space, so no "
         f"trial can be enqueued with it; {advice}."
     )
 

@@ -59,7 +59,7 @@ def tables_of(data: Data) -> list[RunTable]:
     """Return the rows of each source in the data.
 
     Raises:
-        InvalidArgument: something that is no source of runs, or a file that cannot be read.
+        InvalidArgument: something that is not a source of runs, or a file that cannot be read.
         MissingExtra: a Parquet file, and pyarrow is not installed.
     """
     return [_table(source, i) for i, source in enumerate(_sources(data))]
@@ -127,7 +127,7 @@ def _csv_rows(path: Path) -> list[dict[str, Any]]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             return [{k: v for k, v in row.items() if k} for row in csv.DictReader(file)]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InvalidArgument(f'scaling: "{path}" is no CSV table in UTF-8: {error}.') from None
+        raise InvalidArgument(f'scaling: "{path}" is not a CSV table in UTF-8: {error}.') from None
 
 
 def _parquet_rows(path: Path) -> list[dict[str, Any]]:
@@ -139,7 +139,7 @@ def _parquet_rows(path: Path) -> list[dict[str, Any]]:
     try:
         found: list[dict[str, Any]] = pq.read_table(path).to_pylist()
     except pa.ArrowInvalid as error:
-        raise InvalidArgument(f'scaling: "{path}" is no Parquet table: {error}.') from None
+        raise InvalidArgument(f'scaling: "{path}" is not a Parquet table: {error}.') from None
     return found
 
 

@@ -149,7 +149,7 @@ def stored_plan(attrs: Mapping[str, Any], space: Space, study: str) -> TunnelPla
     """Return the plan that is stored with the first rung.
 
     Raises:
-        InvalidArgument: the study is no rung of a wind tunnel.
+        InvalidArgument: the study is not a rung of a wind tunnel.
         StorageError: a newer version of tunekit wrote it.
     """
     found = attrs.get(KEY)

@@ -81,8 +81,8 @@ def endpoint(
     """Return a decorator that serves a route to callers with the role.
 
     The handler takes the record in the body as `given`, and returns the record that is the
-    answer, `None` for an answer without content, or a whole `Response`. One that is no coroutine
-    runs in a thread, so that it may block.
+    answer, `None` for an answer without content, or a whole `Response`. If it is not a
+    coroutine, it runs in a thread, so that it may block.
 
     Args:
         router: where to add it.

@@ -130,7 +130,9 @@ def read_settings(file: Path | None, flags: Mapping[str, Any]) -> ServiceSetting
     """
     given = {name: value for name, value in flags.items() if value is not None}
     if file is not None and not file.is_file():
-        raise InvalidArgument(f"{file} is no file; give a YAML file with settings of the service.")
+        raise InvalidArgument(
+            f"{file} is not a file; give the YAML file of the service's settings."
+        )
     try:
         return ServiceSettings(**{**given, "file": file})
     except ValidationError as error:

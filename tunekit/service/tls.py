@@ -29,7 +29,7 @@ def certificate(chain: Path | None, key: Path | None) -> CertificateFiles | None
         raise InvalidArgument("TLS needs both files: give --tls-cert FILE and --tls-key FILE.")
     for file in (chain, key):
         if not file.is_file():
-            raise InvalidArgument(f"{file} is no file; give a certificate and its key as PEM.")
+            raise InvalidArgument(f"{file} is not a file; give a certificate and its key as PEM.")
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain, key, _no_password)
     except (OSError, ValueError) as error:  # SSLError is an OSError

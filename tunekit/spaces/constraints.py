@@ -19,7 +19,7 @@ from tunekit.spaces.terms import LACKS, Box, Term
 class Constraint:
     """An expression that a point must satisfy.
 
-    Names are dotted paths (`model.svm.C`, `layers[0].units`). A name that is no Python
+    Names are dotted paths (`model.svm.C`, `layers[0].units`). A name that is not a Python
     identifier is written `params["my name"]`, a branch with one `model["a|b"].C`. Allowed are
     comparisons (also chained), `and`, `or`, `not`, arithmetic, `in` a literal list,
     `x if c else y`, and the functions abs, exp, log, log2, max, min, sqrt.

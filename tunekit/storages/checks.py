@@ -120,7 +120,7 @@ def check_page(after: int, limit: int | None) -> None:
     """Check the cursor and the size of a page.
 
     Raises:
-        InvalidArgument: one of them is no whole number that a database can hold.
+        InvalidArgument: one of them is not a whole number that a database can hold.
     """
     check_64_bit(after, "after")
     check_64_bit(limit, "limit", optional=True)

@@ -117,7 +117,7 @@ def open_database(url: str) -> Database:
 
         return SQLiteDatabase(_sqlite_path(rest) if found else url)
     raise InvalidArgument(
-        f"{shown_url(url)!r} is no database, expected a path ending in .db, "
+        f"{shown_url(url)!r} is not a database, expected a path ending in .db, "
         '"sqlite:///file.db" or "postgresql://user:password@host/database".'
     )
 

@@ -133,7 +133,7 @@ def reason_text(value: object) -> str:
     """Return the reason of an end, or of a resumption.
 
     Raises:
-        InvalidArgument: it is no text.
+        InvalidArgument: it is not text.
     """
     if isinstance(value, str):
         return value

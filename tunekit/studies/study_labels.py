@@ -43,7 +43,7 @@ class StudyLabels(ABC):
 
         Raises:
             StudyExists: another study has the name.
-            InvalidArgument: it is no text of 1 to 200 printable characters.
+            InvalidArgument: it is not a text of 1 to 200 printable characters.
         """
         self.storage.rename_study(self.id, name)
         self.name = name

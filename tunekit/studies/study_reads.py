@@ -253,7 +253,7 @@ class StudyReads:
                 was told, or the study's attribute `max_trials`.
 
         Raises:
-            InvalidArgument: `max_trials` is no positive whole number.
+            InvalidArgument: `max_trials` is not a positive whole number.
         """
         from tunekit.studies.health import health_of  # loads NumPy
 

@@ -106,14 +106,14 @@ def amount(text: str, machine: Machine, clients: int) -> float:
     """Return an amount of a catalogue in bytes, seconds or as a plain number.
 
     Raises:
-        InvalidSpace: it is no amount.
+        InvalidSpace: it is not an amount.
     """
     match = _AMOUNT.fullmatch(text)
     relative = {"ram": machine.ram_bytes, "cpus": machine.cpus, "disk": machine.disk_bytes}
     scales = {**UNITS, **relative}
     if match is None or match[2] not in scales:
         raise InvalidSpace(
-            f'"{text}" is no amount; give a number with a unit ({", ".join(scales)}), '
+            f'"{text}" is not an amount; give a number with a unit ({", ".join(scales)}), '
             'such as "128 MB" or "0.4 ram".'
         )
     return float(match[1]) * scales[match[2]] / (max(clients, 1) if match[3] else 1)
@@ -139,7 +139,7 @@ def load_catalogue(path_or_name: str | os.PathLike[str]) -> Catalogue:
 
 def _catalogue(data: Any) -> Catalogue:
     if not isinstance(data, Mapping) or data.get("format") != FORMAT:
-        raise InvalidSpace(f'it is no knob catalogue; expected "format: {FORMAT}".')
+        raise InvalidSpace(f'it is not a knob catalogue; expected "format: {FORMAT}".')
     entries = {**_entries(data, "knobs"), **_entries(data, "durability")}
     knobs = {name: _knob(name, entry) for name, entry in entries.items()}
     for name in data.get("durability", {}):

@@ -76,7 +76,7 @@ class Journal:
             return cls(data["kind"], data["url"], kept, written, pid, purpose)
         except (KeyError, TypeError, ValueError) as error:
             raise StorageError(
-                f'it is no rollback journal of the format "{FORMAT}" ({error}); look into it '
+                f'it is not a rollback journal of the format "{FORMAT}" ({error}); look into it '
                 "before you delete it."
             ) from None
 

@@ -124,8 +124,8 @@ def _check_names(catalogue: Catalogue, only: Collection[str], opened: Collection
     for name in opened:
         if not catalogue.knobs[name].loss:
             raise InvalidArgument(
-                f'the knob "{name}" is no durability knob and needs no opening; leave it out of '
-                "the opened ones."
+                f'the knob "{name}" is not a durability knob and needs no opening; leave it out '
+                "of the opened ones."
             )
     for name in only:
         if catalogue.knobs[name].loss and name not in opened:

@@ -21,7 +21,7 @@ class Normal:
         """
         if not (self.sd > 0.0 and math.isfinite(self.mean)):
             raise ValueError(
-                f"a prior of mean {self.mean:g} and sd {self.sd:g} is no distribution; give a"
+                f"a prior of mean {self.mean:g} and sd {self.sd:g} is not a distribution; give a"
                 " finite mean and an sd above 0 (math.inf for no prior)."
             )
 

@@ -100,7 +100,7 @@ class CoordinateSampler:
         """Return the point of the space that the descent begins at.
 
         Raises:
-            InvalidArgument: the given start is no part of a point of the space.
+            InvalidArgument: the given start is not part of a point of the space.
         """
         if not view.space.parameters:  # a program has not asked for any yet
             return Params({}, view.space)

@@ -96,7 +96,7 @@ def check_base(base: str) -> None:
     """Check the URL of an endpoint.
 
     Raises:
-        InvalidArgument: it is no http or https URL.
+        InvalidArgument: it is not an http or https URL.
     """
     if not base.startswith(("http://", "https://")):
         raise InvalidArgument(

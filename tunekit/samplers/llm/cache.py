@@ -57,7 +57,7 @@ class CachedReplies:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise InvalidArgument(
-                f"llm: cache={folder!r} is no folder that can be used: {error.strerror}; name one "
+                f"llm: cache={folder!r} is not a usable folder: {error.strerror}; name one "
                 "in which this process may write."
             ) from None
 

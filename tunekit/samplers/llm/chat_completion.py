@@ -66,7 +66,7 @@ def answer_of(
         secrets: texts to hide where the reply repeats them.
 
     Raises:
-        Unusable: it is no chat completion.
+        Unusable: it is not a chat completion.
         NoAnswer: it is an error.
         Unanswered: the model refused, or the reply is empty or too long.
     """
@@ -160,7 +160,7 @@ def _text(document: object, secrets: Sequence[str]) -> str:
         if error is not None:  # gateways send it with status 200
             said, status = error.said, error.status or 200
             raise refusal(status, said, "", secrets, is_final=error.is_final) from None
-        raise Unusable("the endpoint sent JSON that is no chat completion.") from None
+        raise Unusable("the endpoint sent JSON that is not a chat completion.") from None
     text = _joined(text) if isinstance(text, list) else text
     if not isinstance(text, str) or not text.strip():
         if isinstance(refused, str) and refused:

@@ -57,7 +57,7 @@ class OpenAIEndpoint:
         per_million: dollars for a million tokens of prompt and of reply, if known.
 
     Raises:
-        InvalidArgument: `base` is no http or https URL.
+        InvalidArgument: `base` is not an http or https URL.
         MissingExtra: the HTTP client is not installed.
     """
 
@@ -188,7 +188,7 @@ def endpoint_of(
         per_million: dollars for a million tokens of prompt and of reply, if known.
 
     Raises:
-        InvalidArgument: `base` is no http or https URL.
+        InvalidArgument: `base` is not an http or https URL.
         MissingExtra: the HTTP client is not installed.
     """
     named = os.environ.get("TUNEKIT_LLM_BASE", "")
@@ -208,7 +208,7 @@ def _document(content: bytearray) -> object:
     try:
         document: object = json.loads(content)
     except (ValueError, RecursionError):
-        raise Unusable("the endpoint sent something that is no JSON.", may_retry=True) from None
+        raise Unusable("the endpoint sent something that is not JSON.", may_retry=True) from None
     return document
 
 

@@ -277,7 +277,7 @@ def _read(text: str, space: Space, check: Check, k: int) -> _Read:
     for i, given in enumerate(document["points"][:k]):
         try:
             if not isinstance(given, Mapping):
-                raise TunekitError("it is no object path -> bucket.")
+                raise TunekitError("it is not an object path -> bucket.")
             decoded = codec.decode(dict(flat_values(given, space)))
         except TunekitError as error:
             refused.append(f"points[{i}]: {error.message}"[:500])

@@ -110,7 +110,7 @@ def _point(given: object, space: Space, fixed: Mapping[str, Scalar]) -> ReadPoin
     """Return one point of a reply.
 
     Raises:
-        TunekitError: it is no point of the space; the message says why.
+        TunekitError: it is not a point of the space; the message says why.
     """
     if not isinstance(given, Mapping):
         raise TunekitError(f"got {shown(given)}, expected an object path -> value.")

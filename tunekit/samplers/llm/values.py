@@ -69,7 +69,7 @@ def read_value(value: object, space: Space, path: str) -> object:
         path: of the parameter.
 
     Raises:
-        TunekitError: the text is no plain number.
+        TunekitError: the text is not a plain number.
     """
     domain = space.by_path[path].domain
     number = read_number(value) if isinstance(domain, Float | Int) else value

@@ -134,7 +134,7 @@ class Projects:
         def work(c: Connection) -> None:
             key = _member(c, project, user)
             if not c.execute(delete(members).where(*_is(key))).rowcount:
-                raise UnknownAccount(f"user {user[:64]!r} is no member of project {project!r}.")
+                raise UnknownAccount(f"user {user[:64]!r} is not a member of project {project!r}.")
             # Their tokens for this project would come back to life with a later role.
             c.execute(
                 update(tokens)

@@ -185,7 +185,7 @@ def check_owners(owners: Mapping[str, int]) -> None:
     """Check slots by owner.
 
     Raises:
-        InvalidArgument: there are too many, a name is no user's, or a number is negative.
+        InvalidArgument: there are too many, a name is not a user's, or a number is negative.
     """
     if len(owners) > MAX_OWNERS:
         raise InvalidArgument(f"owners: got {len(owners)}, expected {MAX_OWNERS} or fewer.")

@@ -26,7 +26,7 @@ def check_text(text: str) -> None:
     """Check that a note can be stored.
 
     Raises:
-        InvalidArgument: it is blank, too long, or holds what is no text.
+        InvalidArgument: it is blank, too long, or holds what is not text.
     """
     try:
         size = len(text.encode())

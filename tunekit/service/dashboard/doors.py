@@ -30,7 +30,7 @@ from tunekit.storages.http.browser import SHARE_PREFIX
 PLACE = "/dashboard"
 """Path of the pages below the root path of the service."""
 
-_NO_HOST = "the Host header of the request is no host name; open the address of the service."
+_NO_HOST = "the Host header of the request is not a host name; open the address of the service."
 _SILENT = "the dashboard does not answer at this moment."
 _REFUSAL = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>tunekit</title></head>'

@@ -149,7 +149,7 @@ async def _until_one_ends(*ways: Any) -> None:
     finally:
         for task in tasks:
             task.cancel()
-        # Either end may vanish at any time, which is no error.
+        # Either end may vanish at any time, which is not an error.
         await asyncio.gather(*tasks, return_exceptions=True)
 
 

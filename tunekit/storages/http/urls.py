@@ -48,7 +48,7 @@ def open_project(url: str, what: str) -> tuple[Connection, HTTPStorage]:
 
     if not url.lower().startswith(("http://", "https://")):
         raise InvalidArgument(
-            f"{shown_url(url)} is no service, and only a service {what}; give --url "
+            f"{shown_url(url)} is not a service, and only a service {what}; give --url "
             "http://host:port/project."
         )
     connection, project = _connected(url)

@@ -56,7 +56,7 @@ def address_of(url: str) -> Address:
     """Return what a URL such as `mariadb://me@127.0.0.1:3306/shop?unix_socket=/run/s.sock` says.
 
     Raises:
-        InvalidArgument: it is no such URL, or has a password in it.
+        InvalidArgument: it is not such a URL, or has a password in it.
     """
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query))
@@ -105,7 +105,8 @@ def password_for(address: Address) -> str:
         found.read(os.path.expanduser(address.option_file or ""), encoding="utf-8")
     except configparser.Error as error:
         raise InvalidArgument(
-            f"{address.option_file} is no option file: {error.message}; give one with [client]."
+            f"{address.option_file} is not an option file: {error.message}; give one with "
+            "[client]."
         ) from None
     return (found.get("client", "password", fallback="") or "").strip("'\"")
 

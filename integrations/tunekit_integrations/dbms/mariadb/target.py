@@ -336,7 +336,7 @@ def open_mariadb(
         options: of `MariadbTarget`.
 
     Raises:
-        InvalidArgument: it is no URL, or the system is not installed.
+        InvalidArgument: it is not a URL, or the system is not installed.
         TargetFailure: a private server does not start.
     """
     if where in ("mariadb", "mysql"):

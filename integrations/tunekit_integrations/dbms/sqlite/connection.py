@@ -66,7 +66,7 @@ def file_of(url: str) -> Path:
     """Return the file that a URL such as `sqlite:////data/app.db` names.
 
     Raises:
-        InvalidArgument: it is no such URL.
+        InvalidArgument: it is not such a URL.
     """
     path = unquote(url.removeprefix(SCHEME).partition("?")[0])
     if not url.startswith(SCHEME) or not path:
@@ -78,7 +78,7 @@ def settings_of(url: str) -> dict[str, str]:
     """Return the knobs that a URL sets, as text.
 
     Raises:
-        InvalidArgument: it sets what is no knob.
+        InvalidArgument: it sets what is not a knob.
     """
     found = dict(parse_qsl(url.partition("?")[2]))
     unknown = sorted(set(found) - set(PRAGMAS))

@@ -62,7 +62,7 @@ class SqliteTarget:
         private_folder: folder to delete at `close`, of a file that was made for tuning.
 
     Raises:
-        InvalidArgument: the URL is no file's.
+        InvalidArgument: the URL is not a file's.
         TargetFailure: the file cannot be opened.
     """
 
@@ -197,7 +197,7 @@ class SqliteTarget:
         """Kill a writer within a transaction and return the seconds of recovery."""
         if not self.instance.is_private:
             raise TargetFailure(
-                FailureKind.INVALID, f"{self._file} is no private file; only those are crashed."
+                FailureKind.INVALID, f"{self._file} is not a private file; only those are crashed."
             )
         die_in_a_transaction(self.url)
         return self.restart()
@@ -267,7 +267,7 @@ def open_sqlite(where: str, **options: Any) -> SqliteTarget:
     `options` are those of `SqliteTarget`.
 
     Raises:
-        InvalidArgument: it is no URL of a file.
+        InvalidArgument: it is not a URL of a file.
         TargetFailure: the file cannot be opened.
     """
     return (

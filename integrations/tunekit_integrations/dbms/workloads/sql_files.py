@@ -37,7 +37,7 @@ class SqlFiles(QuerySet):
 
     Raises:
         InvalidArgument: a file cannot be read or is empty, two statements have the same name, or
-            a weight is no positive whole number.
+            a weight is not a positive whole number.
     """
 
     def __init__(

@@ -66,7 +66,7 @@ class Pgbench:
         for script, weight in self._scripts.items():
             if script not in get_args(BuiltIn) and not Path(script).is_file():
                 raise InvalidArgument(
-                    f'"{script}" is no script of pgbench; give a file, or one of '
+                    f'"{script}" is not a script of pgbench; give a file, or one of '
                     f"{', '.join(get_args(BuiltIn))}."
                 )
             check_whole(weight, f"weight of {script}", low=1)
