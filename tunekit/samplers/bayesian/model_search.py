@@ -24,7 +24,7 @@ from tunekit.samplers.bayesian.search import RowScore, SearchSize
 from tunekit.samplers.bayesian.training_data import Observed, TrialRows, observed, structure_of
 from tunekit.samplers.bayesian.transfer import portfolio, rank_weights, sources_of
 from tunekit.samplers.bayesian.trust_region import RegionCandidates, TrustRegion, region_of
-from tunekit.samplers.bayesian.untried import EVERY, is_possible, untried_choice, why_untried
+from tunekit.samplers.bayesian.untried import EVERY, LAST, is_possible, untried_choice, why_untried
 from tunekit.samplers.random_streams import stream
 from tunekit.samplers.threads import one_thread
 from tunekit.spaces import Params, Space
@@ -162,7 +162,7 @@ class FittedSearch:
     def _untried(self, number: int, busy: Sequence[Params]) -> Params | None:
         """Return values that lead to a choice without a trial, where this trial is for one."""
         model, view = self.model, self.view
-        if number % EVERY or isinstance(model, FeasibilityModel):
+        if number % EVERY or number > LAST or isinstance(model, FeasibilityModel):
             return None
         ranked = [model.data.trials[i] for i in model.order]
         known = {t.number for t in ranked}

@@ -17,6 +17,9 @@ from tunekit.spaces import Categorical, Parameter, Params, Scalar, Space
 EVERY = 3
 """At most one in so many trials goes to an untried choice."""
 
+LAST = 200
+"""Last trial that may; the work of finding one grows with the trials."""
+
 
 def untried_choice(space: Space, points: Sequence[Params]) -> Params | None:
     """Return values that lead to an untried choice, `None` if every choice has had its trial.

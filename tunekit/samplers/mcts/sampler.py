@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Leaf: TypeAlias = Literal["bayesian", "random"]
 
-USUAL: Mapping[Leaf, tuple[float, int]] = {"bayesian": (0.3, 8), "random": (1.0, 0)}
+USUAL: Mapping[Leaf, tuple[float, int]] = {"bayesian": (1.0, 8), "random": (1.0, 0)}
 """Default exploration and minimum visits of each leaf sampler."""
 
 MAX_REPEATS = 64
@@ -70,9 +70,9 @@ class TreeSearchSampler:
 
     Args:
         leaf: sampler of the numbers, and of the decisions below `min_visits`.
-        exploration, max_bias, borrow, width, min_visits: see `Rule`. The defaults of the first
-            and the last depend on the leaf: 0.3 and 8 for the model, which explores by itself and
-            shares information between branches; 1 and 0 for random numbers.
+        exploration, max_bias, borrow, width, min_visits: see `Rule`. The default of the last
+            depends on the leaf: 8 for the model, which shares information between branches; 0 for
+            random numbers.
         prior: `{path: {value: weight}}`; unnamed values have weight 1.
         default_first: whether trial 0 is the default configuration.
 
