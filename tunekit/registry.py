@@ -25,6 +25,7 @@ _BUILT_IN: dict[Kind, dict[str, tuple[str, Mapping[str, Any]]]] = {
     "sampler": {
         "auto": ("tunekit.samplers.auto:AutoSampler", {}),
         "bayesian": ("tunekit.samplers.bayesian.sampler:BayesianSampler", {}),
+        "botorch": ("tunekit.samplers.botorch.sampler:BoTorchSampler", {}),
         "racing": ("tunekit.samplers.racing.sampler:RacingSampler", {}),
         "pbt": ("tunekit.samplers.pbt:PbtSampler", {}),
         "random": ("tunekit.samplers.random:RandomSampler", {}),

@@ -86,6 +86,20 @@ def test_the_best_hypervolume_of_three_objectives_is_the_cube_without_an_eighth_
     assert np.allclose((np.array(front) ** 2).sum(axis=1), 1.0)
 
 
+@pytest.mark.parametrize("m", [4, 5])
+def test_more_objectives_leave_an_orthant_of_the_ball_out_of_the_cube(m):
+    (problem,) = suite("fronts", n_objectives=m)
+    assert (len(problem.objectives), len(problem.space)) == (m, m + 4)
+    rng = np.random.default_rng(0)
+    inside = np.linalg.norm(1.1 * rng.random((200_000, m)), axis=1) < 1.0
+    assert problem.best_known == pytest.approx(1.1**m * (1 - inside.mean()), rel=0.01)
+    at_best = np.where(np.arange(m + 4) < m - 1, rng.random(m + 4), 0.5 - problem.evaluate.shift)
+    losses = problem.evaluate(Params({f"x{i}": v for i, v in enumerate(at_best)}))
+    assert sum(v**2 for v in losses.values()) == pytest.approx(1.0)
+    with pytest.raises(InvalidArgument, match="expected 4 or 5"):
+        suite("fronts", n_objectives=3)
+
+
 def test_the_functions_equal_those_of_botorch():
     torch = pytest.importorskip("torch")
     peers = pytest.importorskip("botorch.test_functions.multi_objective")

@@ -8,6 +8,7 @@ import pytest
 
 from tunekit.samplers.auto import AutoSampler
 from tunekit.samplers.bayesian.sampler import BayesianSampler
+from tunekit.samplers.botorch.sampler import BoTorchSampler
 from tunekit.samplers.grid import GridSampler
 from tunekit.samplers.optuna_bridge.sampler import OptunaSampler
 from tunekit.samplers.pbt import PbtSampler
@@ -107,6 +108,16 @@ class TestOptunaGp(SamplerConformance):
     @pytest.fixture
     def make_sampler(self):
         return partial(OptunaSampler, "gp")
+
+
+@pytest.mark.slow
+class TestBoTorch(SamplerConformance):
+    n_trials = 10
+
+    @pytest.fixture
+    def make_sampler(self):
+        pytest.importorskip("botorch")
+        return partial(BoTorchSampler, n_draws=16)
 
 
 class TestAuto(SamplerConformance):

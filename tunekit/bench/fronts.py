@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import numpy as np
 
 from tunekit.bench.problem import Problem
 from tunekit.bench.trees.draw import with_defaults
+from tunekit.errors import InvalidArgument
 from tunekit.records import MetricConstraint, ObjectiveSpec
 from tunekit.samplers.base import sample
 from tunekit.spaces import Float, Params, Space
@@ -57,6 +59,16 @@ def dtlz2(x: Vector, n_objectives: int = 2) -> list[float]:
 def dtlz2_of_three(x: Vector) -> list[float]:
     """Return three losses."""
     return dtlz2(x, 3)
+
+
+def dtlz2_of_four(x: Vector) -> list[float]:
+    """Return four losses."""
+    return dtlz2(x, 4)
+
+
+def dtlz2_of_five(x: Vector) -> list[float]:
+    """Return five losses."""
+    return dtlz2(x, 5)
 
 
 def c2_dtlz2(x: Vector) -> list[float]:
@@ -124,6 +136,14 @@ FAMILIES = (
 )
 
 
+NAMES: Mapping[Callable[..., list[float]], str] = {
+    dtlz2_of_three: "dtlz2_3",
+    dtlz2_of_four: "dtlz2_4",
+    dtlz2_of_five: "dtlz2_5",
+}
+MANY = (4, 5)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FrontMetrics:
     """Names the losses `f1`, `f2`, ... and the constraints `g1 <= 0`, ... of a moved function.
@@ -147,22 +167,39 @@ class FrontMetrics:
         return {**named, **{f"g{i + 1}": value for i, value in enumerate(bounds)}}
 
 
-def suite(seed: int = 0) -> list[Problem]:
+def suite(seed: int = 0, *, n_objectives: int | None = None) -> list[Problem]:
     """Return eight problems; the seed draws defaults and moves the optima.
 
     `zdt1` to `zdt3` and `dtlz2` have six numbers. On `zdt` the front lies at ends of their
     ranges, which the seed mirrors; `zdt3` has five pieces. The feasible set of `c2_dtlz2` has
     three pieces; `bnh` and `srn` have two constraints.
 
+    Args:
+        seed: 0 or more.
+        n_objectives: 4 or 5 returns `dtlz2` with so many objectives and four numbers more instead.
+
     Reference: Zitzler, Deb, Thiele (2000), Comparison of multiobjective evolutionary algorithms;
     Deb, Thiele, Laumanns, Zitzler (2005), Scalable test problems; Jain, Deb (2014), An
     evolutionary many-objective optimization algorithm, part II (C2-DTLZ2, here with a radius that
     leaves three separate pieces of two objectives); Binh, Korn (1997); Srinivas, Deb (1994).
     """
+    if n_objectives is not None:
+        if n_objectives not in MANY:
+            raise InvalidArgument(f"fronts: n_objectives={n_objectives!r}, expected 4 or 5.")
+        rng = np.random.default_rng([seed, 0xF407, 100 + n_objectives])
+        return [_problem(_many(n_objectives), rng, seed)]
     return [
         _problem(family, np.random.default_rng([seed, 0xF407, i]), seed)
         for i, family in enumerate(FAMILIES)
     ]
+
+
+def _many(m: int) -> FrontFamily:
+    """Return `dtlz2` with `m` objectives; an orthant of the unit ball is missing from the cube."""
+    ball = math.pi ** (m / 2) / math.gamma(m / 2 + 1)
+    bounds = ((0.0, 1.0),) * (m + 4)
+    function = dtlz2_of_four if m == 4 else dtlz2_of_five
+    return FrontFamily(function, bounds, (1.1,) * m, 1.1**m - ball / 2**m, "shift")
 
 
 def _problem(family: FrontFamily, rng: np.random.Generator, seed: int) -> Problem:
@@ -176,7 +213,7 @@ def _problem(family: FrontFamily, rng: np.random.Generator, seed: int) -> Proble
     space = Space({f"x{i}": Float(lo, hi) for i, (lo, hi) in enumerate(family.bounds)})
     default = sample(space, rng)
     n_bounds = len(evaluate(default)) - m
-    name = family.function.__name__.replace("_of_three", "_3")
+    name = NAMES.get(family.function, family.function.__name__)
     return Problem(
         f"fronts/{name}-{seed}",
         with_defaults(space, "", default),
@@ -185,5 +222,5 @@ def _problem(family: FrontFamily, rng: np.random.Generator, seed: int) -> Proble
         constraints=tuple(MetricConstraint(f"g{i + 1}", "<=", 0.0) for i in range(n_bounds)),
         best_known=family.best,
         reference=family.reference,
-        tags={"pool": "5000"},
+        tags={"pool": "5000" if m < 4 else "300"},
     )

@@ -1,0 +1,1 @@
+"""`botorch`: BoTorch's acquisitions for large studies, large batches and many objectives."""

@@ -1,0 +1,106 @@
+"""Collects what the processes learn: losses, slacks of constraints, and failures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunekit.history import History
+from tunekit.samplers.base import StudyView
+from tunekit.samplers.bayesian.learnable import FAILED_STATES
+from tunekit.samplers.bayesian.training_data import Observed, TrialRows, observed, standardised
+from tunekit_surrogates.non_domination import layers
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Output:
+    """Values of one quantity to model.
+
+    Attributes:
+        kind: `objective` (more is better), `bound` or `failure` (hold up to 0).
+        x: `(n, d)` rows.
+        values: `(n,)`.
+        order: `(n,)` rows by interest, the best first.
+    """
+
+    kind: str
+    x: NDArray[np.float64]
+    values: NDArray[np.float64]
+    order: NDArray[np.int64]
+
+    def first(self, n: int) -> Output:
+        """Return the output of the first `n` rows."""
+        return Output(self.kind, self.x[:n], self.values[:n], self.order[self.order < n])
+
+    def scaled(self) -> NDArray[np.float64]:
+        """Return the values with a standard deviation of about 1; 0 stays 0 for bounds."""
+        if self.kind == "objective":
+            return -standardised(self.values)
+        size = float(np.std(self.values)) or float(np.abs(self.values).max()) or 1.0
+        return np.clip(self.values / size, -4.0, 4.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learnt:
+    """All outputs of a study.
+
+    Attributes:
+        data: trials with a result.
+        outputs: the objectives first.
+        order: `(n,)` trials of `data` by rank: feasible first, then by loss or front.
+    """
+
+    data: Observed
+    outputs: list[Output]
+    order: NDArray[np.int64]
+
+
+def learnt(view: StudyView, rows: TrialRows, *, max_rows: int) -> Learnt:
+    """Return what the trials of a study teach, `max_rows` of them at most."""
+    data = observed(view, rows)
+    if data.fidelity is not None and data.fidelity.is_target(data.x).sum() >= 2:
+        data = data.full_runs()
+    data = _limited(data, max_rows)
+    order = _ranked(data)
+    outputs = [Output("objective", data.x, losses, order) for losses in data.losses.T]
+    for bound in view.constraints:
+        slack = np.array([bound.slack(t.metrics) for t in data.trials])
+        worst = float(np.nanmax(np.abs(slack), initial=0.0)) or 1.0
+        outputs.append(Output("bound", data.x, np.nan_to_num(slack, nan=worst), order))
+    failed = _failed(view.history, rows)
+    if len(failed):
+        failed = failed[-max_rows:]
+        x = np.concatenate([data.x, failed])
+        has_failed = np.repeat([-1.0, 1.0], [len(data.x), len(failed)])
+        both = np.concatenate([order, len(order) + np.arange(len(failed))])
+        outputs.append(Output("failure", x, has_failed, both))
+    return Learnt(data, outputs, order)
+
+
+def _failed(history: History, rows: TrialRows) -> NDArray[np.float64]:
+    """Return the `(k, d)` rows of the trials that failed."""
+    trials = [t for t in history.finished() if t.state in FAILED_STATES]
+    found = [row for row in rows.of(trials) if row is not None]
+    return np.array(found, dtype=np.float64).reshape(len(found), len(rows.encoder))
+
+
+def _ranked(data: Observed) -> NDArray[np.int64]:
+    if not len(data.trials):
+        return np.arange(0)
+    several = data.losses.shape[1] > 1
+    rank = layers(data.losses) if several else data.losses[:, 0]
+    return np.lexsort((rank, data.violation))
+
+
+def _limited(data: Observed, n: int) -> Observed:
+    """Keep the best half of `n` trials, and the others evenly over time."""
+    if len(data.trials) <= n:
+        return data
+    order = _ranked(data)
+    rest = np.sort(order[n // 2 :])
+    spread = rest[np.linspace(0, len(rest) - 1, n - n // 2).round().astype(int)]
+    keep = np.unique(np.concatenate([order[: n // 2], spread]))
+    trials = [data.trials[i] for i in keep]
+    return Observed(trials, data.x[keep], data.losses[keep], data.violation[keep], data.fidelity)

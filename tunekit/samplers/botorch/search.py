@@ -1,0 +1,199 @@
+"""Fits the processes of a study and searches for the best points: the heavy half of `botorch`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tunekit.history import History
+from tunekit.records import Proposal
+from tunekit.samplers.base import StudyView, at_target, filled, held, sample
+from tunekit.samplers.bayesian.candidates import Candidates
+from tunekit.samplers.bayesian.search import SearchSize
+from tunekit.samplers.bayesian.training_data import TrialRows, standardised
+from tunekit.samplers.bayesian.trust_region import RegionCandidates, TrustRegion, region_of
+from tunekit.samplers.botorch.acquisition import AcquisitionScore, acquisition
+from tunekit.samplers.botorch.devices import device_of
+from tunekit.samplers.botorch.embedding import UnionEmbedding
+from tunekit.samplers.botorch.outputs import Learnt, Output, learnt
+from tunekit.samplers.botorch.processes import Process, fitted_state
+from tunekit.samplers.random_streams import stream
+from tunekit.samplers.threads import one_thread
+from tunekit.spaces import Params, Space
+from tunekit.spaces.encode import Encoder
+from tunekit_surrogates.hypervolume import reference_point
+
+MAX_TRIALS = {"cpu": 2_000, "cuda": 8_000}
+MAX_FRONT = 4
+"""Maximum objectives for hypervolumes; with more, each proposal draws random weights."""
+
+N_BASELINE = 24
+"""Best trials that a new point has to improve on, in each draw."""
+
+FIRST_FIT, FIT_GROWTH = 40, 1.15
+"""Hyperparameters are fitted anew after each trial up to the first number, then when there are
+so many times more."""
+
+SIZE = SearchSize(200, 200, moves=((0.1, 10), (0.03, 10)), n_starts=8, n_climbed=4)
+
+State: TypeAlias = dict[str, Any]
+
+
+class BoTorchSearch:
+    """Keeps the rows and processes of a study between proposals; see `BoTorchSampler`."""
+
+    def __init__(
+        self,
+        space: Space,
+        *,
+        device: str,
+        acquisition: str,
+        n_draws: int,
+        max_trials: int | None,
+        trust_region: int | None,
+    ) -> None:
+        self.rows = TrialRows(Encoder(space))
+        self._device = device_of(device)
+        self._embedding = UnionEmbedding(self.rows.encoder, self._device)
+        self._acquisition, self._n_draws = acquisition, n_draws
+        self._max_trials = max_trials or MAX_TRIALS[self._device.type]
+        self._trust_region = trust_region
+        self._fits: dict[tuple[bytes, bytes], State] = {}
+        self._kept: tuple[History, int, Fitted] | None = None
+
+    def proposal(self, view: StudyView, number: int, busy: Sequence[Params]) -> Proposal:
+        """Return the proposal for a trial, with the points in `busy` as pending.
+
+        Raises:
+            InvalidSpace: no point satisfies the constraints of the space.
+        """
+        if not len(self.rows.encoder):
+            return Proposal(filled(view, number), "botorch", "the only point of the space")
+        with _quiet(self._device):
+            fitted = self._fitted(view)
+            if fitted is None:
+                fixed, rng = held(view, number), stream(view.seed, number)
+                point = sample(view.space, rng, at_target(view.space, fixed))
+                return Proposal(point, "botorch", "no trial with a result to learn from")
+            return self._best(view, fitted, number, busy)
+
+    def _fitted(self, view: StudyView) -> Fitted | None:
+        """Return the processes of the trials so far, which are kept until one of them changes."""
+        history = view.history
+        if self._kept is not None and self._kept[:2] == (history, history.revision):
+            return self._kept[2]
+        known = learnt(view, self.rows, max_rows=self._max_trials)
+        if not len(known.data.trials):
+            return None
+        processes = [self._process(output) for output in known.outputs]
+        region = None
+        if self._trust_region is not None and len(view.objectives) == 1:
+            region = region_of(history, known.data, self.rows.encoder, self._trust_region)
+        fitted = Fitted(known, processes, region)
+        self._kept = history, history.revision, fitted
+        return fitted
+
+    def _process(self, output: Output) -> Process:
+        """Return the process of an output, exact on all rows."""
+        n, start = len(output.x), FIRST_FIT
+        if n > start:
+            steps = math.floor(math.log(n / start) / math.log(FIT_GROWTH) + 1e-9)
+            n = math.floor(start * FIT_GROWTH**steps)
+        part = output.first(n)
+        key = part.x.tobytes(), part.values.tobytes()
+        if key not in self._fits:
+            if len(self._fits) > 64:
+                self._fits.clear()
+            self._fits[key] = fitted_state(self._embedded(part.x), *self._of(part))
+        return Process(self._embedded(output.x), self._of(output)[0], self._fits[key])
+
+    def _of(self, output: Output) -> tuple[torch.Tensor, list[int]]:
+        return self._embedding.tensor(output.scaled()), output.order.tolist()
+
+    def _embedded(self, x: NDArray[np.float64]) -> torch.Tensor:
+        return self._embedding(self._embedding.tensor(x))
+
+    def _best(
+        self, view: StudyView, fitted: Fitted, number: int, busy: Sequence[Params]
+    ) -> Proposal:
+        rng = stream(view.seed, number)
+        encoder, data = self.rows.encoder, fitted.learnt.data
+        pending = encoder.encode(busy)
+        score = self._score(fitted, pending, rng)
+        fixed = held(view, number)
+        candidates = self._candidates(fitted, at_target(view.space, fixed), rng)
+        good = data.x[fitted.learnt.order[:N_BASELINE]]
+        rows, values = SIZE.ranked(score, candidates, good)
+        tried = {row.round(9).tobytes() for row in np.concatenate([pending, data.x])}
+        new = (i for i, row in enumerate(rows) if row.round(9).tobytes() not in tried)
+        best = next(new, 0)
+        value, n = float(values[best]), len(data.trials)
+        evidence: dict[str, Any] = {"acquisition": score.name, "value": round(value, 6)}
+        if fitted.region is not None and not fixed:
+            evidence.update(fitted.region.evidence(rows[best]))
+        why = f"the largest {score.name}, {value:.3g}, under processes of {n} trials"
+        return Proposal(encoder.decode(rows[best][None])[0], "botorch", why, evidence)
+
+    def _score(
+        self, fitted: Fitted, pending: NDArray[np.float64], rng: np.random.Generator
+    ) -> AcquisitionScore:
+        data, order = fitted.learnt.data, fitted.learnt.order
+        m = data.losses.shape[1]
+        name = self._acquisition
+        if name == "auto":
+            name = "qLogNEI" if m == 1 else "qLogNEHVI" if m <= MAX_FRONT else "qLogNParEGO"
+        n_draws = max(4, self._n_draws // max(1, m - 1)) if name == "qLogNEHVI" else self._n_draws
+        torch.manual_seed(int(rng.integers(2**62)))
+        functions = [process.drawn(n_draws) for process in fitted.processes]
+        worst = None
+        if name == "qLogNEHVI":
+            scaled = np.stack([standardised(losses) for losses in data.losses.T], axis=1)
+            front = scaled[data.feasible] if data.feasible.any() else scaled
+            worst = -self._embedding.tensor(reference_point(front))
+        found = acquisition(
+            name,
+            functions,
+            m,
+            baseline=self._embedded(data.x[order[:N_BASELINE]]),
+            pending=self._embedded(pending),
+            reference=worst,
+            weights=self._embedding.tensor(rng.dirichlet(np.ones(m))),
+        )
+        return AcquisitionScore(name, found, self._embedding)
+
+    def _candidates(
+        self, fitted: Fitted, fixed: Params | None, rng: np.random.Generator
+    ) -> Candidates:
+        region = fitted.region
+        if region is None or region.is_open:
+            return Candidates(self.rows.encoder, fixed, rng)
+        lengths = self._embedding.column_lengths(fitted.processes[0].log_lengths)
+        return RegionCandidates(self.rows.encoder, fixed, rng, region=region, lengths=lengths)
+
+
+class Fitted:
+    """The processes of all outputs, and the region to search in."""
+
+    def __init__(
+        self, learnt: Learnt, processes: Sequence[Process], region: TrustRegion | None
+    ) -> None:
+        self.learnt, self.processes, self.region = learnt, processes, region
+
+
+@contextmanager
+def _quiet(device: torch.device) -> Iterator[None]:
+    """Use one thread and random numbers of our own, and restore torch's state."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        devices = [device] if device.type == "cuda" else []
+        with one_thread(), torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        torch.set_num_threads(n_threads)
