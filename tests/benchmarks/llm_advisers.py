@@ -206,14 +206,16 @@ def main() -> None:
     """Parse the arguments, make the runs and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20, help="instances of each problem")
+    parser.add_argument("--first", type=int, default=0, help="first instance")
     parser.add_argument("--trials", type=int, default=40, help="trials of each run")
     parser.add_argument("--problems", nargs="+", choices=list(PROBLEMS), default=list(PROBLEMS))
     parser.add_argument("--runs", type=Path, help="file that keeps finished runs")
     arguments = parser.parse_args()
     runs = Runs(arguments.trials, arguments.runs)
     runs.read()
-    runs.fill(arguments.problems, range(arguments.seeds))
-    show(runs, arguments.problems, range(arguments.seeds))
+    seeds = range(arguments.first, arguments.first + arguments.seeds)
+    runs.fill(arguments.problems, seeds)
+    show(runs, arguments.problems, seeds)
 
 
 if __name__ == "__main__":
