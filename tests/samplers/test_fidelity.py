@@ -14,7 +14,9 @@ from tunekit.errors import NoCompleteTrial
 from tunekit.records import MetricConstraint, Outcome, TrialState
 from tunekit.samplers.bayesian.cost_model import learnt_costs
 from tunekit.samplers.bayesian.costs import Costs
-from tunekit.samplers.bayesian.fidelity import Fidelity, chosen
+from tunekit.samplers.bayesian.fidelity import Fidelity
+from tunekit.samplers.bayesian.fidelity_choice import chosen
+from tunekit.samplers.bayesian.fidelity_levels import CREDIT, SHARE
 from tunekit.samplers.bayesian.models import model_of
 from tunekit.samplers.bayesian.sampler import BayesianSampler
 from tunekit.samplers.bayesian.training_data import TrialRows, observed
@@ -85,8 +87,9 @@ def test_low_fidelities_that_tell_much_save_a_third_of_the_cost():
     assert total(informative, EPOCHS) < 0.66 * total(whole, 81)
 
 
-def test_low_fidelities_that_mislead_cost_no_more_than_twice_as_much():
-    assert total(misleading, EPOCHS) < 2.0 * total(whole, 81)
+def test_low_fidelities_that_mislead_cost_no_more_than_three_times_as_much():
+    # Full runs get a quarter of the spending, so that four times would be without any doubt.
+    assert total(misleading, EPOCHS) < 3.0 * total(whole, 81)
 
 
 def study(space, n, function, *, fresh=False, sampler=BayesianSampler, **options):
@@ -102,19 +105,19 @@ def study(space, n, function, *, fresh=False, sampler=BayesianSampler, **options
 
 @pytest.mark.parametrize("objectives", [TWO[:1], TWO], ids=["one", "two"])
 def test_a_proposal_says_why_it_is_run_so_thoroughly_and_a_fresh_sampler_agrees(objectives):
-    trials = study(CURVES, 16, informative, objectives=objectives)
-    again = study(CURVES, 16, informative, objectives=objectives, fresh=True)
+    trials = study(CURVES, 24, informative, objectives=objectives)
+    again = study(CURVES, 24, informative, objectives=objectives, fresh=True)
     assert [t.params for t in again] == [t.params for t in trials]
-    assert trials[0].params == CURVES.default()
-    assert {t.params["epochs"] for t in trials[1:6]} <= {1, 3, 9, 27}
-    cheap = [t for t in trials[6:] if t.params["epochs"] < 81]
+    assert trials[0].params == {**CURVES.default(), "epochs": 1}
+    assert {t.params["epochs"] for t in trials[1:5]} == {1, 3, 9, 27}
+    cheap = [t for t in trials if t.evidence.get("fidelity") and t.params["epochs"] < 81]
     assert cheap
     for t in cheap:
         at = t.evidence["fidelity"]
         assert at["at"] == t.params["epochs"]
         assert at["relative_cost"] == pytest.approx(at["at"] / 81, abs=1e-4)
     view = view_of(CURVES, trials, objectives=objectives)
-    check(view, [16, 17, 18], BayesianSampler().suggest(view, [16, 17, 18]))
+    check(view, [24, 25, 26], BayesianSampler().suggest(view, [24, 25, 26]))
 
 
 def test_the_reason_names_the_fidelity_and_what_it_tells():
@@ -140,7 +143,7 @@ def test_a_promising_point_climbs_to_the_target():
         model = model_of(view_of(space, trials), data, rows)
         full = np.concatenate([data.x, np.tile(row, (5, 1))])  # enough to afford any level
         spent = replace(model, data=replace(data, x=full))
-        choice = chosen(spent, row, np.empty((0, 2)), fidelity.share)
+        choice = chosen(spent, row, np.empty((0, 2)), fidelity.shares)
         levels += choice.values
         if choice.values == fidelity.target:
             break
@@ -151,12 +154,38 @@ def test_a_promising_point_climbs_to_the_target():
     assert levels == sorted(set(levels))
 
 
-def test_at_least_half_of_what_is_spent_goes_into_full_runs():
+def test_cheaper_runs_take_three_quarters_of_what_is_spent_after_a_small_credit():
+    trials = study(CURVES, 50, informative)
+    shares = [t.params["epochs"] / 81 for t in trials]
+    for n in range(6, len(shares)):
+        below = sum(s for s in shares[:n] if s < 1)
+        full = sum(s for s in shares[:n] if s == 1)
+        # A trial of the initial design may be the one that goes beyond the limit.
+        assert below <= CREDIT + (1 - SHARE) / SHARE * full + 27 / 81 + 1e-9
+    assert 1.0 in shares[:12]  # within the initial design: a result comes early
+
+
+def test_a_full_run_that_is_due_takes_the_best_of_the_points_tried_for_less():
     trials = study(CURVES, 40, informative)
-    shares = [t.params["epochs"] / 81 for t in trials[6:]]
-    for n in range(1, len(shares) + 1):
-        before = [t.params["epochs"] / 81 for t in trials[: n + 6]]
-        assert sum(s for s in before if s < 1) <= sum(s for s in before if s == 1) + 1e-9
+    due = [t for t in trials if "best_of" in t.evidence.get("fidelity", {})]
+    assert due
+    for t in due:
+        assert t.params["epochs"] == 81
+        point = {k: v for k, v in t.params.items() if k != "epochs"}
+        earlier = [
+            {k: v for k, v in e.params.items() if k != "epochs"} for e in trials[: t.number]
+        ]
+        assert point in earlier
+    k = due[0].number
+    (again,) = BayesianSampler().suggest(view_of(CURVES, trials[:k]), [k])
+    assert f"a full run is due, of the best of {k} points tried for less" in again.reason
+
+
+def test_the_first_trial_is_the_default_for_the_least():
+    (first,) = study(CURVES, 1, informative)
+    assert first.params == {**CURVES.default(), "epochs": 1}
+    (fixed,) = BayesianSampler().suggest(view_of(CURVES, [], fixed={0: Params(epochs=9)}), [0])
+    assert fixed.params == {**CURVES.default(), "epochs": 9}
 
 
 def test_levels_are_a_third_of_each_other_and_lie_in_the_domain():
@@ -198,10 +227,12 @@ def test_measured_costs_take_the_place_of_the_fidelity():
 
 def test_without_a_result_at_the_target_the_next_trial_is_one():
     trials = [
-        replace(t, params=Params({**t.params, "epochs": 3})) for t in random_trials(CURVES, 12)
+        replace(t, params=Params({**t.params, "epochs": 3})) for t in random_trials(CURVES, 30)
     ]
-    (proposal,) = BayesianSampler().suggest(view_of(CURVES, trials), [20])
+    (proposal,) = BayesianSampler().suggest(view_of(CURVES, trials), [40])
     assert proposal.params["epochs"] == 81
+    (early,) = BayesianSampler().suggest(view_of(CURVES, trials[:12]), [40])
+    assert early.params["epochs"] < 81
 
 
 def test_a_user_fixes_the_fidelity_of_a_trial():
@@ -291,7 +322,8 @@ def test_trials_run_at_smaller_sizes_along_several_scale_axes_and_only_the_large
     assert (8100, 81_000) in sizes
     assert len({n for n, _ in sizes}) > 2
     assert len({d for _, d in sizes}) > 2
-    small = [t for t in trials[6:] if t.params["n"] < 8100]
+    small = [t for t in trials if t.evidence.get("fidelity") and t.params["n"] < 8100]
+    assert small
     for t in small:
         at = t.evidence["fidelity"]
         assert at["at"] == {"n": t.params["n"], "d": t.params["d"]}

@@ -61,7 +61,7 @@ def learnt_costs(
     if len(costs) < MIN_COSTS:
         return None
     fidelity = Fidelity.of(rows.encoder)
-    logs = np.log(costs) - (0.0 if fidelity is None else np.log(fidelity.share(x)))
+    logs = np.log(costs) - (0.0 if fidelity is None else np.log(fidelity.shares(x)))
     spread = float(np.std(logs))
     if spread < MIN_SPREAD:
         return None
@@ -137,7 +137,7 @@ class CostModel:
         """Return `(m,)` expected log costs of `(m, d)` rows."""
         found = self.mean + self.sd * self.gp.predict(x)[0]
         return np.asarray(
-            found if self.fidelity is None else found + np.log(self.fidelity.share(x))
+            found if self.fidelity is None else found + np.log(self.fidelity.shares(x))
         )
 
     def relative(self, x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,22 +1,10 @@
-"""Chooses the fidelity of a point: the cheapest run that still informs about its full run.
-
-The point itself is chosen at the target fidelity. A cheaper trial is worth the share of the
-target's variance that it removes, per unit of cost. Once a cheap trial has been run, another one
-removes little, so the same region is proposed again at a higher fidelity.
-
-Reference: Kandasamy, Dasarathy, Schneider and Póczos, 2017, "Multi-fidelity Bayesian optimisation
-with continuous approximations", arXiv 1703.06240 (BOCA): the point by the target, then the
-fidelity by information and cost. The measure is that of Song, Chen and Yue, 2019, "A general
-framework for multi-fidelity Bayesian optimization with Gaussian processes", arXiv 1811.00755,
-eq. 5: information over cost, where a normal's information is its reduction of variance.
-"""
+"""The fidelity of a space in encoded rows, and whether cheaper runs are to be believed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,23 +15,17 @@ from tunekit.spaces import Scalar
 from tunekit.spaces.encode import Encoder
 from tunekit_surrogates.tree_gp import HyperparameterPriors, TreeGP
 
-LEAST = 0.2
-"""Minimum information of a cheaper run, as a share of a full run's information."""
-
 STRETCH = 8.0
 """Length scale of the fidelity relative to other parameters: points that do well at a low
 fidelity rarely do badly at the target."""
 
-MIN_WHOLE = 5
+MIN_WHOLE = 4
 """Minimum number of full runs to test whether cheaper runs predict them."""
 
-PATIENCE = 3
+PATIENCE = 2
 LEAST_STEP = 0.05
 """After `PATIENCE` full runs without an improvement by `LEAST_STEP` of the distance from the best
 to the median, cheaper runs are doubted."""
-
-SHARE = 0.5
-"""Minimum share of the total spending that goes into full runs, whatever the model predicts."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +62,7 @@ class Fidelity(FidelityLevels):
         near = np.isclose(x[:, self.columns], self._units(self.target), atol=1e-9)
         return np.asarray(near.all(axis=1))
 
-    def share(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    def shares(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return `(m,)` fidelities of `(m, d)` rows as shares of the target.
 
         That of several axes is the product of theirs, as compute is of parameters and tokens.
@@ -122,40 +104,6 @@ def priors_of(fidelity: Fidelity | None) -> HyperparameterPriors | None:
     return None if fidelity is None else HyperparameterPriors(stretched=stretched)
 
 
-@dataclass(frozen=True, slots=True)
-class FidelityChoice:
-    """A point with the fidelity to run it at.
-
-    Attributes:
-        row: `(d,)` the point at that fidelity.
-        values: value of each axis of the fidelity.
-        whole: the largest that the trial may have.
-        told: share of the target's variance that the run removes.
-        cost: cost relative to a full run.
-    """
-
-    fidelity: Fidelity
-    row: NDArray[np.float64]
-    values: tuple[float, ...]
-    whole: tuple[float, ...]
-    told: float
-    cost: float
-
-    def explained(self, evidence: dict[str, Any], why: str) -> tuple[dict[str, Any], str]:
-        """Return the evidence and explanation of the point, extended by its fidelity."""
-        fidelity, values = self.fidelity, self.values
-        place = values[0] if len(values) == 1 else dict(zip(fidelity.paths, values, strict=True))
-        at = {"at": place, "told": round(self.told, 4), "relative_cost": round(self.cost, 4)}
-        text = f"{why}, at {fidelity.shown(values)}"
-        if values != self.whole:
-            of = f"{self.whole[0]:g}" if len(values) == 1 else fidelity.shown(self.whole)
-            text += (
-                f" of {of}, which removes {self.told:.0%} of its variance for "
-                f"{self.cost:.0%} of its cost"
-            )
-        return {**evidence, "fidelity": at}, text
-
-
 def misled(fidelity: Fidelity, gp: TreeGP) -> bool:
     """Return whether full runs are predicted better without the cheaper runs.
 
@@ -192,87 +140,3 @@ def stalled(losses: NDArray[np.float64]) -> bool:
     last = int(np.flatnonzero(losses <= losses.min() + step)[0])
     since = len(losses) - 1 - last
     return since >= PATIENCE and (since - PATIENCE) % 2 == 0
-
-
-class _Learnt(Protocol):
-    """The fitted model of a study; see `tunekit.samplers.bayesian.models`."""
-
-    @property
-    def encoder(self) -> Encoder: ...
-
-    @property
-    def data(self) -> _Observed: ...
-
-    @property
-    def gps(self) -> Sequence[TreeGP]: ...
-
-
-class _Observed(Protocol):
-    @property
-    def x(self) -> NDArray[np.float64]: ...
-
-    @property
-    def fidelity(self) -> Fidelity | None: ...
-
-
-def chosen(
-    model: _Learnt,
-    row: NDArray[np.float64],
-    pending: NDArray[np.float64],
-    relative: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-    *,
-    fixed: Mapping[str, Scalar] | None = None,
-) -> FidelityChoice:
-    """Return the fidelity at which to run a point that was chosen at the target.
-
-    Args:
-        model: of a space with a fidelity; without a process the point runs at the target.
-        row: `(d,)` the point.
-        pending: `(p, d)` rows of running trials.
-        relative: maps rows to their `(m,)` costs relative to the same rows at the target.
-        fixed: values that the trial has to keep, by path.
-    """
-    fidelity, encoder, gps = model.data.fidelity, model.encoder, model.gps
-    assert fidelity is not None
-    levels = fidelity.held(fixed or {})
-    rows = np.concatenate([fidelity.at(row[None], values) for values in levels])
-    cost, before = relative(rows), np.concatenate([model.data.x, pending])
-    told = np.array([_told(gp, rows, pending) for gp in gps])
-    share = told.mean(axis=0) if len(gps) else np.eye(len(rows))[-1]
-    allowed = (share >= LEAST * share[-1]) & _leaves_enough(fidelity, before, relative, cost)
-    known = {r.round(9).tobytes() for r in before}
-    points = encoder.decode(rows)
-    allowed &= [r.round(9).tobytes() not in known for r in rows]
-    allowed &= [not encoder.space.violated(p) for p in points]
-    allowed[-1] = True
-    k = int(np.argmax(np.where(allowed, share / cost, -np.inf)))
-    return FidelityChoice(
-        fidelity, rows[k], levels[k], levels[-1], float(share[k]), float(cost[k])
-    )
-
-
-def _leaves_enough(
-    fidelity: Fidelity,
-    before: NDArray[np.float64],
-    relative: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-    cost: NDArray[np.float64],
-) -> NDArray[np.bool_]:
-    """Return `(k,)` flags of the levels that leave full runs their share of the spending."""
-    spent, whole = relative(before), fidelity.is_target(before)
-    below, full = float(spent[~whole].sum()), float(spent[whole].sum())
-    return np.asarray(SHARE * (below + cost) <= (1.0 - SHARE) * full)
-
-
-def _told(
-    gp: TreeGP, rows: NDArray[np.float64], pending: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return `(m,)` shares of the last row's variance that a value at each row removes.
-
-    Observing row i with noise s^2 lowers the variance at row t by `cov_it^2 / (var_i + s^2)`.
-    """
-    noise = float(np.exp(gp.parameters.noise))
-    if len(pending):
-        gp = gp.with_data(pending, gp.predict(pending)[0], noise=noise)
-    _, cov = gp.joint(rows)
-    var = np.maximum(np.diag(cov), 1e-12)
-    return np.asarray(np.minimum(cov[:, -1] ** 2 / ((var + noise) * var[-1]), 1.0))

@@ -7,13 +7,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 
-from tunekit.spaces import Float, Int, Space
+from tunekit.spaces import Float, Int, Scalar, Space
 
 RATIO = 3.0
 """Ratio between adjacent fidelities, as in successive halving."""
 
 MAX_LEVELS = 5
 """Maximum number of levels of one axis."""
+
+SHARE = 0.25
+"""Minimum share of the total spending that goes into full runs, whatever a model predicts."""
+
+CREDIT = 0.5
+"""Spending on cheaper runs before the first full run, in full runs."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,17 @@ class FidelityLevels:
         """Return the target fidelity, the largest value of each axis."""
         return self.levels[-1]
 
+    def share(self, params: Mapping[str, Scalar]) -> float:
+        """Return the fidelity of a point as a share of the target.
+
+        That of several axes is the product of theirs, as compute is of parameters and tokens.
+        """
+        share = 1.0
+        for path, target in zip(self.paths, self.target, strict=True):
+            value = params.get(path, target)
+            share *= float(value) / target if isinstance(value, int | float) else 1.0
+        return share
+
     def first(self, number: int) -> Mapping[str, float]:
         """Return the fidelity of a trial of the initial design: all below the target in turn.
 
@@ -67,6 +84,16 @@ def fidelity_levels(space: Space) -> FidelityLevels | None:
     named = {p for c in space.compiled_constraints for p in c.names.values()}
     numbers = tuple(d for d in domains if isinstance(d, Float | Int))
     return FidelityLevels(paths, numbers, named.isdisjoint(paths))
+
+
+def is_full_run_due(below: float, full: float) -> bool:
+    """Return whether cheaper runs have had their share of the spending.
+
+    Args:
+        below: what cheaper runs cost, in full runs.
+        full: what full runs cost, in full runs.
+    """
+    return SHARE * (below - CREDIT) > (1.0 - SHARE) * full
 
 
 def _levels(domain: Float | Int) -> tuple[float, ...]:

@@ -18,7 +18,7 @@ from tunekit.samplers.base import (
     repaired,
     sample,
 )
-from tunekit.samplers.bayesian.fidelity_levels import fidelity_levels
+from tunekit.samplers.bayesian.fidelity_levels import fidelity_levels, is_full_run_due
 from tunekit.samplers.bayesian.learnable import Learnable
 from tunekit.samplers.bayesian.plateau import is_plateau
 from tunekit.samplers.random_streams import Draws, in_numpy, light_stream, stream
@@ -36,6 +36,9 @@ judges its branch as well, and a poor number would condemn it; in a flat space t
 boxed in around the default."""
 
 MAX_WALKS = 12
+
+MORE_CHEAP = 2
+"""Factor on the number of points with a fidelity, where they cost a fraction of a full run."""
 
 
 class EarlierStudies(Protocol):
@@ -73,9 +76,23 @@ class InitialDesign:
     def is_over(self, n_busy: int) -> bool:
         """Return whether a model can propose while `n_busy` trials still run."""
         can_learn = self.learnable.n_measured >= 2 or self.learnable.n_failed > 0
-        if not can_learn or sum(self.learnable) + n_busy < self.n_start:
+        if not can_learn:
+            return False
+        if self._is_full_run_due():
+            return True
+        if sum(self.learnable) + n_busy < self.n_start:
             return False
         return not (self.may_extend and is_plateau(self.view.history))
+
+    def _is_full_run_due(self) -> bool:
+        """Return whether cheaper trials have had their share; the model knows the best of them."""
+        fidelity = fidelity_levels(self.view.space)
+        if fidelity is None or self.learnable.n_measured < 2:
+            return False
+        trials = [t.params for t in self.view.history if t.params is not None]
+        shares = [fidelity.share(params) for params in trials]
+        below = sum(s for s in shares if s < 1.0)
+        return is_full_run_due(below, sum(s for s in shares if s >= 1.0))
 
     def proposal(self, number: int, busy: Sequence[Params]) -> Proposal | None:
         """Return the proposal for a trial, `None` once there are enough trials to model.
@@ -84,8 +101,10 @@ class InitialDesign:
             InvalidSpace: no point satisfies the constraints of the space.
         """
         view, fixed = self.view, held(self.view, number)
+        fidelity = fidelity_levels(view.space)
         if number == 0:
-            point = default_point(view.space, fixed)
+            cheap = {} if fidelity is None else fidelity.first(number)
+            point = default_point(view.space, Params({**cheap, **(fixed or {})}))
             if point is not None:
                 return Proposal(point, "bayesian", "the default configuration comes first")
         n = sum(self.learnable)
@@ -98,7 +117,6 @@ class InitialDesign:
             if untried is not None:
                 why = f"did well in earlier studies: {self.past.used()}"
                 return Proposal(untried, "bayesian", why)
-        fidelity = fidelity_levels(view.space)
         if fidelity is not None:
             fixed = Params({**fidelity.first(number), **(fixed or {})})
         # Densities draw with NumPy.
@@ -129,6 +147,8 @@ def n_initial(space: Space, *, least: int = 6) -> int:
         for p in space
         if p.path in parents and not p.conditions and isinstance(p.domain, Categorical)
     ]
+    if space.target:
+        least *= MORE_CHEAP
     return min(MAX_WALKS, max([least, *(n + 1 for n in sizes)]))
 
 

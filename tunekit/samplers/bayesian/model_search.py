@@ -12,11 +12,12 @@ from tunekit.records import Proposal
 from tunekit.samplers.base import PLANNED, StudyView, at_target, held
 from tunekit.samplers.bayesian.beyond import WHY, best_of_random, log_patience
 from tunekit.samplers.bayesian.candidates import Candidates
-from tunekit.samplers.bayesian.cost_model import CostModel, learnt_costs
+from tunekit.samplers.bayesian.cost_model import CostModel, CostTerm, learnt_costs
 from tunekit.samplers.bayesian.costs import Costs
 from tunekit.samplers.bayesian.densities import PriorDensity
 from tunekit.samplers.bayesian.feasibility import FeasibilityModel, FeasibleImprovement
-from tunekit.samplers.bayesian.fidelity import chosen, may_win
+from tunekit.samplers.bayesian.fidelity import may_win
+from tunekit.samplers.bayesian.fidelity_choice import FidelityChoice, chosen, promoted
 from tunekit.samplers.bayesian.models import Model, ObjectiveModel, model_of
 from tunekit.samplers.bayesian.past_studies import PastStudy
 from tunekit.samplers.bayesian.prior_term import PriorTerm
@@ -134,11 +135,15 @@ class FittedSearch:
         rows, values = SearchSize().ranked(score, candidates, model.good)
         best = _first_new(rows, pending, model.data.x)
         row, value = rows[best], float(values[best])
-        gain = value - (0.0 if cost is None else float(cost.log_probability(row[None])[0]))
+        gain = value - _log_share(cost, row)
         is_beyond = cost is None and untried is None and self._is_negligible(number, gain)
         if is_beyond:
             row = best_of_random(model.doubting().score(pending, rng), candidates, model.good)
             gain = float(score(row[None])[0])
+        choice = self._fidelity(row, pending, score, fixed)
+        if choice is not None and choice.n_known:  # in place of what the search found
+            row, is_beyond, untried = choice.row, False, None
+            gain = float(score(row[None])[0]) - _log_share(cost, row)
         evidence, why = model.explained(row, gain)
         if is_beyond:
             evidence, why = {**evidence, "beyond": True}, WHY
@@ -146,10 +151,7 @@ class FittedSearch:
             evidence, why = {**evidence, "untried": dict(untried)}, why_untried(untried)
         if self.view.planned is not None:
             evidence[PLANNED] = self.view.planned
-        fidelity = model.data.fidelity
-        if fidelity is not None and not set(fidelity.paths) <= set(fixed or ()):
-            relative = fidelity.share if self.costs is None else self.costs.relative
-            choice = chosen(model, row, pending, relative, fixed=fixed or {})
+        if choice is not None:
             row = choice.row
             evidence, why = choice.explained(evidence, why)
         if cost is not None:
@@ -178,6 +180,23 @@ class FittedSearch:
         limit = self.model.negligible + log_patience(number, self.view.planned)
         return self.region is None and gain < limit
 
+    def _fidelity(
+        self,
+        row: NDArray[np.float64],
+        pending: NDArray[np.float64],
+        score: RowScore,
+        fixed: Params | None,
+    ) -> FidelityChoice | None:
+        """Return the fidelity for a `(d,)` row, `None` if there is none to choose."""
+        fidelity = self.model.data.fidelity
+        if fidelity is None or set(fidelity.paths) <= set(fixed or ()):
+            return None
+        relative = fidelity.shares if self.costs is None else self.costs.relative
+        choice = chosen(self.model, row, pending, relative, fixed=fixed or {})
+        if choice.is_due and not fixed:
+            return promoted(choice, self.model, pending, score)
+        return choice
+
     @one_thread()
     def log_improvements(
         self, points: Sequence[Params], number: int, busy: Sequence[Params]
@@ -196,6 +215,11 @@ class FittedSearch:
             return Candidates(model.encoder, fixed, rng)
         lengths = model.gp.parameters.lengths
         return RegionCandidates(model.encoder, fixed, rng, region=region, lengths=lengths)
+
+
+def _log_share(cost: CostTerm | None, row: NDArray[np.float64]) -> float:
+    """Return the part of a `(d,)` row's score that is its cost."""
+    return 0.0 if cost is None else float(cost.log_probability(row[None])[0])
 
 
 def _first_new(
