@@ -36,7 +36,7 @@ def own_configuration_kept(
 
     An interrupt, SIGTERM or a closed terminal ends the block with `KeyboardInterrupt`; while the
     configuration is brought back they wait. A journal that a killed run has left is restored
-    first. A private server needs none: it is thrown away.
+    first. A private server needs no journal: it is thrown away.
 
     Raises:
         InvalidArgument: another process tunes the server.
@@ -45,8 +45,12 @@ def own_configuration_kept(
     """
     snapshot = target.snapshot()
     if target.instance.is_private:
-        with handled(_ends(), _interrupt):
-            yield snapshot
+        try:
+            with handled(_ends(), _interrupt):
+                yield snapshot
+        finally:
+            with suppress(TargetFailure):  # a dead one; whoever made it sees that
+                target.revert(snapshot)
         return
     with journals.held(snapshot.identity), handled(_ends(), _interrupt):
         left = journals.read(snapshot.identity)
