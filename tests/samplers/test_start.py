@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tunekit.history import History
+from tunekit.records import TrialState
 from tunekit.samplers.bayesian.plateau import MOST, is_plateau
 from tunekit.samplers.bayesian.sampler import BayesianSampler
 from tunekit.spaces import Categorical, Float, Space
@@ -80,6 +81,17 @@ def test_on_a_plateau_the_points_go_to_the_ends_of_the_ranges():
     points = [BayesianSampler().suggest(view, [n])[0].params for n in range(10, 70)]
     x = np.array([[p[f"x{i}"] for i in range(3)] for p in points])
     assert np.mean((x < 0.1) | (x > 0.9)) > 0.3, "0.2 of uniform points"
+
+
+@pytest.mark.parametrize(("n_ended", "why"), [(3, "covers the branches"), (4, "a model of 4")])
+def test_with_many_workers_a_model_waits_for_four_results(n_ended, why):
+    ended = with_losses(FLAT, [0.9, 0.5, 0.7, 0.3][:n_ended])
+    running = [
+        replace(t, number=100 + t.number, seq=100 + t.seq)
+        for t in random_trials(FLAT, 7, TrialState.RUNNING)
+    ]
+    view = view_of(FLAT, [*ended, *running])
+    assert why in BayesianSampler().suggest(view, [200])[0].reason
 
 
 def test_a_start_of_given_length_ends_there():

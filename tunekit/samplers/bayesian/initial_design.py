@@ -40,6 +40,10 @@ MAX_WALKS = 12
 MORE_CHEAP = 2
 """Factor on the number of points with a fidelity, where they cost a fraction of a full run."""
 
+N_ENDED = 4
+"""Minimum number of ended trials, however many others still run: a model of two results only
+prefers what is far from both."""
+
 
 class EarlierStudies(Protocol):
     """Names points that did well in earlier studies; see `ModelSearch`."""
@@ -80,7 +84,8 @@ class InitialDesign:
             return False
         if self._is_full_run_due():
             return True
-        if sum(self.learnable) + n_busy < self.n_start:
+        n = sum(self.learnable)
+        if n < min(N_ENDED, self.n_start) or n + n_busy < self.n_start:
             return False
         return not (self.may_extend and is_plateau(self.view.history))
 
