@@ -41,3 +41,19 @@ def test_the_quick_prediction_table_shows_three_shares_beside_the_last_value() -
     rows = [line for line in done.stdout.splitlines() if line.startswith("| 50, ")]
     shares = ["50, 10%", "50, 25%", "50, 50%"]
     assert [row.split("|")[1].strip() for row in rows] == 2 * shares
+
+
+def test_the_quick_fidelity_table_has_a_row_for_each_peer() -> None:
+    script = RUN.with_name("fidelity.py")
+    if not any((p / "shared/data/taskset").is_dir() for p in RUN.parents):
+        pytest.skip("no shared/data/taskset: the shared data is not here")
+    done = subprocess.run(
+        [sys.executable, str(script), "--quick", "--only", "Optuna", "--only", "ASHA"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line for line in done.stdout.splitlines() if line.startswith(("| Optuna", "| ASHA"))]
+    assert len(rows) == 4
+    assert all(row.count("+-") == 3 for row in rows)
