@@ -19,7 +19,7 @@ from tunekit.records import ObjectiveSpec, TrialRecord, TrialState
 from tunekit.samplers.base import StudyView
 from tunekit.samplers.llm.past_advice import advices, spent
 from tunekit.samplers.llm.predictions import read_predictions
-from tunekit.samplers.llm.ranking import SPREAD, most_promising
+from tunekit.samplers.llm.ranking import MARGIN, SPREAD, most_promising
 from tunekit.samplers.llm.sampler import LLMSampler
 from tunekit.samplers.random import RandomSampler
 from tunekit.spaces import Params
@@ -170,14 +170,13 @@ def view(direction: str = "minimize", best: float = 1.0) -> StudyView:
 def test_both_opinions_count_and_the_model_of_the_trials_decides_what_may_be_tried() -> None:
     sure = [(2.0, 0.1), (0.0, 0.1), (0.9, 0.1)]
     rank = most_promising
-    assert rank(view(), sure) == 1
-    assert rank(view("maximize"), sure) == 0
+    assert rank(view(), sure, None, None) == 1
+    assert rank(view("maximize"), sure, None, None) == 0
     assert rank(view(), sure, [0.0, 0.0, 0.0], 0.0) == 1
-    assert rank(view(), sure, [0.0, -0.1, 0.0], 0.0) == 2  # the best one promises less
+    assert rank(view(), sure, [0.0, -0.1 - MARGIN, 0.0], 0.0) == 2  # the best one promises less
     assert rank(view(), sure, [SPREAD + 0.1, 0.0, 0.0], 0.0) == 0  # an opinion is bounded
     assert rank(view(), sure, [-9.0, -9.0, -9.0], 0.0) is None
     assert rank(view(), [(2.0, 0.1), None, (0.9, 0.1)], [0.0, 1.0, 0.5], 0.0) == 1
-    assert rank(view(), [None, None]) == 0
-    assert rank(view(), []) is None
+    assert rank(view(), [None, None], None, None) == 0
     extreme = [(1e100, 1e-300), (-1e100, 1e100), (-1e100, 1e-300)]
     assert rank(view(best=1e300), extreme, [0.0, 0.0, 0.0], 0.0) in (0, 1, 2)

@@ -13,6 +13,7 @@ from tunekit.history import History
 from tunekit.noise.replicates import UNMEASURED, Key, key_of
 from tunekit.records import TrialRecord, TrialState
 from tunekit.samplers.base import StudyView
+from tunekit.samplers.llm.ranges import Ranges, read_ranges
 from tunekit.spaces import Params
 
 KEY = "llm"
@@ -138,6 +139,20 @@ def predicted(
         with suppress(TunekitError):  # the space was edited
             found[key_of(view.space.validate(stored))] = (mean, sd)
     return found
+
+
+def newest_ranges(
+    view: StudyView, given: Sequence[tuple[int, Mapping[str, Any]]]
+) -> tuple[int, Ranges]:
+    """Return the ranges of the newest advice with some that fit the space, with its trial.
+
+    They do not go out of date like points, because their weight falls with every result.
+    """
+    for came_with, advice in reversed(given):
+        ranges, _ = read_ranges(advice.get("ranges"), view.space)
+        if ranges:
+            return came_with, ranges
+    return -1, {}
 
 
 def hit_rates(history: History, *, after: int) -> HitRates:

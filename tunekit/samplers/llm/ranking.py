@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,6 @@ import numpy as np
 
 from tunekit.samplers.base import StudyView
 from tunekit.samplers.bayesian.acquisition import log_improvement
-from tunekit.samplers.llm.predictions import Expected
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,45 +16,40 @@ if TYPE_CHECKING:
 MARGIN = 2.3
 """Nats of log expected improvement by which an advised point may lie behind the own best one."""
 
-CLOSE = 0.7
-"""Nats by which an advised point with a second opinion may lie behind the point of a search."""
-
 SPREAD = 2 * MARGIN
 """Nats by which a language model can put one point behind another, however sure it is."""
 
 
 def most_promising(
     view: StudyView,
-    expected: Sequence[Expected | None],
-    promised: Sequence[float] | None = None,
-    least: float = -math.inf,
+    expected: Sequence[tuple[float, float] | None],
+    promised: Sequence[float] | None,
+    own: float | None,
 ) -> int | None:
-    """Return the place of the point to try, `None` if none of them promises enough.
+    """Return the place of the point to try, `None` if the own one promises far more.
 
     With both opinions points are ranked by the mean of the two log improvements. Which of them may
     be tried at all is up to the model of the trials alone. Without any the first point is taken.
 
     Args:
         view: of the study.
-        expected: what the language model expects of each point.
+        expected: what the language model expects of each point: mean and sd of the result.
         promised: log expected improvement of each point by the model of the trials, if there is
             one.
-        least: that a point has to promise.
+        own: that of the classical sampler's own point.
     """
-    if not expected:
-        return None
     scores = np.zeros(len(expected)) if promised is None else np.array(promised)
     opinion = _improvements(view, expected)
     if opinion is not None:
         scores = opinion if promised is None else (scores + opinion) / 2
-    if promised is not None:
-        scores = np.where(np.array(promised) >= least, scores, -np.inf)
+    if promised is not None and own is not None:
+        scores = np.where(np.array(promised) >= own - MARGIN, scores, -np.inf)
     place = int(np.argmax(scores))
     return place if scores[place] > -np.inf else None
 
 
 def _improvements(
-    view: StudyView, expected: Sequence[Expected | None]
+    view: StudyView, expected: Sequence[tuple[float, float] | None]
 ) -> NDArray[np.float64] | None:
     """Return the `(n,)` log improvements that a language model expects, the best of them 0.
 

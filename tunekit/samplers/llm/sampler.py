@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tunekit.checks import check_flag, check_number, check_whole, shown
 from tunekit.errors import InvalidArgument
+from tunekit.noise.replicates import key_of
 from tunekit.records import Proposal, TrialRecord
 from tunekit.registry import check_requests_allowed
 from tunekit.samplers.base import Sampler, StudyView, held
@@ -26,17 +27,19 @@ from tunekit.samplers.bayesian.sampler import BayesianSampler
 from tunekit.samplers.duplicates import taken
 from tunekit.samplers.grid import GridSampler
 from tunekit.samplers.llm.advice_source import AdviceSource, BackgroundAdvice
+from tunekit.samplers.llm.advised_search import exponent, proposal_within
 from tunekit.samplers.llm.asking import Advice, Conversation
 from tunekit.samplers.llm.backends import Backend
-from tunekit.samplers.llm.choosing import TurnOfModel
 from tunekit.samplers.llm.chosen_backend import backend_of
 from tunekit.samplers.llm.limits import SpendingLimits
 from tunekit.samplers.llm.model_state import model_state
-from tunekit.samplers.llm.past_advice import KEY, advices
+from tunekit.samplers.llm.past_advice import KEY, advices, newest_ranges, predicted, unused
 from tunekit.samplers.llm.past_examples import past_examples
 from tunekit.samplers.llm.predictions import PredictionRequest
 from tunekit.samplers.llm.prompt import messages_for
+from tunekit.samplers.llm.ranking import most_promising
 from tunekit.samplers.llm.turns import Turns
+from tunekit.spaces import Params
 
 if TYPE_CHECKING:
     from tunekit.samplers.bayesian.model_search import FittedSearch
@@ -47,10 +50,10 @@ class LLMSampler:
 
     The first trial is the default configuration. Of the other first ones the model proposes at
     most half, of later ones at most 30 %, and fewer the less often its proposals improved the
-    best result. Its first points are tried as they are. Once there is a model of the trials, they
-    compete with a search that all its points and ranges guide, as a prior that fades with the
-    results. Where there is no usable advice, the classical sampler proposes, and the reason says
-    so. While that one walks a grid, which tries every point anyway, no model is asked.
+    best result. Where it has no promising point left, the ranges in which it expects good values
+    guide a search with the model of the trials, as a prior that fades with the results. Where
+    there is no usable advice, the classical sampler proposes, and the reason says so. While that
+    one walks a grid, which tries every point anyway, no model is asked.
 
     Args:
         model: name of the model, such as "gpt-5-mini" or "llama3.2"; "litellm/" followed by
@@ -185,8 +188,72 @@ class LLMSampler:
         view = turns.view
         if held(view, number) or not turns.is_llms(number):
             return own
+        busy = {key_of(p.params) for p in before} | taken(view.history)
+        points = [(k, p) for k, p in unused(view, turns.given, number) if key_of(p) not in busy]
+        place = self._preferred(turns, number, [p for _, p in points], own, before)
+        if place is None:
+            within = self._within_ranges(turns, number, own, before)
+            said = "the language model's points promise less" if points else ""
+            said = said or turns.absence(self._limits)
+            return within or replace(own, reason=f"{own.reason}; {said}")
+        came_with, point = points[place]
+        why = f"a language model recommends it (advice that came with trial {came_with})"
+        part = _part(turns, number, came_with)
+        if (expected := predicted(view, turns.given).get(key_of(point))) is not None:
+            part["expected"] = list(expected)
+        return Proposal(point, self.name, why, {KEY: part})
+
+    def _within_ranges(
+        self, turns: Turns, number: int, own: Proposal, before: Sequence[Proposal]
+    ) -> Proposal | None:
+        """Return the point of a search that the model's ranges guide, `None` for the own one."""
+        view = turns.view
+        came_with, ranges = newest_ranges(view, turns.given)
+        fitted = self._fitted(view) if ranges and "log_improvement" in own.evidence else None
+        if fitted is None:
+            return None
+        found = proposal_within(fitted, ranges, number, _busy(view, before))
+        if found is None or found.params == own.params:  # it is the same without the ranges
+            return None
+        if self._preferred(turns, number, [found.params], own, before) is None:
+            return None
+        part = {**_part(turns, number, came_with), "ranges": dict(ranges)}
+        part["exponent"] = round(exponent(len(fitted.model.data.trials)), 4)
+        why = (
+            f"a language model expects good values in ranges (advice that came with trial "
+            f"{came_with}); {found.reason}"
+        )
+        return replace(
+            found, sampler=self.name, reason=why, evidence={**found.evidence, KEY: part}
+        )
+
+    def _preferred(
+        self,
+        turns: Turns,
+        number: int,
+        points: Sequence[Params],
+        own: Proposal,
+        before: Sequence[Proposal],
+    ) -> int | None:
+        """Return the place of the most promising point, `None` if the own one promises far more.
+
+        Args:
+            turns: of the study.
+            number: of the trial.
+            points: advised ones.
+            own: the classical sampler's proposal.
+            before: proposals made just before.
+        """
+        if not points:
+            return None
+        view, said = turns.view, predicted(turns.view, turns.given)
+        expected = [said.get(key_of(p)) for p in points]
         fitted = self._fitted(view) if "log_improvement" in own.evidence else None
-        return TurnOfModel(turns, number, own, before, fitted, self._limits).proposal()
+        if fitted is None:
+            return most_promising(view, expected, None, None)
+        busy = _busy(view, before)
+        *promised, best = fitted.log_improvements([*points, own.params], number, busy).tolist()
+        return most_promising(view, expected, promised, best)
 
     def _fitted(self, view: StudyView) -> FittedSearch | None:
         """Return the model of the classical sampler, `None` without one."""
@@ -226,6 +293,21 @@ class LLMSampler:
             )
 
         return ask
+
+
+def _busy(view: StudyView, before: Sequence[Proposal]) -> list[Params]:
+    """Return the points that run now, with those of the proposals made just before."""
+    pending = [t.params for t in view.history.pending() if t.params is not None]
+    return [*pending, *(p.params for p in before)]
+
+
+def _part(turns: Turns, number: int, came_with: int) -> dict[str, Any]:
+    """Return the evidence of a model's part in a proposal."""
+    return {
+        "of": came_with,
+        "share": round(turns.share(number), 3),
+        "chance": round(turns.rates.chance, 3),
+    }
 
 
 class StoredAnswers:
