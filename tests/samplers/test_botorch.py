@@ -130,7 +130,7 @@ def test_a_metric_constraint_keeps_most_proposals_in_its_half_of_the_space():
 def test_the_drawn_functions_have_the_mean_and_deviation_of_the_posterior():
     from botorch.models import SingleTaskGP
 
-    from tunekit.samplers.botorch.processes import Process, fitted_state
+    from tunekit.samplers.botorch.processes import DecomposedProcess, fitted_state
 
     torch.manual_seed(1)
     x, at = torch.rand(20, 3, dtype=torch.double), torch.rand(9, 3, dtype=torch.double)
@@ -140,7 +140,7 @@ def test_the_drawn_functions_have_the_mean_and_deviation_of_the_posterior():
     exact = SingleTaskGP(x, y[:, None], outcome_transform=None)
     exact.load_state_dict(state)
     posterior = exact.posterior(at)
-    values = Process(x, y, state).drawn(4000)(at)
+    values = DecomposedProcess(x, y, state).drawn(4000)(at)
     mean, variance = posterior.mean[:, 0], posterior.variance[:, 0]
     assert torch.allclose(values.mean(dim=0), mean, atol=0.05)
     assert torch.allclose(values.std(dim=0), variance.sqrt(), atol=0.05, rtol=0.1)
@@ -189,12 +189,12 @@ def test_with_more_trials_than_it_takes_the_best_half_stays():
 
 def test_values_of_known_rows_are_kept_and_equal_a_new_evaluation():
     from tunekit.samplers.botorch.acquisition import DrawnModel
-    from tunekit.samplers.botorch.processes import Process, fitted_state
+    from tunekit.samplers.botorch.processes import DecomposedProcess, fitted_state
 
     torch.manual_seed(0)
     x = torch.rand(15, 3, dtype=torch.double)
     y = torch.sin(3.0 * x[:, 0])
-    functions = Process(x, y, fitted_state(x, y, list(range(15)))).drawn(6)
+    functions = DecomposedProcess(x, y, fitted_state(x, y, list(range(15)))).drawn(6)
     new = torch.rand(7, 1, 3, dtype=torch.double)
     together = torch.cat([x[:4].expand(7, 4, 3), new], dim=1)
     kept = DrawnModel([functions], x[:4]).posterior(together).values

@@ -35,6 +35,7 @@ class TestRacing(SamplerConformance):
 
 class TestRacingOverAuto(SamplerConformance):
     several_objectives = False
+    chooses_fidelity = True  # as the sampler of its configurations does
 
     @pytest.fixture
     def make_sampler(self):

@@ -204,7 +204,6 @@ class SamplerConformance:
     def test_a_fidelity_is_left_at_its_target_unless_it_is_fixed(self, sampler: Sampler) -> None:
         space = SPACES["fidelity"]
         epochs = [t.params["epochs"] for t in run(sampler, space, self.n_trials) if t.params]
-        assert epochs[0] == 27
         assert self.chooses_fidelity or set(epochs) == {27}
         trials = random_trials(space, self.n_trials)
         trials = [replace(t, params=Params({**(t.params or {}), "epochs": 3})) for t in trials[1:]]

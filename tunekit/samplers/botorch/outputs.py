@@ -43,7 +43,7 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Learnt:
+class StudyOutputs:
     """All outputs of a study.
 
     Attributes:
@@ -57,7 +57,7 @@ class Learnt:
     order: NDArray[np.int64]
 
 
-def learnt(view: StudyView, rows: TrialRows, *, max_rows: int) -> Learnt:
+def learnt(view: StudyView, rows: TrialRows, *, max_rows: int) -> StudyOutputs:
     """Return what the trials of a study teach, `max_rows` of them at most."""
     data = observed(view, rows)
     if data.fidelity is not None and data.fidelity.is_target(data.x).sum() >= 2:
@@ -76,7 +76,7 @@ def learnt(view: StudyView, rows: TrialRows, *, max_rows: int) -> Learnt:
         has_failed = np.repeat([-1.0, 1.0], [len(data.x), len(failed)])
         both = np.concatenate([order, len(order) + np.arange(len(failed))])
         outputs.append(Output("failure", x, has_failed, both))
-    return Learnt(data, outputs, order)
+    return StudyOutputs(data, outputs, order)
 
 
 def _failed(history: History, rows: TrialRows) -> NDArray[np.float64]:

@@ -57,7 +57,7 @@ def fitted_state(x: Tensor, y: Tensor, order: Sequence[int]) -> dict[str, Any]:
     return dict(process.state_dict())
 
 
-class Process:
+class DecomposedProcess:
     """A Gaussian process of `(n, e)` rows and `(n,)` values, decomposed once for all draws."""
 
     def __init__(self, x: Tensor, y: Tensor, state: dict[str, Any]) -> None:

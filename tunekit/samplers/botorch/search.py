@@ -21,8 +21,8 @@ from tunekit.samplers.bayesian.trust_region import RegionCandidates, TrustRegion
 from tunekit.samplers.botorch.acquisition import AcquisitionScore, acquisition
 from tunekit.samplers.botorch.devices import device_of
 from tunekit.samplers.botorch.embedding import UnionEmbedding
-from tunekit.samplers.botorch.outputs import Learnt, Output, learnt
-from tunekit.samplers.botorch.processes import Process, fitted_state
+from tunekit.samplers.botorch.outputs import Output, StudyOutputs, learnt
+from tunekit.samplers.botorch.processes import DecomposedProcess, fitted_state
 from tunekit.samplers.random_streams import stream
 from tunekit.samplers.threads import one_thread
 from tunekit.spaces import Params, Space
@@ -65,7 +65,7 @@ class BoTorchSearch:
         self._max_trials = max_trials or MAX_TRIALS[self._device.type]
         self._trust_region = trust_region
         self._fits: dict[tuple[bytes, bytes], State] = {}
-        self._kept: tuple[History, int, Fitted] | None = None
+        self._kept: tuple[History, int, FittedOutputs] | None = None
 
     def proposal(self, view: StudyView, number: int, busy: Sequence[Params]) -> Proposal:
         """Return the proposal for a trial, with the points in `busy` as pending.
@@ -83,7 +83,7 @@ class BoTorchSearch:
                 return Proposal(point, "botorch", "no trial with a result to learn from")
             return self._best(view, fitted, number, busy)
 
-    def _fitted(self, view: StudyView) -> Fitted | None:
+    def _fitted(self, view: StudyView) -> FittedOutputs | None:
         """Return the processes of the trials so far, which are kept until one of them changes."""
         history = view.history
         if self._kept is not None and self._kept[:2] == (history, history.revision):
@@ -95,11 +95,11 @@ class BoTorchSearch:
         region = None
         if self._trust_region is not None and len(view.objectives) == 1:
             region = region_of(history, known.data, self.rows.encoder, self._trust_region)
-        fitted = Fitted(known, processes, region)
+        fitted = FittedOutputs(known, processes, region)
         self._kept = history, history.revision, fitted
         return fitted
 
-    def _process(self, output: Output) -> Process:
+    def _process(self, output: Output) -> DecomposedProcess:
         """Return the process of an output, exact on all rows."""
         n, start = len(output.x), FIRST_FIT
         if n > start:
@@ -111,7 +111,7 @@ class BoTorchSearch:
             if len(self._fits) > 64:
                 self._fits.clear()
             self._fits[key] = fitted_state(self._embedded(part.x), *self._of(part))
-        return Process(self._embedded(output.x), self._of(output)[0], self._fits[key])
+        return DecomposedProcess(self._embedded(output.x), self._of(output)[0], self._fits[key])
 
     def _of(self, output: Output) -> tuple[torch.Tensor, list[int]]:
         return self._embedding.tensor(output.scaled()), output.order.tolist()
@@ -120,7 +120,7 @@ class BoTorchSearch:
         return self._embedding(self._embedding.tensor(x))
 
     def _best(
-        self, view: StudyView, fitted: Fitted, number: int, busy: Sequence[Params]
+        self, view: StudyView, fitted: FittedOutputs, number: int, busy: Sequence[Params]
     ) -> Proposal:
         rng = stream(view.seed, number)
         encoder, data = self.rows.encoder, fitted.learnt.data
@@ -141,7 +141,7 @@ class BoTorchSearch:
         return Proposal(encoder.decode(rows[best][None])[0], "botorch", why, evidence)
 
     def _score(
-        self, fitted: Fitted, pending: NDArray[np.float64], rng: np.random.Generator
+        self, fitted: FittedOutputs, pending: NDArray[np.float64], rng: np.random.Generator
     ) -> AcquisitionScore:
         data, order = fitted.learnt.data, fitted.learnt.order
         m = data.losses.shape[1]
@@ -168,7 +168,7 @@ class BoTorchSearch:
         return AcquisitionScore(name, found, self._embedding)
 
     def _candidates(
-        self, fitted: Fitted, fixed: Params | None, rng: np.random.Generator
+        self, fitted: FittedOutputs, fixed: Params | None, rng: np.random.Generator
     ) -> Candidates:
         region = fitted.region
         if region is None or region.is_open:
@@ -177,11 +177,14 @@ class BoTorchSearch:
         return RegionCandidates(self.rows.encoder, fixed, rng, region=region, lengths=lengths)
 
 
-class Fitted:
+class FittedOutputs:
     """The processes of all outputs, and the region to search in."""
 
     def __init__(
-        self, learnt: Learnt, processes: Sequence[Process], region: TrustRegion | None
+        self,
+        learnt: StudyOutputs,
+        processes: Sequence[DecomposedProcess],
+        region: TrustRegion | None,
     ) -> None:
         self.learnt, self.processes, self.region = learnt, processes, region
 
