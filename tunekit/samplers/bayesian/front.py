@@ -41,10 +41,10 @@ from tunekit_surrogates.hypervolume import hypervolume, reference_point
 from tunekit_surrogates.non_domination import layers, non_dominated
 from tunekit_surrogates.tree_gp import TreeGP
 
-MAX_FRONT = 4
+MAX_FRONT = 3
 """Maximum objectives for hypervolumes; with more, each proposal draws a random weighting."""
 
-N_DRAWS = {2: 16, 3: 8, 4: 4}
+N_DRAWS = {2: 16, 3: 8}
 """Draws of uncertain values by number of objectives, with which the boxes grow fast."""
 
 NOISY = 0.02  # noise share of the variance above which values of the front count as uncertain
