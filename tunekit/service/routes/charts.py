@@ -151,28 +151,26 @@ async def chart_stops(study_id: int, metric: Metric = "", verdicts: MostRows = 2
     return ChartQuery(study_id, 0, "stops", metric, most=verdicts)
 
 
-async def points_query(
+@chart("/slices", m.PointsChart)
+async def chart_slices(
     study_id: int,
     metric: Metric = "",
     path: Paths = [],  # noqa: B006 - FastAPI copies it
+    points: Most = 1000,
 ) -> ChartQuery:
-    """Return the query for points over some parameters; each chart adds its name and most."""
-    return ChartQuery(study_id, 0, "slices", metric, paths=tuple(path))
-
-
-OfPoints = Annotated[ChartQuery, Depends(points_query)]
-
-
-@chart("/slices", m.PointsChart)
-async def chart_slices(query: OfPoints, points: Most = 1000) -> ChartQuery:
     """Return results beside the values of up to 12 parameters."""
-    return replace(query, most=points)
+    return ChartQuery(study_id, 0, "slices", metric, points, paths=tuple(path))
 
 
 @chart("/parallel", m.PointsChart)
-async def chart_parallel(query: OfPoints, lines: Most = 2000) -> ChartQuery:
+async def chart_parallel(
+    study_id: int,
+    metric: Metric = "",
+    path: Paths = [],  # noqa: B006 - FastAPI copies it
+    lines: Most = 2000,
+) -> ChartQuery:
     """Return lines for parallel coordinates: all good trials and a share of the others."""
-    return replace(query, name="parallel", most=lines)
+    return ChartQuery(study_id, 0, "parallel", metric, lines, paths=tuple(path))
 
 
 @chart("/health", m.HealthChart)
