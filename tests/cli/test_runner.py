@@ -179,7 +179,7 @@ def test_jobs_from_outside_of_the_folders_fail_with_the_reason_and_others_go_on(
     assert [j.state for j in found] == [JobState.FAILED] * 6 + [JobState.DONE]
     reasons = [j.reason for j in found]
     assert "neither an option of an interpreter" in reasons[0]
-    assert 'without ".."' in reasons[1]
+    assert 'leave out ".."' in reasons[1]
     assert "would never end" in reasons[2]
     assert '"storage" is decided by the runner' in reasons[3]
     assert 'unknown key "env"' in reasons[4]

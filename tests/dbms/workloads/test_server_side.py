@@ -71,8 +71,8 @@ def _used(workload: QuerySet, session: ReconnectingSession, url: str, pid: int |
     after = read_counters(session, pid)
     return Counters(
         (after.cpu_seconds or 0) - (before.cpu_seconds or 0),
-        after.temp_bytes - before.temp_bytes,
-        after.wal_bytes - before.wal_bytes,
+        wal_bytes=after.wal_bytes - before.wal_bytes,
+        temp_bytes=(after.temp_bytes or 0) - (before.temp_bytes or 0),
     )
 
 
