@@ -37,8 +37,6 @@ BOLDNESS = 2.0
 N_ROWS = 600
 """Random points to choose from. They are not moved uphill, which would end in the corners."""
 
-WHY = "hardly any improvement is expected near the best, so this point tests what lies beyond"
-
 
 def log_patience(number: int, planned: int | None) -> float:
     """Return the log of the factor on what is negligible for a trial of a planned study."""
@@ -46,6 +44,14 @@ def log_patience(number: int, planned: int | None) -> float:
         return 0.0
     left = max(1.0 - number / planned, 0.0)
     return math.log(EARLY) * left
+
+
+def why_beyond(n_trials: int) -> str:
+    """Return the reason for a point that a doubting model chose."""
+    return (
+        f"a model of {n_trials} trials expects hardly any improvement, so this point tests "
+        "what it may be wrong about"
+    )
 
 
 def doubting(gp: TreeGP) -> TreeGP:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tunekit.records import Proposal
 from tunekit.samplers.base import PLANNED, StudyView, at_target, held
-from tunekit.samplers.bayesian.beyond import WHY, best_of_random, log_patience
+from tunekit.samplers.bayesian.beyond import best_of_random, log_patience, why_beyond
 from tunekit.samplers.bayesian.candidates import Candidates
 from tunekit.samplers.bayesian.cost_model import CostModel, CostTerm, learnt_costs
 from tunekit.samplers.bayesian.costs import Costs
@@ -146,7 +146,7 @@ class FittedSearch:
             gain = float(score(row[None])[0]) - _log_share(cost, row)
         evidence, why = model.explained(row, gain)
         if is_beyond:
-            evidence, why = {**evidence, "beyond": True}, WHY
+            evidence, why = {**evidence, "beyond": True}, why_beyond(len(model.data.trials))
         if untried is not None:
             evidence, why = {**evidence, "untried": dict(untried)}, why_untried(untried)
         if self.view.planned is not None:
