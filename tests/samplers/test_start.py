@@ -9,9 +9,10 @@ import pytest
 
 from tunekit.history import History
 from tunekit.records import TrialState
+from tunekit.samplers.bayesian.initial_design import stratified_walk
 from tunekit.samplers.bayesian.plateau import MOST, is_plateau
 from tunekit.samplers.bayesian.sampler import BayesianSampler
-from tunekit.spaces import Categorical, Float, Space
+from tunekit.spaces import Categorical, Float, Int, Params, Repeat, Space
 from tunekit.testing.samplers import ONE, random_trials, view_of
 
 FLAT = Space({f"x{i}": Float(0.0, 1.0, default=0.1) for i in range(3)})
@@ -96,3 +97,12 @@ def test_with_many_workers_a_model_waits_for_four_results(n_ended, why):
 
 def test_a_start_of_given_length_ends_there():
     assert "a model of 6 trials" in next_reason([0.99] * 6, n_start=6)
+
+
+def test_a_fixed_value_is_not_taken_for_a_parameter_with_the_same_last_name():
+    block = Space(switch=Categorical([True, False]))
+    space = Space(a=Repeat(1, 1, block), switch=Int(0, 3))
+    fixed = Params({"a": 1, "a.0.switch": False})
+    point = stratified_walk(space, [], np.random.default_rng(0), fixed)
+    assert point["a.0.switch"] is False
+    assert type(point["switch"]) is int

@@ -116,7 +116,7 @@ def keeping(fixed: Params | None, picker: Picker) -> Picker:
 
     A fidelity or scale axis that is not fixed takes its target value.
     """
-    kept = fixed or Params()
+    kept = dict(fixed or {})  # by path alone: no name is short for another here
 
     def pick(p: Parameter, chosen: Mapping[str, Scalar]) -> Scalar:
         if p.path in kept:

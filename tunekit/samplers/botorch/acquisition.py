@@ -42,6 +42,11 @@ class DrawnPosterior(Posterior):
         return self.values.mean(dim=0)
 
     @property
+    def variance(self) -> Tensor:
+        """Variance over the draws, which bounds the objective where no trial is feasible."""
+        return self.values.var(dim=0)
+
+    @property
     def device(self) -> torch.device:
         """Device of the values."""
         return self.values.device

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from botorch.exceptions.warnings import BotorchWarning
 from numpy.typing import NDArray
 
 from tunekit.history import History
@@ -191,12 +193,16 @@ class FittedOutputs:
 
 @contextmanager
 def _quiet(device: torch.device) -> Iterator[None]:
-    """Use one thread and random numbers of our own, and restore torch's state."""
+    """Use one thread, random numbers of our own and no warnings; restore torch's state.
+
+    BoTorch warns, for example, where no trial is feasible yet; users can do nothing about it.
+    """
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         devices = [device] if device.type == "cuda" else []
-        with one_thread(), torch.random.fork_rng(devices=devices):
+        with one_thread(), torch.random.fork_rng(devices=devices), warnings.catch_warnings():
+            warnings.simplefilter("ignore", BotorchWarning)
             yield
     finally:
         torch.set_num_threads(n_threads)
