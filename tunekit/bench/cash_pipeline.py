@@ -30,15 +30,27 @@ def space(n_features: int, *, is_regression: bool) -> Space:
     )
 
 
-def _models(*, is_regression: bool) -> dict[str, Space]:
-    gamma = Float(1e-4, 1e1, log=True)
-    kernel = Categorical(
+NEIGHBOURS = Space(
+    n_neighbors=Int(1, 40, log=True, default=5),
+    weights=Categorical(["uniform", "distance"]),
+    p=Float(1.0, 3.0, default=2.0),
+)
+"""Parameters of nearest neighbours."""
+
+
+def kernels(gamma: Float) -> Categorical:
+    """Return the kernels of a support vector machine; the linear one has no parameters."""
+    return Categorical(
         {
             "rbf": Space(gamma=gamma),
             "poly": Space(gamma=gamma, degree=Int(2, 4), coef0=Float(0.0, 1.0)),
             "linear": None,
         }
     )
+
+
+def _models(*, is_regression: bool) -> dict[str, Space]:
+    kernel = kernels(Float(1e-4, 1e1, log=True))
     margin = {"epsilon": Float(1e-3, 1.0, log=True)} if is_regression else {}
     return {
         "forest": _forest(),
@@ -52,11 +64,7 @@ def _models(*, is_regression: bool) -> dict[str, Space]:
             max_depth=Int(1, 4),
             subsample=Float(0.4, 1.0, default=1.0),
         ),
-        "neighbours": Space(
-            n_neighbors=Int(1, 40, log=True, default=5),
-            weights=Categorical(["uniform", "distance"]),
-            p=Float(1.0, 3.0, default=2.0),
-        ),
+        "neighbours": NEIGHBOURS,
         "network": Space(
             layers=Repeat(1, 2, Space(units=Int(8, 64, log=True))),
             activation=Categorical(["relu", "tanh"]),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tunekit.bench.cash import MAX_SEED, mean_error
-from tunekit.bench.cash_pipeline import make_pipeline
+from tunekit.bench.cash_pipeline import NEIGHBOURS, kernels, make_pipeline
 from tunekit.bench.problem import EXPENSIVE, Problem
 from tunekit.errors import MissingExtra
 from tunekit.records import ObjectiveSpec
@@ -28,14 +28,6 @@ CONFUSED = (3, 5, 8, 9)
 
 
 def _space() -> Space:
-    gamma = Float(1e-5, 1e1, log=True)
-    kernel = Categorical(
-        {
-            "rbf": Space(gamma=gamma),
-            "poly": Space(gamma=gamma, degree=Int(2, 4), coef0=Float(0.0, 1.0)),
-            "linear": None,
-        }
-    )
     models = {
         "forest": Space(
             kind=Categorical(["random", "extra"]),
@@ -43,18 +35,14 @@ def _space() -> Space:
             max_features=Float(0.05, 1.0, default=0.3),
             min_samples_leaf=Int(1, 20, log=True, default=1),
         ),
-        "svm": Space(C=Float(1e-3, 1e3, log=True), kernel=kernel),
+        "svm": Space(C=Float(1e-3, 1e3, log=True), kernel=kernels(Float(1e-5, 1e1, log=True))),
         "boosting": Space(
             n_estimators=Int(5, 25, log=True),
             learning_rate=Float(0.01, 1.0, log=True),
             max_depth=Int(1, 4),
             subsample=Float(0.3, 1.0, default=1.0),
         ),
-        "neighbours": Space(
-            n_neighbors=Int(1, 40, log=True, default=5),
-            weights=Categorical(["uniform", "distance"]),
-            p=Float(1.0, 3.0, default=2.0),
-        ),
+        "neighbours": NEIGHBOURS,
         "discriminant": Space(
             kind=Categorical({"lda": None, "qda": Space(reg_param=Float(0.0, 1.0)), "bayes": None})
         ),
