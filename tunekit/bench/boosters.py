@@ -12,8 +12,8 @@ from tunekit.bench.boosting import Booster
 from tunekit.bench.cash import MAX_SEED
 from tunekit.bench.classifiers import labelled
 from tunekit.bench.problem import Problem
+from tunekit.bench.scikit_learn import check_sklearn
 from tunekit.bench.trees.draw import with_defaults
-from tunekit.errors import MissingExtra
 from tunekit.records import ObjectiveSpec
 from tunekit.samplers.base import sample
 from tunekit.spaces import Categorical, Float, Int, Params, Space, When
@@ -73,10 +73,7 @@ def suite(seed: int = 0) -> list[Problem]:
     Raises:
         MissingExtra: scikit-learn is not installed.
     """
-    try:
-        import sklearn  # noqa: F401 - fail here once instead of in every trial
-    except ImportError:
-        raise MissingExtra("bench", "The suite of boosters") from None
+    check_sklearn("boosters")
     return [
         _problem(name, np.random.default_rng([seed, 0xB005, i]), seed)
         for i, name in enumerate(DATA)

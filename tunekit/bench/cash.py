@@ -11,7 +11,7 @@ import numpy as np
 
 from tunekit.bench import cash_pipeline
 from tunekit.bench.problem import EXPENSIVE, Problem
-from tunekit.errors import MissingExtra
+from tunekit.bench.scikit_learn import check_sklearn
 from tunekit.records import ObjectiveSpec
 from tunekit.spaces import Params
 
@@ -74,10 +74,7 @@ def suite(seed: int = 0) -> list[Problem]:
     Raises:
         MissingExtra: scikit-learn is not installed.
     """
-    try:
-        import sklearn  # noqa: F401 - fail here once instead of in every trial
-    except ImportError:
-        raise MissingExtra("bench", "The suite of scikit-learn pipelines") from None
+    check_sklearn("scikit-learn pipelines")
     return [_problem(name, seed % MAX_SEED) for name in DATA]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from tunekit.bench.cash import MAX_SEED, mean_error
 from tunekit.bench.cash_pipeline import NEIGHBOURS, kernels, make_pipeline
 from tunekit.bench.problem import EXPENSIVE, Problem
-from tunekit.errors import MissingExtra
+from tunekit.bench.scikit_learn import check_sklearn
 from tunekit.records import ObjectiveSpec
 from tunekit.spaces import Categorical, Float, Int, Params, Space
 
@@ -89,10 +89,7 @@ def suite(seed: int = 0) -> list[Problem]:
     Raises:
         MissingExtra: scikit-learn is not installed.
     """
-    try:
-        import sklearn  # noqa: F401 - fail here once instead of in every trial
-    except ImportError:
-        raise MissingExtra("bench", "The suite of classifiers") from None
+    check_sklearn("classifiers")
     return [
         Problem(
             f"classifiers/{name}-{seed}",

@@ -11,8 +11,8 @@ import numpy as np
 
 from tunekit.bench.cash import MAX_SEED
 from tunekit.bench.problem import EXPENSIVE, Problem
+from tunekit.bench.scikit_learn import check_sklearn
 from tunekit.bench.trees.draw import with_defaults
-from tunekit.errors import MissingExtra
 from tunekit.records import ObjectiveSpec
 from tunekit.samplers.base import sample
 from tunekit.spaces import Categorical, Float, Int, Params, Space
@@ -77,10 +77,7 @@ def suite(seed: int = 0) -> list[Problem]:
     Raises:
         MissingExtra: scikit-learn is not installed.
     """
-    try:
-        import sklearn  # noqa: F401 - fail here once instead of in every trial
-    except ImportError:
-        raise MissingExtra("bench", "The suite of networks") from None
+    check_sklearn("networks")
     return [
         Problem(
             f"networks/{name}-{seed}",
