@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -147,6 +148,30 @@ def test_one_sick_node_loses_at_most_five_trials(cluster, tmp_path):
     cluster.kill("sick")
     assert 3 <= states["failed"] <= 5
     assert states["complete"] == 60 - states["failed"]
+
+
+def fail_on_the_first_node(trial, path):
+    """Fail on the node whose trial has written the file, which is that of the first trial."""
+    node = os.environ.get("NODE", "head")
+    try:
+        with open(path, "x") as file:
+            file.write(node)
+        is_first = True
+    except FileExistsError:
+        is_first = Path(path).read_text() == node
+    if is_first:
+        raise RuntimeError("no CUDA device")
+    return 1.0
+
+
+def test_a_sick_node_that_holds_the_only_worker_is_left_for_another_one(cluster, tmp_path):
+    cluster.add("other", num_cpus=2, env_vars={"NODE": "other"})
+    study = make_study(tmp_path)
+    executor = RayExecutor(1, address=cluster.address)
+    fail = partial(fail_on_the_first_node, path=f"{tmp_path}/node")
+    assert study.optimize(fail, 10, executor=executor) == "done"
+    cluster.kill("other")
+    assert Counter(str(t.state) for t in study.trials) == {"failed": 3, "complete": 7}
 
 
 def kill_the_actor(trial):

@@ -281,7 +281,7 @@ class _Agent:
     def _look(self) -> None:
         import ray
 
-        nodes = [tunekit_names(n["Resources"]) for n in ray.nodes() if n["Alive"]]
+        nodes = {n["NodeID"]: tunekit_names(n["Resources"]) for n in ray.nodes() if n["Alive"]}
         free = tunekit_names(ray.available_resources())
         self._connection.send(("nodes", nodes, free))
 

@@ -304,7 +304,8 @@ class RayExecutor:
         if place is None or place in self._sick:
             return
         there = [w for w in self._pool.workers.values() if _is_in(w, place)]
-        if self.slots == sum(not w.is_parked for w in there):
+        is_all = self.slots == sum(not w.is_parked for w in there)
+        if is_all and not self._pool.room_outside({worker.node, *(p[0] for p in self._sick)}):
             return  # nothing would be left to run on
         self._sick.add(place)
         streak = self._quarantine.streak(place)

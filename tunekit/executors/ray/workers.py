@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections import deque
+from collections.abc import Collection
 from dataclasses import KW_ONLY, dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
@@ -118,7 +119,7 @@ class RayPool:
         self._listener: socket.socket | None = None
         self._agent: _AgentProcess | None = None
         self._events: deque[WorkerEvent] = deque()
-        self._nodes: list[Amounts] | None = None
+        self._nodes: dict[str, Amounts] | None = None
         self._free: Amounts = {}
         self._retry_at = self._next_tending = 0.0
         self._served_at = self._heard_at = time.monotonic()
@@ -152,6 +153,11 @@ class RayPool:
         """Give up a worker; its loss is the next event."""
         self._remove(worker)
         self._events.append(WorkerEvent("lost", worker, (reason,)))
+
+    def room_outside(self, nodes: Collection[str]) -> int:
+        """Return how many trials the other nodes of the cluster could hold if they were unused."""
+        others = [has for node, has in (self._nodes or {}).items() if node not in nodes]
+        return capacity(self.need, others, self.group)
 
     def close(self) -> None:
         """End all workers, and the cluster if it was started here."""
@@ -246,7 +252,7 @@ class RayPool:
         """Request the missing workers, and cancel surplus requests."""
         assert self._nodes is not None
         parked = sum(w.is_parked for w in self.workers.values())
-        room = capacity(self.need, self._nodes, self.group)
+        room = self.room_outside(())
         if not room and self.plan.address is None:  # nobody will join this one
             why = self._why()
             raise self._given_up(f"{why}; ask for less, or name a cluster (address=...).")
@@ -345,7 +351,7 @@ class RayPool:
     def _why(self) -> str:
         if self._trouble or self._nodes is None:
             return self._trouble or "it has not answered yet"
-        return shortage(self.need, self._nodes, self._free, self.group)
+        return shortage(self.need, list(self._nodes.values()), self._free, self.group)
 
     def _say(self, why: str) -> None:
         if why != self._said:
