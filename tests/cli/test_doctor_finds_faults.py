@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -69,17 +70,21 @@ def test_a_server_that_is_away_is_status_7(cli):
     assert "secret" not in result.output
 
 
-def test_every_extra_that_the_readme_names_is_checked():
-    readme = Path(__file__).parents[2] / "README.md"
-    named = re.search(r"# extras: ([a-z, ]+)", readme.read_text()).group(1).split(", ")
-    assert set(named) - {"all"} <= set(EXTRAS)
+def test_every_extra_of_users_is_checked_and_the_readme_names_no_other():
+    root = Path(__file__).parents[2]
+    extras = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    extras = extras["optional-dependencies"]["all"][0]
+    ours = set(re.fullmatch(r"tunekit-hpo\[([a-z,]+)\]", extras).group(1).split(","))
+    named = re.search(r"# extras: ([a-z, ]+)", (root / "README.md").read_text()).group(1)
+    assert ours == set(EXTRAS)
+    assert set(named.split(", ")) - {"all"} <= ours
 
 
-def test_a_missing_extra_is_a_warning_with_the_line_to_type(cli, monkeypatch):
+def test_a_missing_extra_is_off_with_the_line_to_type_and_no_warning(cli, monkeypatch):
     monkeypatch.setattr("tunekit.cli.doctor.EXTRAS", {"magic": ("no_such_module",)})
     result = cli("doctor", "--json")
     assert checks(result)["extra magic"] == (
-        "warn",
+        "off",
         "not installed: pip install 'tunekit-hpo[magic]'",
     )
 

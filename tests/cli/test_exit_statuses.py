@@ -36,6 +36,19 @@ def test_1_a_bug_is_one_line_and_with_v_a_traceback(cli, monkeypatch):
     assert "Traceback" in cli("studies", "ls", "-v").stderr
 
 
+def test_1_a_package_of_an_extra_that_is_missing_wherever_it_is_imported(cli, monkeypatch):
+    def imports_it(flag):
+        raise ModuleNotFoundError("No module named 'plotly.io'", name="plotly.io")
+
+    monkeypatch.setattr("tunekit.cli.stores.open_existing", imports_it)
+    result = cli("studies", "ls")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "tunekit: TK501 importing plotly needs the plots extra: "
+        "pip install 'tunekit-hpo[plots]'\n"
+    )
+
+
 def test_1_more_failures_than_allowed(cli):
     words = ("run", "train.py:broken", "-n", "9", "--max-failed", "1", *RANDOM)
     result = cli(*words)

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tunekit.errors import TunekitError
+from tunekit.errors import MissingExtra, TunekitError
 from tunekit.shown import printable
 
 FAILED = 1
@@ -51,6 +51,7 @@ class Terminal:
         if self.verbose:
             said = "".join(traceback.format_exception(error)).rstrip()
             _note(said)
+        error = _with_extra(error)
         _note(f"tunekit: {_one_line(error)}")
         expected = isinstance(
             error, TunekitError | OSError
@@ -131,6 +132,17 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     call.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {p.name: p.annotation for p in parameters}
     return call
+
+
+def _with_extra(error: BaseException) -> BaseException:
+    """Return the error that names the extra of a missing package, else the error itself."""
+    if not isinstance(error, ModuleNotFoundError) or isinstance(error, TunekitError):
+        return error
+    from tunekit.cli.doctor import EXTRAS
+
+    package = (error.name or "").partition(".")[0]
+    extras = [extra for extra, modules in EXTRAS.items() if package in modules]
+    return MissingExtra(extras[0], f"importing {package}") if extras else error
 
 
 def _one_line(error: BaseException) -> str:

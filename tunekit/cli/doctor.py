@@ -29,12 +29,14 @@ EXTRAS = {
     "sklearn": ("sklearn",),
     "optuna": ("optuna", "cmaes"),
     "evolution": ("cmaes",),
+    "bayesian": ("torch", "botorch", "gpytorch"),
     "torch": ("torch",),
     "postgres": ("psycopg2",),
     "export": ("pandas", "pyarrow"),
     "checkpoints": ("pyarrow", "fsspec"),
     "ray": ("ray",),
     "plots": ("plotly",),
+    "bench": ("sklearn", "onnxruntime", "gymnasium", "plotly"),
     "serve": ("fastapi", "uvicorn", "argon2"),
     "llm": ("httpx2", "litellm"),
     "mcp": ("mcp",),
@@ -53,7 +55,7 @@ class Check:
     """One check: its subject, its status, and details or advice."""
 
     check: str
-    status: Literal["ok", "warn", "fail"]
+    status: Literal["ok", "off", "warn", "fail"]
     detail: str
 
 
@@ -104,7 +106,7 @@ def _installation() -> Iterator[Check]:
     for extra, modules in EXTRAS.items():
         missing = [m for m in modules if find_spec(m) is None]
         if missing:
-            yield Check(f"extra {extra}", "warn", f"not installed: {install_line(extra)}")
+            yield Check(f"extra {extra}", "off", f"not installed: {install_line(extra)}")
         else:
             yield Check(f"extra {extra}", "ok", "installed")
     yield _gpus()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
+from tunekit.errors import MissingExtra
 from tunekit_integrations.dbms.catalogue import load_catalogue
+from tunekit_integrations.dbms.postgresql.session import ReconnectingSession
 from tunekit_integrations.dbms.postgresql.values import SettingRow, text_of
 from tunekit_integrations.dbms.records import ApplyMode
 from tunekit_integrations.dbms.space import choices_of
@@ -74,3 +78,9 @@ def test_the_servers_word_on_a_change_wins(context):
     wanted |= {"backend": ApplyMode.RELOAD}
     there = setting("work_mem", "4096", "kB", context=context).in_force(KNOBS["work_mem"])
     assert there.mode is wanted.get(context, ApplyMode.SESSION)
+
+
+def test_a_statement_without_the_driver_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg2", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'tunekit-hpo\[knobs\]'"):
+        ReconnectingSession("postgresql://nobody@localhost/none").run("SELECT 1")

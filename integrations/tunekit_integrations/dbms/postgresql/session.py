@@ -63,9 +63,9 @@ class ReconnectingSession:
     def _run(
         self, statement: str | Composable, values: Sequence[object], timeout_s: float
     ) -> list[Row]:
+        connection = self._open(min(timeout_s, CONNECT_S))  # says which extra is missing
         import psycopg2
 
-        connection = self._open(min(timeout_s, CONNECT_S))
         try:
             with connection.cursor() as cursor:
                 cursor.execute(statement, values or None)
