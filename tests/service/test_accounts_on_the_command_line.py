@@ -113,7 +113,8 @@ def test_a_team_is_set_up_with_commands_alone(
 def test_a_project_is_left_and_deleted(cli: Cli, url: str, team: Team) -> None:
     team.user("ann", may_create=True)
     team.user("ben")
-    cli("login", url, "--token", given=team.token("ann"))
+    said = cli("login", url, "--token", given=team.token("ann")).stderr
+    assert f"use it: export TUNEKIT_URL={url}/default" in said
     cli("project", "add", "vision")
     cli("project", "grant", "vision", "ben", "viewer")
     cli("project", "revoke", "vision", "ben")

@@ -156,3 +156,17 @@ def test_a_study_is_run_behind_a_proxy_that_publishes_the_service_under_a_path(
         doc = json.loads(there.getresponse().read())
         there.close()
     assert doc["servers"] == [{"url": "/tune"}]
+
+
+@pytest.mark.parametrize("root", ["", "/tune"])
+def test_the_address_that_the_service_prints_opens_a_page_that_says_what_it_is(
+    storage: SQLStorage, root: str
+) -> None:
+    app = create_app(Service(storage, root_path=root))
+    with TestClient(app, base_url="http://127.0.0.1:8080") as client:
+        page = client.get(f"{root}/")
+        described = client.get(f"{root}/openapi.json")
+    assert page.status_code == described.status_code == 200
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert f"--storage http://127.0.0.1:8080{root}/PROJECT" in page.text
+    assert f'href="{root}/openapi.json"' in page.text

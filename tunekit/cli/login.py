@@ -45,6 +45,7 @@ def login(
         caller = service.request("GET", "/caller").doc
     path = store_token(base, secret)
     terminal.print_line(f"logged in to {base} as {caller['user']}; the token is in {path}")
+    terminal.print_line(f"use it: export TUNEKIT_URL={base}/{caller['project']}")
 
 
 def whoami(url: Service = None, form: OneFormat = Format.TABLE) -> None:

@@ -1,6 +1,6 @@
-"""The pages on which people set their password and log in.
+"""The first page of a service, and those on which people set their password and log in.
 
-They have no framework and load nothing: one form each, sent as JSON by a script whose nonce the
+They have no framework and load nothing. Each form is sent as JSON by a script whose nonce the
 content security policy names.
 """
 
@@ -70,6 +70,19 @@ fetch("api/v1/caller", {credentials: "same-origin"}).then(async (answer) => {
   if (answer.ok && pages) leave();
   else if (answer.ok) said.textContent = `Logged in as ${(await answer.json()).user}.`;
 });"""
+_INDEX = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>tunekit</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style nonce="{nonce}">body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 34rem;
+  margin: 12vh auto; padding: 0 1rem }} code {{ white-space: nowrap }}</style></head>
+<body><h1>tunekit</h1>
+<p>This service keeps studies. From the command line and from Python, its URL with the name of a
+project is a storage: <code>tunekit studies ls --storage {url}/PROJECT</code>.</p>
+<p>To see the studies in a browser, start the service with <code>tunekit serve --dashboard</code>,
+or run <code>tunekit dashboard {url}</code> on your machine.</p>
+<p>Programs find all requests described in <a href="{root}/openapi.json">openapi.json</a>.</p>
+</body></html>
+"""
 _SHARE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>A shared study - tunekit</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -95,6 +108,15 @@ history.replaceState(null, "", location.pathname);
 if (user) { field("name").value = user; field("name").readOnly = true; }
 const body = () => ({secret, password: field("password").value,
   ...(user ? {} : {name: field("name").value})});"""
+
+
+@endpoint(router, "GET", "/", role=Role.ANYONE)
+async def index_page(request: Request) -> Response:
+    """Return the page that says what a service without a dashboard is for."""
+    nonce = secrets.token_urlsafe(16)
+    root: str = request.app.state.service.root_path
+    url = f"{request.url.scheme}://{request.url.netloc}{root}"
+    return _html(_INDEX.format(nonce=nonce, url=escape(url), root=escape(root)), nonce)
 
 
 @endpoint(router, "GET", "/login", role=Role.ANYONE)

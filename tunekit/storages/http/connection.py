@@ -20,6 +20,7 @@ from tunekit.errors import (
     InvalidArgument,
     QuotaReached,
     ServiceBusy,
+    StorageError,
     StorageUnreachable,
     TunekitError,
 )
@@ -168,7 +169,10 @@ class Connection:
             raise _NoAnswer(error, may_be_applied=True) from error
         self._kept.used = time.monotonic()
         self._is_reached = True
-        return _checked(response, content)
+        try:
+            return _checked(response, content)
+        except _Unexplained as error:
+            raise self._foreign(error) from None
 
     def _connection(self) -> http.client.HTTPConnection:
         """Return this thread's connection; a forked child leaves those of its parent alone."""
@@ -199,6 +203,24 @@ class Connection:
         )
 
 
+    def _foreign(self, error: _Unexplained) -> StorageError:
+        if error.detail and error.status != http.HTTPStatus.NOT_FOUND:
+            return StorageError(f"{shown_url(self.url)} refuses the request: {error.detail}")
+        return StorageError(
+            f"{shown_url(self.url)} answers (status {error.status}), but not as a tunekit service "
+            "of this version; check the URL, expected http://host:port/project."
+        )
+
+
+class _Unexplained(Exception):
+    """An answer without an error code of tunekit's: of another program, or to an unknown route."""
+
+    def __init__(self, status: int, detail: str = "") -> None:
+        super().__init__(status)
+        self.status = status
+        self.detail = detail
+
+
 class _NoAnswer(Exception):
     """A request got no answer that says whether it was applied."""
 
@@ -227,6 +249,8 @@ def _checked(response: http.client.HTTPResponse, content: bytes) -> ServiceRespo
     except ValueError:
         doc = None
         if response.status < 400:
+            if kind == "text/html":  # the page of another program
+                raise _Unexplained(response.status) from None
             raise _NoAnswer("the answer is cut off", may_be_applied=True) from None
     if response.status < 400:
         return ServiceResponse(doc, dict(response.headers))
@@ -234,7 +258,8 @@ def _checked(response: http.client.HTTPResponse, content: bytes) -> ServiceRespo
         raise _error_of(doc, response)
     if response.status in _MAY_PASS:  # of a proxy in front of the service
         raise _NoAnswer(f"status {response.status}", may_be_applied=True)
-    raise TunekitError(f"the service answered with status {response.status} and no explanation.")
+    detail = doc.get("detail") if isinstance(doc, dict) else None
+    raise _Unexplained(response.status, detail if isinstance(detail, str) else "")
 
 
 def _error_of(doc: Mapping[str, Any], response: http.client.HTTPResponse) -> TunekitError:

@@ -47,7 +47,11 @@ class HTTPStorage(CheckedStorage):
 
     def __init__(self, connection: Connection, project: str | None = None) -> None:
         self._http = connection
-        caller = from_dict(m.Caller, connection.request("GET", "/caller").doc)
+        try:
+            caller = from_dict(m.Caller, connection.request("GET", "/caller").doc)
+        except BaseException:
+            connection.close()
+            raise
         self.project = project or caller.project
         self.url = shown_url(f"{connection.url}/{quoted(self.project)}")
         self._studies = f"/projects/{quoted(self.project)}/studies"
