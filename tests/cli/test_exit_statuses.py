@@ -44,8 +44,7 @@ def test_1_a_package_of_an_extra_that_is_missing_wherever_it_is_imported(cli, mo
     result = cli("studies", "ls")
     assert result.exit_code == 1
     assert result.stderr == (
-        "tunekit: TK501 importing plotly needs the plots extra: "
-        "pip install 'tunekit-hpo[plots]'\n"
+        "tunekit: TK501 importing plotly needs the plots extra: pip install 'tunekit-hpo[plots]'\n"
     )
 
 

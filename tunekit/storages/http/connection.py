@@ -202,7 +202,6 @@ class Connection:
             f"there and is reachable from this machine; {advice}."
         )
 
-
     def _foreign(self, error: _Unexplained) -> StorageError:
         if error.detail and error.status != http.HTTPStatus.NOT_FOUND:
             return StorageError(f"{shown_url(self.url)} refuses the request: {error.detail}")
