@@ -83,7 +83,8 @@ def load_optuna_studies(source: str, names: Sequence[str] | None = None) -> list
         import optuna
     except ImportError:
         raise MissingExtra("optuna", "Reading an Optuna storage") from None
-    if "://" not in source and not Path(source).is_file():
+    file = _file_of(source)
+    if file is not None and not file.is_file():
         raise InvalidArgument(f"{source} is not a file; give Optuna's URL or journal file.")
     try:
         if "://" in source:
@@ -107,3 +108,17 @@ def load_optuna_studies(source: str, names: Sequence[str] | None = None) -> list
         raise InvalidArgument(
             f"{shown_url(source)} cannot be read as a storage of Optuna: {reason}"
         ) from None
+
+
+def _file_of(source: str) -> Path | None:
+    """Return the file of a journal or of an SQLite URL, `None` for a server or memory."""
+    if "://" not in source:
+        return Path(source)
+    from sqlalchemy import make_url
+
+    try:
+        url = make_url(source)
+    except Exception:  # Optuna says what is wrong with it
+        return None
+    is_file = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+    return Path(str(url.database)) if is_file and "uri" not in url.query else None

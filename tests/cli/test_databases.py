@@ -148,3 +148,6 @@ def test_what_is_no_storage_of_optuna_is_refused_in_a_sentence(tmp_path: Path) -
         assert done.exit_code == 2, (source, done.stderr)
         assert "Traceback" not in done.stderr
         assert "pw" not in done.stderr
+    missing = db("import-optuna", f"sqlite:///{tmp_path}/none.db", "--storage", url)
+    assert missing.exit_code == 2 and "none.db is not a file" in missing.stderr
+    assert not (tmp_path / "none.db").exists(), "a mistyped name makes no file"

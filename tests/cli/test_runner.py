@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -303,6 +304,7 @@ def test_submit_and_jobs_on_the_command_line(cli, url, submit, allowed, answer):
     assert answer("jobs", "change", "1", "--priority", "3", "--url", url)["job"]["priority"] == 3
     shown = answer("jobs", "show", "1", "--url", url)["job"]
     assert "x" in str(shown["settings"]["space"]), "the whole space travels with the job"
+    assert datetime.fromisoformat(shown["created"]).tzinfo is UTC and shown["started"] is None
     assert answer("jobs", "cancel", "1", "--url", url)["job"]["state"] == "cancelled"
     assert cli("jobs", "show", "9", "--url", url).exit_code == 3
     refused = cli("jobs", "ls", "--url", "sqlite:///x.db")

@@ -121,6 +121,19 @@ def test_a_complete_trial_without_the_metric_of_a_constraint_has_failed():
         study.tell(study.ask(), 1.0)
 
 
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        (None, r"it is None, as of a function without return; return a number"),
+        ((1.0, 2.0), r"return one for each, or declare the objectives that you measure: tk.study"),
+    ],
+)
+def test_a_result_of_another_form_says_what_to_write(result, said):
+    study = tk.study(space={"x": tk.Float(0, 1)}, sampler="random")
+    with pytest.raises(TooManyFailures, match=said):
+        study.optimize(lambda trial: result, 100)
+
+
 def test_a_trial_that_is_stopped_may_lack_the_metric_of_a_constraint():
     study = tk.study(
         space={"x": tk.Float(0, 1)}, sampler="random", constraints=["latency_ms <= 8"]

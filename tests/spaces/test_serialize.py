@@ -91,6 +91,7 @@ def test_scalars_are_read_as_in_yaml_1_2(tmp_path):
         (HEAD + "parameters: {x: [1]}\nconstraints: x < 1", "constraints: got"),
         (HEAD + "parameters: {x: 1, x: 2}", 'line 2: the key "x" appears twice'),
         (HEAD + "parameters: {1: 2}", "quotes"),
+        (HEAD + "lr: {type: float, lo: 0, hi: 1}", "put the parameters below parameters:"),
         ("a: [", "not YAML"),
         ("a: !!python/object/apply:os.system [true]", "not YAML"),
         ("&a [*a]", "expected a mapping"),

@@ -120,7 +120,7 @@ def _row(job: Job) -> dict[str, Any]:
 
 
 def _show(job: Job, form: Format, **more: Any) -> None:
-    from tunekit.cli.output import emit_one
+    from tunekit.cli.output import emit_one, moment
 
-    row = _row(job) | {"runner": job.runner, "created": job.created}
-    emit_one("job", {**row, "started": job.started, "finished": job.finished, **more}, form)
+    times = {name: moment(getattr(job, name)) for name in ("created", "started", "finished")}
+    emit_one("job", {**_row(job), "runner": job.runner, **times, **more}, form)

@@ -89,6 +89,8 @@ def _named(
     result: object, names: Sequence[str], expected: str, *, is_partial: bool
 ) -> list[tuple[object, object]]:
     """Return names and values of a result, unchecked."""
+    if result is None and not is_partial:
+        raise InvalidResult(f"it is None, as of a function without return; return {expected}.")
     if isinstance(result, Mapping):
         pairs: list[tuple[object, object]] = list(result.items())
         # A single metric names the objective, of a result: a report may be of something else.
@@ -98,7 +100,8 @@ def _named(
         if len(result) != len(names):
             raise InvalidResult(
                 f"got {counted(len(result), 'value')} for {counted(len(names), 'objective')} "
-                f"{names}; return one for each objective."
+                f"{names}; return one for each, or declare the objectives that you measure: "
+                'tk.study(objectives=["error", "seconds"]).'
             )
         pairs = list(zip(names, result, strict=True))
     else:

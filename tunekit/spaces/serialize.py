@@ -296,9 +296,11 @@ def _list(data: object, place: str) -> list[Any]:
 def _known(data: Mapping[str, Any], keys: Iterable[str], place: str) -> None:
     for key in data:
         if key not in keys:
+            is_bare = "parameters" in keys and "parameters" not in data
+            nested = "; put the parameters below parameters:" if is_bare else ""
             raise InvalidSpace(
                 f'{place or "the space"}: unknown word "{key}"{did_you_mean(str(key), keys)}, '
-                f"expected {', '.join(keys)}."
+                f"expected {', '.join(keys)}{nested}."
             )
 
 
