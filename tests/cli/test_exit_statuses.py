@@ -134,7 +134,9 @@ def test_3_no_such_study_trial_or_database(cli, folder):
 
 def test_3_a_wrong_name_gets_the_closest_one(cli):
     tk.study("resnet", space=tk.Space(x=[1]), storage="sqlite:///tunekit.db", sampler="random")
-    assert 'did you mean "resnet"?' in cli("studies", "best", "restnet").stderr
+    said = cli("studies", "best", "restnet").stderr
+    assert 'did you mean "resnet"?' in said
+    assert f"there is 1 study in sqlite:///{Path('tunekit.db').resolve()};" in said
 
 
 def test_4_no_permission():

@@ -14,3 +14,8 @@ def test_what_was_found_is_printed_on_standard_output_also_when_quiet(cli, folde
     done = cli("studies", name, "s", "--quiet")
     assert done.exit_code == 0, done.stderr
     assert done.stdout.strip() and not done.stderr
+
+
+def test_a_study_that_no_language_model_was_asked_for_says_so(cli, folder):
+    tk.study("s", space={"x": tk.Float(0, 1)}, storage="sqlite:///tunekit.db", seed=1)
+    assert "no language model has been asked for study s" in cli("studies", "llm", "s").stderr

@@ -15,7 +15,7 @@ import typer
 
 PLUGIN = """
     import typer
-    app = typer.Typer(help="Greets.", no_args_is_help=True)
+    app = typer.Typer(help="Greets.", no_args_is_help=True, rich_help_panel="Salutations")
 
     @app.command("hello")
     def hello() -> None:
@@ -61,6 +61,7 @@ def test_help_and_completion_show_it_and_what_is_broken(outside: dict[str, str])
     done = tunekit("--help", env=outside)
     assert done.returncode == 0
     assert "Greets." in done.stdout
+    assert "Salutations" in done.stdout, "it chooses its panel"
     assert "no_such_module" in done.stdout
     words = {"COMP_WORDS": "tunekit gre", "COMP_CWORD": "1", "_TUNEKIT_COMPLETE": "complete_bash"}
     code = "from tunekit.cli import main; main()"
@@ -116,3 +117,19 @@ def test_the_commands_that_tunekit_adds_this_way_are_there() -> None:
     for value in points.values():
         module, _, name = value.partition(":")
         assert isinstance(getattr(import_module(module), name), typer.Typer)
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("best", "there is `tunekit studies best`."),
+        ("hello", "there is `tunekit greet hello`."),
+        ("stduies", "Did you mean 'studies'"),
+    ],
+)
+def test_an_unknown_command_says_where_it_is(
+    outside: dict[str, str], word: str, said: str
+) -> None:
+    done = tunekit(word, env={**outside, "COLUMNS": "200"})
+    assert done.returncode == 2
+    assert said in done.stderr

@@ -131,6 +131,7 @@ def test_a_study_is_a_source_too_and_roles_can_be_named(folder, cli):
         (["predict", "law.json"], "expected the parameters of the model"),
         (["predict", "runs.csv", "--role", "rl=lr"], "there is no role rl"),
         (["predict", "none"], "no database"),
+        (["predict", "stp_law", "--n", "1", "--d", "1"], 'did you mean "step_law"'),
         (["plan", "law.json", "--budget", "0"], "above 0"),
         (["plan", "law.json", "--budget", "1", "--n", "1e9", "--d", "1e10"], "no run fits"),
     ],

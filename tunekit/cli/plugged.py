@@ -1,8 +1,8 @@
 """Commands of other distributions: entry points in the group `tunekit.commands`.
 
-An entry point names a Typer app, which becomes a group of commands. Reading entry points costs a
-process about 50 ms, so it is done for help, for completion and for a name that is not a command of
-tunekit's own, and never otherwise.
+An entry point names a Typer app, which becomes a group of commands, in the panel of the help that
+its `rich_help_panel` names. Reading entry points costs a process about 50 ms, so it is done for
+help, for completion and for a name that is not a command of tunekit's own, and never otherwise.
 """
 
 from __future__ import annotations
@@ -34,6 +34,23 @@ class PluggedGroup(TyperGroup):
         entry = _entries().get(cmd_name)
         return None if entry is None else _loaded(cmd_name, entry)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that the words name; an unknown one is looked for in the groups."""
+        try:
+            return super().resolve_command(ctx, args)
+        except Exception as error:  # UsageError of the Click that Typer brings
+            nested = _in_groups(self, ctx, args[0])
+            if nested and isinstance(message := getattr(error, "message", None), str):
+                error.message = f"{message.rstrip('.')}; there is {nested}."  # type: ignore[attr-defined]
+            raise
+
+
+def _in_groups(top: TyperGroup, ctx: Any, word: str) -> str:
+    """Return the commands of that name one level below, as they are typed."""
+    groups = {name: top.get_command(ctx, name) for name in top.list_commands(ctx)}
+    having = [name for name, group in groups.items() if word in getattr(group, "commands", {})]
+    return " or ".join(f"`tunekit {name} {word}`" for name in having)
+
 
 @cache
 def _entries() -> dict[str, Any]:
@@ -55,7 +72,8 @@ def _loaded(name: str, entry: Any) -> Any:
         return _broken(name, f"{entry.value} cannot be loaded: {error}")
     made = get_group(app)
     made.name = name
-    made.rich_help_panel = PANEL
+    chosen = app.info.rich_help_panel
+    made.rich_help_panel = chosen if isinstance(chosen, str) else PANEL
     return made
 
 

@@ -9,7 +9,7 @@ import typer
 
 from tunekit.cli.command import command, terminal
 from tunekit.cli.options import Format, ListFormat, ManyFormat, OneFormat, Storage
-from tunekit.errors import InvalidArgument
+from tunekit.errors import InvalidArgument, UnknownStudy, did_you_mean
 
 if TYPE_CHECKING:
     from tunekit.scaling import Law, Roles
@@ -204,7 +204,13 @@ def _law(
                 f"--role with {source}, which is a law with its roles; leave it out."
             )
         return load(source)
-    return _fitted([source], _roles(_pairs(role or [], "--role"), None), storage)
+    try:
+        return _fitted([source], _roles(_pairs(role or [], "--role"), None), storage)
+    except UnknownStudy as error:
+        hint = did_you_mean(source, PRESETS)
+        if not hint:
+            raise
+        raise InvalidArgument(f'no published law or study is named "{source}"{hint}.') from error
 
 
 def _fitted(

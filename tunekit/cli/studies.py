@@ -147,6 +147,8 @@ def llm(name: Name, storage: Storage = None, form: OneFormat = Format.TABLE) -> 
 
     _, history = read_study(open_existing(storage), name)
     found = llm_report(history)
+    if not found.spent.calls:
+        terminal.print_line(f"no language model has been asked for study {name} yet")
     emit_found("llm", found, asdict(found), form)
 
 

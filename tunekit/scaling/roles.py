@@ -171,7 +171,8 @@ def _usual(role: str, columns: Sequence[str], where: str) -> str | None:
         return None
     raise InvalidArgument(
         f"scaling: no column of {where} is called {' or '.join(USUAL[role])}; say with "
-        f"{role}=... which one is {_MEANING[role]}. It has {', '.join(columns) or 'none'}."
+        f"{role}=... (--{role} NAME) which one is {_MEANING[role]}. It has "
+        f"{', '.join(columns) or 'none'}."
     )
 
 

@@ -206,13 +206,12 @@ def study_exists(name: str) -> StudyExists:
     )
 
 
-def unknown_study(name: str, known: Sequence[str]) -> UnknownStudy:
-    """Return the error for an unknown study, with the closest name."""
+def unknown_study(name: str, known: Sequence[str], where: str) -> UnknownStudy:
+    """Return the error for an unknown study, with the closest name and where it was looked for."""
     hint = did_you_mean(name, known)
     there = f"there are {len(known)} studies" if len(known) != 1 else "there is 1 study"
     return UnknownStudy(
-        f'no study named "{name}"{hint}: {there} in this storage; list them with '
-        "`tunekit studies ls`."
+        f'no study named "{name}"{hint}: {there} in {where}; list them with `tunekit studies ls`.'
     )
 
 

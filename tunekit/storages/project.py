@@ -173,4 +173,5 @@ class ProjectStorage:
         return replace(record, spec=replace(record.spec, name=name, attrs=attrs))
 
     def _unknown(self, name: str) -> UnknownStudy:
-        return unknown_study(name, [r.spec.name for r in self.list_studies()])
+        known = [r.spec.name for r in self.list_studies()]
+        return unknown_study(name, known, f'project "{self.project}"')

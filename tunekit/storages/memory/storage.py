@@ -117,4 +117,4 @@ class MemoryStorage(StorageReads, StorageWrites):
         for study in self._studies.values():
             if study.name == name:
                 return study
-        raise unknown_study(name, [s.name for s in self._studies.values()])
+        raise unknown_study(name, [s.name for s in self._studies.values()], "memory")

@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from tunekit.checks import check_text
 from tunekit.records import StudyRecord, StudySpec, StudyState, TrialRecord
+from tunekit.shown import shown_url
 from tunekit.spaces import Space
 from tunekit.spaces.serialize import space_from_dict, space_to_dict
 from tunekit.storages.checks import (
@@ -212,7 +213,7 @@ class SQLStorage(StorageReads, StorageWrites):
 
     def _unknown(self, name: str) -> Exception:
         names = self._db.read(lambda c: c.execute(select(studies.c.name)).scalars().all())
-        return unknown_study(name, names)
+        return unknown_study(name, names, shown_url(self.url))
 
     def _space(self, text: str) -> Space:
         space = self._spaces.get(text)

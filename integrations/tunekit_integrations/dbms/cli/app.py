@@ -10,6 +10,7 @@ from tunekit_integrations.dbms.cli import changes, report, rollback, tune
 app = typer.Typer(
     help="Tune the knobs of a database server, with a verdict and a way back.",
     no_args_is_help=True,
+    rich_help_panel="Start here",
 )
 command(app, "tune")(tune.tune)
 command(app, "check")(changes.check)
