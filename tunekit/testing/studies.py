@@ -88,7 +88,7 @@ def make_study(storage: Storage, name: str, mix: TrialMix, **settings: Any) -> S
             batch, reports = [], {}
     if batch:
         storage.add_trials(study.id, batch, reports)
-    return next(r for r in storage.list_studies() if r.id == study.id)
+    return storage.record(study.id)
 
 
 def made_trials(mix: TrialMix) -> Iterator[tuple[TrialRecord, tuple[Report, ...]]]:

@@ -34,7 +34,6 @@ from tunekit.service.charts.queries import ChartQuery
 from tunekit.spaces import Space
 from tunekit.spaces.serialize import space_to_dict
 from tunekit.storages.base import Storage
-from tunekit.storages.checks import deleted_study
 from tunekit.storages.http.messages import SpaceVersion
 from tunekit.studies.health import health_of
 from tunekit.studies.space_edits import edit_space
@@ -62,11 +61,8 @@ class ChartStudy:
     """
 
     def __init__(self, storage: Storage, study_id: int) -> None:
-        record = next((r for r in storage.list_studies() if r.id == study_id), None)
-        if record is None:
-            raise deleted_study(study_id)
         self._storage = storage
-        self._reader = StudyReader(storage, record)
+        self._reader = StudyReader(storage, storage.record(study_id))
         self._curves: OrderedDict[str, CurveStore] = OrderedDict()
         self._texts: OrderedDict[tuple[ChartQuery, int], str] = OrderedDict()
         self._narrowed: tuple[tuple[TrialFilter, str, int], History] | None = None
