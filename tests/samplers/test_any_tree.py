@@ -22,6 +22,7 @@ LOSSES = st.sampled_from([0.0, 1.0, -2.5, 1e300, -1e300, 1e-300]) | st.floats(-1
 # Optuna's process takes a second for each fit, and its own tests cover it; `proxy` needs a proxy,
 # `llm` a model.
 NAMES = [name for name in registry.names("sampler") if name not in ("gp", "proxy", "llm")]
+FEW_DRAWS = {"botorch": {"n_draws": 16}}  # a fit of it takes a second, and so do 64 draws
 
 
 def n_named(params):
@@ -45,7 +46,7 @@ def ended(trial, state, loss):
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_a_proposal_is_valid_or_the_reason_is_said(name, data):
-    propose(data, lambda: registry.make("sampler", name))
+    propose(data, lambda: registry.make("sampler", name, FEW_DRAWS.get(name, {})))
 
 
 @pytest.mark.parametrize("case", BRED)
