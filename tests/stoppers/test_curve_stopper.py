@@ -74,6 +74,8 @@ def test_a_decision_from_few_curves_says_that_the_last_value_is_the_prediction()
     decision = chance_stopper(min_reports=10).decide(40, study(states=stopped))
     assert decision.evidence["model"] == "last value"
     assert decision.evidence["fallback"] == "fewer than 30 complete curves"
+    low, high = decision.evidence["interval"]
+    assert low <= decision.evidence["predicted"] <= high
     assert "20 complete curves (last value: fewer than 30 complete curves)" in decision.reason
     many = chance_stopper(min_reports=10).decide(40, study()).evidence
     assert many["fallback"] == ""
@@ -114,11 +116,14 @@ def test_other_metrics_that_all_trials_report_are_read():
         return view_of(seen, running=[40])  # whose trials have no parameters
 
     def predicted(shown):
-        return chance_stopper(min_reports=8, limit=0.99).decide(40, shown).evidence["predicted"]
+        evidence = chance_stopper(min_reports=8, limit=0.99).decide(40, shown).evidence
+        low, high = evidence["interval"]
+        return evidence["predicted"], high - low
 
     end = curve(np.random.default_rng(0), 0.9)[-1]
-    assert predicted(view(telling=True)) == pytest.approx(end, abs=0.05)
-    assert predicted(view(telling=False)) > end + 0.15
+    predictions = [predicted(view(telling=telling)) for telling in (True, False)]
+    assert predictions[0][0] == pytest.approx(end, abs=0.05)
+    assert predictions[0][1] < predictions[1][1] / 2, "a metric that tells narrows the interval"
 
 
 def test_between_rungs_nothing_is_decided():

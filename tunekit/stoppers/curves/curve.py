@@ -314,7 +314,9 @@ def _predicted(f: Forecast, watched: ObjectiveSpec, evidence: dict[str, Any]) ->
     if watched.direction == "maximize":
         ends.reverse()
     low, high = (_metric(v, watched) for v in ends)
-    predicted = _metric(float(f.centre[0]), watched)
+    # A last value only ranks, and may lie outside of the interval; the median does not.
+    expected = f.quantile(0.5) if f.fallback else f.centre
+    predicted = _metric(float(expected[0]), watched)
     evidence |= {
         "predicted": predicted,
         "interval": [low, high],
