@@ -72,7 +72,7 @@ def _loaded(name: str, entry: Any) -> Any:
         return _broken(name, f"{entry.value} cannot be loaded: {error}")
     made = get_group(app)
     made.name = name
-    chosen = app.info.rich_help_panel
+    chosen = app.rich_help_panel
     made.rich_help_panel = chosen if isinstance(chosen, str) else PANEL
     return made
 
