@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import subprocess
+import sys
 
 import pytest
 
@@ -77,7 +79,7 @@ def test_own_problems_come_from_a_file_with_or_without_a_seed(cli, folder):
         (["--sampler", "auto:wrong=1"], "wrong"),
         (["--peer", "optuna-tep"], "did you mean"),
         (["--sampler", "random", "--suite", "treez"], "did you mean"),
-        (["--sampler", "random", "--only", "nothing*"], "matches no problem"),
+        (["--sampler", "random", "--only", "nothing*"], "matches no problem; there are"),
         (["--sampler", "random", "--problem", "own.py:other"], "expected a tunekit.bench"),
         (["--sampler", "random", "--sampler", "random"], "twice"),
     ],
@@ -121,3 +123,16 @@ def test_cost_prints_a_row_for_each_space_and_size(cli, answer):
         ("tree-200", 5)
     ] * 2
     assert cli(*words, "--space", "round").exit_code == 2
+
+
+def test_a_script_without_a_guard_starts_its_workers_once(folder):
+    # As some packagers write it: no `if __name__ == "__main__"` around the call.
+    (folder / "own.py").write_text(OWN)
+    script = folder / "launch.py"
+    script.write_text("import sys\nfrom tunekit.cli import main\nsys.exit(main())\n")
+    words = [*WORDS, "--sampler", "random"]
+    done = subprocess.run(
+        [sys.executable, script, *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "random" in done.stdout

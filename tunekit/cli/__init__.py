@@ -12,6 +12,7 @@ def main() -> None:
 
     Errors of the streams or during import also end in one line and an exit status.
     """
+    _hide_script()
     status: int | str | None = 0
     try:
         from tunekit.cli.app import app
@@ -26,6 +27,17 @@ def main() -> None:
     if not _flushed() and not status:
         status = _ended("cannot write the output: part of it is lost", 1)
     sys.exit(status)
+
+
+def _hide_script() -> None:
+    """Keep the processes that a command spawns from running the calling script again.
+
+    `multiprocessing` runs a main script anew in each of them. One that calls `main` without
+    asking for its `__name__`, as some packagers write it, would start the whole command there.
+    """
+    script = sys.modules["__main__"]
+    if getattr(script, "__spec__", None) is None:
+        script.__dict__.pop("__file__", None)
 
 
 def _ended(why: str, status: int) -> int:

@@ -117,12 +117,13 @@ class Named:
             source for seed in self.seeds for source in self._of_seed(seed)
         ]
         if self.only and found:
+            known = [name for source in found for name in problems_of(source)]
             only = [Only(source, tuple(self.only)) for source in found]
             found = [source for source in only if source.problems()]
             if not found:
                 raise InvalidArgument(
-                    f"--only {' '.join(self.only)} matches no problem; list the names with "
-                    "`tunekit bench ls`."
+                    f"--only {' '.join(self.only)} matches no problem; there are "
+                    f"{', '.join(known)}."
                 )
         names = [(name, source.seed) for source in found for name in problems_of(source)]
         if twice := {name for name in names if names.count(name) > 1}:
