@@ -123,7 +123,9 @@ def bench(
     ] = None,
     pool_size: Annotated[
         int | None,
-        typer.Option("--pool-size", min=2, help="Random points that define regret 1."),
+        typer.Option(
+            "--pool-size", min=2, help="Random points that define regret 1; 300 of an objective."
+        ),
     ] = None,
     yahpo_data: Annotated[
         Path | None,
