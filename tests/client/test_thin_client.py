@@ -89,15 +89,15 @@ def test_reports_travel_in_batches(study, client, monkeypatch):
         client.http, "request", lambda *a, **k: (sent.append(a[1]), request(*a, **k))[1]
     )
     trial = client.study(made.name).ask()
-    for step in range(45):
+    for step in range(105):
         trial.report(step, loss=1.0 / (step + 1))
     assert sum(path.endswith(":report") for path in sent) == 2
     trial.flush()
     assert sum(path.endswith(":report") for path in sent) == 3
-    assert [r.step for r in made.reports()[0]] == list(range(45))
-    trial.report(45, loss=0.0)
+    assert [r.step for r in made.reports()[0]] == list(range(105))
+    trial.report(105, loss=0.0)
     trial.tell(1.0)
-    assert made.reports()[0][-1].step == 45, "a result takes the last reports with it"
+    assert made.reports()[0][-1].step == 105, "a result takes the last reports with it"
 
 
 def test_the_stopper_of_the_study_ends_a_trial(study, client):

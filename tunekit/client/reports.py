@@ -12,7 +12,7 @@ from tunekit.errors import QuotaReached, ServiceBusy, StorageUnreachable
 EVERY_S = 0.5
 """Seconds after which reports that wait are sent with the next one."""
 
-MAX_WAITING = 20
+MAX_WAITING = 50
 """Reports that wait at most."""
 
 MAX_SENT = 500

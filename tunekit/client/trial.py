@@ -57,7 +57,7 @@ class ServiceTrial:
     def report(self, step: int, value: float | None = None, **metrics: float) -> ReportDecision:
         """Report metrics at a step, of which `value` is that of the only objective.
 
-        Reports are sent together: 20 at a time, or the next one after half a second. Between
+        Reports are sent together: 50 at a time, or the next one after half a second. Between
         the requests the latest decision counts, so a stop arrives with a later report. While
         the service is away nothing waits for it; what was reported is sent later.
 
