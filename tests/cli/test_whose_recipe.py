@@ -40,6 +40,18 @@ def test_the_own_recipe_is_run_without_a_question(cli):
     assert complete() == 2
 
 
+def test_resume_goes_on_in_the_space_as_it_is_now_where_repeating_the_command_explains(cli, ran):
+    assert cli("studies", "widen", "k", "depth", "--hi", "12").exit_code == 0
+    again = cli(*RUN)
+    assert again.exit_code == 2
+    assert "was created with this space and is at version 2 of it now" in again.stderr
+    assert "`tunekit resume k`" in again.stderr
+    result = cli("resume", "k", "-n", "2")
+    assert result.exit_code == 0, result.stderr
+    assert complete() == 2
+    assert tk.load_study("k", storage=URL).space.by_path["model.tree.depth"].domain.hi == 12
+
+
 def test_the_key_is_readable_for_its_user_alone(ran):
     assert ran.user_attrs["run"]["seal"]
     assert key_file().stat().st_mode & 0o777 == 0o600

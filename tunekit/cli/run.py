@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +21,9 @@ from tunekit.cli.options import (
     TrialTimeout,
     Workers,
 )
+
+if TYPE_CHECKING:
+    from tunekit.spaces import Space
 
 SPACE_HELP = "A .yaml or .json file, a bundled name, or file.py:attribute."
 COMMAND_HELP = (
@@ -182,6 +185,9 @@ def resume(
     check_runs(record.spec)
     found = record.spec.attrs.get("run")
     recipe = None if found is None else checked_recipe(found, name)
+    edited = None  # the recipe has the space that the study began with
+    if recipe is not None and recipe["settings"].get("space") is not None:
+        edited = opened.spaces(record.id).get(record.space_version)
     elsewhere = alive(opened, record)
     no_run = no_run or bool(elsewhere)
     if recipe is not None and not no_run and not here and recipe["folder"] != str(Path.cwd()):
@@ -203,7 +209,7 @@ def resume(
     flags = {"trials": trials, "timeout": timeout, "workers": workers}
     again = {key: value for key, value in flags.items() if value is not None}
     settings = {**recipe["settings"], **again, "name": name, "storage": url_of(storage)}
-    _carry_out(checked(settings, source=f"the recipe of study {name!r}"), form)
+    _carry_out(checked(settings, source=f"the recipe of study {name!r}"), form, space=edited)
 
 
 def _ask(recipe: Mapping[str, Any], name: str, sealed_for: str) -> None:
@@ -227,10 +233,10 @@ def _ask(recipe: Mapping[str, Any], name: str, sealed_for: str) -> None:
     typer.confirm("Run that? (--yes does not ask)", abort=True, err=True)
 
 
-def _carry_out(settings: Any, form: Format) -> None:
+def _carry_out(settings: Any, form: Format, *, space: Space | None = None) -> None:
     from tunekit.cli.runner import carry_out
 
-    raise typer.Exit(carry_out(settings, form))
+    raise typer.Exit(carry_out(settings, form, space=space))
 
 
 def what_to_run(words: list[str]) -> dict[str, Any]:

@@ -34,8 +34,13 @@ if TYPE_CHECKING:
     from tunekit.studies.study import Study
 
 
-def carry_out(settings: RunSettings, form: Format) -> int:
+def carry_out(settings: RunSettings, form: Format, *, space: Space | None = None) -> int:
     """Run a study with the given settings and print its best trial.
+
+    Args:
+        settings: what to run, and how.
+        form: of the output.
+        space: to use instead of the one that the settings name.
 
     Returns:
         The exit status: 0, or 5 if time ran out, or 6 without a best trial.
@@ -45,7 +50,7 @@ def carry_out(settings: RunSettings, form: Format) -> int:
         KeyboardInterrupt: the run was interrupted; the state is saved.
     """
     folder = Path.cwd()
-    space = make_space(settings.space, folder)
+    space = make_space(settings.space, folder) if space is None else space
     objective = objective_of(settings, space, folder)
     executor = executor_of(settings)
     url = url_of(None, settings.storage)

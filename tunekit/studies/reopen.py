@@ -155,11 +155,18 @@ def _check_space(storage: Storage, record: StudyRecord, spec: StudySpec) -> None
             "leave space= out, or use another name."
         )
     versions = storage.spaces(record.id)
-    if spec.space != versions.get(record.space_version, found.space):
+    if spec.space == versions.get(record.space_version, found.space):
+        return
+    if spec.space in versions.values():
         raise StudyExists(
-            f'study "{spec.name}" exists with another space; change it with '
-            "load_study(...).edit_space(new_space), or use another name."
+            f'study "{spec.name}" was created with this space and is at version '
+            f"{record.space_version} of it now; leave space= out to go on (`tunekit resume "
+            f"{spec.name}`), give the space as it is now, or use another name."
         )
+    raise StudyExists(
+        f'study "{spec.name}" exists with another space; change it with '
+        "load_study(...).edit_space(new_space), or use another name."
+    )
 
 
 def check_kept(what: str, kept: int, given: int | None, name: str) -> None:
