@@ -33,6 +33,7 @@ from tunekit.samplers.bayesian.fitting import (
     stored_parameters,
 )
 from tunekit.samplers.bayesian.hypervolume_improvement import HypervolumeImprovement
+from tunekit.samplers.bayesian.pieces import KnownPieces, pieces_of
 from tunekit.samplers.bayesian.search import RowScore
 from tunekit.samplers.bayesian.training_data import Observed, TrialRows, standardised, structure_of
 from tunekit.spaces.encode import Encoder
@@ -71,6 +72,7 @@ class FrontModel:
     gps: list[TreeGP]
     feasible: list[ConditionModel]
     prior: LogFactor | None = None
+    pieces: KnownPieces | None = None
 
     @property
     def negligible(self) -> float:
@@ -107,7 +109,8 @@ class FrontModel:
         likely = log_feasible(self.feasible, pending) > np.log(0.5)
         likely &= may_win(self.encoder, pending)
         values = values[:, np.concatenate([np.ones(len(y), dtype=bool), likely])]
-        terms: list[LogFactor] = [*cautious(self.feasible), *([self.prior] if self.prior else [])]
+        extra = [term for term in (self.prior, self.pieces) if term is not None]
+        terms: list[LogFactor] = [*cautious(self.feasible), *extra]
         return FeasibleImprovement(_improvement(drawn, values, y, rng), terms)
 
     def explained(self, row: NDArray[np.float64], value: float) -> tuple[dict[str, Any], str]:
@@ -122,6 +125,8 @@ class FrontModel:
         }
         if self.feasible:
             evidence["feasible"] = feasible_evidence(self.feasible, row)
+        if self.pieces is not None:
+            evidence["new_piece"] = self.pieces.probability(row)
         n, m = self.y.shape
         what = "growth of the front" if m <= MAX_FRONT else "improvement of a random weighting"
         return evidence, f"{m} models of {n} trials expect the most {what} here"
@@ -150,7 +155,8 @@ def front_model(view: StudyView, data: Observed, rows: TrialRows) -> FrontModel:
         return front_model(view, data.full_runs(), rows)
     order = np.lexsort((layers(y), ~data.feasible))
     found = conditions(view, structure, data, rows)
-    return FrontModel(rows.encoder, structure, data, y, order, gps, found)
+    pieces = pieces_of(rows.encoder, data)
+    return FrontModel(rows.encoder, structure, data, y, order, gps, found, pieces=pieces)
 
 
 def _warm_start(

@@ -28,6 +28,7 @@ from tunekit.samplers.bayesian.fidelity import may_win, misled, priors_of, stall
 from tunekit.samplers.bayesian.fitting import MAX_ROWS, chosen_rows
 from tunekit.samplers.bayesian.front import FrontModel, front_model
 from tunekit.samplers.bayesian.kernel_choice import Fit, fit_chosen
+from tunekit.samplers.bayesian.pieces import KnownPieces, pieces_of
 from tunekit.samplers.bayesian.prior_term import PriorTerm
 from tunekit.samplers.bayesian.training_data import Observed, TrialRows, standardised, structure_of
 from tunekit.samplers.bayesian.transfer import PastModel
@@ -56,6 +57,7 @@ class ObjectiveModel:
     Attributes:
         y, order: `(n,)` standardised losses; `(n,)` trials by loss, feasible ones first.
         boldness: factor on the exploration.
+        pieces: where trials tie exactly.
     """
 
     encoder: Encoder
@@ -67,6 +69,7 @@ class ObjectiveModel:
     prior: PriorTerm | None = None
     sources: tuple[tuple[float, PastModel], ...] = ()
     boldness: float = 1.0
+    pieces: KnownPieces | None = None
 
     @property
     def negligible(self) -> float:
@@ -106,7 +109,8 @@ class ObjectiveModel:
         counts = np.concatenate([known, likely & may_win(self.encoder, pending)])
         noise = np.exp(self.gp.parameters.noise)
         noisy = N_UNCERTAIN if noise > NOISY else 0
-        terms: list[LogFactor] = [*cautious(self.feasible), *([self.prior] if self.prior else [])]
+        extra = [term for term in (self.prior, self.pieces) if term is not None]
+        terms: list[LogFactor] = [*cautious(self.feasible), *extra]
         exploration = TREE_EXPLORATION if self.gp.structure.has_branches else 1.0
         exploration *= self.boldness
         others = [(weight, s.gp) for weight, s in self.sources]
@@ -129,6 +133,8 @@ class ObjectiveModel:
         }
         if self.feasible:
             evidence["feasible"] = feasible_evidence(self.feasible, row)
+        if self.pieces is not None:
+            evidence["new_piece"] = self.pieces.probability(row)
         if self.prior is not None:
             evidence["log_prior"] = round(float(self.prior.log_probability(row[None])[0]), 4)
             evidence["prior_exponent"] = round(self.prior.exponent, 4)
@@ -169,4 +175,5 @@ def _best_model(view: StudyView, data: Observed, rows: TrialRows) -> ObjectiveMo
         raised = fit.gp.predict(data.fidelity.raised(data.x))[0]
         order = np.lexsort((raised, data.violation > 0.0))
     found = conditions(view, structure_of(rows.encoder), data, rows)
-    return ObjectiveModel(rows.encoder, data, y, order, fit, found)
+    pieces = pieces_of(rows.encoder, data)
+    return ObjectiveModel(rows.encoder, data, y, order, fit, found, pieces=pieces)
