@@ -1,4 +1,4 @@
-"""Which kernel a study gets: the one without a trend, then what the trials speak for."""
+"""Which kernel a study gets: in flat spaces two take turns, then what the trials speak for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tunekit.records import TrialRecord, TrialState
-from tunekit.samplers.bayesian.kernel_choice import EVERY, FIRST, fit_chosen, kernels_of
+from tunekit.samplers.bayesian.kernel_choice import EVERY, fit_chosen, kernels_of
 from tunekit.spaces import Categorical, Float, Space
 from tunekit.spaces.encode import Encoder
 
@@ -40,11 +40,20 @@ def trials(evidence):
     ]
 
 
-def test_before_there_is_evidence_the_kernel_without_a_trend_is_used():
-    x = rows(FIRST - 1)
-    fit = fit_chosen(FLAT, x, bumps(x), [])
-    assert (fit.kernel, fit.compared_at) == ("blocks", 0)
-    assert next(iter(kernels_of(FLAT))) == next(iter(kernels_of(TREE))) == "blocks"
+@pytest.mark.parametrize(
+    ("encoder", "expected"),
+    [(FLAT, ["blocks", "trend", "blocks", "trend"]), (TREE, ["blocks"] * 4)],
+)
+def test_before_there_is_evidence_two_kernels_take_turns_in_a_flat_space(encoder, expected):
+    names, stored = [], []
+    for n in range(6, 10):
+        x = rows(n)[:, : len(encoder)]
+        known = trials([*[{}] * (n - len(stored)), *stored])
+        fit = fit_chosen(encoder, x, standard(x.sum(axis=1)), known)
+        assert fit.compared_at == 0
+        names.append(fit.kernel)
+        stored.append(fit.evidence())
+    assert names == expected
 
 
 def test_trials_of_a_sum_of_single_effects_speak_for_the_additive_kernel():

@@ -1,4 +1,8 @@
-"""Chooses a study's kernel: first the cautious one, later by leave-one-out density.
+"""Chooses a study's kernel: first two take turns, later the leave-one-out density decides.
+
+A wide trend finds the bottom of a bowl in a few trials, and holds the search back where there is
+none. A dozen trials do not tell which is the case, and a search that alternates loses to neither.
+With branches neither is ahead, and the one without a trend begins.
 
 Reference: Rasmussen and Williams, 2006, "Gaussian Processes for Machine Learning", section 5.4.2:
 the density of each value given all others compares kernels without a complexity penalty.
@@ -29,6 +33,7 @@ from tunekit_surrogates.block_kernel import Parameters
 from tunekit_surrogates.blocks import BlockStructure
 from tunekit_surrogates.tree_gp import HyperparameterPriors, TreeGP
 
+TURNS = 2  # kernels that take turns in a flat space until the first comparison
 FIRST = 20  # minimum number of trials to compare kernels; fewer decide by chance
 EVERY = 10  # minimum number of trials between comparisons; from 100 trials on, a tenth of them
 MARGIN = 2.0  # minimum gain, in nats, for another kernel to replace the space's default
@@ -67,7 +72,7 @@ class Fit:
 
 
 def kernels_of(encoder: Encoder) -> dict[str, BlockStructure]:
-    """Return the kernels to compare, the default first.
+    """Return the kernels to compare: the default, then in flat spaces its partner in turns.
 
     `blocks` takes nothing for granted; `trend` gives most of the variance to a wide, smooth part,
     which suits a bowl, but only climbs where there is none. `additive` adds an effect of each
@@ -139,10 +144,12 @@ def _kept(
 def _last_choice(
     trials: Sequence[TrialRecord], kernels: Mapping[str, BlockStructure]
 ) -> tuple[str, int, int]:
-    """Return the last chosen kernel, and the numbers of trials at its comparison and its fit."""
+    """Return the kernel to use, and the numbers of trials at its comparison and its fit."""
     for trial in reversed(trials):
         found = trial.evidence
         name, at, fitted_at = (found.get(k) for k in ("kernel", "compared_at", "fitted_at"))
-        if isinstance(name, str) and name in kernels and isinstance(at, int):
+        if isinstance(name, str) and name in kernels and isinstance(at, int) and at > 0:
             return name, at, fitted_at if isinstance(fitted_at, int) else 0
-    return next(iter(kernels)), 0, 0
+    first, *_ = kernels
+    turns = 1 if kernels[first].has_branches else TURNS
+    return list(kernels)[len(trials) % turns], 0, 0
