@@ -200,9 +200,13 @@ def test_a_stopped_runner_gives_its_jobs_back_and_another_one_ends_them(
     (allowed / "gate").touch()
     first.says("job 1 is queued")
     assert first.process.wait() == 0
-    assert results(storage, "a")[0] == {TrialState.COMPLETE: 1}
+    counts, study = results(storage, "a")
+    assert counts == {TrialState.COMPLETE: 1}
+    study.edit_space(tk.Space(x=tk.Float(0, 1000)))  # the job has the space that was submitted
     start().says("job 1 is done")
-    assert results(storage, "a")[0] == {TrialState.COMPLETE: 4}
+    counts, study = results(storage, "a")
+    assert counts == {TrialState.COMPLETE: 4}
+    assert max(t.params["x"] for t in study.trials) > 1
     assert jobs.get(1).epoch == 2
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tunekit.cli.allowed import AllowedFolders
-from tunekit.cli.runner import opened_study
+from tunekit.cli.runner import default_name, opened_study
 from tunekit.cli.settings import RunSettings, checked
 from tunekit.cli.shell import make_program
 from tunekit.driver.interrupts import Interrupts
@@ -25,6 +25,7 @@ from tunekit.spaces.serialize import FORMAT, space_from_dict
 from tunekit.storages.base import Storage
 from tunekit.storages.http.job_messages import Job, JobEnd
 from tunekit.storages.http.jobs import HTTPJobs
+from tunekit.studies.reopen import edited_since
 
 LEASE_S = 30.0
 FOLLOW_S = 3.0
@@ -142,6 +143,8 @@ class JobRunner:
     def _start(self, job: Job) -> None:
         settings = job_settings(job)
         space = job_space(settings)
+        if space is not None:
+            space = edited_since(self._storage, settings.name or default_name(settings), space)
         objective = self._objective(settings, space)
         study = opened_study(settings, space, self._storage)
         if settings.enqueue_default and space is not None and not len(study.refresh()):

@@ -10,6 +10,7 @@ from typing import Any
 from tunekit.checks import shown
 from tunekit.errors import InvalidArgument, StudyExists, TrialConflict, UnknownStudy
 from tunekit.records import UNNAMED, ObjectiveSpec, StudyRecord, StudySpec, TrialRecord, TrialState
+from tunekit.spaces import Space
 from tunekit.storages.base import Storage
 
 
@@ -167,6 +168,16 @@ def _check_space(storage: Storage, record: StudyRecord, spec: StudySpec) -> None
         f'study "{spec.name}" exists with another space; change it with '
         "load_study(...).edit_space(new_space), or use another name."
     )
+
+
+def edited_since(storage: Storage, name: str, space: Space) -> Space:
+    """Return the space of a study as it is now if it once was the given one, else that one."""
+    try:
+        record = storage.get_study(name)
+    except UnknownStudy:
+        return space
+    versions = storage.spaces(record.id)
+    return versions[record.space_version] if space in versions.values() else space
 
 
 def check_kept(what: str, kept: int, given: int | None, name: str) -> None:
