@@ -235,6 +235,37 @@ def test_without_a_result_at_the_target_the_next_trial_is_one():
     assert early.params["epochs"] < 81
 
 
+def test_failures_at_a_low_fidelity_lower_the_chance_at_the_target():
+    space = Space(x=Float(0, 1), epochs=EPOCHS)
+    good = [replace(t, params=Params(x=t.number / 24, epochs=1)) for t in random_trials(space, 12)]
+    bad = [
+        replace(t, number=t.number + 12, params=Params(x=0.5 + t.number / 24, epochs=1))
+        for t in random_trials(space, 12, TrialState.DIVERGED)
+    ]
+    view, rows = view_of(space, good + bad), TrialRows(Encoder(space))
+    data = observed(view, rows)
+    assert data.failed.shape == (12, 2)
+    (condition,) = model_of(view, data, rows).feasible
+    at_target = rows.encoder.encode([{"x": 0.9, "epochs": 81}, {"x": 0.1, "epochs": 81}])
+    failing, working = np.exp(condition.log_probability(at_target))
+    assert failing < 0.2
+    assert working > 0.9
+
+
+def test_failed_cheap_runs_count_as_spending_before_a_full_run_is_due():
+    good = [
+        replace(t, params=Params({**t.params, "epochs": 1})) for t in random_trials(CURVES, 12)
+    ]
+    bad = [
+        replace(t, number=t.number + 12, params=Params({**t.params, "epochs": 27}))
+        for t in random_trials(CURVES, 4, TrialState.DIVERGED)
+    ]
+    (cheap,) = BayesianSampler().suggest(view_of(CURVES, good), [30])
+    assert cheap.params["epochs"] < 81
+    (full,) = BayesianSampler().suggest(view_of(CURVES, good + bad), [30])
+    assert full.params["epochs"] == 81
+
+
 def test_a_user_fixes_the_fidelity_of_a_trial():
     trials = study(CURVES, 10, informative)
     view = view_of(CURVES, trials, fixed={10: Params({"epochs": 5})})

@@ -14,8 +14,8 @@ from scipy.special import log_ndtr
 from tunekit.samplers.base import StudyView
 from tunekit.samplers.bayesian.beyond import doubting
 from tunekit.samplers.bayesian.candidates import Climb
+from tunekit.samplers.bayesian.fidelity import Fidelity
 from tunekit.samplers.bayesian.fitting import fitted
-from tunekit.samplers.bayesian.learnable import FAILED_STATES
 from tunekit.samplers.bayesian.search import RowScore
 from tunekit.samplers.bayesian.training_data import Observed, TrialRows
 from tunekit.spaces.encode import Encoder
@@ -212,19 +212,12 @@ def feasible_evidence(
     return {name: round(float(p), 4) for name, p in chances.items()}
 
 
-def failed_rows(view: StudyView, rows: TrialRows) -> NDArray[np.float64]:
-    """Return `(k, d)` rows of the trials that failed or diverged."""
-    found = rows.of([t for t in view.history if t.state in FAILED_STATES])
-    kept = [x for x in found if x is not None]
-    return np.array(kept, dtype=np.float64).reshape(len(kept), len(rows.encoder))
-
-
 def conditions(
     view: StudyView, structure: BlockStructure, data: Observed, rows: TrialRows
 ) -> list[ConditionModel]:
     """Return the models of the metric constraints and, after a failure, of failures."""
     found = [_of_metric(view, k, structure, data) for k in range(len(view.constraints))]
-    return [f for f in [*found, _of_failures(view, structure, data, rows)] if f is not None]
+    return [f for f in [*found, _of_failures(structure, data, rows)] if f is not None]
 
 
 def _of_metric(
@@ -246,13 +239,20 @@ def _of_metric(
 
 
 def _of_failures(
-    view: StudyView, structure: BlockStructure, data: Observed, rows: TrialRows
+    structure: BlockStructure, data: Observed, rows: TrialRows
 ) -> ConditionModel | None:
-    """Return a least squares classifier of failures: label 1 for a failure, -1 for a result."""
-    bad = failed_rows(view, rows)
+    """Return a least squares classifier of failures: label 1 for a failure, -1 for a result.
+
+    Once a trial has failed below the target, the fidelity does not count: what diverges early does
+    not get to the target. Failures at the target alone may be due to it, as for lack of memory.
+    """
+    bad = data.failed
     if not len(bad):
         return None
     x = np.concatenate([data.x, bad])
+    fidelity = Fidelity.of(rows.encoder)
+    if fidelity is not None and not fidelity.is_target(bad).all():
+        x = fidelity.raised(x)
     labels = np.concatenate([np.full(len(data.x), -1.0), np.ones(len(bad))])
     # The prior mean is -1: without data a trial is expected to work.
     gp = fitted(structure, x, labels + 1.0)

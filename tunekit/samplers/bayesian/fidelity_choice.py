@@ -96,6 +96,9 @@ class _Observed(Protocol):
     def violation(self) -> NDArray[np.float64]: ...
 
     @property
+    def failed(self) -> NDArray[np.float64]: ...
+
+    @property
     def fidelity(self) -> Fidelity | None: ...
 
 
@@ -120,7 +123,8 @@ def chosen(
     assert fidelity is not None
     levels = fidelity.held(fixed or {})
     rows = np.concatenate([fidelity.at(row[None], values) for values in levels])
-    cost, before = relative(rows), np.concatenate([model.data.x, pending])
+    cost = relative(rows)
+    before = np.concatenate([model.data.x, model.data.failed, pending])
     told = np.array([_told(gp, rows, pending) for gp in gps])
     share = told.mean(axis=0) if len(gps) else np.eye(len(rows))[-1]
     allowed = share >= LEAST * share[-1]
@@ -154,7 +158,7 @@ def promoted(
     """
     data = model.data
     raised = choice.fidelity.raised(data.x[data.violation == 0.0])
-    before = {r.round(9).tobytes() for r in np.concatenate([data.x, pending])}
+    before = {r.round(9).tobytes() for r in np.concatenate([data.x, data.failed, pending])}
     untried = {key: r for r in raised if (key := r.round(9).tobytes()) not in before}
     if not untried:
         return choice

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tunekit.records import TrialRecord
 from tunekit.samplers.base import StudyView
 from tunekit.samplers.bayesian.fidelity import Fidelity
-from tunekit.samplers.bayesian.learnable import has_result, point_in
+from tunekit.samplers.bayesian.learnable import FAILED_STATES, has_result, point_in
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
 from tunekit_surrogates.blocks import BlockStructure
@@ -46,6 +46,7 @@ class Observed:
         x: `(n, d)` encoded params, NaN where inactive.
         losses: `(n, m)` objective values, less is better; finite.
         violation: `(n,)` total violation of the metric constraints.
+        failed: `(k, d)` rows of the trials that failed or diverged.
         fidelity: of the space, if it has one.
     """
 
@@ -53,6 +54,7 @@ class Observed:
     x: NDArray[np.float64]
     losses: NDArray[np.float64]
     violation: NDArray[np.float64]
+    failed: NDArray[np.float64]
     fidelity: Fidelity | None = None
 
     @property
@@ -72,7 +74,7 @@ class Observed:
         assert self.fidelity is not None
         keep = np.flatnonzero(self.fidelity.is_target(self.x))
         trials = [self.trials[i] for i in keep]
-        return Observed(trials, self.x[keep], self.losses[keep], self.violation[keep])
+        return Observed(trials, self.x[keep], self.losses[keep], self.violation[keep], self.failed)
 
 
 class TrialRows:
@@ -116,8 +118,16 @@ def observed(view: StudyView, rows: TrialRows) -> Observed:
         x.reshape(len(found), len(rows.encoder)),
         view.history.losses(trials),
         np.array([view.history.violation(t) for t in trials]),
+        _failed(view, rows),
         Fidelity.of(rows.encoder),
     )
+
+
+def _failed(view: StudyView, rows: TrialRows) -> NDArray[np.float64]:
+    """Return `(k, d)` rows of the trials that failed or diverged and still lie in the space."""
+    found = rows.of([t for t in view.history if t.state in FAILED_STATES])
+    kept = [x for x in found if x is not None]
+    return np.array(kept, dtype=np.float64).reshape(len(kept), len(rows.encoder))
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,4 +103,6 @@ def _limited(data: Observed, n: int) -> Observed:
     spread = rest[np.linspace(0, len(rest) - 1, n - n // 2).round().astype(int)]
     keep = np.unique(np.concatenate([order[: n // 2], spread]))
     trials = [data.trials[i] for i in keep]
-    return Observed(trials, data.x[keep], data.losses[keep], data.violation[keep], data.fidelity)
+    return Observed(
+        trials, data.x[keep], data.losses[keep], data.violation[keep], data.failed, data.fidelity
+    )
