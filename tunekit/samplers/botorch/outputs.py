@@ -7,9 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tunekit.history import History
 from tunekit.samplers.base import StudyView
-from tunekit.samplers.bayesian.learnable import FAILED_STATES
 from tunekit.samplers.bayesian.training_data import Observed, TrialRows, observed, standardised
 from tunekit_surrogates.non_domination import layers
 
@@ -69,21 +67,13 @@ def learnt(view: StudyView, rows: TrialRows, *, max_rows: int) -> StudyOutputs:
         slack = np.array([bound.slack(t.metrics) for t in data.trials])
         worst = float(np.nanmax(np.abs(slack), initial=0.0)) or 1.0
         outputs.append(Output("bound", data.x, np.nan_to_num(slack, nan=worst), order))
-    failed = _failed(view.history, rows)
-    if len(failed):
-        failed = failed[-max_rows:]
+    if len(data.failed):
+        failed = data.failed[-max_rows:]
         x = np.concatenate([data.x, failed])
         has_failed = np.repeat([-1.0, 1.0], [len(data.x), len(failed)])
         both = np.concatenate([order, len(order) + np.arange(len(failed))])
         outputs.append(Output("failure", x, has_failed, both))
     return StudyOutputs(data, outputs, order)
-
-
-def _failed(history: History, rows: TrialRows) -> NDArray[np.float64]:
-    """Return the `(k, d)` rows of the trials that failed."""
-    trials = [t for t in history.finished() if t.state in FAILED_STATES]
-    found = [row for row in rows.of(trials) if row is not None]
-    return np.array(found, dtype=np.float64).reshape(len(found), len(rows.encoder))
 
 
 def _ranked(data: Observed) -> NDArray[np.int64]:
