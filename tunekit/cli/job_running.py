@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tunekit.cli.allowed import AllowedFolders
-from tunekit.cli.runner import default_name, opened_study
+from tunekit.cli.runner import opened_study, study_name
 from tunekit.cli.settings import RunSettings, checked
 from tunekit.cli.shell import make_program
 from tunekit.driver.interrupts import Interrupts
@@ -144,7 +144,7 @@ class JobRunner:
         settings = job_settings(job)
         space = job_space(settings)
         if space is not None:
-            space = edited_since(self._storage, settings.name or default_name(settings), space)
+            space = edited_since(self._storage, study_name(settings), space)
         objective = self._objective(settings, space)
         study = opened_study(settings, space, self._storage)
         if settings.enqueue_default and space is not None and not len(study.refresh()):

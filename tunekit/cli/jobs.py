@@ -40,7 +40,7 @@ def submit(
     space is read here and sent along. The service stores the file as data and runs nothing.
     """
     from tunekit.cli.job_running import refuse_runners_own
-    from tunekit.cli.runner import default_name, make_space
+    from tunekit.cli.runner import make_space, study_name
     from tunekit.cli.settings import checked, read_file
     from tunekit.spaces.serialize import space_to_dict
 
@@ -48,7 +48,7 @@ def submit(
     refuse_runners_own(given)
     settings = checked(given, source=str(file))
     doc = settings.model_dump(mode="json", exclude_defaults=True)
-    doc["name"] = settings.name or default_name(settings)
+    doc["name"] = study_name(settings)
     space = make_space(settings.space, file.resolve().parent)
     if space is not None:
         doc["space"] = space_to_dict(space)

@@ -90,7 +90,7 @@ def opened_study(settings: RunSettings, space: Space | None, storage: str | Stor
         StudyExists: there is one of this name with other settings.
     """
     return open_study(
-        settings.name or default_name(settings),
+        study_name(settings),
         space=space,
         objectives=settings.objectives,
         constraints=settings.constraints,
@@ -174,8 +174,10 @@ def make_space(given: str | dict[str, Any] | None, folder: Path) -> Space | None
     return found
 
 
-def default_name(settings: RunSettings) -> str:
-    """Return the default name of a study, taken from the script or program."""
+def study_name(settings: RunSettings) -> str:
+    """Return the name of a study, by default taken from the script or program."""
+    if settings.name:
+        return settings.name
     if settings.objective is not None:
         return Path(settings.objective.rpartition(":")[0].rpartition(".py")[0] or "study").stem
     words = settings.command or []
