@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 import tunekit as tk
-from tunekit.records import MetricConstraint, Outcome, TrialState
+from tunekit.bench.fronts import zdt2
+from tunekit.bench.growing_front import GrowingFront
+from tunekit.records import MetricConstraint, ObjectiveSpec, Outcome, TrialState
 from tunekit.samplers.bayesian.beyond import EARLY, doubting, log_patience
 from tunekit.samplers.bayesian.sampler import BayesianSampler
 from tunekit.testing.samplers import ONE, ended, view_of
@@ -54,6 +56,20 @@ def test_a_proposal_that_promises_nothing_is_replaced_and_says_so():
             beyond.append(proposal)
     assert beyond and all("it may be wrong about" in p.reason for p in beyond)
     assert max(abs(p.params["x"] - 0.3) for p in beyond) > 0.1
+
+
+def test_a_front_without_constraints_is_filled_to_the_end():
+    space = tk.Space({f"x{i}": tk.Float(0.0, 1.0) for i in range(4)})
+    two = (ObjectiveSpec("f1"), ObjectiveSpec("f2"))
+    trials, front = [], GrowingFront((1.1, 4.0))
+    for number in range(30):
+        view = replace(view_of(space, trials, objectives=two), planned=30)
+        (proposal,) = BayesianSampler().suggest(view, [number])
+        assert "beyond" not in proposal.evidence
+        f1, f2 = zdt2(np.array(list(proposal.params.values())))
+        trials.append(ended(number, proposal, outcome(f1=f1, f2=f2)))
+        reached = front.add((f1, f2))
+    assert reached > 0.94 * (4.4 - 2.0 / 3.0), "of the hypervolume below the true front"
 
 
 def test_a_doubting_model_knows_its_data_and_little_else():

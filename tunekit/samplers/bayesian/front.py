@@ -78,10 +78,13 @@ class FrontModel:
     def negligible(self) -> float:
         """Return the log of a growth of the front that is not worth a trial.
 
-        It is `-inf` with priors or a fidelity, and for more objectives than hypervolumes serve.
+        It is `-inf` without constraints, because a front still fills by small steps where no
+        island can be hidden; with priors or a fidelity; and for more objectives than hypervolumes
+        serve.
         """
         y = self.y[self.data.feasible]
-        if self.prior is not None or self.data.fidelity is not None or y.shape[1] > MAX_FRONT:
+        may_hide = any(not f.is_label for f in self.feasible) and y.shape[1] <= MAX_FRONT
+        if not may_hide or self.prior is not None or self.data.fidelity is not None:
             return -math.inf
         return math.log(NEGLIGIBLE_GROWTH * hypervolume(y[non_dominated(y)], reference_point(y)))
 
