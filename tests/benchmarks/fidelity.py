@@ -1,9 +1,11 @@
 """Tuning with cheap runs on recorded curves: `python tests/benchmarks/fidelity.py`.
 
 The epochs of TaskSet's curves are a fidelity: a trial may end at any of them, only full runs are
-results, and what counts is the sum of the epochs. A point gets the curve of the nearest recorded
-configuration. Peers are Optuna's TPE whose trials its SuccessiveHalvingPruner ends, and random
-points promoted by asynchronous successive halving, which continue from where they paused.
+results, and what counts is the sum of the epochs, each trained once: trials of ours go on from
+the checkpoints of shorter runs. A point gets the curve of the nearest recorded configuration, or
+with `--lookup forest` the curve that a forest of the recorded runs predicts. Peers are Optuna's
+TPE whose trials its SuccessiveHalvingPruner ends, and random points promoted by asynchronous
+successive halving, which continue from where they paused.
 
 Printed is the regret after 5, 10 and 20 full trainings' worth of epochs: 0 equals the best
 recorded configuration, 1 the median of as many random full runs.
@@ -23,6 +25,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -39,31 +42,29 @@ FROM_ONE = ("beta1", "beta2")
 
 AT = (5, 10, 20)
 
+N_TREES = 60
+"""Trees of the forest."""
+
 
 @dataclass(frozen=True)
 class Task:
-    """The curves of one task, looked up by the nearest configuration.
+    """The curves of one task.
 
     Attributes:
-        curves: `(n, T)` losses; NaN where diverged.
+        n_epochs: the epochs of a full run.
+        look_up: maps params to the `(n_epochs,)` losses of a run; NaN where it diverged.
+        scale: of the losses of full runs.
     """
 
     name: str
     space: tk.Space
-    curves: np.ndarray
-    lookup: Recording
+    n_epochs: int
+    look_up: Callable[[Params], np.ndarray]
     scale: LossScale
 
-    @property
-    def n_epochs(self) -> int:
-        """The epochs of a full run."""
-        return int(self.curves.shape[1])
-
     def curve(self, params: Mapping[str, Any]) -> np.ndarray:
-        """Return the `(T,)` losses at a point."""
-        point = {k: v for k, v in params.items() if k != "epochs"}
-        row = self.lookup.nearest(Params(point))
-        return np.asarray(self.curves[int(row.metrics["row"])])
+        """Return the `(n_epochs,)` losses at a point."""
+        return self.look_up(Params({k: v for k, v in params.items() if k != "epochs"}))
 
 
 @dataclass
@@ -97,12 +98,12 @@ class Spending:
 Tuner = Callable[[Task, Spending, int], None]
 
 
-def load(folder: Path) -> list[Task]:
+def load(folder: Path, lookup: str = "nearest") -> list[Task]:
     """Return all tasks of a folder, by name."""
-    return [_task(path) for path in sorted(folder.glob("*.json.gz"))]
+    return [_task(path, lookup) for path in sorted(folder.glob("*.json.gz"))]
 
 
-def _task(path: Path) -> Task:
+def _task(path: Path, lookup: str) -> Task:
     with gzip.open(path, "rt", encoding="utf-8") as text:
         runs = json.load(text)
     losses = [[math.nan if v is None else float(v) for v in r["valid"]["loss"]] for r in runs]
@@ -110,24 +111,69 @@ def _task(path: Path) -> Task:
     points = [{k: 1 - v if k in FROM_ONE else v for k, v in r["hp"].items()} for r in runs]
     ranges = {k: sorted(p[k] for p in points) for k in points[0]}
     space = tk.Space({k: tk.Float(v[0], v[-1], log=True) for k, v in ranges.items()})
+    encoder = Encoder(space)
+    look_up, ends = (_forest if lookup == "forest" else _nearest)(encoder, points, curves)
+    n_epochs = int(curves.shape[1])
+    return Task(path.name, space, n_epochs, look_up, scale_of(ends, n_trials=AT[-1]))
+
+
+Lookup = tuple[Callable[[Params], np.ndarray], np.ndarray]
+
+
+def _nearest(encoder: Encoder, points: list[dict[str, float]], curves: np.ndarray) -> Lookup:
+    """Return the curves by the nearest recorded point, and the losses that full runs may have."""
     rows = [Row(Params(p), {"row": float(i)}) for i, p in enumerate(points)]
-    lookup = Recording(Encoder(space), rows)
-    return Task(path.name, space, curves, lookup, scale_of(curves[:, -1], n_trials=AT[-1]))
+    recording = Recording(encoder, rows)
+
+    def look_up(params: Params) -> np.ndarray:
+        return np.asarray(curves[int(recording.nearest(params).metrics["row"])])
+
+    return look_up, curves[:, -1]
+
+
+def _forest(encoder: Encoder, points: list[dict[str, float]], curves: np.ndarray) -> Lookup:
+    """Return the curves that trees predict, and the losses of random full runs.
+
+    Losses above that of an untrained network, and of diverged runs, count as untrained.
+    """
+    from sklearn.ensemble import ExtraTreesRegressor
+
+    untrained = float(np.nanmedian(curves[:, 0]))
+    capped = np.minimum(np.where(np.isnan(curves), untrained, curves), untrained)
+    forest = ExtraTreesRegressor(N_TREES, min_samples_leaf=2, random_state=0, n_jobs=1)
+    forest.fit(encoder.encode([Params(p) for p in points]), capped)
+    random = np.random.default_rng(0).random((4000, len(encoder)))
+
+    def look_up(params: Params) -> np.ndarray:
+        return np.asarray(forest.predict(encoder.encode([params]))[0])
+
+    return look_up, forest.predict(random)[:, -1]
 
 
 def tunekit_tuner(**options: Any) -> Tuner:
-    """Return a sampler of ours, which chooses the epochs of each trial."""
+    """Return a sampler of ours, which chooses the epochs of each trial.
+
+    A trial goes on from the checkpoint of a shorter run of its point, and ends where it diverges.
+    """
 
     def tune(task: Task, spending: Spending, seed: int) -> None:
         whole = task.n_epochs
         space = tk.Space({**_domains(task), "epochs": tk.Int(1, whole, log=True, fidelity=True)})
-        study = tk.study(space=space, objectives="loss", seed=seed, **options)
-        while not spending.is_over:
-            trial = study.ask()
-            epochs = int(trial.params["epochs"])
-            loss = float(task.curve(trial.params)[epochs - 1])
-            study.tell(trial, loss)
-            spending.add(epochs, loss=loss if epochs == whole else None)
+        options["objectives"], options["seed"] = "loss", seed
+        with TemporaryDirectory() as folder:
+            study = tk.study(space=space, checkpoints=folder, **options)
+            while not spending.is_over:
+                trial = study.ask()
+                epochs, before = int(trial.params["epochs"]), trial.resumed_from or 0
+                curve = task.curve(trial.params)[:epochs]
+                finite = np.isfinite(curve)
+                n = epochs if finite.all() else int(np.argmin(finite)) + 1
+                loss = float(curve[n - 1])
+                if n == epochs:
+                    (trial.checkpoint_dir / "epoch").write_text(str(n))
+                    trial.report(loss, n, checkpoint=True)
+                study.tell(trial, loss)
+                spending.add(n - before, loss=loss if epochs == whole else None)
 
     return tune
 
@@ -265,11 +311,14 @@ def main() -> None:
     """Parse the arguments and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA, help="folder of TaskSet curves")
+    parser.add_argument(
+        "--lookup", choices=("nearest", "forest"), default="nearest", help="curve of a point"
+    )
     parser.add_argument("--seeds", type=int, default=6, help="runs of each tuner on each task")
     parser.add_argument("--only", action="append", help="rows whose name begins so")
     parser.add_argument("--quick", action="store_true", help="one task, one seed")
     arguments = parser.parse_args()
-    tasks = load(arguments.data)
+    tasks = load(arguments.data, arguments.lookup)
     if not tasks:
         parser.error(f"no curves (*.json.gz) in {arguments.data}; give --data FOLDER")
     if arguments.quick:

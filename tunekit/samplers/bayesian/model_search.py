@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunekit.records import Proposal
-from tunekit.samplers.base import PLANNED, StudyView, at_target, held
+from tunekit.samplers.base import PLANNED, StudyView, at_target, held, known_points, sample
 from tunekit.samplers.bayesian.beyond import best_of_random, log_patience, why_beyond
 from tunekit.samplers.bayesian.candidates import Candidates
+from tunekit.samplers.bayesian.continuing import continued
 from tunekit.samplers.bayesian.cost_model import CostModel, CostTerm, learnt_costs
 from tunekit.samplers.bayesian.costs import Costs
 from tunekit.samplers.bayesian.densities import PriorDensity
@@ -21,6 +23,7 @@ from tunekit.samplers.bayesian.fidelity_choice import FidelityChoice, chosen, pr
 from tunekit.samplers.bayesian.models import Model, ObjectiveModel, model_of
 from tunekit.samplers.bayesian.past_studies import PastStudy
 from tunekit.samplers.bayesian.prior_term import PriorTerm
+from tunekit.samplers.bayesian.promotions import RANDOM_EVERY, WHY_RANDOM, promotion
 from tunekit.samplers.bayesian.search import RowScore, SearchSize
 from tunekit.samplers.bayesian.training_data import Observed, TrialRows, observed, structure_of
 from tunekit.samplers.bayesian.transfer import portfolio, rank_weights, sources_of
@@ -126,6 +129,9 @@ class FittedSearch:
         model, fixed = self.model, held(self.view, number)
         rng = stream(self.view.seed, number)
         pending = model.encoder.encode(busy)
+        by_rank = None if fixed else self._by_rank(number, pending)
+        if by_rank is not None:
+            return by_rank
         score: RowScore = model.score(pending, rng)
         cost = self.costs.term(pending) if self.costs is not None else None
         if cost is not None:
@@ -149,8 +155,6 @@ class FittedSearch:
             evidence, why = {**evidence, "beyond": True}, why_beyond(len(model.data.trials))
         if untried is not None:
             evidence, why = {**evidence, "untried": dict(untried)}, why_untried(untried)
-        if self.view.planned is not None:
-            evidence[PLANNED] = self.view.planned
         if choice is not None:
             row = choice.row
             evidence, why = choice.explained(evidence, why)
@@ -159,7 +163,37 @@ class FittedSearch:
         # A trial below the target fidelity counts neither as success nor as failure of the region.
         if self.region is not None and not fixed and may_win(model.encoder, row[None])[0]:
             evidence.update(self.region.evidence(row))
-        return Proposal(model.encoder.decode(row[None])[0], "bayesian", why, evidence)
+        return self._proposed(row, evidence, why)
+
+    def _proposed(
+        self, row: NDArray[np.float64], evidence: Mapping[str, Any], why: str
+    ) -> Proposal:
+        """Return the proposal of a `(d,)` row, which goes on from a shorter run if it can."""
+        model, fidelity = self.model, self.model.data.fidelity
+        branch = None
+        if fidelity is not None:
+            branch = continued(fidelity, row, model.data.trials, model.data.x)
+        if branch is not None:
+            why += f"; goes on from trial {branch.number}"
+        if self.view.planned is not None:
+            evidence = {**evidence, PLANNED: self.view.planned}
+        params = model.encoder.decode(row[None])[0]
+        return Proposal(params, "bayesian", why, evidence, branch)
+
+    def _by_rank(self, number: int, pending: NDArray[np.float64]) -> Proposal | None:
+        """Return a point that goes on to its next fidelity, at times a random one, else `None`."""
+        model, fidelity = self.model, self.model.data.fidelity
+        if not isinstance(model, ObjectiveModel) or not model.by_rank or fidelity is None:
+            return None
+        found = promotion(fidelity, model.data, pending)
+        if found is not None:
+            return self._proposed(found.row, *found.explained(fidelity, model.fit.evidence()))
+        if number % RANDOM_EVERY:
+            return None
+        space, rng = self.view.space, stream(self.view.seed, number)
+        point = sample(space, rng, fidelity.lowest, known=known_points(self.view))
+        (row,) = model.encoder.encode([point])
+        return self._proposed(row, model.fit.evidence(), WHY_RANDOM)
 
     def _untried(self, number: int, busy: Sequence[Params]) -> Params | None:
         """Return values that lead to a choice without a trial, where this trial is for one."""
@@ -191,10 +225,13 @@ class FittedSearch:
         fidelity = self.model.data.fidelity
         if fidelity is None or set(fidelity.paths) <= set(fixed or ()):
             return None
+        model = self.model
         relative = fidelity.shares if self.costs is None else self.costs.relative
-        choice = chosen(self.model, row, pending, relative, fixed=fixed or {})
+        if isinstance(model, ObjectiveModel) and model.by_rank and not fixed:
+            fixed = fidelity.lowest
+        choice = chosen(model, row, pending, relative, fixed=fixed or {})
         if choice.is_due and not fixed:
-            return promoted(choice, self.model, pending, score)
+            return promoted(choice, model, pending, score)
         return choice
 
     @one_thread()

@@ -24,7 +24,7 @@ from tunekit.samplers.bayesian.feasibility import (
     feasible_evidence,
     log_feasible,
 )
-from tunekit.samplers.bayesian.fidelity import may_win, misled, priors_of, stalled
+from tunekit.samplers.bayesian.fidelity import goes_by_rank, may_win, misled, priors_of, stalled
 from tunekit.samplers.bayesian.fitting import MAX_ROWS, chosen_rows
 from tunekit.samplers.bayesian.front import FrontModel, front_model
 from tunekit.samplers.bayesian.kernel_choice import Fit, fit_chosen
@@ -58,6 +58,7 @@ class ObjectiveModel:
         y, order: `(n,)` standardised losses; `(n,)` trials by loss, feasible ones first.
         boldness: factor on the exploration.
         pieces: where trials tie exactly.
+        by_rank: whether points go on to higher fidelities by their results; see `promotions`.
     """
 
     encoder: Encoder
@@ -70,6 +71,7 @@ class ObjectiveModel:
     sources: tuple[tuple[float, PastModel], ...] = ()
     boldness: float = 1.0
     pieces: KnownPieces | None = None
+    by_rank: bool = False
 
     @property
     def negligible(self) -> float:
@@ -164,7 +166,8 @@ def model_of(view: StudyView, data: Observed, rows: TrialRows) -> Model:
 def _best_model(view: StudyView, data: Observed, rows: TrialRows) -> ObjectiveModel:
     y = standardised(data.losses[:, 0])
     fit = fit_chosen(rows.encoder, data.x, y, data.trials, priors=priors_of(data.fidelity))
-    if data.fidelity is not None:
+    by_rank = data.fidelity is not None and goes_by_rank(data.fidelity, fit.gp)
+    if data.fidelity is not None and not by_rank:
         full = data.full_runs()
         if stalled(full.losses[:, 0]) or misled(data.fidelity, fit.gp):
             model = _best_model(view, full, rows)
@@ -176,4 +179,4 @@ def _best_model(view: StudyView, data: Observed, rows: TrialRows) -> ObjectiveMo
         order = np.lexsort((raised, data.violation > 0.0))
     found = conditions(view, structure_of(rows.encoder), data, rows)
     pieces = pieces_of(rows.encoder, data)
-    return ObjectiveModel(rows.encoder, data, y, order, fit, found, pieces=pieces)
+    return ObjectiveModel(rows.encoder, data, y, order, fit, found, pieces=pieces, by_rank=by_rank)

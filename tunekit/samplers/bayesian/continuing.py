@@ -1,0 +1,45 @@
+"""Finds the checkpoint of a shorter run of the same point, from which a longer run goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunekit.records import Branch, TrialRecord
+from tunekit.samplers.bayesian.fidelity import Fidelity
+
+
+def continued(
+    fidelity: Fidelity,
+    row: NDArray[np.float64],
+    trials: Sequence[TrialRecord],
+    x: NDArray[np.float64],
+) -> Branch | None:
+    """Return the last checkpoint of the longest run of a point so far, `None` without one.
+
+    The fidelity has to count the steps of a trial: its last checkpoint is that of step
+    `fidelity`, or `fidelity - 1` where steps are counted from 0. A checkpoint along another
+    fidelity, such as a share of the data, is no shorter run of the same training; neither is one
+    of a smaller size along a scale axis.
+
+    Args:
+        fidelity: of the space.
+        row: `(d,)` the point at the fidelity that it is to run at.
+        trials: those with a result.
+        x: `(n, d)` their rows.
+    """
+    if len(fidelity.columns) != 1 or not fidelity.domains[0].fidelity:
+        return None
+    (column,), (path,) = fidelity.columns, fidelity.paths
+    others = np.delete(x, column, axis=1), np.delete(row, column)
+    is_same = np.isclose(*others, rtol=0.0, atol=1e-9, equal_nan=True).all(axis=1)
+    shorter = np.flatnonzero(is_same & (x[:, column] < row[column] - 1e-9))
+    if not len(shorter):
+        return None
+    trial = trials[shorter[np.argmax(x[shorter, column])]]
+    if trial.params is None or not trial.checkpoints:
+        return None
+    length, step = trial.params[path], trial.checkpoints[-1].step
+    return Branch(trial.number, step) if length in (step, step + 1) else None
