@@ -12,6 +12,7 @@ import pytest
 import tunekit as tk
 from tunekit.errors import NoCompleteTrial
 from tunekit.records import MetricConstraint, Outcome, TrialState
+from tunekit.samplers.bayesian import fidelity
 from tunekit.samplers.bayesian.cost_model import learnt_costs
 from tunekit.samplers.bayesian.costs import Costs
 from tunekit.samplers.bayesian.fidelity import Fidelity
@@ -92,6 +93,12 @@ def test_low_fidelities_that_mislead_cost_no_more_than_three_times_as_much():
     assert total(misleading, EPOCHS) < 3.0 * total(whole, 81)
 
 
+@pytest.fixture
+def trusted(monkeypatch):
+    """Let the model choose the fidelity from the first trial on, however well it predicts."""
+    monkeypatch.setattr(fidelity, "UNPREDICTED", math.inf)
+
+
 def study(space, n, function, *, fresh=False, sampler=BayesianSampler, **options):
     trials, made = [], sampler()
     for number in range(n):
@@ -120,7 +127,7 @@ def test_a_proposal_says_why_it_is_run_so_thoroughly_and_a_fresh_sampler_agrees(
     check(view, [24, 25, 26], BayesianSampler().suggest(view, [24, 25, 26]))
 
 
-def test_the_reason_names_the_fidelity_and_what_it_tells():
+def test_the_reason_names_the_fidelity_and_what_it_tells(trusted):
     trials = study(CURVES, 1, informative)
     trials += [replace(t, number=t.number + 1) for t in study(CURVES, 9, informative)[1:]]
     sampler = BayesianSampler()
@@ -154,7 +161,7 @@ def test_a_promising_point_climbs_to_the_target():
     assert levels == sorted(set(levels))
 
 
-def test_cheaper_runs_take_three_quarters_of_what_is_spent_after_a_small_credit():
+def test_cheaper_runs_take_three_quarters_of_what_is_spent_after_a_small_credit(trusted):
     trials = study(CURVES, 50, informative)
     shares = [t.params["epochs"] / 81 for t in trials]
     for n in range(6, len(shares)):
@@ -165,7 +172,7 @@ def test_cheaper_runs_take_three_quarters_of_what_is_spent_after_a_small_credit(
     assert 1.0 in shares[:12]  # within the initial design: a result comes early
 
 
-def test_a_full_run_that_is_due_takes_the_best_of_the_points_tried_for_less():
+def test_a_full_run_that_is_due_takes_the_best_of_the_points_tried_for_less(trusted):
     trials = study(CURVES, 40, informative)
     due = [t for t in trials if "best_of" in t.evidence.get("fidelity", {})]
     assert due
@@ -252,7 +259,7 @@ def test_failures_at_a_low_fidelity_lower_the_chance_at_the_target():
     assert working > 0.9
 
 
-def test_failed_cheap_runs_count_as_spending_before_a_full_run_is_due():
+def test_failed_cheap_runs_count_as_spending_before_a_full_run_is_due(trusted):
     good = [
         replace(t, params=Params({**t.params, "epochs": 1})) for t in random_trials(CURVES, 12)
     ]

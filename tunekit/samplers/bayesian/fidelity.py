@@ -24,8 +24,9 @@ UNPREDICTED = 0.3
 others, above which it is no guide to longer runs. Measured from 16 trials on, smooth problems
 leave .01 to .3, recorded curves looked up by the nearest configuration .35 to 1."""
 
-MIN_DIFFERENT = 16
-"""Minimum number of different results to tell."""
+MIN_DIFFERENT = 4
+"""Minimum number of different results to tell. Until a dozen are there, it often takes a smooth
+problem for a rough one, which costs little: what it does then is cheap."""
 
 MIN_WHOLE = 4
 """Minimum number of full runs to test whether cheaper runs predict them."""

@@ -93,7 +93,8 @@ class Promotion:
         self, fidelity: Fidelity, evidence: Mapping[str, Any]
     ) -> tuple[dict[str, Any], str]:
         """Return the evidence of the model with that of the promotion, and its explanation."""
-        at = {"at": self.values[0], "place": self.place, "of": self.n}
+        cost = round(float(fidelity.shares(self.row[None])[0]), 4)
+        at = {"at": self.values[0], "relative_cost": cost, "place": self.place, "of": self.n}
         why = (
             f"place {self.place} of {self.n} results at {fidelity.shown(self.before)} goes on to "
             f"{fidelity.shown(self.values)}, since a model does not predict the results so far"

@@ -37,7 +37,9 @@ class BayesianSampler:
     common parameters. Running trials enter as draws of their possible results. Failures and
     metric constraints become probabilities of feasibility, never bad values. In a space with a
     fidelity, a point is chosen for its improvement at the target fidelity and run at the
-    cheapest one that is informative; see `tunekit.samplers.bayesian.fidelity`.
+    cheapest one that is informative; see `tunekit.samplers.bayesian.fidelity`. Where the model
+    does not predict the results, the better points go on to higher fidelities by rank; see
+    `tunekit.samplers.bayesian.promotions`.
 
     Args:
         n_start: trials before the model proposes; by default enough to cover the root branches,
