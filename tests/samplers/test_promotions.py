@@ -168,7 +168,8 @@ def test_a_model_that_predicts_the_results_keeps_the_choice():
         return u + 0.2 * (1 - math.log(p["epochs"], 81))
 
     trials = study(SPACE, 40, smooth)
-    assert not any("place" in t.evidence.get("fidelity", {}) for t in trials)
+    assert not any("place" in t.evidence.get("fidelity", {}) for t in trials[20:])
+    assert any(t.params["epochs"] < 81 for t in trials[20:])
 
 
 def test_a_study_that_goes_by_rank_replays_and_says_why():
