@@ -130,20 +130,85 @@ def test_a_metric_constraint_keeps_most_proposals_in_its_half_of_the_space():
 def test_the_drawn_functions_have_the_mean_and_deviation_of_the_posterior():
     from botorch.models import SingleTaskGP
 
-    from tunekit.samplers.botorch.processes import DecomposedProcess, fitted_state
+    from tunekit.samplers.botorch.processes import fitted, process_of
 
     torch.manual_seed(1)
     x, at = torch.rand(20, 3, dtype=torch.double), torch.rand(9, 3, dtype=torch.double)
     y = torch.sin(4.0 * x[:, 0]) + x[:, 1] + 0.1 * torch.randn(20, dtype=torch.double)
     y = (y - y.mean()) / y.std()
-    state = fitted_state(x, y, list(range(20)))
+    fit = fitted(x, y, list(range(20)))
     exact = SingleTaskGP(x, y[:, None], outcome_transform=None)
-    exact.load_state_dict(state)
+    exact.load_state_dict(fit.states[0])
     posterior = exact.posterior(at)
-    values = DecomposedProcess(x, y, state).drawn(4000)(at)
+    values = process_of(x, y, fit).drawn(4000)(at)
     mean, variance = posterior.mean[:, 0], posterior.variance[:, 0]
     assert torch.allclose(values.mean(dim=0), mean, atol=0.05)
     assert torch.allclose(values.std(dim=0), variance.sqrt(), atol=0.05, rtol=0.1)
+
+
+def test_under_the_sparse_prior_the_parameters_that_matter_have_the_short_length_scales():
+    from tunekit.samplers.botorch.processes import fitted, process_of
+
+    torch.manual_seed(1)
+    x, at = torch.rand(30, 40, dtype=torch.double), torch.rand(50, 40, dtype=torch.double)
+    true, want = ((2 * (r[:, 3] - 0.3) ** 2 + r[:, 17] * r[:, 3]) for r in (x, at))
+    y = (true - true.mean()) / true.std()
+    process = process_of(x, y, fitted(x, y, list(range(30)), is_sparse=True))
+    lengths = process.log_lengths
+    assert set(np.argsort(lengths)[:2]) == {3, 17}
+    assert np.sort(lengths)[2] > 5.0, "of the others one end of the range is like the other"
+    values = process.drawn(64)(at)
+    assert values.shape == (64, 50)
+    assert np.corrcoef(values.mean(dim=0), want)[0, 1] > 0.99
+
+
+def test_a_mixture_shares_the_draws_among_its_processes():
+    from tunekit.samplers.botorch.processes import fitted, process_of
+
+    torch.manual_seed(1)
+    x = torch.rand(12, 3, dtype=torch.double)
+    process = process_of(x, x[:, 0], fitted(x, x[:, 0], list(range(12)), is_sparse=True))
+    assert [len(process.drawn(n)(x)) for n in (1, 6, 64)] == [1, 6, 64]
+
+
+@pytest.mark.parametrize(
+    ("prior", "n_numbers", "is_sparse"),
+    [("auto", 5, False), ("auto", 40, True), ("dimension", 40, False), ("saas", 5, True)],
+)
+def test_the_sparse_prior_is_taken_for_many_active_numbers(
+    prior, n_numbers, is_sparse, monkeypatch
+):
+    from tunekit.samplers.botorch import search
+
+    space = tk.Space(
+        **{f"x{k}": tk.Float(0.0, 1.0) for k in range(n_numbers)}, kind=["a", "b", "c"]
+    )
+    view = view_of(space, trials_of(space, 12, lambda p: {"loss": p["x0"]}))
+    taken = []
+    real = search.fitted
+    monkeypatch.setattr(
+        search,
+        "fitted",
+        lambda *a, is_sparse: taken.append(is_sparse) or real(*a, is_sparse=False),
+    )
+    small(prior=prior).suggest(view, [12])
+    assert taken == [is_sparse]
+
+
+def test_the_constraints_and_failures_keep_the_plain_prior(monkeypatch):
+    from tunekit.samplers.botorch import search
+
+    trials = trials_of(SQUARE, 12, lambda p: {**bowl(p), "g": p["x"]})
+    failed = ended(12, Proposal(trials[0].params, "x"), Outcome(TrialState.FAILED))
+    constraint = (MetricConstraint("g", "<=", 0.0),)
+    view = view_of(SQUARE, [*trials, failed], objectives=LOSS, constraints=constraint)
+    taken = []
+    real = search.fitted
+    monkeypatch.setattr(
+        search, "fitted", lambda *a, is_sparse: taken.append(is_sparse) or real(*a)
+    )
+    small(prior="saas").suggest(view, [13])
+    assert taken == [True, False, False]
 
 
 @pytest.mark.slow
@@ -168,8 +233,10 @@ def test_hyperparameters_are_fitted_again_only_when_the_trials_have_grown(monkey
     from tunekit.samplers.botorch import search
 
     fits = []
-    real = search.fitted_state
-    monkeypatch.setattr(search, "fitted_state", lambda x, *a: fits.append(len(x)) or real(x, *a))
+    real = search.fitted
+    monkeypatch.setattr(
+        search, "fitted", lambda x, *a, **k: fits.append(len(x)) or real(x, *a, **k)
+    )
     trials, sampler = trials_of(SQUARE, 48, bowl), small()
     for n in (40, 41, 45, 46, 48):
         sampler.suggest(view_of(SQUARE, trials[:n]), [50])
@@ -189,12 +256,12 @@ def test_with_more_trials_than_it_takes_the_best_half_stays():
 
 def test_values_of_known_rows_are_kept_and_equal_a_new_evaluation():
     from tunekit.samplers.botorch.acquisition import DrawnModel
-    from tunekit.samplers.botorch.processes import DecomposedProcess, fitted_state
+    from tunekit.samplers.botorch.processes import fitted, process_of
 
     torch.manual_seed(0)
     x = torch.rand(15, 3, dtype=torch.double)
     y = torch.sin(3.0 * x[:, 0])
-    functions = DecomposedProcess(x, y, fitted_state(x, y, list(range(15)))).drawn(6)
+    functions = process_of(x, y, fitted(x, y, list(range(15)))).drawn(6)
     new = torch.rand(7, 1, 3, dtype=torch.double)
     together = torch.cat([x[:4].expand(7, 4, 3), new], dim=1)
     kept = DrawnModel([functions], x[:4]).posterior(together).values
@@ -225,6 +292,7 @@ def test_a_device_that_is_not_there_is_told_once_and_the_cpu_proposes(caplog):
         ({"max_trials": 2}, "max_trials"),
         ({"trust_region": 0}, "trust_region"),
         ({"device": 3}, "expected a name"),
+        ({"prior": "sparse"}, "expected one of auto, dimension, saas"),
     ],
 )
 def test_an_option_out_of_range_is_refused(options, said):

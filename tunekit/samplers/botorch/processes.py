@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from botorch.fit import fit_gpytorch_mll
 from botorch.models import SingleTaskGP
+from botorch.models.map_saas import get_map_saas_model
 from botorch.sampling.pathwise.features.generators import gen_kernel_features
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from linear_operator.utils.cholesky import psd_safe_cholesky
@@ -27,22 +30,56 @@ N_STEPS = 100
 """Limit of L-BFGS for them."""
 
 
-def fitted_state(x: Tensor, y: Tensor, order: Sequence[int]) -> dict[str, Any]:
-    """Return the hyperparameters of a process of `(n, e)` rows and `(n,)` standardised values.
+TAUS = tuple(0.1 * math.tan(0.5 * math.pi * (k + 0.5) / 4) for k in range(4))
+"""Scales of the inverse squared length scales under the sparse prior, one for each process of the
+mixture: quantiles of the half-Cauchy distribution with scale 0.1, so that nothing is random."""
 
-    Length scales have BoTorch's prior, whose median grows with the root of the dimension.
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Hyperparameters of the equal processes of a mixture.
+
+    Attributes:
+        is_sparse: whether they were fitted under the SAAS prior.
+        states: of the processes, one without the SAAS prior.
+    """
+
+    is_sparse: bool
+    states: tuple[dict[str, Any], ...]
+
+
+def fitted(x: Tensor, y: Tensor, order: Sequence[int], *, is_sparse: bool = False) -> Fit:
+    """Return the hyperparameters for `(n, e)` rows and `(n,)` standardised values.
+
+    The length scales have BoTorch's prior, whose median grows with the root of the dimension, or
+    the SAAS prior, under which most of them are so long that their parameter has no effect.
 
     Args:
         x: embedded rows.
         y: values.
         order: rows from the most to the least interesting; of those fitted to, the first half
             comes from its beginning and the other from all the rest.
+        is_sparse: whether the SAAS prior is taken. Its most probable hyperparameters depend much
+            on its scale; so a mixture of processes has several.
 
     Reference: Hvarfner, Hellsten and Nardi, 2024, "Vanilla Bayesian optimization performs great
-    in high dimensions", section 4 (the prior).
+    in high dimensions", section 4; Eriksson and Jankowiak, 2021, "High-dimensional Bayesian
+    optimization with sparse axis-aligned subspaces", eq. 5, here without the sampling of section
+    4.2, which takes minutes.
     """
     picked = _picked(order)
-    process = _process(x[picked], y[picked])
+    x, y = x[picked], y[picked]
+    if not is_sparse:
+        return Fit(False, (_fitted_state(_process(x, y)),))
+    n = len(TAUS)  # all in one batch, which takes hardly longer than one of them
+    taus = torch.tensor(TAUS).to(x)
+    batch = _sparse_process(x.expand(n, *x.shape), y.expand(n, *y.shape), taus)
+    state, own = _fitted_state(batch), dict(batch.named_parameters())
+    parts = ({k: v[i] if k in own else v for k, v in state.items()} for i in range(n))
+    return Fit(True, tuple(parts))
+
+
+def _fitted_state(process: SingleTaskGP) -> dict[str, Any]:
     start = deepcopy(process.state_dict())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on a flat likelihood L-BFGS gives up
@@ -52,16 +89,54 @@ def fitted_state(x: Tensor, y: Tensor, order: Sequence[int]) -> dict[str, Any]:
                 optimizer_kwargs={"options": {"maxiter": N_STEPS}},
                 max_attempts=1,
             )
-        except RuntimeError:  # also of a failed decomposition; the start is the prior's mode
+        except RuntimeError:  # also of a failed decomposition; the start is a plain guess
             return start
     return dict(process.state_dict())
+
+
+class Process(Protocol):
+    """A fitted process of an output."""
+
+    @property
+    def log_lengths(self) -> NDArray[np.float64]:
+        """Return the `(e,)` logarithms of the length scales."""
+        ...
+
+    def drawn(self, n: int) -> Callable[[Tensor], Tensor]:
+        """Return `n` functions of the posterior as one callable from `(..., e)` to `(n, ...)`."""
+        ...
+
+
+def process_of(x: Tensor, y: Tensor, fit: Fit) -> Process:
+    """Return the process of `(n, e)` rows and `(n,)` values with fitted hyperparameters."""
+    build = _sparse_process if fit.is_sparse else _process
+    members = [DecomposedProcess(build(x, y), x, y, state) for state in fit.states]
+    return members[0] if len(members) == 1 else MixedProcess(members)
+
+
+class MixedProcess:
+    """A mixture of equally probable processes of the same values."""
+
+    def __init__(self, members: Sequence[DecomposedProcess]) -> None:
+        self.members = members
+
+    @property
+    def log_lengths(self) -> NDArray[np.float64]:
+        """Return the `(e,)` logarithms of the length scales, averaged over the processes."""
+        return np.asarray(np.mean([member.log_lengths for member in self.members], axis=0))
+
+    def drawn(self, n: int) -> Callable[[Tensor], Tensor]:
+        """Return `n` functions as one callable, from each process about as many."""
+        k = len(self.members)
+        shares = [(n + i) // k for i in range(k)]
+        parts = [member.drawn(m) for member, m in zip(self.members, shares, strict=True) if m]
+        return lambda x: torch.cat([part(x) for part in parts])
 
 
 class DecomposedProcess:
     """A Gaussian process of `(n, e)` rows and `(n,)` values, decomposed once for all draws."""
 
-    def __init__(self, x: Tensor, y: Tensor, state: dict[str, Any]) -> None:
-        model = _process(x, y)
+    def __init__(self, model: SingleTaskGP, x: Tensor, y: Tensor, state: dict[str, Any]) -> None:
         model.load_state_dict(state)
         model.eval()
         with torch.no_grad():
@@ -76,7 +151,8 @@ class DecomposedProcess:
     @property
     def log_lengths(self) -> NDArray[np.float64]:
         """Return the `(e,)` logarithms of the length scales."""
-        return np.asarray(self._kernel.lengthscale.log().cpu().numpy().ravel())
+        kernel = getattr(self._kernel, "base_kernel", self._kernel)
+        return np.asarray(kernel.lengthscale.log().cpu().numpy().ravel())
 
     def drawn(self, n: int) -> Callable[[Tensor], Tensor]:
         """Return `n` functions of the posterior as one callable from `(..., e)` to `(n, ...)`.
@@ -115,6 +191,13 @@ def _process(x: Tensor, y: Tensor) -> SingleTaskGP:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of data without exactly unit variance
         return SingleTaskGP(x, y[:, None], outcome_transform=None)
+
+
+def _sparse_process(x: Tensor, y: Tensor, tau: Tensor | float = TAUS[0]) -> SingleTaskGP:
+    """Return a process under the SAAS prior, or a batch; once fitted, `tau` has no effect."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of data without exactly unit variance
+        return get_map_saas_model(x, y[..., None], tau=tau)
 
 
 def _picked(order: Sequence[int]) -> list[int]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tunekit.samplers.botorch.search import BoTorchSearch
 
 Acquisition: TypeAlias = Literal["auto", "qLogNEI", "qLogNEHVI", "qLogNParEGO"]
+Prior: TypeAlias = Literal["auto", "dimension", "saas"]
 
 MANY_NUMBERS = 20
 """Number of active numeric parameters from which a stuck model searches in a trust region."""
@@ -46,6 +47,9 @@ class BoTorchSampler:
             choice of the others. By default 2,000, on a GPU 8,000.
         trust_region: number of active numeric parameters from which a stuck model searches in
             a box around the best trial; `None` for never.
+        prior: of the length scales of one objective. "dimension" lets every parameter matter,
+            less so the more there are; "saas" lets few of them matter. "auto" takes "saas" from
+            30 active numeric parameters on.
 
     Raises:
         InvalidArgument: an option lies outside its range.
@@ -64,12 +68,16 @@ class BoTorchSampler:
         n_draws: int = 64,
         max_trials: int | None = None,
         trust_region: int | None = MANY_NUMBERS,
+        prior: Prior = "auto",
     ) -> None:
-        if acquisition not in get_args(Acquisition):
-            raise InvalidArgument(
-                f"botorch: acquisition={acquisition!r}, expected one of "
-                f"{', '.join(get_args(Acquisition))}."
-            )
+        for option, given, known in (
+            ("acquisition", acquisition, get_args(Acquisition)),
+            ("prior", prior, get_args(Prior)),
+        ):
+            if given not in known:
+                raise InvalidArgument(
+                    f"botorch: {option}={given!r}, expected one of {', '.join(known)}."
+                )
         for name, value, low in (
             ("n_start", n_start, 1),
             ("max_trials", max_trials, 10),
@@ -84,6 +92,7 @@ class BoTorchSampler:
             raise MissingExtra("bayesian", 'The sampler "botorch"')
         self.n_start, self.device, self.acquisition = n_start, device, acquisition
         self.n_draws, self.max_trials, self.trust_region = n_draws, max_trials, trust_region
+        self.prior = prior
         self._known: LearnableTrials | None = None
         self._search: BoTorchSearch | None = None
 
@@ -132,6 +141,7 @@ class BoTorchSampler:
                 n_draws=self.n_draws,
                 max_trials=self.max_trials,
                 trust_region=self.trust_region,
+                prior=self.prior,
             )
         return self._search
 

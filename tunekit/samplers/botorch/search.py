@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,13 +18,13 @@ from tunekit.records import Proposal
 from tunekit.samplers.base import StudyView, at_target, filled, held, sample
 from tunekit.samplers.bayesian.candidates import Candidates
 from tunekit.samplers.bayesian.search import SearchSize
-from tunekit.samplers.bayesian.training_data import TrialRows, standardised
+from tunekit.samplers.bayesian.training_data import Observed, TrialRows, standardised
 from tunekit.samplers.bayesian.trust_region import RegionCandidates, TrustRegion, region_of
 from tunekit.samplers.botorch.acquisition import AcquisitionScore, acquisition
 from tunekit.samplers.botorch.devices import device_of
 from tunekit.samplers.botorch.embedding import UnionEmbedding
 from tunekit.samplers.botorch.outputs import Output, StudyOutputs, learnt
-from tunekit.samplers.botorch.processes import DecomposedProcess, fitted_state
+from tunekit.samplers.botorch.processes import Fit, Process, fitted, process_of
 from tunekit.samplers.random_streams import stream
 from tunekit.samplers.threads import one_thread
 from tunekit.spaces import Params, Space
@@ -42,9 +42,10 @@ FIRST_FIT, FIT_GROWTH = 40, 1.15
 """Hyperparameters are fitted anew after each trial up to the first number, then when there are
 so many times more."""
 
-SIZE = SearchSize(200, 200, moves=((0.1, 10), (0.03, 10)), n_starts=8, n_climbed=4)
+MANY_NUMBERS = 30
+"""Active numbers from which a sparse prior is taken of itself."""
 
-State: TypeAlias = dict[str, Any]
+SIZE = SearchSize(200, 200, moves=((0.1, 10), (0.03, 10)), n_starts=8, n_climbed=4)
 
 
 class BoTorchSearch:
@@ -59,14 +60,16 @@ class BoTorchSearch:
         n_draws: int,
         max_trials: int | None,
         trust_region: int | None,
+        prior: str = "auto",
     ) -> None:
         self.rows = TrialRows(Encoder(space))
         self._device = device_of(device)
         self._embedding = UnionEmbedding(self.rows.encoder, self._device)
         self._acquisition, self._n_draws = acquisition, n_draws
         self._max_trials = max_trials or MAX_TRIALS[self._device.type]
-        self._trust_region = trust_region
-        self._fits: dict[tuple[bytes, bytes], State] = {}
+        self._trust_region, self._prior = trust_region, prior
+        self._is_number = np.array([c.kind != "categorical" for c in self.rows.encoder.columns])
+        self._fits: dict[tuple[bytes, bytes], Fit] = {}
         self._kept: tuple[History, int, FittedOutputs] | None = None
 
     def proposal(self, view: StudyView, number: int, busy: Sequence[Params]) -> Proposal:
@@ -93,7 +96,8 @@ class BoTorchSearch:
         known = learnt(view, self.rows, max_rows=self._max_trials)
         if not len(known.data.trials):
             return None
-        processes = [self._process(output) for output in known.outputs]
+        is_sparse = self._is_sparse(known.data)
+        processes = [self._process(output, is_sparse=is_sparse) for output in known.outputs]
         region = None
         if self._trust_region is not None and len(view.objectives) == 1:
             region = region_of(history, known.data, self.rows.encoder, self._trust_region)
@@ -101,8 +105,18 @@ class BoTorchSearch:
         self._kept = history, history.revision, fitted
         return fitted
 
-    def _process(self, output: Output) -> DecomposedProcess:
+    def _is_sparse(self, data: Observed) -> bool:
+        """Return whether the process of the only objective has the SAAS prior."""
+        if data.losses.shape[1] > 1:
+            return False
+        n_active = (~np.isnan(data.x) & self._is_number).sum(axis=1)
+        return self._prior == "saas" or (
+            self._prior == "auto" and int(n_active.max()) >= MANY_NUMBERS
+        )
+
+    def _process(self, output: Output, *, is_sparse: bool) -> Process:
         """Return the process of an output, exact on all rows."""
+        is_sparse &= output.kind == "objective"
         n, start = len(output.x), FIRST_FIT
         if n > start:
             steps = math.floor(math.log(n / start) / math.log(FIT_GROWTH) + 1e-9)
@@ -112,8 +126,9 @@ class BoTorchSearch:
         if key not in self._fits:
             if len(self._fits) > 64:
                 self._fits.clear()
-            self._fits[key] = fitted_state(self._embedded(part.x), *self._of(part))
-        return DecomposedProcess(self._embedded(output.x), self._of(output)[0], self._fits[key])
+            rows = self._embedded(part.x)
+            self._fits[key] = fitted(rows, *self._of(part), is_sparse=is_sparse)
+        return process_of(self._embedded(output.x), self._of(output)[0], self._fits[key])
 
     def _of(self, output: Output) -> tuple[torch.Tensor, list[int]]:
         return self._embedding.tensor(output.scaled()), output.order.tolist()
@@ -185,7 +200,7 @@ class FittedOutputs:
     def __init__(
         self,
         learnt: StudyOutputs,
-        processes: Sequence[DecomposedProcess],
+        processes: Sequence[Process],
         region: TrustRegion | None,
     ) -> None:
         self.learnt, self.processes, self.region = learnt, processes, region
