@@ -9,8 +9,10 @@ some of them, and the processor seconds of a trial.
 from __future__ import annotations
 
 import argparse
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +90,62 @@ def priors(arguments: argparse.Namespace) -> None:
                 print(f"| {row} | {cells} | {seconds:.2f} |", flush=True)
 
 
+NETS = tk.Space(lr=tk.Float(1e-4, 1, log=True), depth=tk.Int(1, 12))
+BOOST = tk.Space(eta=tk.Float(0.01, 1, log=True), leaves=tk.Int(4, 256, log=True))
+WHOLE = 81
+"""Epochs of a full run."""
+
+WANTED, MOST = 0.02, 40.0
+"""Loss at which a run ends, and its most full runs."""
+
+
+def models(epochs: tk.Int | int) -> tk.Space:
+    """Return a space of two models with some epochs."""
+    model = tk.Categorical({"net": NETS, "boost": BOOST})
+    return tk.Space(model=model, kind=["a", "b", "c"], decay=tk.Float(0, 1), epochs=epochs)
+
+
+BY_EPOCHS = models(tk.Int(1, WHOLE, log=True, fidelity=True))
+
+
+def loss(p: Mapping[str, Any]) -> float:
+    """Return a loss that falls with the epochs; nets are slower, so the curves cross."""
+    u = {path: BY_EPOCHS.by_path[path].domain.to_unit(v) for path, v in p.items()}
+    found = {"a": 0.05, "b": 0.0, "c": 0.02}[str(p["kind"])] + 0.3 * (u["decay"] - 0.35) ** 2
+    left = (1.0 - math.log(float(p["epochs"])) / math.log(WHOLE)) ** 1.5
+    if p["model"] == "boost":
+        found += 0.6 * (u["model.boost.eta"] - 0.3) ** 2 + 0.07
+        return found + 0.4 * (u["model.boost.leaves"] - 0.7) ** 2 + 0.25 * left
+    found += (u["model.net.lr"] - 0.7) ** 2 + 0.5 * (u["model.net.depth"] - 0.6) ** 2
+    return found + 0.5 * left
+
+
+def cost_to_reach(sampler: str, space: tk.Space, seed: int) -> tuple[float, int]:
+    """Return what a run cost in full runs, and its number of trials."""
+    study, spent, n = tk.study(space=space, sampler=sampler, seed=seed), 0.0, 0
+    while spent < MOST:
+        trial = study.ask()
+        value = loss(trial.params)
+        study.tell(trial, value)
+        spent, n = spent + float(trial.params["epochs"]) / WHOLE, n + 1
+        if trial.params["epochs"] == WHOLE and value < WANTED:
+            break
+    return spent, n
+
+
+def fidelities(arguments: argparse.Namespace) -> None:
+    """Print a row for each sampler, with and without cheaper runs."""
+    print("| sampler | runs | cost of each run in full runs | mean | trials |")
+    print("|---|---|---|---|---|", flush=True)
+    for sampler in arguments.samplers or ["botorch", "bayesian"]:
+        for what, space in (("with cheaper ones", BY_EPOCHS), ("full ones", models(WHOLE))):
+            found = [cost_to_reach(sampler, space, seed) for seed in range(arguments.seeds)]
+            costs, trials = zip(*found, strict=True)
+            cells = " ".join(f"{c:.1f}" for c in costs)
+            mean, n = np.mean(costs), np.mean(trials)
+            print(f"| {sampler} | {what} | {cells} | {mean:.1f} | {n:.0f} |", flush=True)
+
+
 def main() -> None:
     """Parse the arguments and print a table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -98,6 +156,10 @@ def main() -> None:
     found.add_argument("--seeds", type=int, default=3)
     found.add_argument("--only", action="append", choices=list(FUNCTIONS))
     found.set_defaults(call=priors)
+    found = commands.add_parser("fidelities", help="cheaper runs beside full runs alone")
+    found.add_argument("--seeds", type=int, default=3)
+    found.add_argument("--sampler", dest="samplers", action="append")
+    found.set_defaults(call=fidelities)
     arguments = parser.parse_args()
     arguments.call(arguments)
 

@@ -130,7 +130,8 @@ def test_a_metric_constraint_keeps_most_proposals_in_its_half_of_the_space():
 def test_the_drawn_functions_have_the_mean_and_deviation_of_the_posterior():
     from botorch.models import SingleTaskGP
 
-    from tunekit.samplers.botorch.processes import fitted, process_of
+    from tunekit.samplers.botorch.fitting import fitted
+    from tunekit.samplers.botorch.processes import process_of
 
     torch.manual_seed(1)
     x, at = torch.rand(20, 3, dtype=torch.double), torch.rand(9, 3, dtype=torch.double)
@@ -147,7 +148,8 @@ def test_the_drawn_functions_have_the_mean_and_deviation_of_the_posterior():
 
 
 def test_under_the_sparse_prior_the_parameters_that_matter_have_the_short_length_scales():
-    from tunekit.samplers.botorch.processes import fitted, process_of
+    from tunekit.samplers.botorch.fitting import fitted
+    from tunekit.samplers.botorch.processes import process_of
 
     torch.manual_seed(1)
     x, at = torch.rand(30, 40, dtype=torch.double), torch.rand(50, 40, dtype=torch.double)
@@ -163,7 +165,8 @@ def test_under_the_sparse_prior_the_parameters_that_matter_have_the_short_length
 
 
 def test_a_mixture_shares_the_draws_among_its_processes():
-    from tunekit.samplers.botorch.processes import fitted, process_of
+    from tunekit.samplers.botorch.fitting import fitted
+    from tunekit.samplers.botorch.processes import process_of
 
     torch.manual_seed(1)
     x = torch.rand(12, 3, dtype=torch.double)
@@ -256,7 +259,8 @@ def test_with_more_trials_than_it_takes_the_best_half_stays():
 
 def test_values_of_known_rows_are_kept_and_equal_a_new_evaluation():
     from tunekit.samplers.botorch.acquisition import DrawnModel
-    from tunekit.samplers.botorch.processes import fitted, process_of
+    from tunekit.samplers.botorch.fitting import fitted
+    from tunekit.samplers.botorch.processes import process_of
 
     torch.manual_seed(0)
     x = torch.rand(15, 3, dtype=torch.double)

@@ -112,6 +112,7 @@ class TestOptunaGp(SamplerConformance):
 
 @pytest.mark.slow
 class TestBoTorch(SamplerConformance):
+    chooses_fidelity = True
     n_trials = 10
 
     @pytest.fixture

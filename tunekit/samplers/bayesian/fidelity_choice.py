@@ -27,7 +27,6 @@ from tunekit.samplers.bayesian.fidelity_levels import is_full_run_due
 from tunekit.samplers.bayesian.search import RowScore
 from tunekit.spaces import Scalar
 from tunekit.spaces.encode import Encoder
-from tunekit_surrogates.tree_gp import TreeGP
 
 LEAST = 0.2
 """Minimum information of a cheaper run, as a share of a full run's information."""
@@ -75,6 +74,36 @@ class FidelityChoice:
         return {**evidence, "fidelity": at}, text
 
 
+class Noise(Protocol):
+    """The parameters of a process, of which only the noise is needed."""
+
+    @property
+    def noise(self) -> float:
+        """Return the logarithm of the noise variance."""
+        ...
+
+
+class Process(Protocol):
+    """The process of an objective; see `tunekit_surrogates.tree_gp.TreeGP`."""
+
+    @property
+    def parameters(self) -> Noise:
+        """Return the fitted parameters."""
+        ...
+
+    def predict(self, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return `(m,)` means and `(m,)` variances at `(m, d)` rows."""
+        ...
+
+    def joint(self, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return `(m,)` means and `(m, m)` covariances at `(m, d)` rows."""
+        ...
+
+    def with_data(self, x: NDArray[np.float64], y: NDArray[np.float64], noise: float) -> Process:
+        """Return the process given further `(m, d)` rows and `(m,)` values."""
+        ...
+
+
 class _Learnt(Protocol):
     """The fitted model of a study; see `tunekit.samplers.bayesian.models`."""
 
@@ -85,7 +114,7 @@ class _Learnt(Protocol):
     def data(self) -> _Observed: ...
 
     @property
-    def gps(self) -> Sequence[TreeGP]: ...
+    def gps(self) -> Sequence[Process]: ...
 
 
 class _Observed(Protocol):
@@ -180,7 +209,7 @@ def _is_due(
 
 
 def _told(
-    gp: TreeGP, rows: NDArray[np.float64], pending: NDArray[np.float64]
+    gp: Process, rows: NDArray[np.float64], pending: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return `(m,)` shares of the last row's variance that a value at each row removes.
 

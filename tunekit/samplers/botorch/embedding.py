@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tunekit.samplers.bayesian.fidelity import STRETCH
 from tunekit.spaces.encode import Encoder
 
 
@@ -23,14 +25,18 @@ class UnionEmbedding:
     Args:
         encoder: of the space.
         device: of the tensors.
+        stretched: columns whose length scale is `STRETCH` times as long a priori, the fidelity.
 
     Reference: Swersky, Duvenaud, Snoek, Hutter and Osborne, 2013, "Raiders of the lost
     architecture: kernels for Bayesian optimization in conditional parameter spaces", eq. 3.
     """
 
-    def __init__(self, encoder: Encoder, device: torch.device) -> None:
+    def __init__(
+        self, encoder: Encoder, device: torch.device, *, stretched: Sequence[int] = ()
+    ) -> None:
         self.device = device
         self._columns = encoder.columns
+        self._stretch = [STRETCH if j in stretched else 1.0 for j in range(len(encoder))]
 
     def __call__(self, rows: Tensor) -> Tensor:
         """Return the float64 tensor of rows; differentiable in the active numbers."""
@@ -49,7 +55,7 @@ class UnionEmbedding:
                 circle = torch.cat([torch.cos(angle), torch.sin(angle)], dim=1)
                 parts.append(circle * active)
             else:
-                parts.append(place)
+                parts.append(place / self._stretch[j])
         return torch.cat(parts, dim=1)
 
     def tensor(self, rows: NDArray[np.float64]) -> Tensor:
@@ -64,6 +70,6 @@ class UnionEmbedding:
                 width = int(column.size)
             else:
                 width = 2 if column.conditions else 1
-            found[j] = lengths[start : start + width].mean()
+            found[j] = lengths[start : start + width].mean() + math.log(self._stretch[j])
             start += width
         return found

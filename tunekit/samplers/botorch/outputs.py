@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunekit.samplers.base import StudyView
+from tunekit.samplers.bayesian.fidelity import stalled
 from tunekit.samplers.bayesian.training_data import Observed, TrialRows, observed, standardised
 from tunekit_surrogates.non_domination import layers
 
@@ -54,12 +55,26 @@ class StudyOutputs:
     outputs: list[Output]
     order: NDArray[np.int64]
 
+    @property
+    def incumbents(self) -> NDArray[np.float64]:
+        """Return `(k, d)` rows of the trials that a new point has to improve on, by rank.
+
+        Those are at the target fidelity; until there is one, cheaper trials stand in.
+        """
+        x = self.data.x[self.order]
+        if self.data.fidelity is None:
+            return x
+        whole = self.data.fidelity.is_target(x)
+        return x[whole] if whole.any() else x
+
 
 def learnt(view: StudyView, rows: TrialRows, *, max_rows: int) -> StudyOutputs:
     """Return what the trials of a study teach, `max_rows` of them at most."""
     data = observed(view, rows)
-    if data.fidelity is not None and data.fidelity.is_target(data.x).sum() >= 2:
-        data = data.full_runs()
+    if data.fidelity is not None and len(view.objectives) == 1:
+        full = data.full_runs()
+        if stalled(full.losses[:, 0]):  # in case cheaper runs mislead
+            data = full
     data = _limited(data, max_rows)
     order = _ranked(data)
     outputs = [Output("objective", data.x, losses, order) for losses in data.losses.T]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 from tunekit.checks import check_whole
 from tunekit.errors import InvalidArgument, MissingExtra
 from tunekit.records import Proposal
-from tunekit.samplers.base import StudyView, at_target, held
+from tunekit.samplers.base import StudyView
 from tunekit.samplers.bayesian.initial_design import InitialDesign, n_initial
 from tunekit.samplers.bayesian.learnable import LearnableTrials
 
@@ -32,8 +32,9 @@ class BoTorchSampler:
     constraints, and whether a trial fails. Their hyperparameters are fitted to up to 250 trials;
     a fixed number of functions is drawn from the processes of all trials, so one point costs the
     same whether one trial runs or fifty. Running trials and earlier points of a batch enter the
-    acquisition as pending, and a batch is filled point by point. Every point of a space with a
-    fidelity is run at the target.
+    acquisition as pending, and a batch is filled point by point. In a space with a fidelity, a
+    point is chosen for its improvement at the target fidelity and run at the cheapest one that is
+    informative, as `bayesian` does; see `tunekit.samplers.bayesian.fidelity_choice`.
 
     Args:
         n_start: trials before the model proposes; by default enough to cover the root branches.
@@ -108,7 +109,7 @@ class BoTorchSampler:
             self._known = LearnableTrials(view.space)
         n_start = self.n_start or n_initial(view.space)
         learnable = self._known.count(view, enough=max(2, n_start))
-        design = InitialDesign(_whole(view, numbers), n_start, learnable)
+        design = InitialDesign(view, n_start, learnable)
         busy = [t.params for t in view.history.pending() if t.params is not None]
         found: list[Proposal] = []
         for number in numbers:
@@ -144,11 +145,3 @@ class BoTorchSampler:
                 prior=self.prior,
             )
         return self._search
-
-
-def _whole(view: StudyView, numbers: Sequence[int]) -> StudyView:
-    """Return the view with the fidelity of these trials fixed at its target."""
-    if not view.space.target:
-        return view
-    fixed = {number: at_target(view.space, held(view, number)) for number in numbers}
-    return replace(view, fixed={**view.fixed, **fixed})

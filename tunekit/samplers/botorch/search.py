@@ -17,14 +17,18 @@ from tunekit.history import History
 from tunekit.records import Proposal
 from tunekit.samplers.base import StudyView, at_target, filled, held, sample
 from tunekit.samplers.bayesian.candidates import Candidates
+from tunekit.samplers.bayesian.continuing import continued
+from tunekit.samplers.bayesian.fidelity import Fidelity, may_win
 from tunekit.samplers.bayesian.search import SearchSize
 from tunekit.samplers.bayesian.training_data import Observed, TrialRows, standardised
 from tunekit.samplers.bayesian.trust_region import RegionCandidates, TrustRegion, region_of
 from tunekit.samplers.botorch.acquisition import AcquisitionScore, acquisition
 from tunekit.samplers.botorch.devices import device_of
 from tunekit.samplers.botorch.embedding import UnionEmbedding
+from tunekit.samplers.botorch.fidelity import FidelityModel, RowProcess
+from tunekit.samplers.botorch.fitting import Fit, fitted
 from tunekit.samplers.botorch.outputs import Output, StudyOutputs, learnt
-from tunekit.samplers.botorch.processes import Fit, Process, fitted, process_of
+from tunekit.samplers.botorch.processes import Process, process_of
 from tunekit.samplers.random_streams import stream
 from tunekit.samplers.threads import one_thread
 from tunekit.spaces import Params, Space
@@ -64,7 +68,9 @@ class BoTorchSearch:
     ) -> None:
         self.rows = TrialRows(Encoder(space))
         self._device = device_of(device)
-        self._embedding = UnionEmbedding(self.rows.encoder, self._device)
+        fidelity = Fidelity.of(self.rows.encoder)
+        stretched = () if fidelity is None else fidelity.columns
+        self._embedding = UnionEmbedding(self.rows.encoder, self._device, stretched=stretched)
         self._acquisition, self._n_draws = acquisition, n_draws
         self._max_trials = max_trials or MAX_TRIALS[self._device.type]
         self._trust_region, self._prior = trust_region, prior
@@ -145,22 +151,45 @@ class BoTorchSearch:
         score = self._score(fitted, pending, rng)
         fixed = held(view, number)
         candidates = self._candidates(fitted, at_target(view.space, fixed), rng)
-        good = data.x[fitted.learnt.order[:N_BASELINE]]
-        rows, values = SIZE.ranked(score, candidates, good)
+        by_fidelity = self._by_fidelity(fitted)
+        good = data.x[fitted.learnt.order] if by_fidelity is None else by_fidelity.good()
+        rows, values = SIZE.ranked(score, candidates, good[:N_BASELINE])
         tried = {row.round(9).tobytes() for row in np.concatenate([pending, data.x])}
         new = (i for i, row in enumerate(rows) if row.round(9).tobytes() not in tried)
         best = next(new, 0)
-        value, n = float(values[best]), len(data.trials)
+        row, value, n = rows[best], float(values[best]), len(data.trials)
+        choice = None
+        if by_fidelity is not None:
+            choice = by_fidelity.choice(row, pending, score, fixed or {})
+        if choice is not None and choice.n_known:  # in place of what the search found
+            value = float(score(choice.row[None])[0])
         evidence: dict[str, Any] = {"acquisition": score.name, "value": round(value, 6)}
-        if fitted.region is not None and not fixed:
-            evidence.update(fitted.region.evidence(rows[best]))
         why = f"the largest {score.name}, {value:.3g}, under processes of {n} trials"
-        return Proposal(encoder.decode(rows[best][None])[0], "botorch", why, evidence)
+        branch = None
+        if choice is not None:
+            row = choice.row
+            evidence, why = choice.explained(evidence, why)
+            branch = continued(choice.fidelity, row, data.trials, data.x)
+        if branch is not None:
+            why += f"; goes on from trial {branch.number}"
+        # A trial below the target fidelity counts neither as success nor as failure of the region.
+        if fitted.region is not None and not fixed and may_win(encoder, row[None])[0]:
+            evidence.update(fitted.region.evidence(row))
+        return Proposal(encoder.decode(row[None])[0], "botorch", why, evidence, branch)
+
+    def _by_fidelity(self, fitted: FittedOutputs) -> FidelityModel | None:
+        """Return what chooses the fidelity of a point, `None` where there is none to choose."""
+        data = fitted.learnt.data
+        if data.fidelity is None:
+            return None
+        objectives = fitted.processes[: data.losses.shape[1]]
+        gps = [RowProcess(process, self._embedding) for process in objectives]
+        return FidelityModel(self.rows.encoder, data, gps)
 
     def _score(
         self, fitted: FittedOutputs, pending: NDArray[np.float64], rng: np.random.Generator
     ) -> AcquisitionScore:
-        data, order = fitted.learnt.data, fitted.learnt.order
+        data = fitted.learnt.data
         m = data.losses.shape[1]
         name = self._acquisition
         if name == "auto":
@@ -173,11 +202,13 @@ class BoTorchSearch:
             scaled = np.stack([standardised(losses) for losses in data.losses.T], axis=1)
             front = scaled[data.feasible] if data.feasible.any() else scaled
             worst = -self._embedding.tensor(reference_point(front))
+        if data.fidelity is not None:  # or a batch would run one point at all fidelities
+            pending = data.fidelity.raised(pending)
         found = acquisition(
             name,
             functions,
             m,
-            baseline=self._embedded(data.x[order[:N_BASELINE]]),
+            baseline=self._embedded(fitted.learnt.incumbents[:N_BASELINE]),
             pending=self._embedded(pending),
             reference=worst,
             weights=self._embedding.tensor(rng.dirichlet(np.ones(m))),
