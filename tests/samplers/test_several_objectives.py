@@ -113,6 +113,17 @@ def test_gradients_are_those_of_differences(kind):
     assert gradient == pytest.approx(numeric, rel=0.02, abs=0.02 * np.abs(numeric).max())
 
 
+@pytest.mark.parametrize("far", [1e4, 1e8, 1e10])
+def test_the_gradient_of_a_mix_is_finite_far_from_any_improvement(far):
+    drawn, values, x = processes(3)
+    weights = np.array([0.5, 0.3, 0.2])
+    best = chebyshev(values, weights).min(axis=1) - far
+    score = ChebyshevImprovement(drawn, best, weights=weights, ideal=np.zeros(3))
+    value, gradient = score.climber(x[:5])(x[:5])
+    assert np.isfinite(value).all()
+    assert np.isfinite(gradient).all()
+
+
 def test_layers_peel_one_front_after_the_other():
     y = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [2.0, 2.0], [0.0, 1.0]])
     assert layers(y).tolist() == [0, 0, 2, 3, 1]  # of equal points the first counts

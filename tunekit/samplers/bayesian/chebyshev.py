@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_ndtr, logsumexp
+from scipy.special import erfcx, log_ndtr, logsumexp
 
-from tunekit.samplers.bayesian.acquisition import log_density
 from tunekit.samplers.bayesian.candidates import Climb
 from tunekit.samplers.bayesian.fantasies import Drawn, Predicted
 
@@ -69,9 +68,7 @@ class ChebyshevImprovement:
         # z_j = (t - w_j (mean_j - ideal_j)) / (w_j sd_j) gives
         # d log Phi / d mean_j = -phi / (Phi sd_j) and d log Phi / dt = phi / (Phi w_j sd_j);
         # t moves with -RHO w_j mean_j through `end`.
-        slopes = [
-            share * np.exp(log_density(v) - log_ndtr(v)) / sd for v, sd in zip(z, sds, strict=True)
-        ]
+        slopes = [share * _ratio(v) / sd for v, sd in zip(z, sds, strict=True)]
         to_end = np.sum([s / w for s, w in zip(slopes, self.weights, strict=True)], axis=(0, 1))
         gradient = np.zeros_like(x)
         for w, v, slope, (mean, _, back) in zip(self.weights, z, slopes, found, strict=True):
@@ -103,3 +100,8 @@ class ChebyshevImprovement:
         total = logsumexp(logs, axis=(0, 1))
         share = np.exp(logs - total)
         return np.asarray(total - np.log(logs.shape[1])), z, share
+
+
+def _ratio(z: _Floats) -> _Floats:
+    """Return `phi(z) / Phi(z)`, also where both underflow: there it is nearly `-z`."""
+    return np.asarray(np.sqrt(2.0 / np.pi) / erfcx(-z / np.sqrt(2.0)))
