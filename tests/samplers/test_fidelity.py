@@ -12,7 +12,7 @@ import pytest
 import tunekit as tk
 from tunekit.errors import NoCompleteTrial
 from tunekit.records import MetricConstraint, Outcome, TrialState
-from tunekit.samplers.bayesian import fidelity
+from tunekit.samplers.bayesian import unpredicted
 from tunekit.samplers.bayesian.cost_model import learnt_costs
 from tunekit.samplers.bayesian.costs import Costs
 from tunekit.samplers.bayesian.fidelity import Fidelity
@@ -96,7 +96,7 @@ def test_low_fidelities_that_mislead_cost_no_more_than_three_times_as_much():
 @pytest.fixture
 def trusted(monkeypatch):
     """Let the model choose the fidelity from the first trial on, however well it predicts."""
-    monkeypatch.setattr(fidelity, "UNPREDICTED", math.inf)
+    monkeypatch.setattr(unpredicted, "UNPREDICTED", math.inf)
 
 
 def study(space, n, function, *, fresh=False, sampler=BayesianSampler, **options):

@@ -11,11 +11,11 @@ import pytest
 
 import tunekit as tk
 from tunekit.records import Outcome, TrialState
-from tunekit.samplers.bayesian import promotions
 from tunekit.samplers.bayesian.fidelity import Fidelity
 from tunekit.samplers.bayesian.promotions import MIN_POINTS, promotion
 from tunekit.samplers.bayesian.sampler import BayesianSampler
 from tunekit.samplers.bayesian.training_data import Observed
+from tunekit.samplers.bayesian.unpredicted import WHY_RANDOM
 from tunekit.spaces import Categorical, Float, Int, Space
 from tunekit.spaces.encode import Encoder
 from tunekit.testing.samplers import ended, view_of
@@ -180,7 +180,7 @@ def test_a_study_that_goes_by_rank_replays_and_says_why():
     assert any(
         "results at epochs=1 goes on to epochs=3, since a model does not" in r for r in reasons
     )
-    assert any(promotions.WHY_RANDOM in r for r in reasons)
+    assert any(WHY_RANDOM in r for r in reasons)
     assert s.best_trial.params["epochs"] == 27
 
 

@@ -19,15 +19,6 @@ STRETCH = 8.0
 """Length scale of the fidelity relative to other parameters: points that do well at a low
 fidelity rarely do badly at the target."""
 
-UNPREDICTED = 0.3
-"""Share of the variance of the results that a process leaves unexplained, each predicted from all
-others, above which it is no guide to longer runs. Measured from 16 trials on, smooth problems
-leave .01 to .3, recorded curves looked up by the nearest configuration .35 to 1."""
-
-MIN_DIFFERENT = 4
-"""Minimum number of different results to tell. Until a dozen are there, it often takes a smooth
-problem for a rough one, which costs little: what it does then is cheap."""
-
 MIN_WHOLE = 4
 """Minimum number of full runs to test whether cheaper runs predict them."""
 
@@ -116,22 +107,6 @@ def priors_of(fidelity: Fidelity | None) -> HyperparameterPriors | None:
     """Return the priors of a process that stretches the fidelity; `None` without a fidelity."""
     stretched = () if fidelity is None else tuple((j, STRETCH) for j in fidelity.columns)
     return None if fidelity is None else HyperparameterPriors(stretched=stretched)
-
-
-def goes_by_rank(fidelity: Fidelity, gp: TreeGP) -> bool:
-    """Return whether the results themselves decide which points run at a higher fidelity.
-
-    This holds where a process of all trials fails to predict their results, each from all
-    others. Equal results are left out: points on one plateau predict each other, nothing else.
-    """
-    if len(fidelity.paths) != 1 or not fidelity.is_free:
-        return False
-    _, group, sizes = np.unique(gp.y, return_inverse=True, return_counts=True)
-    differs = sizes[group] == 1
-    if differs.sum() < MIN_DIFFERENT:
-        return False
-    error = (gp.y - gp.leave_one_out()[0])[differs]
-    return float(np.mean(error**2)) > UNPREDICTED * float(np.var(gp.y[differs]))
 
 
 def misled(fidelity: Fidelity, gp: TreeGP) -> bool:

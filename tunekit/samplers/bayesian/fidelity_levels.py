@@ -47,6 +47,11 @@ class FidelityLevels:
         return tuple(product(*self.by_axis))
 
     @property
+    def is_ladder(self) -> bool:
+        """Return whether a point can go on from level to level: along one free axis."""
+        return len(self.paths) == 1 and self.is_free
+
+    @property
     def target(self) -> tuple[float, ...]:
         """Return the target fidelity, the largest value of each axis."""
         return self.levels[-1]

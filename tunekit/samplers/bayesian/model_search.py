@@ -23,11 +23,12 @@ from tunekit.samplers.bayesian.fidelity_choice import FidelityChoice, chosen, pr
 from tunekit.samplers.bayesian.models import Model, ObjectiveModel, model_of
 from tunekit.samplers.bayesian.past_studies import PastStudy
 from tunekit.samplers.bayesian.prior_term import PriorTerm
-from tunekit.samplers.bayesian.promotions import RANDOM_EVERY, WHY_RANDOM, promotion
+from tunekit.samplers.bayesian.promotions import promotion
 from tunekit.samplers.bayesian.search import RowScore, SearchSize
 from tunekit.samplers.bayesian.training_data import Observed, TrialRows, observed, structure_of
 from tunekit.samplers.bayesian.transfer import portfolio, rank_weights, sources_of
 from tunekit.samplers.bayesian.trust_region import RegionCandidates, TrustRegion, region_of
+from tunekit.samplers.bayesian.unpredicted import RANDOM_EVERY, WHY_RANDOM
 from tunekit.samplers.bayesian.untried import EVERY, LAST, is_possible, untried_choice, why_untried
 from tunekit.samplers.random_streams import stream
 from tunekit.samplers.threads import one_thread
@@ -129,9 +130,9 @@ class FittedSearch:
         model, fixed = self.model, held(self.view, number)
         rng = stream(self.view.seed, number)
         pending = model.encoder.encode(busy)
-        by_rank = None if fixed else self._by_rank(number, pending)
-        if by_rank is not None:
-            return by_rank
+        unpredicted = None if fixed else self._unpredicted(number, pending)
+        if unpredicted is not None:
+            return unpredicted
         score: RowScore = model.score(pending, rng)
         cost = self.costs.term(pending) if self.costs is not None else None
         if cost is not None:
@@ -180,20 +181,26 @@ class FittedSearch:
         params = model.encoder.decode(row[None])[0]
         return Proposal(params, "bayesian", why, evidence, branch)
 
-    def _by_rank(self, number: int, pending: NDArray[np.float64]) -> Proposal | None:
-        """Return a point that goes on to its next fidelity, at times a random one, else `None`."""
+    def _unpredicted(self, number: int, pending: NDArray[np.float64]) -> Proposal | None:
+        """Return the proposal where the model is no guide, `None` where it proposes.
+
+        That is a point that goes on to its next fidelity, or one time in some a random point.
+        """
         model, fidelity = self.model, self.model.data.fidelity
-        if not isinstance(model, ObjectiveModel) or not model.by_rank or fidelity is None:
+        if not isinstance(model, ObjectiveModel):
             return None
-        found = promotion(fidelity, model.data, pending)
-        if found is not None:
-            return self._proposed(found.row, *found.explained(fidelity, model.fit.evidence()))
-        if number % RANDOM_EVERY:
+        evidence = model.fit.evidence()
+        if fidelity is not None and model.goes_by_rank:
+            found = promotion(fidelity, model.data, pending)
+            if found is not None:
+                return self._proposed(found.row, *found.explained(fidelity, evidence))
+        if number % RANDOM_EVERY or not model.draws_at_random:
             return None
         space, rng = self.view.space, stream(self.view.seed, number)
-        point = sample(space, rng, fidelity.lowest, known=known_points(self.view))
+        begins = None if fidelity is None else fidelity.lowest
+        point = sample(space, rng, begins, known=known_points(self.view))
         (row,) = model.encoder.encode([point])
-        return self._proposed(row, model.fit.evidence(), WHY_RANDOM)
+        return self._proposed(row, evidence, WHY_RANDOM)
 
     def _untried(self, number: int, busy: Sequence[Params]) -> Params | None:
         """Return values that lead to a choice without a trial, where this trial is for one."""
@@ -227,7 +234,7 @@ class FittedSearch:
             return None
         model = self.model
         relative = fidelity.shares if self.costs is None else self.costs.relative
-        if isinstance(model, ObjectiveModel) and model.by_rank and not fixed:
+        if isinstance(model, ObjectiveModel) and model.goes_by_rank and not fixed:
             fixed = fidelity.lowest
         choice = chosen(model, row, pending, relative, fixed=fixed or {})
         if choice.is_due and not fixed:

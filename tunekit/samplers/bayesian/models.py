@@ -24,7 +24,7 @@ from tunekit.samplers.bayesian.feasibility import (
     feasible_evidence,
     log_feasible,
 )
-from tunekit.samplers.bayesian.fidelity import goes_by_rank, may_win, misled, priors_of, stalled
+from tunekit.samplers.bayesian.fidelity import may_win, misled, priors_of, stalled
 from tunekit.samplers.bayesian.fitting import MAX_ROWS, chosen_rows
 from tunekit.samplers.bayesian.front import FrontModel, front_model
 from tunekit.samplers.bayesian.kernel_choice import Fit, fit_chosen
@@ -32,6 +32,7 @@ from tunekit.samplers.bayesian.pieces import KnownPieces, pieces_of
 from tunekit.samplers.bayesian.prior_term import PriorTerm
 from tunekit.samplers.bayesian.training_data import Observed, TrialRows, standardised, structure_of
 from tunekit.samplers.bayesian.transfer import PastModel
+from tunekit.samplers.bayesian.unpredicted import MIN_CHEAP, is_unpredicted
 from tunekit.spaces.encode import Encoder
 from tunekit_surrogates.tree_gp import TreeGP
 
@@ -58,7 +59,7 @@ class ObjectiveModel:
         y, order: `(n,)` standardised losses; `(n,)` trials by loss, feasible ones first.
         boldness: factor on the exploration.
         pieces: where trials tie exactly.
-        by_rank: whether points go on to higher fidelities by their results; see `promotions`.
+        goes_by_rank: whether points go on to higher fidelities by results; see `promotions`.
     """
 
     encoder: Encoder
@@ -71,7 +72,7 @@ class ObjectiveModel:
     sources: tuple[tuple[float, PastModel], ...] = ()
     boldness: float = 1.0
     pieces: KnownPieces | None = None
-    by_rank: bool = False
+    goes_by_rank: bool = False
 
     @property
     def negligible(self) -> float:
@@ -79,8 +80,24 @@ class ObjectiveModel:
 
         It is `-inf` where something else than the trials of this study also says where to look.
         """
-        is_alone = self.prior is None and not self.sources and self.data.fidelity is None
+        is_alone = self.is_alone and self.data.fidelity is None
         return math.log(NEGLIGIBLE) if is_alone else -math.inf
+
+    @property
+    def is_alone(self) -> bool:
+        """Return whether nothing but the trials of this study says where to look."""
+        return self.prior is None and not self.sources
+
+    @property
+    def draws_at_random(self) -> bool:
+        """Return whether some of the new points are random, since the model is no guide.
+
+        Branches keep the model, which knows at least which of them do well; so do priors.
+        """
+        if self.data.fidelity is not None:
+            return self.goes_by_rank
+        is_flat = not self.gp.structure.has_branches
+        return is_flat and self.is_alone and is_unpredicted(self.gp)
 
     def doubting(self) -> ObjectiveModel:
         """Return a model that is sure only near its data; see `beyond`."""
@@ -166,7 +183,8 @@ def model_of(view: StudyView, data: Observed, rows: TrialRows) -> Model:
 def _best_model(view: StudyView, data: Observed, rows: TrialRows) -> ObjectiveModel:
     y = standardised(data.losses[:, 0])
     fit = fit_chosen(rows.encoder, data.x, y, data.trials, priors=priors_of(data.fidelity))
-    by_rank = data.fidelity is not None and goes_by_rank(data.fidelity, fit.gp)
+    is_ladder = data.fidelity is not None and data.fidelity.is_ladder
+    by_rank = is_ladder and is_unpredicted(fit.gp, least=MIN_CHEAP)
     if data.fidelity is not None and not by_rank:
         full = data.full_runs()
         if stalled(full.losses[:, 0]) or misled(data.fidelity, fit.gp):
@@ -179,4 +197,6 @@ def _best_model(view: StudyView, data: Observed, rows: TrialRows) -> ObjectiveMo
         order = np.lexsort((raised, data.violation > 0.0))
     found = conditions(view, structure_of(rows.encoder), data, rows)
     pieces = pieces_of(rows.encoder, data)
-    return ObjectiveModel(rows.encoder, data, y, order, fit, found, pieces=pieces, by_rank=by_rank)
+    return ObjectiveModel(
+        rows.encoder, data, y, order, fit, found, pieces=pieces, goes_by_rank=by_rank
+    )

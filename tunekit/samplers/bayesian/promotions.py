@@ -1,8 +1,8 @@
 """Successive halving over the fidelity of a study: the better points at each fidelity go on.
 
 It takes the place of the model's choice of a fidelity where the model does not predict the
-results of the trials it has (`tunekit.samplers.bayesian.fidelity.goes_by_rank`): then it says
-still less about longer runs, and what a point itself returned is the better guide. Only the best
+results of the trials it has (`tunekit.samplers.bayesian.unpredicted`): then it says still less
+about longer runs, and what a point itself returned is the better guide. Only the best
 third at a fidelity runs at the next one, from the highest fidelity down, so that results come
 early. Points that returned exactly the same count as one: on a plateau they say the same.
 
@@ -25,12 +25,6 @@ from tunekit.samplers.bayesian.fidelity_levels import RATIO
 
 MIN_POINTS = 12
 """Minimum number of points before the first goes on: the best of three tells little."""
-
-RANDOM_EVERY = 2
-"""One new point in so many is drawn at random, since the model may be wrong about a region."""
-
-
-WHY_RANDOM = "a random point, since a model does not predict the results so far"
 
 
 class Results(Protocol):
