@@ -1,9 +1,16 @@
 """The models of `sampler="botorch"`, compared: `python tests/benchmarks/botorch_models.py priors`.
 
 `priors`: the prior of the length scales on functions of many numbers, of which four matter
-(`sparse`) or all do, in rotated directions (`dense`). Both have the minimum 0, and the losses are
-shares of the median of random points. Printed is the best loss, its mean over the trials and at
-some of them, and the processor seconds of a trial.
+(`sparse`, and `smooth` without ripples) or all do, in rotated directions (`dense`). All have the
+minimum 0, and the losses are shares of the median of random points. Printed is the best loss, its
+mean over the trials and at some of them, and the processor seconds of a trial.
+
+`predictions`: how well the process under each prior predicts these functions at random points
+from as many random points as a study has trials; the error is the root of the mean square, 1 for
+the mean alone. It takes a fraction of the time, and says how many numbers a prior needs.
+
+`fidelities`: what it costs, in full runs, until a full run is as good as wanted, where cheaper
+runs tell much, beside full runs alone.
 """
 
 from __future__ import annotations
@@ -25,7 +32,7 @@ N_RANDOM = 500
 """Random points whose median is the loss 1."""
 
 
-def sparse(n_numbers: int, seed: int) -> Function:
+def sparse(n_numbers: int, seed: int, ripple: float = 0.03) -> Function:
     """Return a function of which four of the numbers matter, two of them together."""
     rng = np.random.default_rng(seed)
     active = rng.permutation(n_numbers)[:4]
@@ -34,9 +41,14 @@ def sparse(n_numbers: int, seed: int) -> Function:
     def function(x: NDArray[np.float64]) -> NDArray[np.float64]:
         z = x[..., active] - centre
         bowl = (weights * z * z).sum(axis=-1) + 0.4 * z[..., 0] * z[..., 1]
-        return np.asarray(bowl + 0.03 * (1.0 - np.cos(9.0 * z)).sum(axis=-1))
+        return np.asarray(bowl + ripple * (1.0 - np.cos(9.0 * z)).sum(axis=-1))
 
     return function
+
+
+def smooth(n_numbers: int, seed: int) -> Function:
+    """Return the sparse function without its ripples."""
+    return sparse(n_numbers, seed, ripple=0.0)
 
 
 def dense(n_numbers: int, seed: int) -> Function:
@@ -53,7 +65,7 @@ def dense(n_numbers: int, seed: int) -> Function:
     return function
 
 
-FUNCTIONS = {"sparse": sparse, "dense": dense}
+FUNCTIONS = {"sparse": sparse, "smooth": smooth, "dense": dense}
 
 
 def best_losses(name: str, n_numbers: int, seed: int, n_trials: int, prior: str) -> list[float]:
@@ -88,6 +100,46 @@ def priors(arguments: argparse.Namespace) -> None:
                 cells = " | ".join(f"{best[n - 1]:.3f}" for n in at)
                 row = f"{name} | {arguments.numbers} | {seed} | {prior} | {np.mean(best):.3f}"
                 print(f"| {row} | {cells} | {seconds:.2f} |", flush=True)
+
+
+def prediction_error(name: str, n_numbers: int, seed: int, n_trials: int, prior: str) -> float:
+    """Return the error at random points, as a share of their standard deviation."""
+    import torch
+
+    from tunekit.samplers.botorch.fitting import fitted
+    from tunekit.samplers.botorch.processes import process_of
+
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(seed)
+    function = FUNCTIONS[name](n_numbers, seed)
+    x, others = rng.random((n_trials, n_numbers)), rng.random((N_RANDOM, n_numbers))
+    y, wanted = function(x), function(others)
+    rows, values = torch.as_tensor(x), torch.as_tensor((y - y.mean()) / y.std())
+    fit = fitted(rows, values, np.argsort(y).tolist(), is_sparse=prior == "saas")
+    found = process_of(rows, values, fit).joint(torch.as_tensor(others))[0].numpy()
+    error = found * y.std() + y.mean() - wanted
+    return float(np.sqrt(np.mean(error**2)) / wanted.std())
+
+
+def predictions(arguments: argparse.Namespace) -> None:
+    """Print a row for each function and number of parameters."""
+    print(
+        "| function | numbers | dimension | saas | saas is better |\n|---|---|---|---|---|",
+        flush=True,
+    )
+    for name in arguments.only or FUNCTIONS:
+        for n in arguments.numbers or (10, 20, 30, 40):
+            plain, few = (
+                np.array(
+                    [
+                        prediction_error(name, n, seed, arguments.trials, prior)
+                        for seed in range(1, arguments.seeds + 1)
+                    ]
+                )
+                for prior in ("dimension", "saas")
+            )
+            wins = f"{int((few < plain).sum())} of {len(few)}"
+            print(f"| {name} | {n} | {plain.mean():.2f} | {few.mean():.2f} | {wins} |", flush=True)
 
 
 NETS = tk.Space(lr=tk.Float(1e-4, 1, log=True), depth=tk.Int(1, 12))
@@ -156,6 +208,12 @@ def main() -> None:
     found.add_argument("--seeds", type=int, default=3)
     found.add_argument("--only", action="append", choices=list(FUNCTIONS))
     found.set_defaults(call=priors)
+    found = commands.add_parser("predictions", help="the same, without a search")
+    found.add_argument("--numbers", type=int, action="append", help="parameters of the functions")
+    found.add_argument("--trials", type=int, default=40)
+    found.add_argument("--seeds", type=int, default=4)
+    found.add_argument("--only", action="append", choices=list(FUNCTIONS))
+    found.set_defaults(call=predictions)
     found = commands.add_parser("fidelities", help="cheaper runs beside full runs alone")
     found.add_argument("--seeds", type=int, default=3)
     found.add_argument("--sampler", dest="samplers", action="append")

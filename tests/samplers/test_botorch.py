@@ -174,30 +174,6 @@ def test_a_mixture_shares_the_draws_among_its_processes():
     assert [len(process.drawn(n)(x)) for n in (1, 6, 64)] == [1, 6, 64]
 
 
-@pytest.mark.parametrize(
-    ("prior", "n_numbers", "is_sparse"),
-    [("auto", 5, False), ("auto", 40, True), ("dimension", 40, False), ("saas", 5, True)],
-)
-def test_the_sparse_prior_is_taken_for_many_active_numbers(
-    prior, n_numbers, is_sparse, monkeypatch
-):
-    from tunekit.samplers.botorch import search
-
-    space = tk.Space(
-        **{f"x{k}": tk.Float(0.0, 1.0) for k in range(n_numbers)}, kind=["a", "b", "c"]
-    )
-    view = view_of(space, trials_of(space, 12, lambda p: {"loss": p["x0"]}))
-    taken = []
-    real = search.fitted
-    monkeypatch.setattr(
-        search,
-        "fitted",
-        lambda *a, is_sparse: taken.append(is_sparse) or real(*a, is_sparse=False),
-    )
-    small(prior=prior).suggest(view, [12])
-    assert taken == [is_sparse]
-
-
 def test_the_constraints_and_failures_keep_the_plain_prior(monkeypatch):
     from tunekit.samplers.botorch import search
 
@@ -205,13 +181,15 @@ def test_the_constraints_and_failures_keep_the_plain_prior(monkeypatch):
     failed = ended(12, Proposal(trials[0].params, "x"), Outcome(TrialState.FAILED))
     constraint = (MetricConstraint("g", "<=", 0.0),)
     view = view_of(SQUARE, [*trials, failed], objectives=LOSS, constraints=constraint)
-    taken = []
+    taken: list[bool] = []
     real = search.fitted
     monkeypatch.setattr(
         search, "fitted", lambda *a, is_sparse: taken.append(is_sparse) or real(*a)
     )
     small(prior="saas").suggest(view, [13])
     assert taken == [True, False, False]
+    small().suggest(view, [13])
+    assert taken[3:] == [False, False, False]
 
 
 @pytest.mark.slow
@@ -296,7 +274,7 @@ def test_a_device_that_is_not_there_is_told_once_and_the_cpu_proposes(caplog):
         ({"max_trials": 2}, "max_trials"),
         ({"trust_region": 0}, "trust_region"),
         ({"device": 3}, "expected a name"),
-        ({"prior": "sparse"}, "expected one of auto, dimension, saas"),
+        ({"prior": "sparse"}, "expected one of dimension, saas"),
     ],
 )
 def test_an_option_out_of_range_is_refused(options, said):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tunekit.samplers.botorch.search import BoTorchSearch
 
 Acquisition: TypeAlias = Literal["auto", "qLogNEI", "qLogNEHVI", "qLogNParEGO"]
-Prior: TypeAlias = Literal["auto", "dimension", "saas"]
+Prior: TypeAlias = Literal["dimension", "saas"]
 
 MANY_NUMBERS = 20
 """Number of active numeric parameters from which a stuck model searches in a trust region."""
@@ -49,8 +49,8 @@ class BoTorchSampler:
         trust_region: number of active numeric parameters from which a stuck model searches in
             a box around the best trial; `None` for never.
         prior: of the length scales of one objective. "dimension" lets every parameter matter,
-            less so the more there are; "saas" lets few of them matter. "auto" takes "saas" from
-            30 active numeric parameters on.
+            less so the more there are; "saas" lets few of them matter, which predicts better
+            where that is so among dozens of numbers, and worse where it is not.
 
     Raises:
         InvalidArgument: an option lies outside its range.
@@ -69,7 +69,7 @@ class BoTorchSampler:
         n_draws: int = 64,
         max_trials: int | None = None,
         trust_region: int | None = MANY_NUMBERS,
-        prior: Prior = "auto",
+        prior: Prior = "dimension",
     ) -> None:
         for option, given, known in (
             ("acquisition", acquisition, get_args(Acquisition)),

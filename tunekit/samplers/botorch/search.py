@@ -20,7 +20,7 @@ from tunekit.samplers.bayesian.candidates import Candidates
 from tunekit.samplers.bayesian.continuing import continued
 from tunekit.samplers.bayesian.fidelity import Fidelity, may_win
 from tunekit.samplers.bayesian.search import SearchSize
-from tunekit.samplers.bayesian.training_data import Observed, TrialRows, standardised
+from tunekit.samplers.bayesian.training_data import TrialRows, standardised
 from tunekit.samplers.bayesian.trust_region import RegionCandidates, TrustRegion, region_of
 from tunekit.samplers.botorch.acquisition import AcquisitionScore, acquisition
 from tunekit.samplers.botorch.devices import device_of
@@ -46,9 +46,6 @@ FIRST_FIT, FIT_GROWTH = 40, 1.15
 """Hyperparameters are fitted anew after each trial up to the first number, then when there are
 so many times more."""
 
-MANY_NUMBERS = 30
-"""Active numbers from which a sparse prior is taken of itself."""
-
 SIZE = SearchSize(200, 200, moves=((0.1, 10), (0.03, 10)), n_starts=8, n_climbed=4)
 
 
@@ -64,7 +61,7 @@ class BoTorchSearch:
         n_draws: int,
         max_trials: int | None,
         trust_region: int | None,
-        prior: str = "auto",
+        prior: str,
     ) -> None:
         self.rows = TrialRows(Encoder(space))
         self._device = device_of(device)
@@ -74,7 +71,6 @@ class BoTorchSearch:
         self._acquisition, self._n_draws = acquisition, n_draws
         self._max_trials = max_trials or MAX_TRIALS[self._device.type]
         self._trust_region, self._prior = trust_region, prior
-        self._is_number = np.array([c.kind != "categorical" for c in self.rows.encoder.columns])
         self._fits: dict[tuple[bytes, bytes], Fit] = {}
         self._kept: tuple[History, int, FittedOutputs] | None = None
 
@@ -102,7 +98,7 @@ class BoTorchSearch:
         known = learnt(view, self.rows, max_rows=self._max_trials)
         if not len(known.data.trials):
             return None
-        is_sparse = self._is_sparse(known.data)
+        is_sparse = self._prior == "saas" and known.data.losses.shape[1] == 1
         processes = [self._process(output, is_sparse=is_sparse) for output in known.outputs]
         region = None
         if self._trust_region is not None and len(view.objectives) == 1:
@@ -110,15 +106,6 @@ class BoTorchSearch:
         fitted = FittedOutputs(known, processes, region)
         self._kept = history, history.revision, fitted
         return fitted
-
-    def _is_sparse(self, data: Observed) -> bool:
-        """Return whether the process of the only objective has the SAAS prior."""
-        if data.losses.shape[1] > 1:
-            return False
-        n_active = (~np.isnan(data.x) & self._is_number).sum(axis=1)
-        return self._prior == "saas" or (
-            self._prior == "auto" and int(n_active.max()) >= MANY_NUMBERS
-        )
 
     def _process(self, output: Output, *, is_sparse: bool) -> Process:
         """Return the process of an output, exact on all rows."""
