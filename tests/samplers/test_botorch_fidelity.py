@@ -76,8 +76,10 @@ def test_a_full_run_goes_on_from_the_checkpoint_of_the_cheaper_one():
     due = next(t for t in trials if "best_of" in t.evidence.get("fidelity", {}))
     point = {**due.params, "epochs": 0}
     cheap = next(t for t in trials if {**t.params, "epochs": 0} == point)
-    saved = replace(cheap, checkpoints=(Checkpoint(int(cheap.params["epochs"]), 0),))
-    before = [saved if t is cheap else t for t in trials[: due.number]]
+    before = [
+        replace(t, checkpoints=(Checkpoint(int(t.params["epochs"]), 0),))
+        for t in trials[: due.number]
+    ]
     (again,) = small().suggest(view_of(SPACE, before), [due.number])
     assert again.params == due.params
     assert again.branch == Branch(cheap.number, cheap.params["epochs"])

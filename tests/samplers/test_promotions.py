@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import shutil
 from itertools import pairwise
 
 import numpy as np
@@ -92,7 +93,7 @@ def test_a_failed_run_is_not_counted_and_its_point_stays():
 def test_a_point_that_breaks_a_constraint_ranks_last_and_stays():
     known = data((TWELVE, 1, range(12)), broken=(0, 1))
     found = promotion(FIDELITY, known, NOTHING)
-    assert next_of(found) == (TWELVE[2], 3)
+    assert (next_of(found), found.n) == ((TWELVE[2], 3), 12)
     all_broken = data((TWELVE, 1, range(12)), broken=range(12))
     assert promotion(FIDELITY, all_broken, NOTHING) is None
 
@@ -155,11 +156,12 @@ def test_results_that_no_model_predicts_decide_themselves_and_a_fresh_sampler_ag
 
 def test_half_of_the_new_points_are_random_ones_at_the_least_fidelity():
     trials = study(WIDE, 60, unpredictable)
-    drawn = [t for t in trials if t.evidence and "fidelity" not in t.evidence]
+    begun = [t for t in trials if t.evidence.get("fidelity", {}).keys() == {"at", "relative_cost"}]
+    assert all(t.params["epochs"] == 1 for t in begun)
+    drawn = [t.number for t in begun if "log_improvement" not in t.evidence]
     assert drawn
-    assert all(t.params["epochs"] == 1 and t.number % 2 == 0 for t in drawn)
-    proposed = [t for t in trials if "told" in t.evidence.get("fidelity", {})]
-    assert any(t.params["epochs"] == 1 for t in proposed[-5:])
+    assert all(k % 2 == 0 for k in drawn)
+    assert len(drawn) < len(begun)
 
 
 def test_a_model_that_predicts_the_results_keeps_the_choice():
@@ -215,6 +217,77 @@ def test_a_longer_run_goes_on_from_the_checkpoint_of_the_shorter_one(tmp_path, f
         assert f"goes on from trial {before.number}" in t.reason
     for runs in by_point.values():
         assert all(b.branch is not None for _, b in pairwise(runs))
+
+
+def test_a_longer_run_that_ends_without_a_result_is_not_begun_again():
+    def short_only(trial):
+        if trial.params["epochs"] > 1:
+            raise tk.TrialPruned
+        return unpredictable(trial.params)
+
+    s = tk.study(space=WIDE, objectives="loss", sampler="bayesian", seed=3)
+    s.optimize(short_only, n_trials=45)
+    points = [tuple(t.params.items()) for t in s.trials]
+    assert len(set(points)) == 45
+
+
+def test_a_space_of_few_points_repeats_none_while_there_are_others():
+    few = Space(a=list("abcdefgh"), b=list("uvwxyz"), epochs=Int(1, 9, log=True, fidelity=True))
+    trials = study(few, 40, unpredictable)
+    assert any("place" in t.evidence.get("fidelity", {}) for t in trials)
+    assert len({tuple(t.params.items()) for t in trials}) == 40
+
+
+def test_a_point_that_the_user_gives_starts_from_the_beginning(tmp_path):
+    def training(trial):
+        begins = 0 if trial.resumed_from is None else trial.resumed_from + 1
+        for epoch in range(begins, trial.params["epochs"]):
+            (trial.checkpoint_dir / "state").write_text(str(epoch))
+            trial.report(1.0, epoch, checkpoint=True)
+        return unpredictable(trial.params)
+
+    s = tk.study(space=WIDE, objectives="loss", sampler="auto", seed=3, checkpoints=tmp_path)
+    s.optimize(training, n_trials=20)
+    short = next(t for t in s.trials if t.params["epochs"] == 3)
+    s.enqueue_trial({**short.params, "epochs": 9})
+    s.optimize(training, n_trials=1)
+    assert s.trials[-1].params["epochs"] == 9
+    assert s.trials[-1].branch is None
+
+
+def test_a_longer_run_whose_checkpoint_was_deleted_starts_over(tmp_path, caplog):
+    began = []
+
+    def training(trial):
+        began.append(trial.resumed_from)
+        begins = 0 if trial.resumed_from is None else trial.resumed_from + 1
+        for epoch in range(begins, trial.params["epochs"]):
+            (trial.checkpoint_dir / "state").write_text(str(epoch))
+            trial.report(1.0, epoch, checkpoint=True)
+        for folder in tmp_path.glob("*/*"):
+            shutil.rmtree(folder)
+        return unpredictable(trial.params)
+
+    s = tk.study(space=WIDE, objectives="loss", sampler="auto", seed=3, checkpoints=tmp_path)
+    s.optimize(training, n_trials=30)
+    assert {t.state for t in s.trials} == {TrialState.COMPLETE}
+    assert any(t.branch is not None for t in s.trials)
+    assert set(began) == {None}
+    assert "starts over: the checkpoint of trial" in caplog.text
+
+
+def test_a_fidelity_that_only_happens_to_equal_a_step_counts_no_steps(tmp_path):
+    def training(trial):
+        assert trial.resumed_from is None
+        (trial.checkpoint_dir / "state").write_text("")
+        for step in range(9):  # whatever the fidelity
+            trial.report(1.0, step, checkpoint=True)
+        return unpredictable(trial.params)
+
+    s = tk.study(space=WIDE, objectives="loss", sampler="auto", seed=3, checkpoints=tmp_path)
+    s.optimize(training, n_trials=40)
+    assert any(t.params["epochs"] == 27 for t in s.trials)
+    assert all(t.branch is None for t in s.trials)
 
 
 def test_checkpoints_along_a_share_of_the_data_are_no_shorter_run(tmp_path):

@@ -63,6 +63,26 @@ def test_branches_and_priors_keep_the_model():
     assert drawn(run(FLAT, rough, sampler_options=priors)) == []
 
 
+def test_priors_keep_the_model_along_a_fidelity_too():
+    space = Space(x=Float(0, 1), epochs=tk.Int(1, 27, log=True, fidelity=True))
+    priors = {"priors": {"x": {"normal": [0.5, 0.1]}}}
+
+    def loss(params):
+        return random.Random(params["x"]).random()
+
+    assert drawn(run(space, loss))
+    assert drawn(run(space, loss, sampler_options=priors)) == []
+
+
+def test_a_flat_space_of_few_points_repeats_none_while_there_are_others():
+    few = Space(a=tk.Int(1, 8), b=tk.Int(1, 8))
+    study = run(few, rough, n=50)
+    assert drawn(study)
+    at_random = [t.params for t in study.trials if WHY_RANDOM in t.reason]
+    points = [t.params for t in study.trials]
+    assert all(points.index(p) == k for k, p in zip(drawn(study), at_random, strict=True))
+
+
 def test_equal_results_do_not_count_as_predicted():
     rng = np.random.default_rng(0)
     places = rng.random((12, 1))

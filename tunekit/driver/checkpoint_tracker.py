@@ -55,7 +55,16 @@ class CheckpointTracker:
             log.warning("trial %d starts over: its checkpoints are not in %s", number, self.uri)
         if branch is None:
             return None
-        return Origin(branch.step, checkpoint_name(number, branch.step, BRANCH_EPOCH))
+        name = checkpoint_name(number, branch.step, BRANCH_EPOCH)
+        if self._place is not None and not self._place.has(name):
+            log.warning(
+                "trial %d starts over: the checkpoint of trial %d is not in %s",
+                number,
+                branch.number,
+                self.uri,
+            )
+            return None
+        return Origin(branch.step, name)
 
     def copy_branch(self, number: int, branch: Branch, parent: TrialRecord | None) -> None:
         """Copy the checkpoint that a trial branches from into its own folder, if it exists."""

@@ -19,10 +19,10 @@ def continued(
 ) -> Branch | None:
     """Return the last checkpoint of the longest run of a point so far, `None` without one.
 
-    The fidelity has to count the steps of a trial: its last checkpoint is that of step
-    `fidelity`, or `fidelity - 1` where steps are counted from 0. A checkpoint along another
-    fidelity, such as a share of the data, is no shorter run of the same training; neither is one
-    of a smaller size along a scale axis.
+    The fidelity has to count the steps of a trial: over two lengths or more, the last checkpoint
+    of each trial is that of step `fidelity`, or `fidelity - 1` where steps are counted from 0. A
+    checkpoint along another fidelity, such as a share of the data, is no shorter run of the same
+    training; neither is one of a smaller size along a scale axis.
 
     Args:
         fidelity: of the space.
@@ -39,7 +39,16 @@ def continued(
     if not len(shorter):
         return None
     trial = trials[shorter[np.argmax(x[shorter, column])]]
-    if trial.params is None or not trial.checkpoints:
+    if not trial.checkpoints or not _counts_steps(trials, path):
         return None
-    length, step = trial.params[path], trial.checkpoints[-1].step
-    return Branch(trial.number, step) if length in (step, step + 1) else None
+    return Branch(trial.number, trial.checkpoints[-1].step)
+
+
+def _counts_steps(trials: Sequence[TrialRecord], path: str) -> bool:
+    """Return whether the last checkpoint of every trial is that of its fidelity."""
+    lengths = {
+        (t.params[path], t.checkpoints[-1].step)
+        for t in trials
+        if t.params is not None and t.checkpoints
+    }
+    return len(lengths) > 1 and all(length in (step, step + 1) for length, step in lengths)

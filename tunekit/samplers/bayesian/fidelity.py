@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tunekit.samplers.bayesian.fidelity_levels import FidelityLevels, fidelity_levels
 from tunekit.samplers.bayesian.fitting import fitted
-from tunekit.spaces import Params, Scalar
+from tunekit.spaces import Scalar
 from tunekit.spaces.encode import Encoder
 from tunekit_surrogates.tree_gp import HyperparameterPriors, TreeGP
 
@@ -78,11 +78,6 @@ class Fidelity(FidelityLevels):
         return list(
             product(*(levels if p not in fixed else (_float(fixed[p]),) for p, levels in free))
         )
-
-    @property
-    def lowest(self) -> Params:
-        """Return the lowest level."""
-        return Params(zip(self.paths, self.levels[0], strict=True))
 
     def shown(self, values: Sequence[float]) -> str:
         """Return a value of each axis as text."""

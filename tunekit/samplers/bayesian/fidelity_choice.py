@@ -40,7 +40,7 @@ class FidelityChoice:
         row: `(d,)` the point at that fidelity.
         values: value of each axis of the fidelity.
         whole: the largest that the trial may have.
-        told: share of the target's variance that the run removes.
+        told: share of the target's variance that the run removes; `None` where that is not asked.
         cost: cost relative to a full run.
         is_due: whether it is a full run only because cheaper ones have had their share.
         n_known: number of points that cheaper runs know, of which it is the most promising; 0
@@ -51,7 +51,7 @@ class FidelityChoice:
     row: NDArray[np.float64]
     values: tuple[float, ...]
     whole: tuple[float, ...]
-    told: float
+    told: float | None
     cost: float
     is_due: bool = False
     n_known: int = 0
@@ -60,12 +60,14 @@ class FidelityChoice:
         """Return the evidence and explanation of the point, extended by its fidelity."""
         fidelity, values = self.fidelity, self.values
         place = values[0] if len(values) == 1 else dict(zip(fidelity.paths, values, strict=True))
-        at = {"at": place, "told": round(self.told, 4), "relative_cost": round(self.cost, 4)}
+        at: dict[str, Any] = {"at": place, "relative_cost": round(self.cost, 4)}
+        if self.told is not None:
+            at["told"] = round(self.told, 4)
         text = f"{why}, at {fidelity.shown(values)}"
         if self.n_known:
             at["best_of"] = self.n_known
             text += f": a full run is due, of the best of {self.n_known} points tried for less"
-        if values != self.whole:
+        if values != self.whole and self.told is not None:
             of = f"{self.whole[0]:g}" if len(values) == 1 else fidelity.shown(self.whole)
             text += (
                 f" of {of}, which removes {self.told:.0%} of its variance for "
@@ -129,6 +131,13 @@ class _Observed(Protocol):
 
     @property
     def fidelity(self) -> Fidelity | None: ...
+
+
+def begun(fidelity: Fidelity, row: NDArray[np.float64]) -> FidelityChoice:
+    """Return a new `(d,)` point at the lowest fidelity, where results decide what goes on."""
+    values, whole = fidelity.levels[0], fidelity.levels[-1]
+    low = fidelity.at(row[None], values)
+    return FidelityChoice(fidelity, low[0], values, whole, None, float(fidelity.shares(low)[0]))
 
 
 def chosen(

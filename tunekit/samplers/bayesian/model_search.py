@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunekit.records import Proposal
-from tunekit.samplers.base import PLANNED, StudyView, at_target, held, known_points, sample
+from tunekit.samplers.base import PLANNED, StudyView, at_target, held, known_points, samples
 from tunekit.samplers.bayesian.beyond import best_of_random, log_patience, why_beyond
 from tunekit.samplers.bayesian.candidates import Candidates
 from tunekit.samplers.bayesian.continuing import continued
@@ -19,7 +20,8 @@ from tunekit.samplers.bayesian.costs import Costs
 from tunekit.samplers.bayesian.densities import PriorDensity
 from tunekit.samplers.bayesian.feasibility import FeasibilityModel, FeasibleImprovement
 from tunekit.samplers.bayesian.fidelity import may_win
-from tunekit.samplers.bayesian.fidelity_choice import FidelityChoice, chosen, promoted
+from tunekit.samplers.bayesian.fidelity_choice import FidelityChoice, begun, chosen, promoted
+from tunekit.samplers.bayesian.learnable import point_in
 from tunekit.samplers.bayesian.models import Model, ObjectiveModel, model_of
 from tunekit.samplers.bayesian.past_studies import PastStudy
 from tunekit.samplers.bayesian.prior_term import PriorTerm
@@ -28,7 +30,7 @@ from tunekit.samplers.bayesian.search import RowScore, SearchSize
 from tunekit.samplers.bayesian.training_data import Observed, TrialRows, observed, structure_of
 from tunekit.samplers.bayesian.transfer import portfolio, rank_weights, sources_of
 from tunekit.samplers.bayesian.trust_region import RegionCandidates, TrustRegion, region_of
-from tunekit.samplers.bayesian.unpredicted import RANDOM_EVERY, WHY_RANDOM
+from tunekit.samplers.bayesian.unpredicted import MAX_DRAWS, RANDOM_EVERY, WHY_RANDOM
 from tunekit.samplers.bayesian.untried import EVERY, LAST, is_possible, untried_choice, why_untried
 from tunekit.samplers.random_streams import stream
 from tunekit.samplers.threads import one_thread
@@ -93,7 +95,7 @@ class ModelSearch:
             region = region_of(view.history, data, self.rows.encoder, self._trust_region)
         model = self._model(view, data, densities)
         costs = learnt_costs(self._costs, view, self.rows, n_start=n_start)
-        return FittedSearch(view, model, region, costs)
+        return FittedSearch(view, data, model, region, costs)
 
     def _model(
         self, view: StudyView, data: Observed, densities: Mapping[str, PriorDensity]
@@ -116,6 +118,7 @@ class FittedSearch:
     """Proposes the points that a fitted model expects the most of."""
 
     view: StudyView
+    data: Observed
     model: Model
     region: TrustRegion | None
     costs: CostModel | None
@@ -140,7 +143,7 @@ class FittedSearch:
         untried = self._untried(number, busy) if not fixed else None
         candidates = self._candidates(at_target(self.view.space, untried or fixed), rng)
         rows, values = SearchSize().ranked(score, candidates, model.good)
-        best = _first_new(rows, pending, model.data.x)
+        best = _first_new(self._alike(rows), self._alike(pending), self._alike(model.data.x))
         row, value = rows[best], float(values[best])
         gain = value - _log_share(cost, row)
         is_beyond = cost is None and untried is None and self._is_negligible(number, gain)
@@ -164,21 +167,27 @@ class FittedSearch:
         # A trial below the target fidelity counts neither as success nor as failure of the region.
         if self.region is not None and not fixed and may_win(model.encoder, row[None])[0]:
             evidence.update(self.region.evidence(row))
-        return self._proposed(row, evidence, why)
+        return self._proposed(row, evidence, why, fixed)
 
     def _proposed(
-        self, row: NDArray[np.float64], evidence: Mapping[str, Any], why: str
+        self,
+        row: NDArray[np.float64],
+        evidence: Mapping[str, Any],
+        why: str,
+        fixed: Params | None = None,
     ) -> Proposal:
-        """Return the proposal of a `(d,)` row, which goes on from a shorter run if it can."""
-        model, fidelity = self.model, self.model.data.fidelity
-        branch = None
-        if fidelity is not None:
-            branch = continued(fidelity, row, model.data.trials, model.data.x)
+        """Return the proposal of a `(d,)` row, which goes on from a shorter run if it can.
+
+        A trial of which the user fixed values starts from the beginning.
+        """
+        data, branch = self.data, None
+        if data.fidelity is not None and not fixed:
+            branch = continued(data.fidelity, row, data.trials, data.x)
         if branch is not None:
             why += f"; goes on from trial {branch.number}"
         if self.view.planned is not None:
             evidence = {**evidence, PLANNED: self.view.planned}
-        params = model.encoder.decode(row[None])[0]
+        params = self.model.encoder.decode(row[None])[0]
         return Proposal(params, "bayesian", why, evidence, branch)
 
     def _unpredicted(self, number: int, pending: NDArray[np.float64]) -> Proposal | None:
@@ -186,21 +195,46 @@ class FittedSearch:
 
         That is a point that goes on to its next fidelity, or one time in some a random point.
         """
-        model, fidelity = self.model, self.model.data.fidelity
+        model, fidelity = self.model, self.data.fidelity
         if not isinstance(model, ObjectiveModel):
             return None
         evidence = model.fit.evidence()
         if fidelity is not None and model.goes_by_rank:
-            found = promotion(fidelity, model.data, pending)
+            found = promotion(fidelity, self.data, self._without_result(pending))
             if found is not None:
                 return self._proposed(found.row, *found.explained(fidelity, evidence))
         if number % RANDOM_EVERY or not model.draws_at_random:
             return None
-        space, rng = self.view.space, stream(self.view.seed, number)
-        begins = None if fidelity is None else fidelity.lowest
-        point = sample(space, rng, begins, known=known_points(self.view))
-        (row,) = model.encoder.encode([point])
-        return self._proposed(row, evidence, WHY_RANDOM)
+        row = self._random(number, pending)
+        if row is None:
+            return None
+        if fidelity is None:
+            return self._proposed(row, evidence, WHY_RANDOM)
+        choice = begun(fidelity, row)
+        return self._proposed(choice.row, *choice.explained(evidence, WHY_RANDOM))
+
+    def _random(self, number: int, pending: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """Return the `(d,)` row of a random point that no trial has tried, `None` without one."""
+        view, encoder = self.view, self.model.encoder
+        before = np.concatenate([pending, self.data.x, self.data.failed])
+        known = {r.round(9).tobytes() for r in self._alike(before)}
+        target = at_target(view.space, None)
+        drawn = samples(view.space, stream(view.seed, number), target, known=known_points(view))
+        rows = (encoder.encode([p])[0] for p in islice(drawn, MAX_DRAWS))
+        return next((r for r in rows if r.round(9).tobytes() not in known), None)
+
+    def _without_result(self, pending: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return `(p, d)` rows of the pending points and of trials that ended without a result."""
+        space, known = self.view.space, {t.number for t in self.data.trials}
+        others = (t for t in self.view.history if t.number not in known)
+        points = [p for t in others if (p := point_in(space, t)) is not None]
+        return np.concatenate([pending, self.model.encoder.encode(points)])
+
+    def _alike(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return `(m, d)` rows such that equal ones are one point: by rank at any fidelity."""
+        fidelity, model = self.data.fidelity, self.model
+        by_rank = isinstance(model, ObjectiveModel) and model.goes_by_rank
+        return fidelity.raised(x) if by_rank and fidelity is not None else x
 
     def _untried(self, number: int, busy: Sequence[Params]) -> Params | None:
         """Return values that lead to a choice without a trial, where this trial is for one."""
@@ -233,9 +267,9 @@ class FittedSearch:
         if fidelity is None or set(fidelity.paths) <= set(fixed or ()):
             return None
         model = self.model
-        relative = fidelity.shares if self.costs is None else self.costs.relative
         if isinstance(model, ObjectiveModel) and model.goes_by_rank and not fixed:
-            fixed = fidelity.lowest
+            return begun(fidelity, row)
+        relative = fidelity.shares if self.costs is None else self.costs.relative
         choice = chosen(model, row, pending, relative, fixed=fixed or {})
         if choice.is_due and not fixed:
             return promoted(choice, model, pending, score)

@@ -80,8 +80,9 @@ class ObjectiveModel:
 
         It is `-inf` where something else than the trials of this study also says where to look.
         """
-        is_alone = self.is_alone and self.data.fidelity is None
-        return math.log(NEGLIGIBLE) if is_alone else -math.inf
+        if not self.is_alone or self.data.fidelity is not None:
+            return -math.inf
+        return math.log(NEGLIGIBLE)
 
     @property
     def is_alone(self) -> bool:
@@ -92,12 +93,12 @@ class ObjectiveModel:
     def draws_at_random(self) -> bool:
         """Return whether some of the new points are random, since the model is no guide.
 
-        Branches keep the model, which knows at least which of them do well; so do priors.
+        Branches keep the model, which knows at least which of them do well; so do priors and
+        earlier studies, and full runs that are modelled alone.
         """
-        if self.data.fidelity is not None:
-            return self.goes_by_rank
-        is_flat = not self.gp.structure.has_branches
-        return is_flat and self.is_alone and is_unpredicted(self.gp)
+        if not self.is_alone or self.encoder.space.target:
+            return self.is_alone and self.goes_by_rank
+        return not self.gp.structure.has_branches and is_unpredicted(self.gp)
 
     def doubting(self) -> ObjectiveModel:
         """Return a model that is sure only near its data; see `beyond`."""

@@ -4,7 +4,8 @@ It takes the place of the model's choice of a fidelity where the model does not 
 results of the trials it has (`tunekit.samplers.bayesian.unpredicted`): then it says still less
 about longer runs, and what a point itself returned is the better guide. Only the best
 third at a fidelity runs at the next one, from the highest fidelity down, so that results come
-early. Points that returned exactly the same count as one: on a plateau they say the same.
+early. Points that returned exactly the same count as one: on a plateau they say the same. Points
+that break a metric constraint rank last, and do not go on.
 
 Reference: Li et al., 2020, "A system for massively parallel hyperparameter tuning",
 arXiv 1810.05934, algorithm 2.
@@ -15,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,32 +24,11 @@ from numpy.typing import NDArray
 from tunekit.samplers.bayesian.fidelity import Fidelity
 from tunekit.samplers.bayesian.fidelity_levels import RATIO
 
+if TYPE_CHECKING:
+    from tunekit.samplers.bayesian.training_data import Observed
+
 MIN_POINTS = 12
-"""Minimum number of points before the first goes on: the best of three tells little."""
-
-
-class Results(Protocol):
-    """What is known of a study; see `tunekit.samplers.bayesian.training_data.Observed`."""
-
-    @property
-    def x(self) -> NDArray[np.float64]:
-        """Return `(n, d)` encoded params of the trials with a result."""
-        ...
-
-    @property
-    def losses(self) -> NDArray[np.float64]:
-        """Return `(n, m)` losses."""
-        ...
-
-    @property
-    def violation(self) -> NDArray[np.float64]:
-        """Return `(n,)` total violations of the constraints."""
-        ...
-
-    @property
-    def failed(self) -> NDArray[np.float64]:
-        """Return `(k, d)` rows of the trials that failed."""
-        ...
+"""Minimum number of begun points before the first goes on: the best of three tells little."""
 
 
 @dataclass(slots=True)
@@ -96,7 +76,9 @@ class Promotion:
         return {**evidence, "fidelity": at}, why
 
 
-def promotion(fidelity: Fidelity, data: Results, pending: NDArray[np.float64]) -> Promotion | None:
+def promotion(
+    fidelity: Fidelity, data: Observed, without_result: NDArray[np.float64]
+) -> Promotion | None:
     """Return the point that goes on next, `None` where a new point is to begin.
 
     A run that failed or diverged is not counted among the results at its fidelity, and its
@@ -105,9 +87,10 @@ def promotion(fidelity: Fidelity, data: Results, pending: NDArray[np.float64]) -
     Args:
         fidelity: of the space, along one axis.
         data: the trials with a result.
-        pending: `(p, d)` rows of running trials.
+        without_result: `(p, d)` rows of trials that run, or ended in any other way. Their points
+            do not go on a second time.
     """
-    points = _points(fidelity, data, pending)
+    points = _points(fidelity, data, without_result)
     if len(points) < MIN_POINTS:
         return None
     for level in range(len(fidelity.levels) - 2, -1, -1):
@@ -122,21 +105,27 @@ def promotion(fidelity: Fidelity, data: Results, pending: NDArray[np.float64]) -
 
 def _ranked(points: list[_Point], level: int) -> list[_Point]:
     """Return the points with a result at a level, the best first; of equals the one farthest."""
-    there = [p for p in points if level in p.losses]
-    there.sort(key=lambda p: (p.losses[level], -p.top))
-    return [
-        p for i, p in enumerate(there) if not i or p.losses[level] != there[i - 1].losses[level]
-    ]
+    there = sorted(
+        (p for p in points if level in p.losses), key=lambda p: (p.losses[level], -p.top)
+    )
+    found: list[_Point] = []
+    for point in there:
+        loss = point.losses[level]
+        if not found or math.isinf(loss) or loss != found[-1].losses[level]:
+            found.append(point)
+    return found
 
 
-def _points(fidelity: Fidelity, data: Results, pending: NDArray[np.float64]) -> list[_Point]:
+def _points(
+    fidelity: Fidelity, data: Observed, without_result: NDArray[np.float64]
+) -> list[_Point]:
     """Return the points of all trials, by first trial."""
     found: dict[bytes, _Point] = {}
     losses = np.where(data.violation == 0.0, data.losses[:, 0], math.inf)
     for row, level, loss in [
         *_levels(fidelity, data.x, losses),
         *_levels(fidelity, data.failed),
-        *_levels(fidelity, pending),
+        *_levels(fidelity, without_result),
     ]:
         bare = np.delete(row, fidelity.columns).round(9).tobytes()
         point = found.setdefault(bare, _Point(row))

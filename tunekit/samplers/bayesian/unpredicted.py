@@ -24,6 +24,9 @@ results often take a smooth problem for a rough one, which costs little along a 
 RANDOM_EVERY = 2
 """One new point in so many is random."""
 
+MAX_DRAWS = 32
+"""Maximum number of draws for a random point that is new, in a space of few points."""
+
 WHY_RANDOM = "a random point, since a model does not predict the results so far"
 
 

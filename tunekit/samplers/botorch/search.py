@@ -156,7 +156,8 @@ class BoTorchSearch:
         if choice is not None:
             row = choice.row
             evidence, why = choice.explained(evidence, why)
-            branch = continued(choice.fidelity, row, data.trials, data.x)
+            if not fixed:  # a point of the user starts from the beginning
+                branch = continued(choice.fidelity, row, data.trials, data.x)
         if branch is not None:
             why += f"; goes on from trial {branch.number}"
         # A trial below the target fidelity counts neither as success nor as failure of the region.
