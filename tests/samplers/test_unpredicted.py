@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tunekit as tk
+from tunekit.records import TrialState
 from tunekit.samplers.bayesian.unpredicted import (
     MIN_DIFFERENT,
     RANDOM_EVERY,
@@ -72,6 +73,20 @@ def test_priors_keep_the_model_along_a_fidelity_too():
 
     assert drawn(run(space, loss))
     assert drawn(run(space, loss, sampler_options=priors)) == []
+
+
+def test_stopped_trials_keep_the_model():
+    def training(trial):
+        loss = 1.0
+        for step in range(1, 28):
+            loss *= 1 - trial.params["x"] / 10
+            trial.report(loss, step)
+        return loss
+
+    study = tk.study(space={"x": tk.Float(0, 1)}, stopper="asha", sampler="auto", seed=5)
+    study.optimize(training, n_trials=30)
+    assert any(t.state is TrialState.STOPPED for t in study.trials)
+    assert drawn(study) == []
 
 
 def test_a_flat_space_of_few_points_repeats_none_while_there_are_others():

@@ -93,12 +93,14 @@ class ObjectiveModel:
     def draws_at_random(self) -> bool:
         """Return whether some of the new points are random, since the model is no guide.
 
-        Branches keep the model, which knows at least which of them do well; so do priors and
-        earlier studies, and full runs that are modelled alone.
+        Branches keep the model, which knows at least which of them do well; so do priors, earlier
+        studies, stopped trials, whose values on the way no model predicts, and full runs that are
+        modelled alone.
         """
         if not self.is_alone or self.encoder.space.target:
             return self.is_alone and self.goes_by_rank
-        return not self.gp.structure.has_branches and is_unpredicted(self.gp)
+        has_branches = self.gp.structure.has_branches
+        return not has_branches and self.data.all_complete and is_unpredicted(self.gp)
 
     def doubting(self) -> ObjectiveModel:
         """Return a model that is sure only near its data; see `beyond`."""
@@ -184,7 +186,7 @@ def model_of(view: StudyView, data: Observed, rows: TrialRows) -> Model:
 def _best_model(view: StudyView, data: Observed, rows: TrialRows) -> ObjectiveModel:
     y = standardised(data.losses[:, 0])
     fit = fit_chosen(rows.encoder, data.x, y, data.trials, priors=priors_of(data.fidelity))
-    is_ladder = data.fidelity is not None and data.fidelity.is_ladder
+    is_ladder = data.fidelity is not None and data.fidelity.is_ladder and data.all_complete
     by_rank = is_ladder and is_unpredicted(fit.gp, least=MIN_CHEAP)
     if data.fidelity is not None and not by_rank:
         full = data.full_runs()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tunekit.records import TrialRecord
+from tunekit.records import TrialRecord, TrialState
 from tunekit.samplers.base import StudyView
 from tunekit.samplers.bayesian.fidelity import Fidelity
 from tunekit.samplers.bayesian.learnable import FAILED_STATES, has_result, point_in
@@ -68,6 +68,11 @@ class Observed:
             return np.asarray(holds)
         whole = holds & self.fidelity.is_target(self.x)
         return np.asarray(whole if whole.any() else holds)
+
+    @property
+    def all_complete(self) -> bool:
+        """Return whether no trial was stopped, and thus counts with a value on the way."""
+        return all(t.state is TrialState.COMPLETE for t in self.trials)
 
     def full_runs(self) -> Observed:
         """Return the trials at the target fidelity only, without a fidelity of their own."""
