@@ -194,9 +194,10 @@ class FittedSearch:
         """Return the proposal where the model is no guide, `None` where it proposes.
 
         That is a point that goes on to its next fidelity, or one time in some a random point.
+        Where costs of trials are learnt, the model weighs them.
         """
         model, fidelity = self.model, self.data.fidelity
-        if not isinstance(model, ObjectiveModel):
+        if not isinstance(model, ObjectiveModel) or self.costs is not None:
             return None
         evidence = model.fit.evidence()
         if fidelity is not None and model.goes_by_rank:
@@ -267,7 +268,8 @@ class FittedSearch:
         if fidelity is None or set(fidelity.paths) <= set(fixed or ()):
             return None
         model = self.model
-        if isinstance(model, ObjectiveModel) and model.goes_by_rank and not fixed:
+        by_rank = isinstance(model, ObjectiveModel) and model.goes_by_rank
+        if by_rank and self.costs is None and not fixed:
             return begun(fidelity, row)
         relative = fidelity.shares if self.costs is None else self.costs.relative
         choice = chosen(model, row, pending, relative, fixed=fixed or {})
