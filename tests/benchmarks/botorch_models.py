@@ -11,6 +11,8 @@ the mean alone. It takes a fraction of the time, and says how many numbers a pri
 
 `fidelities`: what it costs, in full runs, until a full run is as good as wanted, where cheaper
 runs tell much, beside full runs alone.
+
+`hierarchy`: how well the process predicts on trees, beside BoTorch's own kernel for them.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from botorch_hierarchy import PROCESSES, hierarchy
 from numpy.typing import NDArray
 
 import tunekit as tk
@@ -218,6 +221,12 @@ def main() -> None:
     found.add_argument("--seeds", type=int, default=3)
     found.add_argument("--sampler", dest="samplers", action="append")
     found.set_defaults(call=fidelities)
+    found = commands.add_parser("hierarchy", help="BoTorch's kernel for trees")
+    found.add_argument("--trials", type=int, action="append", help="by default 30 and 60")
+    found.add_argument("--seeds", type=int, default=2)
+    found.add_argument("--only", action="append", help="a problem, such as jenatton")
+    found.add_argument("--process", action="append", choices=list(PROCESSES))
+    found.set_defaults(call=hierarchy)
     arguments = parser.parse_args()
     arguments.call(arguments)
 
