@@ -76,7 +76,7 @@ class FidelityChoice:
         return {**evidence, "fidelity": at}, text
 
 
-class Noise(Protocol):
+class NoiseParameter(Protocol):
     """The parameters of a process, of which only the noise is needed."""
 
     @property
@@ -85,11 +85,11 @@ class Noise(Protocol):
         ...
 
 
-class Process(Protocol):
+class JointProcess(Protocol):
     """The process of an objective; see `tunekit_surrogates.tree_gp.TreeGP`."""
 
     @property
-    def parameters(self) -> Noise:
+    def parameters(self) -> NoiseParameter:
         """Return the fitted parameters."""
         ...
 
@@ -101,7 +101,9 @@ class Process(Protocol):
         """Return `(m,)` means and `(m, m)` covariances at `(m, d)` rows."""
         ...
 
-    def with_data(self, x: NDArray[np.float64], y: NDArray[np.float64], noise: float) -> Process:
+    def with_data(
+        self, x: NDArray[np.float64], y: NDArray[np.float64], noise: float
+    ) -> JointProcess:
         """Return the process given further `(m, d)` rows and `(m,)` values."""
         ...
 
@@ -116,7 +118,7 @@ class _Learnt(Protocol):
     def data(self) -> _Observed: ...
 
     @property
-    def gps(self) -> Sequence[Process]: ...
+    def gps(self) -> Sequence[JointProcess]: ...
 
 
 class _Observed(Protocol):
@@ -218,7 +220,7 @@ def _is_due(
 
 
 def _told(
-    gp: Process, rows: NDArray[np.float64], pending: NDArray[np.float64]
+    gp: JointProcess, rows: NDArray[np.float64], pending: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return `(m,)` shares of the last row's variance that a value at each row removes.
 

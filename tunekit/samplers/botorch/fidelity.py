@@ -14,7 +14,7 @@ from tunekit.samplers.bayesian.fidelity_choice import FidelityChoice, chosen, pr
 from tunekit.samplers.bayesian.search import RowScore
 from tunekit.samplers.bayesian.training_data import Observed
 from tunekit.samplers.botorch.embedding import UnionEmbedding
-from tunekit.samplers.botorch.processes import Process
+from tunekit.samplers.botorch.processes import TorchProcess
 from tunekit.spaces import Scalar
 from tunekit.spaces.encode import Encoder
 from tunekit_surrogates.non_domination import layers
@@ -39,7 +39,7 @@ class RowProcess:
     are here the better the larger they are, nothing depends.
     """
 
-    process: Process
+    process: TorchProcess
     embedding: UnionEmbedding
 
     @property

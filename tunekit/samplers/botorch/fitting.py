@@ -30,7 +30,7 @@ mixture: quantiles of the half-Cauchy distribution with scale 0.1, so that nothi
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class TorchFit:
     """Hyperparameters of the equal processes of a mixture.
 
     Attributes:
@@ -42,7 +42,7 @@ class Fit:
     states: tuple[dict[str, Any], ...]
 
 
-def fitted(x: Tensor, y: Tensor, order: Sequence[int], *, is_sparse: bool = False) -> Fit:
+def fitted(x: Tensor, y: Tensor, order: Sequence[int], *, is_sparse: bool = False) -> TorchFit:
     """Return the hyperparameters for `(n, e)` rows and `(n,)` standardised values.
 
     The length scales have BoTorch's prior, whose median grows with the root of the dimension, or
@@ -64,13 +64,13 @@ def fitted(x: Tensor, y: Tensor, order: Sequence[int], *, is_sparse: bool = Fals
     picked = _picked(order)
     x, y = x[picked], y[picked]
     if not is_sparse:
-        return Fit(False, (_fitted_state(plain_process(x, y)),))
+        return TorchFit(False, (_fitted_state(plain_process(x, y)),))
     n = len(TAUS)  # all in one batch, which takes hardly longer than one of them
     taus = torch.tensor(TAUS).to(x)
     batch = sparse_process(x.expand(n, *x.shape), y.expand(n, *y.shape), taus)
     state, own = _fitted_state(batch), dict(batch.named_parameters())
     parts = ({k: v[i] if k in own else v for k, v in state.items()} for i in range(n))
-    return Fit(True, tuple(parts))
+    return TorchFit(True, tuple(parts))
 
 
 def _fitted_state(process: SingleTaskGP) -> dict[str, Any]:

@@ -14,13 +14,13 @@ from linear_operator.utils.cholesky import psd_safe_cholesky
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tunekit.samplers.botorch.fitting import Fit, plain_process, sparse_process
+from tunekit.samplers.botorch.fitting import TorchFit, plain_process, sparse_process
 
 N_FEATURES = 1024
 """Random features of a draw of the prior."""
 
 
-class Process(Protocol):
+class TorchProcess(Protocol):
     """A fitted process of an output."""
 
     @property
@@ -41,12 +41,12 @@ class Process(Protocol):
         """Return `(m,)` means and `(m, m)` covariances of the function at `(m, e)` rows."""
         ...
 
-    def with_data(self, x: Tensor, y: Tensor) -> Process:
+    def with_data(self, x: Tensor, y: Tensor) -> TorchProcess:
         """Return the process given further `(m, e)` rows and `(m,)` values."""
         ...
 
 
-def process_of(x: Tensor, y: Tensor, fit: Fit) -> Process:
+def process_of(x: Tensor, y: Tensor, fit: TorchFit) -> TorchProcess:
     """Return the process of `(n, e)` rows and `(n,)` values with fitted hyperparameters."""
     build = sparse_process if fit.is_sparse else plain_process
     members = [DecomposedProcess.of(build(x, y), x, y, state) for state in fit.states]

@@ -26,9 +26,9 @@ from tunekit.samplers.botorch.acquisition import AcquisitionScore, acquisition
 from tunekit.samplers.botorch.devices import device_of
 from tunekit.samplers.botorch.embedding import UnionEmbedding
 from tunekit.samplers.botorch.fidelity import FidelityModel, RowProcess
-from tunekit.samplers.botorch.fitting import Fit, fitted
+from tunekit.samplers.botorch.fitting import TorchFit, fitted
 from tunekit.samplers.botorch.outputs import Output, StudyOutputs, learnt
-from tunekit.samplers.botorch.processes import Process, process_of
+from tunekit.samplers.botorch.processes import TorchProcess, process_of
 from tunekit.samplers.random_streams import stream
 from tunekit.samplers.threads import one_thread
 from tunekit.spaces import Params, Space
@@ -71,7 +71,7 @@ class BoTorchSearch:
         self._acquisition, self._n_draws = acquisition, n_draws
         self._max_trials = max_trials or MAX_TRIALS[self._device.type]
         self._trust_region, self._prior = trust_region, prior
-        self._fits: dict[tuple[bytes, bytes], Fit] = {}
+        self._fits: dict[tuple[bytes, bytes], TorchFit] = {}
         self._kept: tuple[History, int, FittedOutputs] | None = None
 
     def proposal(self, view: StudyView, number: int, busy: Sequence[Params]) -> Proposal:
@@ -107,7 +107,7 @@ class BoTorchSearch:
         self._kept = history, history.revision, fitted
         return fitted
 
-    def _process(self, output: Output, *, is_sparse: bool) -> Process:
+    def _process(self, output: Output, *, is_sparse: bool) -> TorchProcess:
         """Return the process of an output, exact on all rows."""
         is_sparse &= output.kind == "objective"
         n, start = len(output.x), FIRST_FIT
@@ -219,7 +219,7 @@ class FittedOutputs:
     def __init__(
         self,
         learnt: StudyOutputs,
-        processes: Sequence[Process],
+        processes: Sequence[TorchProcess],
         region: TrustRegion | None,
     ) -> None:
         self.learnt, self.processes, self.region = learnt, processes, region
