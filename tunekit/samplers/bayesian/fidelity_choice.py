@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from tunekit.samplers.bayesian.fidelity import Fidelity
 from tunekit.samplers.bayesian.fidelity_levels import is_full_run_due
-from tunekit.samplers.bayesian.search import RowScore
+from tunekit.samplers.bayesian.search import RowScore, keys
 from tunekit.spaces import Scalar
 from tunekit.spaces.encode import Encoder
 
@@ -168,9 +168,9 @@ def chosen(
     told = np.array([_told(gp, rows, pending) for gp in gps])
     share = told.mean(axis=0) if len(gps) else np.eye(len(rows))[-1]
     allowed = share >= LEAST * share[-1]
-    known = {r.round(9).tobytes() for r in before}
+    known = set(keys(before))
     points = encoder.decode(rows)
-    allowed &= [r.round(9).tobytes() not in known for r in rows]
+    allowed &= [key not in known for key in keys(rows)]
     allowed &= [not encoder.space.violated(p) for p in points]
     allowed[-1] = True
     wanted = int(np.argmax(np.where(allowed, share / cost, -np.inf)))
@@ -198,8 +198,8 @@ def promoted(
     """
     data = model.data
     raised = choice.fidelity.raised(data.x[data.violation == 0.0])
-    before = {r.round(9).tobytes() for r in np.concatenate([data.x, data.failed, pending])}
-    untried = {key: r for r in raised if (key := r.round(9).tobytes()) not in before}
+    before = set(keys(np.concatenate([data.x, data.failed, pending])))
+    untried = {k: r for k, r in zip(keys(raised), raised, strict=True) if k not in before}
     if not untried:
         return choice
     rows = np.array(list(untried.values()))

@@ -26,7 +26,7 @@ from tunekit.samplers.bayesian.models import Model, ObjectiveModel, model_of
 from tunekit.samplers.bayesian.past_studies import PastStudy
 from tunekit.samplers.bayesian.prior_term import PriorTerm
 from tunekit.samplers.bayesian.promotions import promotion
-from tunekit.samplers.bayesian.search import RowScore, SearchSize
+from tunekit.samplers.bayesian.search import RowScore, SearchSize, first_new
 from tunekit.samplers.bayesian.training_data import Observed, TrialRows, observed, structure_of
 from tunekit.samplers.bayesian.transfer import portfolio, rank_weights, sources_of
 from tunekit.samplers.bayesian.trust_region import RegionCandidates, TrustRegion, region_of
@@ -143,7 +143,8 @@ class FittedSearch:
         untried = self._untried(number, busy) if not fixed else None
         candidates = self._candidates(at_target(self.view.space, untried or fixed), rng)
         rows, values = SearchSize().ranked(score, candidates, model.good)
-        best = _first_new(self._alike(rows), self._alike(pending), self._alike(model.data.x))
+        before = np.concatenate([pending, model.data.x])
+        best = first_new(self._alike(rows), self._alike(before)) or 0
         row, value = rows[best], float(values[best])
         gain = value - _log_share(cost, row)
         is_beyond = cost is None and untried is None and self._is_negligible(number, gain)
@@ -218,11 +219,11 @@ class FittedSearch:
         """Return the `(d,)` row of a random point that no trial has tried, `None` without one."""
         view, encoder = self.view, self.model.encoder
         before = np.concatenate([pending, self.data.x, self.data.failed])
-        known = {r.round(9).tobytes() for r in self._alike(before)}
         target = at_target(view.space, None)
         drawn = samples(view.space, stream(view.seed, number), target, known=known_points(view))
-        rows = (encoder.encode([p])[0] for p in islice(drawn, MAX_DRAWS))
-        return next((r for r in rows if r.round(9).tobytes() not in known), None)
+        rows = (encoder.encode([point]) for point in islice(drawn, MAX_DRAWS))
+        known = self._alike(before)
+        return next((row[0] for row in rows if first_new(row, known) is not None), None)
 
     def _without_result(self, pending: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return `(p, d)` rows of the pending points and of trials that ended without a result."""
@@ -300,11 +301,3 @@ class FittedSearch:
 def _log_share(cost: CostTerm | None, row: NDArray[np.float64]) -> float:
     """Return the part of a `(d,)` row's score that is its cost."""
     return 0.0 if cost is None else float(cost.log_probability(row[None])[0])
-
-
-def _first_new(
-    rows: NDArray[np.float64], busy: NDArray[np.float64], done: NDArray[np.float64]
-) -> int:
-    """Return the index of the first untried of `(m, d)` rows, 0 if all have been tried."""
-    known = {r.round(9).tobytes() for r in np.concatenate([busy, done])}
-    return next((i for i, r in enumerate(rows) if r.round(9).tobytes() not in known), 0)

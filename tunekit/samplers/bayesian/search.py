@@ -70,6 +70,17 @@ class SearchSize:
         return pool[order], values[order]
 
 
+def keys(x: NDArray[np.float64]) -> list[bytes]:
+    """Return a key for each of `(m, d)` rows, equal for rows of the same point."""
+    return [row.round(9).tobytes() for row in x]
+
+
+def first_new(rows: NDArray[np.float64], before: NDArray[np.float64]) -> int | None:
+    """Return the index of the first of `(m, d)` rows that is not among `(n, d)` others."""
+    known = set(keys(before))
+    return next((i for i, key in enumerate(keys(rows)) if key not in known), None)
+
+
 def _best(values: NDArray[np.float64], n: int) -> NDArray[np.int64]:
     """Return the indices of the best of `(m,)` scores, in descending order."""
     return np.argsort(-values, kind="stable")[:n]

@@ -19,7 +19,7 @@ from tunekit.samplers.base import StudyView, at_target, filled, held, sample
 from tunekit.samplers.bayesian.candidates import Candidates
 from tunekit.samplers.bayesian.continuing import continued
 from tunekit.samplers.bayesian.fidelity import Fidelity, may_win
-from tunekit.samplers.bayesian.search import SearchSize
+from tunekit.samplers.bayesian.search import SearchSize, first_new
 from tunekit.samplers.bayesian.training_data import TrialRows, standardised
 from tunekit.samplers.bayesian.trust_region import RegionCandidates, TrustRegion, region_of
 from tunekit.samplers.botorch.acquisition import AcquisitionScore, acquisition
@@ -141,9 +141,7 @@ class BoTorchSearch:
         by_fidelity = self._by_fidelity(fitted)
         good = data.x[fitted.learnt.order] if by_fidelity is None else by_fidelity.good()
         rows, values = SIZE.ranked(score, candidates, good[:N_BASELINE])
-        tried = {row.round(9).tobytes() for row in np.concatenate([pending, data.x])}
-        new = (i for i, row in enumerate(rows) if row.round(9).tobytes() not in tried)
-        best = next(new, 0)
+        best = first_new(rows, np.concatenate([pending, data.x])) or 0
         row, value, n = rows[best], float(values[best]), len(data.trials)
         choice = None
         if by_fidelity is not None:
