@@ -1,23 +1,25 @@
-"""Finds the checkpoint of a shorter run of the same point, from which a longer run goes on."""
+"""Lets a longer run of a point go on from the checkpoint of a shorter one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tunekit.records import Branch, TrialRecord
+from tunekit.records import Branch, Proposal, TrialRecord
 from tunekit.samplers.bayesian.fidelity import Fidelity
 
 
-def continued(
+def continuing(
+    proposal: Proposal,
     fidelity: Fidelity,
     row: NDArray[np.float64],
     trials: Sequence[TrialRecord],
     x: NDArray[np.float64],
-) -> Branch | None:
-    """Return the last checkpoint of the longest run of a point so far, `None` without one.
+) -> Proposal:
+    """Return a proposal that goes on from the longest run of its point so far, if there is one.
 
     The fidelity has to count the steps of a trial: over two lengths or more, the last checkpoint
     of each trial is that of step `fidelity`, or `fidelity - 1` where steps are counted from 0. A
@@ -25,23 +27,26 @@ def continued(
     training; neither is one of a smaller size along a scale axis.
 
     Args:
+        proposal: of a point.
         fidelity: of the space.
         row: `(d,)` the point at the fidelity that it is to run at.
         trials: those with a result.
         x: `(n, d)` their rows.
     """
     if len(fidelity.columns) != 1 or not fidelity.domains[0].fidelity:
-        return None
+        return proposal
     (column,), (path,) = fidelity.columns, fidelity.paths
     others = np.delete(x, column, axis=1), np.delete(row, column)
     is_same = np.isclose(*others, rtol=0.0, atol=1e-9, equal_nan=True).all(axis=1)
     shorter = np.flatnonzero(is_same & (x[:, column] < row[column] - 1e-9))
     if not len(shorter):
-        return None
+        return proposal
     trial = trials[shorter[np.argmax(x[shorter, column])]]
     if not trial.checkpoints or not _counts_steps(trials, path):
-        return None
-    return Branch(trial.number, trial.checkpoints[-1].step)
+        return proposal
+    why = f"{proposal.reason}; goes on from trial {trial.number}"
+    branch = Branch(trial.number, trial.checkpoints[-1].step)
+    return replace(proposal, reason=why, branch=branch)
 
 
 def _counts_steps(trials: Sequence[TrialRecord], path: str) -> bool:

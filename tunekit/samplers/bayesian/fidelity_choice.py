@@ -182,6 +182,36 @@ def chosen(
     )
 
 
+def chosen_or_due(
+    model: _Learnt,
+    row: NDArray[np.float64],
+    pending: NDArray[np.float64],
+    score: RowScore,
+    *,
+    fixed: Mapping[str, Scalar],
+    relative: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None,
+) -> FidelityChoice | None:
+    """Return the fidelity for a point, or the full run that is due of another one.
+
+    It is `None` without a fidelity, and where all its axes are fixed.
+
+    Args:
+        model: as in `chosen`.
+        row: `(d,)` the point.
+        pending: `(p, d)` rows of running trials.
+        score: of rows at the target.
+        fixed: values that the trial has to keep, by path.
+        relative: as in `chosen`; by default costs are the shares of the fidelity.
+    """
+    fidelity = model.data.fidelity
+    if fidelity is None or set(fidelity.paths) <= set(fixed):
+        return None
+    choice = chosen(model, row, pending, relative or fidelity.shares, fixed=fixed)
+    if choice.is_due and not fixed:
+        return promoted(choice, model, pending, score)
+    return choice
+
+
 def promoted(
     choice: FidelityChoice, model: _Learnt, pending: NDArray[np.float64], score: RowScore
 ) -> FidelityChoice:

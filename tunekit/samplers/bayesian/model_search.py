@@ -14,13 +14,13 @@ from tunekit.records import Proposal
 from tunekit.samplers.base import PLANNED, StudyView, at_target, held, known_points, samples
 from tunekit.samplers.bayesian.beyond import best_of_random, log_patience, why_beyond
 from tunekit.samplers.bayesian.candidates import Candidates
-from tunekit.samplers.bayesian.continuing import continued
+from tunekit.samplers.bayesian.continuing import continuing
 from tunekit.samplers.bayesian.cost_model import CostModel, CostTerm, learnt_costs
 from tunekit.samplers.bayesian.costs import Costs
 from tunekit.samplers.bayesian.densities import PriorDensity
 from tunekit.samplers.bayesian.feasibility import FeasibilityModel, FeasibleImprovement
 from tunekit.samplers.bayesian.fidelity import may_win
-from tunekit.samplers.bayesian.fidelity_choice import FidelityChoice, begun, chosen, promoted
+from tunekit.samplers.bayesian.fidelity_choice import FidelityChoice, begun, chosen_or_due
 from tunekit.samplers.bayesian.learnable import point_in
 from tunekit.samplers.bayesian.models import Model, ObjectiveModel, model_of
 from tunekit.samplers.bayesian.past_studies import PastStudy
@@ -181,15 +181,13 @@ class FittedSearch:
 
         A trial of which the user fixed values starts from the beginning.
         """
-        data, branch = self.data, None
-        if data.fidelity is not None and not fixed:
-            branch = continued(data.fidelity, row, data.trials, data.x)
-        if branch is not None:
-            why += f"; goes on from trial {branch.number}"
+        data = self.data
         if self.view.planned is not None:
             evidence = {**evidence, PLANNED: self.view.planned}
-        params = self.model.encoder.decode(row[None])[0]
-        return Proposal(params, "bayesian", why, evidence, branch)
+        proposal = Proposal(self.model.encoder.decode(row[None])[0], "bayesian", why, evidence)
+        if data.fidelity is None or fixed:
+            return proposal
+        return continuing(proposal, data.fidelity, row, data.trials, data.x)
 
     def _unpredicted(self, number: int, pending: NDArray[np.float64]) -> Proposal | None:
         """Return the proposal where the model is no guide, `None` where it proposes.
@@ -201,7 +199,7 @@ class FittedSearch:
         if not isinstance(model, ObjectiveModel) or self.costs is not None:
             return None
         evidence = model.fit.evidence()
-        if fidelity is not None and model.goes_by_rank:
+        if fidelity is not None and self._goes_by_rank:
             found = promotion(fidelity, self.data, self._without_result(pending))
             if found is not None:
                 return self._proposed(found.row, *found.explained(fidelity, evidence))
@@ -234,9 +232,14 @@ class FittedSearch:
 
     def _alike(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return `(m, d)` rows such that equal ones are one point: by rank at any fidelity."""
-        fidelity, model = self.data.fidelity, self.model
-        by_rank = isinstance(model, ObjectiveModel) and model.goes_by_rank
-        return fidelity.raised(x) if by_rank and fidelity is not None else x
+        fidelity = self.data.fidelity
+        return fidelity.raised(x) if fidelity is not None and self._goes_by_rank else x
+
+    @property
+    def _goes_by_rank(self) -> bool:
+        """Return whether results say which points go on; learnt costs leave it to the model."""
+        model = self.model
+        return isinstance(model, ObjectiveModel) and model.goes_by_rank and self.costs is None
 
     def _untried(self, number: int, busy: Sequence[Params]) -> Params | None:
         """Return values that lead to a choice without a trial, where this trial is for one."""
@@ -265,18 +268,11 @@ class FittedSearch:
         fixed: Params | None,
     ) -> FidelityChoice | None:
         """Return the fidelity for a `(d,)` row, `None` if there is none to choose."""
-        fidelity = self.model.data.fidelity
-        if fidelity is None or set(fidelity.paths) <= set(fixed or ()):
-            return None
-        model = self.model
-        by_rank = isinstance(model, ObjectiveModel) and model.goes_by_rank
-        if by_rank and self.costs is None and not fixed:
+        fidelity = self.data.fidelity
+        if fidelity is not None and self._goes_by_rank and not fixed:
             return begun(fidelity, row)
-        relative = fidelity.shares if self.costs is None else self.costs.relative
-        choice = chosen(model, row, pending, relative, fixed=fixed or {})
-        if choice.is_due and not fixed:
-            return promoted(choice, model, pending, score)
-        return choice
+        relative = None if self.costs is None else self.costs.relative
+        return chosen_or_due(self.model, row, pending, score, relative=relative, fixed=fixed or {})
 
     @one_thread()
     def log_improvements(

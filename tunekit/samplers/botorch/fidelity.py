@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
 
@@ -10,12 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tunekit.samplers.bayesian.fidelity_choice import FidelityChoice, chosen, promoted
-from tunekit.samplers.bayesian.search import RowScore
 from tunekit.samplers.bayesian.training_data import Observed
 from tunekit.samplers.botorch.embedding import UnionEmbedding
 from tunekit.samplers.botorch.processes import TorchProcess
-from tunekit.spaces import Scalar
 from tunekit.spaces.encode import Encoder
 from tunekit_surrogates.non_domination import layers
 
@@ -89,29 +86,3 @@ class FidelityModel:
         losses = np.stack([-gp.predict(raised)[0] for gp in self.gps], axis=1)
         rank = layers(losses) if len(self.gps) > 1 else losses[:, 0]
         return raised[np.lexsort((rank, self.data.violation))]
-
-    def choice(
-        self,
-        row: NDArray[np.float64],
-        pending: NDArray[np.float64],
-        score: RowScore,
-        fixed: Mapping[str, Scalar],
-    ) -> FidelityChoice | None:
-        """Return the fidelity for a point, or the full run that is due of another one.
-
-        It is `None` where all axes of the fidelity are fixed.
-
-        Args:
-            row: `(d,)` the point, at the target.
-            pending: `(p, d)` rows of running trials.
-            score: of rows at the target.
-            fixed: values that the trial has to keep, by path.
-        """
-        fidelity = self.data.fidelity
-        assert fidelity is not None
-        if set(fidelity.paths) <= set(fixed):
-            return None
-        found = chosen(self, row, pending, fidelity.shares, fixed=fixed)
-        if found.is_due and not fixed:
-            return promoted(found, self, pending, score)
-        return found

@@ -17,8 +17,9 @@ from tunekit.history import History
 from tunekit.records import Proposal
 from tunekit.samplers.base import StudyView, at_target, filled, held, sample
 from tunekit.samplers.bayesian.candidates import Candidates
-from tunekit.samplers.bayesian.continuing import continued
+from tunekit.samplers.bayesian.continuing import continuing
 from tunekit.samplers.bayesian.fidelity import Fidelity, may_win
+from tunekit.samplers.bayesian.fidelity_choice import chosen_or_due
 from tunekit.samplers.bayesian.search import SearchSize, first_new
 from tunekit.samplers.bayesian.training_data import TrialRows, standardised
 from tunekit.samplers.bayesian.trust_region import RegionCandidates, TrustRegion, region_of
@@ -145,23 +146,21 @@ class BoTorchSearch:
         row, value, n = rows[best], float(values[best]), len(data.trials)
         choice = None
         if by_fidelity is not None:
-            choice = by_fidelity.choice(row, pending, score, fixed or {})
+            choice = chosen_or_due(by_fidelity, row, pending, score, fixed=fixed or {})
         if choice is not None and choice.n_known:  # in place of what the search found
             value = float(score(choice.row[None])[0])
         evidence: dict[str, Any] = {"acquisition": score.name, "value": round(value, 6)}
         why = f"the largest {score.name}, {value:.3g}, under processes of {n} trials"
-        branch = None
         if choice is not None:
             row = choice.row
             evidence, why = choice.explained(evidence, why)
-            if not fixed:  # a point of the user starts from the beginning
-                branch = continued(choice.fidelity, row, data.trials, data.x)
-        if branch is not None:
-            why += f"; goes on from trial {branch.number}"
         # A trial below the target fidelity counts neither as success nor as failure of the region.
         if fitted.region is not None and not fixed and may_win(encoder, row[None])[0]:
             evidence.update(fitted.region.evidence(row))
-        return Proposal(encoder.decode(row[None])[0], "botorch", why, evidence, branch)
+        proposal = Proposal(encoder.decode(row[None])[0], "botorch", why, evidence)
+        if data.fidelity is None or fixed:
+            return proposal
+        return continuing(proposal, data.fidelity, row, data.trials, data.x)
 
     def _by_fidelity(self, fitted: FittedOutputs) -> FidelityModel | None:
         """Return what chooses the fidelity of a point, `None` where there is none to choose."""
