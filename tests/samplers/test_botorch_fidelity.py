@@ -13,7 +13,7 @@ from tunekit.samplers.bayesian.fidelity import Fidelity
 from tunekit.samplers.botorch.sampler import BoTorchSampler
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
-from tunekit.testing.samplers import check, ended, view_of
+from tunekit.testing.samplers import check, check_cheap, ended, view_of
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("botorch")
@@ -49,12 +49,7 @@ def study(n, metrics=loss, *, fresh=False, **options):
 def test_cheap_trials_tell_of_full_ones_and_a_fresh_sampler_agrees():
     trials = study(17)
     assert [t.params for t in study(17, fresh=True)] == [t.params for t in trials]
-    cheap = [t for t in trials if t.evidence.get("fidelity") and t.params["epochs"] < 27]
-    assert cheap
-    for t in cheap:
-        at = t.evidence["fidelity"]
-        assert at["at"] == t.params["epochs"]
-        assert at["relative_cost"] == pytest.approx(at["at"] / 27, abs=1e-4)
+    check_cheap(trials, "epochs", 27)
     full = [t for t in trials if t.params["epochs"] == 27]
     assert len(full) < len(trials) / 2
     view = view_of(SPACE, trials)

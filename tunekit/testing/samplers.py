@@ -134,6 +134,20 @@ def random_trials(space: Space, n: int, state: TrialState | None = None) -> list
     return trials
 
 
+def check_cheap(trials: Sequence[TrialRecord], path: str, target: int) -> None:
+    """Assert that a model ran some trials below the target, whose evidence says at what cost."""
+    cheap = [
+        t for t in trials if t.evidence.get("fidelity") and t.params and t.params[path] != target
+    ]
+    assert cheap
+    for t in cheap:
+        assert t.params is not None
+        at = t.evidence["fidelity"]
+        assert at["at"] == t.params[path]
+        assert at["at"] < target
+        assert abs(at["relative_cost"] - at["at"] / target) <= 1e-4
+
+
 def run(
     sampler: Sampler, space: Space, n: int, fresh: MakeSampler | None = None, **study: Any
 ) -> list[TrialRecord]:
