@@ -10,6 +10,7 @@ from tunekit.bench.peers.base import PEERS, MissingPeer, Setting, make_peer, poi
 from tunekit.bench.peers.union import Union, Worst
 from tunekit.bench.problem import Problem
 from tunekit.errors import InvalidArgument
+from tunekit.records import TrialState
 from tunekit.samplers.base import sample
 from tunekit.samplers.random_streams import stream
 from tunekit.spaces import Categorical, Float, Int, Repeat, Space, When
@@ -47,7 +48,7 @@ def played(name, problem, **options):
 def fragile(params):
     if params["model"] == "boost":
         raise ValueError("out of memory")
-    return len(params) + abs(float(params["cache"])) / 64
+    return len(params.nested()["layers"]) + abs(float(params["cache"])) / 64
 
 
 @pytest.mark.parametrize("name", INSTALLED)
@@ -56,6 +57,9 @@ def test_a_peer_runs_on_a_tree_with_failures_and_pending_trials(name):
     assert len(episode.losses) == 14
     for params in episode.params:
         assert HARD.validate(params) == params
+    failed = [params["model"] == "boost" for params in episode.params]
+    assert failed == [state == TrialState.FAILED for state in episode.states]
+    assert episode.error == ("ValueError: out of memory" if any(failed) else "")
 
 
 @pytest.mark.parametrize("name", INSTALLED)

@@ -15,6 +15,7 @@ import pytest
 
 from tunekit.bench.contenders import Contender, parse_contenders, parse_options
 from tunekit.bench.finished_cells import FILE, FinishedCells
+from tunekit.bench.problem import Problem
 from tunekit.bench.runner import ComparisonPlan, run
 from tunekit.bench.standings import Standings, failures
 from tunekit.bench.workforce import perform
@@ -30,6 +31,11 @@ class Toys:
 
     def problems(self) -> Any:
         return two()
+
+
+class Failing(Toys):
+    def problems(self) -> Any:
+        return [Problem("toy/flat", two()[1].space, lambda params: {"loss": {}["z"]})]
 
 
 def plan(**options: Any) -> ComparisonPlan:
@@ -91,6 +97,17 @@ def test_a_contender_that_cannot_run_is_told_and_tried_again(tmp_path):
     row = failures(outcome.errors)[0]
     assert row["contender"] == "auto:bad=1" and row["runs"] == 4 and "bad" in row["why"]
     assert len(heard_in(tmp_path, contenders=broken)[1]) == 4
+
+
+def test_a_contender_whose_trials_fail_is_told_with_the_first_error(tmp_path):
+    heard: list[str] = []
+    run(
+        ComparisonPlan((Failing(),), (Contender("sampler", "random"),), seeds=(0,), n_trials=6),
+        tmp_path,
+        jobs=0,
+        listen=lambda what, n, total: heard.append(what),
+    )
+    assert heard[0] == "toy/flat random seed 0: 6 of 6 trials failed, the first with KeyError: 'z'"
 
 
 def test_a_broken_line_in_the_middle_is_named(tmp_path):

@@ -73,6 +73,7 @@ class Episode:
         evidence_bytes: size of each proposal's evidence as JSON.
         arms: sampler name given by each proposal.
         reason: reason of the last proposal.
+        error: end reason of the first trial that failed.
         params: params of each trial, if requested.
     """
 
@@ -86,6 +87,7 @@ class Episode:
     evidence_bytes: list[int] = field(default_factory=list)
     arms: list[str] = field(default_factory=list)
     reason: str = ""
+    error: str = ""
     params: list[dict[str, Any]] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
@@ -183,7 +185,7 @@ class _Play:
             number,
             TrialState.RUNNING,
             epoch=1,
-            params=Params(proposal.params),
+            params=Params(proposal.params, self._problem.space),
             sampler=proposal.sampler,
             reason=proposal.reason,
             evidence=json.loads(json.dumps(dict(proposal.evidence))),
@@ -210,6 +212,8 @@ class _Play:
         out.losses.append(loss)
         out.exact.append(exact)
         out.states.append(str(record.state))
+        if record.state is TrialState.FAILED:
+            out.error = out.error or record.end_reason or ""
         out.cpu_ms.append(round(running.cpu_ms, 4))
         out.ended_s.append(self._clock)
         out.pending.append(running.n_pending)

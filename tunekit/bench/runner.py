@@ -16,6 +16,7 @@ from tunekit.bench.regret import LossScale
 from tunekit.bench.sources import ProblemSource, problems_of
 from tunekit.bench.workforce import Done, perform
 from tunekit.errors import InvalidArgument
+from tunekit.records import TrialState
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,4 +203,12 @@ def _scales(
 def _said(done: Done[CellTask]) -> str:
     cell = done.task.cell
     what = f"{cell.problem} {cell.contender} seed {cell.seed}"
-    return f"{what}: {done.error}" if done.error else what
+    if done.error:
+        return f"{what}: {done.error}"
+    states = done.result["states"]
+    n_failed = states.count(TrialState.FAILED)
+    if 2 * n_failed <= len(states):
+        return what
+    return (
+        f"{what}: {n_failed} of {len(states)} trials failed, the first with {done.result['error']}"
+    )
