@@ -10,7 +10,7 @@ from tunekit_surrogates.non_domination import non_dominated
 MARGIN = 0.1
 """Distance of the reference point beyond the front's worst values, as a share of its range."""
 
-FULL = 16
+FULL = 8
 """A front of two objectives counts as small up to this many points beyond the first. With `m`
 objectives the limit is `(m - 1) ** 2` times lower, because more points are non-dominated."""
 

@@ -7,6 +7,8 @@ import math
 import numpy as np
 import pytest
 
+from tunekit.bench.episode import SamplerProposer, play
+from tunekit.bench.fronts import suite as front_suite
 from tunekit.records import MetricConstraint, ObjectiveSpec, Outcome, TrialState
 from tunekit.samplers.bayesian.chebyshev import ChebyshevImprovement, chebyshev
 from tunekit.samplers.bayesian.fantasies import Drawn
@@ -138,7 +140,7 @@ def test_the_reference_point_moves_from_the_worst_of_all_points_to_that_of_a_fil
     fronts = [np.stack([np.linspace(0, 1, n), np.linspace(1, 0, n)], axis=1) for n in sizes]
     ends = np.array([reference_point(np.concatenate([f, bad]))[0] for f in fronts])
     assert np.all(np.diff(ends) <= 0)
-    assert ends[0] > 9
+    assert ends[0] > 8
     assert ends[-2:] == pytest.approx([1.1, 1.1])
 
 
@@ -179,6 +181,13 @@ def test_the_front_of_a_tree_is_found_sooner_than_by_chance():
     for seed in (1, 2):
         model = volume(study(BayesianSampler(), 25, seed=seed))
         assert model > volume(study(RandomSampler(), 25, seed=seed))
+
+
+def test_a_front_of_three_objectives_is_filled_between_its_ends():
+    problem = next(p for p in front_suite() if p.name == "fronts/dtlz2_3-0")
+    episode = play(problem, SamplerProposer(BayesianSampler()), n_trials=50)
+    reached = -min(loss for loss in episode.losses if loss is not None) / problem.best_known
+    assert reached > 0.4, "random search reaches 0.3, a search that stays at the ends 0.2"
 
 
 def test_what_is_infeasible_does_not_count_in_the_front():

@@ -33,14 +33,19 @@ from tunekit.samplers.bayesian.fitting import (
     stored_parameters,
 )
 from tunekit.samplers.bayesian.hypervolume_improvement import HypervolumeImprovement
+from tunekit.samplers.bayesian.kernel_choice import kernels_of
 from tunekit.samplers.bayesian.pieces import KnownPieces, pieces_of
 from tunekit.samplers.bayesian.search import RowScore
-from tunekit.samplers.bayesian.training_data import Observed, TrialRows, standardised, structure_of
+from tunekit.samplers.bayesian.training_data import Observed, TrialRows, front_standardised
 from tunekit.spaces.encode import Encoder
 from tunekit_surrogates.blocks import BlockStructure
 from tunekit_surrogates.hypervolume import hypervolume, reference_point
 from tunekit_surrogates.non_domination import layers, non_dominated
 from tunekit_surrogates.tree_gp import TreeGP
+
+KERNEL = "blocks"
+"""Kernel of the objectives. A wide trend predicts them worse: a search for a front spreads along
+it instead of closing in on one point, and few objectives are bowls there."""
 
 MAX_FRONT = 3
 """Maximum objectives for hypervolumes; with more, each proposal draws a random weighting."""
@@ -118,7 +123,7 @@ class FrontModel:
 
     def explained(self, row: NDArray[np.float64], value: float) -> tuple[dict[str, Any], str]:
         """Return the evidence for a `(d,)` row, and its explanation."""
-        key = key_of(self.structure, "block")
+        key = key_of(self.structure, KERNEL)
         found = [gp.predict(row[None]) for gp in self.gps]
         evidence: dict[str, Any] = {
             "objectives": [parameters_evidence(gp, key) for gp in self.gps],
@@ -146,8 +151,8 @@ class FrontModel:
 
 def front_model(view: StudyView, data: Observed, rows: TrialRows) -> FrontModel:
     """Return the model of a study with several objectives."""
-    structure = structure_of(rows.encoder)
-    y = np.stack([standardised(column) for column in data.losses.T], axis=1)
+    structure = kernels_of(rows.encoder)[KERNEL]
+    y = front_standardised(data)
     priors, gps = priors_of(data.fidelity), []
     for j, losses in enumerate(y.T):
         warm = _warm_start(data.trials, structure, j)
@@ -168,7 +173,7 @@ def _warm_start(
     for trial in reversed(trials):
         stored = trial.evidence.get("objectives", [])
         if j < len(stored):
-            return stored_parameters(stored[j], structure, key_of(structure, "block"))
+            return stored_parameters(stored[j], structure, key_of(structure, KERNEL))
     return None
 
 

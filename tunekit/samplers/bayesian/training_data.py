@@ -15,9 +15,11 @@ from tunekit.samplers.bayesian.learnable import FAILED_STATES, has_result, point
 from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
 from tunekit_surrogates.blocks import BlockStructure
+from tunekit_surrogates.hypervolume import reference_point
 
 CLIP = 4.0
-"""Losses are clipped at `median + CLIP * (median - best)`: how bad a bad point is tells little."""
+"""Losses are clipped at `median + CLIP * (median - best)`: how bad a bad point is tells little.
+Where half of the losses equal the best, none is clipped: the limit would take all apart."""
 
 
 def structure_of(encoder: Encoder) -> BlockStructure:
@@ -151,12 +153,13 @@ class Standard:
     spread: float
 
     @classmethod
-    def of(cls, losses: NDArray[np.float64]) -> Standard:
-        """Return the scale of `(n,)` losses, at least one."""
+    def of(cls, losses: NDArray[np.float64], reach: float = -np.inf) -> Standard:
+        """Return the scale of `(n,)` losses, at least one; none up to `reach` is clipped."""
         size = float(np.max(np.abs(losses), initial=0.0)) or 1.0
         y = losses / size
         middle, best = float(np.median(y)), float(np.min(y))
-        limit = middle + CLIP * (middle - best)
+        limit = middle + CLIP * (middle - best) if middle > best else np.inf
+        limit = max(limit, reach / size)
         y = np.minimum(y, limit)
         return cls(size, limit, float(y.mean()), float(np.std(y)))
 
@@ -171,6 +174,25 @@ class Standard:
         return (scaled * self.spread + self.mean) * self.size
 
 
-def standardised(losses: NDArray[np.float64]) -> NDArray[np.float64]:
+def standardised(losses: NDArray[np.float64], reach: float = -np.inf) -> NDArray[np.float64]:
     """Return the `(n,)` losses, clipped at the bad end, with mean 0 and standard deviation 1."""
-    return Standard.of(losses).scaled(losses)
+    return Standard.of(losses, reach).scaled(losses)
+
+
+def reach_of_front(data: Observed) -> NDArray[np.float64]:
+    """Return the `(m,)` losses up to which the front needs values; `-inf` for one objective.
+
+    The ends of a front are bad in all objectives but one: where half of the trials lie at the
+    ends with an objective of 0, a limit at multiples of its median would clip all other points of
+    the front to one value.
+    """
+    losses = data.losses
+    if losses.shape[1] == 1:
+        return np.full(1, -np.inf)
+    return reference_point(losses[data.feasible] if data.feasible.any() else losses)
+
+
+def front_standardised(data: Observed) -> NDArray[np.float64]:
+    """Return the `(n, m)` losses, each objective standardised."""
+    columns = zip(data.losses.T, reach_of_front(data), strict=True)
+    return np.stack([standardised(losses, reach) for losses, reach in columns], axis=1)

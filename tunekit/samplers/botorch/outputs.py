@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 
 from tunekit.samplers.base import StudyView
 from tunekit.samplers.bayesian.fidelity import stalled
-from tunekit.samplers.bayesian.training_data import Observed, TrialRows, observed, standardised
+from tunekit.samplers.bayesian.training_data import (
+    Observed,
+    TrialRows,
+    observed,
+    reach_of_front,
+    standardised,
+)
 from tunekit_surrogates.non_domination import layers
 
 
@@ -22,21 +28,24 @@ class Output:
         x: `(n, d)` rows.
         values: `(n,)`.
         order: `(n,)` rows by interest, the best first.
+        reach: none of an objective's values up to here is clipped.
     """
 
     kind: str
     x: NDArray[np.float64]
     values: NDArray[np.float64]
     order: NDArray[np.int64]
+    reach: float = -np.inf
 
     def first(self, n: int) -> Output:
         """Return the output of the first `n` rows."""
-        return Output(self.kind, self.x[:n], self.values[:n], self.order[self.order < n])
+        order = self.order[self.order < n]
+        return Output(self.kind, self.x[:n], self.values[:n], order, self.reach)
 
     def scaled(self) -> NDArray[np.float64]:
         """Return the values with a standard deviation of about 1; 0 stays 0 for bounds."""
         if self.kind == "objective":
-            return -standardised(self.values)
+            return -standardised(self.values, self.reach)
         size = float(np.std(self.values)) or float(np.abs(self.values).max()) or 1.0
         return np.clip(self.values / size, -4.0, 4.0)
 
@@ -77,7 +86,10 @@ def learnt(view: StudyView, rows: TrialRows, *, max_rows: int) -> StudyOutputs:
             data = full
     data = _limited(data, max_rows)
     order = _ranked(data)
-    outputs = [Output("objective", data.x, losses, order) for losses in data.losses.T]
+    outputs = [
+        Output("objective", data.x, losses, order, reach)
+        for losses, reach in zip(data.losses.T, reach_of_front(data).tolist(), strict=True)
+    ]
     for bound in view.constraints:
         slack = np.array([bound.slack(t.metrics) for t in data.trials])
         worst = float(np.nanmax(np.abs(slack), initial=0.0)) or 1.0
