@@ -20,6 +20,15 @@ Predicted: TypeAlias = tuple[_Floats, _Floats, Callable[[_Floats, _Floats], _Flo
 Predict: TypeAlias = Callable[[_Floats], Predicted]
 
 
+def believed(gp: TreeGP, pending: _Floats) -> TreeGP:
+    """Return the process as if the `(p, d)` pending rows had given the values that it predicts.
+
+    Reference: Ginsbourger, Le Riche and Carraro, 2010, "Kriging is well-suited to parallelize
+    optimization", section 4.2, the kriging believer.
+    """
+    return gp.with_data(pending, gp.predict(pending)[0], noise=0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Drawn:
     """An objective's process, conditioned on each draw of its uncertain values.

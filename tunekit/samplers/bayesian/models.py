@@ -14,6 +14,7 @@ from tunekit.samplers.base import StudyView
 from tunekit.samplers.bayesian.acquisition import ExpectedImprovement
 from tunekit.samplers.bayesian.beyond import BOLDNESS, NEGLIGIBLE, doubting
 from tunekit.samplers.bayesian.ensemble import BlendedImprovement
+from tunekit.samplers.bayesian.fantasies import believed
 from tunekit.samplers.bayesian.feasibility import (
     ConditionModel,
     FeasibilityModel,
@@ -125,7 +126,11 @@ class ObjectiveModel:
         return np.concatenate([self.data.x[self.order[:N_GOOD]], *of_sources])
 
     def score(self, pending: NDArray[np.float64], rng: np.random.Generator) -> FeasibleImprovement:
-        """Return a score of rows, given the `(p, d)` pending ones."""
+        """Return a score of rows, given the `(p, d)` pending ones.
+
+        In a flat space these count with their predicted values, and the search exploits what it
+        knows; with branches, and beside earlier studies, with draws of their possible values.
+        """
         known = self.data.feasible[chosen_rows(self.y, MAX_ROWS)]
         likely = log_feasible(self.feasible, pending) > np.log(0.5)
         counts = np.concatenate([known, likely & may_win(self.encoder, pending)])
@@ -137,8 +142,11 @@ class ObjectiveModel:
         exploration *= self.boldness
         others = [(weight, s.gp) for weight, s in self.sources]
         kind = partial(BlendedImprovement, others=others) if others else ExpectedImprovement
+        gp = self.gp
+        if len(pending) and not gp.structure.has_branches and not others:
+            gp, pending = believed(gp, pending), pending[:0]
         improvement = kind(
-            self.gp, pending, noisy=noisy, exploration=exploration, counts=counts, rng=rng
+            gp, pending, noisy=noisy, exploration=exploration, counts=counts, rng=rng
         )
         return FeasibleImprovement(improvement, terms)
 
