@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tunekit as tk
+from tunekit.bench.choices import choices
 from tunekit.bench.contenders import Contender, parse_contenders
 from tunekit.bench.cost import PROBLEMS, CostTask
 from tunekit.bench.finished_cells import Cell
@@ -147,3 +148,28 @@ def test_a_peer_that_hears_only_of_its_own_trials_says_so():
 
 def test_the_versions_begin_with_our_own() -> None:
     assert f"{DISTRIBUTION} {tk.__version__}" in versions()
+
+
+def test_each_choice_is_counted_by_trials_and_by_runs():
+    def cell(contender: str, seed: int) -> Cell:
+        return Cell("cash/p", 0, contender, seed, 2, 1)
+
+    svm = {"model": "svm", "svm.C": 1.0, "svm.shrinking": True}
+    found = choices(
+        {
+            cell("a", 0): {"params": [svm, svm, {"model": "knn"}]},
+            cell("a", 1): {"params": [{"model": "knn"}]},
+            cell("b", 0): {"params": [{"model": "tree"}]},
+        }
+    )
+    counts = {
+        (r["contender"], r["parameter"], r["choice"]): (r["trials"], r["active"], r["runs"])
+        for r in found
+    }
+    assert counts["a", "model", "svm"] == (2, 4, 1)
+    assert counts["a", "model", "knn"] == (2, 4, 2)
+    assert counts["a", "model", "tree"] == (0, 4, 0)
+    assert counts["a", "svm.shrinking", "True"] == (2, 2, 1)
+    assert counts["b", "svm.shrinking", "True"] == (0, 0, 0)
+    assert "svm.C" not in {r["parameter"] for r in found}
+    assert choices({cell("a", 0): result(1.0, 2.0)}) == []

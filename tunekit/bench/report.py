@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from tunekit.bench.choices import choices
 from tunekit.bench.differences import differences, shown_difference
 from tunekit.bench.runner import ComparisonPlan, FinishedComparison
 from tunekit.bench.settings import spreads
@@ -84,6 +85,7 @@ class ComparisonReport:
             "problems": standings.by_problem(),
             "yardsticks": self._yardsticks(),
             "proposals": self._proposals(),
+            "choices": choices(self.outcome.results),
             "left_out": left_out + failures(self.outcome.errors),
         }
         return {name: table for name, table in found.items() if table}

@@ -139,7 +139,9 @@ def bench(
             help="Also print paired differences from it, +- standard error.",
         ),
     ] = None,
-    params: Annotated[bool, typer.Option("--params", help="Also store all params.")] = False,
+    params: Annotated[
+        bool, typer.Option("--params", help="Also store all params, and count the choices tried.")
+    ] = False,
     form: ManyFormat = ListFormat.TABLE,
 ) -> None:
     """Compare samplers on problems: regret 0 is the best known, 1 is median random search.
