@@ -19,9 +19,13 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from tunekit_surrogates.blocks import BlockStructure, Embedding, Floats
+from tunekit_surrogates.line_kernel import LineKernel
 
 WIDTH = 8.0
 """Length scale of the trend, as a multiple of the Matern length scale."""
+
+AT_ONCE = 16_000
+"""Number of covariances to compute at once, so that each step stays in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ class BlockKernel:
         self.n = len(x)
         self._rows = self._blocks_of(x)
         self._active = self._flags(x)
+        self._above = frozenset(structure.parents)
 
     def covariance(self, p: Parameters) -> Floats:
         """Return `(n, n)` noise-free covariances of the data."""
@@ -123,9 +128,12 @@ class BlockKernel:
         for b, (left, right) in enumerate(zip(theirs, self._rows, strict=True)):
             if not len(left.index) or not len(right.index):
                 continue
-            d2 = _squared_distances(self._scaled(left, b, p), self._scaled(right, b, p))
-            owns[b], _ = correlation(d2, self.structure.trend, with_slope=False)
-            part = np.exp(p.scale + p.weights[b]) * owns[b]
+            part = _correlations(
+                self._scaled(left, b, p), self._scaled(right, b, p), self.structure.trend
+            )
+            if b in self._above:
+                owns[b] = part.copy()
+            part *= np.exp(p.scale + p.weights[b])
             if left.in_parent is not None and right.in_parent is not None:
                 above = owns[self.structure.parents[b]]
                 part *= 1.0 - c + c * above[np.ix_(left.in_parent, right.in_parent)]
@@ -162,9 +170,15 @@ def correlation(d2: Floats, trend: float, *, with_slope: bool) -> tuple[Floats, 
     and 4.17.
     """
     r = np.sqrt(5.0 * d2)
-    rough = (1.0 - trend) * np.exp(-r)
-    steep = (1.0 + r) * rough
-    own = steep + r * r / 3.0 * rough
+    rough = np.exp(-r)
+    rough *= 1.0 - trend
+    steep = 1.0 + r
+    steep *= rough
+    own = r
+    own *= r
+    own *= 1.0 / 3.0
+    own *= rough
+    own += steep
     slope = (5.0 / 3.0) * steep if with_slope else own
     if trend:
         smooth = trend * np.exp(d2 * (-0.5 / WIDTH**2))
@@ -172,6 +186,19 @@ def correlation(d2: Floats, trend: float, *, with_slope: bool) -> tuple[Floats, 
         if with_slope:
             slope += smooth / WIDTH**2
     return own, slope
+
+
+def _correlations(a: Floats, b: Floats, trend: float) -> Floats:
+    """Return `(m, n)` correlations between `(m, k)` and `(n, k)` scaled coordinates."""
+    found, step = np.empty((len(a), len(b))), max(1, AT_ONCE // len(b))
+    line = LineKernel(a[:, 0], b[:, 0], trend=trend, width=WIDTH) if a.shape[1] == 1 else None
+    for start in range(0, len(a), step):
+        rows = slice(start, start + step)
+        if line is not None:
+            found[rows] = line.rows(rows)
+        else:
+            found[rows], _ = correlation(_squared_distances(a[rows], b), trend, with_slope=False)
+    return found
 
 
 def _squared_distances(a: Floats, b: Floats) -> Floats:

@@ -39,7 +39,6 @@ class Pairs:
     ) -> None:
         self.structure = structure
         self.shape = (len(left), len(right))
-        self._right = right
         self._is_category = np.array(structure.sizes) > 0
         parts = _list_pairs(structure, left, right, upper=upper)
         self.block, self.i, self.j, self.parent = parts
@@ -51,23 +50,22 @@ class Pairs:
         columns = np.array([j for c in structure.columns for j in c], dtype=np.int64)
         firsts = np.cumsum([0, *(len(c) for c in structure.columns)])
         self._column = columns[firsts[self.block[self._pair]] + within]
+        self._in_left = self.i[self._pair] * left.shape[1] + self._column
+        self._in_right = right[self.j[self._pair], self._column]
         self._at = self.i * len(right) + self.j
         self._parts = _parts_of(structure, self.block)
         self.moved(left)
         self._children = np.flatnonzero(self.parent >= 0)
         self._active = active_blocks(structure, left), active_blocks(structure, right)
 
-    def _differ(self, left: Floats) -> Floats:
-        """Return `(e,)` differences `u - v` per entry; `u != v` for categories."""
-        u = left[self.i[self._pair], self._column]
-        v = self._right[self.j[self._pair], self._column]
-        differ = u - v
-        return np.asarray(np.where(self._is_category[self._column], differ != 0.0, differ))
-
     def moved(self, left: Floats) -> None:
         """Replace the left rows by `(m, d)` rows that are active in the same blocks."""
-        self._differences = self._differ(left)
-        squares = self._differences**2
+        differ = left.ravel()[self._in_left] - self._in_right
+        if self._is_category.any():
+            categories = self._is_category[self._column]
+            differ = np.where(categories, differ != 0.0, differ)
+        self._differences = differ
+        squares = differ**2
         self._squares = [squares[p.entries].reshape(p.shape) for p in self._parts]
 
     def covariance(self, p: Parameters) -> tuple[Floats, Callable[[Floats], _Slopes]]:
@@ -178,9 +176,9 @@ class _Slopes:
         # d own / d u = -slope * (u - v) / l^2
         entries = self._of_pairs[pairs._pair] * self._inverse[pairs._column]
         moved = -entries * pairs._differences
-        moved[pairs._is_category[pairs._column]] = 0.0
-        at = pairs.i[pairs._pair] * d + pairs._column
-        return _summed(at, moved, pairs.shape[0] * d).reshape(pairs.shape[0], d)
+        if pairs._is_category.any():
+            moved[pairs._is_category[pairs._column]] = 0.0
+        return _summed(pairs._in_left, moved, pairs.shape[0] * d).reshape(pairs.shape[0], d)
 
 
 def _summed(at: Indices, values: Floats, n: int) -> Floats:

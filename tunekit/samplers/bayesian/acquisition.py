@@ -30,6 +30,11 @@ def log_improvement(z: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.where(z > -1.0, direct, log_density(far) + rest))
 
 
+def _log_sum(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return `(m,)` logarithms of the sums of the exponentials of `(k, m)` scores."""
+    return np.asarray(scores[0] if len(scores) == 1 else logsumexp(scores, axis=0))
+
+
 def _density(z: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return `(...)` values of the standard normal density."""
     return np.asarray(np.exp(log_density(z)))
@@ -123,7 +128,7 @@ class ExpectedImprovement:
         mean, var = self.process.predict_many(x, self._values)
         sd = self._exploration * np.sqrt(var)
         scores = log_improvement((self.best - mean) / sd) + np.log(sd)
-        return np.asarray(logsumexp(scores, axis=0) - np.log(len(scores)))
+        return np.asarray(_log_sum(scores) - np.log(len(scores)))
 
     def climber(self, rows: NDArray[np.float64]) -> Climb:
         """Return a score with `(m, d)` gradients for rows that keep these branches."""
@@ -139,7 +144,7 @@ class ExpectedImprovement:
         z = (self.best - mean) / sd
         log_h = log_improvement(z)
         scores = log_h + np.log(sd)
-        total = logsumexp(scores, axis=0)
+        total = _log_sum(scores)
         share = np.exp(scores - total)
         # With h(z) = phi(z) + z Phi(z): h' = Phi, so d log(sd h) / d mean = -Phi / (h sd) and
         # d log(sd h) / d sd = 1 / sd - z Phi / (h sd) = phi / (h sd).

@@ -72,7 +72,7 @@ class SearchSize:
 
 def keys(x: NDArray[np.float64]) -> list[bytes]:
     """Return a key for each of `(m, d)` rows, equal for rows of the same point."""
-    return [row.round(9).tobytes() for row in x]
+    return [row.tobytes() for row in x.round(9)]
 
 
 def first_new(rows: NDArray[np.float64], before: NDArray[np.float64]) -> int | None:
