@@ -92,12 +92,12 @@ class BlockKernel:
     def covariance(self, p: Parameters) -> Floats:
         """Return `(n, n)` noise-free covariances of the data."""
         size = total_share(p, self._active)
-        return self._between(self._rows, self.n, p) / np.sqrt(np.outer(size, size))
+        return _over_roots(self._between(self._rows, self.n, p), size, size)
 
     def cross(self, p: Parameters, x: Floats) -> Floats:
         """Return `(m, n)` covariances of other `(m, d)` rows with the data."""
         sizes = [total_share(p, active) for active in (self._flags(x), self._active)]
-        return self._between(self._blocks_of(x), len(x), p) / np.sqrt(np.outer(*sizes))
+        return _over_roots(self._between(self._blocks_of(x), len(x), p), *sizes)
 
     def variance(self, p: Parameters, x: Floats) -> Floats:
         """Return `(m,)` prior variances of other `(m, d)` rows."""
@@ -123,13 +123,14 @@ class BlockKernel:
     def _between(self, theirs: list[_BlockRows], m: int, p: Parameters) -> Floats:
         """Return `(m, n)` covariances of `m` other rows with the data."""
         c = float(expit(p.coupling))
-        k = np.zeros((m, self.n))
+        k, room = np.zeros((m, self.n)), np.empty(m * self.n)  # fresh memory for each is slow
         owns: dict[int, Floats] = {}
         for b, (left, right) in enumerate(zip(theirs, self._rows, strict=True)):
             if not len(left.index) or not len(right.index):
                 continue
-            part = _correlations(
-                self._scaled(left, b, p), self._scaled(right, b, p), self.structure.trend
+            part = _rows_of(room, len(left.index), len(right.index))
+            _correlate(
+                self._scaled(left, b, p), self._scaled(right, b, p), self.structure.trend, part
             )
             if b in self._above:
                 owns[b] = part.copy()
@@ -188,9 +189,21 @@ def correlation(d2: Floats, trend: float, *, with_slope: bool) -> tuple[Floats, 
     return own, slope
 
 
-def _correlations(a: Floats, b: Floats, trend: float) -> Floats:
-    """Return `(m, n)` correlations between `(m, k)` and `(n, k)` scaled coordinates."""
-    found, step = np.empty((len(a), len(b))), max(1, AT_ONCE // len(b))
+def _over_roots(k: Floats, left: Floats, right: Floats) -> Floats:
+    """Return `(m, n)` `k`, changed in place: over the roots of `(m,)` and `(n,)` sizes."""
+    k /= np.sqrt(left)[:, None]
+    k /= np.sqrt(right)
+    return k
+
+
+def _rows_of(room: Floats, m: int, n: int) -> Floats:
+    """Return the first values of `room` as an `(m, n)` array."""
+    return room[: m * n].reshape(m, n)
+
+
+def _correlate(a: Floats, b: Floats, trend: float, found: Floats) -> None:
+    """Write to `(m, n)` `found` the correlations of `(m, k)` and `(n, k)` scaled coordinates."""
+    step = max(1, AT_ONCE // len(b))
     line = LineKernel(a[:, 0], b[:, 0], trend=trend, width=WIDTH) if a.shape[1] == 1 else None
     for start in range(0, len(a), step):
         rows = slice(start, start + step)
@@ -198,7 +211,6 @@ def _correlations(a: Floats, b: Floats, trend: float) -> Floats:
             found[rows] = line.rows(rows)
         else:
             found[rows], _ = correlation(_squared_distances(a[rows], b), trend, with_slope=False)
-    return found
 
 
 def _squared_distances(a: Floats, b: Floats) -> Floats:

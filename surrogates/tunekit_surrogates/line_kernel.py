@@ -53,9 +53,15 @@ class LineKernel:
 
 def _matern(u: Floats, v: Floats, share: float) -> tuple[Floats, Floats]:
     """Return `(m, 3)` and `(3, n)` factors of `share (1 + r + r^2 / 3) e^-r`, `r = u - v`."""
-    left = np.stack([1.0 + u + u * u / 3.0, -1.0 - 2.0 / 3.0 * u, np.full(len(u), 1.0 / 3.0)], 1)
-    right = np.stack([np.ones(len(v)), v, v * v])
-    return share * np.exp(-u)[:, None] * left, np.exp(v) * right
+    fall, rise = share * np.exp(-u), np.exp(v)
+    left, right = np.empty((len(u), 3)), np.empty((3, len(v)))
+    left[:, 0] = (1.0 + u + u * u / 3.0) * fall
+    left[:, 1] = (-1.0 - 2.0 / 3.0 * u) * fall
+    left[:, 2] = fall / 3.0
+    right[0] = rise
+    right[1] = v * rise
+    right[2] = v * right[1]
+    return left, right
 
 
 def _gaussian(u: Floats, v: Floats, share: float) -> tuple[Floats, Floats] | None:
@@ -73,4 +79,4 @@ def _gaussian(u: Floats, v: Floats, share: float) -> tuple[Floats, Floats] | Non
         term *= reach / k
         left.append(left[-1] * u / k)
         right.append(right[-1] * v)
-    return np.stack(left, 1), np.stack(right)
+    return np.array(left).T, np.array(right)

@@ -76,31 +76,34 @@ class Pairs:
         """
         inverse = np.exp(-2.0 * p.lengths)
         # d2 = sum over the block's columns of (u - v)^2 / l^2, one value a pair
-        own, slope = np.empty(len(self.block)), np.empty(len(self.block))
+        own, slope, share = (np.empty(len(self.block)) for _ in range(3))
+        shares = np.exp(p.scale + p.weights)
         for part, squares in zip(self._parts, self._squares, strict=True):
             d2 = squares @ inverse[part.columns]
             found = correlation(d2, self.structure.trend, with_slope=True)
             own[part.pairs], slope[part.pairs] = found
+            share[part.pairs] = shares[part.block]
         c = float(expit(p.coupling))
         above = own[self.parent[self._children]]
-        factor = np.ones(len(own))
-        factor[self._children] = 1.0 - c + c * above
-        share = np.exp(p.scale + p.weights)[self.block]
+        # share * ((1 - c) + c * own_parent), where a block has a parent
+        share[self._children] *= 1.0 - c + c * above
         m, n = self.shape
         sizes = [total_share(p, active) for active in self._active]
-        norm = 1.0 / np.sqrt(np.outer(*sizes))
-        k = _summed(self._at, share * own * factor, m * n).reshape(m, n) * norm
+        norm = np.outer(*(1.0 / np.sqrt(size) for size in sizes))
+        k = _summed(self._at, share * own, m * n).reshape(m, n) * norm
 
         def back(g: Floats) -> _Slopes:
             # k = norm * share * own * ((1 - c) + c * own_parent), so with g = norm * dL/dk:
             # dL/d own = share g factor, plus c share' g' own' from each child pair (')
-            gb = share * (norm * g).ravel()[self._at]
-            through = (gb * own)[self._children]
-            q = gb * factor
-            q += _summed(self.parent[self._children], c * through, len(own))
-            filled, weights = gb * own * factor, np.zeros(len(p.weights))
+            q = (norm * g).ravel()[self._at]
+            children = self._children
+            through = (shares[self.block[children]] * q[children]) * own[children]
+            q *= share
+            weights = np.zeros(len(p.weights))
             for part in self._parts:
-                weights[part.block] = filled[part.pairs].sum()
+                weights[part.block] = q[part.pairs] @ own[part.pairs]
+            if len(children):
+                q += _summed(self.parent[children], c * through, len(own))
             scale = float(weights.sum())
             # d norm / d log w = -norm / 2 * (w / v + w / v') over the blocks active in each
             whole = g * k

@@ -158,7 +158,8 @@ class TreeGP:
 
         Eqs. 5.10-5.12: `mean_i = y_i - alpha_i / (K^-1)_ii` and `var_i = 1 / (K^-1)_ii`.
         """
-        inverse = np.diag(_inverse(self.chol))
+        root = lapack.dtrtri(self.chol, lower=1)[0]  # K^-1 = L^-T L^-1
+        inverse = np.einsum("ij,ij->j", root, root)
         return self.y - self.alpha / inverse, 1.0 / inverse
 
     def leave_one_out_density(self) -> float:
