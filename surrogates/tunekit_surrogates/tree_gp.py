@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, lapack, solve_triangular
+from scipy.linalg import LinAlgError, lapack
 from scipy.optimize import minimize
 
 from tunekit_surrogates.block_kernel import BlockKernel, Parameters, active_blocks
@@ -132,14 +132,14 @@ class TreeGP:
         """Return means, variances `(m,)`, and `v` `(n, m)`, from `(m, n)` covariances `cross`."""
         # var = k(x, x) - k* (K + N)^-1 k*^T, and with K + N = L L^T and v = L^-1 k*^T the last
         # term is v^T v
-        v = solve_triangular(self.chol, cross.T, lower=True, check_finite=False)
+        v = lapack.dtrtrs(self.chol, cross.T, lower=1)[0]
         var = self.kernel.variance(self.parameters, x) - np.sum(v * v, axis=0)
         return cross @ alpha, np.maximum(var, 1e-12), v
 
     def joint(self, x: Floats) -> tuple[Floats, Floats]:
         """Return `(m,)` means and `(m, m)` covariances of the function at `(m, d)` rows."""
         cross = self.kernel.cross(self.parameters, x)
-        v = solve_triangular(self.chol, cross.T, lower=True, check_finite=False)
+        v = lapack.dtrtrs(self.chol, cross.T, lower=1)[0]
         prior = BlockKernel(self.structure, x).covariance(self.parameters)
         return cross @ self.alpha, prior - v.T @ v
 
@@ -187,7 +187,7 @@ class Climber:
 
         def gradient(to_mean: Floats, to_var: Floats) -> Floats:
             # dvar/dk* = -2 (K + N)^-1 k*^T = -2 L^-T v, and dmean/dk* = alpha
-            inverse = solve_triangular(self.gp.chol, v, lower=True, trans=1, check_finite=False)
+            inverse = lapack.dtrtrs(self.gp.chol, v, lower=1, trans=1)[0]
             return back(to_mean.T @ self._alphas.T - 2.0 * to_var[:, None] * inverse.T).in_rows()
 
         return mean.T, var, gradient
@@ -276,7 +276,7 @@ class _Target:
         upper, back = self._pairs.covariance(p)
         k = upper + upper.T
         prior = math.exp(p.scale) * self._is_active
-        k[np.diag_indices_from(k)] = prior
+        np.fill_diagonal(k, prior)
         noise = math.exp(p.noise)
         try:
             chol = cholesky(k, np.full(len(k), noise))
@@ -285,7 +285,9 @@ class _Target:
         alpha = lapack.dpotrs(chol, self.y, lower=1)[0]
         value = 0.5 * self.y @ alpha + np.sum(np.log(np.diag(chol))) + 0.5 * z @ z
         # eq. 5.9: d(log likelihood)/dk = (alpha alpha^T - (K + N)^-1) / 2
-        g = 0.5 * (np.outer(alpha, alpha) - _inverse(chol))
+        # The inverse fills one triangle only, here the upper one, as the pairs do.
+        inverse = lapack.dpotri(chol, lower=1)[0].T
+        g = 0.5 * (np.outer(alpha, alpha) - inverse)
         slopes = back(2.0 * g)  # each pair fills two symmetric entries
         found = Parameters(
             slopes.in_lengths(),
@@ -305,14 +307,9 @@ def cholesky(k: Floats, noise: Floats) -> Floats:
     """
     for jitter in JITTERS:
         a = k.copy()
-        a[np.diag_indices_from(a)] += noise + jitter
-        chol, info = lapack.dpotrf(a, lower=1, clean=1, overwrite_a=1)
+        a.flat[:: len(a) + 1] += noise + jitter
+        # LAPACK takes a symmetric matrix by columns without a copy
+        chol, info = lapack.dpotrf(a.T, lower=1, clean=1, overwrite_a=1)
         if info == 0 and np.all(np.isfinite(chol)):
             return np.asarray(chol)
     raise LinAlgError("the covariance is not positive definite")
-
-
-def _inverse(chol: Floats) -> Floats:
-    """Return the `(n, n)` inverse of `L L^T`."""
-    inverse = lapack.dpotri(chol, lower=1)[0]
-    return np.asarray(np.tril(inverse) + np.tril(inverse, -1).T)
