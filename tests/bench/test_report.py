@@ -151,8 +151,8 @@ def test_the_versions_begin_with_our_own() -> None:
 
 
 def test_each_choice_is_counted_by_trials_and_by_runs():
-    def cell(contender: str, seed: int) -> Cell:
-        return Cell("cash/p", 0, contender, seed, 2, 1)
+    def cell(contender: str, seed: int, workers: int = 1) -> Cell:
+        return Cell("cash/p", 0, contender, seed, 2, workers)
 
     svm = {"model": "svm", "svm.C": 1.0, "svm.shrinking": True}
     found = choices(
@@ -160,16 +160,20 @@ def test_each_choice_is_counted_by_trials_and_by_runs():
             cell("a", 0): {"params": [svm, svm, {"model": "knn"}]},
             cell("a", 1): {"params": [{"model": "knn"}]},
             cell("b", 0): {"params": [{"model": "tree"}]},
+            cell("b", 0, workers=8): {"params": [{"model": "knn"}, {"model": 3}]},
         }
     )
     counts = {
-        (r["contender"], r["parameter"], r["choice"]): (r["trials"], r["active"], r["runs"])
+        (f"{r['contender']} x{r['workers']}", r["parameter"], r["choice"]): (
+            *(r["trials"], r["active"], r["runs"]),
+        )
         for r in found
     }
-    assert counts["a", "model", "svm"] == (2, 4, 1)
-    assert counts["a", "model", "knn"] == (2, 4, 2)
-    assert counts["a", "model", "tree"] == (0, 4, 0)
-    assert counts["a", "svm.shrinking", "True"] == (2, 2, 1)
-    assert counts["b", "svm.shrinking", "True"] == (0, 0, 0)
+    assert counts["a x1", "model", "svm"] == (2, 4, 1)
+    assert counts["a x1", "model", "knn"] == (2, 4, 2)
+    assert counts["a x1", "model", "tree"] == (0, 4, 0)
+    assert counts["a x1", "svm.shrinking", "True"] == (2, 2, 1)
+    assert counts["b x1", "svm.shrinking", "True"] == (0, 0, 0)
+    assert counts["b x8", "model", "knn"] == (1, 2, 1)
     assert "svm.C" not in {r["parameter"] for r in found}
     assert choices({cell("a", 0): result(1.0, 2.0)}) == []

@@ -24,6 +24,7 @@ pytest.importorskip("botorch")
 
 SQUARE = tk.Space(x=tk.Float(-1.0, 1.0), y=tk.Float(-1.0, 1.0))
 LOSS = (ObjectiveSpec("loss"),)
+TWO = (ObjectiveSpec("f"), ObjectiveSpec("g"))
 
 
 def trials_of(space, n, metrics, *, state=TrialState.COMPLETE):
@@ -222,6 +223,26 @@ def test_hyperparameters_are_fitted_again_only_when_the_trials_have_grown(monkey
     for n in (40, 41, 45, 46, 48):
         sampler.suggest(view_of(SQUARE, trials[:n]), [50])
     assert fits == [40, 46]
+
+
+@pytest.mark.parametrize("state", [TrialState.FAILED, TrialState.DIVERGED])
+def test_two_objectives_without_a_result_yet_take_a_point_of_the_space(state):
+    trials = trials_of(SQUARE, 10, lambda p: {}, state=state)
+    (proposal,) = small().suggest(view_of(SQUARE, trials, objectives=TWO), [10])
+    assert SQUARE.validate(proposal.params) == proposal.params
+
+
+def test_two_objectives_get_the_same_proposal_from_a_sampler_that_saw_fewer_trials():
+    def front(p, radius):
+        return {"f": radius * np.cos(p["x"]), "g": radius * np.sin(p["x"])}
+
+    trials = trials_of(SQUARE, 50, lambda p: front(p, np.exp(8 * abs(p["y"] - 0.4))))
+    near = trials_of(SQUARE, 49, lambda p: front(p, 0.01))[48]
+    trials[48] = near  # which moves the front, and with it the limit on bad losses
+    kept = small()
+    kept.suggest(view_of(SQUARE, trials[:47], objectives=TWO), [50])
+    view = view_of(SQUARE, trials, objectives=TWO)
+    assert kept.suggest(view, [50]) == small().suggest(view, [50])
 
 
 def test_with_more_trials_than_it_takes_the_best_half_stays():

@@ -34,3 +34,14 @@ def test_in_a_flat_space_a_running_trial_counts_with_its_predicted_result():
 def test_with_branches_a_running_trial_counts_with_draws_of_its_result():
     assert not np.array_equal(scores(TREE, 1)[0], scores(TREE, 2)[0])
     assert np.array_equal(scores(TREE, 1, 0)[0], scores(TREE, 2, 0)[0])
+
+
+def test_running_trials_count_beside_more_trials_than_the_model_takes(monkeypatch):
+    monkeypatch.setattr("tunekit.samplers.bayesian.fitting.MAX_FIT_ROWS", 8)
+    monkeypatch.setattr("tunekit.samplers.bayesian.fitting.MAX_ROWS", 10)
+    monkeypatch.setattr("tunekit.samplers.bayesian.models.MAX_ROWS", 10)
+    found, model, pending, x = scores(FLAT, 1)
+    assert len(model.gp.y) == 10
+    told = model.gp.with_data(pending, model.gp.predict(pending)[0], noise=0.0)
+    rng = np.random.default_rng(2)
+    assert found == pytest.approx(ExpectedImprovement(told, pending[:0], rng=rng)(x))

@@ -38,6 +38,18 @@ def test_all_points_of_a_front_stay_apart_where_most_trials_lie_at_its_ends():
     assert len(np.unique(y[24:], axis=0)) == 8
 
 
+def test_one_huge_loss_leaves_the_others_apart_beside_a_small_front():
+    rng = np.random.default_rng(4)
+    losses = rng.random((20, 2))
+    losses[7] = 1e9
+    y = front_standardised(data_of(losses))
+    assert np.all(np.std(np.delete(y, 7, axis=0), axis=0) > 0.3)
+
+
+def test_there_is_no_reach_before_there_is_a_result():
+    assert reach_of_front(data_of(np.empty((0, 2)))).tolist() == [-np.inf, -np.inf]
+
+
 def test_the_front_is_that_of_the_feasible_trials():
     losses = np.array([[0.0, 1.0], [1.0, 0.0], [-5.0, 9.0], [-5.0, 9.0]])
     violation = np.array([0.0, 0.0, 1.0, 1.0])

@@ -73,7 +73,7 @@ class Episode:
         evidence_bytes: size of each proposal's evidence as JSON.
         arms: sampler name given by each proposal.
         reason: reason of the last proposal.
-        error: end reason of the first trial that failed.
+        error: end reason of the first trial that failed or diverged.
         params: params of each trial, if requested.
     """
 
@@ -212,7 +212,7 @@ class _Play:
         out.losses.append(loss)
         out.exact.append(exact)
         out.states.append(str(record.state))
-        if record.state is TrialState.FAILED:
+        if record.state is not TrialState.COMPLETE:
             out.error = out.error or record.end_reason or ""
         out.cpu_ms.append(round(running.cpu_ms, 4))
         out.ended_s.append(self._clock)

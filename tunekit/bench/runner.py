@@ -206,7 +206,7 @@ def _said(done: Done[CellTask]) -> str:
     if done.error:
         return f"{what}: {done.error}"
     states = done.result["states"]
-    n_failed = states.count(TrialState.FAILED)
+    n_failed = len(states) - states.count(TrialState.COMPLETE)
     if 2 * n_failed <= len(states):
         return what
     return (

@@ -44,8 +44,8 @@ from tunekit_surrogates.non_domination import layers, non_dominated
 from tunekit_surrogates.tree_gp import TreeGP
 
 KERNEL = "blocks"
-"""Kernel of the objectives. A wide trend predicts them worse: a search for a front spreads along
-it instead of closing in on one point, and few objectives are bowls there."""
+"""Kernel of the objectives and of the constraints. A wide trend predicts them worse: a search for
+a front spreads along it instead of closing in on one point, and few objectives are bowls there."""
 
 MAX_FRONT = 3
 """Maximum objectives for hypervolumes; with more, each proposal draws a random weighting."""

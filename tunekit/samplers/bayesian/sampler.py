@@ -34,10 +34,10 @@ class BayesianSampler:
 
     The first trials are the default configuration and a few points that cover the branches.
     Then a Gaussian process over all parameters proposes, in which branches share information
-    about common parameters. Running trials enter with their predicted results in flat spaces,
-    else as draws of their possible results. Failures and metric constraints become
-    probabilities of feasibility, never bad values. In a space with a fidelity, a point is
-    chosen for its improvement at the target fidelity and run at the cheapest one that is
+    about common parameters. Running trials enter with their predicted results in flat spaces
+    of one objective, else as draws of their possible results. Failures and metric constraints
+    become probabilities of feasibility, never bad values. In a space with a fidelity, a point
+    is chosen for its improvement at the target fidelity and run at the cheapest one that is
     informative; see `tunekit.samplers.bayesian.fidelity`. Where the model does not predict the
     results, the better points go on to higher fidelities by rank; see
     `tunekit.samplers.bayesian.promotions`.

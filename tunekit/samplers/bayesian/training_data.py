@@ -16,10 +16,11 @@ from tunekit.spaces import Params
 from tunekit.spaces.encode import Encoder
 from tunekit_surrogates.blocks import BlockStructure
 from tunekit_surrogates.hypervolume import reference_point
+from tunekit_surrogates.non_domination import non_dominated
 
 CLIP = 4.0
 """Losses are clipped at `median + CLIP * (median - best)`: how bad a bad point is tells little.
-Where half of the losses equal the best, none is clipped: the limit would take all apart."""
+Where half of the losses equal the best, none is clipped: the limit would make all equal."""
 
 
 def structure_of(encoder: Encoder) -> BlockStructure:
@@ -180,16 +181,21 @@ def standardised(losses: NDArray[np.float64], reach: float = -np.inf) -> NDArray
 
 
 def reach_of_front(data: Observed) -> NDArray[np.float64]:
-    """Return the `(m,)` losses up to which the front needs values; `-inf` for one objective.
+    """Return the `(m,)` losses up to which the front needs values.
+
+    They are `-inf` for one objective, and before there is a result.
 
     The ends of a front are bad in all objectives but one: where half of the trials lie at the
     ends with an objective of 0, a limit at multiples of its median would clip all other points of
     the front to one value.
     """
-    losses = data.losses
-    if losses.shape[1] == 1:
-        return np.full(1, -np.inf)
-    return reference_point(losses[data.feasible] if data.feasible.any() else losses)
+    losses = data.losses[data.feasible] if data.feasible.any() else data.losses
+    if losses.shape[1] == 1 or not len(losses):
+        return np.full(losses.shape[1], -np.inf)
+    front = losses[non_dominated(losses)]
+    spread = np.median(losses, axis=0) - losses.min(axis=0)
+    farthest = front.max(axis=0) + CLIP * np.maximum(spread, np.ptp(front, axis=0))
+    return np.asarray(np.minimum(reference_point(losses), farthest))
 
 
 def front_standardised(data: Observed) -> NDArray[np.float64]:

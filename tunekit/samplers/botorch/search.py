@@ -72,7 +72,7 @@ class BoTorchSearch:
         self._acquisition, self._n_draws = acquisition, n_draws
         self._max_trials = max_trials or MAX_TRIALS[self._device.type]
         self._trust_region, self._prior = trust_region, prior
-        self._fits: dict[tuple[bytes, bytes], TorchFit] = {}
+        self._fits: dict[tuple[bytes, bytes, float], TorchFit] = {}
         self._kept: tuple[History, int, FittedOutputs] | None = None
 
     def proposal(self, view: StudyView, number: int, busy: Sequence[Params]) -> Proposal:
@@ -116,7 +116,7 @@ class BoTorchSearch:
             steps = math.floor(math.log(n / start) / math.log(FIT_GROWTH) + 1e-9)
             n = math.floor(start * FIT_GROWTH**steps)
         part = output.first(n)
-        key = part.x.tobytes(), part.values.tobytes()
+        key = part.x.tobytes(), part.values.tobytes(), part.reach
         if key not in self._fits:
             if len(self._fits) > 64:
                 self._fits.clear()
