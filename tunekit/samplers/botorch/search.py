@@ -21,7 +21,7 @@ from tunekit.samplers.bayesian.continuing import continuing
 from tunekit.samplers.bayesian.fidelity import Fidelity, may_win
 from tunekit.samplers.bayesian.fidelity_choice import chosen_or_due
 from tunekit.samplers.bayesian.search import SearchSize, first_new
-from tunekit.samplers.bayesian.training_data import TrialRows, front_standardised
+from tunekit.samplers.bayesian.training_data import TrialRows
 from tunekit.samplers.bayesian.trust_region import RegionCandidates, TrustRegion, region_of
 from tunekit.samplers.botorch.acquisition import AcquisitionScore, acquisition
 from tunekit.samplers.botorch.devices import device_of
@@ -184,7 +184,7 @@ class BoTorchSearch:
         functions = [process.drawn(n_draws) for process in fitted.processes]
         worst = None
         if name == "qLogNEHVI":
-            scaled = front_standardised(data)
+            scaled = -np.stack([o.scaled() for o in fitted.learnt.outputs[:m]], axis=1)
             front = scaled[data.feasible] if data.feasible.any() else scaled
             worst = -self._embedding.tensor(reference_point(front))
         if data.fidelity is not None:  # or a batch would run one point at all fidelities
