@@ -27,8 +27,10 @@ space = tk.Space(x=tk.Float(0, 1))
 
 def objective(trial):
     pathlib.Path(f"began-{trial.number}").touch()
-    while not pathlib.Path("gate").exists():
+    is_open = False
+    while not is_open:
         try:
+            is_open = pathlib.Path("gate").exists()
             time.sleep(0.01)
         except BaseException:
             if not pathlib.Path("stubborn").exists():
